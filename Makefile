@@ -1,0 +1,28 @@
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test host check bench
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
+
+setup: ## .venv and .tools, once
+	@scripts/setup
+
+demo: setup ## restores started by HTTP and by a queue message, end to end, on this machine
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.demo
+
+host: setup ## simulator, Azurite and the app until Ctrl-C
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.host
+
+test: setup ## the whole test suite
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest --cov --cov-report=term
+
+check: setup ## formatting, lint, strict types, import rules, dead code
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .tools/node_modules/.bin/pyright
+	@.venv/bin/lint-imports
+	@.venv/bin/vulture
+
+bench: setup ## the benchmarks, as a table
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m benchmarks

@@ -1,0 +1,123 @@
+"""Every failure we can name, and what crosses a durable boundary of it.
+
+Retryability is a fact on the error; the orchestrator asks nothing else before it tries again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+type Json = dict[str, Any]
+
+INVALID_REQUEST = "InvalidRequest"
+REQUEST_CONFLICT = "RequestConflict"
+REQUEST_TOO_LARGE = "RequestTooLarge"
+UNSUPPORTED_MEDIA_TYPE = "UnsupportedMediaType"
+NOT_FOUND = "NotFound"
+NOT_PROTECTED = "NotProtected"
+NO_MATCHING_RECOVERY_POINT = "NoMatchingRecoveryPoint"
+VALIDATION_FAILED = "ValidationFailed"
+RESTORE_REFUSED = "RestoreRefused"
+RESTORE_FAILED = "RestoreFailed"
+RESTORE_CANCELLED = "RestoreCancelled"
+AUTHORIZATION_FAILED = "AuthorizationFailed"
+DEADLINE_EXCEEDED = "DeadlineExceeded"
+SERVICE_UNAVAILABLE = "ServiceUnavailable"
+INTERNAL_ERROR = "InternalError"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorDetail:
+    """One entry of an error's ``details``, in ARM's shape.
+
+    ``target`` is a JSON path into the request; ``info`` goes out as ARM's ``additionalInfo``
+    (HTTP status and request ids of an Azure answer, so that support can find the call).
+    """
+
+    code: str
+    message: str
+    target: str | None = None
+    info: Json | None = None
+
+    def to_json(self) -> Json:
+        """Return ARM's ``{"code", "message", "target"?, "additionalInfo"?}``."""
+        body: Json = {"code": self.code, "message": self.message}
+        if self.target is not None:
+            body["target"] = self.target
+        if self.info:
+            body["additionalInfo"] = [{"type": "AzureResponse", "info": self.info}]
+        return body
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote."""
+        extra: list[Json] = data.get("additionalInfo") or [{}]
+        return cls(code=data["code"], message=data["message"], target=data.get("target"), info=extra[0].get("info"))
+
+
+class RestoreError(Exception):
+    """Base of every failure we can name. ``code`` is stable: it is stored in history and read by callers."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, code: str, message: str, details: Iterable[ErrorDetail] = ()) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.details = tuple(details)
+
+    def to_json(self) -> Json:
+        """Return ARM's inner error object ``{"code", "message", "details"}``."""
+        return {"code": self.code, "message": self.message, "details": [detail.to_json() for detail in self.details]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote."""
+        details = [ErrorDetail.from_json(detail) for detail in data.get("details", ())]
+        return cls(data["code"], data["message"], details)
+
+
+class TransientError(RestoreError):
+    """Worth repeating unchanged: throttling, 5xx on a read, dropped sockets.
+
+    ``retry_after_s`` is the wait that the service asked for, in seconds; ``None`` when it named none.
+    """
+
+    retryable = True
+
+    def __init__(
+        self, code: str, message: str, details: Iterable[ErrorDetail] = (), *, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(code, message, details)
+        self.retry_after_s = retry_after_s
+
+
+class TerminalError(RestoreError):
+    """Repeating cannot help; a person or a new request must change something."""
+
+
+class OpenOutcomeError(RestoreError):
+    """The answer leaves it open whether the service took the request. Never repeated before somebody looked.
+
+    ``retry_after_s`` as on :class:`TransientError`.
+    """
+
+    def __init__(
+        self, code: str, message: str, details: Iterable[ErrorDetail] = (), *, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(code, message, details)
+        self.retry_after_s = retry_after_s
+
+
+class InvalidRequestError(TerminalError):
+    """A request that can never work. ``details`` names every problem, each with its ``target``."""
+
+    def __init__(self, problems: Iterable[ErrorDetail]) -> None:
+        problems = tuple(problems)
+        summary = "; ".join(f"{p.target}: {p.message}" if p.target else p.message for p in problems[:3])
+        more = f" (and {len(problems) - 3} more, see details)" if len(problems) > 3 else ""  # noqa: PLR2004 - as above
+        super().__init__(INVALID_REQUEST, f"The request cannot be accepted: {summary}{more}", problems)

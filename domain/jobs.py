@@ -1,0 +1,199 @@
+"""Backup jobs and operations as the service reports them. The job carries a restore's outcome, never the operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from domain.errors import ErrorDetail, Json
+from domain.times import format_duration, format_optional_time, parse_api_duration, parse_api_time
+from domain.wire import as_list, as_object, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+
+class JobStatus(StrEnum):
+    """Azure Backup's job states, in the order of the integers that old api-versions send."""
+
+    INVALID = "Invalid"
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    COMPLETED_WITH_WARNINGS = "CompletedWithWarnings"
+    CANCELLED = "Cancelled"
+    CANCELLING = "Cancelling"
+
+    @classmethod
+    def read(cls, value: object) -> JobStatus:
+        """Read a state in any casing or as an integer; an unknown one is ``INVALID``, which counts as running."""
+        states = list(cls)
+        if isinstance(value, int):
+            return states[value] if 0 <= value < len(states) else cls.INVALID
+        text = str(value).casefold()
+        return next((state for state in states if state.casefold() == text), cls.INVALID)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the job may still change. Unknown states count as running: the deadline caps them."""
+        return self in {JobStatus.INVALID, JobStatus.IN_PROGRESS, JobStatus.CANCELLING}
+
+
+def _tidy(bag: object) -> Json:
+    # "Recovery point time " really ends in a space.
+    return {str(key).strip(): value for key, value in as_object(bag).items()}
+
+
+def _read_details(properties: Mapping[str, Any]) -> tuple[ErrorDetail, ...]:
+    details: list[ErrorDetail] = []
+    for entry in map(as_object, as_list(properties.get("errorDetails"))):
+        number = entry.get("errorCode")
+        code = as_text(entry.get("errorTitle")) or str(number if number is not None else "Unknown")
+        message = as_text(entry.get("errorString")) or "The service gave no message."
+        advice = " ".join(str(line) for line in as_list(entry.get("recommendations")))
+        info = None if number is None else {"errorCode": number}
+        details.append(ErrorDetail(code=code, message=f"{message} {advice}".strip(), info=info))
+    if dynamic := as_text(as_object(properties.get("extendedInfo")).get("dynamicErrorMessage")):
+        details.append(ErrorDetail(code="dynamicErrorMessage", message=dynamic))
+    return tuple(details)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One restore job. Times are UTC; ``progress_pct`` is the service's own figure and may stand still for minutes."""
+
+    job_id: str
+    status: JobStatus
+    activity_id: str | None = None
+    progress_pct: float | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    duration: timedelta | None = None
+    details: tuple[ErrorDetail, ...] = ()
+    property_bag: Json | None = None
+
+    @classmethod
+    def from_api(cls, body: Mapping[str, Any]) -> Self:
+        """Read an ``AzureIaaSVMJob``; unknown members are ignored, a missing ``name`` raises ``KeyError``."""
+        properties = as_object(body.get("properties"))
+        extended = as_object(properties.get("extendedInfo"))
+        progress = extended.get("progressPercentage")
+        return cls(
+            job_id=body["name"],
+            status=JobStatus.read(properties.get("status")),
+            activity_id=as_text(properties.get("activityId")),
+            progress_pct=float(progress) if isinstance(progress, int | float) else None,
+            start=parse_api_time(properties.get("startTime")),
+            end=parse_api_time(properties.get("endTime")),
+            duration=parse_api_duration(properties.get("duration")),
+            details=_read_details(properties),
+            property_bag=_tidy(extended.get("propertyBag")),
+        )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote."""
+        return cls(
+            job_id=data["jobId"],
+            status=JobStatus.read(data["status"]),
+            activity_id=data.get("activityId"),
+            progress_pct=data.get("progressPercentage"),
+            start=parse_api_time(data.get("startTime")),
+            end=parse_api_time(data.get("endTime")),
+            duration=parse_api_duration(data.get("duration")),
+            details=tuple(ErrorDetail.from_json(detail) for detail in data.get("details", ())),
+            property_bag=data.get("propertyBag"),
+        )
+
+    def to_json(self) -> Json:
+        """Return what history keeps. While the job runs only its state and progress: history stays small."""
+        brief: Json = {"jobId": self.job_id, "status": str(self.status), "progressPercentage": self.progress_pct}
+        if self.status.is_running:
+            return brief
+        return {
+            **brief,
+            "activityId": self.activity_id,
+            "startTime": format_optional_time(self.start),
+            "endTime": format_optional_time(self.end),
+            "duration": None if self.duration is None else format_duration(self.duration),
+            "details": [detail.to_json() for detail in self.details],
+            "propertyBag": self.property_bag or {},
+        }
+
+    def result(self) -> Json:
+        """Return the status document's ``result``: how long it took and what the job says it made."""
+        bag = self.property_bag or {}
+        named = {key.casefold(): value for key, value in bag.items()}
+        took = self.duration if self.duration is not None or not (self.start and self.end) else self.end - self.start
+        return {
+            "jobStatus": str(self.status),
+            "startTime": format_optional_time(self.start),
+            "endTime": format_optional_time(self.end),
+            "duration": None if took is None else format_duration(took),
+            "configBlobUri": named.get("config blob uri"),
+            # One key until 2024, the other since 2025.
+            "templateBlobUri": named.get("create vm template blob uri") or named.get("template blob uri"),
+            "targetStorageAccountName": named.get("target storage account name"),
+            "targetResourceGroup": named.get("target resource group"),
+            "targetVirtualMachineName": named.get("target vm name"),
+            "propertyBag": bag,
+        }
+
+
+class OperationStatus(StrEnum):
+    """What an asynchronous operation says of itself (``Canceled`` has one l here, jobs have two)."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @classmethod
+    def read(cls, value: object) -> OperationStatus:
+        """Read a state in any casing; ``InProgress`` and everything unknown count as running."""
+        text = str(value).casefold()
+        return next((state for state in cls if state.casefold() == text), cls.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One look at an operation. ``next_url`` is the address that the answer gave for the next look, if it gave one."""
+
+    status: OperationStatus
+    job_id: str | None = None
+    error: ErrorDetail | None = None
+    next_url: str | None = None
+
+    @classmethod
+    def from_api(cls, body: Mapping[str, Any], *, next_url: str | None = None) -> Self:
+        """Read an ``OperationStatus`` body; every member may be missing."""
+        error = as_object(body.get("error"))
+        message = as_text(error.get("message")) or "The service gave no message."
+        return cls(
+            status=OperationStatus.read(body.get("status")),
+            job_id=as_text(as_object(body.get("properties")).get("jobId")),
+            error=ErrorDetail(code=str(error.get("code") or "Unknown"), message=message) if error else None,
+            next_url=next_url,
+        )
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote."""
+        error = data.get("error")
+        return cls(
+            status=OperationStatus.read(data["status"]),
+            job_id=data.get("jobId"),
+            error=None if error is None else ErrorDetail.from_json(error),
+            next_url=data.get("nextUrl"),
+        )
+
+    def to_json(self) -> Json:
+        """Return what history keeps."""
+        return {
+            "status": str(self.status),
+            "jobId": self.job_id,
+            "error": None if self.error is None else self.error.to_json(),
+            "nextUrl": self.next_url,
+        }

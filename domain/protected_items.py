@@ -1,0 +1,86 @@
+"""The backed-up VM as Azure Backup knows it: the vault and the native names that every call needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from domain.errors import NOT_PROTECTED, ErrorDetail, Json, TerminalError
+from domain.wire import as_object, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectedItem:
+    """Where a VM's backups are. ``region`` is the vault's, which is the VM's: Azure Backup knows no other case."""
+
+    vault_id: str
+    container_name: str
+    protected_item_name: str
+    source_resource_id: str
+    region: str
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote."""
+        return cls(
+            vault_id=data["vaultId"],
+            container_name=data["containerName"],
+            protected_item_name=data["protectedItemName"],
+            source_resource_id=data["sourceResourceId"],
+            region=data["region"],
+        )
+
+    def to_json(self) -> Json:
+        """Return what history keeps."""
+        return {
+            "vaultId": self.vault_id,
+            "containerName": self.container_name,
+            "protectedItemName": self.protected_item_name,
+            "sourceResourceId": self.source_resource_id,
+            "region": self.region,
+        }
+
+    @classmethod
+    def from_backup_status(cls, body: Mapping[str, Any], *, source_resource_id: str, region: str) -> Self:
+        """Read a ``backupStatus`` answer; raises ``TerminalError`` ``NotProtected`` when it names no vault.
+
+        A stopped or failing protection still has its points, so only the names count, not ``protectionStatus``.
+        """
+        vault_id = as_text(body.get("vaultId"))
+        container, item = as_text(body.get("containerName")), as_text(body.get("protectedItemName"))
+        if vault_id is None or container is None or item is None:
+            code, message = as_text(body.get("errorCode")), as_text(body.get("errorMessage"))
+            details = [ErrorDetail(code=code, message=message or code)] if code and code != "Success" else []
+            raise TerminalError(
+                NOT_PROTECTED,
+                f"{source_resource_id} is not protected by Azure Backup in {region}. "
+                "Check the VM id, or give vaultId, containerName and protectedItemName if it is backed up elsewhere.",
+                details,
+            )
+        return cls(
+            vault_id=vault_id,
+            container_name=container,
+            protected_item_name=item,
+            source_resource_id=source_resource_id,
+            region=region,
+        )
+
+    @classmethod
+    def from_api(cls, body: Mapping[str, Any], *, vault_id: str, region: str) -> Self:
+        """Read a protected item; names come from its id, which alone keeps the container's full native name."""
+        segments = str(body["id"]).split("/")
+        properties = as_object(body.get("properties"))
+        source = as_text(properties.get("sourceResourceId")) or as_text(properties.get("virtualMachineId"))
+        names = {kind.casefold(): name for kind, name in zip(segments[1::2], segments[2::2], strict=False)}
+        if source is None or "protectioncontainers" not in names or "protecteditems" not in names:
+            raise TerminalError(NOT_PROTECTED, f"{body['id']} is not the protected item of an Azure VM.")
+        return cls(
+            vault_id=vault_id,
+            container_name=names["protectioncontainers"],
+            protected_item_name=names["protecteditems"],
+            source_resource_id=source,
+            region=region,
+        )

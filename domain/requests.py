@@ -1,0 +1,280 @@
+"""The restore request: what a caller may ask for, checked whole before anything is called.
+
+The shape is the project's contract; the rules per recovery type are Azure Backup's for ``IaasVMRestoreRequest``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from domain import resource_ids as ids
+from domain.errors import InvalidRequestError, Json
+from domain.reading import (
+    MISSING_FIELD,
+    NOT_ALLOWED,
+    Problems,
+    Reader,
+    an_object,
+    array,
+    boolean,
+    duration,
+    one_of,
+    pattern,
+    resource_id,
+    string,
+    time,
+    whole_number,
+)
+from domain.times import parse_duration, parse_request_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
+
+RESTORE_DISKS: Final = "RestoreDisks"
+ALTERNATE_LOCATION: Final = "AlternateLocation"
+ORIGINAL_LOCATION: Final = "OriginalLocation"
+CONSISTENCIES: Final = ("AppConsistent", "FileSystemConsistent", "CrashConsistent")
+TIERS: Final = ("InstantRP", "HardenedRP", "ArchivedRP")
+
+_RECOVERY_POINT: Final[Mapping[str, Reader]] = {
+    "id": pattern(r"[A-Za-z0-9_-]{1,100}", "a recovery point's name (not its resource id), such as 1103996678573089"),
+    "atOrBefore": time,
+    "notOlderThan": duration,
+    "consistency": array(one_of(*CONSISTENCIES), least=1),
+    "tiers": array(one_of(*TIERS), least=1),
+}
+_DATA_DISK_ENCRYPTION: Final[Mapping[str, Reader]] = {
+    "perDiskEncryptionSetIds": array(
+        an_object(
+            {"lun": whole_number(-1, 1000), "diskEncryptionSetId": resource_id(ids.DISK_ENCRYPTION_SET)},
+            needed=("lun", "diskEncryptionSetId"),
+        )
+    ),
+    "dataDiskEncryptionSetId": resource_id(ids.DISK_ENCRYPTION_SET),
+    "dataDiskEncryptionIdentity": string,
+}
+# Sent on in ``IaasVMRestoreRequest`` as they come; only their shape is checked here.
+PASSED_ON: Final[Mapping[str, Reader]] = MappingProxyType(
+    {
+        "storageAccountId": resource_id(ids.STORAGE_ACCOUNT),
+        "targetResourceGroupId": resource_id(ids.RESOURCE_GROUP),
+        "targetVirtualMachineId": resource_id(ids.VIRTUAL_MACHINE),
+        "virtualNetworkId": resource_id(ids.VIRTUAL_NETWORK),
+        "subnetId": resource_id(ids.SUBNET),
+        "zones": array(one_of("1", "2", "3", "NoZone"), least=1, most=1),
+        "diskEncryptionSetId": resource_id(ids.DISK_ENCRYPTION_SET),
+        "restoreDiskLunList": array(whole_number(-1, 1000)),
+        "restoreWithManagedDisks": boolean,
+        "identityInfo": an_object(
+            {"isSystemAssignedIdentity": boolean, "managedIdentityResourceId": resource_id(ids.MANAGED_IDENTITY)}
+        ),
+        "identityBasedRestoreDetails": an_object(
+            {"objectType": string, "targetStorageAccountId": resource_id(ids.STORAGE_ACCOUNT)},
+            needed=("targetStorageAccountId",),
+        ),
+        "encryptionDetails": an_object(
+            {
+                "encryptionEnabled": boolean,
+                "kekUrl": string,
+                "kekVaultId": string,
+                "secretKeyUrl": string,
+                "secretKeyVaultId": string,
+            }
+        ),
+        "securedVMDetails": an_object(
+            {
+                "securedVMOsDiskEncryptionSetId": resource_id(ids.DISK_ENCRYPTION_SET),
+                "dataDiskEncryptionSettings": an_object(_DATA_DISK_ENCRYPTION),
+            }
+        ),
+        "targetDiskNetworkAccessSettings": an_object(
+            {
+                "targetDiskNetworkAccessOption": one_of(
+                    "SameAsOnSourceDisks", "EnablePrivateAccessForAllDisks", "EnablePublicAccessForAllDisks"
+                ),
+                "targetDiskAccessId": resource_id(ids.DISK_ACCESS),
+            },
+            needed=("targetDiskNetworkAccessOption",),
+        ),
+        "extendedLocation": an_object({"name": string, "type": one_of("EdgeZone")}, needed=("name", "type")),
+        "recoveryPointRehydrationInfo": an_object(
+            {"rehydrationRetentionDuration": duration, "rehydrationPriority": one_of("Standard", "High")},
+            needed=("rehydrationPriority",),
+        ),
+        "resourceGuardOperationRequests": array(string),
+    }
+)
+_REQUEST: Final = an_object(
+    {
+        "sourceResourceId": resource_id(ids.VIRTUAL_MACHINE),
+        "vaultId": resource_id(ids.VAULT),
+        "containerName": string,
+        "protectedItemName": string,
+        "recoveryPoint": an_object(_RECOVERY_POINT),
+        "recoveryType": one_of(RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION),
+        **PASSED_ON,
+        "requestId": pattern(r"[A-Za-z0-9._-]{1,80}", "1 to 80 of A-Z a-z 0-9 . _ -"),
+        "validate": boolean,
+        "dryRun": boolean,
+        "approval": an_object({"required": boolean, "timeout": duration}),
+        "requestedBy": string,
+        "reason": string,
+    },
+    needed=("recoveryType",),
+)
+
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    RESTORE_DISKS: (),
+    ALTERNATE_LOCATION: ("targetResourceGroupId", "targetVirtualMachineId", "virtualNetworkId", "subnetId"),
+    ORIGINAL_LOCATION: (),
+}
+_FORBIDDEN: Final[Mapping[str, tuple[str, ...]]] = {
+    RESTORE_DISKS: ("targetVirtualMachineId", "virtualNetworkId", "subnetId"),
+    ALTERNATE_LOCATION: (),
+    ORIGINAL_LOCATION: (
+        "targetResourceGroupId",
+        "targetVirtualMachineId",
+        "virtualNetworkId",
+        "subnetId",
+        "zones",
+        "diskEncryptionSetId",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPointCriteria:
+    """Which recovery points are acceptable; everything ``None`` means the newest that can be restored."""
+
+    point_id: str | None = None
+    at_or_before: datetime | None = None
+    not_older_than: timedelta | None = None
+    consistency: tuple[str, ...] | None = None
+    tiers: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read a checked ``recoveryPoint`` object."""
+        at_or_before, not_older_than = data.get("atOrBefore"), data.get("notOlderThan")
+        return cls(
+            point_id=data.get("id"),
+            at_or_before=parse_request_time(at_or_before) if at_or_before else None,
+            not_older_than=parse_duration(not_older_than) if not_older_than else None,
+            consistency=tuple(data["consistency"]) if "consistency" in data else None,
+            tiers=tuple(data["tiers"]) if "tiers" in data else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """A request that passed every check. ``body`` is what the caller sent, members that were ``null`` left out."""
+
+    body: Json
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Check a caller's JSON; raises ``InvalidRequestError`` that names every problem, not just the first."""
+        problems = Problems()
+        body: Json = _REQUEST(data, "", problems)
+        if isinstance(data, dict):
+            _check_source(body, problems)
+            _check_staging(body, problems)
+            _check_recovery_type(body, problems)
+            _check_not_yet(body, problems)
+        if problems.found:
+            raise InvalidRequestError(problems.found)
+        return cls(body)
+
+    def to_json(self) -> Json:
+        """Return the request in the form that ``from_json`` reads."""
+        return self.body
+
+    @property
+    def source_resource_id(self) -> str | None:
+        """The backed-up VM's id, or ``None`` where vault, container and item name it."""
+        return self.body.get("sourceResourceId")
+
+    @property
+    def recovery_type(self) -> str:
+        """``RestoreDisks``, ``AlternateLocation`` or ``OriginalLocation``."""
+        return self.body["recoveryType"]
+
+    @property
+    def criteria(self) -> RecoveryPointCriteria:
+        """Which recovery points the caller accepts."""
+        return RecoveryPointCriteria.from_json(self.body.get("recoveryPoint", {}))
+
+    @property
+    def rehydrates(self) -> bool:
+        """Whether an archived point may be chosen and brought back first."""
+        return "recoveryPointRehydrationInfo" in self.body
+
+    @property
+    def validate_first(self) -> bool:
+        """Whether the service is to validate the restore before it is triggered."""
+        return self.body.get("validate", True)
+
+    @property
+    def request_id(self) -> str | None:
+        """The caller's idempotency key."""
+        return self.body.get("requestId")
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal requests, whatever the order of their members: SHA-256 in hex."""
+        canonical = json.dumps(self.body, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _check_source(body: Json, problems: Problems) -> None:
+    names = [name for name in ("containerName", "protectedItemName") if name in body]
+    if len(names) == 1:
+        missing = "protectedItemName" if names == ["containerName"] else "containerName"
+        problems.add(MISSING_FIELD, missing, f"is needed together with {names[0]}")
+    if names and "vaultId" not in body:
+        problems.add(MISSING_FIELD, "vaultId", "is needed together with containerName and protectedItemName")
+    if "sourceResourceId" not in body and not names:
+        message = "is needed, unless vaultId, containerName and protectedItemName are given"
+        problems.add(MISSING_FIELD, "sourceResourceId", message)
+
+
+def _check_staging(body: Json, problems: Problems) -> None:
+    if "identityInfo" not in body:
+        if "storageAccountId" not in body:
+            problems.add(MISSING_FIELD, "storageAccountId", "is needed, unless identityInfo is given")
+        if "identityBasedRestoreDetails" in body:
+            problems.add(MISSING_FIELD, "identityInfo", "is needed together with identityBasedRestoreDetails")
+        return
+    if "identityBasedRestoreDetails" not in body:
+        problems.add(MISSING_FIELD, "identityBasedRestoreDetails", "is needed together with identityInfo")
+    if "storageAccountId" in body:
+        problems.add(
+            NOT_ALLOWED, "storageAccountId", "goes into identityBasedRestoreDetails when identityInfo is given"
+        )
+
+
+def _check_recovery_type(body: Json, problems: Problems) -> None:
+    kind = body.get("recoveryType")
+    if kind not in _NEEDED:
+        return
+    for name in _NEEDED[kind]:
+        if name not in body:
+            problems.add(MISSING_FIELD, name, f"is needed for recoveryType {kind}")
+    for name in _FORBIDDEN[kind]:
+        if name in body:
+            problems.add(NOT_ALLOWED, name, f"is not allowed for recoveryType {kind}")
+    if body.get("restoreWithManagedDisks") and "targetResourceGroupId" not in body:
+        problems.add(MISSING_FIELD, "targetResourceGroupId", "is needed to restore to managed disks")
+
+
+def _check_not_yet(body: Json, problems: Problems) -> None:
+    # Refused rather than ignored: a plan that restores, or an approval that nobody asks for, would be worse than none.
+    if body.get("dryRun"):
+        problems.add(NOT_ALLOWED, "dryRun", "is not available in this version; nothing was started")
+    if isinstance(approval := body.get("approval"), dict) and approval.get("required"):  # type: ignore[reportUnknownMemberType]
+        problems.add(NOT_ALLOWED, "approval.required", "is not available in this version; nothing was started")

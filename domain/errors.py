@@ -29,6 +29,10 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 SERVICE_UNAVAILABLE = "ServiceUnavailable"
 INTERNAL_ERROR = "InternalError"
 
+# History, queue messages and status documents have bounds; a service's error text need not.
+_LONGEST_MESSAGE = 1000
+_MOST_DETAILS = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetail:
@@ -45,7 +49,7 @@ class ErrorDetail:
 
     def to_json(self) -> Json:
         """Return ARM's ``{"code", "message", "target"?, "additionalInfo"?}``."""
-        body: Json = {"code": self.code, "message": self.message}
+        body: Json = {"code": self.code, "message": self.message[:_LONGEST_MESSAGE]}
         if self.target is not None:
             body["target"] = self.target
         if self.info:
@@ -72,7 +76,8 @@ class RestoreError(Exception):
 
     def to_json(self) -> Json:
         """Return ARM's inner error object ``{"code", "message", "details"}``."""
-        return {"code": self.code, "message": self.message, "details": [detail.to_json() for detail in self.details]}
+        details = [detail.to_json() for detail in self.details[:_MOST_DETAILS]]
+        return {"code": self.code, "message": self.message[:_LONGEST_MESSAGE], "details": details}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from domain.errors import Json, TransientError
 
 # A job that has run for ten minutes is looked at every minute: the report is late by half of that on average,
 # and a job of 31 minutes costs about 40 looks where one every 30 s would cost 62.
 _INTERVAL_PER_ELAPSED: Final = 0.1
-_OPERATION_INTERVAL_S: Final = 5.0
+OPERATION_INTERVAL_S: Final = 5.0
+"""The wait before the next look at an operation or a validation when the service asks for none."""
+
 _FIRST_RETRY_S: Final = 5.0
 _LONGEST_RETRY_S: Final = 300.0
 _FIRST_LOOK_S: Final = 5.0
@@ -58,11 +60,6 @@ def job_interval_s(limits: Limits, *, elapsed_s: float) -> float:
     return min(max(elapsed_s * _INTERVAL_PER_ELAPSED, limits.job_poll_min_s), limits.job_poll_max_s)
 
 
-def operation_interval_s(retry_after_s: float | None) -> float:
-    """Return the wait before the next look at an operation."""
-    return _OPERATION_INTERVAL_S if retry_after_s is None else retry_after_s
-
-
 def retry_wait_s(error: TransientError, *, attempt: int) -> float:
     """Return the wait after failed attempt number ``attempt`` (the first is 1): the service's own, or doubling."""
     if error.retry_after_s is not None:
@@ -70,14 +67,13 @@ def retry_wait_s(error: TransientError, *, attempt: int) -> float:
     return min(_FIRST_RETRY_S * 2 ** min(attempt - 1, 10), _LONGEST_RETRY_S)
 
 
-def look_times(start: datetime, window_s: float, *, retry_after_s: float | None) -> Iterator[datetime]:
-    """Yield when to look for a job after an open answer: at growing intervals, the last look as the window closes.
+def next_look(open_since: datetime, window_s: float, *, now: datetime) -> datetime | None:
+    """Return when to look again for the job of an open answer; ``None`` when the window has closed.
 
-    A ``Retry-After`` on the open answer holds the first look back, and a window shorter than it is stretched to it.
+    The waits grow with the time that has passed, and the last look is made just as the window closes.
     """
-    wait_s = _FIRST_LOOK_S if retry_after_s is None else retry_after_s
-    at, closes = start, start + timedelta(seconds=max(window_s, retry_after_s or 0.0))
-    while at < closes:
-        at = min(at + timedelta(seconds=wait_s), closes)
-        yield at
-        wait_s = min(max(wait_s, _FIRST_LOOK_S) * 2, _LONGEST_LOOK_S)
+    closes = open_since + timedelta(seconds=window_s)
+    if now >= closes:
+        return None
+    elapsed_s = (now - open_since).total_seconds()
+    return min(now + timedelta(seconds=min(max(elapsed_s, _FIRST_LOOK_S), _LONGEST_LOOK_S)), closes)

@@ -205,6 +205,11 @@ class RestoreRequest:
         return self.body["recoveryType"]
 
     @property
+    def passed_on(self) -> Json:
+        """The members that go into ``IaasVMRestoreRequest`` as they came."""
+        return {name: value for name, value in self.body.items() if name in PASSED_ON}
+
+    @property
     def criteria(self) -> RecoveryPointCriteria:
         """Which recovery points the caller accepts."""
         return RecoveryPointCriteria.from_json(self.body.get("recoveryPoint", {}))

@@ -1,0 +1,205 @@
+"""The side effects of a restore: each method is one of them and safe to run twice."""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from domain import errors
+from domain.envelopes import seal, seal_error
+from domain.errors import Json, RestoreError, TerminalError
+from domain.protected_items import ProtectedItem
+from domain.recovery_points import RecoveryPoint, choose_recovery_point
+from domain.requests import RecoveryPointCriteria
+from domain.resource_ids import same_id
+from domain.times import parse_request_time
+from domain.wire import as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from domain.answers import Accepted, Answer
+    from domain.jobs import Job, Operation
+    from domain.validation import Validation
+
+
+class BackupApi(Protocol):  # what each call does is said where it is made, in arm.backup
+    """The calls to Azure that the activities need. All of them raise :class:`RestoreError` and nothing else."""
+
+    def get_virtual_machine_region(self, vm_id: str) -> str: ...
+    def get_backup_status(self, vm_id: str, region: str) -> Json: ...
+    def get_vault_region(self, vault_id: str) -> str: ...
+    def get_protected_item(self, vault_id: str, container_name: str, protected_item_name: str) -> Json: ...
+    def list_protected_items(self, vault_id: str) -> Iterable[Json]: ...
+    def list_recovery_points(self, item: ProtectedItem) -> Iterable[RecoveryPoint]: ...
+    def get_recovery_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint: ...
+    def trigger_validation(self, item: ProtectedItem, point_id: str, restore_request: Json) -> Accepted: ...
+    def get_validation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Validation]: ...
+    def trigger_restore(
+        self, item: ProtectedItem, point_id: str, body: Json, *, client_request_id: str
+    ) -> Accepted: ...
+    def find_restore_job(self, vault_id: str, *, activity_id: str, since: datetime) -> Job | None: ...
+    def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]: ...
+    def get_job(self, vault_id: str, job_id: str) -> Answer[Job]: ...
+
+
+def _sealed[**P](method: Callable[P, Any]) -> Callable[P, Json]:
+    """Turn what a method returns or raises into an envelope; exceptions nobody named stay exceptions."""
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Json:
+        try:
+            return seal(method(*args, **kwargs))
+        except RestoreError as error:
+            return seal_error(error)
+
+    return call
+
+
+class RestoreActivities:
+    """Every activity of a restore over one client. Inputs and outputs are plain JSON: they stay in history."""
+
+    def __init__(self, api: BackupApi) -> None:
+        self._api = api
+
+    @_sealed
+    def resolve_item(self, data: Json) -> Json:
+        """Find the protected item of a request: ``{"sourceResourceId"?, "vaultId"?, "containerName"?, …}``."""
+        return self._find_item(data).to_json()
+
+    @_sealed
+    def choose_recovery_point(self, data: Json) -> Json:
+        """Choose the point: ``{"item", "recoveryPoint", "rehydrates", "now"}`` to ``{"point", "archived"}``.
+
+        Only the chosen point is handed back, however many there are: history stays small.
+        """
+        item, criteria = ProtectedItem.from_json(data["item"]), RecoveryPointCriteria.from_json(data["recoveryPoint"])
+        chosen = choose_recovery_point(
+            self._candidates(item, criteria.point_id),
+            criteria,
+            rehydrates=data["rehydrates"],
+            now=parse_request_time(data["now"]),
+        )
+        return {"point": chosen.to_json(), "archived": chosen.archived}
+
+    @_sealed
+    def start_validation(self, data: Json) -> Json:
+        """Ask the service to validate: ``{"item", "pointId", "body"}`` to ``{"operationId", "url", "retryAfterS"}``."""
+        item = ProtectedItem.from_json(data["item"])
+        accepted = self._api.trigger_validation(item, data["pointId"], data["body"]["properties"])
+        return _accepted(accepted)
+
+    @_sealed
+    def get_validation(self, data: Json) -> Json:
+        """Look at a validation: ``{"vaultId", "operationId", "url"}`` to ``{"validation", "retryAfterS"}``."""
+        answer = self._api.get_validation(data["vaultId"], data["operationId"], data["url"])
+        return {"validation": answer.value.to_json(), "retryAfterS": answer.retry_after_s}
+
+    @_sealed
+    def start_restore(self, data: Json) -> Json:
+        """Trigger the restore once: ``{"item", "pointId", "body", "clientRequestId", "since"}``.
+
+        Looks for a job that carries the id before it posts, so a second run of this activity adopts what the first
+        one started. Returns ``{"jobId"}`` of an adopted job, or ``{"operationId", "url", "retryAfterS"}``.
+        An answer that leaves it open whether the service took the restore comes back as ``OpenOutcomeError``.
+        """
+        item = ProtectedItem.from_json(data["item"])
+        job = self._find_job(item.vault_id, data)
+        if job is not None:
+            return {"jobId": job.job_id}
+        accepted = self._api.trigger_restore(
+            item, data["pointId"], data["body"], client_request_id=data["clientRequestId"]
+        )
+        return _accepted(accepted)
+
+    @_sealed
+    def find_job(self, data: Json) -> Json:
+        """Look for the restore's job: ``{"vaultId", "clientRequestId", "since"}`` to ``{"jobId"}``, null if none."""
+        job = self._find_job(data["vaultId"], data)
+        return {"jobId": None if job is None else job.job_id}
+
+    @_sealed
+    def get_operation(self, data: Json) -> Json:
+        """Look at the operation: ``{"vaultId", "operationId", "url"}`` to ``{"operation", "retryAfterS"}``."""
+        answer = self._api.get_operation(data["vaultId"], data["operationId"], data["url"])
+        return {"operation": answer.value.to_json(), "retryAfterS": answer.retry_after_s}
+
+    @_sealed
+    def get_job(self, data: Json) -> Json:
+        """Look at the job: ``{"vaultId", "jobId"}`` to ``{"job", "retryAfterS"}``."""
+        answer = self._api.get_job(data["vaultId"], data["jobId"])
+        return {"job": answer.value.to_json(), "retryAfterS": answer.retry_after_s}
+
+    def recovery_points(self, source_resource_id: str) -> list[Json]:
+        """Return a VM's points, newest first, each with whether it can be restored and why not.
+
+        Not an activity: it answers ``GET /api/recovery-points`` directly. Raises :class:`RestoreError`.
+        """
+        item = self._find_item({"sourceResourceId": source_resource_id})
+        points = sorted(
+            self._api.list_recovery_points(item),
+            key=lambda point: point.time or datetime.min.replace(tzinfo=UTC),
+            reverse=True,
+        )
+        verdicts = [(point, point.unusable_because(rehydrates=False)) for point in points]
+        return [{**point.to_json(), "restorable": not reasons, "reasons": reasons} for point, reasons in verdicts]
+
+    def _candidates(self, item: ProtectedItem, point_id: str | None) -> Iterable[RecoveryPoint]:
+        if point_id is None:
+            return self._api.list_recovery_points(item)
+        try:
+            return [self._api.get_recovery_point(item, point_id)]
+        except TerminalError as error:
+            if error.code != errors.NOT_FOUND:
+                raise
+            message = f"The item has no recovery point {point_id}. Ask GET /api/recovery-points for those it has."
+            raise TerminalError(errors.NO_MATCHING_RECOVERY_POINT, message, error.details) from error
+
+    def _find_job(self, vault_id: str, data: Json) -> Job | None:
+        since = parse_request_time(data["since"])
+        return self._api.find_restore_job(vault_id, activity_id=data["clientRequestId"], since=since)
+
+    def _find_item(self, wanted: Json) -> ProtectedItem:
+        source: str | None = wanted.get("sourceResourceId")
+        vault_id: str | None = wanted.get("vaultId")
+        if vault_id is None:
+            return self._find_by_vm(wanted["sourceResourceId"])
+        region = self._api.get_vault_region(vault_id)
+        if "containerName" not in wanted:
+            return self._find_in_vault(wanted["sourceResourceId"], vault_id, region)
+        body = self._api.get_protected_item(vault_id, wanted["containerName"], wanted["protectedItemName"])
+        item = ProtectedItem.from_api(body, vault_id=vault_id, region=region)
+        if source is not None and not same_id(source, item.source_resource_id):
+            message = (
+                f"{item.protected_item_name} protects {item.source_resource_id}, not {source}. "
+                "Correct sourceResourceId, or containerName and protectedItemName."
+            )
+            raise TerminalError(errors.NOT_PROTECTED, message)
+        return item
+
+    def _find_by_vm(self, vm_id: str) -> ProtectedItem:
+        try:
+            region = self._api.get_virtual_machine_region(vm_id)
+        except TerminalError as error:
+            if error.code != errors.NOT_FOUND:
+                raise
+            message = (
+                f"{vm_id} does not exist (any more), so its vault cannot be looked up. Give vaultId to restore it."
+            )
+            raise TerminalError(errors.NOT_FOUND, message, error.details) from error
+        status = self._api.get_backup_status(vm_id, region)
+        return ProtectedItem.from_backup_status(status, source_resource_id=vm_id, region=region)
+
+    def _find_in_vault(self, vm_id: str, vault_id: str, region: str) -> ProtectedItem:
+        for body in self._api.list_protected_items(vault_id):
+            properties = as_object(body.get("properties"))
+            names = (properties.get("sourceResourceId"), properties.get("virtualMachineId"))
+            if any(isinstance(name, str) and same_id(name, vm_id) for name in names):
+                return ProtectedItem.from_api(body, vault_id=vault_id, region=region)
+        message = f"{vm_id} has no backup in {vault_id}. Check both ids, or leave vaultId out to have it looked up."
+        raise TerminalError(errors.NOT_PROTECTED, message)
+
+
+def _accepted(accepted: Accepted) -> Json:
+    return {"operationId": accepted.operation_id, "url": accepted.url, "retryAfterS": accepted.retry_after_s}

@@ -1,0 +1,40 @@
+"""What an activity hands to its orchestrator: a value or a named failure, as JSON. It raises nothing we can name.
+
+A raised exception would be retried by durabletask's policies without telling passing failures from final ones,
+and would lose the wait that the service asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from domain.errors import Json, OpenOutcomeError, RestoreError, TerminalError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_KINDS: dict[str, type[TransientError | OpenOutcomeError]] = {"transient": TransientError, "open": OpenOutcomeError}
+
+
+def seal(value: Any) -> Json:
+    """Wrap an activity's result."""
+    return {"v": 1, "value": value}
+
+
+def seal_error(error: RestoreError) -> Json:
+    """Wrap a failure together with whether, and when, repeating it makes sense."""
+    if isinstance(error, TransientError | OpenOutcomeError):
+        kind = "open" if isinstance(error, OpenOutcomeError) else "transient"
+        return {"v": 1, "error": error.to_json(), "kind": kind, "retryAfterS": error.retry_after_s}
+    return {"v": 1, "error": error.to_json(), "kind": "terminal"}
+
+
+def unseal(envelope: Mapping[str, Any]) -> Any:
+    """Return the value, or raise the failure as the error that it was."""
+    if "error" not in envelope:
+        return envelope["value"]
+    error = RestoreError.from_json(envelope["error"])
+    kind = _KINDS.get(envelope["kind"])
+    if kind is None:
+        raise TerminalError(error.code, error.message, error.details)
+    raise kind(error.code, error.message, error.details, retry_after_s=envelope.get("retryAfterS"))

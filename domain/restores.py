@@ -1,0 +1,337 @@
+"""One restore from acceptance to its end: its whole state as a value, and the status document that callers see."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from domain import errors
+from domain.errors import Json, RestoreError
+from domain.jobs import Job, JobStatus
+from domain.polling import Limits
+from domain.protected_items import ProtectedItem
+from domain.requests import RestoreRequest
+from domain.times import format_duration, format_optional_time, format_time, parse_request_time
+from domain.wire import as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
+
+
+def restore_id_for(key: str) -> str:
+    """Return the restore's id for an idempotency key: the same key is the same restore, for ever."""
+    return str(uuid.uuid5(_NAMESPACE, key))
+
+
+class Phase(StrEnum):
+    """How far a restore has come."""
+
+    RESOLVING = "Resolving"
+    SELECTING_RECOVERY_POINT = "SelectingRecoveryPoint"
+    VALIDATING = "Validating"
+    TRIGGERING = "Triggering"
+    TRACKING_OPERATION = "TrackingOperation"
+    TRACKING_JOB = "TrackingJob"
+    FINISHED = "Finished"
+
+    @property
+    def is_tracking(self) -> bool:
+        """Whether Azure has the restore, so that no single bad answer may end our view of it."""
+        return self in {Phase.TRACKING_OPERATION, Phase.TRACKING_JOB}
+
+
+class Status(StrEnum):
+    """What a caller is told of a restore."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    COMPLETED = "Completed"
+    COMPLETED_WITH_WARNINGS = "CompletedWithWarnings"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+    REJECTED = "Rejected"
+    TIMED_OUT = "TimedOut"
+    PLANNED = "Planned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """The state of one restore: what was accepted, and what has become of it so far. Times are aware UTC.
+
+    It is the orchestration's input, and its input again whenever the history is started afresh.
+    ``next_poll`` is when the next call is due; ``failures`` counts the calls that failed in a row;
+    ``posts`` counts restore POSTs whose outcome stayed open, ``open_since`` is when the last of them was answered.
+    """
+
+    restore_id: str
+    request: RestoreRequest
+    fingerprint: str
+    started_by: str
+    created: datetime
+    limits: Limits
+
+    status: Status = Status.PENDING
+    phase: Phase = Phase.RESOLVING
+    next_poll: datetime | None = None
+    failures: int = 0
+    item: ProtectedItem | None = None
+    point: Json | None = None
+    archived: bool = False
+    validation_id: str | None = None
+    validation_url: str | None = None
+    posts: int = 0
+    open_since: datetime | None = None
+    triggered: datetime | None = None
+    operation_id: str | None = None
+    operation_url: str | None = None
+    job_id: str | None = None
+    progress_pct: float | None = None
+    warnings: tuple[Json, ...] = ()
+    result: Json | None = None
+    error: Json | None = None
+    completed: datetime | None = None
+
+    @classmethod
+    def accepted(
+        cls, request: RestoreRequest, *, restore_id: str, started_by: str, created: datetime, limits: Limits
+    ) -> Self:
+        """Return a restore at its beginning. ``started_by`` is ``http``, ``queue`` or ``alert``."""
+        return cls(
+            restore_id=restore_id,
+            request=request,
+            fingerprint=request.fingerprint,
+            started_by=started_by,
+            created=created,
+            limits=limits,
+        )
+
+    @property
+    def deadline(self) -> datetime:
+        """When a restore that still runs is reported as ``TimedOut``."""
+        return self.created + timedelta(seconds=self.limits.deadline_s)
+
+    @property
+    def client_request_id(self) -> str:
+        """The trigger's ``x-ms-client-request-id``: the service copies it into the job's ``activityId``."""
+        return str(uuid.uuid5(_NAMESPACE, f"restore/{self.restore_id}"))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.phase is Phase.FINISHED
+
+    @property
+    def source_resource_id(self) -> str | None:
+        """The backed-up VM's id, as far as it is known."""
+        return self.request.source_resource_id or (self.item.source_resource_id if self.item else None)
+
+    @property
+    def what_may_still_run(self) -> str:
+        """What Azure may still be doing when we stop looking, and where a person finds it."""
+        if self.job_id is not None:
+            return f"Azure Backup job {self.job_id} may still run: look at it in the vault."
+        if self.posts or self.triggered is not None:
+            return (
+                f"A person must look: search the vault's restore jobs for activityId {self.client_request_id} "
+                "before starting another restore."
+            )
+        return "Nothing was started."
+
+    def with_warning(self, code: str, message: str) -> Self:
+        """Return the restore with one more warning; the same warning is kept once."""
+        warning = {"code": code, "message": message}
+        return self if warning in self.warnings else replace(self, warnings=(*self.warnings, warning))
+
+    def finished(
+        self, status: Status, now: datetime, *, error: RestoreError | None = None, result: Json | None = None
+    ) -> Self:
+        """Return the restore at its end."""
+        return replace(
+            self,
+            status=status,
+            phase=Phase.FINISHED,
+            next_poll=None,
+            completed=now,
+            error=None if error is None else error.to_json(),
+            result=result,
+        )
+
+    def ended_by(self, job: Job, now: datetime) -> Self:
+        """Return the restore as its job ended: the job alone decides, in the service's own words."""
+        known = replace(self, progress_pct=job.progress_pct if job.progress_pct is not None else self.progress_pct)
+        if job.status is JobStatus.COMPLETED:
+            return replace(known, progress_pct=100.0).finished(Status.COMPLETED, now, result=job.result())
+        if job.status is JobStatus.COMPLETED_WITH_WARNINGS:
+            for detail in job.details:
+                known = known.with_warning(detail.code, detail.message)
+            known = known.with_warning(
+                "CompletedWithWarnings",
+                "The service reports warnings. Check that the disks are there before you rely on them.",
+            )
+            return known.finished(Status.COMPLETED_WITH_WARNINGS, now, result=job.result())
+        cancelled = job.status is JobStatus.CANCELLED
+        code, verb = (errors.RESTORE_CANCELLED, "was cancelled") if cancelled else (errors.RESTORE_FAILED, "failed")
+        reason = f": {job.details[0].message}" if job.details else "."
+        error = RestoreError(code, f"Azure Backup job {job.job_id} {verb}{reason}", job.details)
+        return known.finished(Status.CANCELLED if cancelled else Status.FAILED, now, error=error, result=job.result())
+
+    def timed_out(self, now: datetime) -> Self:
+        """Return the restore past its deadline. What Azure does meanwhile is not touched."""
+        after = format_duration(timedelta(seconds=self.limits.deadline_s))
+        message = f"The restore had not ended {after} after it was accepted, which RESTORE_DEADLINE_HOURS allows."
+        error = RestoreError(errors.DEADLINE_EXCEEDED, f"{message} {self.what_may_still_run}")
+        return self.finished(Status.TIMED_OUT, now, error=error)
+
+    def document(self, now: datetime) -> Json:
+        """Return the status document. ``links`` are relative here; whoever answers a caller makes them absolute."""
+        body = self.request.body
+        return {
+            "id": self.restore_id,
+            "status": str(self.status),
+            "phase": str(self.phase),
+            "progressPercentage": self.progress_pct,
+            "sourceResourceId": self.source_resource_id,
+            "recoveryType": self.request.recovery_type,
+            "requestId": self.request.request_id,
+            "requestedBy": body.get("requestedBy"),
+            "reason": body.get("reason"),
+            "startedBy": self.started_by,
+            "recoveryPoint": self.point,
+            "operationId": self.operation_id,
+            "jobId": self.job_id,
+            "vaultId": self.item.vault_id if self.item else body.get("vaultId"),
+            "createdTime": format_time(self.created),
+            "lastUpdatedTime": format_time(now),
+            "completedTime": format_optional_time(self.completed),
+            "nextPollTime": format_optional_time(self.next_poll),
+            "result": self.result,
+            "error": self.error,
+            "warnings": list(self.warnings),
+            "links": {"self": f"/api/restores/{self.restore_id}"},
+        }
+
+    def to_json(self) -> Json:
+        """Return what crosses the durable boundary."""
+        return {
+            "v": 1,
+            "restoreId": self.restore_id,
+            "request": self.request.to_json(),
+            "fingerprint": self.fingerprint,
+            "startedBy": self.started_by,
+            "created": format_time(self.created),
+            "limits": self.limits.to_json(),
+            "status": str(self.status),
+            "phase": str(self.phase),
+            "nextPoll": format_optional_time(self.next_poll),
+            "failures": self.failures,
+            "item": self.item.to_json() if self.item else None,
+            "point": self.point,
+            "archived": self.archived,
+            "validationId": self.validation_id,
+            "validationUrl": self.validation_url,
+            "posts": self.posts,
+            "openSince": format_optional_time(self.open_since),
+            "triggered": format_optional_time(self.triggered),
+            "operationId": self.operation_id,
+            "operationUrl": self.operation_url,
+            "jobId": self.job_id,
+            "progressPercentage": self.progress_pct,
+            "warnings": list(self.warnings),
+            "result": self.result,
+            "error": self.error,
+            "completed": format_optional_time(self.completed),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote. The request was checked when it was accepted and is not checked again."""
+        return cls(
+            restore_id=data["restoreId"],
+            request=RestoreRequest(data["request"]),
+            fingerprint=data["fingerprint"],
+            started_by=data["startedBy"],
+            created=parse_request_time(data["created"]),
+            limits=Limits.from_json(data["limits"]),
+            status=Status(data["status"]),
+            phase=Phase(data["phase"]),
+            next_poll=_time(data["nextPoll"]),
+            failures=data["failures"],
+            item=ProtectedItem.from_json(data["item"]) if data["item"] else None,
+            point=data["point"],
+            archived=data["archived"],
+            validation_id=data["validationId"],
+            validation_url=data["validationUrl"],
+            posts=data["posts"],
+            open_since=_time(data["openSince"]),
+            triggered=_time(data["triggered"]),
+            operation_id=data["operationId"],
+            operation_url=data["operationUrl"],
+            job_id=data["jobId"],
+            progress_pct=data["progressPercentage"],
+            warnings=tuple(data["warnings"]),
+            result=data["result"],
+            error=data["error"],
+            completed=_time(data["completed"]),
+        )
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else parse_request_time(text)
+
+
+def restore_body(restore: Restore) -> Json:
+    """Return the body of ``POST …/restore``: ``{"properties": IaasVMRestoreRequest}`` for the chosen point.
+
+    An archived point needs the rehydrating kind of request; for any other the rehydration fields stay behind.
+    """
+    if restore.item is None or restore.point is None:
+        raise ValueError("a restore's body needs its item and its recovery point")
+    kind = "IaasVMRestoreWithRehydrationRequest" if restore.archived else "IaasVMRestoreRequest"
+    properties: Json = {
+        "objectType": kind,
+        "recoveryPointId": restore.point["id"],
+        "recoveryType": restore.request.recovery_type,
+        "sourceResourceId": restore.item.source_resource_id,
+        "region": restore.item.region,
+        "createNewCloudService": False,
+        "originalStorageAccountOption": False,
+        **restore.request.passed_on,
+    }
+    if not restore.archived:
+        properties.pop("recoveryPointRehydrationInfo", None)
+    return {"properties": properties}
+
+
+def refused_document(*, restore_id: str, created: datetime, error: RestoreError, sent: object) -> Json:
+    """Return the ``Failed`` status document of a queue message that never became a restore.
+
+    ``sent`` is what the message held, so that its sender can recognise it.
+    """
+    body = as_object(sent)
+    told = {name: body.get(name) for name in ("sourceResourceId", "recoveryType", "requestId", "requestedBy", "reason")}
+    return {
+        "id": restore_id,
+        "status": str(Status.FAILED),
+        "phase": str(Phase.FINISHED),
+        "progressPercentage": None,
+        **told,
+        "startedBy": "queue",
+        "recoveryPoint": None,
+        "operationId": None,
+        "jobId": None,
+        "vaultId": None,
+        "createdTime": format_time(created),
+        "lastUpdatedTime": format_time(created),
+        "completedTime": format_time(created),
+        "nextPollTime": None,
+        "result": None,
+        "error": error.to_json(),
+        "warnings": [],
+        "links": {},
+    }

@@ -1,0 +1,52 @@
+"""What Azure Backup says when it is asked whether a restore would work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from domain.errors import ErrorDetail, Json
+from domain.jobs import OperationStatus
+from domain.wire import as_list, as_object, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NO_MESSAGE = "The service gave no message."
+
+
+def _finding(entry: Mapping[str, Any]) -> ErrorDetail:
+    message = as_text(entry.get("message")) or _NO_MESSAGE
+    advice = " ".join(str(line) for line in as_list(entry.get("recommendations")))
+    return ErrorDetail(code=str(entry.get("code") or "Unknown"), message=f"{message} {advice}".strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """One look at a validation. ``SUCCEEDED`` only says that it ran: any ``findings`` mean the restore would fail.
+
+    A validation that itself failed or was cancelled has the service's reason as its only finding, if it gave one.
+    """
+
+    status: OperationStatus
+    findings: tuple[ErrorDetail, ...] = ()
+
+    @classmethod
+    def from_api(cls, body: Mapping[str, Any]) -> Self:
+        """Read a ``backupValidateOperationsStatuses`` body; every member may be missing."""
+        status = OperationStatus.read(body.get("status"))
+        response = as_object(as_object(body.get("properties")).get("validateOperationResponse"))
+        entries = [as_object(entry) for entry in as_list(response.get("validationResults"))]
+        if not entries and status in {OperationStatus.FAILED, OperationStatus.CANCELED}:
+            entries = [as_object(body.get("error"))]
+        return cls(status=status, findings=tuple(_finding(entry) for entry in entries if entry))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote."""
+        findings = tuple(ErrorDetail.from_json(finding) for finding in data.get("findings", ()))
+        return cls(status=OperationStatus.read(data["status"]), findings=findings)
+
+    def to_json(self) -> Json:
+        """Return what history keeps."""
+        return {"status": str(self.status), "findings": [finding.to_json() for finding in self.findings]}

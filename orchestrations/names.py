@@ -1,0 +1,17 @@
+"""Names that stand in every history: add names, never rename one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RESTORE_VM: Final = "restore_vm"
+
+RESOLVE_ITEM: Final = "resolve_item"
+CHOOSE_RECOVERY_POINT: Final = "choose_recovery_point"
+START_VALIDATION: Final = "start_validation"
+GET_VALIDATION: Final = "get_validation"
+START_RESTORE: Final = "start_restore"
+FIND_JOB: Final = "find_job"
+GET_OPERATION: Final = "get_operation"
+GET_JOB: Final = "get_job"
+PUBLISH_RESULT: Final = "publish_result"

@@ -1,0 +1,107 @@
+"""Restore one VM: resolve, choose, validate, trigger once, follow the operation, follow the job, report.
+
+A durable state machine. Each turn waits until the next call is due, makes it, and moves the state on; a call that
+failed in passing is simply due again later. After some turns the history is started afresh with the state as its
+input, so that it stays small however long the restore runs.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from domain import errors
+from domain.errors import RestoreError, TerminalError, TransientError
+from domain.polling import MAX_ATTEMPTS, retry_wait_s
+from domain.restores import Phase, Restore, Status
+from durabletask import task
+
+from orchestrations.names import PUBLISH_RESULT
+from orchestrations.preparing import choose_point, resolve_item, validate
+from orchestrations.run import Run, Steps
+from orchestrations.tracking import follow_job, follow_operation
+from orchestrations.triggering import trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from domain.errors import Json
+
+TURNS_PER_HISTORY: Final = 40  # about ten events each
+PUBLISHING: Final = task.RetryPolicy(
+    first_retry_interval=timedelta(seconds=5),
+    max_number_of_attempts=8,
+    backoff_coefficient=2.0,
+    max_retry_interval=timedelta(minutes=5),
+)
+
+_STEPS: Final[Mapping[Phase, Callable[[Run], Steps[None]]]] = {
+    Phase.RESOLVING: resolve_item,
+    Phase.SELECTING_RECOVERY_POINT: choose_point,
+    Phase.VALIDATING: validate,
+    Phase.TRIGGERING: trigger,
+    Phase.TRACKING_OPERATION: follow_operation,
+    Phase.TRACKING_JOB: follow_job,
+}
+
+
+def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Task[Any], Any, Json | None]:
+    """Run a :class:`Restore` (as JSON) to its end; returns the final status document."""
+    run = Run(ctx, Restore.from_json(data))
+    run.update(status=Status.RUNNING)
+    for _ in range(TURNS_PER_HISTORY):
+        if run.restore.is_finished:
+            break
+        yield from _turn(run)
+    if not run.restore.is_finished:
+        ctx.continue_as_new(run.restore.to_json(), save_events=True)
+        return None
+    return (yield from _publish(ctx, run.restore, run.restore.document(run.now)))
+
+
+def _turn(run: Run) -> Steps[None]:
+    yield from run.wait_for_next_poll()
+    if run.now >= run.restore.deadline and not run.restore.phase.is_tracking:
+        run.become(run.restore.timed_out(run.now))
+        return
+    try:
+        phase = run.restore.phase
+        yield from _STEPS[phase](run)
+        if run.restore.failures:
+            run.update(failures=0)
+    except RestoreError as error:
+        _mind(run, error)
+    if run.now >= run.restore.deadline and not run.restore.is_finished:
+        run.become(run.restore.timed_out(run.now))
+
+
+def _mind(run: Run, error: RestoreError) -> None:
+    """Decide what a failed call means: try again later, or the end.
+
+    While Azure works on the restore no single answer ends it: even a 403 or a 404 may pass, and the disks are being
+    made meanwhile. Throttling and outages are waited out until the deadline, anything else for half an hour.
+    """
+    tracking = run.restore.phase.is_tracking
+    attempt = run.restore.failures + 1
+    passing = isinstance(error, TransientError)
+    patient = tracking and passing and error.code == errors.SERVICE_UNAVAILABLE
+    if (passing or tracking) and (patient or attempt < MAX_ATTEMPTS):
+        again = error if isinstance(error, TransientError) else TransientError(error.code, error.message)
+        run.update(failures=attempt)
+        run.poll_after(retry_wait_s(again, attempt=attempt))
+        return
+    run.become(run.restore.finished(Status.FAILED, run.now, error=_final(run.restore, error)))
+
+
+def _final(restore: Restore, error: RestoreError) -> RestoreError:
+    return TerminalError(error.code, f"{error.message} {restore.what_may_still_run}".strip(), error.details)
+
+
+def _publish(ctx: task.OrchestrationContext, restore: Restore, document: Json) -> Steps[Json]:
+    """Hand the final document to the results queue; a queue that stays away never changes the restore's outcome."""
+    try:
+        yield ctx.call_activity(PUBLISH_RESULT, input=document, retry_policy=PUBLISHING)
+    except task.TaskFailedError as failure:
+        message = f"The result could not be put on the results queue: {failure.details.message}"
+        return {**document, "warnings": list(restore.with_warning("ResultNotPublished", message).warnings)}
+    return document

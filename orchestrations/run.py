@@ -1,0 +1,70 @@
+"""One restore's run: its state, and the only ways in which an orchestrator touches the world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from domain import errors
+from domain.envelopes import unseal
+from domain.errors import Json, TransientError
+from domain.times import as_utc
+from durabletask import task
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from domain.restores import Restore
+
+_LEAST_WAIT_S: Final = 0.1  # a service that asks for no wait at all must not get a tight loop
+
+type Steps[T] = Generator[task.Task[Any], Any, T]
+
+
+class Run:
+    """The state of a restore together with its orchestration. Every change goes out as the custom status."""
+
+    def __init__(self, ctx: task.OrchestrationContext, restore: Restore) -> None:
+        self._ctx = ctx
+        self.restore = restore
+
+    @property
+    def now(self) -> datetime:
+        """The orchestration's own clock, aware UTC (durabletask's is naive)."""
+        return as_utc(self._ctx.current_utc_datetime)
+
+    def update(self, **changes: Any) -> None:
+        """Change the state and tell it."""
+        self.become(replace(self.restore, **changes))
+
+    def become(self, restore: Restore) -> None:
+        """Take a new state and tell it."""
+        self.restore = restore
+        # The result goes into the output alone: a custom status must stay below 16 KB in Azure Storage.
+        self._ctx.set_custom_status({**restore.document(self.now), "result": None})
+
+    def poll_after(self, wait_s: float) -> None:
+        """Make the next call due after so many seconds, but never after the deadline."""
+        wait = timedelta(seconds=min(max(wait_s, _LEAST_WAIT_S), self.restore.limits.deadline_s))
+        self.update(next_poll=min(self.now + wait, max(self.restore.deadline, self.now)))
+
+    def wait_for_next_poll(self) -> Steps[None]:
+        """Wait with a durable timer until the next call is due."""
+        due = self.restore.next_poll
+        if due is not None and due > self.now:
+            yield self._ctx.create_timer(due.replace(tzinfo=None))
+
+    def ask(self, activity: str, data: Json) -> Steps[Json]:
+        """Call one activity once and open its envelope; raises what the activity sealed.
+
+        An activity that broke instead of answering (its worker died, a bug) is a passing failure: all of them are
+        safe to run again. Whoever posts must not use this for the posting itself without minding that.
+        """
+        try:
+            envelope: Json = yield self._ctx.call_activity(activity, input=data)
+        except task.TaskFailedError as failure:
+            raise TransientError(
+                errors.INTERNAL_ERROR, f"The activity {activity} broke: {failure.details.message}"
+            ) from failure
+        return unseal(envelope)

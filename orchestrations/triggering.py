@@ -1,0 +1,109 @@
+"""The one step that starts something: exactly once, whatever the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from domain import errors
+from domain.errors import Json, OpenOutcomeError, TerminalError, TransientError
+from domain.polling import next_look, retry_wait_s
+from domain.restores import Phase, restore_body
+from domain.times import format_time
+
+from orchestrations.names import FIND_JOB, START_RESTORE
+from orchestrations.preparing import item_of
+
+if TYPE_CHECKING:
+    from domain.restores import Restore
+
+    from orchestrations.run import Run, Steps
+
+_MOST_POSTS: Final = 2
+
+
+def job_search(restore: Restore) -> Json:
+    """Return what ``find_job`` needs: the job carries the trigger's client request id as its ``activityId``."""
+    return {
+        "vaultId": item_of(restore).vault_id,
+        "clientRequestId": restore.client_request_id,
+        "since": format_time(restore.created),
+    }
+
+
+def trigger(run: Run) -> Steps[None]:
+    """Post the restore, or look for what an earlier post of unknown outcome may have started."""
+    if run.restore.open_since is None:
+        yield from _post(run)
+    else:
+        yield from _look(run)
+
+
+def _post(run: Run) -> Steps[None]:
+    restore = run.restore
+    point_id: str = (restore.point or {})["id"]
+    data = {
+        **job_search(restore),
+        "item": item_of(restore).to_json(),
+        "pointId": point_id,
+        "body": restore_body(restore),
+    }
+    try:
+        answer = yield from run.ask(START_RESTORE, data)
+    except OpenOutcomeError as error:
+        _stay_open(run, error, error.retry_after_s)
+        return
+    except TransientError as error:
+        if error.code != errors.INTERNAL_ERROR:
+            raise  # surely not taken: throttled, or it never left
+        _stay_open(run, error, error.retry_after_s)
+        return
+    run.update(triggered=run.now)
+    if "jobId" in answer:
+        adopt(run, answer["jobId"])
+        return
+    run.update(operation_id=answer["operationId"], operation_url=answer["url"], phase=Phase.TRACKING_OPERATION)
+    run.poll_after(answer["retryAfterS"] or 0.0)
+
+
+def _stay_open(run: Run, error: OpenOutcomeError | TransientError, retry_after_s: float | None) -> None:
+    run.become(
+        run.restore.with_warning(
+            "TriggerOutcomeOpen",
+            f"The answer to the restore request leaves open whether the service took it: {error.message} "
+            "Its job is looked for before anything else is tried.",
+        )
+    )
+    run.update(posts=run.restore.posts + 1, open_since=run.now)
+    asked = TransientError(error.code, error.message, retry_after_s=retry_after_s)
+    run.poll_after(retry_wait_s(asked, attempt=1))
+
+
+def _look(run: Run) -> Steps[None]:
+    found = yield from run.ask(FIND_JOB, job_search(run.restore))
+    if found["jobId"] is not None:
+        run.update(triggered=run.restore.open_since)
+        adopt(run, found["jobId"])
+        return
+    restore = run.restore
+    again = next_look(restore.open_since or run.now, restore.limits.adoption_window_s, now=run.now)
+    if again is not None:
+        run.update(next_poll=min(again, restore.deadline))
+    elif restore.posts < _MOST_POSTS:
+        run.update(open_since=None, next_poll=None)
+    else:
+        raise TerminalError(
+            errors.RESTORE_FAILED,
+            f"The restore was posted {restore.posts} times without a clear answer, and no job has shown up since.",
+        )
+
+
+def adopt(run: Run, job_id: str) -> None:
+    """Follow this job from now on."""
+    run.update(
+        job_id=job_id,
+        open_since=None,
+        operation_url=None,
+        phase=Phase.TRACKING_JOB,
+        next_poll=None,
+        triggered=run.restore.triggered or run.now,
+    )

@@ -1,0 +1,282 @@
+"""A scripted Azure Backup behind the activities' protocol, on the hub's clock: no HTTP, no mocks."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from activities.restores import RestoreActivities
+from domain import errors
+from domain.answers import Accepted, Answer
+from domain.errors import ErrorDetail, Json, OpenOutcomeError, TerminalError, TransientError
+from domain.jobs import Job, JobStatus, Operation, OperationStatus
+from domain.polling import Limits
+from domain.recovery_points import RecoveryPoint
+from domain.requests import RestoreRequest
+from domain.restores import Restore, restore_id_for
+from domain.validation import Validation
+from orchestrations import names
+from orchestrations.restore_vm import restore_vm
+from tests.support.hub import START, Hub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from domain.protected_items import ProtectedItem
+
+SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
+VM_ID = f"{SUBSCRIPTION}/resourceGroups/web-rg/providers/Microsoft.Compute/virtualMachines/web-01"
+VAULT_ID = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.RecoveryServices/vaults/vault-weu"
+STORAGE_ID = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.Storage/storageAccounts/stagingweu"
+TARGET_GROUP = f"{SUBSCRIPTION}/resourceGroups/restored-rg"
+CONTAINER = "IaasVMContainer;iaasvmcontainerv2;web-rg;web-01"
+ITEM = "VM;iaasvmcontainerv2;web-rg;web-01"
+LIMITS = Limits(job_poll_min_s=15, job_poll_max_s=60, deadline_s=24 * 3600, adoption_window_s=120)
+
+
+def a_request(**members: Any) -> Json:
+    """Return a plain disk restore; members given as ``None`` are left out."""
+    body = {
+        "sourceResourceId": VM_ID,
+        "recoveryType": "RestoreDisks",
+        "storageAccountId": STORAGE_ID,
+        "targetResourceGroupId": TARGET_GROUP,
+        "validate": False,
+        **members,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def a_restore(limits: Limits = LIMITS, **members: Any) -> Restore:
+    """Return an accepted restore, its id derived from the key ``test``."""
+    request = RestoreRequest.from_json(a_request(**members))
+    return Restore.accepted(request, restore_id=restore_id_for("test"), started_by="http", created=START, limits=limits)
+
+
+def a_point(point_id: str = "1103996678573089", hours_old: float = 2, **properties: Any) -> RecoveryPoint:
+    """Return a recovery point as the service sends it."""
+    time = (START - timedelta(hours=hours_old)).strftime("%Y-%m-%dT%H:%M:%S.1234567Z")
+    base = {
+        "recoveryPointType": "AppConsistent",
+        "recoveryPointTime": time,
+        "recoveryPointTierDetails": [{"type": "InstantRP", "status": "Valid"}],
+    }
+    return RecoveryPoint.from_api({"name": point_id, "properties": {**base, **properties}})
+
+
+class Clock(Protocol):
+    """Whoever tells the time."""
+
+    def now(self) -> datetime:
+        """Return aware UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MadeJob:
+    """A job that Azure made, and the trigger's client request id in it."""
+
+    job_id: str
+    activity_id: str
+    made: datetime
+
+
+@dataclass(slots=True)
+class ScriptedAzure:
+    """Azure as far as a restore sees it. Everything goes well unless scripted otherwise."""
+
+    clock: Clock
+    job_takes: timedelta = timedelta(minutes=31)
+    job_end: JobStatus = JobStatus.COMPLETED
+    job_details: tuple[ErrorDetail, ...] = ()
+    listed_after: timedelta = timedelta(0)
+    points: list[RecoveryPoint] = field(default_factory=lambda: [a_point()])
+    retry_after: dict[str, float | None] = field(default_factory=lambda: {"trigger_restore": 60.0})
+    fails: dict[str, list[Exception | None]] = field(default_factory=lambda: defaultdict(list))
+    posts: list[str] = field(default_factory=list)
+    """What becomes of each restore POST in turn: accepted, lost (job made, no answer), unheard (no job, no answer)."""
+    operations: list[Operation] = field(default_factory=list)
+    validations: list[Validation] = field(default_factory=list)
+    location: str = "westeurope"
+    status: Json = field(
+        default_factory=lambda: {
+            "protectionStatus": "Protected",
+            "vaultId": VAULT_ID,
+            "containerName": CONTAINER,
+            "protectedItemName": ITEM,
+        }
+    )
+    jobs: list[MadeJob] = field(default_factory=list)
+    bodies: list[Json] = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
+    urls: list[str | None] = field(default_factory=list)
+
+    def _call(self, name: str) -> None:
+        self.calls[name] += 1
+        if self.fails[name] and (error := self.fails[name].pop(0)) is not None:
+            raise error
+
+    def get_virtual_machine_region(self, vm_id: str) -> str:
+        self._call("get_virtual_machine_region")
+        assert vm_id
+        return self.location
+
+    def get_backup_status(self, vm_id: str, region: str) -> Json:
+        self._call("get_backup_status")
+        assert (vm_id, region) == (VM_ID, self.location)
+        return self.status
+
+    def get_vault_region(self, vault_id: str) -> str:
+        self._call("get_vault_region")
+        assert vault_id == VAULT_ID
+        return self.location
+
+    def get_protected_item(self, vault_id: str, container_name: str, protected_item_name: str) -> Json:
+        self._call("get_protected_item")
+        item = f"backupFabrics/Azure/protectionContainers/{container_name}/protectedItems/{protected_item_name}"
+        return {"id": f"{vault_id}/{item}", "properties": {"sourceResourceId": VM_ID}}
+
+    def list_protected_items(self, vault_id: str) -> Iterable[Json]:
+        self._call("list_protected_items")
+        item = f"backupFabrics/Azure/protectionContainers/{CONTAINER}/protectedItems/{ITEM}"
+        return [{"id": f"{vault_id}/{item}", "properties": {"virtualMachineId": VM_ID.upper()}}]
+
+    def list_recovery_points(self, item: ProtectedItem) -> Iterable[RecoveryPoint]:
+        self._call("list_recovery_points")
+        assert item.protected_item_name == ITEM
+        return self.points
+
+    def get_recovery_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
+        self._call("get_recovery_point")
+        assert item.protected_item_name == ITEM
+        found = [point for point in self.points if point.point_id == point_id]
+        if not found:
+            raise TerminalError(errors.NOT_FOUND, "no such point")
+        return found[0]
+
+    def trigger_validation(self, item: ProtectedItem, point_id: str, restore_request: Json) -> Accepted:
+        self._call("trigger_validation")
+        assert restore_request["recoveryPointId"] == point_id
+        assert item.vault_id == VAULT_ID
+        return Accepted(operation_id="validation-1", url=None, retry_after_s=10)
+
+    def get_validation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Validation]:
+        self._call("get_validation")
+        assert (vault_id, operation_id, url) == (VAULT_ID, "validation-1", None)
+        seen = self.validations.pop(0) if self.validations else Validation(status=OperationStatus.SUCCEEDED)
+        return Answer(seen, self.retry_after.get("get_validation"))
+
+    def trigger_restore(self, item: ProtectedItem, point_id: str, body: Json, *, client_request_id: str) -> Accepted:
+        self._call("trigger_restore")
+        assert item.vault_id == VAULT_ID
+        assert body["properties"]["recoveryPointId"] == point_id
+        self.bodies.append(body)
+        fate = self.posts.pop(0) if self.posts else "accepted"
+        if fate != "unheard":
+            self.jobs.append(MadeJob(f"job-{len(self.jobs) + 1}", client_request_id, self.clock.now()))
+        if fate != "accepted":
+            raise OpenOutcomeError(
+                errors.SERVICE_UNAVAILABLE, "the connection broke", retry_after_s=self.retry_after.get("open")
+            )
+        return Accepted(
+            operation_id="operation-1", url="https://azure/op-1", retry_after_s=self.retry_after["trigger_restore"]
+        )
+
+    def find_restore_job(self, vault_id: str, *, activity_id: str, since: datetime) -> Job | None:
+        self._call("find_restore_job")
+        assert vault_id == VAULT_ID
+        assert since == START
+        now = self.clock.now()
+        listed = [job for job in self.jobs if job.activity_id == activity_id and job.made + self.listed_after <= now]
+        return self._job(listed[0]) if listed else None
+
+    def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]:
+        self._call("get_operation")
+        assert (vault_id, operation_id) == (VAULT_ID, "operation-1")
+        self.urls.append(url)
+        done = Operation(status=OperationStatus.SUCCEEDED, job_id=self.jobs[0].job_id)
+        return Answer(self.operations.pop(0) if self.operations else done, self.retry_after.get("get_operation"))
+
+    def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
+        self._call("get_job")
+        assert vault_id == VAULT_ID
+        return Answer(
+            self._job(next(job for job in self.jobs if job.job_id == job_id)), self.retry_after.get("get_job")
+        )
+
+    def _job(self, made: MadeJob) -> Job:
+        end = made.made + self.job_takes
+        if self.clock.now() < end:
+            gone = (self.clock.now() - made.made) / self.job_takes
+            return Job(job_id=made.job_id, status=JobStatus.IN_PROGRESS, progress_pct=round(99 * gone, 1))
+        return Job(
+            job_id=made.job_id,
+            status=self.job_end,
+            activity_id=made.activity_id,
+            progress_pct=100.0,
+            start=made.made,
+            end=end,
+            details=self.job_details,
+            property_bag={"Target Storage Account Name": "stagingweu", "Config Blob Uri": "https://s/config.json"},
+        )
+
+
+class Lab:
+    """A hub with the real orchestrator and activities over a scripted Azure."""
+
+    def __init__(self, *, redeliver: bool | Callable[[str], bool] = False) -> None:
+        self.published: list[Json] = []
+        self.publishing_fails = 0
+        self.azure = ScriptedAzure(_LabClock(self))
+        activities = RestoreActivities(self.azure)
+        self.hub = Hub(
+            orchestrators={names.RESTORE_VM: restore_vm},
+            activities={
+                names.RESOLVE_ITEM: activities.resolve_item,
+                names.CHOOSE_RECOVERY_POINT: activities.choose_recovery_point,
+                names.START_VALIDATION: activities.start_validation,
+                names.GET_VALIDATION: activities.get_validation,
+                names.START_RESTORE: activities.start_restore,
+                names.FIND_JOB: activities.find_job,
+                names.GET_OPERATION: activities.get_operation,
+                names.GET_JOB: activities.get_job,
+                names.PUBLISH_RESULT: self._publish,
+            },
+            redeliver_activities=redeliver,
+        )
+
+    def _publish(self, data: Json) -> Json:
+        if self.publishing_fails:
+            self.publishing_fails -= 1
+            raise ConnectionError("the queue is away")
+        self.published.append(data)
+        return {}
+
+    def run(self, restore: Restore | None = None) -> Json:
+        """Run one restore to its end; returns the final document."""
+        restore = restore or a_restore()
+        return self.hub.run(names.RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+
+    def waits_s(self) -> list[float]:
+        """Return how long each durable timer of the restore waited, in seconds."""
+        return [(each.fire_at - each.created_at).total_seconds() for each in self.hub.timers(restore_id_for("test"))]
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long it took by the clock."""
+        return self.hub.clock.elapsed.total_seconds()
+
+
+class _LabClock:
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def now(self) -> datetime:
+        return self._lab.hub.clock.now().astimezone(UTC)
+
+
+def throttled(retry_after_s: float | None) -> TransientError:
+    """Return a 429 that asks for this wait."""
+    return TransientError(errors.SERVICE_UNAVAILABLE, "too many requests", retry_after_s=retry_after_s)

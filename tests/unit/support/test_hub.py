@@ -1,0 +1,755 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from durabletask import task
+from durabletask.entities import EntityInstanceId
+
+from tests.support.hub import START, Call, CustomStatus, Hub, OrchestrationFailed, StillWaitingError, Timer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+type Ctx = task.OrchestrationContext
+type Steps = Generator[task.Task[Any], Any, Any]
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def echo(data: Any) -> Any:
+    return data
+
+
+def call_echo(ctx: Ctx, data: Any) -> Steps:
+    return (yield ctx.call_activity("echo", input=data))
+
+
+def nap(ctx: Ctx, data: Any) -> Steps:
+    """Sleep ``data`` seconds and tell when it was."""
+    before = ctx.current_utc_datetime
+    yield ctx.create_timer(seconds(data))
+    return [before.isoformat(), ctx.current_utc_datetime.isoformat()]
+
+
+# Activities
+
+
+def test_an_activity_gets_the_decoded_input_and_its_result_comes_back() -> None:
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": echo})
+
+    assert hub.run("o", {"v": 1, "disks": [1, None]}) == {"v": 1, "disks": [1, None]}
+    assert hub.calls == [Call(START, "echo", {"v": 1, "disks": [1, None]}, {"v": 1, "disks": [1, None]})]
+
+
+@pytest.mark.parametrize("value", [None, "", 0, False, [], {}, "a"])
+def test_any_json_value_survives_the_trip(value: Any) -> None:
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": echo})
+
+    assert hub.run("o", value) == value
+
+
+def test_what_an_activity_does_to_its_input_is_not_seen_elsewhere() -> None:
+    def spoil(data: dict[str, Any]) -> None:
+        data.clear()
+
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": spoil})
+    hub.run("o", {"v": 1})
+
+    assert hub.calls[0].input == {"v": 1}
+
+
+def test_a_two_argument_activity_cannot_read_its_context() -> None:
+    def native(ctx: task.ActivityContext, _data: Any) -> str:
+        return ctx.orchestration_id
+
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": native})
+
+    with pytest.raises(OrchestrationFailed, match="not available"):
+        hub.run("o")
+
+
+@dataclass
+class NotJson:
+    number: int
+
+
+def test_a_result_that_is_not_json_fails_as_in_production() -> None:
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": lambda _: NotJson(1)})
+
+    with pytest.raises(OrchestrationFailed, match="to_json"):
+        hub.run("o")
+
+
+def test_an_input_that_is_not_json_is_refused() -> None:
+    with pytest.raises(TypeError, match="to_json"):
+        Hub(orchestrators={"o": call_echo}).start("o", NotJson(1))
+
+
+def test_an_activity_that_raises_fails_with_type_and_message() -> None:
+    def broken(_: Any) -> None:
+        raise KeyError("disk")
+
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": broken})
+
+    with pytest.raises(OrchestrationFailed, match="Activity task #1 failed: 'disk'") as caught:
+        hub.run("o", instance_id="r1")
+    assert (caught.value.status, caught.value.error_type) == ("Failed", "durabletask.task.TaskFailedError")
+    assert isinstance(hub.calls[0].error, KeyError)
+    failed = next(event.taskFailed for event in hub.history("r1") if event.HasField("taskFailed"))
+    assert failed.failureDetails.errorType == "builtins.KeyError"
+
+
+def test_an_error_without_a_message_is_still_a_failure() -> None:
+    def broken(_: Any) -> None:
+        raise ValueError
+
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": broken})
+
+    with pytest.raises(OrchestrationFailed, match=r"builtins\.ValueError"):
+        hub.run("o")
+
+
+def test_a_retry_policy_waits_on_the_skipping_clock() -> None:
+    def flaky(_: Any) -> str:
+        if len(hub.calls) < 3:
+            raise TimeoutError("not yet")
+        return "done"
+
+    def orchestrator(ctx: Ctx, data: Any) -> Steps:
+        policy = task.RetryPolicy(first_retry_interval=seconds(5), max_number_of_attempts=6, backoff_coefficient=2.0)
+        return (yield ctx.call_activity("flaky", input=data, retry_policy=policy))
+
+    hub = Hub(orchestrators={"o": orchestrator}, activities={"flaky": flaky})
+
+    assert hub.run("o", {"v": 1}, instance_id="r1") == "done"
+    assert [call.at - START for call in hub.calls] == [seconds(0), seconds(5), seconds(15), seconds(35)]
+    assert [call.input for call in hub.calls] == [{"v": 1}] * 4
+    assert [timer.fire_at - timer.created_at for timer in hub.timers("r1")] == [seconds(5), seconds(10), seconds(20)]
+
+
+def test_a_retry_policy_gives_up() -> None:
+    def broken(_: Any) -> str:
+        raise TimeoutError("never")
+
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        policy = task.RetryPolicy(first_retry_interval=seconds(5), max_number_of_attempts=2)
+        return (yield ctx.call_activity("broken", retry_policy=policy))
+
+    hub = Hub(orchestrators={"o": orchestrator}, activities={"broken": broken})
+
+    with pytest.raises(OrchestrationFailed, match="never"):
+        hub.run("o")
+    assert len(hub.calls) == 2
+
+
+def test_redelivery_runs_each_activity_twice_and_goes_on_with_the_second_result() -> None:
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": lambda _: len(hub.calls)}, redeliver_activities=True)
+
+    assert hub.run("o") == 1
+    assert [call.result for call in hub.calls] == [0, 1]
+
+
+def test_redelivery_can_be_asked_of_some_activities_only() -> None:
+    def both(ctx: Ctx, _: Any) -> Steps:
+        yield ctx.call_activity("one")
+        yield ctx.call_activity("two")
+
+    hub = Hub(
+        orchestrators={"o": both},
+        activities={"one": echo, "two": echo},
+        redeliver_activities=lambda name: name == "two",
+    )
+    hub.run("o")
+
+    assert [call.name for call in hub.calls] == ["one", "two", "two"]
+
+
+def test_activities_that_are_fanned_out_all_answer() -> None:
+    def fan_out(ctx: Ctx, data: list[int]) -> Steps:
+        return (yield task.when_all([ctx.call_activity("echo", input=number) for number in data]))
+
+    hub = Hub(orchestrators={"o": fan_out}, activities={"echo": echo})
+
+    assert hub.run("o", [3, 1, 2]) == [3, 1, 2]
+
+
+def test_a_name_that_nobody_registered_is_the_tests_mistake() -> None:
+    with pytest.raises(LookupError, match="no activity is registered as 'echo', only \\['other'\\]"):
+        Hub(orchestrators={"o": call_echo}, activities={"other": echo}).run("o")
+    with pytest.raises(LookupError, match="no orchestrator is registered as 'p'"):
+        Hub(orchestrators={"o": call_echo}).run("p")
+
+
+# The clock
+
+
+def test_a_timer_fires_at_exactly_its_time_and_everything_is_stamped_by_the_clock() -> None:
+    hub = Hub(orchestrators={"o": nap})
+
+    assert hub.run("o", 60, instance_id="r1") == ["2026-11-23T08:00:00", "2026-11-23T08:01:00"]
+    assert hub.clock.elapsed == seconds(60)
+    assert hub.timers("r1") == [Timer(START, START + seconds(60))]
+    state = hub.state("r1")
+    assert (state.created_at, state.last_updated_at) == (START, START + seconds(60))
+    assert hub._backend._instances["r1"].completed_at == START + seconds(60)
+
+
+def test_the_clock_starts_where_the_test_wants_it() -> None:
+    start = datetime(2027, 2, 28, 23, 59, 30, tzinfo=UTC)
+    hub = Hub(orchestrators={"o": nap}, start=start)
+
+    assert hub.run("o", 60) == ["2027-02-28T23:59:30", "2027-03-01T00:00:30"]
+    assert hub.clock.now() == start + seconds(60)
+
+
+def test_an_activity_may_take_time() -> None:
+    def slow(_: Any) -> None:
+        hub.clock.advance(seconds(90))
+
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        yield ctx.call_activity("slow")
+        return ctx.current_utc_datetime.isoformat()
+
+    hub = Hub(orchestrators={"o": orchestrator}, activities={"slow": slow})
+
+    assert hub.run("o") == "2026-11-23T08:01:30"
+
+
+def test_a_timer_that_is_overdue_fires_without_turning_the_clock_back() -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.start("o", 60)
+    hub.run_until(seconds(1))
+    hub.clock.advance(seconds(100))
+    hub.run_until_idle()
+
+    assert hub.clock.elapsed == seconds(101)
+
+
+def test_a_timer_longer_than_the_longest_allowed_fires_in_legs() -> None:
+    hub = Hub(orchestrators={"o": nap})
+    week = 7 * 24 * 3600
+
+    assert hub.run("o", week, instance_id="r1")[1] == "2026-11-30T08:00:00"
+    assert len(hub.timers("r1")) == 3
+
+
+def test_a_timer_left_behind_does_not_move_the_clock() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        yield task.when_any([ctx.create_timer(seconds(10)), ctx.create_timer(seconds(3600))])
+
+    hub = Hub(orchestrators={"o": orchestrator})
+    hub.run("o")
+    hub.run_until_idle()
+
+    assert hub.clock.elapsed == seconds(10)
+
+
+def test_two_orchestrations_share_the_clock() -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.start("o", 60, instance_id="long")
+    hub.start("o", 20, instance_id="short")
+    hub.run_until_idle()
+
+    assert hub.state("short").last_updated_at - START == seconds(20)
+    assert hub.state("long").last_updated_at - START == seconds(60)
+
+
+def test_another_threads_backend_keeps_the_real_time() -> None:
+    seen: list[datetime] = []
+
+    def look(_: Any) -> None:
+        def now() -> None:
+            seen.append(vars(hub_backend_module)["datetime"].now(UTC))
+
+        thread = threading.Thread(target=now)
+        thread.start()
+        thread.join()
+
+    from durabletask.testing import in_memory_backend as hub_backend_module  # noqa: PLC0415 - beside its use
+
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": look}, start=datetime(1999, 1, 1, tzinfo=UTC))
+    hub.run("o")
+
+    assert seen[0].year > 2020
+    assert vars(hub_backend_module)["datetime"].now(UTC).year > 2020
+
+
+def test_no_thread_is_started() -> None:
+    before = threading.active_count()
+    with Hub(orchestrators={"o": nap, "p": call_echo}, activities={"echo": echo}) as hub:
+        hub.run("o", 60)
+        hub.run("p")
+
+        assert threading.active_count() == before
+
+
+# Stopping midway
+
+
+def wait_or_give_up(ctx: Ctx, data: Any) -> Steps:
+    event, timer = ctx.wait_for_external_event("go"), ctx.create_timer(seconds(data))
+    if (yield task.when_any([event, timer])) is event:
+        return {"event": event.get_result(), "at": ctx.current_utc_datetime.isoformat()}
+    return "gave up"
+
+
+def test_an_event_raised_at_a_given_time_wins_over_a_later_timer() -> None:
+    hub = Hub(orchestrators={"o": wait_or_give_up})
+    hub.start("o", 3600, instance_id="r1")
+    hub.run_until(START + seconds(600))
+    hub.raise_event("r1", "go", {"by": "me"})
+
+    assert hub.finish("r1") == {"event": {"by": "me"}, "at": "2026-11-23T08:10:00"}
+    assert hub.clock.elapsed == seconds(600)
+
+
+def test_a_timer_wins_over_an_event_that_does_not_come() -> None:
+    assert Hub(orchestrators={"o": wait_or_give_up}).run("o", 3600) == "gave up"
+
+
+def test_running_until_a_time_includes_what_is_due_then_and_nothing_later() -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.start("o", 60, instance_id="at")
+    hub.start("o", 61, instance_id="after")
+    hub.run_until(seconds(60))
+
+    assert (hub.state("at").status, hub.state("after").status) == ("Completed", "Running")
+
+
+def test_running_until_a_condition_stops_as_soon_as_it_holds() -> None:
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": echo})
+    hub.start("o", instance_id="r1")
+    hub.run_until(lambda: bool(hub.calls))
+
+    assert hub.state("r1").status == "Running"
+
+
+def test_a_condition_that_never_holds_is_told() -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.start("o", 1, instance_id="r1")
+
+    with pytest.raises(StillWaitingError, match="r1 is Completed"):
+        hub.run_until(lambda: False)
+
+
+def test_waiting_for_an_event_that_nobody_raises_is_told() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        yield ctx.wait_for_external_event("go")
+
+    with pytest.raises(StillWaitingError, match="r1 is Running"):
+        Hub(orchestrators={"o": orchestrator}).run("o", instance_id="r1")
+
+
+def test_an_orchestration_that_never_ends_meets_the_step_limit() -> None:
+    def forever(ctx: Ctx, _: Any) -> None:
+        ctx.continue_as_new(None)
+
+    with pytest.raises(StillWaitingError, match="step limit"):
+        Hub(orchestrators={"o": forever}, step_limit=100).run("o")
+
+
+def test_termination_ends_it_and_the_reason_is_its_output() -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.start("o", 3600, instance_id="r1")
+    hub.run_until(seconds(60))
+    hub.terminate("r1", "enough")
+
+    with pytest.raises(OrchestrationFailed, match="enough"):
+        hub.finish("r1")
+    assert (hub.state("r1").status, hub.state("r1").output) == ("Terminated", "enough")
+    hub.run_until_idle()
+    assert hub.clock.elapsed == seconds(60)
+
+
+def test_an_activity_queued_before_termination_still_runs_but_changes_nothing() -> None:
+    hub = Hub(orchestrators={"o": call_echo}, activities={"echo": echo})
+    hub.start("o", 1, instance_id="r1")
+    hub.step()
+    hub.terminate("r1")
+    hub.run_until_idle()
+    events = len(hub.history("r1"))
+
+    assert len(hub.calls) == 1
+    assert hub.state("r1").status == "Terminated"
+    hub.run_until_idle()
+    assert len(hub.history("r1")) == events
+
+
+def test_a_suspended_orchestration_goes_on_where_it_was_when_resumed() -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.start("o", 60, instance_id="r1")
+    hub.run_until(seconds(10))
+    hub.suspend("r1", "wait")
+    hub.run_until(seconds(300))
+    assert hub.state("r1").status == "Suspended"
+    hub.resume("r1")
+
+    assert hub.finish("r1") == ["2026-11-23T08:00:00", "2026-11-23T08:01:00"]
+    assert hub.clock.elapsed == seconds(310)
+
+
+def test_an_event_for_nobody_is_refused() -> None:
+    with pytest.raises(LookupError, match="not found"):
+        Hub(orchestrators={}).raise_event("r1", "go")
+
+
+def test_an_id_in_use_is_refused_until_its_orchestration_has_ended() -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.start("o", 60, instance_id="r1")
+    with pytest.raises(LookupError, match="ALREADY_EXISTS"):
+        hub.start("o", 60, instance_id="r1")
+    hub.finish("r1")
+
+    assert hub.run("o", 5, instance_id="r1") == ["2026-11-23T08:01:00", "2026-11-23T08:01:05"]
+
+
+def test_ids_are_made_up_and_functions_stand_for_their_names() -> None:
+    hub = Hub(orchestrators={"o": nap})
+
+    assert [hub.start(nap, 1), hub.start("o", 1)] == ["o-1", "o-2"]
+    assert hub.instances() == ["o-1", "o-2"]
+    with pytest.raises(LookupError, match="not an orchestrator"):
+        hub.start(call_echo)
+
+
+# Status and history
+
+
+def test_every_custom_status_is_kept_with_its_time_and_equal_ones_once() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        for progress in (10, 10, 55):
+            ctx.set_custom_status({"pct": progress})
+            yield ctx.create_timer(seconds(60))
+
+    hub = Hub(orchestrators={"o": orchestrator})
+    hub.run("o", instance_id="r1")
+
+    assert hub.statuses("r1") == [CustomStatus(START, {"pct": 10}), CustomStatus(START + seconds(120), {"pct": 55})]
+    assert hub.state("r1").custom_status == {"pct": 55}
+
+
+def test_the_version_reaches_the_orchestrator() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Any:
+        return ctx.version
+
+    assert Hub(orchestrators={"o": orchestrator}).run("o", version="1.2") == "1.2"
+
+
+def test_an_output_that_is_not_json_fails_the_orchestration() -> None:
+    def orchestrator(_ctx: Ctx, _: Any) -> Any:
+        return NotJson(1)
+
+    with pytest.raises(OrchestrationFailed, match="could not be encoded"):
+        Hub(orchestrators={"o": orchestrator}).run("o")
+
+
+def count_down(ctx: Ctx, data: int) -> Steps:
+    yield ctx.create_timer(seconds(60))
+    if data:
+        ctx.set_custom_status(data)
+        ctx.continue_as_new(data - 1, save_events=True)
+        return None
+    event = yield ctx.wait_for_external_event("go")
+    return [event, ctx.current_utc_datetime.isoformat()]
+
+
+def test_continue_as_new_carries_the_input_the_events_and_the_clock() -> None:
+    hub = Hub(orchestrators={"o": count_down})
+    hub.start("o", 2, instance_id="r1")
+    hub.raise_event("r1", "go", "early")
+
+    assert hub.finish("r1") == ["early", "2026-11-23T08:03:00"]
+    assert [timer.created_at - START for timer in hub.timers("r1")] == [seconds(0), seconds(60), seconds(120)]
+    assert [status.value for status in hub.statuses("r1")] == [2, 1]
+    assert len(hub.generations("r1")) == 3
+    assert hub.history("r1") == hub.generations("r1")[-1]
+    assert hub.largest_history == max(len(generation) for generation in hub.generations("r1"))
+
+
+def test_a_timer_of_an_earlier_generation_does_not_answer_a_later_one() -> None:
+    def orchestrator(ctx: Ctx, data: int) -> Steps:
+        if data == 0:
+            yield task.when_any([ctx.create_timer(seconds(30)), ctx.create_timer(seconds(10))])
+            ctx.continue_as_new(1)
+            return None
+        yield ctx.create_timer(seconds(1000))
+        return ctx.current_utc_datetime.isoformat()
+
+    hub = Hub(orchestrators={"o": orchestrator})
+
+    assert hub.run("o", 0) == (START + seconds(1010)).replace(tzinfo=None).isoformat()
+
+
+def test_an_activity_of_an_earlier_generation_does_not_answer_a_later_one() -> None:
+    def orchestrator(ctx: Ctx, data: int) -> Steps:
+        first = ctx.call_activity("echo", input=f"a{data}")
+        second = ctx.call_activity("echo", input=f"b{data}")
+        if data == 0:
+            yield task.when_any([first, second])
+            ctx.continue_as_new(1)
+            return None
+        return (yield task.when_all([first, second]))
+
+    hub = Hub(orchestrators={"o": orchestrator}, activities={"echo": echo})
+
+    assert hub.run("o", 0) == ["a1", "b1"]
+    assert [call.input for call in hub.calls] == ["a0", "b0", "a1", "b1"]
+
+
+# Replaying
+
+
+def fickle(answers: list[bool]) -> Callable[[Ctx, Any], Steps]:
+    """An orchestrator that ends its naps with an activity or another nap, by a state that no history holds."""
+
+    def orchestrator(ctx: Ctx, naps: int) -> Steps:
+        for _ in range(naps):
+            yield ctx.create_timer(seconds(60))
+        answers.append(True)
+        if len(answers) % 2:
+            yield ctx.create_timer(seconds(60))
+        else:
+            yield ctx.call_activity("echo")
+        yield ctx.create_timer(seconds(60))
+
+    return orchestrator
+
+
+@pytest.mark.parametrize("naps", [2, 60], ids=["short", "long"])
+def test_an_orchestrator_that_is_not_deterministic_is_found_out(naps: int) -> None:
+    hub = Hub(orchestrators={"o": fickle([])}, activities={"echo": echo}, replay_every_turn=naps == 60)
+
+    with pytest.raises((OrchestrationFailed, task.NonDeterminismError), match=r"createTimer|create_timer"):
+        hub.run("o", naps)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_long_histories_are_replayed_now_and_then_or_every_turn(every: bool) -> None:
+    turns: list[int] = []
+
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        turns.append(1)
+        for _ in range(200):
+            yield ctx.create_timer(seconds(60))
+
+    hub = Hub(orchestrators={"o": orchestrator}, replay_every_turn=every)
+    hub.run("o")
+
+    assert hub.clock.elapsed == seconds(12_000)
+    assert (len(turns) == 201) == every
+    assert len(turns) > 25
+
+
+# Children
+
+
+def test_a_child_returns_its_output_and_knows_its_parent() -> None:
+    def child(ctx: Ctx, data: Any) -> Steps:
+        yield ctx.create_timer(seconds(60))
+        return [data, ctx.parent_instance_id]
+
+    def parent(ctx: Ctx, data: Any) -> Steps:
+        return (yield ctx.call_sub_orchestrator("child", input=data, instance_id="c1"))
+
+    hub = Hub(orchestrators={"child": child, "parent": parent})
+
+    assert hub.run("parent", {"v": 1}, instance_id="p1") == [{"v": 1}, "p1"]
+    assert hub.clock.elapsed == seconds(60)
+
+
+def test_a_child_keeps_its_parent_across_generations() -> None:
+    def child(ctx: Ctx, data: int) -> Steps:
+        yield ctx.create_timer(seconds(60))
+        if data:
+            ctx.continue_as_new(data - 1)
+            return None
+        return ctx.parent_instance_id
+
+    def parent(ctx: Ctx, data: int) -> Steps:
+        return (yield ctx.call_sub_orchestrator("child", input=data))
+
+    assert Hub(orchestrators={"child": child, "parent": parent}).run("parent", 2, instance_id="p1") == "p1"
+
+
+def test_a_child_that_fails_tells_its_parent_why() -> None:
+    def child(_ctx: Ctx, _: Any) -> None:
+        raise KeyError("disk")
+
+    def parent(ctx: Ctx, _: Any) -> Steps:
+        try:
+            yield ctx.call_sub_orchestrator("child")
+        except task.TaskFailedError as error:
+            return [error.details.error_type, error.details.message]
+
+    assert Hub(orchestrators={"child": child, "parent": parent}).run("parent") == ["builtins.KeyError", "'disk'"]
+
+
+def test_a_terminated_child_fails_its_parents_call() -> None:
+    def parent(ctx: Ctx, _: Any) -> Steps:
+        yield ctx.call_sub_orchestrator("nap", input=3600, instance_id="c1")
+
+    hub = Hub(orchestrators={"nap": nap, "parent": parent})
+    hub.start("parent", instance_id="p1")
+    hub.run_until(seconds(60))
+    hub.terminate("c1")
+
+    with pytest.raises(OrchestrationFailed, match="terminated"):
+        hub.finish("p1")
+
+
+def test_one_orchestration_raises_an_event_to_another() -> None:
+    def sender(ctx: Ctx, data: Any) -> Steps:
+        yield ctx.create_timer(seconds(5))
+        ctx.send_event("w1", "go", data=data)
+
+    hub = Hub(orchestrators={"waiter": wait_or_give_up, "sender": sender})
+    hub.start("waiter", 60, instance_id="w1")
+    hub.run("sender", "hello")
+
+    assert hub.finish("w1")["event"] == "hello"
+
+
+# Entities
+
+
+def counter(ctx: Any, data: Any) -> Any:
+    match ctx.operation:
+        case "add":
+            ctx.set_state(ctx.get_state(int, 0) + data)
+        case "fail":
+            raise ValueError("no")
+    return ctx.get_state(int, 0)
+
+
+DISK = EntityInstanceId("counter", "disk")
+
+
+def test_an_entity_is_signalled_and_called() -> None:
+    def orchestrator(ctx: Ctx, data: int) -> Steps:
+        ctx.signal_entity(DISK, "add", data)
+        return (yield ctx.call_entity(DISK, "add", 1))
+
+    hub = Hub(orchestrators={"o": orchestrator}, entities={"counter": counter})
+    hub.signal_entity("counter", "disk", "add", 10)
+
+    assert hub.run("o", 5) == 16
+    assert hub.entity_state("counter", "disk") == 16
+    assert hub.entity_state("counter", "other") is None
+
+
+def test_an_entity_that_raises_fails_the_call() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        yield ctx.call_entity(DISK, "fail")
+
+    hub = Hub(orchestrators={"o": orchestrator}, entities={"counter": counter})
+
+    with pytest.raises(OrchestrationFailed, match="no"):
+        hub.run("o")
+
+
+def test_a_delayed_signal_arrives_at_its_time() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        ctx.signal_entity(DISK, "add", 1, ctx.current_utc_datetime + seconds(3600))
+        yield ctx.create_timer(seconds(3599))
+
+    hub = Hub(orchestrators={"o": orchestrator}, entities={"counter": counter})
+    hub.run("o")
+    assert hub.entity_state("counter", "disk") is None
+    hub.run_until_idle()
+
+    assert hub.entity_state("counter", "disk") == 1
+    assert hub.clock.elapsed == seconds(3600)
+
+
+def test_a_lock_is_held_by_one_at_a_time() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        with (yield ctx.lock_entities([DISK])):
+            before = yield ctx.call_entity(DISK, "get")
+            yield ctx.create_timer(seconds(60))
+            after = yield ctx.call_entity(DISK, "add", 1)
+        return [before, after, ctx.current_utc_datetime.isoformat()]
+
+    hub = Hub(orchestrators={"o": orchestrator}, entities={"counter": counter})
+    for one in ("r1", "r2", "r3"):
+        hub.start("o", instance_id=one)
+    hub.run_until_idle()
+
+    assert [hub.state(one).output for one in ("r1", "r2", "r3")] == [
+        [0, 1, "2026-11-23T08:01:00"],
+        [1, 2, "2026-11-23T08:02:00"],
+        [2, 3, "2026-11-23T08:03:00"],
+    ]
+
+
+def test_an_entity_call_of_an_earlier_generation_does_not_trouble_a_later_one() -> None:
+    def holder(ctx: Ctx, _: Any) -> Steps:
+        with (yield ctx.lock_entities([DISK])):
+            yield ctx.create_timer(seconds(60))
+
+    def impatient(ctx: Ctx, data: int) -> Steps:
+        call = ctx.call_entity(DISK, "add", 1)
+        if data and (yield task.when_any([call, ctx.create_timer(seconds(10))])) is not call:
+            ctx.continue_as_new(0)
+            return None
+        return (yield call)
+
+    hub = Hub(orchestrators={"holder": holder, "impatient": impatient}, entities={"counter": counter})
+    hub.start("holder")
+    hub.step()
+
+    assert hub.run("impatient", 1) == 2
+
+
+def test_operations_of_others_wait_while_an_entity_is_locked() -> None:
+    def holder(ctx: Ctx, _: Any) -> Steps:
+        with (yield ctx.lock_entities([DISK])):
+            yield ctx.create_timer(seconds(60))
+            return (yield ctx.call_entity(DISK, "add", 1))
+
+    def caller(ctx: Ctx, _: Any) -> Steps:
+        result = yield ctx.call_entity(DISK, "add", 10)
+        return [result, ctx.current_utc_datetime.isoformat()]
+
+    hub = Hub(orchestrators={"holder": holder, "caller": caller}, entities={"counter": counter})
+    hub.start("holder", instance_id="h")
+    hub.run_until(seconds(1))
+    hub.start("caller", instance_id="c")
+    hub.signal_entity("counter", "disk", "add", 100)
+    hub.run_until_idle()
+
+    assert hub.state("h").output == 1
+    assert hub.state("c").output == [111, "2026-11-23T08:01:00"]
+    assert hub.entity_state("counter", "disk") == 111
+
+
+# Speed
+
+
+def poll(ctx: Ctx, data: dict[str, Any]) -> Steps:
+    """Follow a job that runs for ``data["polls"]`` looks, 50 looks per generation."""
+    for _ in range(50):
+        job = yield ctx.call_activity("look", input=data)
+        ctx.set_custom_status(job)
+        if job["done"]:
+            return job
+        yield ctx.create_timer(seconds(55))
+    ctx.continue_as_new(data)
+    return None
+
+
+def test_twenty_hours_of_polling_take_seconds() -> None:
+    hub = Hub(
+        orchestrators={"poll": poll},
+        activities={"look": lambda data: {"done": len(hub.calls) == data["polls"], "pct": len(hub.calls) // 13}},
+    )
+
+    assert hub.run("poll", {"polls": 1309}, instance_id="r1")["done"]
+    assert hub.clock.elapsed == 1309 * seconds(55)
+    assert len(hub.calls) == 1310
+    assert len(hub.timers("r1")) == 1309

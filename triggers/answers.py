@@ -1,0 +1,115 @@
+"""HTTP in and out: JSON bodies read with care, answers and errors in ARM's shape."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import urlsplit
+
+import azure.functions as func
+
+from domain import errors
+from domain.errors import InvalidRequestError, RestoreError, TransientError
+from domain.reading import INVALID_VALUE, Problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from domain.errors import Json
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+START_POLLING_S: Final = 5
+"""The Retry-After of a 202: soon enough to see the phase change, seldom enough for a person's script."""
+
+_STATUS_OF: Final[Mapping[str, int]] = {
+    errors.INVALID_REQUEST: 400,
+    errors.NOT_FOUND: 404,
+    errors.NOT_PROTECTED: 404,
+    errors.REQUEST_CONFLICT: 409,
+    errors.REQUEST_TOO_LARGE: 413,
+    errors.UNSUPPORTED_MEDIA_TYPE: 415,
+    errors.INTERNAL_ERROR: 500,
+    errors.SERVICE_UNAVAILABLE: 503,
+}
+_BAD_GATEWAY: Final = 502  # Azure refused us: our identity's fault, not the caller's
+
+
+def json_response(status_code: int, body: Json, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """Return a JSON answer."""
+    text = json.dumps(body)
+    return func.HttpResponse(text, status_code=status_code, headers=headers, mimetype="application/json")
+
+
+def error_response(error: RestoreError) -> func.HttpResponse:
+    """Return an error in ARM's shape ``{"error": {"code", "message", "details"}}`` with the status it stands for."""
+    headers: dict[str, str] = {}
+    if isinstance(error, TransientError):
+        headers["Retry-After"] = str(round(error.retry_after_s or START_POLLING_S) or 1)
+    return json_response(_STATUS_OF.get(error.code, _BAD_GATEWAY), {"error": error.to_json()}, headers)
+
+
+def invalid(target: str, message: str) -> InvalidRequestError:
+    """Return the error for one wrong parameter."""
+    problems = Problems()
+    problems.add(INVALID_VALUE, target, message)
+    return InvalidRequestError(problems.found)
+
+
+def _not_json(reason: str) -> InvalidRequestError:
+    problems = Problems()
+    problems.add(INVALID_VALUE, None, f"The body must be JSON: {reason}")
+    return InvalidRequestError(problems.found)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(members)
+    if len(result) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the member {twice!r} stands twice")
+    return result
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse a body; raises ``InvalidRequestError`` for anything but strict JSON in UTF-8 without doubled members."""
+    try:
+        return json.loads(
+            body.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
+        )
+    except UnicodeDecodeError as error:
+        raise _not_json("it is not UTF-8") from error
+    except RecursionError as error:
+        raise _not_json("it is nested too deeply") from error
+    except ValueError as error:
+        raise _not_json(str(error)) from error
+
+
+def read_json(req: func.HttpRequest) -> Any:
+    """Read a request's JSON body; raises the errors that answer 400, 413 and 415."""
+    body = req.get_body()
+    if len(body) > MAX_BODY_BYTES:
+        message = f"The body has {len(body)} bytes; {MAX_BODY_BYTES} are allowed."
+        raise RestoreError(errors.REQUEST_TOO_LARGE, message)
+    headers: Mapping[str, str] = req.headers  # pyright: ignore[reportUnknownMemberType] - untyped in azure-functions
+    content_type = headers.get("Content-Type", "")
+    media_type = content_type.partition(";")[0].strip().casefold()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        message = f"Content-Type is {media_type!r}; send application/json."
+        raise RestoreError(errors.UNSUPPORTED_MEDIA_TYPE, message)
+    return parse_json(body)
+
+
+def origin_of(req: func.HttpRequest) -> str:
+    """Return scheme, host and route prefix by which the caller reached us, such as ``https://app.example/api``."""
+    parts = urlsplit(req.url)
+    prefix = parts.path[: parts.path.index("/restores")] if "/restores" in parts.path else "/api"
+    return f"{parts.scheme}://{parts.netloc}{prefix}"
+
+
+def with_absolute_links(document: Json, req: func.HttpRequest) -> Json:
+    """Return a status document whose links a caller can follow as they are."""
+    return {**document, "links": {"self": f"{origin_of(req)}/restores/{document['id']}"}}

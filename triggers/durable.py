@@ -1,0 +1,35 @@
+"""The orchestrators and activities as functions of the app."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from orchestrations.names import PUBLISH_RESULT, RESTORE_VM
+from orchestrations.restore_vm import restore_vm
+from triggers.queue import results_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from domain.errors import Json
+
+
+def publish_result(data: dict[str, Any], results: func.Out[str]) -> dict[str, Any]:
+    """Put the final status document on the results queue."""
+    results.set(json.dumps(data))
+    return {}
+
+
+def blueprint(activities: Mapping[str, Callable[[Json], Json]], *, results_queue: str) -> df.Blueprint:
+    """Return the orchestrator and its activities, each under the name that histories know."""
+    bp = df.Blueprint()
+    bp.orchestration_trigger(context_name="context", orchestration=RESTORE_VM)(restore_vm)
+    for name, activity in activities.items():
+        bp.activity_trigger(input_name="data", activity=name)(activity)
+    publish = results_output(bp, results_queue)(publish_result)
+    bp.activity_trigger(input_name="data", activity=PUBLISH_RESULT)(publish)
+    return bp

@@ -1,0 +1,169 @@
+"""The HTTP API: parse, start, answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from domain import errors
+from domain.errors import RestoreError, TerminalError
+from domain.requests import RestoreRequest
+from domain.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
+from domain.restores import Restore, Status
+from domain.times import parse_request_time
+from triggers.answers import (
+    START_POLLING_S,
+    error_response,
+    invalid,
+    json_response,
+    origin_of,
+    read_json,
+    with_absolute_links,
+)
+from triggers.starting import age_of, get_document, list_documents, start_restore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from domain.errors import Json
+    from triggers.starting import LimitsFor
+
+_DEFAULT_TOP: Final = 50
+_MOST_TOP: Final = 1000
+
+
+class RestoresApi:
+    """The routes. ``recovery_points`` lists a VM's points by its id; ``limits_for`` gives a request its bounds."""
+
+    def __init__(self, *, limits_for: LimitsFor, recovery_points: Callable[[str], list[Json]], version: str) -> None:
+        self._limits_for = limits_for
+        self._recovery_points = recovery_points
+        self._version = version
+
+    async def post_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+        """202 with the restore's id and links, or an ARM-shaped 400, 409, 413, 415 that names what is wrong."""
+        try:
+            request = RestoreRequest.from_json(read_json(req))
+            restore = await start_restore(client, request, started_by="http", limits=self._limits_for(request))
+        except RestoreError as error:
+            return error_response(error)
+        return _accepted(restore, req)
+
+    async def get_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+        """200 with the status document, or 404."""
+        restore_id = req.route_params.get("id", "")
+        document = await get_document(client, restore_id)
+        if document is None:
+            message = f"There is no restore {restore_id!r}. GET /api/restores lists those there are."
+            return error_response(TerminalError(errors.NOT_FOUND, message))
+        return json_response(200, with_absolute_links(document, req))
+
+    async def list_restores(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+        """200 with ``{"value": [status documents], "nextLink"?}``, newest first."""
+        try:
+            query = _ListQuery(req.params)
+        except RestoreError as error:
+            return error_response(error)
+        documents = [each for each in await list_documents(client) if query.wants(each)]
+        page = documents[: query.top]
+        body: Json = {"value": [with_absolute_links(document, req) for document in page]}
+        if len(documents) > len(page):
+            body["nextLink"] = f"{origin_of(req)}/restores?{query.next_page(page[-1])}"
+        return json_response(200, body)
+
+    def list_recovery_points(self, req: func.HttpRequest) -> func.HttpResponse:
+        """200 with ``{"value": [points with a verdict each]}``, newest first; 404 for a VM that is not protected."""
+        try:
+            vm_id = _vm_id(req.params.get("sourceResourceId"))
+            if vm_id is None:
+                raise invalid("sourceResourceId", "is needed: the resource id of the backed-up VM")
+            return json_response(200, {"value": self._recovery_points(vm_id)})
+        except RestoreError as error:
+            return error_response(error)
+
+    def get_health(self, req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG002 - bound by name
+        """200 as long as the app runs; Azure is not asked."""
+        return json_response(200, {"status": "ok", "version": self._version})
+
+
+def blueprint(api: RestoresApi) -> df.Blueprint:
+    """Return the routes as functions of the app."""
+    bp = df.Blueprint(http_auth_level=func.AuthLevel.FUNCTION)
+    client = bp.durable_client_input(client_name="client")
+    bp.route(route="restores", methods=["POST"])(client(api.post_restore))
+    bp.route(route="restores", methods=["GET"])(client(api.list_restores))
+    bp.route(route="restores/{id}", methods=["GET"])(client(api.get_restore))
+    bp.route(route="recovery-points", methods=["GET"])(api.list_recovery_points)
+    bp.route(route="health", methods=["GET"])(api.get_health)
+    return bp
+
+
+def _accepted(restore: Restore, req: func.HttpRequest) -> func.HttpResponse:
+    link = f"{origin_of(req)}/restores/{restore.restore_id}"
+    links = {"self": link, "cancel": f"{link}/cancel", "approve": f"{link}/approve", "reject": f"{link}/reject"}
+    body = {"id": restore.restore_id, "status": str(Status.PENDING), "links": links}
+    return json_response(202, body, {"Location": link, "Retry-After": str(START_POLLING_S)})
+
+
+def _vm_id(text: str | None) -> str | None:
+    if not text:
+        return None
+    try:
+        return ResourceId.parse(text, VIRTUAL_MACHINE).text
+    except ValueError as error:
+        raise invalid("sourceResourceId", str(error)) from error
+
+
+class _ListQuery:
+    """The parameters of ``GET /api/restores``; raises ``InvalidRequestError`` naming the first wrong one."""
+
+    def __init__(self, params: Mapping[str, str]) -> None:
+        self._params = dict(params)
+        unknown = params.keys() - {"status", "sourceResourceId", "top", "continuationToken", "code", "clientId"}
+        if unknown:
+            raise invalid(min(unknown), "is not a known parameter; known are status, sourceResourceId, top")
+        self._status = params.get("status")
+        if self._status and self._status not in list(Status):
+            raise invalid("status", f"must be one of {', '.join(Status)}")
+        self._vm_id = _vm_id(params.get("sourceResourceId"))
+        self.top = _top(params.get("top"))
+        self._after = _read_token(params.get("continuationToken"))
+
+    def wants(self, document: Json) -> bool:
+        """Tell whether a document passes the filters and comes after the last page."""
+        return (
+            (not self._status or document["status"] == self._status)
+            and (self._vm_id is None or same_id(document["sourceResourceId"] or "", self._vm_id))
+            and (self._after is None or age_of(document) < self._after)
+        )
+
+    def next_page(self, last: Json) -> str:
+        """Return the query string of the page after this document."""
+        token = json.dumps([last["createdTime"], last["id"]]).encode()
+        params = {**self._params, "continuationToken": base64.urlsafe_b64encode(token).decode()}
+        return urlencode({name: value for name, value in params.items() if name != "code"})
+
+
+def _top(text: str | None) -> int:
+    if text is None:
+        return _DEFAULT_TOP
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(_MOST_TOP)) + 1 and 1 <= int(text) <= _MOST_TOP):
+        raise invalid("top", f"must be a whole number from 1 to {_MOST_TOP}")
+    return int(text)
+
+
+def _read_token(text: str | None) -> tuple[datetime, str] | None:
+    if not text:
+        return None
+    try:
+        created, restore_id = json.loads(base64.urlsafe_b64decode(text.encode()))
+        return parse_request_time(created), str(restore_id)
+    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+        raise invalid("continuationToken", "must be taken as it is from a nextLink") from error

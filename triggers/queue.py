@@ -1,0 +1,76 @@
+"""The requests queue: one restore request per message."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from domain.errors import RestoreError, TerminalError
+from domain.requests import RestoreRequest
+from domain.restores import refused_document, restore_id_for
+from triggers.answers import parse_json
+from triggers.starting import now, start_restore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from triggers.starting import LimitsFor
+
+type Decorator = Callable[[Any], Any]
+
+_LOG = logging.getLogger(__name__)
+STORAGE = "AzureWebJobsStorage"
+
+
+class RequestsQueue:
+    """Starts a restore per message. ``limits_for`` gives a request its bounds."""
+
+    def __init__(self, *, limits_for: LimitsFor) -> None:
+        self._limits_for = limits_for
+
+    async def on_restore_request(
+        self, message: func.QueueMessage, client: df.DurableFunctionsClient, results: func.Out[str]
+    ) -> None:
+        """Start the restore; a message that can never work is answered on the results queue and is done with.
+
+        What fails in passing is raised: the host delivers the message again, and in the end moves it to poison.
+        """
+        sent: Any = None
+        try:
+            sent = parse_json(message.get_body())
+            request = RestoreRequest.from_json(sent)
+            await start_restore(
+                client,
+                request,
+                started_by="queue",
+                limits=self._limits_for(request),
+                message_id=message.id,
+            )
+        except TerminalError as error:
+            # Not under the requestId's own id: that may be a restore that goes well.
+            restore_id = restore_id_for(f"refused:{message.id}")
+            _LOG.warning("restore request in message %s refused: %s", message.id, error)
+            results.set(json.dumps(_refused(restore_id, error, sent)))
+
+
+def _refused(restore_id: str, error: RestoreError, sent: object) -> dict[str, Any]:
+    return refused_document(restore_id=restore_id, created=now(), error=error, sent=sent)
+
+
+def blueprint(queue: RequestsQueue, *, requests_queue: str, results_queue: str) -> df.Blueprint:
+    """Return the queue trigger as a function of the app."""
+    bp = df.Blueprint()
+    with_client = bp.durable_client_input(client_name="client")(queue.on_restore_request)
+    with_results = results_output(bp, results_queue)(with_client)
+    trigger: Decorator = bp.queue_trigger(arg_name="message", queue_name=requests_queue, connection=STORAGE)  # pyright: ignore[reportUnknownMemberType] - untyped in azure-functions
+    trigger(with_results)
+    return bp
+
+
+def results_output(bp: df.Blueprint, results_queue: str) -> Decorator:
+    """Return the output binding that puts a message on the results queue."""
+    return bp.queue_output(arg_name="results", queue_name=results_queue, connection=STORAGE)  # pyright: ignore[reportUnknownMemberType] - as above

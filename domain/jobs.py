@@ -41,11 +41,6 @@ class JobStatus(StrEnum):
         return self in {JobStatus.INVALID, JobStatus.IN_PROGRESS, JobStatus.CANCELLING}
 
 
-def _tidy(bag: object) -> Json:
-    # "Recovery point time " really ends in a space.
-    return {str(key).strip(): value for key, value in as_object(bag).items()}
-
-
 def _read_details(properties: Mapping[str, Any]) -> tuple[ErrorDetail, ...]:
     details: list[ErrorDetail] = []
     for entry in map(as_object, as_list(properties.get("errorDetails"))):
@@ -89,7 +84,7 @@ class Job:
             end=parse_api_time(properties.get("endTime")),
             duration=parse_api_duration(properties.get("duration")),
             details=_read_details(properties),
-            property_bag=_tidy(extended.get("propertyBag")),
+            property_bag=dict(as_object(extended.get("propertyBag"))),
         )
 
     @classmethod
@@ -125,7 +120,8 @@ class Job:
     def result(self) -> Json:
         """Return the status document's ``result``: how long it took and what the job says it made."""
         bag = self.property_bag or {}
-        named = {key.casefold(): value for key, value in bag.items()}
+        # Display strings, "Recovery point time " with its space among them: never compared to the letter.
+        named = {key.strip().casefold(): value for key, value in bag.items()}
         took = self.duration if self.duration is not None or not (self.start and self.end) else self.end - self.start
         return {
             "jobStatus": str(self.status),

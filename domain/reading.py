@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,7 +132,8 @@ def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Read
             target = f"{path}.{name}" if path else name
             reader = members.get(name)
             if reader is None:
-                problems.add(UNKNOWN_FIELD, target, f"is not a known field; known are {', '.join(members)}")
+                similar = difflib.get_close_matches(name, members, n=1)
+                problems.add(UNKNOWN_FIELD, target, "is not a known field" + "".join(f"; is it {s}?" for s in similar))
             elif each is not None:
                 result[name] = reader(each, target, problems)
         for name in needed:
@@ -141,8 +142,3 @@ def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Read
         return result
 
     return read
-
-
-def is_finite_json(value: object) -> bool:
-    """Tell whether a parsed JSON number is one that JSON can write again (no NaN, no infinity)."""
-    return not isinstance(value, float) or math.isfinite(value)

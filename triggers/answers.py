@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from urllib.parse import urlsplit
 
 import azure.functions as func
@@ -94,7 +94,7 @@ def read_json(req: func.HttpRequest) -> Any:
     if len(body) > MAX_BODY_BYTES:
         message = f"The body has {len(body)} bytes; {MAX_BODY_BYTES} are allowed."
         raise RestoreError(errors.REQUEST_TOO_LARGE, message)
-    headers: Mapping[str, str] = req.headers  # pyright: ignore[reportUnknownMemberType] - untyped in azure-functions
+    headers = cast("Mapping[str, str]", req.headers)
     content_type = headers.get("Content-Type", "")
     media_type = content_type.partition(";")[0].strip().casefold()
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -18,10 +18,23 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 
-def publish_result(data: dict[str, Any], results: func.Out[str]) -> dict[str, Any]:
+def publish_result(data: Json, results: func.Out[str]) -> Json:
     """Put the final status document on the results queue."""
     results.set(json.dumps(data))
     return {}
+
+
+# The worker's indexer takes bare classes as annotations of an activity, nothing subscripted.
+publish_result.__annotations__.update({"data": dict, "return": dict})
+
+
+def _as_function(name: str, activity: Callable[[Json], Json]) -> Callable[[Json], Json]:
+    def call(data: Json) -> Json:
+        return activity(data)
+
+    call.__name__ = name
+    call.__annotations__.update({"data": dict, "return": dict})
+    return call
 
 
 def blueprint(activities: Mapping[str, Callable[[Json], Json]], *, results_queue: str) -> df.Blueprint:
@@ -29,7 +42,7 @@ def blueprint(activities: Mapping[str, Callable[[Json], Json]], *, results_queue
     bp = df.Blueprint()
     bp.orchestration_trigger(context_name="context", orchestration=RESTORE_VM)(restore_vm)
     for name, activity in activities.items():
-        bp.activity_trigger(input_name="data", activity=name)(activity)
+        bp.activity_trigger(input_name="data", activity=name)(_as_function(name, activity))
     publish = results_output(bp, results_queue)(publish_result)
     bp.activity_trigger(input_name="data", activity=PUBLISH_RESULT)(publish)
     return bp

@@ -1,0 +1,93 @@
+"""Microsoft's own worker library indexes the app as it does in Azure, and reports what the host needs to know."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from azure_functions_runtime.bindings.meta import load_binding_registry
+from azure_functions_runtime.functions import Registry
+from azure_functions_runtime.loader import index_function_app, process_indexed_function
+
+
+class _Message(SimpleNamespace):
+    """Takes the place of a protobuf message: the worker library is handed its message types by the worker."""
+
+    inout = 2  # as in the worker protocol: in 0, out 1, inout 2
+    out = 1
+
+
+PROTOS = SimpleNamespace(BindingInfo=_Message, RpcFunctionMetadata=_Message, RpcRetryOptions=_Message)
+
+
+@pytest.fixture(scope="module")
+def indexed() -> dict[str, list[dict[str, Any]]]:
+    """Return the bindings of each function as the worker reports them to the host."""
+    load_binding_registry()
+    functions = index_function_app("function_app.py")
+    results, _ = process_indexed_function(PROTOS, Registry(), functions, ".")
+    return {result.name: [json.loads(binding) for binding in result.raw_bindings] for result in results}
+
+
+def _one(bindings: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = [binding for binding in bindings if binding["type"] == kind]
+    return found
+
+
+def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, Any]]]) -> None:
+    durables_own = {name for name in indexed if "builtin" in name.casefold()}
+
+    assert set(indexed) - durables_own == {
+        "post_restore",
+        "list_restores",
+        "get_restore",
+        "list_recovery_points",
+        "get_health",
+        "on_restore_request",
+        "restore_vm",
+        "resolve_item",
+        "choose_recovery_point",
+        "start_validation",
+        "get_validation",
+        "start_restore",
+        "find_job",
+        "get_operation",
+        "get_job",
+        "publish_result",
+    }
+
+
+@pytest.mark.parametrize(
+    ("function", "route", "method"),
+    [
+        ("post_restore", "restores", "POST"),
+        ("list_restores", "restores", "GET"),
+        ("get_restore", "restores/{id}", "GET"),
+        ("list_recovery_points", "recovery-points", "GET"),
+        ("get_health", "health", "GET"),
+    ],
+)
+def test_routes_need_a_function_key(
+    indexed: dict[str, list[dict[str, Any]]], function: str, route: str, method: str
+) -> None:
+    trigger = _one(indexed[function], "httpTrigger")
+
+    assert (trigger["route"], trigger["methods"], trigger["authLevel"]) == (route, [method], "FUNCTION")
+
+
+def test_the_queue_trigger_starts_with_client_and_results_queue(indexed: dict[str, list[dict[str, Any]]]) -> None:
+    bindings = indexed["on_restore_request"]
+
+    assert _one(bindings, "queueTrigger")["queueName"] == "restore-requests"
+    assert _one(bindings, "queue")["queueName"] == "restore-results"
+    assert {binding["connection"] for binding in bindings if "connection" in binding} == {"AzureWebJobsStorage"}
+    assert _one(bindings, "durableClient")["name"] == "client"
+
+
+def test_durable_functions_keep_the_names_that_histories_know(indexed: dict[str, list[dict[str, Any]]]) -> None:
+    assert _one(indexed["restore_vm"], "orchestrationTrigger")["orchestration"] == "restore_vm"
+    for name in ("resolve_item", "start_restore", "get_job", "publish_result"):
+        assert _one(indexed[name], "activityTrigger")["activity"] == name
+    assert _one(indexed["publish_result"], "queue")["queueName"] == "restore-results"

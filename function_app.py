@@ -15,40 +15,39 @@ from settings import Settings
 from triggers import durable, http, queue
 
 if TYPE_CHECKING:
+    from activities.restores import BackupApi
     from domain.polling import Limits
     from domain.requests import RestoreRequest
 
 VERSION = "0.1.0"
 
-settings = Settings.from_env(os.environ)
-api = BackupClient.from_settings(settings, DefaultAzureCredential)
-restores = RestoreActivities(api)
-activities = {
-    names.RESOLVE_ITEM: restores.resolve_item,
-    names.CHOOSE_RECOVERY_POINT: restores.choose_recovery_point,
-    names.START_VALIDATION: restores.start_validation,
-    names.GET_VALIDATION: restores.get_validation,
-    names.START_RESTORE: restores.start_restore,
-    names.FIND_JOB: restores.find_job,
-    names.GET_OPERATION: restores.get_operation,
-    names.GET_JOB: restores.get_job,
-}
+
+def build_app(settings: Settings, api: BackupApi) -> df.DFApp:
+    """Return the app over these settings and this client."""
+    restores = RestoreActivities(api)
+    activities = {
+        names.RESOLVE_ITEM: restores.resolve_item,
+        names.CHOOSE_RECOVERY_POINT: restores.choose_recovery_point,
+        names.START_VALIDATION: restores.start_validation,
+        names.GET_VALIDATION: restores.get_validation,
+        names.START_RESTORE: restores.start_restore,
+        names.FIND_JOB: restores.find_job,
+        names.GET_OPERATION: restores.get_operation,
+        names.GET_JOB: restores.get_job,
+    }
+
+    def limits_for(request: RestoreRequest) -> Limits:
+        return settings.limits(request.rehydrates)
+
+    routes = http.RestoresApi(limits_for=limits_for, recovery_points=restores.recovery_points, version=VERSION)
+    requests = queue.RequestsQueue(limits_for=limits_for)
+    in_queue, out_queue = settings.requests_queue, settings.results_queue
+    new = df.DFApp()
+    new.register_functions(http.blueprint(routes))
+    new.register_functions(queue.blueprint(requests, requests_queue=in_queue, results_queue=out_queue))
+    new.register_functions(durable.blueprint(activities, results_queue=out_queue))
+    return new
 
 
-def limits_for(request: RestoreRequest) -> Limits:
-    """Return the bounds of a request; a point that must be rehydrated first takes longer."""
-    return settings.limits(request.rehydrates)
-
-
-app = df.DFApp()
-app.register_functions(
-    http.blueprint(http.RestoresApi(limits_for=limits_for, recovery_points=restores.recovery_points, version=VERSION))
-)
-app.register_functions(
-    queue.blueprint(
-        queue.RequestsQueue(limits_for=limits_for),
-        requests_queue=settings.requests_queue,
-        results_queue=settings.results_queue,
-    )
-)
-app.register_functions(durable.blueprint(activities, results_queue=settings.results_queue))
+_settings = Settings.from_env(os.environ)
+app = build_app(_settings, BackupClient.from_settings(_settings, DefaultAzureCredential))

@@ -29,8 +29,9 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 SERVICE_UNAVAILABLE = "ServiceUnavailable"
 INTERNAL_ERROR = "InternalError"
 
-# History, queue messages and status documents have bounds; a service's error text need not.
+# History, queue messages and status documents have bounds; a service's error text and a caller's names need not.
 _LONGEST_MESSAGE = 1000
+_LONGEST_NAME = 200
 _MOST_DETAILS = 100
 
 
@@ -49,9 +50,9 @@ class ErrorDetail:
 
     def to_json(self) -> Json:
         """Return ARM's ``{"code", "message", "target"?, "additionalInfo"?}``."""
-        body: Json = {"code": self.code, "message": self.message[:_LONGEST_MESSAGE]}
+        body: Json = {"code": self.code[:_LONGEST_NAME], "message": self.message[:_LONGEST_MESSAGE]}
         if self.target is not None:
-            body["target"] = self.target
+            body["target"] = self.target[:_LONGEST_NAME]
         if self.info:
             body["additionalInfo"] = [{"type": "AzureResponse", "info": self.info}]
         return body

@@ -79,7 +79,7 @@ class Job:
             job_id=body["name"],
             status=JobStatus.read(properties.get("status")),
             activity_id=as_text(properties.get("activityId")),
-            progress_pct=float(progress) if isinstance(progress, int | float) else None,
+            progress_pct=float(progress) if isinstance(progress, int | float) and 0 <= progress <= 100 else None,  # noqa: PLR2004 - per cent
             start=parse_api_time(properties.get("startTime")),
             end=parse_api_time(properties.get("endTime")),
             duration=parse_api_duration(properties.get("duration")),

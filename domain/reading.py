@@ -18,6 +18,7 @@ INVALID_VALUE = "InvalidValue"
 NOT_ALLOWED = "NotAllowed"
 
 _MAX_TEXT = 2048
+_MOST_GUESSES = 100
 
 
 @dataclass(slots=True)
@@ -111,6 +112,7 @@ def array(entry: Reader, *, least: int = 0, most: int = 1000) -> Reader:
         entries = cast("list[Any]", value)
         if not least <= len(entries) <= most:
             problems.add(INVALID_VALUE, path, f"must have {least} to {most} entries")
+            return entries  # comparing a million entries with each other would take hours
         for index, each in enumerate(entries):
             entry(each, f"{path}[{index}]", problems)
             if each in entries[:index]:
@@ -132,7 +134,8 @@ def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Read
             target = f"{path}.{name}" if path else name
             reader = members.get(name)
             if reader is None:
-                similar = difflib.get_close_matches(name, members, n=1)
+                # Looking for likeness is slow; beyond the first hundred nobody reads it.
+                similar = difflib.get_close_matches(name, members, n=1) if len(problems.found) < _MOST_GUESSES else []
                 problems.add(UNKNOWN_FIELD, target, "is not a known field" + "".join(f"; is it {s}?" for s in similar))
             elif each is not None:
                 result[name] = reader(each, target, problems)

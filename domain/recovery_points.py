@@ -23,9 +23,9 @@ _AS_TIER: Final = {"IASnapshotRP": "InstantRP"}
 
 
 def _enum(value: object, names: tuple[str, ...]) -> str:
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else "Invalid"
-    text = str(value)
+    text = as_text(value) or "Invalid"
     return next((name for name in names if name.casefold() == text.casefold()), text)
 
 
@@ -52,8 +52,13 @@ class RecoveryPoint:
         states = {
             _enum(detail.get("type"), _TIER_TYPES): _enum(detail.get("status"), _TIER_STATUSES) for detail in details
         }
-        usable = {_AS_TIER.get(tier, tier) for tier, status in states.items() if status in {"Valid", "Rehydrated"}}
-        archived_only = states.get("ArchivedRP") == "Valid" and usable == {"ArchivedRP"}
+        usable = {
+            _AS_TIER.get(tier, tier)
+            for tier, status in states.items()
+            if status in {"Valid", "Rehydrated"} and tier != "Invalid"
+        }
+        # A tier that we do not know is no reason to leave the rehydrating request out.
+        archived_only = states.get("ArchivedRP") == "Valid" and not usable & {"InstantRP", "HardenedRP"}
         return cls(
             point_id=body["name"],
             time=parse_api_time(properties.get("recoveryPointTime")),
@@ -110,10 +115,10 @@ class RecoveryPoint:
         return reasons
 
 
-def _rank(point: RecoveryPoint) -> tuple[datetime, int]:
+def _rank(point: RecoveryPoint) -> tuple[datetime, int, str]:
     assert point.time is not None  # noqa: S101 - a point without a time never gets here
     consistency = CONSISTENCIES.index(point.consistency) if point.consistency in CONSISTENCIES else len(CONSISTENCIES)
-    return point.time, -consistency
+    return point.time, -consistency, point.point_id  # the id makes the choice the same in any order
 
 
 def choose_recovery_point(

@@ -41,6 +41,11 @@ ORIGINAL_LOCATION: Final = "OriginalLocation"
 CONSISTENCIES: Final = ("AppConsistent", "FileSystemConsistent", "CrashConsistent")
 TIERS: Final = ("InstantRP", "HardenedRP", "ArchivedRP")
 
+# They become segments of a URL's path. Azure's resource groups may have letters of any script.
+_NATIVE_NAME: Final = pattern(
+    r"(?!\.+$)(?u:[-\w.(); ]{1,500})",
+    "a native name as the service returns it, such as VM;iaasvmcontainerv2;web-rg;web-01",
+)
 _RECOVERY_POINT: Final[Mapping[str, Reader]] = {
     "id": pattern(r"[A-Za-z0-9_-]{1,100}", "a recovery point's name (not its resource id), such as 1103996678573089"),
     "atOrBefore": time,
@@ -113,8 +118,8 @@ _REQUEST: Final = an_object(
     {
         "sourceResourceId": resource_id(ids.VIRTUAL_MACHINE),
         "vaultId": resource_id(ids.VAULT),
-        "containerName": string,
-        "protectedItemName": string,
+        "containerName": _NATIVE_NAME,
+        "protectedItemName": _NATIVE_NAME,
         "recoveryPoint": an_object(_RECOVERY_POINT),
         "recoveryType": one_of(RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION),
         **PASSED_ON,

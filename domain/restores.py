@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,12 +16,15 @@ from domain.polling import Limits
 from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
 from domain.times import format_duration, format_optional_time, format_time, parse_request_time
-from domain.wire import as_object
+from domain.wire import as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LONGEST_TOLD: Final = 1000
 _NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
+
+_CUSTOM_STATUS_CHARACTERS: Final = 7500
 
 
 def restore_id_for(key: str) -> str:
@@ -216,6 +220,19 @@ class Restore:
             "links": {"self": f"/api/restores/{self.restore_id}"},
         }
 
+    def custom_status(self, now: datetime) -> Json:
+        """Return the status document as far as Azure Storage can hold it in a custom status: 16 KB of UTF-16.
+
+        Only a restore with a great many words in it loses some here; its final document is always whole.
+        """
+        document = self.document(now)
+        if len(json.dumps(document)) <= _CUSTOM_STATUS_CHARACTERS:
+            return document
+        error: Json | None = {**self.error, "details": []} if self.error else None
+        result: Json | None = {**self.result, "propertyBag": {}} if self.result else None
+        warnings = [{**warning, "message": warning["message"][:100]} for warning in document["warnings"][-10:]]
+        return {**document, "error": error, "result": result, "warnings": warnings}
+
     def to_json(self) -> Json:
         """Return what crosses the durable boundary."""
         return {
@@ -311,10 +328,12 @@ def restore_body(restore: Restore) -> Json:
 def refused_document(*, restore_id: str, created: datetime, error: RestoreError, sent: object) -> Json:
     """Return the ``Failed`` status document of a queue message that never became a restore.
 
-    ``sent`` is what the message held, so that its sender can recognise it.
+    ``sent`` is what the message held, so that its sender can recognise it: its texts, cut so that the answer still
+    fits into a queue message.
     """
     body = as_object(sent)
-    told = {name: body.get(name) for name in ("sourceResourceId", "recoveryType", "requestId", "requestedBy", "reason")}
+    names = ("sourceResourceId", "recoveryType", "requestId", "requestedBy", "reason")
+    told = {name: text[:_LONGEST_TOLD] if (text := as_text(body.get(name))) else None for name in names}
     return {
         "id": restore_id,
         "status": str(Status.FAILED),

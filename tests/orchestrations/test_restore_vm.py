@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from itertools import pairwise
 
@@ -181,6 +182,27 @@ def test_every_restore_leaves_one_result_message(lab: Lab) -> None:
     done = lab.run()
 
     assert lab.published == [done]
+
+
+def test_the_status_is_whole_as_soon_as_it_says_finished(lab: Lab) -> None:
+    lab.publishing_fails = 2
+
+    done = lab.run()
+
+    finished = [each.value for each in lab.hub.statuses(done["id"]) if each.value["phase"] == "Finished"]
+    assert finished
+    assert all(status["result"] == done["result"] for status in finished)
+
+
+def test_a_service_of_many_words_does_not_overflow_the_custom_status(lab: Lab) -> None:
+    lab.azure.job_end = JobStatus.FAILED
+    lab.azure.job_details = tuple(ErrorDetail(code=f"E{n}", message="ü" * 900) for n in range(80))
+
+    done = lab.run()
+
+    told = [json.dumps(each.value) for each in lab.hub.statuses(done["id"])]
+    assert max(len(text.encode("utf-16-le")) for text in told) <= 16 * 1024
+    assert len(done["error"]["details"]) == 80
 
 
 def test_a_results_queue_that_stays_away_does_not_change_the_outcome(lab: Lab) -> None:

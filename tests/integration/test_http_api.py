@@ -1,0 +1,326 @@
+"""The HTTP API of the whole app, on the simulator."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.integration.app_stage import Stage, a_request, staged, vm_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with pytest.MonkeyPatch.context() as patch, staged(patch) as running:
+        yield running
+
+
+def test_a_restore_is_accepted_with_links_and_ends_with_the_disks_named(stage: Stage) -> None:
+    answer = stage.post(a_request(requestedBy="ops@example.com", reason="disk corrupt"))
+
+    assert answer.status_code == 202
+    body = answer.json()
+    assert body["status"] == "Pending"
+    assert answer.headers["Location"] == body["links"]["self"] == f"{stage.url}/api/restores/{body['id']}"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert set(body["links"]) == {"self", "cancel", "approve", "reject"}
+
+    done = stage.finished(body["id"])
+    assert (done["status"], done["phase"], done["startedBy"]) == ("Completed", "Finished", "http")
+    assert (done["requestedBy"], done["reason"]) == ("ops@example.com", "disk corrupt")
+    assert done["result"]["configBlobUri"].startswith("https://stagingweu.blob.core.windows.net/")
+    assert done["result"]["targetResourceGroup"] == "restored-rg"
+    assert done["links"]["self"] == body["links"]["self"]
+
+
+@pytest.mark.parametrize(
+    ("vm", "group"), [("web-01", "WEB-RG"), ("WEB-03", "web-rg"), ("mixed-case-01", "mixed-rg"), ("sql-01", "sql-rg")]
+)
+def test_any_casing_of_a_vm_id_is_enough(stage: Stage, vm: str, group: str) -> None:
+    assert stage.restore(sourceResourceId=vm_id(vm, group))["status"] == "Completed"
+
+
+def test_the_native_names_do_too(stage: Stage) -> None:
+    known = stage.restore()
+    names = {
+        "vaultId": known["vaultId"],
+        "containerName": "IaasVMContainer;iaasvmcontainerv2;web-rg;web-01",
+        "protectedItemName": "VM;iaasvmcontainerv2;web-rg;web-01",
+    }
+
+    done = stage.restore(sourceResourceId=None, **names)
+
+    assert done["status"] == "Completed"
+    assert done["sourceResourceId"].casefold() == vm_id().casefold()
+
+
+def test_a_deleted_vm_is_restored_when_its_vault_is_named(stage: Stage) -> None:
+    vault = stage.restore()["vaultId"]
+
+    lost = stage.restore(sourceResourceId=vm_id("gone-01"))
+    found = stage.restore(sourceResourceId=vm_id("gone-01"), vaultId=vault)
+
+    assert (lost["status"], lost["error"]["code"]) == ("Failed", "NotFound")
+    assert "Give vaultId" in lost["error"]["message"]
+    assert found["status"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("vm", "code", "advice"),
+    [
+        ("lonely-01", "NotProtected", "Check the VM id"),
+        ("empty-01", "NoMatchingRecoveryPoint", "Check that its backups ran"),
+        ("never-was", "NotFound", "Give vaultId"),
+        ("quota-01", "ValidationFailed", "Core Count subscription quota has been reached."),
+    ],
+)
+def test_what_cannot_be_restored_fails_with_code_and_advice(stage: Stage, vm: str, code: str, advice: str) -> None:
+    done = stage.restore(sourceResourceId=vm_id(vm))
+
+    assert (done["status"], done["error"]["code"]) == ("Failed", code)
+    assert advice in done["error"]["message"]
+    assert stage.jobs_of(vm) == 0
+
+
+class TestIdempotency:
+    def test_the_same_key_and_body_is_the_same_restore(self, stage: Stage) -> None:
+        first = stage.post(a_request(requestId="same"))
+        turned = dict(reversed(list(a_request(requestId="same").items())))
+        again = stage.post(turned)
+        stage.finished(first.json()["id"])
+        after_its_end = stage.post(turned)
+
+        assert [first.status_code, again.status_code, after_its_end.status_code] == [202, 202, 202]
+        assert first.json()["id"] == again.json()["id"] == after_its_end.json()["id"]
+        log = [each for each in stage.call("GET", "restores?top=1000").json()["value"] if each["requestId"] == "same"]
+        assert len(log) == 1
+
+    def test_the_same_key_with_another_body_is_refused(self, stage: Stage) -> None:
+        first = stage.post(a_request(requestId="other"))
+        answer = stage.post(a_request(requestId="other", reason="something else"))
+
+        assert answer.status_code == 409
+        assert answer.json()["error"]["code"] == "RequestConflict"
+        assert first.json()["id"] in answer.json()["error"]["message"]
+
+    def test_twenty_at_once_start_one_restore(self, stage: Stage) -> None:
+        body = a_request(sourceResourceId=vm_id("load-001", "load-rg"), requestId="at-once")
+        with ThreadPoolExecutor(20) as many:
+            answers = list(many.map(lambda _: stage.post(body), range(20)))
+
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["id"] for answer in answers}) == 1
+        assert stage.finished(answers[0].json()["id"])["status"] == "Completed"
+        assert stage.jobs_of("load-001") == 1
+
+    def test_without_a_key_each_request_is_a_restore_of_its_own(self, stage: Stage) -> None:
+        assert stage.post(a_request()).json()["id"] != stage.post(a_request()).json()["id"]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("body", "code", "target"),
+        [
+            (a_request(recoveryType="Everything"), "InvalidValue", "recoveryType"),
+            (a_request(recoveryTyp="x"), "UnknownField", "recoveryTyp"),
+            (a_request(sourceResourceId="web-01"), "InvalidValue", "sourceResourceId"),
+            (a_request(storageAccountId=None), "MissingField", "storageAccountId"),
+            (a_request(recoveryPoint={"notOlderThan": "7 days"}), "InvalidValue", "recoveryPoint.notOlderThan"),
+            (a_request(requestId="no spaces"), "InvalidValue", "requestId"),
+            (a_request(dryRun=True), "NotAllowed", "dryRun"),
+            (a_request(approval={"required": True}), "NotAllowed", "approval.required"),
+        ],
+    )
+    def test_a_wrong_member_is_named(self, stage: Stage, body: dict[str, Any], code: str, target: str) -> None:
+        answer = stage.post(body)
+
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert error["code"] == "InvalidRequest"
+        assert (code, target) in [(detail["code"], detail["target"]) for detail in error["details"]]
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            b'"text"',
+            b"\xff\xfe",
+            b'{"a": NaN}',
+            b'{"a": 1, "a": 2}',
+            b"[" * 200_000,
+            b"1" * 5000,
+        ],
+    )
+    def test_what_is_not_a_json_object_is_a_400(self, stage: Stage, raw: bytes) -> None:
+        answer = stage.call("POST", "restores", data=raw, headers={"Content-Type": "application/json"})
+
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == "InvalidRequest"
+
+    def test_a_body_over_a_mebibyte_is_a_413(self, stage: Stage) -> None:
+        raw = json.dumps({**a_request(), "reason": "x" * 1024 * 1024})
+
+        answer = stage.call("POST", "restores", data=raw, headers={"Content-Type": "application/json"})
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "RequestTooLarge")
+
+    @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml"])
+    def test_another_content_type_is_a_415(self, stage: Stage, kind: str) -> None:
+        answer = stage.call("POST", "restores", data=json.dumps(a_request()), headers={"Content-Type": kind})
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (415, "UnsupportedMediaType")
+
+    @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/merge+json"])
+    def test_json_by_any_of_its_names_is_read(self, stage: Stage, kind: str) -> None:
+        answer = stage.call("POST", "restores", data=json.dumps(a_request()), headers={"Content-Type": kind})
+
+        assert answer.status_code == 202
+
+    def test_unknown_routes_and_methods_are_the_hosts_own(self, stage: Stage) -> None:
+        assert stage.call("GET", "nothing").status_code == 404
+        assert stage.call("PUT", "restores").status_code == 405
+
+
+class TestReading:
+    def test_an_unknown_restore_is_a_404(self, stage: Stage) -> None:
+        answer = stage.call("GET", "restores/3b1d1c1e-0000-0000-0000-000000000000")
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NotFound")
+
+    def test_the_list_pages_newest_first_and_loses_nothing(self, stage: Stage) -> None:
+        started = [stage.restore(requestId=f"page-{n}")["id"] for n in range(5)]
+        link = "restores?top=2&status=Completed&sourceResourceId=" + quote(vm_id("WEB-01"))
+        seen: list[dict[str, Any]] = []
+        while link:
+            page = stage.call("GET", link).json()
+            assert len(page["value"]) <= 2
+            seen += page["value"]
+            link = page.get("nextLink")
+
+        times = [each["createdTime"] for each in seen]
+        ids = [each["id"] for each in seen]
+        assert times == sorted(times, reverse=True)
+        assert len(ids) == len(set(ids))
+        assert [each for each in ids if each in started] == list(reversed(started))
+        assert {each["status"] for each in seen} == {"Completed"}
+
+    @pytest.mark.parametrize(
+        ("query", "target"),
+        [
+            ("status=Done", "status"),
+            ("top=0", "top"),
+            ("top=x", "top"),
+            ("top=99999", "top"),
+            ("sourceResourceId=web-01", "sourceResourceId"),
+            ("continuationToken=xyz", "continuationToken"),
+            ("stauts=Completed", "stauts"),
+        ],
+    )
+    def test_a_wrong_filter_is_named(self, stage: Stage, query: str, target: str) -> None:
+        answer = stage.call("GET", f"restores?{query}")
+
+        assert answer.status_code == 400
+        assert answer.json()["error"]["details"][0]["target"] == target
+
+    def test_recovery_points_come_newest_first_with_verdicts(self, stage: Stage) -> None:
+        answer = stage.call("GET", f"recovery-points?sourceResourceId={quote(vm_id('web-02'))}")
+
+        assert answer.status_code == 200
+        points = answer.json()["value"]
+        assert [point["time"] for point in points] == sorted((point["time"] for point in points), reverse=True)
+        assert set(points[0]) == {"id", "time", "consistency", "tiers", "restorable", "reasons"}
+        for point in points:
+            assert point["restorable"] is (point["reasons"] == [])
+        assert {point["restorable"] for point in points} == {True, False}
+
+    def test_the_newest_restorable_point_is_the_one_that_is_restored(self, stage: Stage) -> None:
+        points = stage.call("GET", f"recovery-points?sourceResourceId={quote(vm_id('web-02'))}").json()["value"]
+        best = next(point["id"] for point in points if point["restorable"])
+
+        assert stage.restore(sourceResourceId=vm_id("web-02"))["recoveryPoint"]["id"] == best
+
+    @pytest.mark.parametrize(
+        ("query", "status", "code"),
+        [
+            ("", 400, "InvalidRequest"),
+            ("sourceResourceId=web-01", 400, "InvalidRequest"),
+            (f"sourceResourceId={quote(vm_id('lonely-01'))}", 404, "NotProtected"),
+            (f"sourceResourceId={quote(vm_id('never-was'))}", 404, "NotFound"),
+        ],
+    )
+    def test_recovery_points_of_nothing_are_an_error(self, stage: Stage, query: str, status: int, code: str) -> None:
+        answer = stage.call("GET", f"recovery-points?{query}")
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+    def test_health_does_not_touch_azure(self, stage: Stage) -> None:
+        before = len(stage.simulator.requests)
+
+        answer = stage.call("GET", "health")
+
+        assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+        assert len(stage.simulator.requests) == before
+
+
+SURVIVED = (
+    "lost-202",
+    "error-500-after-accept",
+    "error-500-before-accept",
+    "errors-503",
+    "throttle-429",
+    "slow-operation",
+    "unauthorized-once",
+    "malformed-json",
+    "wrong-host-url",
+    "double-subscriptions-location",
+    "no-async-header",
+    "integer-enums",
+    "unknown-enums",
+    "job-not-listed",
+)
+REPORTED = {"job-failed": "Failed", "job-warnings": "CompletedWithWarnings", "operation-failed": "Failed"}
+
+
+@pytest.fixture(scope="module")
+def started(stage: Stage) -> dict[str, str]:
+    """Restore every faulty VM at once, since their waits are real; returns the restores' ids."""
+    bodies = {vm: a_request(sourceResourceId=vm_id(vm, "fault-rg"), validate=False) for vm in (*SURVIVED, *REPORTED)}
+    return {vm: stage.post(body).json()["id"] for vm, body in bodies.items()}
+
+
+class TestWhatTheServiceDoesWrong:
+    @pytest.mark.parametrize("vm", SURVIVED)
+    def test_is_survived_with_one_restore(self, stage: Stage, started: dict[str, str], vm: str) -> None:
+        done = stage.finished(started[vm])
+
+        assert done["status"] == "Completed", done
+        assert stage.jobs_of(vm) == 1
+
+    @pytest.mark.parametrize("vm", REPORTED)
+    def test_is_reported_as_it_is(self, stage: Stage, started: dict[str, str], vm: str) -> None:
+        done = stage.finished(started[vm])
+
+        assert done["status"] == REPORTED[vm]
+        assert (done["error"] or {}).get("details") or done["warnings"]
+
+
+def test_terminating_the_orchestration_is_told_as_cancelled(stage: Stage) -> None:
+    restore_id = stage.post(
+        a_request(sourceResourceId=vm_id("load-002", "load-rg"), targetResourceGroupId=None)
+    ).json()["id"]
+
+    hub = f"{stage.url}/runtime/webhooks/durabletask/instances/{restore_id}"
+    assert stage.call("POST", f"{hub}/terminate?reason=wrong+vm").status_code in {200, 202}
+
+    done = stage.finished(restore_id)
+    assert done["status"] == "Cancelled"
+    assert "terminated: wrong vm" in done["error"]["message"]

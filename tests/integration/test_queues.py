@@ -1,0 +1,110 @@
+"""The requests queue and the results queue, on Azurite."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from domain.errors import Json
+
+
+@pytest.fixture
+def stage(azurite: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    with staged(monkeypatch, azurite) as running:
+        yield running
+
+
+def _results(stage: Stage, count: int) -> list[Json]:
+    taken: list[Json] = []
+
+    def look() -> bool:
+        taken.extend(stage.results())
+        return len(taken) >= count
+
+    eventually(look)
+    return taken
+
+
+def test_a_message_starts_a_restore_and_its_end_is_a_message(stage: Stage) -> None:
+    stage.send(a_request(requestId="from-queue", requestedBy="cmdb"))
+
+    (result,) = _results(stage, 1)
+
+    assert (result["status"], result["startedBy"], result["requestedBy"]) == ("Completed", "queue", "cmdb")
+    assert result["result"]["configBlobUri"]
+    same = stage.call("GET", f"restores/{result['id']}").json()
+    assert {**same, "links": None} == {**result, "links": None}
+
+
+def test_a_restore_by_http_leaves_a_message_too(stage: Stage) -> None:
+    restore_id = stage.post(a_request()).json()["id"]
+
+    (result,) = _results(stage, 1)
+
+    assert (result["id"], result["startedBy"]) == (restore_id, "http")
+
+
+def test_http_and_queue_share_their_keys(stage: Stage) -> None:
+    body = a_request(sourceResourceId=vm_id("load-003", "load-rg"), requestId="shared")
+    restore_id = stage.post(body).json()["id"]
+    stage.send(body)
+    stage.send(a_request(requestId="after"))
+
+    results = _results(stage, 2)
+
+    assert {result["requestId"] for result in results} == {"shared", "after"}
+    assert [result["id"] for result in results if result["requestId"] == "shared"] == [restore_id]
+    assert stage.jobs_of("load-003") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "target"),
+    [(b"not json", None), (b"[]", None), (json.dumps(a_request(recoveryType="x")).encode(), "recoveryType")],
+)
+def test_a_message_that_can_never_work_is_answered_once(stage: Stage, content: bytes, target: str | None) -> None:
+    stage.send(content)
+
+    (result,) = _results(stage, 1)
+
+    assert (result["status"], result["error"]["code"]) == ("Failed", "InvalidRequest")
+    assert result["error"]["details"][0].get("target") == target
+    assert stage.take(f"{stage.requests_queue}-poison") == []
+    assert len(stage.simulator.requests) == 0
+
+
+def test_a_conflict_is_answered_without_touching_the_restore_that_owns_the_key(stage: Stage) -> None:
+    restore_id = stage.post(a_request(requestId="owned")).json()["id"]
+    stage.send(a_request(requestId="owned", reason="another"))
+
+    results = _results(stage, 2)
+
+    refused = next(result for result in results if result["status"] == "Failed")
+    assert (refused["error"]["code"], refused["requestId"]) == ("RequestConflict", "owned")
+    assert refused["id"] != restore_id
+    assert stage.finished(restore_id)["status"] == "Completed"
+
+
+def test_a_restore_that_fails_is_a_message_as_well(stage: Stage) -> None:
+    stage.send(a_request(sourceResourceId=vm_id("lonely-01")))
+
+    (result,) = _results(stage, 1)
+
+    assert (result["status"], result["error"]["code"]) == ("Failed", "NotProtected")
+
+
+def test_a_message_that_fails_in_passing_is_retried_and_ends_in_poison(stage: Stage) -> None:
+    stage.backend.stop()  # the task hub is out of reach, so nothing can be started
+    stage.send(a_request(requestId="in-vain"))
+
+    (poisoned,) = eventually(lambda: stage.take(f"{stage.requests_queue}-poison"))
+
+    assert json.loads(base64.b64decode(poisoned))["requestId"] == "in-vain"
+    assert stage.results() == []

@@ -270,7 +270,7 @@ def _check_staging(body: Json, problems: Problems) -> None:
 
 def _check_recovery_type(body: Json, problems: Problems) -> None:
     kind = body.get("recoveryType")
-    if kind not in _NEEDED:
+    if not isinstance(kind, str) or kind not in _NEEDED:
         return
     for name in _NEEDED[kind]:
         if name not in body:
@@ -278,13 +278,13 @@ def _check_recovery_type(body: Json, problems: Problems) -> None:
     for name in _FORBIDDEN[kind]:
         if name in body:
             problems.add(NOT_ALLOWED, name, f"is not allowed for recoveryType {kind}")
-    if body.get("restoreWithManagedDisks") and "targetResourceGroupId" not in body:
+    if body.get("restoreWithManagedDisks") is True and "targetResourceGroupId" not in body:
         problems.add(MISSING_FIELD, "targetResourceGroupId", "is needed to restore to managed disks")
 
 
 def _check_not_yet(body: Json, problems: Problems) -> None:
     # Refused rather than ignored: a plan that restores, or an approval that nobody asks for, would be worse than none.
-    if body.get("dryRun"):
+    if body.get("dryRun") is True:
         problems.add(NOT_ALLOWED, "dryRun", "is not available in this version; nothing was started")
-    if isinstance(approval := body.get("approval"), dict) and approval.get("required"):  # type: ignore[reportUnknownMemberType]
+    if isinstance(approval := body.get("approval"), dict) and approval.get("required") is True:  # type: ignore[reportUnknownMemberType]
         problems.add(NOT_ALLOWED, "approval.required", "is not available in this version; nothing was started")

@@ -1,0 +1,270 @@
+"""Azure Backup over ARM REST: the calls that a restore of an Azure VM needs, read into the domain's models.
+
+Addresses, bodies and asynchronous rules are those of Microsoft.RecoveryServices (recoveryservicesbackup) as its
+REST reference has them and as recordings of the service show them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+from domain.answers import Accepted, Answer
+from domain.errors import (
+    NOT_FOUND,
+    SERVICE_UNAVAILABLE,
+    ErrorDetail,
+    InvalidRequestError,
+    Json,
+    TerminalError,
+    TransientError,
+)
+from domain.jobs import Job, Operation, OperationStatus
+from domain.recovery_points import RecoveryPoint
+from domain.resource_ids import VIRTUAL_MACHINE, ResourceId
+from domain.times import as_utc
+from domain.validation import Validation
+from domain.wire import as_text
+
+from arm.addresses import (
+    has_origin,
+    is_results_url,
+    is_usable,
+    operation_id_of,
+    path_of,
+    resource_path,
+    with_query,
+)
+from arm.errors import unreadable
+from arm.session import ArmSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from azure.core.credentials import TokenCredential
+    from domain.protected_items import ProtectedItem
+    from settings import Settings
+
+    from arm.reply import Reply
+
+VIRTUAL_MACHINE_API_VERSION: Final = "2024-07-01"
+VAULT_API_VERSION: Final = "2025-08-01"
+
+_VM_ITEMS: Final = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
+_VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
+_CLOCK_SKEW: Final = timedelta(minutes=10)
+_ACCEPTED: Final = 202
+_NO_CONTENT: Final = 204
+
+
+class BackupClient:
+    """Azure Backup of one ARM endpoint. Synchronous, and safe to use from several threads.
+
+    Every method raises ``TransientError`` for what may pass (throttling, 5xx, the network, an answer that cannot be
+    read), with the wait that Azure asked for, and ``TerminalError`` for what does not (``AuthorizationFailed``,
+    ``NotFound``, ``RestoreRefused``). Nothing is retried here.
+    """
+
+    def __init__(self, session: ArmSession, *, api_version: str) -> None:
+        self._session = session
+        self._api_version = api_version
+
+    @classmethod
+    def from_settings(cls, settings: Settings, credential_factory: Callable[[], TokenCredential]) -> Self:
+        """Return the client of the settings' endpoint; ``credential_factory`` as on ``ArmSession``."""
+        session = ArmSession(settings.resource_manager_endpoint, credential_factory)
+        return cls(session, api_version=settings.backup_api_version)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._session.close()
+
+    def get_virtual_machine_region(self, vm_id: str) -> str:
+        """Return the VM's location, such as ``westeurope``."""
+        return self._location(with_query(resource_path(vm_id), VIRTUAL_MACHINE_API_VERSION))
+
+    def get_vault_region(self, vault_id: str) -> str:
+        """Return the vault's location."""
+        return self._location(with_query(resource_path(vault_id), VAULT_API_VERSION))
+
+    def get_backup_status(self, vm_id: str, region: str) -> Json:
+        """Return the ``BackupStatusResponse`` of a VM: which vault protects it, under which names."""
+        try:
+            subscription_id = ResourceId.parse(vm_id, VIRTUAL_MACHINE).subscription_id
+        except ValueError as error:
+            raise InvalidRequestError([ErrorDetail(code="InvalidValue", message=str(error))]) from None
+        provider = f"/subscriptions/{subscription_id}/providers/Microsoft.RecoveryServices"
+        path = resource_path(provider, "locations", region, "backupStatus")
+        return _object(self._call("POST", path, body={"resourceType": "VM", "resourceId": vm_id}))
+
+    def get_protected_item(self, vault_id: str, container_name: str, protected_item_name: str) -> Json:
+        """Return one protected item as the service sends it."""
+        names = _item_names(container_name, protected_item_name)
+        return _having("id", self._call("GET", resource_path(vault_id, *names)))
+
+    def list_protected_items(self, vault_id: str) -> Iterator[Json]:
+        """Yield the vault's protected Azure VMs, page by page as they are asked for."""
+        for page in self._pages(resource_path(vault_id, "backupProtectedItems"), _VM_ITEMS):
+            yield from (entry for entry in page if as_text(entry.get("id")))
+
+    def list_recovery_points(self, item: ProtectedItem) -> Iterator[RecoveryPoint]:
+        """Yield all recovery points of an item, page by page as they are asked for.
+
+        Without a filter: with dates in it, the service has been seen to leave out old points.
+        """
+        for page in self._pages(_point_path(item)):
+            yield from (RecoveryPoint.from_api(body) for body in page if as_text(body.get("name")))
+
+    def get_recovery_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
+        """Return one recovery point by its name."""
+        reply = self._call("GET", _point_path(item, point_id))
+        return RecoveryPoint.from_api(_having("name", reply))
+
+    def trigger_restore(self, item: ProtectedItem, point_id: str, body: Json, *, client_request_id: str) -> Accepted:
+        """Start a restore; ``body`` is the whole JSON, ``client_request_id`` becomes the job's ``activityId``.
+
+        Posted exactly once. ``OpenOutcomeError``: the restore may or may not have been started (5xx, 408, a
+        connection lost or timed out after it stood, an answer that cannot be read). ``TransientError``: it surely
+        was not (429, no connection).
+        """
+        path = with_query(_point_path(item, point_id, "restore"), self._api_version)
+        reply = self._session.call("POST", path, body=body, client_request_id=client_request_id, once=True)
+        return self._accepted(reply)
+
+    def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]:
+        """Look at a restore's operation: at ``url`` as given, else or if that is not found, at the vault's address."""
+        reply = self._look(url, resource_path(vault_id, "backupOperations", operation_id))
+        next_url = self._accepted(reply).url
+        if (status := _status_by_code(reply)) is not None:
+            return Answer(Operation(status=status, next_url=next_url), reply.retry_after_s)
+        return Answer(Operation.from_api(_object(reply), next_url=next_url), reply.retry_after_s)
+
+    def find_restore_job(self, vault_id: str, *, activity_id: str, since: datetime) -> Job | None:
+        """Return the restore job that a trigger with this client request id made, or ``None`` where there is none.
+
+        Reads the list, newest first as recorded, back to ten minutes before ``since`` (aware, or naive UTC); entries
+        that do not say when they started end nothing. Of several jobs the one that started first is the answer.
+        """
+        oldest, found = as_utc(since) - _CLOCK_SKEW, list[Job]()
+        for page in self._pages(resource_path(vault_id, "backupJobs"), _VM_RESTORES):
+            jobs = [Job.from_api({"name": "", **body}) for body in page]
+            found += [job for job in jobs if (job.activity_id or "").casefold() == activity_id.casefold()]
+            if any(as_text(job.job_id) is None for job in found):
+                raise TransientError(
+                    SERVICE_UNAVAILABLE, f"Azure lists the job of request {activity_id} without a name."
+                )
+            if jobs and all(job.start is not None and job.start < oldest for job in jobs):
+                break
+        return min(found, key=lambda job: (job.start is None, job.start or oldest), default=None)
+
+    def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
+        """Return one job with its extended information."""
+        reply = self._call("GET", resource_path(vault_id, "backupJobs", job_id))
+        return Answer(Job.from_api(_having("name", reply)), reply.retry_after_s)
+
+    def cancel_job(self, vault_id: str, job_id: str) -> None:
+        """Ask the service to cancel a job; whether it does shows on the job. A refusal is ``RestoreRefused``."""
+        self._call("POST", resource_path(vault_id, "backupJobs", job_id, "cancel"))
+
+    def trigger_validation(self, item: ProtectedItem, point_id: str, restore_request: Json) -> Accepted:
+        """Ask whether a restore would work; ``restore_request`` is the trigger's ``properties``."""
+        path = resource_path(item.vault_id, "backupTriggerValidateOperation")
+        body: Json = {
+            "id": "/".join((item.vault_id, *_point_names(item, point_id))),
+            "properties": {
+                "objectType": "ValidateIaasVMRestoreOperationRequest",
+                "restoreRequest": restore_request,
+            },
+        }
+        return self._accepted(self._call("POST", path, body=body))
+
+    def get_validation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Validation]:
+        """Look at a validation, as ``get_operation`` looks at a restore's operation."""
+        # A results address answers without the findings: then only the vault's address is worth asking.
+        status_url = None if url is None or is_results_url(url) else url
+        reply = self._look(status_url, resource_path(vault_id, "backupValidateOperationsStatuses", operation_id))
+        if reply.status == _ACCEPTED:
+            return Answer(Validation(status=OperationStatus.RUNNING), reply.retry_after_s)
+        return Answer(Validation.from_api(_object(reply)), reply.retry_after_s)
+
+    def _call(self, method: str, path: str, *, body: Json | None = None) -> Reply:
+        return self._session.call(method, with_query(path, self._api_version), body=body)
+
+    def _location(self, path: str) -> str:
+        return _having("location", self._session.call("GET", path))["location"]
+
+    def _look(self, url: str | None, vault_path: str) -> Reply:
+        if url is not None and is_usable(url, self._session.endpoint):
+            try:
+                return self._session.call("GET", url)
+            except TerminalError as error:
+                if error.code != NOT_FOUND:
+                    raise
+        return self._call("GET", vault_path)
+
+    def _accepted(self, reply: Reply) -> Accepted:
+        for header in ("Azure-AsyncOperation", "Location"):
+            url = reply.headers.get(header, "").strip()
+            operation_id = operation_id_of(url) if url else None
+            if operation_id is not None:
+                usable = url if is_usable(url, self._session.endpoint) else None
+                return Accepted(operation_id=operation_id, url=usable, retry_after_s=reply.retry_after_s)
+        return Accepted(operation_id=None, url=None, retry_after_s=reply.retry_after_s)
+
+    def _pages(self, path: str, expression: str | None = None) -> Iterator[list[Json]]:
+        """Yield the entries of each page; ``TerminalError`` for a next page on another host or one already read."""
+        url: str | None = f"{self._session.endpoint}{with_query(path, self._api_version, expression)}"
+        seen: set[str] = set()
+        while url is not None:
+            seen.add(url)
+            reply = self._session.call("GET", url)
+            body = _object(reply)
+            yield _entries(reply, body)
+            url = as_text(body.get("nextLink"))
+            if url is not None and (url in seen or not has_origin(url, self._session.endpoint)):
+                why = "was read already" if url in seen else "is on another host"
+                message = f"Azure's list cannot be read to its end: the next page after {path_of(path)} {why}."
+                raise TerminalError(SERVICE_UNAVAILABLE, message)
+
+
+def _item_names(container_name: str, protected_item_name: str) -> tuple[str, ...]:
+    return ("backupFabrics", "Azure", "protectionContainers", container_name, "protectedItems", protected_item_name)
+
+
+def _point_names(item: ProtectedItem, *names: str) -> tuple[str, ...]:
+    return (*_item_names(item.container_name, item.protected_item_name), "recoveryPoints", *names)
+
+
+def _point_path(item: ProtectedItem, *names: str) -> str:
+    return resource_path(item.vault_id, *_point_names(item, *names))
+
+
+def _object(reply: Reply) -> Json:
+    body = reply.parsed()
+    if not isinstance(body, dict):
+        raise unreadable(reply, "a JSON object")
+    return cast("Json", body)
+
+
+def _having(member: str, reply: Reply) -> Json:
+    body = _object(reply)
+    if as_text(body.get(member)) is None:
+        raise unreadable(reply, f"a resource with {member}")
+    return body
+
+
+def _entries(reply: Reply, body: Json) -> list[Json]:
+    # A list that is not there is not an empty one: "no such job" must not be read out of half an answer.
+    entries = body.get("value")
+    if not isinstance(entries, list):
+        raise unreadable(reply, "a list")
+    return [cast("Json", entry) for entry in cast("list[Any]", entries) if isinstance(entry, dict)]
+
+
+def _status_by_code(reply: Reply) -> OperationStatus | None:
+    """Read the status of an answer without a status body: 202 runs on, 204 (and 200 of a results address) is done."""
+    if reply.status == _ACCEPTED:
+        return OperationStatus.RUNNING
+    done = reply.status == _NO_CONTENT or is_results_url(reply.path)
+    return OperationStatus.SUCCEEDED if done else None

@@ -1,0 +1,189 @@
+"""One call to Azure Resource Manager: token, headers, timeouts, errors. Nothing is ever repeated by itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Final, override
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
+
+from arm.addresses import path_of
+from arm.errors import credential_error, service_error, transport_error
+from arm.reply import Reply
+from arm.retry_after import read_retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azure.core.credentials import TokenCredential
+    from domain.errors import Json
+
+VERSION: Final = "0.1.0"
+_UNAUTHORIZED: Final = 401
+_POOL_SIZE: Final = 32
+_FEW_LEFT: Final = 10
+_LIMIT_HEADERS: Final = "x-ms-ratelimit-remaining-"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long a call may take to connect and to answer, in seconds; the trigger of a restore may take longer."""
+
+    connect_s: float = 5.0
+    read_s: float = 30.0
+    trigger_read_s: float = 60.0
+
+
+class _Bearer(AuthBase):
+    """Sets our token. As requests' own auth it keeps ``.netrc`` and user names in URLs from setting theirs."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    @override
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        r.headers["Authorization"] = f"Bearer {self._token}"
+        return r
+
+
+def _cut_queries(record: logging.LogRecord) -> bool:
+    """Cut the query off the URLs in urllib3's own log lines: that of an async URL is a signature."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+    return True
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ArmSession:
+    """Calls ARM at one endpoint with a token of the app's identity. Safe to use from several threads.
+
+    ``credential_factory`` makes a credential; it is asked again when Azure refuses a token, because the old
+    credential would hand out the same one from its cache.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        credential_factory: Callable[[], TokenCredential],
+        *,
+        clock: Callable[[], datetime] = _utc_now,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self.timeouts = timeouts or Timeouts()
+        self._scope = f"{self.endpoint}/.default"
+        self._credential_factory = credential_factory
+        self._credential: TokenCredential | None = None
+        self._credential_lock = threading.Lock()
+        self._clock = clock
+        self._http = _new_http_session()
+
+    def close(self) -> None:
+        """Close the pooled connections and the credential's."""
+        self._http.close()
+        with self._credential_lock:
+            credential, self._credential = self._credential, None
+        close = getattr(credential, "close", None)
+        if callable(close):
+            close()
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Json | None = None,
+        client_request_id: str | None = None,
+        once: bool = False,
+    ) -> Reply:
+        """Call ``url`` (whole, or a path with its query at the endpoint) and return the answer if it is a 2xx.
+
+        Anything else raises what ``arm.errors`` makes of it. ``once`` is for the one request that must not be done
+        twice: where it is not known whether Azure took it, ``OpenOutcomeError`` is raised. A 401 renews the token
+        and repeats the call, once: Azure did nothing the first time.
+        """
+        url = f"{self.endpoint}{url}" if url.startswith("/") else url
+        request_id = client_request_id or str(uuid.uuid4())
+        credential, token = self._token(None)
+        reply = self._send(method, url, body, request_id, token, once=once)
+        if reply.status == _UNAUTHORIZED:
+            _, token = self._token(credential)
+            reply = self._send(method, url, body, request_id, token, once=once)
+        if not reply.status // 100 == 2:  # noqa: PLR2004 - every 2xx
+            raise service_error(reply, once=once)
+        return reply
+
+    def _token(self, refused: TokenCredential | None) -> tuple[TokenCredential, str]:
+        """Return a credential and its token; a new one where the present one's token is the one that was refused."""
+        try:
+            with self._credential_lock:
+                if self._credential is None or self._credential is refused:
+                    self._credential = self._credential_factory()
+                credential = self._credential
+            return credential, credential.get_token(self._scope).token
+        except Exception as error:  # noqa: BLE001 - azure-identity lets errors of msal, json and sockets through
+            raise credential_error(error) from None
+
+    def _send(self, method: str, url: str, body: Json | None, request_id: str, token: str, *, once: bool) -> Reply:
+        path, started = path_of(url), time.monotonic()
+        try:
+            response = self._http.request(
+                method,
+                url,
+                json=body,
+                headers={"x-ms-client-request-id": request_id},
+                auth=_Bearer(token),
+                timeout=(self.timeouts.connect_s, self.timeouts.trigger_read_s if once else self.timeouts.read_s),
+                allow_redirects=False,
+            )
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            _log_call(method, path, type(error).__name__, started, request_id)
+            raise transport_error(error, f"{method} {path}", request_id, once=once) from None
+        _log_call(method, path, response.status_code, started, response.headers.get("x-ms-request-id"))
+        _warn_of_limits(path, response)
+        return Reply(
+            method=method,
+            path=path,
+            client_request_id=request_id,
+            status=response.status_code,
+            headers=response.headers,
+            content=response.content,
+            retry_after_s=read_retry_after(response.headers, self._clock()),
+        )
+
+
+def _new_http_session() -> requests.Session:
+    session = requests.Session()
+    # 0 is requests' word for urllib3's Retry(0, read=False): no connection error and no status is ever tried again.
+    adapter = HTTPAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    session.headers.update({"Accept": "application/json", "User-Agent": f"azure-vm-restore/{VERSION}"})
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    logging.getLogger("urllib3.connectionpool").addFilter(_cut_queries)
+    return session
+
+
+def _log_call(method: str, path: str, outcome: int | str, started: float, request_id: str | None) -> None:
+    took_ms = (time.monotonic() - started) * 1000
+    _log.debug("%s %s %s in %.0f ms, request %s", method, path, outcome, took_ms, request_id)
+
+
+def _warn_of_limits(path: str, response: requests.Response) -> None:
+    for name, value in response.headers.items():
+        if name.lower().startswith(_LIMIT_HEADERS) and value.isdecimal() and int(value) < _FEW_LEFT:
+            _log.warning("Azure will soon throttle: %s is %s after %s", name, value, path)

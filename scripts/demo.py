@@ -1,0 +1,360 @@
+"""``make demo``: restores from start to end on this machine, each started in another way.
+
+The exit code is 0 only if every restore ended as ``Completed``, its result message arrived, and the simulator saw
+exactly one restore POST for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+from azure.core.exceptions import AzureError
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+
+from scripts.stack import QUICK_POLLS, Stack, StackError, interruptible, running_stack
+from simulator.reading import InvalidDocument
+from simulator.scenario import DEFAULT_FILE, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+type Json = dict[str, Any]
+
+_LOOK_EVERY_S: Final = 0.2
+_INTERRUPTED: Final = 130
+
+
+class DemoError(Exception):
+    """Why the demo has not shown what it is there to show."""
+
+
+def start_by_http(stack: Stack, request: Json) -> None:
+    """Ask for a restore as a person or a script would."""
+    answer = requests.post(f"{stack.url}/api/restores", json=request, timeout=10)
+    if answer.status_code != requests.codes.accepted:
+        raise DemoError(f"POST /api/restores was answered {answer.status_code}: {answer.text}")
+
+
+def start_by_queue(stack: Stack, request: Json) -> None:
+    """Ask for a restore as another system would."""
+    stack.send("restore-requests", json.dumps(request))
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """A way to start a restore. ``name`` is the status document's ``startedBy``, ``vm`` what it restores here."""
+
+    name: str
+    vm: str
+    start: Callable[[Stack, Json], None]
+
+
+STARTERS: Final = (
+    Starter("http", "web-01", start_by_http),
+    Starter("queue", "web-02", start_by_queue),
+    # The third one, by an alert: a function that posts a common-schema alert to /api/alerts, and its line here:
+    # Starter("alert", "web-03", start_by_alert),
+)
+
+
+@dataclass(slots=True)
+class Shown:
+    """One restore of the demo: how it was started, and what has become of it."""
+
+    starter: Starter
+    vm_id: str
+    vm_key: str
+    document: Json = field(default_factory=lambda: {"status": "Pending", "phase": "Sent"})
+    posts: int = 0
+    calls: int = 0
+    has_result: bool = False
+
+    @property
+    def title(self) -> str:
+        """How it is called on the screen."""
+        return f"{self.starter.name:<5} {self.vm_key.partition('/')[2]}"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the app has reported its end."""
+        return self.document.get("completedTime") is not None
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps this restore from being proof, if anything."""
+        status, error = self.document["status"], self.document.get("error")
+        if status != "Completed":
+            return f"it ended as {status}" + (f": {error['message']}" if error else "")
+        if not self.has_result:
+            return "its message did not arrive on restore-results"
+        return None if self.posts == 1 else f"the simulator saw {self.posts} restore POSTs for it instead of 1"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; returns the exit code."""
+    options = _parse(argv)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    try:
+        with interruptible():
+            _run(options, console)
+    except KeyboardInterrupt:
+        print("demo: stopped", file=sys.stderr)
+        return _INTERRUPTED
+    except (StackError, DemoError) as error:
+        print(f"demo: {' '.join(str(error).split())}", file=sys.stderr)
+        for line in getattr(error, "tail", ()) or getattr(error, "__notes__", ()):
+            print(f"  | {line}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m scripts.demo", description="Restores from start to end.")
+    for starter in STARTERS:
+        told = f"VM of the scenario to restore by {starter.name} (default {starter.vm})"
+        parser.add_argument(f"--{starter.name}-vm", metavar="VM", default=starter.vm, help=told)
+    parser.add_argument("--speed", type=float, default=10, help="simulated seconds per second (default 10)")
+    parser.add_argument("--scenario", type=Path, default=DEFAULT_FILE, help="the simulator's scenario file")
+    parser.add_argument("--time-limit", type=float, default=55, metavar="S", help="seconds in all (default 55)")
+    return parser.parse_args(argv)
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    began = time.monotonic()
+    scenario = _read_scenario(options.scenario)
+    shown = [_chosen(scenario, starter, getattr(options, f"{starter.name}_vm")) for starter in STARTERS]
+    if len({one.vm_key for one in shown}) < len(shown):
+        raise DemoError("each restore needs a VM of its own")
+    console.print("Starting the Azure Backup simulator, Azurite and the app ...")
+    with running_stack(speed=options.speed, scenario=options.scenario, env=QUICK_POLLS) as stack:
+        console.print(f"Ready after {time.monotonic() - began:.1f} s: app {stack.url}, simulator {stack.simulator_url}")
+        try:
+            for one in shown:
+                one.starter.start(stack, _request(scenario, one.vm_id))
+            _follow(stack, shown, console, deadline=began + options.time_limit)
+            _collect(stack, shown, deadline=began + options.time_limit)
+            console.print(_summary(shown))
+            for one in shown:
+                _print_places(one, console)
+            console.print(_verdict(stack, shown), soft_wrap=True)
+        except (DemoError, AzureError, requests.RequestException) as error:
+            stack.check()
+            failure = error if isinstance(error, DemoError) else DemoError(f"the stack does not answer: {error}")
+            for line in stack.tail("local host"):
+                failure.add_note(line)
+            raise failure from error
+    console.print(f"Done in {time.monotonic() - began:.1f} s.")
+
+
+def _read_scenario(path: Path) -> Scenario:
+    try:
+        return Scenario.from_file(path)
+    except (OSError, InvalidDocument) as error:
+        raise DemoError(f"the scenario {path.name} cannot be used: {error}") from error
+
+
+def _chosen(scenario: Scenario, starter: Starter, name: str) -> Shown:
+    vm = next((vm for vm in scenario.vms if vm.name == name), None)
+    if vm is None:
+        raise DemoError(f"the scenario has no VM {name!r}")
+    group = f"/subscriptions/{scenario.subscription_id}/resourceGroups/{vm.resource_group}"
+    return Shown(starter, f"{group}/providers/Microsoft.Compute/virtualMachines/{vm.name}", vm.key)
+
+
+def _request(scenario: Scenario, vm_id: str) -> Json:
+    groups, staging = f"/subscriptions/{scenario.subscription_id}/resourceGroups", scenario.storage_accounts[0]
+    return {
+        "sourceResourceId": vm_id,
+        "recoveryType": "RestoreDisks",
+        "storageAccountId": f"{groups}/{staging.resource_group}/providers/Microsoft.Storage/storageAccounts/{staging.name}",
+        "targetResourceGroupId": f"{groups}/restored-rg",
+        "requestedBy": "make demo",
+    }
+
+
+def _follow(stack: Stack, shown: Sequence[Shown], console: Console, *, deadline: float) -> None:
+    """Show the restores until all have ended; ``DemoError`` when the time is up."""
+    live = console.is_terminal and not console.is_dumb_terminal
+    with requests.Session() as session, Bars(shown, console) if live else Lines(console) as view:
+        while not all(one.is_finished for one in shown):
+            stack.check()
+            if time.monotonic() > deadline:
+                late = ", ".join(f"{one.title} is at {_state(one.document)}" for one in shown if not one.is_finished)
+                raise DemoError(f"the time is up: {late}")
+            _look(stack, session, shown)
+            view.show(shown)
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _look(stack: Stack, session: requests.Session, shown: Sequence[Shown]) -> None:
+    answer = session.get(f"{stack.url}/api/restores", timeout=10)
+    answer.raise_for_status()
+    for document in answer.json()["value"]:
+        for one in shown:
+            named = (document["sourceResourceId"] or "").lower() == one.vm_id.lower()
+            if named and document["startedBy"] == one.starter.name:
+                one.document = document
+
+
+def _state(document: Json) -> str:
+    progress, phase = document.get("progressPercentage"), document["phase"]
+    what = document["status"] if phase == "Finished" else phase
+    return what if progress is None else f"{what} {progress:.0f} %"
+
+
+class Lines:
+    """Plain lines, one per change: for logs and dumb terminals."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self._told: dict[str, str] = {}
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, shown: Sequence[Shown]) -> None:
+        """Tell what has changed."""
+        for one in shown:
+            state = _state(one.document)
+            if self._told.get(one.title) != state:
+                self._told[one.title] = state
+                self._console.print(f"{time.monotonic() - self._began:5.1f} s  {one.title}  {state}")
+
+
+class Bars:
+    """A live bar per restore. It pulses while the service says no more than that it has begun."""
+
+    def __init__(self, shown: Sequence[Shown], console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(finished_text="*"),
+            TextColumn("{task.description}"),
+            TextColumn("{task.fields[phase]:<22}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[percent]:>5}"),
+            TextColumn("{task.fields[next_poll]}"),
+            console=console,
+        )
+        self._tasks: list[TaskID] = [
+            self._progress.add_task(one.title, total=None, phase="", percent="", next_poll="") for one in shown
+        ]
+        self._live = Live(Group(self._progress), console=console, refresh_per_second=10)
+
+    def __enter__(self) -> Bars:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, shown: Sequence[Shown]) -> None:
+        """Bring the bars up to date."""
+        for task, one in zip(self._tasks, shown, strict=True):
+            percent = one.document.get("progressPercentage")
+            known = one.is_finished or (percent or 0) > 1
+            self._progress.update(
+                task,
+                total=100 if known else None,
+                completed=100 if one.is_finished else percent or 0,
+                phase=one.document["status"] if one.is_finished else one.document["phase"],
+                percent="" if percent is None else f"{percent:.0f} %",
+                next_poll=_next_poll(one.document),
+            )
+
+
+def _next_poll(document: Json) -> str:
+    due = document.get("nextPollTime")
+    if due is None:
+        return ""
+    wait_s = datetime.fromisoformat(due).timestamp() - time.time()
+    return f"next poll in {max(wait_s, 0):.1f} s"
+
+
+def _collect(stack: Stack, shown: Sequence[Shown], *, deadline: float) -> None:
+    """Read the results queue and the simulator's log."""
+    missing = {one.document["id"]: one for one in shown}
+    while missing and time.monotonic() < deadline:
+        for text in stack.receive("restore-results"):
+            result = json.loads(text)
+            one = missing.pop(result["id"], None)
+            if one is not None:
+                one.has_result = result["status"] == one.document["status"]
+        time.sleep(_LOOK_EVERY_S if missing else 0)
+    for one in shown:
+        calls = requests.get(f"{stack.simulator_url}/_simulator/requests", params={"vm": one.vm_key}, timeout=10)
+        actions = [record["action"] for record in calls.json()["value"]]
+        one.calls, one.posts = len(actions), actions.count("trigger_restore")
+
+
+def _summary(shown: Sequence[Shown]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for head in ("started by", "VM", "status", "point (UTC)", "job took", "ARM calls", "disks in"):
+        table.add_column(head, justify="right" if head in {"job took", "ARM calls"} else "left", overflow="fold")
+    for one in shown:
+        result, point = one.document.get("result") or {}, one.document.get("recoveryPoint") or {}
+        table.add_row(
+            one.starter.name,
+            one.vm_key.partition("/")[2],
+            one.document["status"],
+            _minute(point.get("time")),
+            _took(result),
+            str(one.calls),
+            result.get("targetResourceGroup") or "-",
+        )
+    return table
+
+
+def _minute(time_text: str | None) -> str:
+    return "-" if time_text is None else f"{datetime.fromisoformat(time_text):%d %b %H:%M}"
+
+
+def _took(result: Json) -> str:
+    """Return the job's duration in Azure's time, which the simulator runs faster."""
+    start, end = result.get("startTime"), result.get("endTime")
+    if start is None or end is None:
+        return "-"
+    minutes, seconds = divmod(round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()), 60)
+    return f"{minutes}:{seconds:02d} min"
+
+
+def _print_places(one: Shown, console: Console) -> None:
+    result = one.document.get("result") or {}
+    for what, member in (("configuration", "configBlobUri"), ("template", "templateBlobUri")):
+        if result.get(member):
+            console.print(f"{one.title}  {what}: {result[member]}", soft_wrap=True)
+
+
+def _verdict(stack: Stack, shown: Sequence[Shown]) -> str:
+    """Return the line that says what was proven; ``DemoError`` when it was not."""
+    problems = [f"{one.title.replace('  ', ' ')}: {one.problem}" for one in shown if one.problem]
+    if problems:
+        raise DemoError("; ".join(problems))
+    counters = requests.get(f"{stack.simulator_url}/_simulator/counters", timeout=10).json()
+    posts, count = counters["byAction"].get("trigger_restore", 0), len(shown)
+    if posts != count:
+        raise DemoError(f"the simulator saw {posts} restore POSTs for {count} restores")
+    calls = counters["requests"] - counters["byAction"].get("get_token", 0)
+    return (
+        f"Proven: {count} restores asked for = {posts} restore POSTs at the simulator = {count} Completed "
+        f"= {count} messages on restore-results. {calls} ARM calls in all "
+        f"({counters['byAction'].get('list_jobs', 0)} of them job lists, which name no VM), "
+        f"{counters['tokens']} managed-identity token(s)."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

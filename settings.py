@@ -1,0 +1,191 @@
+"""The app's settings, read once at start. A wrong one stops the app with its name and what it accepts."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import SplitResult, urlsplit
+
+from domain.polling import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_DAY_S: Final = 86_400.0
+_YEAR_H: Final = 8_784.0
+_DEADLINE_H: Final = 24.0
+_REHYDRATION_DEADLINE_H: Final = 48.0
+_NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,6}")
+_API_VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?")
+_QUEUE: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class SettingsError(ValueError):
+    """One or more settings cannot be used. One line per problem; values are never quoted, some are secrets."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says. ``AzureWebJobsStorage`` and ``AZURE_CLIENT_ID`` are read by their owners."""
+
+    resource_manager_endpoint: str
+    backup_api_version: str
+    requests_queue: str
+    results_queue: str
+    job_poll_min_s: float
+    job_poll_max_s: float
+    deadline_hours: float | None
+    adoption_window_s: float
+    auto_restore_rules: str
+    max_running_per_vault: int
+    webhook_url: str | None = field(repr=False)
+    webhook_secret: str | None = field(repr=False)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Read the settings; an empty one counts as left out. ``SettingsError`` names every problem, not the first."""
+        reader = _Reader(env)
+        settings = cls(
+            resource_manager_endpoint=reader.read(
+                "AZURE_RESOURCE_MANAGER_ENDPOINT", _endpoint, "https://management.azure.com"
+            ),
+            backup_api_version=reader.read("AZURE_BACKUP_API_VERSION", _api_version, "2025-08-01"),
+            requests_queue=reader.read("RESTORE_REQUESTS_QUEUE", _queue, "restore-requests"),
+            results_queue=reader.read("RESTORE_RESULTS_QUEUE", _queue, "restore-results"),
+            job_poll_min_s=reader.read("RESTORE_JOB_POLL_MIN_SECONDS", _poll_seconds, 15.0),
+            job_poll_max_s=reader.read("RESTORE_JOB_POLL_MAX_SECONDS", _poll_seconds, 60.0),
+            deadline_hours=reader.read("RESTORE_DEADLINE_HOURS", _hours, None),
+            adoption_window_s=reader.read("RESTORE_ADOPTION_WINDOW_SECONDS", _window_seconds, 120.0),
+            auto_restore_rules=reader.read("AUTO_RESTORE_RULES", str, "auto_restore_rules.json"),
+            max_running_per_vault=reader.read("RESTORE_MAX_RUNNING_PER_VAULT", _count, 50),
+            webhook_url=reader.read("RESTORE_WEBHOOK_URL", _webhook_url, None),
+            webhook_secret=reader.read("RESTORE_WEBHOOK_SECRET", str, None),
+        )
+        problems = (*reader.problems, *_contradictions(settings))
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    def deadline_s(self, rehydrates: bool) -> float:
+        """Return after how many seconds a restore that still runs is given up: longer where a point is rehydrated."""
+        default_h = _REHYDRATION_DEADLINE_H if rehydrates else _DEADLINE_H
+        return (default_h if self.deadline_hours is None else self.deadline_hours) * 3600
+
+    def limits(self, rehydrates: bool) -> Limits:
+        """Return the bounds of one restore."""
+        return Limits(
+            job_poll_min_s=self.job_poll_min_s,
+            job_poll_max_s=self.job_poll_max_s,
+            deadline_s=self.deadline_s(rehydrates),
+            adoption_window_s=self.adoption_window_s,
+        )
+
+
+class _Reader:
+    """Reads settings one by one and notes the problems."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.problems: list[str] = []
+
+    def read[T, D](self, name: str, parse: Callable[[str], T], default: D) -> T | D:
+        """Return the parsed value, or the default where it is left out or wrong."""
+        text = self._env.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.problems.append(f"{name} must be {error}")
+            return default
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    problems: list[str] = []
+    if settings.requests_queue == settings.results_queue:
+        problems.append("RESTORE_RESULTS_QUEUE must be another queue than RESTORE_REQUESTS_QUEUE")
+    if settings.job_poll_min_s > settings.job_poll_max_s:
+        problems.append("RESTORE_JOB_POLL_MIN_SECONDS must not be more than RESTORE_JOB_POLL_MAX_SECONDS")
+    if settings.webhook_url is not None and settings.webhook_secret is None:
+        problems.append("RESTORE_WEBHOOK_SECRET must be set when RESTORE_WEBHOOK_URL is")
+    return problems
+
+
+def _endpoint(text: str) -> str:
+    wanted = "an https URL without path or query, such as https://management.azure.com (http for loopback only)"
+    url = _safe_url(text, wanted)
+    if url.path not in {"", "/"} or "?" in text or "#" in text:
+        raise ValueError(wanted)
+    return f"{url.scheme}://{url.netloc}".lower()
+
+
+def _webhook_url(text: str) -> str:
+    _safe_url(text, "an https URL (http for loopback only)")
+    return text
+
+
+def _safe_url(text: str, wanted: str) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        port_is_fine = url.port != 0  # an unreadable one raises
+    except ValueError:
+        raise ValueError(wanted) from None
+    plain = re.fullmatch(r"[\x21-\x7e]+", text) is not None and "\\" not in text and "@" not in url.netloc
+    secure = url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.hostname or ""))
+    if not (plain and secure and port_is_fine and url.hostname):
+        raise ValueError(wanted)
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _api_version(text: str) -> str:
+    if not _API_VERSION.fullmatch(text):
+        raise ValueError("a date such as 2025-08-01, with or without -preview")
+    return text
+
+
+def _queue(text: str) -> str:
+    if not _QUEUE.fullmatch(text):
+        raise ValueError(
+            "a queue name: 3 to 63 lower-case letters, digits and single dashes, a letter or digit at each end"
+        )
+    return text
+
+
+def _number(text: str, wanted: str, *, most: float, zero: bool = False) -> float:
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not ((number > 0 or (zero and number == 0)) and number <= most):
+        raise ValueError(wanted)
+    return number
+
+
+def _poll_seconds(text: str) -> float:
+    return _number(text, "a number of seconds above 0, at most a day (86400)", most=_DAY_S)
+
+
+def _window_seconds(text: str) -> float:
+    return _number(text, "a number of seconds from 0 to a day (86400)", most=_DAY_S, zero=True)
+
+
+def _hours(text: str) -> float:
+    return _number(text, "a number of hours above 0, at most a year (8784)", most=_YEAR_H)
+
+
+def _count(text: str) -> int:
+    if not _WHOLE_NUMBER.fullmatch(text) or int(text) == 0:
+        raise ValueError("a whole number from 1 to 999999")
+    return int(text)

@@ -1,0 +1,95 @@
+"""What a handler gets and gives: one call and its answer, free of any web library."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from simulator.errors import invalid_input
+from simulator.formats import read_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_VAULT_PART = re.compile(r".*?/vaults/[^/]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request. ``path`` is decoded, query names and ``params`` (from the route) are in lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Any
+    base_url: str
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def api_version(self) -> str:
+        """The api-version asked for."""
+        return self.query.get("api-version", "")
+
+    @property
+    def vault_path(self) -> str:
+        """The path up to the vault's name, in the caller's casing: answers echo it."""
+        match = _VAULT_PART.match(self.path)
+        return match[0] if match else self.path
+
+    def filters(self, *allowed: str) -> dict[str, str]:
+        """Return the conditions of ``$filter``; raise 400 for one that cannot be read or is not allowed."""
+        text = self.query.get("$filter", "")
+        if not text:
+            return {}
+        try:
+            conditions = read_filter(text)
+        except ValueError as error:
+            raise invalid_input(str(error)) from error
+        for name in conditions:
+            if name not in {each.lower() for each in allowed}:
+                raise invalid_input(f"$filter knows no {name!r} here")
+        return conditions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One response. ``raw`` replaces the JSON of ``body``; ``dropped`` closes the connection without a word."""
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    raw: bytes | None = None
+    content_type: str = "application/json; charset=utf-8"
+    dropped: bool = False
+
+
+def page[T](call: Call, things: Sequence[T], size: int, write: Callable[[T], Any]) -> dict[str, Any]:
+    """Write one page of things, with a ``nextLink`` that carries ``$skipToken`` while there are more."""
+    start = _read_token(call.query.get("$skiptoken", ""))
+    body: dict[str, Any] = {"value": [write(thing) for thing in things[start : start + size]]}
+    if start + size < len(things):
+        body["nextLink"] = _next_link(call, start + size)
+    return body
+
+
+def _next_link(call: Call, start: int) -> str:
+    query = {name: value for name, value in call.query.items() if name in {"api-version", "$filter"}}
+    query["$skipToken"] = base64.urlsafe_b64encode(f"skip:{start}".encode()).decode()
+    return f"{call.base_url}{quote(call.path, safe='/;')}?{urlencode(query)}"
+
+
+def _read_token(token: str) -> int:
+    if not token:
+        return 0
+    try:
+        kind, _, start = base64.urlsafe_b64decode(token).decode().partition(":")
+        if kind == "skip":
+            return int(start)
+    except (binascii.Error, ValueError):
+        pass
+    raise invalid_input("this $skipToken was not given out here")

@@ -1,0 +1,1 @@
+"""What answers each call; one module per family of calls."""

@@ -1,0 +1,138 @@
+"""The vault's jobs: list, single job, cancellation."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from simulator.calls import Answer, Call, page
+from simulator.errors import ArmError, invalid_input, not_in_vault, refused
+from simulator.faults import OperationFailure
+from simulator.formats import read_filter_time
+from simulator.handlers.lookup import job_of, operation_of, vault_of
+from simulator.jobs import RUNNING, Job, job_details, job_entry
+from simulator.operations import Operation
+from simulator.signing import sign
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from simulator.world import World
+
+CANCEL_RETRY_AFTER_S = 60
+CANCEL_STATUS_VERSION = "2019-05-13-preview"
+_NO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+def list_jobs(world: World, call: Call) -> Answer:
+    """Answer the vault's jobs, newest first, without their details."""
+    vault, now = vault_of(world, call), world.now()
+    wanted = _read_conditions(
+        call.filters("operation", "status", "backupManagementType", "startTime", "endTime", "jobId")
+    )
+    jobs = [
+        job
+        for job in reversed(world.jobs.values())
+        if job.vault == vault.name and now >= job.listed_from and _matches(job, wanted, now)
+    ]
+
+    def write(job: Job) -> dict[str, Any]:
+        return _resource(call, job, job_entry(job, now))
+
+    return Answer(body=page(call, jobs, world.scenario.settings.page_jobs, write))
+
+
+def _read_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        return {
+            name: read_filter_time(value) if name in {"starttime", "endtime"} else value.lower()
+            for name, value in conditions.items()
+        }
+    except ValueError as error:
+        raise invalid_input(str(error)) from error
+
+
+def _matches(job: Job, wanted: Mapping[str, Any], now: datetime) -> bool:
+    facts = {
+        "operation": "restore",
+        "status": job.status(now).lower(),
+        "backupmanagementtype": "azureiaasvm",
+        "jobid": job.job_id,
+    }
+    if any(facts[name] != value for name, value in wanted.items() if name in facts):
+        return False
+    return wanted.get("starttime", job.started) <= job.started <= wanted.get("endtime", job.started)
+
+
+def get_job(world: World, call: Call) -> Answer:
+    """Answer one job with all its details."""
+    job = job_of(world, call)
+    state = world.faults(job.vm_key)
+    if state.strikes("jobMissing404", state.faults.job_missing404):
+        raise not_in_vault("Job", job.job_id)
+    body = _resource(call, job, job_details(job, world.now()))
+    if state.strikes("malformedJson", state.faults.malformed_json):
+        text = json.dumps(body).encode()
+        return Answer(raw=text[: len(text) // 2])
+    return Answer(body=body)
+
+
+def _resource(call: Call, job: Job, properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": f"{call.vault_path}/backupJobs/{job.job_id}",
+        "name": job.job_id,
+        "type": "Microsoft.RecoveryServices/vaults/backupJobs",
+        "properties": properties,
+    }
+
+
+def cancel_job(world: World, call: Call) -> Answer:
+    """Take a cancellation: 400 for a job that is over, else 202, even where it will be refused later."""
+    job, now = job_of(world, call), world.now()
+    if job.status(now) not in RUNNING:
+        raise refused(
+            "BMSUserErrorJobNotCancellable", f"Job '{job.job_id}' has ended and cannot be cancelled any more."
+        )
+    failure = None
+    if world.faults(job.vm_key).faults.cancel_refused:
+        failure = OperationFailure(
+            code="BMSUserErrorJobNotCancellable", message="The job is in a phase in which it cannot be cancelled."
+        )
+    else:
+        world.cancel(job)
+    operation = Operation(
+        operation_id=world.new_id(),
+        kind="cancel",
+        vault=job.vault,
+        vm_key=job.vm_key,
+        started=now,
+        ready=now,
+        failure=failure,
+    )
+    world.add_operation(operation)
+    return Answer(status=202, headers=_cancel_headers(world, call, job, operation))
+
+
+def _cancel_headers(world: World, call: Call, job: Job, operation: Operation) -> dict[str, str]:
+    base, now = f"{call.base_url}{call.vault_path}/backupJobs/{job.job_id}", world.now()
+    result = f"{base}/operationResults/{operation.operation_id}?api-version={call.api_version}"
+    status = f"{base}/operationsStatus/{operation.operation_id}?api-version={CANCEL_STATUS_VERSION}"
+    return {
+        "Location": sign(result, now, world.random),
+        "Azure-AsyncOperation": sign(status, now, world.random),
+        "Retry-After": world.timeline.retry_after(CANCEL_RETRY_AFTER_S),
+    }
+
+
+def job_operation_status(world: World, call: Call) -> Answer:
+    """Answer the status of a cancellation."""
+    return Answer(body=operation_of(world, call, "cancel").body(world.now()))
+
+
+def job_operation_result(world: World, call: Call) -> Answer:
+    """Answer 204 for a cancellation that was taken, 400 for a refused one; the job's name is not looked at."""
+    operation = operation_of(world, call, "cancel")
+    if operation.failure:
+        raise ArmError(400, operation.failure.code, operation.failure.message)
+    return Answer(status=204, headers={"x-ms-request-id": _NO_ID, "x-ms-client-request-id": _NO_ID})

@@ -1,0 +1,58 @@
+"""Finds what a call's address names, or raises the 404 that Azure would answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.errors import item_not_found, not_in_vault, resource_not_found
+
+if TYPE_CHECKING:
+    from simulator.calls import Call
+    from simulator.jobs import Job
+    from simulator.operations import Operation
+    from simulator.scenario import Vault, Vm
+    from simulator.world import World
+
+
+def vault_of(world: World, call: Call) -> Vault:
+    """Return the vault of the address."""
+    vault = world.vault(call.params["group"], call.params["vault"])
+    if vault is None:
+        raise resource_not_found(f"Microsoft.RecoveryServices/vaults/{call.params['vault']}", call.params["group"])
+    return vault
+
+
+def item_vm(world: World, call: Call) -> Vm | None:
+    """Return the VM whose container and protected item the address names, if there is one."""
+    container_kind, _, container = call.params["container"].lower().partition(";")
+    item_kind, _, item = call.params["item"].lower().partition(";")
+    if (container_kind, item_kind, call.params["fabric"].lower()) != ("iaasvmcontainer", "vm", "azure"):
+        return None
+    return world.item(call.params["vault"], item) if item == container else None
+
+
+def vm_of(world: World, call: Call) -> Vm:
+    """Return the VM whose protected item the address names."""
+    vault_of(world, call)
+    vm = item_vm(world, call)
+    if vm is None:
+        raise item_not_found()
+    return vm
+
+
+def job_of(world: World, call: Call) -> Job:
+    """Return the job of the address."""
+    vault = vault_of(world, call)
+    job = world.jobs.get(call.params["job"].lower())
+    if job is None or job.vault != vault.name:
+        raise not_in_vault("Job", call.params["job"])
+    return job
+
+
+def operation_of(world: World, call: Call, *kinds: str) -> Operation:
+    """Return the operation of the address, if it is of one of these kinds."""
+    vault = vault_of(world, call)
+    operation = world.operations.get(call.params["operation"].lower())
+    if operation is None or operation.vault != vault.name or operation.kind not in kinds:
+        raise not_in_vault("Operation", call.params["operation"])
+    return operation

@@ -1,0 +1,174 @@
+"""Reads of what there is: VMs, vaults, accounts, protected items, recovery points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from simulator.calls import Answer, Call, page
+from simulator.checks import find_point
+from simulator.errors import invalid_input, resource_not_found
+from simulator.formats import read_filter_time
+from simulator.handlers.lookup import vault_of, vm_of
+from simulator.shapes import (
+    container_name,
+    item_body,
+    item_name,
+    point_body,
+    restored_vm_body,
+    storage_account_body,
+    storage_config_body,
+    vault_body,
+    vault_id,
+    vm_body,
+)
+
+if TYPE_CHECKING:
+    from simulator.scenario import Point, Vm
+    from simulator.world import World
+
+
+def get_vm(world: World, call: Call) -> Answer:
+    """Answer a VM of the scenario, or one that a restore made."""
+    group, name = call.params["group"], call.params["vm"]
+    vm = world.vm(f"{group}/{name}")
+    if vm and not vm.deleted:
+        return Answer(body=vm_body(vm, call.path))
+    job = world.restored_vm(call.path)
+    if job:
+        return Answer(body=restored_vm_body(job, world.vm_with_key(job.vm_key)))
+    raise resource_not_found(f"Microsoft.Compute/virtualMachines/{name}", group)
+
+
+def backup_status(world: World, call: Call) -> Answer:
+    """Tell which vault protects a VM; only the VM's own region knows."""
+    body = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
+    resource = body.get("resourceId")
+    if body.get("resourceType") != "VM" or not isinstance(resource, str):
+        raise invalid_input("resourceType VM and a resourceId are needed")
+    vm = world.vm_named(resource) if "/virtualmachines/" in resource.lower() else None
+    if vm is None or vm.vault is None or vm.location.lower() != call.params["region"].lower():
+        return Answer(body=_NOT_PROTECTED)
+    return Answer(
+        body={
+            "protectionStatus": "Protected",
+            "vaultId": vault_id(world, vm.vault),
+            "fabricName": "Azure",
+            "containerName": container_name(vm).lower(),
+            "protectedItemName": item_name(vm).lower(),
+            "errorCode": "Success",
+            "errorMessage": "",
+            "policyName": "DefaultPolicy",
+            "registrationStatus": "Registered",
+        }
+    )
+
+
+_NOT_PROTECTED = {
+    "protectionStatus": "NotProtected",
+    "vaultId": "",
+    "fabricName": "Invalid",
+    "containerName": "",
+    "protectedItemName": "",
+    "errorCode": "Success",
+    "errorMessage": "",
+    "policyName": "",
+    "registrationStatus": "",
+}
+
+
+def get_vault(world: World, call: Call) -> Answer:
+    """Answer a vault."""
+    return Answer(body=vault_body(world, vault_of(world, call), call.vault_path))
+
+
+def get_storage_config(world: World, call: Call) -> Answer:
+    """Answer a vault's storage configuration."""
+    return Answer(body=storage_config_body(vault_of(world, call), call.vault_path))
+
+
+def list_resource_guard_proxies(world: World, call: Call) -> Answer:
+    """Answer that no Resource Guard protects the vault."""
+    vault_of(world, call)
+    return Answer(body={"value": []})
+
+
+def get_storage_account(world: World, call: Call) -> Answer:
+    """Answer a storage account."""
+    group, name = call.params["group"], call.params["account"]
+    account = world.storage_account(group, name)
+    if account is None:
+        raise resource_not_found(f"Microsoft.Storage/storageAccounts/{name}", group)
+    return Answer(body=storage_account_body(account, call.path))
+
+
+def list_protected_items(world: World, call: Call) -> Answer:
+    """Answer the protected items of a vault; a friendly name matches as a prefix, as it does in Azure."""
+    vault = vault_of(world, call)
+    conditions = call.filters(
+        "backupManagementType", "itemType", "friendlyName", "containerName", "policyName", "healthState"
+    )
+    items = [vm for vm in world.items(vault.name) if _item_matches(vm, conditions)]
+
+    def write(vm: Vm) -> dict[str, Any]:
+        return item_body(world, vm, call.base_url, call.vault_path, extended=False)
+
+    return Answer(body=page(call, items, world.scenario.settings.page_items, write))
+
+
+def _item_matches(vm: Vm, conditions: Mapping[str, str]) -> bool:
+    facts = {
+        "backupmanagementtype": "azureiaasvm",
+        "itemtype": "vm",
+        "policyname": "defaultpolicy",
+        "healthstate": "passed",
+    }
+    for name, value in conditions.items():
+        wanted = value.lower()
+        if name == "friendlyname":
+            matches = vm.name.lower().startswith(wanted)
+        elif name == "containername":
+            matches = vm.native_name in {wanted, wanted.partition(";")[2]}
+        else:
+            matches = facts[name] == wanted
+        if not matches:
+            return False
+    return True
+
+
+def get_protected_item(world: World, call: Call) -> Answer:
+    """Answer one protected item."""
+    vm = vm_of(world, call)
+    extended = call.filters("expand").get("expand", "").lower() == "extendedinfo"
+    return Answer(body=item_body(world, vm, call.base_url, call.vault_path, extended=extended))
+
+
+def list_recovery_points(world: World, call: Call) -> Answer:
+    """Answer the recovery points of an item, newest first."""
+    vm = vm_of(world, call)
+    points = _points_between(world, vm, call.filters("startDate", "endDate"))
+
+    def write(point: Point) -> dict[str, Any]:
+        return point_body(world, vm, point, call.vault_path)
+
+    return Answer(body=page(call, points, world.scenario.settings.page_points, write))
+
+
+def _points_between(world: World, vm: Vm, conditions: Mapping[str, str]) -> list[Point]:
+    points = world.points(vm)
+    try:
+        if "startdate" in conditions:
+            start = read_filter_time(conditions["startdate"])
+            points = [point for point in points if world.point_time(point) >= start]
+        if "enddate" in conditions:
+            end = read_filter_time(conditions["enddate"])
+            points = [point for point in points if world.point_time(point) <= end]
+    except ValueError as error:
+        raise invalid_input(str(error)) from error
+    return points
+
+
+def get_recovery_point(world: World, call: Call) -> Answer:
+    """Answer one recovery point."""
+    vm = vm_of(world, call)
+    return Answer(body=point_body(world, vm, find_point(vm, call.params["point"]), call.vault_path))

@@ -1,0 +1,279 @@
+"""Restores: the trigger, its validation, and the operations that stand for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from simulator.calls import Answer, Call
+from simulator.checks import REHYDRATING, RestoreCheck, find_point
+from simulator.errors import ArmError, internal_error, invalid_input, item_not_found
+from simulator.handlers.lookup import operation_of, vault_of, vm_of
+from simulator.jobs import LIVES, Job, Target, kind_of
+from simulator.operations import Operation
+from simulator.shapes import item_path
+from simulator.signing import sign
+
+if TYPE_CHECKING:
+    from simulator.faults import Faults
+    from simulator.scenario import Point, StorageAccount, Vault, Vm
+    from simulator.world import World
+
+TRIGGER_RETRY_AFTER_S = 60
+VALIDATE_RETRY_AFTER_S = 10
+REHYDRATION_S = {"High": 45 * 60.0, "Standard": 9 * 3600.0}
+
+
+def trigger_restore(world: World, call: Call) -> Answer:
+    """Take a restore: every accepted call makes a job, however often it is repeated."""
+    vault, vm = vault_of(world, call), vm_of(world, call)
+    point = find_point(vm, call.params["point"])
+    properties = _member(call.body, "properties")
+    account = RestoreCheck(world, vault, vm, point, properties).account()
+    state = world.faults(vm.key)
+    if state.strikes("error500BeforeAccept", state.faults.error500_before_accept):
+        raise internal_error()
+    order = _Order(
+        vault=vault, vm=vm, point=point, account=account, properties=properties, faults=state.faults, now=world.now()
+    )
+    operation = _accept(world, order, call.headers["x-ms-client-request-id"])
+    if state.strikes("lost202", state.faults.lost202):
+        return Answer(status=0, dropped=True)
+    if state.strikes("error500AfterAccept", state.faults.error500_after_accept):
+        raise internal_error()
+    retry_after = {"Retry-After": world.timeline.retry_after(TRIGGER_RETRY_AFTER_S)}
+    return Answer(status=202, headers={**_addresses(world, call, vm, operation), **retry_after})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """A restore that passed all checks."""
+
+    vault: Vault
+    vm: Vm
+    point: Point
+    account: StorageAccount
+    properties: Mapping[str, Any]
+    faults: Faults
+    now: datetime
+
+
+def _accept(world: World, order: _Order, activity_id: str) -> Operation:
+    """Make the operation and, unless the VM's faults forbid it, its job."""
+    faults, now = order.faults, order.now
+    operation_id = job_id = world.new_id()
+    if faults.different_operation_id or world.scenario.settings.different_operation_ids:
+        job_id = world.new_id()
+    operation = Operation(
+        operation_id=operation_id,
+        kind="restore",
+        vault=order.vault.name,
+        vm_key=order.vm.key,
+        started=now,
+        ready=now + timedelta(seconds=faults.slow_operation_s),
+        job_id=job_id,
+        failure=faults.operation_failed,
+    )
+    world.add_operation(operation)
+    if faults.operation_failed is None:
+        world.add_job(_make_job(world, order, job_id, activity_id))
+    return operation
+
+
+def _make_job(world: World, order: _Order, job_id: str, activity_id: str) -> Job:
+    """Settle how the job will go."""
+    vm, faults, properties = order.vm, order.faults, order.properties
+    kind = kind_of(properties["recoveryType"], target_group=bool(properties.get("targetResourceGroupId")))
+    delay_s = _rehydration_s(properties) if faults.job_s is None else 0.0
+    seconds = delay_s + LIVES[kind].seconds if faults.job_s is None else faults.job_s
+    job = Job(
+        job_id=job_id,
+        vm_key=vm.key,
+        vm_name=vm.name.lower(),
+        container=vm.native_name,
+        vault=order.vault.name,
+        subscription_id=world.scenario.subscription_id,
+        activity_id=activity_id,
+        recovery_type=properties["recoveryType"],
+        kind=kind,
+        target=_target(vm, order.account, kind, properties),
+        point_time=world.point_time(order.point),
+        blob_container=f"{vm.name.lower().replace('-', '')[:15]}-{world.new_id().replace('-', '')}",
+        disk_gb=vm.disk_gb,
+        started=order.now,
+        delay_s=delay_s,
+        seconds=seconds,
+        ends_after_s=seconds,
+        listed_from=order.now + timedelta(seconds=faults.job_not_listed_s),
+        cancel_s=world.scenario.settings.cancel_s,
+        integer_enums=faults.integer_enums,
+        unknown_enums=faults.unknown_enums,
+    )
+    return _with_ending(job, faults)
+
+
+def _with_ending(job: Job, faults: Faults) -> Job:
+    if faults.job_failed:
+        after_s = min(faults.job_failed.after_s, job.seconds)
+        return replace(job, ends_as="Failed", ends_after_s=after_s, details=(faults.job_failed.detail,))
+    if faults.job_warnings:
+        return replace(job, ends_as="CompletedWithWarnings", details=faults.job_warnings)
+    return job
+
+
+def _rehydration_s(properties: Mapping[str, Any]) -> float:
+    if properties["objectType"] != REHYDRATING:
+        return 0.0
+    return REHYDRATION_S[properties["recoveryPointRehydrationInfo"]["rehydrationPriority"]]
+
+
+def _target(vm: Vm, account: StorageAccount, kind: str, properties: Mapping[str, Any]) -> Target:
+    if kind == "replace":
+        return Target(account=account.name, resource_group=vm.resource_group.lower())
+    group = str(properties.get("targetResourceGroupId") or "").rpartition("/")[2]
+    if kind != "new_vm":
+        return Target(account=account.name, resource_group=group)
+    network = str(properties["virtualNetworkId"]).split("/")
+    return Target(
+        account=account.name,
+        resource_group=group,
+        vm_id=properties["targetVirtualMachineId"],
+        network=f"Group {network[4]} {network[8]}",
+    )
+
+
+def _addresses(world: World, call: Call, vm: Vm, operation: Operation) -> dict[str, str]:
+    """Return the headers that say where to ask on, freshly signed, as the VM's faults bend them."""
+    faults = world.faults(vm.key).faults
+    base = faults.wrong_host_url or call.base_url
+    item, now = item_path(call.vault_path, vm), world.now()
+    version = f"{operation.operation_id}?api-version={call.api_version}"
+    status = sign(f"{base}{item}/operationsStatus/{version}", now, world.random)
+    if faults.double_subscriptions_location:
+        return {"Location": sign(f"{base}/subscriptions/{item}/operationResults/{version}", now, world.random)}
+    location = sign(f"{base}{item}/operationResults/{version}", now, world.random)
+    if faults.no_async_header:
+        return {"Location": location}
+    return {"Location": location, "Azure-AsyncOperation": status}
+
+
+def _member(body: Any, name: str) -> Mapping[str, Any]:
+    if isinstance(body, Mapping):
+        value = cast("Mapping[str, Any]", body).get(name)
+        if isinstance(value, Mapping):
+            return cast("Mapping[str, Any]", value)
+    raise invalid_input(f"the body must be an object with an object {name!r}")
+
+
+# Operations
+
+
+def item_operation_status(world: World, call: Call) -> Answer:
+    """Answer the status of a restore's operation; while it runs, with a Retry-After and new addresses."""
+    return _operation_status(world, call, vm_of(world, call), operation_of(world, call, "restore"))
+
+
+def vault_operation_status(world: World, call: Call) -> Answer:
+    """Answer the same one level up, by the operation's id alone."""
+    operation = operation_of(world, call, "restore", "cancel", "validate")
+    return _operation_status(world, call, world.vm_with_key(operation.vm_key), operation)
+
+
+def _operation_status(world: World, call: Call, vm: Vm, operation: Operation) -> Answer:
+    headers: dict[str, str] = {}
+    if operation.status(world.now()) == "InProgress":
+        headers = {
+            **_addresses(world, call, vm, operation),
+            "Retry-After": world.timeline.retry_after(TRIGGER_RETRY_AFTER_S),
+        }
+    return Answer(body=operation.body(world.now()), headers=headers)
+
+
+def item_operation_result(world: World, call: Call) -> Answer:
+    """Answer 202 while a restore's operation runs, 204 when it is done, its error when it failed."""
+    return _operation_result(world, call, vm_of(world, call), operation_of(world, call, "restore"))
+
+
+def vault_operation_result(world: World, call: Call) -> Answer:
+    """Answer the same one level up, by the operation's id alone."""
+    operation = operation_of(world, call, "restore", "cancel", "validate")
+    return _operation_result(world, call, world.vm_with_key(operation.vm_key), operation)
+
+
+def _operation_result(world: World, call: Call, vm: Vm, operation: Operation) -> Answer:
+    status = operation.status(world.now())
+    if status == "Failed" and operation.failure:
+        raise ArmError(400, operation.failure.code, operation.failure.message)
+    addresses = _addresses(world, call, vm, operation)
+    wanted = "Location" if status == "InProgress" else "Azure-AsyncOperation"
+    headers = {name: value for name, value in addresses.items() if name == wanted}
+    headers["Retry-After"] = world.timeline.retry_after(TRIGGER_RETRY_AFTER_S)
+    return Answer(status=202 if status == "InProgress" else 204, headers=headers)
+
+
+# Validation
+
+
+def trigger_validate(world: World, call: Call) -> Answer:
+    """Take a validation; its findings are the scenario's."""
+    operation = _validation(world, call, world.scenario.settings.validate_s)
+    world.add_operation(operation)
+    version = f"{operation.operation_id}?api-version={call.api_version}"
+    base, now = f"{call.base_url}{call.vault_path}", world.now()
+    return Answer(
+        status=202,
+        headers={
+            "Azure-AsyncOperation": sign(f"{base}/backupValidateOperationsStatuses/{version}", now, world.random),
+            "Location": sign(f"{base}/backupValidateOperationResults/{version}", now, world.random),
+            "Retry-After": world.timeline.retry_after(VALIDATE_RETRY_AFTER_S),
+        },
+    )
+
+
+def validate(world: World, call: Call) -> Answer:
+    """Validate at once."""
+    return Answer(body={"validateOperationResponse": _validation(world, call, 0.0).findings_body()})
+
+
+def _validation(world: World, call: Call, seconds: float) -> Operation:
+    vault = vault_of(world, call)
+    properties = _member(call.body, "properties")
+    if properties.get("objectType") != "ValidateIaasVMRestoreOperationRequest":
+        raise invalid_input("objectType must be ValidateIaasVMRestoreOperationRequest")
+    request = _member(properties, "restoreRequest")
+    vm = world.vm_named(str(request.get("sourceResourceId")))
+    if vm is None or vm.vault != vault:
+        raise item_not_found()
+    point = find_point(vm, str(request.get("recoveryPointId")))
+    expected = f"{item_path(call.vault_path, vm)}/recoveryPoints/{point.point_id}".lower()
+    if str(cast("Mapping[str, Any]", call.body).get("id")).lower() != expected:
+        raise invalid_input("id must be the resource id of the recovery point")
+    RestoreCheck(world, vault, vm, point, request).account()
+    now = world.now()
+    return Operation(
+        operation_id=world.new_id(),
+        kind="validate",
+        vault=vault.name,
+        vm_key=vm.key,
+        started=now,
+        ready=now + timedelta(seconds=seconds),
+        findings=vm.validation,
+    )
+
+
+def validate_status(world: World, call: Call) -> Answer:
+    """Answer the status of a validation; its findings come with ``Succeeded``."""
+    operation = operation_of(world, call, "validate")
+    running = operation.status(world.now()) == "InProgress"
+    headers = {"Retry-After": world.timeline.retry_after(VALIDATE_RETRY_AFTER_S)} if running else {}
+    return Answer(body=operation.body(world.now()), headers=headers)
+
+
+def validate_result(world: World, call: Call) -> Answer:
+    """Answer 202 while a validation runs, then its findings."""
+    operation = operation_of(world, call, "validate")
+    if operation.status(world.now()) == "InProgress":
+        return Answer(status=202, headers={"Retry-After": world.timeline.retry_after(VALIDATE_RETRY_AFTER_S)})
+    return Answer(body={"validateOperationResponse": operation.findings_body()})

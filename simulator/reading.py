@@ -1,0 +1,139 @@
+"""Reads JSON and remembers every problem with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+
+class InvalidDocument(ValueError):  # noqa: N818 - it is the document that is named
+    """A document that cannot be used; ``problems`` names each place that is wrong."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class Node:
+    """One JSON object on the way to its model.
+
+    Every getter notes a problem and goes on with a stand-in, so that one reading finds all problems; ``close`` then
+    reports the members nobody asked for.
+    """
+
+    def __init__(self, value: Any, path: str = "$", problems: list[str] | None = None) -> None:
+        self.path = path
+        self.problems: list[str] = [] if problems is None else problems
+        self._asked: set[str] = set()
+        self.is_object = isinstance(value, Mapping)
+        self.members = cast("Mapping[str, Any]", value) if self.is_object else {}
+        if not self.is_object:
+            self.complain("", "expected an object")
+
+    def complain(self, name: str, problem: str) -> None:
+        """Note a problem with a member, or with the object itself where the name is empty."""
+        self.problems.append(f"{self.path}.{name}: {problem}" if name else f"{self.path}: {problem}")
+
+    def has(self, name: str) -> bool:
+        """Tell whether the member is there and not null."""
+        self._asked.add(name)
+        return self.members.get(name) is not None
+
+    def raw(self, name: str) -> Any:
+        """Return the member as it stands, None where it is missing."""
+        self._asked.add(name)
+        return self.members.get(name)
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return a string that is not empty; needed where no default is given."""
+        if not self.has(name):
+            return self._missing(name, default, "")
+        value = self.members[name]
+        if isinstance(value, str) and value.strip():
+            return value
+        self.complain(name, "expected a string that is not empty")
+        return ""
+
+    def choice(self, name: str, choices: Iterable[str], default: str | None = None) -> str:
+        """Return one of the given words."""
+        value, known = self.text(name, default), tuple(choices)
+        if value and value not in known:
+            self.complain(name, f"expected one of {', '.join(known)}")
+        return value
+
+    def number(self, name: str, default: float | None = None, *, above: float | None = None) -> float:
+        """Return a number, at least zero, or above the given bound."""
+        if not self.has(name):
+            return self._missing(name, default, 0.0)
+        value = self.members[name]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.complain(name, "expected a number")
+        elif above is not None and value <= above:
+            self.complain(name, f"expected a number above {above:g}")
+        elif value < 0:
+            self.complain(name, "expected a number, zero or more")
+        else:
+            return float(value)
+        return 0.0
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        """Return a whole number, at least one."""
+        if not self.has(name):
+            return self._missing(name, default, 1)
+        value = self.members[name]
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+            return value
+        self.complain(name, "expected a whole number, one or more")
+        return 1
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return true or false."""
+        if not self.has(name):
+            return default
+        value = self.members[name]
+        if isinstance(value, bool):
+            return value
+        self.complain(name, "expected true or false")
+        return default
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of strings, empty where it is missing."""
+        items = self._items(name)
+        if all(isinstance(item, str) and item for item in items):
+            return tuple(items)
+        self.complain(name, "expected a list of strings")
+        return ()
+
+    def node(self, name: str) -> Node:
+        """Return an object; a missing one is a problem."""
+        return Node(self.raw(name), f"{self.path}.{name}", self.problems)
+
+    def node_or_empty(self, name: str) -> Node:
+        """Return an object, an empty one where it is missing."""
+        return Node(self.raw(name) if self.has(name) else {}, f"{self.path}.{name}", self.problems)
+
+    def nodes(self, name: str) -> list[Node]:
+        """Return a list of objects, empty where it is missing."""
+        return [Node(item, f"{self.path}.{name}[{i}]", self.problems) for i, item in enumerate(self._items(name))]
+
+    def close(self) -> None:
+        """Note the members that nobody asked for."""
+        for name in self.members:
+            if name not in self._asked:
+                self.complain(name, "unknown member")
+
+    def _items(self, name: str) -> list[Any]:
+        if not self.has(name):
+            return []
+        value = self.members[name]
+        if isinstance(value, list):
+            return cast("list[Any]", value)
+        self.complain(name, "expected a list")
+        return []
+
+    def _missing[T](self, name: str, default: T | None, stand_in: T) -> T:
+        if default is not None:
+            return default
+        if self.is_object:
+            self.complain(name, "is missing")
+        return stand_in

@@ -1,0 +1,319 @@
+"""What there is in the simulated subscription: vaults, staging accounts, VMs, their points and their faults."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.faults import Faults
+from simulator.reading import InvalidDocument, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DEFAULT_FILE = Path(__file__).with_name("default_scenario.json")
+CONSISTENCIES = ("AppConsistent", "FileSystemConsistent", "CrashConsistent")
+TIERS = ("InstantRP", "HardenedRP", "ArchivedRP", "IASnapshotRP")
+TIER_STATES = ("Valid", "Disabled", "Deleted", "Rehydrated")
+REDUNDANCIES = ("LocallyRedundant", "ZoneRedundant", "GeoRedundant")
+THREATS = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vault:
+    """A Recovery Services vault."""
+
+    name: str
+    resource_group: str
+    region: str
+    storage_type: str
+    cross_subscription_restore: bool
+
+    @classmethod
+    def read(cls, node: Node) -> Vault:
+        """Read a vault and close its node."""
+        vault = cls(
+            name=node.text("name"),
+            resource_group=node.text("resourceGroup"),
+            region=node.text("region"),
+            storage_type=node.choice("storageType", REDUNDANCIES, "GeoRedundant"),
+            cross_subscription_restore=node.flag("crossSubscriptionRestore", default=True),
+        )
+        node.close()
+        return vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageAccount:
+    """A storage account that may serve as staging account."""
+
+    name: str
+    resource_group: str
+    location: str
+    sku: str
+    kind: str
+
+    @classmethod
+    def read(cls, node: Node) -> StorageAccount:
+        """Read an account and close its node."""
+        account = cls(
+            name=node.text("name"),
+            resource_group=node.text("resourceGroup"),
+            location=node.text("location"),
+            sku=node.text("sku", "Standard_LRS"),
+            kind=node.text("kind", "StorageV2"),
+        )
+        node.close()
+        return account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A recovery point, its age counted back from the simulator's start."""
+
+    point_id: str
+    age_hours: float
+    consistency: str
+    tiers: tuple[tuple[str, str], ...]
+    encrypted: bool
+    managed: bool
+    soft_deleted: bool
+    threat_status: str
+    zones: tuple[str, ...]
+
+    @property
+    def valid_tiers(self) -> frozenset[str]:
+        """The tiers a restore can read from at once; a rehydrated archive counts as the vault tier."""
+        valid = {tier for tier, state in self.tiers if state == "Valid"}
+        if ("ArchivedRP", "Rehydrated") in self.tiers:
+            valid.add("HardenedRP")
+        return frozenset(valid)
+
+    @property
+    def needs_rehydration(self) -> bool:
+        """Tell whether the point lives in the archive alone."""
+        return "ArchivedRP" in self.valid_tiers and self.valid_tiers.isdisjoint(
+            {"InstantRP", "HardenedRP", "IASnapshotRP"}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What the validation of a VM's restore finds wrong."""
+
+    code: str
+    message: str
+    recommendations: tuple[str, ...]
+
+    def body(self) -> dict[str, Any]:
+        """Write the finding as the service does."""
+        return {"code": self.code, "message": self.message, "recommendations": list(self.recommendations)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vm:
+    """A virtual machine and how it is protected; no vault means not at all."""
+
+    name: str
+    resource_group: str
+    location: str
+    os_type: str
+    vault: Vault | None
+    deleted: bool
+    disk_gb: float
+    points: tuple[Point, ...]
+    validation: tuple[Finding, ...]
+    faults: Faults
+
+    @property
+    def key(self) -> str:
+        """Name the VM within the subscription, in lower case."""
+        return f"{self.resource_group}/{self.name}".lower()
+
+    @property
+    def native_name(self) -> str:
+        """The name inside the vault, as the service keeps it."""
+        return f"iaasvmcontainerv2;{self.resource_group};{self.name}".lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A token bucket: its size and what flows in per second."""
+
+    size: int
+    refill_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Page sizes, limits and delays that hold for the whole simulator."""
+
+    page_points: int
+    page_items: int
+    page_jobs: int
+    reads: Limit
+    writes: Limit
+    resource_requests: Limit
+    validate_s: float
+    cancel_s: float
+    identity_secret: str
+    different_operation_ids: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Everything the simulator starts with."""
+
+    subscription_id: str
+    vaults: tuple[Vault, ...]
+    storage_accounts: tuple[StorageAccount, ...]
+    vms: tuple[Vm, ...]
+    settings: Settings
+
+    @classmethod
+    def default(cls) -> Scenario:
+        """Return the scenario that ships with the simulator."""
+        return cls.from_file(DEFAULT_FILE)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Scenario:
+        """Read a scenario file; raise ``OSError`` or ``InvalidDocument``."""
+        try:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise InvalidDocument([f"$: no JSON ({error})"]) from error
+
+    @classmethod
+    def from_dict(cls, document: Any) -> Scenario:
+        """Read a scenario; raise ``InvalidDocument`` naming every problem by its JSON path."""
+        root = Node(document)
+        subscription_id = root.text("subscriptionId")
+        vaults = tuple(Vault.read(node) for node in root.nodes("vaults"))
+        if not vaults and not root.problems:
+            root.complain("vaults", "at least one vault is needed")
+        accounts = tuple(StorageAccount.read(node) for node in root.nodes("storageAccounts"))
+        vms = _read_vms(root, {vault.name: vault for vault in vaults})
+        settings = _read_settings(root.node_or_empty("settings"))
+        root.close()
+        if root.problems:
+            raise InvalidDocument(dict.fromkeys(root.problems))
+        return cls(
+            subscription_id=subscription_id, vaults=vaults, storage_accounts=accounts, vms=vms, settings=settings
+        )
+
+
+def _read_settings(node: Node) -> Settings:
+    pages, limits = node.node_or_empty("pageSizes"), node.node_or_empty("limits")
+    settings = Settings(
+        page_points=pages.whole("recoveryPoints", 100),
+        page_items=pages.whole("protectedItems", 200),
+        page_jobs=pages.whole("jobs", 200),
+        reads=_read_limit(limits.node_or_empty("reads"), Limit(size=250, refill_per_s=25)),
+        writes=_read_limit(limits.node_or_empty("writes"), Limit(size=200, refill_per_s=10)),
+        resource_requests=_read_limit(limits.node_or_empty("resourceRequests"), Limit(size=1100, refill_per_s=110)),
+        validate_s=node.number("validateSeconds", 5),
+        cancel_s=node.number("cancelSeconds", 30),
+        identity_secret=node.text("identitySecret", "simulator"),
+        different_operation_ids=node.flag("differentOperationIds"),
+    )
+    for each in (pages, limits, node):
+        each.close()
+    return settings
+
+
+def _read_limit(node: Node, default: Limit) -> Limit:
+    limit = Limit(
+        size=node.whole("size", default.size), refill_per_s=node.number("refillPerSecond", default.refill_per_s)
+    )
+    node.close()
+    return limit
+
+
+def _read_vms(root: Node, vaults: Mapping[str, Vault]) -> tuple[Vm, ...]:
+    vms: dict[str, Vm] = {}
+    for node, name in _expand(root):
+        vm = _read_vm(node, name, vaults)
+        if vm.key in vms:
+            node.complain("name", f"there is another VM {vm.key}")
+        vms[vm.key] = vm
+    return tuple(vms.values())
+
+
+def _expand(root: Node) -> Iterator[tuple[Node, str]]:
+    """Give one node and name per VM: ``clone`` takes over what a VM further up says, ``count`` numbers copies."""
+    seen: dict[str, Mapping[str, Any]] = {}
+    for node in root.nodes("vms"):
+        if not node.is_object:
+            continue
+        members = dict(node.members)
+        if node.has("clone"):
+            pattern = node.text("clone")
+            if pattern not in seen:
+                node.complain("clone", f"there is no VM {pattern!r} further up")
+            members = {**seen.get(pattern, {}), **members}
+            del members["clone"]
+        name = node.text("name")
+        count = node.whole("count", 1)
+        numbered = members.pop("count", None) is not None
+        seen[name] = members
+        for number in range(1, count + 1):
+            yield Node(members, node.path, node.problems), f"{name}-{number:03d}" if numbered else name
+
+
+def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault]) -> Vm:
+    node.text("name")
+    vault = vaults.get(node.text("vault")) if node.has("vault") else None
+    if vault is None and node.has("vault"):
+        node.complain("vault", "there is no such vault")
+    group = node.text("resourceGroup")
+    vm = Vm(
+        name=name,
+        resource_group=group,
+        location=node.text("location", vault.region if vault else None),
+        os_type=node.choice("osType", ("Windows", "Linux"), "Windows"),
+        vault=vault,
+        deleted=node.flag("deleted"),
+        disk_gb=node.number("diskGb", 127, above=0),
+        points=tuple(_read_point(each, f"{group}/{name}/{i}") for i, each in enumerate(node.nodes("points"))),
+        validation=tuple(_read_finding(each) for each in node.nodes("validation")),
+        faults=Faults.read(node.node_or_empty("faults"), node.raw("faults") or {}),
+    )
+    node.close()
+    return vm
+
+
+def _read_point(node: Node, seed: str) -> Point:
+    tiers = node.node("tiers")
+    point = Point(
+        point_id=node.text("id", _point_id(seed)),
+        age_hours=node.number("ageHours"),
+        consistency=node.choice("consistency", CONSISTENCIES, "AppConsistent"),
+        tiers=tuple((tier, tiers.choice(tier, TIER_STATES)) for tier in TIERS if tiers.has(tier)),
+        encrypted=node.flag("encrypted"),
+        managed=node.flag("managed", default=True),
+        soft_deleted=node.flag("softDeleted"),
+        threat_status=node.choice("threatStatus", THREATS) if node.has("threatStatus") else "",
+        zones=node.texts("zones"),
+    )
+    if not (point.point_id.isascii() and point.point_id.isdecimal()):
+        node.complain("id", "expected decimal digits in a string")
+    tiers.close()
+    node.close()
+    return point
+
+
+def _point_id(seed: str) -> str:
+    """Make up an id like the service's, 15 to 18 digits, the same one every time."""
+    number = int.from_bytes(hashlib.sha256(seed.lower().encode()).digest()[:8])
+    return str(10**14 + number % (10 ** (15 + number % 4) - 10**14))
+
+
+def _read_finding(node: Node) -> Finding:
+    finding = Finding(
+        code=node.text("code"), message=node.text("message"), recommendations=node.texts("recommendations")
+    )
+    node.close()
+    return finding

@@ -1,0 +1,197 @@
+"""Serves a world over HTTP on loopback, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from aiohttp import web
+
+from simulator.calls import Answer, Call
+from simulator.clock import Clock, Timeline
+from simulator.routes import Answered, answer
+from simulator.scenario import Scenario
+from simulator.world import RequestRecord, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+HOST = "127.0.0.1"
+_LOGGED_HEADERS = (
+    "accept",
+    "content-type",
+    "user-agent",
+    "x-ms-client-request-id",
+)
+_SECRET_HEADERS = ("authorization", "x-identity-header", "x-ms-authorization-auxiliary")
+_LONGEST_BODY = 4 * 1024 * 1024
+_NO_BODY = 204
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """A running simulator."""
+
+    url: str
+    world: World
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The requests answered so far, oldest first; those to ``/_simulator`` are left out."""
+        with self.world.lock:
+            return list(self.world.requests)
+
+
+@contextmanager
+def running(
+    scenario: Scenario | None = None, *, speed: float = 60.0, clock: Clock | None = None, port: int = 0
+) -> Iterator[Simulator]:
+    """Run a simulator while the context lasts.
+
+    ``scenario`` is the default one where it is left out. ``speed`` is how many simulated seconds pass in one;
+    with a ``clock`` of the caller time passes only as that clock says, and ``speed`` does not count.
+    Port 0 means any free one. Raises ``OSError`` when the port cannot be had.
+    """
+    timeline = Timeline.driven_by(clock) if clock else Timeline.scaled(speed)
+    world = World(scenario or Scenario.default(), timeline)
+    listener = socket.create_server((HOST, port))
+    thread = _ServerThread(world, listener)
+    thread.start()
+    try:
+        thread.ready.wait()
+        yield Simulator(f"http://{HOST}:{listener.getsockname()[1]}", world)
+    finally:
+        thread.stop()
+
+
+class _ServerThread(threading.Thread):
+    """Runs the event loop of one simulator."""
+
+    def __init__(self, world: World, listener: socket.socket) -> None:
+        super().__init__(name="simulator", daemon=True)
+        self.ready = threading.Event()
+        self._world = world
+        self._listener = listener
+        self._loop = asyncio.new_event_loop()
+        self._stopped = asyncio.Event()
+
+    def run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    def stop(self) -> None:
+        """Stop serving and wait for the end."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self.join()
+
+    async def _serve(self) -> None:
+        runner = web.AppRunner(_application(self._world), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.SockSite(runner, self._listener).start()
+        self.ready.set()
+        await self._stopped.wait()
+        await runner.cleanup()
+
+
+def _application(world: World) -> web.Application:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await _respond(world, request)
+
+    application = web.Application(client_max_size=_LONGEST_BODY)
+    application.router.add_route("*", "/{path:.*}", handle)
+    application.on_response_prepare.append(_drop_server_header)
+    return application
+
+
+async def _drop_server_header(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.popall("Server", None)
+
+
+async def _respond(world: World, request: web.Request) -> web.StreamResponse:
+    call = await _read_call(world, request)
+    with world.lock:
+        answered = answer(world, call)
+        if not call.path.startswith("/_simulator"):
+            _record(world, request, call, answered)
+    if answered.answer.dropped:
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+    return _response(world, call, answered.answer)
+
+
+async def _read_call(world: World, request: web.Request) -> Call:
+    path, _, query = request.raw_path.partition("?")
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers.setdefault("x-ms-client-request-id", world.new_id())
+    return Call(
+        method=request.method,
+        path=unquote(path),
+        query={name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)},
+        headers=headers,
+        body=_read_json(await request.read()),
+        base_url=f"http://{request.host}",
+    )
+
+
+def _read_json(raw: bytes) -> Any:
+    """Read a body; one that is no JSON counts as none, and the handlers refuse that where they need one."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
+
+
+def _record(world: World, request: web.Request, call: Call, answered: Answered) -> None:
+    headers = {name: call.headers[name] for name in _LOGGED_HEADERS if name in request.headers}
+    for name in _SECRET_HEADERS:
+        if name in request.headers:
+            headers[name] = "(given)"
+    world.record(
+        RequestRecord(
+            method=call.method,
+            path=request.raw_path,
+            action=answered.action,
+            vm=answered.vm,
+            status=answered.answer.status,
+            time=world.now(),
+            real_time=world.timeline.wall.now(),
+            headers=headers,
+            body=call.body,
+        )
+    )
+
+
+def _response(world: World, call: Call, given: Answer) -> web.Response:
+    body = given.raw
+    if body is None and given.body is not None:
+        body = json.dumps(given.body, separators=(",", ":")).encode()
+    response = web.Response(status=given.status, body=body, headers=_headers(world, call, given))
+    if body is not None:
+        response.headers["Content-Type"] = given.content_type
+    return response
+
+
+def _headers(world: World, call: Call, given: Answer) -> Mapping[str, str]:
+    """Add the headers every answer of ARM has."""
+    request_id = world.new_id()
+    headers = {
+        "Cache-Control": "no-cache",
+        "Pragma": "no-cache",
+        "X-Content-Type-Options": "nosniff",
+        "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+        "X-Cache": "CONFIG_NOCACHE",
+        "x-ms-request-id": request_id,
+        "x-ms-correlation-request-id": request_id,
+        "x-ms-routing-request-id": f"SIMULATOR:{world.now():%Y%m%dT%H%M%SZ}:{request_id}",
+        "x-ms-client-request-id": call.headers["x-ms-client-request-id"],
+    }
+    if given.status != _NO_BODY:
+        headers["Expires"] = "-1"
+    return {**headers, **given.headers}

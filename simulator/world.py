@@ -1,0 +1,217 @@
+"""The state of the simulated subscription."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from simulator.faults import Faults, FaultState
+from simulator.jobs import RUNNING, Job
+from simulator.limits import Bucket
+from simulator.reading import InvalidDocument, Node
+from simulator.tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simulator.clock import Timeline
+    from simulator.operations import Operation
+    from simulator.scenario import Point, Scenario, StorageAccount, Vault, Vm
+
+LOG_LENGTH = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """One answered request. ``status`` 0 means that the connection was dropped without an answer."""
+
+    method: str
+    path: str
+    action: str
+    vm: str
+    status: int
+    time: datetime
+    real_time: datetime
+    headers: Mapping[str, str]
+    body: Any
+
+
+class World:
+    """Vaults, VMs, jobs, operations, faults, tokens, limits and the request log.
+
+    Requests are handled under ``lock``; the public methods take it too, so tests may call them from their thread.
+    """
+
+    def __init__(self, scenario: Scenario, timeline: Timeline) -> None:
+        self.scenario = scenario
+        self.timeline = timeline
+        self.lock = RLock()
+        self.random = Random()
+        self.tokens = Tokens(timeline.wall)
+        self.requests: deque[RequestRecord] = deque(maxlen=LOG_LENGTH)
+        self.jobs: dict[str, Job] = {}
+        self.operations: dict[str, Operation] = {}
+        self.started = self.now()
+        self._counts: Counter[tuple[str, int]] = Counter()
+        self._vms = {vm.key: vm for vm in scenario.vms}
+        self._faults = {vm.key: FaultState(vm.faults) for vm in scenario.vms}
+        self._items = {(vm.vault.name.lower(), vm.native_name): vm for vm in scenario.vms if vm.vault}
+        self._vaults = {vault.name.lower(): vault for vault in scenario.vaults}
+        self._accounts = {account.name.lower(): account for account in scenario.storage_accounts}
+        real = timeline.real.now()
+        self.reads = Bucket(scenario.settings.reads, real)
+        self.writes = Bucket(scenario.settings.writes, real)
+        self._resource_requests: dict[str, Bucket] = {}
+
+    def now(self) -> datetime:
+        """Return the simulated time."""
+        return self.timeline.simulated.now()
+
+    def new_id(self) -> str:
+        """Make up a GUID."""
+        return str(UUID(int=self.random.getrandbits(128), version=4))
+
+    # What there is
+
+    def vault(self, resource_group: str, name: str) -> Vault | None:
+        """Find a vault by its names, whatever their casing."""
+        vault = self._vaults.get(name.lower())
+        return vault if vault and vault.resource_group.lower() == resource_group.lower() else None
+
+    def storage_account(self, resource_group: str, name: str) -> StorageAccount | None:
+        """Find a storage account by its names, whatever their casing."""
+        account = self._accounts.get(name.lower())
+        return account if account and account.resource_group.lower() == resource_group.lower() else None
+
+    def vm(self, key: str) -> Vm | None:
+        """Find a VM by ``group/name``, whatever its casing."""
+        return self._vms.get(key.lower())
+
+    def vm_with_key(self, key: str) -> Vm:
+        """Return the VM of a job or an operation."""
+        return self._vms[key]
+
+    def vm_named(self, name: str) -> Vm | None:
+        """Find a VM by its resource id or by its bare name, whatever the casing."""
+        parts = name.lower().strip("/").split("/")
+        if len(parts) == 8:  # noqa: PLR2004 - subscriptions/S/resourceGroups/G/providers/N/virtualMachines/V
+            return self._vms.get(f"{parts[3]}/{parts[7]}")
+        return next((vm for vm in self._vms.values() if vm.name.lower() == parts[-1]), None)
+
+    def item(self, vault: str, native_name: str) -> Vm | None:
+        """Find a protected VM by its native name in a vault, whatever the casing."""
+        return self._items.get((vault.lower(), native_name.lower()))
+
+    def items(self, vault: str) -> list[Vm]:
+        """Return the protected VMs of a vault."""
+        return [vm for (name, _), vm in self._items.items() if name == vault.lower()]
+
+    def restored_vm(self, resource_id: str) -> Job | None:
+        """Find the finished job that made a VM of this resource id."""
+        return next(
+            (
+                job
+                for job in self.jobs.values()
+                if job.kind == "new_vm"
+                and job.target.vm_id.lower() == resource_id.lower()
+                and job.status(self.now()) == "Completed"
+            ),
+            None,
+        )
+
+    def point_time(self, point: Point) -> datetime:
+        """Return when a recovery point was taken."""
+        return self.started - timedelta(hours=point.age_hours)
+
+    def points(self, vm: Vm) -> list[Point]:
+        """Return a VM's recovery points, newest first."""
+        return sorted(vm.points, key=lambda point: point.age_hours)
+
+    # What happens
+
+    def add_job(self, job: Job) -> None:
+        """Take in a new job."""
+        with self.lock:
+            self.jobs[job.job_id] = job
+
+    def add_operation(self, operation: Operation) -> None:
+        """Take in a new operation."""
+        with self.lock:
+            self.operations[operation.operation_id] = operation
+
+    def cancel(self, job: Job) -> None:
+        """Let a running job end as cancelled; a second cancellation changes nothing."""
+        with self.lock:
+            if job.cancelled_at is None:
+                self.jobs[job.job_id] = replace(job, cancelled_at=self.now())
+
+    def jobs_of(self, vm: str) -> list[Job]:
+        """Return the jobs of a VM (resource id or name), oldest first."""
+        with self.lock:
+            found = self.vm_named(vm)
+            return [job for job in self.jobs.values() if found and job.vm_key == found.key]
+
+    def faults(self, vm_key: str) -> FaultState:
+        """Return the switches of a VM, none for a VM that is not there."""
+        return self._faults.get(vm_key.lower()) or FaultState(Faults())
+
+    def set_faults(self, vm: str, switches: Mapping[str, Any]) -> None:
+        """Replace all switches of a VM (resource id or name) by these, as a scenario writes them; ``{}`` clears.
+
+        Raises ``KeyError`` for an unknown VM and ``InvalidDocument`` for wrong switches.
+        """
+        node = Node(switches, "$.faults")
+        faults = Faults.read(node, switches)
+        if node.problems:
+            raise InvalidDocument(node.problems)
+        with self.lock:
+            found = self.vm_named(vm)
+            if found is None:
+                raise KeyError(vm)
+            self._faults[found.key] = FaultState(faults)
+
+    def expire_tokens(self) -> int:
+        """Expire every token given out so far; return how many."""
+        with self.lock:
+            return self.tokens.expire_all()
+
+    def resource_requests(self, action: str) -> Bucket:
+        """Return the bucket of one kind of call to the backup service."""
+        if action not in self._resource_requests:
+            limit = self.scenario.settings.resource_requests
+            self._resource_requests[action] = Bucket(limit, self.timeline.real.now())
+        return self._resource_requests[action]
+
+    # What is told about it
+
+    def record(self, record: RequestRecord) -> None:
+        """Note an answered request."""
+        with self.lock:
+            self.requests.append(record)
+            self._counts[record.action, record.status] += 1
+
+    def counters(self) -> dict[str, Any]:
+        """Return how many requests, jobs and tokens there were."""
+        with self.lock:
+            now = self.now()
+            by_action: Counter[str] = Counter()
+            by_status: Counter[str] = Counter()
+            for (action, status), count in self._counts.items():
+                by_action[action] += count
+                by_status[str(status)] += count
+            statuses = [job.status(now) for job in self.jobs.values()]
+            return {
+                "requests": self._counts.total(),
+                "byAction": dict(sorted(by_action.items())),
+                "byStatus": dict(sorted(by_status.items())),
+                "jobs": len(self.jobs),
+                "runningJobs": sum(status in RUNNING for status in statuses),
+                "jobsByStatus": dict(Counter(statuses)),
+                "jobsByVm": dict(Counter(job.vm_key for job in self.jobs.values())),
+                "tokens": len(self.tokens),
+            }

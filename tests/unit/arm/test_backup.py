@@ -1,0 +1,667 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from arm.backup import BackupClient
+from domain.answers import Accepted
+from domain.errors import InvalidRequestError, OpenOutcomeError, TerminalError, TransientError
+from domain.jobs import JobStatus, OperationStatus
+from domain.protected_items import ProtectedItem
+from settings import Settings
+from tests.support.arm_server import DROP, HANG, Answer, ArmServer, FakeIdentity, Raw, Say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from domain.jobs import Job
+
+VM = "/subscriptions/vm-sub/resourceGroups/app-rg/providers/Microsoft.Compute/virtualMachines/vm1"
+VAULT = "/subscriptions/s/resourceGroups/Backup RG/providers/Microsoft.RecoveryServices/vaults/v1"
+VAULT_PATH = VAULT.replace(" ", "%20")
+CONTAINER, ITEM = "IaasVMContainer;iaasvmcontainerv2;app-rg;vm1", "VM;iaasvmcontainerv2;app-rg;vm1"
+PROTECTED = ProtectedItem(
+    vault_id=VAULT,
+    container_name=CONTAINER,
+    protected_item_name=ITEM,
+    source_resource_id=VM,
+    region="westeurope",
+)
+ITEM_PATH = (
+    f"{VAULT_PATH}/backupFabrics/Azure/protectionContainers/{CONTAINER.replace(';', '%3B')}"
+    f"/protectedItems/{ITEM.replace(';', '%3B')}"
+)
+RAW_ITEM_PATH = f"{VAULT_PATH}/backupFabrics/Azure/protectionContainers/{CONTAINER}/protectedItems/{ITEM}"
+VERSION = "?api-version=2025-08-01"
+SIGNATURE = "?api-version=2019-05-13-preview&t=639206722615199273&c=MIIH-_&s=abc-_&h=def"
+SINCE = datetime(2026, 11, 23, 8, tzinfo=UTC)
+ASKED_FOR = "0E6F3B5A-0000-4000-8000-00000000ABCD"
+
+
+def operation(status: str = "Succeeded", **members: Any) -> dict[str, Any]:
+    return {"id": "op-1", "name": "op-1", "status": status, **members}
+
+
+def job(name: str, *, minutes: float | None = 0, activity_id: str | None = None) -> dict[str, Any]:
+    """A job that started so many minutes after SINCE; ``None`` leaves its start out."""
+    started = (
+        {} if minutes is None else {"startTime": f"{SINCE + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S.1234567Z}"}
+    )
+    activity = {} if activity_id is None else {"activityId": activity_id}
+    return {"name": name, "properties": {"operation": "Restore", "status": "InProgress", **started, **activity}}
+
+
+def trigger(client: BackupClient) -> Accepted:
+    return client.trigger_restore(PROTECTED, "1103", {"properties": {"a": 1}}, client_request_id=ASKED_FOR)
+
+
+def find(client: BackupClient) -> Job | None:
+    return client.find_restore_job(VAULT, activity_id=ASKED_FOR, since=SINCE)
+
+
+# Reads
+
+
+def test_the_vms_region_comes_from_the_vm(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(body={"location": "westeurope", "name": "vm1"}))
+
+    assert client.get_virtual_machine_region(VM) == "westeurope"
+    assert server.requests[0].target == f"{VM}?api-version=2024-07-01"
+
+
+def test_the_vaults_region_comes_from_the_vault(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(body={"location": "westeurope"}))
+
+    assert client.get_vault_region(VAULT) == "westeurope"
+    assert server.requests[0].target == f"{VAULT_PATH}?api-version=2025-08-01"
+
+
+def test_the_backup_status_is_asked_for_in_the_vms_subscription(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(body={"protectionStatus": "Protected", "vaultId": VAULT}))
+
+    assert client.get_backup_status(VM, "westeurope") == {"protectionStatus": "Protected", "vaultId": VAULT}
+
+    (asked,) = server.requests
+    path = "/subscriptions/vm-sub/providers/Microsoft.RecoveryServices/locations/westeurope/backupStatus"
+    assert (asked.method, asked.target) == ("POST", path + VERSION)
+    assert asked.json == {"resourceType": "VM", "resourceId": VM}
+
+
+def test_the_backup_status_of_what_is_no_vm_is_not_asked_for(server: ArmServer, client: BackupClient) -> None:
+    with pytest.raises(InvalidRequestError, match="virtualMachines"):
+        client.get_backup_status(VAULT, "westeurope")
+
+    assert server.requests == []
+
+
+def test_a_protected_item_is_read_by_its_native_names(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(body={"id": RAW_ITEM_PATH, "properties": {}}))
+
+    assert client.get_protected_item(VAULT, CONTAINER, ITEM) == {"id": RAW_ITEM_PATH, "properties": {}}
+    assert server.requests[0].target == ITEM_PATH + VERSION
+
+
+def test_a_recovery_point_is_read_by_its_name(server: ArmServer, client: BackupClient) -> None:
+    properties = {"recoveryPointTime": "2026-07-26T13:16:55.4397873Z", "recoveryPointType": "AppConsistent"}
+    server.answers(Say(body={"name": "1103", "properties": properties}))
+
+    point = client.get_recovery_point(PROTECTED, "1103")
+
+    assert (point.point_id, point.consistency) == ("1103", "AppConsistent")
+    assert server.requests[0].target == f"{ITEM_PATH}/recoveryPoints/1103{VERSION}"
+
+
+def test_a_job_comes_with_the_wait_that_was_asked_for(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(body=job("j-1"), headers={"x-ms-retry-after-ms": "1500"}))
+
+    answer = client.get_job(VAULT, "j-1")
+
+    assert (answer.value.job_id, answer.value.status, answer.retry_after_s) == ("j-1", JobStatus.IN_PROGRESS, 1.5)
+    assert server.requests[0].target == f"{VAULT_PATH}/backupJobs/j-1{VERSION}"
+
+
+READS: dict[str, Callable[[BackupClient], object]] = {
+    "vm": lambda client: client.get_virtual_machine_region(VM),
+    "vault": lambda client: client.get_vault_region(VAULT),
+    "status": lambda client: client.get_backup_status(VM, "westeurope"),
+    "item": lambda client: client.get_protected_item(VAULT, CONTAINER, ITEM),
+    "items": lambda client: list(client.list_protected_items(VAULT)),
+    "points": lambda client: list(client.list_recovery_points(PROTECTED)),
+    "point": lambda client: client.get_recovery_point(PROTECTED, "1103"),
+    "operation": lambda client: client.get_operation(VAULT, "op-1", None),
+    "validation": lambda client: client.get_validation(VAULT, "op-1", None),
+    "find": find,
+    "job": lambda client: client.get_job(VAULT, "j-1"),
+}
+NOT_AN_OBJECT = [b"", b"<html>sign in</html>", b"[]", b'"text"', b"null", b'{"half": ']
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize("body", NOT_AN_OBJECT)
+def test_an_answer_that_cannot_be_read_is_transient(
+    server: ArmServer, client: BackupClient, read: Callable[[BackupClient], object], body: bytes
+) -> None:
+    server.answers(Say(body=body, headers={"Retry-After": "3", "x-ms-request-id": "r-1"}))
+
+    with pytest.raises(TransientError, match="could not be read") as caught:
+        read(client)
+
+    assert caught.value.retry_after_s == 3.0
+    assert caught.value.details[0].info is not None
+    assert caught.value.details[0].info["requestId"] == "r-1"
+
+
+@pytest.mark.parametrize("name", ["vm", "vault", "item", "items", "points", "point", "find", "job"])
+def test_an_answer_without_what_it_is_for_is_transient(server: ArmServer, client: BackupClient, name: str) -> None:
+    server.answers(Say(body={"value": None, "location": 5, "properties": {}}))
+
+    with pytest.raises(TransientError, match="could not be read"):
+        READS[name](client)
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_every_read_reports_a_throttle_with_its_wait(
+    server: ArmServer, client: BackupClient, read: Callable[[BackupClient], object]
+) -> None:
+    server.answers(Say(429, {"error": {"code": "ResourceRequestsThrottled"}}, {"Retry-After": "372"}))
+
+    with pytest.raises(TransientError) as caught:
+        read(client)
+
+    assert caught.value.retry_after_s == 372.0
+
+
+# Lists
+
+
+def pages(server: ArmServer, *bodies: list[Any], path: str = "/next") -> None:
+    """Script a list of several pages."""
+    for number, entries in enumerate(bodies, start=1):
+        link = f"{server.url}{path}?$skipToken={number}%3D" if number < len(bodies) else None
+        server.answers(Say(body={"value": entries, "nextLink": link}))
+
+
+def test_protected_items_are_filtered_by_the_service_and_read_to_the_last_page(
+    server: ArmServer, client: BackupClient
+) -> None:
+    pages(server, [{"id": "/1"}, {"id": "/2"}, "odd", {}], [], [{"id": "/3"}])
+
+    assert [entry["id"] for entry in client.list_protected_items(VAULT)] == ["/1", "/2", "/3"]
+
+    first, second, third = server.requests
+    assert first.path == f"{VAULT_PATH}/backupProtectedItems"
+    assert first.query == {
+        "api-version": "2025-08-01",
+        "$filter": "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'",
+    }
+    assert (second.target, third.target) == ("/next?$skipToken=1%3D", "/next?$skipToken=2%3D")
+
+
+def test_recovery_points_are_listed_without_a_filter_and_page_by_page(server: ArmServer, client: BackupClient) -> None:
+    pages(server, [{"name": "1"}, {"name": "2"}, {"id": "/nameless"}], [{"name": "3"}])
+
+    points = client.list_recovery_points(PROTECTED)
+
+    assert server.requests == []
+    assert [next(points).point_id, next(points).point_id] == ["1", "2"]
+    assert [request.target for request in server.requests] == [f"{ITEM_PATH}/recoveryPoints{VERSION}"]
+    assert [point.point_id for point in points] == ["3"]
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("end", [{}, {"nextLink": None}, {"nextLink": ""}])
+def test_a_list_ends_where_there_is_no_next_link(server: ArmServer, client: BackupClient, end: dict[str, Any]) -> None:
+    server.answers(Say(body={"value": [], **end}))
+
+    assert list(client.list_recovery_points(PROTECTED)) == []
+
+
+@pytest.mark.parametrize(
+    "link", ["https://evil.example/next", "http://127.0.0.1:9/next", "/relative", "http://127.0.0.1@evil.example/"]
+)
+def test_a_next_page_on_another_host_is_not_asked_for(server: ArmServer, client: BackupClient, link: str) -> None:
+    server.answers(Say(body={"value": [{"name": "1"}], "nextLink": link}))
+
+    with pytest.raises(TerminalError, match="another host"):
+        list(client.list_recovery_points(PROTECTED))
+
+    assert len(server.requests) == 1
+
+
+def test_a_list_that_leads_back_into_itself_is_given_up(server: ArmServer, client: BackupClient) -> None:
+    again = {"value": [], "nextLink": f"{server.url}/next"}
+    server.answers(Say(body=again), Say(body=again), Say(body=again))
+
+    with pytest.raises(TerminalError, match="read already"):
+        list(client.list_protected_items(VAULT))
+
+    assert len(server.requests) == 2
+
+
+# The trigger
+
+
+def test_a_restore_is_posted_as_given_under_its_request_id(server: ArmServer, client: BackupClient) -> None:
+    status_url = f"{server.url}{RAW_ITEM_PATH}/operationsStatus/ca08{SIGNATURE}"
+    location = f"{server.url}{RAW_ITEM_PATH}/operationResults/ca08{SIGNATURE}"
+    server.answers(Say(202, headers={"Azure-AsyncOperation": status_url, "Location": location, "Retry-After": "60"}))
+
+    accepted = trigger(client)
+
+    assert accepted == Accepted(operation_id="ca08", url=status_url, retry_after_s=60.0)
+    (posted,) = server.requests
+    assert (posted.method, posted.target) == ("POST", f"{ITEM_PATH}/recoveryPoints/1103/restore{VERSION}")
+    assert posted.json == {"properties": {"a": 1}}
+    assert posted.headers["x-ms-client-request-id"] == ASKED_FOR
+
+
+@pytest.mark.parametrize(
+    ("headers", "operation_id", "url"),
+    [
+        ({"Location": "{server}/v/operationResults/loc-1?s=x"}, "loc-1", "{server}/v/operationResults/loc-1?s=x"),
+        ({"Azure-AsyncOperation": "https://evil.example/v/operationsStatus/ca08?s=x"}, "ca08", None),
+        ({"Azure-AsyncOperation": "{server}", "Location": "{server}/v/loc-1"}, "loc-1", "{server}/v/loc-1"),
+        ({"Location": "{server}/subscriptions//subscriptions/s/operationResults/loc-1"}, "loc-1", None),
+        ({"Location": "/subscriptions/s/operationResults/loc-1"}, "loc-1", None),
+        ({"Azure-AsyncOperation": "", "Location": " "}, None, None),
+        ({}, None, None),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 202])
+def test_the_operation_is_found_in_whatever_headers_there_are(
+    server: ArmServer,
+    client: BackupClient,
+    headers: dict[str, str],
+    operation_id: str | None,
+    url: str | None,
+    status: int,
+) -> None:
+    server.answers(Say(status, headers={name: value.format(server=server.url) for name, value in headers.items()}))
+
+    expected_url = None if url is None else url.format(server=server.url)
+
+    assert trigger(client) == Accepted(operation_id=operation_id, url=expected_url, retry_after_s=None)
+
+
+OPEN = {
+    "500": Say(500, {"error": {"code": "CloudInternalError", "message": "m"}}, {"Retry-After": "20"}),
+    "502 page": Say(502, b"<html></html>", {"Retry-After": "20"}),
+    "503": Say(503, headers={"x-ms-retry-after-ms": "20000"}),
+    "504": Say(504, headers={"Retry-After": "20"}),
+    "408": Say(408, headers={"Retry-After": "20"}),
+}
+
+
+@pytest.mark.parametrize("answer", OPEN.values(), ids=OPEN)
+def test_a_restore_stays_open_after_an_answer_that_does_not_tell(
+    server: ArmServer, client: BackupClient, answer: Answer
+) -> None:
+    server.answers(answer)
+
+    with pytest.raises(OpenOutcomeError) as caught:
+        trigger(client)
+
+    assert caught.value.retry_after_s == 20.0
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [DROP, HANG, Raw(b"nonsense\r\n\r\n")], ids=["dropped", "no answer", "nonsense"])
+def test_a_restore_stays_open_without_a_readable_answer(
+    server: ArmServer, impatient: BackupClient, answer: Answer
+) -> None:
+    server.answers(answer)
+
+    with pytest.raises(OpenOutcomeError):
+        trigger(impatient)
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (429, TransientError, "ServiceUnavailable"),
+        (400, TerminalError, "RestoreRefused"),
+        (403, TerminalError, "AuthorizationFailed"),
+        (404, TerminalError, "NotFound"),
+        (409, TerminalError, "RestoreRefused"),
+    ],
+)
+def test_a_refused_restore_is_not_open(
+    server: ArmServer, client: BackupClient, status: int, kind: type[Exception], code: str
+) -> None:
+    server.answers(Say(status, {"error": {"code": "X", "message": "m"}}))
+
+    with pytest.raises(kind, match=f"^{code}: "):
+        trigger(client)
+
+    assert len(server.requests) == 1
+
+
+def test_the_trigger_waits_longer_for_its_answer_than_other_calls(client: BackupClient) -> None:
+    timeouts = client._session.timeouts
+
+    assert (timeouts.connect_s, timeouts.read_s, timeouts.trigger_read_s) == (5.0, 30.0, 60.0)
+
+
+# Operations
+
+
+def test_an_operation_is_followed_at_the_address_given(server: ArmServer, client: BackupClient) -> None:
+    path = f"{RAW_ITEM_PATH}/operationsStatus/op-1{SIGNATURE}"
+    properties = {"objectType": "OperationStatusJobExtendedInfo", "jobId": "j-1"}
+    server.answers(Say(body=operation(properties=properties)))
+
+    answer = client.get_operation(VAULT, "op-1", server.url + path)
+
+    assert (answer.value.status, answer.value.job_id) == (OperationStatus.SUCCEEDED, "j-1")
+    assert (answer.value.next_url, answer.retry_after_s) == (None, None)
+    assert server.requests[0].target == path
+
+
+def test_a_running_operation_hands_on_its_new_address_and_wait(server: ArmServer, client: BackupClient) -> None:
+    fresh = f"{server.url}{VAULT_PATH}/backupOperations/op-1{SIGNATURE}"
+    server.answers(Say(body=operation("InProgress"), headers={"Azure-AsyncOperation": fresh, "Retry-After": "5"}))
+
+    answer = client.get_operation(VAULT, "op-1", None)
+
+    assert (answer.value.status, answer.value.next_url) == (OperationStatus.RUNNING, fresh)
+    assert answer.retry_after_s == 5.0
+    assert server.requests[0].target == f"{VAULT_PATH}/backupOperations/op-1{VERSION}"
+
+
+def test_a_new_address_on_another_host_is_not_handed_on(server: ArmServer, client: BackupClient) -> None:
+    headers = {"Azure-AsyncOperation": "https://evil.example/backupOperations/op-1"}
+    server.answers(Say(body=operation("InProgress"), headers=headers))
+
+    assert client.get_operation(VAULT, "op-1", None).value.next_url is None
+
+
+def test_a_failed_operation_says_why(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(body=operation("Failed", error={"code": "UserErrorX", "message": "m"})))
+
+    found = client.get_operation(VAULT, "op-1", None).value
+
+    assert found.status is OperationStatus.FAILED
+    assert found.error is not None
+    assert found.error.code == "UserErrorX"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/v/operationsStatus/op-1",
+        "http://127.0.0.1:9/v/operationsStatus/op-1",
+        "{server}/subscriptions//subscriptions/s/operationResults/op-1",
+    ],
+)
+def test_an_address_that_must_not_be_called_is_replaced_by_the_vaults(
+    server: ArmServer, client: BackupClient, url: str
+) -> None:
+    server.answers(Say(body=operation()))
+
+    client.get_operation(VAULT, "op-1", url.format(server=server.url))
+
+    assert [request.target for request in server.requests] == [f"{VAULT_PATH}/backupOperations/op-1{VERSION}"]
+
+
+def test_an_address_that_is_not_found_is_replaced_by_the_vaults(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(404), Say(body=operation()))
+
+    answer = client.get_operation(VAULT, "op-1", f"{server.url}/v/operationsStatus/op-1")
+
+    assert answer.value.status is OperationStatus.SUCCEEDED
+    assert server.requests[1].target == f"{VAULT_PATH}/backupOperations/op-1{VERSION}"
+
+
+def test_an_operation_that_nobody_knows_is_not_found(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(404), Say(404))
+
+    with pytest.raises(TerminalError, match="NotFound"):
+        client.get_operation(VAULT, "op-1", f"{server.url}/v/operationsStatus/op-1")
+
+
+def test_other_refusals_of_the_address_are_reported(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(403))
+
+    with pytest.raises(TerminalError, match="AuthorizationFailed"):
+        client.get_operation(VAULT, "op-1", f"{server.url}/v/operationsStatus/op-1")
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (Say(202, headers={"Retry-After": "60"}), OperationStatus.RUNNING),
+        (Say(200, headers={"Retry-After": "60"}), OperationStatus.SUCCEEDED),
+        (Raw(b"HTTP/1.1 204 No Content\r\nRetry-After: 60\r\n\r\n"), OperationStatus.SUCCEEDED),
+    ],
+    ids=["202", "200", "204"],
+)
+def test_a_results_address_answers_by_status_code(
+    server: ArmServer, client: BackupClient, answer: Answer, status: OperationStatus
+) -> None:
+    server.answers(answer)
+
+    found = client.get_operation(VAULT, "op-1", f"{server.url}/v/operationResults/op-1{SIGNATURE}")
+
+    assert (found.value.status, found.value.job_id, found.retry_after_s) == (status, None, 60.0)
+
+
+# Validations
+
+
+def test_a_validation_is_asked_for_with_the_points_id_and_the_restores_properties(
+    server: ArmServer, client: BackupClient
+) -> None:
+    url = f"{server.url}{VAULT_PATH}/backupValidateOperationsStatuses/val-1"
+    server.answers(Say(202, headers={"Azure-AsyncOperation": url, "Retry-After": "10"}))
+
+    accepted = client.trigger_validation(PROTECTED, "1103", {"recoveryType": "RestoreDisks"})
+
+    assert accepted == Accepted(operation_id="val-1", url=url, retry_after_s=10.0)
+    (posted,) = server.requests
+    assert posted.target == f"{VAULT_PATH}/backupTriggerValidateOperation{VERSION}"
+    assert posted.json == {
+        "id": f"{VAULT}/backupFabrics/Azure/protectionContainers/{CONTAINER}/protectedItems/{ITEM}/recoveryPoints/1103",
+        "properties": {
+            "objectType": "ValidateIaasVMRestoreOperationRequest",
+            "restoreRequest": {"recoveryType": "RestoreDisks"},
+        },
+    }
+
+
+def test_a_validation_may_be_asked_for_again_after_a_server_error(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(500))
+
+    with pytest.raises(TransientError):
+        client.trigger_validation(PROTECTED, "1103", {})
+
+
+def test_a_validation_that_ran_has_its_findings(server: ArmServer, client: BackupClient) -> None:
+    finding = {
+        "code": "UserErrorCoreCountSubscriptionQuotaReached",
+        "message": "Core Count subscription quota has been reached.",
+        "recommendations": ["Contact Azure support to increase the limits."],
+    }
+    properties = {"validateOperationResponse": {"validationResults": [finding]}}
+    server.answers(Say(body=operation(properties=properties), headers={"Retry-After": "10"}))
+    path = f"{VAULT_PATH}/backupValidateOperationsStatuses/val-1{SIGNATURE}"
+
+    answer = client.get_validation(VAULT, "val-1", server.url + path)
+
+    assert answer.value.status is OperationStatus.SUCCEEDED
+    assert [(found.code, found.message) for found in answer.value.findings] == [
+        (
+            "UserErrorCoreCountSubscriptionQuotaReached",
+            "Core Count subscription quota has been reached. Contact Azure support to increase the limits.",
+        )
+    ]
+    assert answer.retry_after_s == 10.0
+    assert server.requests[0].target == path
+
+
+@pytest.mark.parametrize(
+    "url", [None, "https://evil.example/backupValidateOperationsStatuses/val-1", "{server}/v/operationResults/val-1"]
+)
+def test_a_validation_without_a_status_address_is_looked_at_in_the_vault(
+    server: ArmServer, client: BackupClient, url: str | None
+) -> None:
+    server.answers(Say(body=operation("InProgress")))
+
+    answer = client.get_validation(VAULT, "val-1", url and url.format(server=server.url))
+
+    assert (answer.value.status, answer.value.findings) == (OperationStatus.RUNNING, ())
+    assert [request.target for request in server.requests] == [
+        f"{VAULT_PATH}/backupValidateOperationsStatuses/val-1{VERSION}"
+    ]
+
+
+def test_a_validation_that_still_runs_may_answer_202(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(202, headers={"Retry-After": "10"}))
+
+    answer = client.get_validation(VAULT, "val-1", None)
+
+    assert (answer.value.status, answer.retry_after_s) == (OperationStatus.RUNNING, 10.0)
+
+
+# Jobs
+
+
+def job_pages(server: ArmServer, *bodies: list[dict[str, Any]]) -> None:
+    pages(server, *bodies, path="/backupJobs")
+
+
+def test_a_restores_job_is_found_by_its_activity_whatever_the_case(server: ArmServer, client: BackupClient) -> None:
+    job_pages(server, [job("other", activity_id="x"), job("nobody's"), job("ours", activity_id=ASKED_FOR.lower())])
+
+    found = find(client)
+
+    assert found is not None
+    assert found.job_id == "ours"
+    (asked,) = server.requests
+    assert asked.path == f"{VAULT_PATH}/backupJobs"
+    assert asked.query["$filter"] == "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
+
+
+def test_no_job_is_none(server: ArmServer, client: BackupClient) -> None:
+    job_pages(server, [job("other", activity_id="x")], [])
+
+    assert find(client) is None
+    assert len(server.requests) == 2
+
+
+def test_the_search_ends_at_a_page_that_is_older_than_the_trigger(server: ArmServer, client: BackupClient) -> None:
+    older = [job("a", minutes=-11), job("b", minutes=-60)]
+    job_pages(server, [job("new", minutes=5)], older, [job("never seen", activity_id=ASKED_FOR)])
+
+    assert find(client) is None
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        [],
+        [job("within the clocks' difference", minutes=-9), job("old", minutes=-60)],
+        [job("without a start", minutes=None), job("old", minutes=-60)],
+    ],
+    ids=["empty", "skew", "no start"],
+)
+def test_the_search_goes_on_where_a_page_may_not_be_the_last(
+    server: ArmServer, client: BackupClient, page: list[dict[str, Any]]
+) -> None:
+    job_pages(server, page, [job("ours", minutes=-1, activity_id=ASKED_FOR)])
+
+    found = find(client)
+
+    assert found is not None
+    assert found.job_id == "ours"
+
+
+def test_of_several_jobs_the_first_started_is_ours(server: ArmServer, client: BackupClient) -> None:
+    ours = [("third", 3.0), ("first", 1.0), ("unknown", None), ("second", 2.0)]
+    job_pages(server, *([job(name, minutes=start, activity_id=ASKED_FOR)] for name, start in ours))
+
+    found = find(client)
+
+    assert found is not None
+    assert found.job_id == "first"
+
+
+def test_the_orchestrations_naive_clock_is_utc(server: ArmServer, client: BackupClient) -> None:
+    job_pages(server, [job("ours", activity_id=ASKED_FOR)])
+
+    found = client.find_restore_job(VAULT, activity_id=ASKED_FOR, since=SINCE.replace(tzinfo=None))
+
+    assert found is not None
+
+
+def test_a_job_of_ours_without_a_name_is_not_taken_for_no_job(server: ArmServer, client: BackupClient) -> None:
+    nameless = job("x", activity_id=ASKED_FOR)
+    del nameless["name"]
+    job_pages(server, [nameless])
+
+    with pytest.raises(TransientError, match="without a name"):
+        find(client)
+
+
+def test_a_job_is_cancelled_by_an_empty_post(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(202, headers={"Retry-After": "60"}))
+
+    client.cancel_job(VAULT, "j-1")
+
+    (posted,) = server.requests
+    assert (posted.method, posted.target, posted.body) == ("POST", f"{VAULT_PATH}/backupJobs/j-1/cancel{VERSION}", b"")
+    assert posted.headers["Content-Length"] == "0"
+
+
+def test_a_refused_cancel_says_so(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(400, {"error": {"code": "UserErrorNotCancellable", "message": "Too late."}}))
+
+    with pytest.raises(TerminalError, match="RestoreRefused") as caught:
+        client.cancel_job(VAULT, "j-1")
+
+    assert caught.value.details[0].message == "Too late."
+
+
+# Names
+
+
+HOSTILE = ["a?b=c", "a#b", "a%2Fb", "a/b", "..%2f..", "a\r\nHost: x", "ü;ß", "a&b"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_leaves_its_segment(server: ArmServer, client: BackupClient, name: str) -> None:
+    server.answers(Say(body=job("j-1")))
+
+    client.get_job(VAULT, name)
+
+    (asked,) = server.requests
+    assert asked.names[-2:] == ["backupJobs", name]
+    assert asked.query == {"api-version": "2025-08-01"}
+
+
+@pytest.mark.parametrize("name", ["..", ".", ""])
+def test_a_name_that_would_climb_never_leaves(server: ArmServer, client: BackupClient, name: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        client.get_job(VAULT, name)
+    with pytest.raises(InvalidRequestError):
+        client.get_vault_region(f"/subscriptions/s/{name}/x")
+
+    assert server.requests == []
+
+
+def test_the_settings_say_where_and_in_which_version(server: ArmServer, identity: FakeIdentity) -> None:
+    env = {"AZURE_RESOURCE_MANAGER_ENDPOINT": server.url + "/", "AZURE_BACKUP_API_VERSION": "2026-10-01"}
+    client = BackupClient.from_settings(Settings.from_env(env), identity)
+    server.answers(Say(body=job("j-1")))
+
+    client.get_job(VAULT, "j-1")
+    client.close()
+
+    assert server.requests[0].query == {"api-version": "2026-10-01"}
+    assert identity.made[0].scopes == [f"{server.url}/.default"]

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.identity import CredentialUnavailableError
+from hypothesis import given
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from arm.errors import credential_error, service_error
+from arm.reply import Reply
+from domain.errors import OpenOutcomeError, TerminalError, TransientError
+
+if TYPE_CHECKING:
+    from domain.errors import RestoreError
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+MEMBERS = st.sampled_from(["error", "code", "message", "target", "details", "recommendations", "recommendedAction"])
+ERROR_LIKE = st.recursive(
+    JSON, lambda inner: st.dictionaries(MEMBERS, inner | st.lists(inner, max_size=3)), max_leaves=15
+)
+NOT_SUCCESS = st.integers(min_value=300, max_value=999)
+
+
+def reply(
+    status: int, content: bytes = b"", headers: dict[str, str] | None = None, wait_s: float | None = None
+) -> Reply:
+    return Reply(
+        method="GET",
+        path="/subscriptions/s/x",
+        client_request_id="c-1",
+        status=status,
+        headers=CaseInsensitiveDict(headers or {}),
+        content=content,
+        retry_after_s=wait_s,
+    )
+
+
+def error_for(status: int, body: Any = None) -> RestoreError:
+    return service_error(reply(status, b"" if body is None else json.dumps(body).encode()))
+
+
+@pytest.mark.parametrize(
+    ("status", "service_code", "kind", "code", "words"),
+    [
+        (401, "InvalidAuthenticationToken", TerminalError, "AuthorizationFailed", "managed identity"),
+        (403, "AuthorizationFailed", TerminalError, "AuthorizationFailed", "Backup Operator"),
+        (403, "LinkedAuthorizationFailed", TerminalError, "AuthorizationFailed", "Storage Account Contributor"),
+        (404, "ResourceNotFound", TerminalError, "NotFound", "does not know"),
+        (400, "BMSUserErrorInvalidInput", TerminalError, "RestoreRefused", "BMSUserErrorInvalidInput"),
+        (409, "Conflict", TerminalError, "RestoreRefused", "refused"),
+        (302, "Found", TerminalError, "RestoreRefused", "refused"),
+        (408, "RequestTimeout", TransientError, "ServiceUnavailable", "could not answer"),
+        (429, "ResourceRequestsThrottled", TransientError, "ServiceUnavailable", "fewer requests"),
+        (500, "CloudInternalError", TransientError, "ServiceUnavailable", "could not answer"),
+        (503, "ServiceUnavailable", TransientError, "ServiceUnavailable", "could not answer"),
+    ],
+)
+def test_each_status_has_its_error(
+    status: int, service_code: str, kind: type[RestoreError], code: str, words: str
+) -> None:
+    error = error_for(status, {"error": {"code": service_code, "message": "m"}})
+
+    assert type(error) is kind
+    assert error.code == code
+    assert words in error.message
+    assert error.details[0].code == service_code
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 599])
+def test_what_may_not_be_done_twice_stays_open_after_a_server_error(status: int) -> None:
+    error = service_error(reply(status, wait_s=7.0), once=True)
+
+    assert isinstance(error, OpenOutcomeError)
+    assert error.retry_after_s == 7.0
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, TransientError), (400, TerminalError), (403, TerminalError), (307, TerminalError)]
+)
+def test_what_was_refused_before_it_was_done_is_not_open(status: int, kind: type[RestoreError]) -> None:
+    assert type(service_error(reply(status), once=True)) is kind
+
+
+def test_the_services_words_advice_and_request_ids_are_kept() -> None:
+    headers = {
+        "x-ms-request-id": "r-1",
+        "X-MS-Correlation-Request-Id": "k-1",
+        "x-ms-failure-cause": "gateway",
+    }
+    body = {
+        "error": {
+            "code": "UserErrorX",
+            "message": "It failed.",
+            "target": "zones",
+            "recommendations": ["Do this.", "Then that."],
+            "details": [{"code": "Inner", "message": "Because.", "target": "t"}, {}, "?", {"message": "Only words."}],
+        }
+    }
+
+    error = service_error(reply(400, json.dumps(body).encode(), headers))
+
+    assert [detail.to_json() for detail in error.details] == [
+        {
+            "code": "UserErrorX",
+            "message": "It failed. Do this. Then that.",
+            "target": "zones",
+            "additionalInfo": [
+                {
+                    "type": "AzureResponse",
+                    "info": {
+                        "httpStatus": 400,
+                        "requestId": "r-1",
+                        "correlationRequestId": "k-1",
+                        "clientRequestId": "c-1",
+                        "failureCause": "gateway",
+                    },
+                }
+            ],
+        },
+        {"code": "Inner", "message": "Because.", "target": "t"},
+        {"code": "Unknown", "message": "Only words."},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        (b"", "Http500", "The service gave no message."),
+        (b"<html><h1>502</h1></html>", "Http500", "The service gave no message."),
+        (b'{"code": "Bare", "message": "m"}', "Bare", "m"),
+        (b'{"code": 400158, "message": "m", "recommendedAction": "Wait."}', "400158", "m Wait."),
+        (b'{"error": "invalid_client", "message": "m"}', "invalid_client", "m"),
+        (b'\xef\xbb\xbf{"error": {"code": "Marked", "message": "m"}}', "Marked", "m"),
+        (b"[" * 100_000, "Http500", "The service gave no message."),
+    ],
+)
+def test_every_shape_of_error_body_is_read(content: bytes, code: str, message: str) -> None:
+    detail = service_error(reply(500, content)).details[0]
+
+    assert (detail.code, detail.message) == (code, message)
+
+
+@given(status=NOT_SUCCESS, body=ERROR_LIKE, once=st.booleans())
+def test_no_json_is_too_strange(status: int, body: Any, once: bool) -> None:
+    error = service_error(reply(status, json.dumps(body).encode()), once=once)
+
+    assert 1 <= len(error.details) <= 20
+    assert all(detail.code and 0 < len(detail.message) <= 2000 for detail in error.details)
+    assert json.loads(json.dumps(error.to_json())) == error.to_json()
+
+
+@given(status=NOT_SUCCESS, content=st.binary())
+def test_no_bytes_are_too_strange(status: int, content: bytes) -> None:
+    assert service_error(reply(status, content)).message
+
+
+class Answered:
+    """As much of azure-core's response as its errors look at."""
+
+    def __init__(self, status_code: int) -> None:
+        self.status_code = status_code
+        self.reason = "?"
+
+
+def caused_by(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+REFUSED = "Token request error: (invalid_scope) 400, No User Assigned or Delegated Managed Identity found"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CredentialUnavailableError(message="No managed identity endpoint found."),
+        ClientAuthenticationError(message=REFUSED),
+        ClientAuthenticationError(message="denied", response=Answered(401)),  # type: ignore[arg-type]
+        caused_by(
+            CredentialUnavailableError(message="no"),
+            HttpResponseError(message="no", response=Answered(400)),  # type: ignore[arg-type]
+        ),
+    ],
+)
+def test_a_refused_token_is_terminal(error: Exception) -> None:
+    found = credential_error(error)
+
+    assert isinstance(found, TerminalError)
+    assert found.code == "AuthorizationFailed"
+    assert str(error) in found.details[0].message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServiceRequestError("no route"),
+        TimeoutError("late"),
+        json.JSONDecodeError("Expecting value", "<html>", 0),
+        ClientAuthenticationError(message="busy", response=Answered(429)),  # type: ignore[arg-type]
+        ClientAuthenticationError(message="down", response=Answered(503)),  # type: ignore[arg-type]
+        caused_by(CredentialUnavailableError(message="no response"), ServiceRequestError("no route")),
+        ClientAuthenticationError(message=REFUSED.replace("400", "503")),
+        ClientAuthenticationError(message="Attempted credentials: x: Failed to establish a new connection: 111"),
+    ],
+)
+def test_passing_trouble_with_the_identity_endpoint_is_transient(error: Exception) -> None:
+    assert isinstance(credential_error(error), TransientError)

@@ -1,0 +1,391 @@
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import sys
+import threading
+import tomllib
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from arm.session import ArmSession, Timeouts
+from domain.errors import OpenOutcomeError, RestoreError, TerminalError, TransientError
+from tests.support.arm_server import DROP, HANG, Answer, ArmServer, FakeCredential, FakeIdentity, Raw, Recorded, Say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIGNED = "/a/operationsStatus/1?api-version=2019-05-13-preview&t=639&c=MIIH-_&s=SIGNATURE-_x&h=HASH"
+HALF = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+NOT_HTTP = Raw(b"\x15\x03\x01 nonsense\r\n\r\n")
+TWO_LENGTHS = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}")
+
+
+@pytest.fixture
+def swift(server: ArmServer, identity: FakeIdentity) -> Iterator[ArmSession]:
+    session = ArmSession(server.url, identity, timeouts=Timeouts(connect_s=2.0, read_s=0.1, trigger_read_s=0.1))
+    yield session
+    session.close()
+
+
+def test_every_call_carries_token_request_id_and_our_name(
+    server: ArmServer, session: ArmSession, identity: FakeIdentity
+) -> None:
+    server.answers(Say(body={}), Say(body={}))
+
+    first = session.call("GET", "/a?api-version=1")
+    session.call("POST", f"{server.url}/b", body={"x": 1}, client_request_id="mine")
+
+    one, two = server.requests
+    assert one.headers["Authorization"] == "Bearer token-1"
+    assert one.headers["Accept"] == "application/json"
+    assert one.headers["x-ms-client-request-id"] == first.client_request_id
+    assert (one.method, one.target, one.body) == ("GET", "/a?api-version=1", b"")
+    assert two.headers["x-ms-client-request-id"] == "mine"
+    assert two.headers["Content-Type"] == "application/json"
+    assert (two.method, two.target, two.json) == ("POST", "/b", {"x": 1})
+    assert identity.made[0].scopes == [f"{server.url}/.default"] * 2
+
+
+def test_the_user_agent_names_the_projects_version(server: ArmServer, session: ArmSession) -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    server.answers(Say())
+
+    session.call("GET", "/a")
+
+    assert server.requests[0].headers["User-Agent"] == f"{project['name']}/{project['version']}"
+
+
+def test_request_ids_differ_from_call_to_call(server: ArmServer, session: ArmSession) -> None:
+    server.answers(Say(), Say())
+
+    assert session.call("GET", "/a").client_request_id != session.call("GET", "/a").client_request_id
+
+
+def test_a_signed_url_arrives_as_it_was_given(server: ArmServer, session: ArmSession) -> None:
+    given = "/a/protectedItems/VM;iaasvmcontainerv2;rg;vm/operationsStatus/1?api-version=1&t=1&c=a-_&s=b~&h=c%3D&x='y'"
+    server.answers(Say())
+
+    session.call("GET", f"{server.url}{given}")
+
+    assert server.requests[0].target == given
+
+
+def test_connections_are_kept_and_shared(server: ArmServer, session: ArmSession) -> None:
+    server.answers(Say(body={}), Say(body={}), Say(body={}))
+
+    for _ in range(3):
+        session.call("GET", "/a")
+
+    assert len({request.connection for request in server.requests}) == 1
+
+
+def test_a_401_renews_the_token_once_and_repeats_the_call_as_it_was(
+    server: ArmServer, session: ArmSession, identity: FakeIdentity
+) -> None:
+    server.answers(Say(401), Say(202), Say(200))
+
+    session.call("POST", "/restore", body={"x": 1}, client_request_id="mine", once=True)
+    session.call("GET", "/a")
+
+    assert [request.headers["Authorization"] for request in server.requests] == [
+        "Bearer token-1",
+        "Bearer token-2",
+        "Bearer token-2",
+    ]
+    assert [request.headers["x-ms-client-request-id"] for request in server.requests[:2]] == ["mine", "mine"]
+    assert server.requests[0].body == server.requests[1].body
+    assert len(identity.made) == 2
+
+
+def test_a_second_401_is_an_authorization_failure(server: ArmServer, session: ArmSession) -> None:
+    server.answers(Say(401), Say(401, {"error": {"code": "InvalidAuthenticationToken", "message": "m"}}))
+
+    with pytest.raises(TerminalError, match="AuthorizationFailed") as caught:
+        session.call("POST", "/restore", body={}, once=True)
+
+    assert caught.value.details[0].code == "InvalidAuthenticationToken"
+    assert len(server.requests) == 2
+
+
+def test_many_threads_with_one_refused_token_renew_it_once(
+    server: ArmServer, session: ArmSession, identity: FakeIdentity
+) -> None:
+    together = threading.Barrier(8)
+
+    def answer(request: Recorded) -> Answer:
+        return Say(200 if request.headers["Authorization"] == "Bearer token-2" else 401)
+
+    def call(_: int) -> int:
+        together.wait()
+        return session.call("GET", "/a").status
+
+    server.routes["/a"] = answer
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(call, range(8)))
+
+    assert statuses == [200] * 8
+    assert len(identity.made) == 2
+
+
+def test_netrc_does_not_replace_the_token(
+    server: ArmServer, session: ArmSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.answers(Say())
+
+    session.call("GET", "/a")
+
+    assert server.requests[0].headers["Authorization"] == "Bearer token-1"
+
+
+def test_cookies_are_not_kept(server: ArmServer, session: ArmSession) -> None:
+    server.answers(Say(headers={"Set-Cookie": "affinity=1; Path=/"}), Say())
+
+    session.call("GET", "/a")
+    session.call("GET", "/a")
+
+    assert "Cookie" not in server.requests[1].headers
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(server: ArmServer, session: ArmSession, status: int) -> None:
+    server.answers(Say(status, headers={"Location": f"{server.url}/elsewhere"}))
+
+    with pytest.raises(TerminalError, match="RestoreRefused"):
+        session.call("GET", "/a")
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [DROP, HALF, NOT_HTTP, TWO_LENGTHS, HANG], ids=lambda answer: str(answer)[:12])
+@pytest.mark.parametrize("once", [False, True])
+def test_a_lost_answer_is_never_followed_by_another_request(
+    server: ArmServer, swift: ArmSession, answer: Answer, once: bool
+) -> None:
+    server.answers(answer)
+
+    with pytest.raises(OpenOutcomeError if once else TransientError):
+        swift.call("POST", "/a", body={}, once=once)
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_kept_connection_that_breaks_is_not_tried_again(server: ArmServer, session: ArmSession, once: bool) -> None:
+    server.answers(Say(body={}), DROP)
+    session.call("GET", "/a")
+
+    with pytest.raises(OpenOutcomeError if once else TransientError):
+        session.call("POST", "/b", body={}, once=once)
+
+    first, second = server.requests
+    assert first.connection == second.connection
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_status_with_a_retry_after_is_not_tried_again_here(
+    server: ArmServer, session: ArmSession, status: int
+) -> None:
+    server.answers(Say(status, headers={"Retry-After": "0"}))
+
+    with pytest.raises(TransientError) as caught:
+        session.call("GET", "/a")
+
+    assert caught.value.retry_after_s == 0.0
+    assert len(server.requests) == 1
+
+
+def test_a_wait_until_a_date_counts_from_the_injected_clock(server: ArmServer, identity: FakeIdentity) -> None:
+    session = ArmSession(server.url, identity, clock=lambda: datetime(2026, 11, 23, 8, tzinfo=UTC))
+    late = b"HTTP/1.1 503 x\r\nRetry-After: Mon, 23 Nov 2026 08:00:45 GMT\r\nContent-Length: 0\r\n\r\n"
+    server.answers(Raw(late))
+
+    with pytest.raises(TransientError) as caught:
+        session.call("GET", "/a")
+
+    session.close()
+    assert caught.value.retry_after_s == 45.0
+
+
+def test_no_connection_at_all_means_that_nothing_was_sent(closed_port: str, identity: FakeIdentity) -> None:
+    session = ArmSession(closed_port, identity)
+
+    with pytest.raises(TransientError, match="NewConnectionError"):
+        session.call("POST", "/a", body={}, once=True)
+
+    session.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how a full backlog behaves is the kernel's own")
+def test_a_connection_that_does_not_come_up_in_time_means_that_nothing_was_sent(identity: FakeIdentity) -> None:
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.settimeout(0)
+            filler.connect_ex(listener.getsockname())
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        session = ArmSession(address, identity, timeouts=Timeouts(connect_s=0.05))
+
+        with pytest.raises(TransientError, match="ConnectTimeout"):
+            session.call("POST", "/a", body={}, once=True)
+
+        session.close()
+
+
+def test_a_wrong_certificate_means_that_nothing_was_sent(tmp_path: Path, identity: FakeIdentity) -> None:
+    server = ArmServer(tls=own_certificate(tmp_path))
+    session = ArmSession(server.url, identity)
+
+    with pytest.raises(TransientError, match="SSLError"):
+        session.call("POST", "/a", body={}, once=True)
+
+    session.close()
+    server.close()
+    assert server.requests == []
+
+
+def own_certificate(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "server.pem").write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
+
+
+def test_the_environments_proxy_is_used(
+    server: ArmServer, identity: FakeIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    session = ArmSession("http://arm.invalid", identity)
+    server.answers(Say(body={}))
+
+    session.call("GET", "/a?b=c")
+
+    session.close()
+    assert server.requests[0].target == "http://arm.invalid/a?b=c"
+
+
+def test_a_connection_lost_behind_a_proxy_leaves_the_outcome_open(
+    server: ArmServer, identity: FakeIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    session = ArmSession("http://arm.invalid", identity)
+    server.answers(DROP)
+
+    with pytest.raises(OpenOutcomeError):
+        session.call("POST", "/a", body={}, once=True)
+
+    session.close()
+
+
+def test_a_proxy_that_is_not_there_means_that_nothing_was_sent(
+    closed_port: str, identity: FakeIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", closed_port)
+    session = ArmSession("http://arm.invalid", identity)
+
+    with pytest.raises(TransientError):
+        session.call("POST", "/a", body={}, once=True)
+
+    session.close()
+
+
+@pytest.mark.parametrize("answer", [Say(200, {}), Say(500), DROP], ids=["200", "500", "dropped"])
+def test_tokens_and_signatures_stay_out_of_logs_and_errors(
+    server: ArmServer, session: ArmSession, answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.answers(answer)
+    told = ""
+
+    try:
+        session.call("GET", server.url + SIGNED)
+    except RestoreError as error:
+        told = "".join(traceback.format_exception(error)) + str(error.to_json())
+
+    assert "/a/operationsStatus/1" in caplog.text
+    for secret in ("SIGNATURE", "HASH", "token-1"):
+        assert secret not in caplog.text + told
+
+
+def test_a_credential_that_cannot_be_sent_is_not_quoted(server: ArmServer) -> None:
+    session = ArmSession(server.url, lambda: FakeCredential("secret\r\ntoken"))
+
+    with pytest.raises(TransientError) as caught:
+        session.call("GET", "/a")
+
+    session.close()
+    assert "secret" not in "".join(traceback.format_exception(caught.value)) + str(caught.value.to_json())
+
+
+def test_one_debug_line_tells_of_each_call(
+    server: ArmServer, session: ArmSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "arm.session")
+    server.answers(Say(headers={"x-ms-request-id": "r-1"}), DROP)
+
+    session.call("GET", "/a?b=c")
+    with pytest.raises(TransientError):
+        session.call("GET", "/b", client_request_id="mine")
+
+    answered, lost = caplog.messages
+    assert answered.startswith("GET /a 200 in ")
+    assert answered.endswith(" ms, request r-1")
+    assert lost.startswith("GET /b ConnectionError in ")
+    assert lost.endswith("request mine")
+
+
+def test_a_limit_that_runs_out_is_warned_of(
+    server: ArmServer, session: ArmSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    plenty, odd = "x-ms-ratelimit-remaining-subscription-reads", "x-ms-ratelimit-remaining-resource"
+    server.answers(Say(headers={plenty: "10", odd: "Microsoft.Compute/GetOperation;3"}), Say(headers={plenty: "9"}))
+
+    session.call("GET", "/a")
+    assert caplog.messages == []
+    session.call("GET", "/a")
+
+    assert caplog.messages == [f"Azure will soon throttle: {plenty} is 9 after /a"]
+
+
+def test_closing_closes_the_credential_too(server: ArmServer, identity: FakeIdentity) -> None:
+    session = ArmSession(server.url, identity)
+    server.answers(Say())
+    session.call("GET", "/a")
+
+    session.close()
+
+    assert identity.made[0].closed
+
+
+def test_closing_a_session_that_was_never_used_makes_no_credential(server: ArmServer, identity: FakeIdentity) -> None:
+    ArmSession(server.url, identity).close()
+
+    assert identity.made == []

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.polling import Limits
+from settings import Settings, SettingsError
+
+ENDPOINT = "AZURE_RESOURCE_MANAGER_ENDPOINT"
+VERSION = "AZURE_BACKUP_API_VERSION"
+REQUESTS, RESULTS = "RESTORE_REQUESTS_QUEUE", "RESTORE_RESULTS_QUEUE"
+POLL_MIN, POLL_MAX = "RESTORE_JOB_POLL_MIN_SECONDS", "RESTORE_JOB_POLL_MAX_SECONDS"
+DEADLINE = "RESTORE_DEADLINE_HOURS"
+WINDOW = "RESTORE_ADOPTION_WINDOW_SECONDS"
+RULES = "AUTO_RESTORE_RULES"
+MOST = "RESTORE_MAX_RUNNING_PER_VAULT"
+WEBHOOK, SECRET = "RESTORE_WEBHOOK_URL", "RESTORE_WEBHOOK_SECRET"
+ALL = (ENDPOINT, VERSION, REQUESTS, RESULTS, POLL_MIN, POLL_MAX, DEADLINE, WINDOW, RULES, MOST, WEBHOOK, SECRET)
+DEFAULTS = Settings(
+    resource_manager_endpoint="https://management.azure.com",
+    backup_api_version="2025-08-01",
+    requests_queue="restore-requests",
+    results_queue="restore-results",
+    job_poll_min_s=15.0,
+    job_poll_max_s=60.0,
+    deadline_hours=None,
+    adoption_window_s=120.0,
+    auto_restore_rules="auto_restore_rules.json",
+    max_running_per_vault=50,
+    webhook_url=None,
+    webhook_secret=None,
+)
+
+
+def problems(env: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(env)
+    assert str(caught.value).splitlines() == list(caught.value.problems)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("env", [{}, dict.fromkeys(ALL, ""), dict.fromkeys(ALL, "  ")])
+def test_what_is_left_out_or_empty_has_its_default(env: dict[str, str]) -> None:
+    assert Settings.from_env(env) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        (ENDPOINT, "https://management.usgovcloudapi.net/", "resource_manager_endpoint", None),
+        (ENDPOINT, "http://127.0.0.1:8080", "resource_manager_endpoint", "http://127.0.0.1:8080"),
+        (ENDPOINT, "http://127.8.9.1:8080/", "resource_manager_endpoint", "http://127.8.9.1:8080"),
+        (ENDPOINT, "http://localhost", "resource_manager_endpoint", "http://localhost"),
+        (ENDPOINT, "HTTP://LocalHost:1", "resource_manager_endpoint", "http://localhost:1"),
+        (ENDPOINT, "http://[::1]:8080", "resource_manager_endpoint", "http://[::1]:8080"),
+        (VERSION, "2026-10-01", "backup_api_version", "2026-10-01"),
+        (VERSION, "2019-05-13-preview", "backup_api_version", "2019-05-13-preview"),
+        (REQUESTS, "a-1", "requests_queue", "a-1"),
+        (RESULTS, "q" * 63, "results_queue", "q" * 63),
+        (POLL_MIN, "0.05", "job_poll_min_s", 0.05),
+        (POLL_MAX, " 90 ", "job_poll_max_s", 90.0),
+        (DEADLINE, "0.5", "deadline_hours", 0.5),
+        (WINDOW, "0", "adoption_window_s", 0.0),
+        (WINDOW, "1.5", "adoption_window_s", 1.5),
+        (RULES, '{"rules": []}', "auto_restore_rules", '{"rules": []}'),
+        (MOST, "1", "max_running_per_vault", 1),
+    ],
+)
+def test_a_good_value_is_taken(name: str, text: str, field: str, value: Any) -> None:
+    expected = text.rstrip("/") if value is None else value
+
+    assert dataclasses.asdict(Settings.from_env({name: text})) == {**dataclasses.asdict(DEFAULTS), field: expected}
+
+
+@pytest.mark.parametrize("url", ["https://hooks.example/x?sig=1", "http://127.0.0.1:9/hook", "http://localhost/hook"])
+def test_a_webhook_with_its_secret_is_taken(url: str) -> None:
+    settings = Settings.from_env({WEBHOOK: url, SECRET: "s3cret"})
+
+    assert (settings.webhook_url, settings.webhook_secret) == (url, "s3cret")
+
+
+BAD = [
+    *((ENDPOINT, text) for text in ["management.azure.com", "ftp://x", "http://management.azure.com", "https://"]),
+    *((ENDPOINT, text) for text in ["https://x/path", "https://x?y", "https://x/?", "https://x#y", "https://u:p@x"]),
+    *((ENDPOINT, text) for text in ["https://x:port", "https://x:0", "https://[x", "https://x\\y", "https://a b"]),
+    *(
+        (ENDPOINT, text)
+        for text in ["http://127.0.0.1.evil.example", "http://localhost.evil.example", "http://10.0.0.1"]
+    ),
+    *((VERSION, text) for text in ["latest", "2025-8-1", "2025-08-01-beta", "2025-08-01&x=y", "٢٠٢٥-08-01"]),
+    *((REQUESTS, text) for text in ["ab", "q" * 64, "Upper", "a--b", "-ab", "ab-", "a_b", "ä-queue", "a.b"]),
+    *((RESULTS, text) for text in ["ab", "UPPER", "two words"]),
+    *((POLL_MIN, text) for text in ["0", "-1", "nan", "inf", "soon", "1e1", "1_0", "86401"]),
+    *((POLL_MAX, text) for text in ["0", "0.0", "infinity"]),
+    *((DEADLINE, text) for text in ["0", "-24", "PT24H", "9000", "9" * 400]),
+    *((WINDOW, text) for text in ["-1", "two", "86401"]),
+    *((MOST, text) for text in ["0", "-1", "1.5", "many", "9" * 5000]),
+    *((WEBHOOK, text) for text in ["http://hooks.example/x", "hooks.example", "https://user:pw@hooks.example/x"]),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), BAD, ids=lambda text: text[:40].encode("ascii", "replace").decode())
+def test_a_bad_value_is_refused_by_name(name: str, text: str) -> None:
+    (problem,) = problems({SECRET: "s", name: text})
+
+    assert problem.startswith(f"{name} must be ")
+    assert len(problem) < 200
+
+
+def test_every_problem_is_told_at_once() -> None:
+    found = problems({ENDPOINT: "x", REQUESTS: "X", POLL_MIN: "no", MOST: "0", WEBHOOK: "https://hooks.example"})
+
+    assert [problem.split()[0] for problem in found] == [ENDPOINT, REQUESTS, POLL_MIN, MOST, SECRET]
+
+
+@pytest.mark.parametrize(
+    ("env", "name"),
+    [
+        ({REQUESTS: "same-queue", RESULTS: "same-queue"}, RESULTS),
+        ({RESULTS: "restore-requests"}, RESULTS),
+        ({POLL_MIN: "61"}, POLL_MIN),
+        ({POLL_MIN: "3", POLL_MAX: "2"}, POLL_MIN),
+        ({WEBHOOK: "https://hooks.example/x"}, SECRET),
+        ({WEBHOOK: "https://hooks.example/x", SECRET: " "}, SECRET),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(env: dict[str, str], name: str) -> None:
+    (problem,) = problems(env)
+
+    assert problem.startswith(f"{name} must ")
+
+
+@given(st.dictionaries(st.sampled_from(ALL), st.text()))
+def test_any_environment_gives_settings_or_named_problems(env: dict[str, str]) -> None:
+    found: tuple[str, ...] = ()
+    try:
+        settings = Settings.from_env(env)
+    except SettingsError as error:
+        found = error.problems
+    else:
+        assert settings.limits(rehydrates=False).job_poll_min_s <= settings.job_poll_max_s
+
+    assert all(problem.split()[0] in ALL for problem in found)
+
+
+def test_no_value_is_quoted() -> None:
+    env = {**dict.fromkeys(ALL, "v3ry-Secret!"), WEBHOOK: "http://hooks.example/?sig=v3ry-Secret!"}
+
+    assert "v3ry-Secret" not in "".join(problems(env))
+    good = {WEBHOOK: "https://hooks.example/?sig=v3ry-Secret", SECRET: "v3ry-Secret"}
+    assert "v3ry-Secret" not in repr(Settings.from_env(good))
+
+
+@pytest.mark.parametrize(
+    ("hours", "rehydrates", "seconds"),
+    [("", False, 86_400), ("", True, 172_800), ("0.5", False, 1800), ("1", True, 3600)],
+)
+def test_the_deadline_is_longer_for_an_archived_point_unless_it_is_set(
+    hours: str, rehydrates: bool, seconds: float
+) -> None:
+    settings = Settings.from_env({DEADLINE: hours})
+
+    assert settings.deadline_s(rehydrates) == seconds
+    assert settings.limits(rehydrates) == Limits(
+        job_poll_min_s=15.0, job_poll_max_s=60.0, deadline_s=seconds, adoption_window_s=120.0
+    )
+
+
+def test_the_sample_has_every_setting_and_can_be_used_as_it_is() -> None:
+    sample = json.loads((Path(__file__).parents[2] / "local.settings.sample.json").read_text())["Values"]
+
+    assert set(ALL) <= set(sample)
+    assert Settings.from_env(sample) == dataclasses.replace(
+        DEFAULTS, resource_manager_endpoint="http://127.0.0.1:8080", deadline_hours=24.0
+    )
+    assert sample["IDENTITY_ENDPOINT"] == "http://127.0.0.1:8080/msi/token"
+    assert sample["IDENTITY_HEADER"] == "simulator"

@@ -402,8 +402,8 @@ def test_start_and_stop_are_quick_and_leave_no_thread() -> None:
         started = time.perf_counter()
     stopped = time.perf_counter()
 
-    assert started - began < 1
-    assert stopped - started < 1
+    assert started - began < 2
+    assert stopped - started < 2
     assert threading.active_count() == before
 
 

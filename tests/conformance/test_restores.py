@@ -197,6 +197,7 @@ def test_body_is_taken(arm: Caller, vm: str, point: int, members: dict[str, Any]
         ({"storageAccountId": f"{ACCOUNTS}/stagingzrs"}, 0),
         ({"storageAccountId": f"{ACCOUNTS}/stagingneu"}, 0),
         ({**IDENTITY, "storageAccountId": STAGING}, 0),
+        ({"identityInfo": {"isSystemAssignedIdentity": True}}, 0),
         ({**IDENTITY, "identityBasedRestoreDetails": None}, 0),
         ({**IDENTITY, "identityInfo": {"isSystemAssignedIdentity": False}}, 0),
         ({**IDENTITY, "identityInfo": {"isSystemAssignedIdentity": True, "managedIdentityResourceId": "x"}}, 0),

@@ -456,6 +456,25 @@ class TestExactlyOnce:
 
 
 class TestTracking:
+    def test_an_answer_without_an_operation_leads_to_the_job_all_the_same(self, lab: Lab) -> None:
+        lab.azure.operation_id = None
+        lab.azure.listed_after = timedelta(minutes=3)
+
+        done = lab.run()
+
+        assert (done["status"], done["jobId"], done["operationId"]) == ("Completed", "job-1", None)
+        assert lab.azure.calls["trigger_restore"] == 1
+
+    def test_a_permission_refused_on_the_operation_does_not_lose_the_restore(self, lab: Lab) -> None:
+        lab.azure.fails["get_operation"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
+
+        assert lab.run()["status"] == "Completed"
+
+    def test_a_job_that_tells_no_progress_is_followed_like_any_other(self, lab: Lab) -> None:
+        lab.azure.tells_progress = False
+
+        assert lab.run()["status"] == "Completed"
+
     def test_an_accepted_restore_without_an_operation_is_found_by_its_job(self, lab: Lab) -> None:
         lab.azure.operations = [Operation(status=OperationStatus.SUCCEEDED, job_id=None)]
 

@@ -95,7 +95,7 @@ class ArmServer:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         scheme = "http" if tls is None else "https"
         self.url = f"{scheme}://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
 
     def answers(self, *script: Answer) -> Self:
@@ -124,8 +124,9 @@ class ArmServer:
     def next_answer(self, request: Recorded) -> Answer:
         with self._lock:
             self.requests.append(request)
-            if route := self.routes.get(request.path):
-                return route(request)
+        if route := self.routes.get(request.path):
+            return route(request)
+        with self._lock:
             return self.script.popleft() if self.script else Say(418, {"code": "NotInTheScript", "message": "?"})
 
     def wait_for_close(self) -> None:
@@ -133,7 +134,7 @@ class ArmServer:
 
 
 class _HttpServer(ThreadingHTTPServer):
-    daemon_threads = False
+    daemon_threads = True
     request_queue_size = 64
 
     def __init__(self, arm: ArmServer) -> None:

@@ -112,6 +112,8 @@ class ScriptedAzure:
     bodies: list[Json] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     urls: list[str | None] = field(default_factory=list)
+    operation_id: str | None = "operation-1"
+    tells_progress: bool = True
 
     def _call(self, name: str) -> None:
         self.calls[name] += 1
@@ -181,7 +183,7 @@ class ScriptedAzure:
                 errors.SERVICE_UNAVAILABLE, "the connection broke", retry_after_s=self.retry_after.get("open")
             )
         return Accepted(
-            operation_id="operation-1", url="https://azure/op-1", retry_after_s=self.retry_after["trigger_restore"]
+            operation_id=self.operation_id, url="https://azure/op-1", retry_after_s=self.retry_after["trigger_restore"]
         )
 
     def find_restore_job(self, vault_id: str, *, activity_id: str, since: datetime) -> Job | None:
@@ -210,7 +212,8 @@ class ScriptedAzure:
         end = made.made + self.job_takes
         if self.clock.now() < end:
             gone = (self.clock.now() - made.made) / self.job_takes
-            return Job(job_id=made.job_id, status=JobStatus.IN_PROGRESS, progress_pct=round(99 * gone, 1))
+            progress = round(99 * gone, 1) if self.tells_progress else None
+            return Job(job_id=made.job_id, status=JobStatus.IN_PROGRESS, progress_pct=progress)
         return Job(
             job_id=made.job_id,
             status=self.job_end,

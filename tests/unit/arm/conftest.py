@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,9 +11,9 @@ from arm.session import ArmSession, Timeouts
 from tests.support.arm_server import ArmServer, FakeIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-SWIFT = Timeouts(connect_s=2.0, read_s=0.2, trigger_read_s=0.2)
+SWIFT = Timeouts(connect_s=2.0, read_s=0.1, trigger_read_s=0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +25,8 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server() -> Iterator[ArmServer]:
-    server = ArmServer()
-    yield server
-    server.close()
+    with closing(ArmServer()) as server:
+        yield server
 
 
 @pytest.fixture
@@ -42,10 +42,21 @@ def identity() -> FakeIdentity:
 
 
 @pytest.fixture
-def session(server: ArmServer, identity: FakeIdentity) -> Iterator[ArmSession]:
-    session = ArmSession(server.url, identity)
-    yield session
-    session.close()
+def open_session(server: ArmServer, identity: FakeIdentity) -> Iterator[Callable[..., ArmSession]]:
+    """Opens sessions, at the server unless told otherwise, and closes them after the test."""
+    with ExitStack() as opened:
+
+        def open_one(endpoint: str = server.url, **options: Any) -> ArmSession:
+            session = ArmSession(endpoint, options.pop("identity", identity), **options)
+            opened.callback(session.close)
+            return session
+
+        yield open_one
+
+
+@pytest.fixture
+def session(open_session: Callable[..., ArmSession]) -> ArmSession:
+    return open_session()
 
 
 @pytest.fixture
@@ -54,7 +65,10 @@ def client(session: ArmSession) -> BackupClient:
 
 
 @pytest.fixture
-def impatient(server: ArmServer, identity: FakeIdentity) -> Iterator[BackupClient]:
-    session = ArmSession(server.url, identity, timeouts=SWIFT)
-    yield BackupClient(session, api_version="2025-08-01")
-    session.close()
+def impatient_session(open_session: Callable[..., ArmSession]) -> ArmSession:
+    return open_session(timeouts=SWIFT)
+
+
+@pytest.fixture
+def impatient(impatient_session: ArmSession) -> BackupClient:
+    return BackupClient(impatient_session, api_version="2025-08-01")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -657,11 +658,10 @@ def test_a_name_that_would_climb_never_leaves(server: ArmServer, client: BackupC
 
 def test_the_settings_say_where_and_in_which_version(server: ArmServer, identity: FakeIdentity) -> None:
     env = {"AZURE_RESOURCE_MANAGER_ENDPOINT": server.url + "/", "AZURE_BACKUP_API_VERSION": "2026-10-01"}
-    client = BackupClient.from_settings(Settings.from_env(env), identity)
     server.answers(Say(body=job("j-1")))
 
-    client.get_job(VAULT, "j-1")
-    client.close()
+    with closing(BackupClient.from_settings(Settings.from_env(env), identity)) as client:
+        client.get_job(VAULT, "j-1")
 
     assert server.requests[0].query == {"api-version": "2026-10-01"}
     assert identity.made[0].scopes == [f"{server.url}/.default"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,9 +52,8 @@ def endpoint(server: ArmServer, monkeypatch: pytest.MonkeyPatch) -> IdentityEndp
 @pytest.fixture
 def session(server: ArmServer, endpoint: IdentityEndpoint) -> Iterator[ArmSession]:
     assert endpoint.asked == []
-    session = ArmSession(server.url, DefaultAzureCredential)
-    yield session
-    session.close()
+    with closing(ArmSession(server.url, DefaultAzureCredential)) as session:
+        yield session
 
 
 @pytest.fixture
@@ -61,9 +61,8 @@ def swift(server: ArmServer, endpoint: IdentityEndpoint, monkeypatch: pytest.Mon
     """The same, without azure-identity's own retries and without the developer tools at the end of its chain."""
     assert endpoint.asked == []
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", IDENTITY_FIRST)
-    session = ArmSession(server.url, lambda: DefaultAzureCredential(retry_total=0))
-    yield session
-    session.close()
+    with closing(ArmSession(server.url, lambda: DefaultAzureCredential(retry_total=0))) as session:
+        yield session
 
 
 def tokens(server: ArmServer) -> list[str]:

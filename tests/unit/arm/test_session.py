@@ -8,6 +8,7 @@ import threading
 import tomllib
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from domain.errors import OpenOutcomeError, RestoreError, TerminalError, Transie
 from tests.support.arm_server import DROP, HANG, Answer, ArmServer, FakeCredential, FakeIdentity, Raw, Recorded, Say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 SIGNED = "/a/operationsStatus/1?api-version=2019-05-13-preview&t=639&c=MIIH-_&s=SIGNATURE-_x&h=HASH"
 HALF = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
@@ -30,11 +31,7 @@ NOT_HTTP = Raw(b"\x15\x03\x01 nonsense\r\n\r\n")
 TWO_LENGTHS = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}")
 
 
-@pytest.fixture
-def swift(server: ArmServer, identity: FakeIdentity) -> Iterator[ArmSession]:
-    session = ArmSession(server.url, identity, timeouts=Timeouts(connect_s=2.0, read_s=0.1, trigger_read_s=0.1))
-    yield session
-    session.close()
+type OpenSession = Callable[..., ArmSession]
 
 
 def test_every_call_carries_token_request_id_and_our_name(
@@ -87,6 +84,21 @@ def test_connections_are_kept_and_shared(server: ArmServer, session: ArmSession)
         session.call("GET", "/a")
 
     assert len({request.connection for request in server.requests}) == 1
+
+
+def test_as_many_connections_are_kept_as_restores_run_at_once(server: ArmServer, session: ArmSession) -> None:
+    together = threading.Barrier(32)
+
+    def answer(_: Recorded) -> Answer:
+        together.wait(timeout=20)
+        return Say()
+
+    server.routes["/a"] = answer
+    with ThreadPoolExecutor(32) as pool:
+        for _ in range(2):
+            list(pool.map(lambda _: session.call("GET", "/a"), range(32)))
+
+    assert len({request.connection for request in server.requests}) == 32
 
 
 def test_a_401_renews_the_token_once_and_repeats_the_call_as_it_was(
@@ -171,12 +183,12 @@ def test_redirects_are_not_followed(server: ArmServer, session: ArmSession, stat
 @pytest.mark.parametrize("answer", [DROP, HALF, NOT_HTTP, TWO_LENGTHS, HANG], ids=lambda answer: str(answer)[:12])
 @pytest.mark.parametrize("once", [False, True])
 def test_a_lost_answer_is_never_followed_by_another_request(
-    server: ArmServer, swift: ArmSession, answer: Answer, once: bool
+    server: ArmServer, impatient_session: ArmSession, answer: Answer, once: bool
 ) -> None:
     server.answers(answer)
 
     with pytest.raises(OpenOutcomeError if once else TransientError):
-        swift.call("POST", "/a", body={}, once=once)
+        impatient_session.call("POST", "/a", body={}, once=once)
 
     assert len(server.requests) == 1
 
@@ -206,29 +218,26 @@ def test_a_status_with_a_retry_after_is_not_tried_again_here(
     assert len(server.requests) == 1
 
 
-def test_a_wait_until_a_date_counts_from_the_injected_clock(server: ArmServer, identity: FakeIdentity) -> None:
-    session = ArmSession(server.url, identity, clock=lambda: datetime(2026, 11, 23, 8, tzinfo=UTC))
+def test_a_wait_until_a_date_counts_from_the_injected_clock(server: ArmServer, open_session: OpenSession) -> None:
+    session = open_session(clock=lambda: datetime(2026, 11, 23, 8, tzinfo=UTC))
     late = b"HTTP/1.1 503 x\r\nRetry-After: Mon, 23 Nov 2026 08:00:45 GMT\r\nContent-Length: 0\r\n\r\n"
     server.answers(Raw(late))
 
     with pytest.raises(TransientError) as caught:
         session.call("GET", "/a")
 
-    session.close()
     assert caught.value.retry_after_s == 45.0
 
 
-def test_no_connection_at_all_means_that_nothing_was_sent(closed_port: str, identity: FakeIdentity) -> None:
-    session = ArmSession(closed_port, identity)
+def test_no_connection_at_all_means_that_nothing_was_sent(closed_port: str, open_session: OpenSession) -> None:
+    session = open_session(closed_port)
 
     with pytest.raises(TransientError, match="NewConnectionError"):
         session.call("POST", "/a", body={}, once=True)
 
-    session.close()
-
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how a full backlog behaves is the kernel's own")
-def test_a_connection_that_does_not_come_up_in_time_means_that_nothing_was_sent(identity: FakeIdentity) -> None:
+def test_a_connection_that_does_not_come_up_in_time_means_that_nothing_was_sent(open_session: OpenSession) -> None:
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -236,24 +245,18 @@ def test_a_connection_that_does_not_come_up_in_time_means_that_nothing_was_sent(
             filler.settimeout(0)
             filler.connect_ex(listener.getsockname())
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        session = ArmSession(address, identity, timeouts=Timeouts(connect_s=0.05))
+        session = open_session(address, timeouts=Timeouts(connect_s=0.05))
 
         with pytest.raises(TransientError, match="ConnectTimeout"):
             session.call("POST", "/a", body={}, once=True)
 
-        session.close()
 
+def test_a_wrong_certificate_means_that_nothing_was_sent(tmp_path: Path, open_session: OpenSession) -> None:
+    with closing(ArmServer(tls=own_certificate(tmp_path))) as server:
+        with pytest.raises(TransientError, match="SSLError"):
+            open_session(server.url).call("POST", "/a", body={}, once=True)
 
-def test_a_wrong_certificate_means_that_nothing_was_sent(tmp_path: Path, identity: FakeIdentity) -> None:
-    server = ArmServer(tls=own_certificate(tmp_path))
-    session = ArmSession(server.url, identity)
-
-    with pytest.raises(TransientError, match="SSLError"):
-        session.call("POST", "/a", body={}, once=True)
-
-    session.close()
-    server.close()
-    assert server.requests == []
+        assert server.requests == []
 
 
 def own_certificate(folder: Path) -> ssl.SSLContext:
@@ -280,41 +283,36 @@ def own_certificate(folder: Path) -> ssl.SSLContext:
 
 
 def test_the_environments_proxy_is_used(
-    server: ArmServer, identity: FakeIdentity, monkeypatch: pytest.MonkeyPatch
+    server: ArmServer, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", server.url)
-    session = ArmSession("http://arm.invalid", identity)
+    session = open_session("http://arm.invalid")
     server.answers(Say(body={}))
 
     session.call("GET", "/a?b=c")
 
-    session.close()
     assert server.requests[0].target == "http://arm.invalid/a?b=c"
 
 
 def test_a_connection_lost_behind_a_proxy_leaves_the_outcome_open(
-    server: ArmServer, identity: FakeIdentity, monkeypatch: pytest.MonkeyPatch
+    server: ArmServer, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", server.url)
-    session = ArmSession("http://arm.invalid", identity)
+    session = open_session("http://arm.invalid")
     server.answers(DROP)
 
     with pytest.raises(OpenOutcomeError):
         session.call("POST", "/a", body={}, once=True)
 
-    session.close()
-
 
 def test_a_proxy_that_is_not_there_means_that_nothing_was_sent(
-    closed_port: str, identity: FakeIdentity, monkeypatch: pytest.MonkeyPatch
+    closed_port: str, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", closed_port)
-    session = ArmSession("http://arm.invalid", identity)
+    session = open_session("http://arm.invalid")
 
     with pytest.raises(TransientError):
         session.call("POST", "/a", body={}, once=True)
-
-    session.close()
 
 
 @pytest.mark.parametrize("answer", [Say(200, {}), Say(500), DROP], ids=["200", "500", "dropped"])
@@ -335,13 +333,12 @@ def test_tokens_and_signatures_stay_out_of_logs_and_errors(
         assert secret not in caplog.text + told
 
 
-def test_a_credential_that_cannot_be_sent_is_not_quoted(server: ArmServer) -> None:
-    session = ArmSession(server.url, lambda: FakeCredential("secret\r\ntoken"))
+def test_a_credential_that_cannot_be_sent_is_not_quoted(open_session: OpenSession) -> None:
+    session = open_session(identity=lambda: FakeCredential("secret\r\ntoken"))
 
     with pytest.raises(TransientError) as caught:
         session.call("GET", "/a")
 
-    session.close()
     assert "secret" not in "".join(traceback.format_exception(caught.value)) + str(caught.value.to_json())
 
 
@@ -375,8 +372,7 @@ def test_a_limit_that_runs_out_is_warned_of(
     assert caplog.messages == [f"Azure will soon throttle: {plenty} is 9 after /a"]
 
 
-def test_closing_closes_the_credential_too(server: ArmServer, identity: FakeIdentity) -> None:
-    session = ArmSession(server.url, identity)
+def test_closing_closes_the_credential_too(server: ArmServer, session: ArmSession, identity: FakeIdentity) -> None:
     server.answers(Say())
     session.call("GET", "/a")
 

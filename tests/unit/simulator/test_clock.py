@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.clock import ManualClock, ScaledClock, SystemClock, Timeline
@@ -21,6 +21,7 @@ def test_scaled_clock_starts_with_its_base_and_runs_faster() -> None:
     assert clock.now() == START + timedelta(seconds=90)
 
 
+@settings(deadline=None)
 @given(speed=st.floats(0.01, 10_000), steps=st.lists(st.floats(0, 1000), max_size=10))
 def test_scaled_clock_never_goes_back(speed: float, steps: list[float]) -> None:
     base = ManualClock(START)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.formats import (
@@ -32,11 +32,13 @@ def test_times_have_up_to_seven_digits_and_no_trailing_zeros(moment: datetime, t
     assert iso_time(moment) == text
 
 
+@settings(deadline=None)
 @given(MOMENTS, MOMENTS)
 def test_ticks_keep_the_order_of_moments(one: datetime, other: datetime) -> None:
     assert (one < other) == (ticks(one) < ticks(other))
 
 
+@settings(deadline=None)
 @given(MOMENTS)
 def test_times_are_read_back_to_the_microsecond(moment: datetime) -> None:
     assert datetime.fromisoformat(iso_time(moment)) == moment
@@ -105,6 +107,7 @@ def test_wrong_filters(text: str) -> None:
         read_filter(text)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**14))
 def test_durations_lose_nothing(length: int) -> None:
     hours, minutes, seconds = clock_duration(length).split(":")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.faults import ErrorDetail
@@ -62,6 +62,7 @@ MOMENTS = st.lists(st.floats(0, 200_000), min_size=2, max_size=20).map(
 )
 
 
+@settings(deadline=None)
 @given(jobs(), MOMENTS)
 def test_progress_never_falls(job: Job, moments: list[datetime]) -> None:
     progress = [job.progress(moment)[0] for moment in moments]
@@ -70,6 +71,7 @@ def test_progress_never_falls(job: Job, moments: list[datetime]) -> None:
     assert all(0 < each <= 100 for each in progress)
 
 
+@settings(deadline=None)
 @given(jobs(), MOMENTS)
 def test_terminal_stays_terminal(job: Job, moments: list[datetime]) -> None:
     bodies = [job_details(job, moment) for moment in moments]
@@ -79,12 +81,14 @@ def test_terminal_stays_terminal(job: Job, moments: list[datetime]) -> None:
     assert all(body == ended[0] for body in ended)
 
 
+@settings(deadline=None)
 @given(jobs())
 def test_every_job_ends(job: Job) -> None:
     assert job.status(job.ends_at()) in TERMINAL
     assert job.status(job.ends_at() - timedelta(microseconds=1)) in RUNNING or job.ends_at() == START
 
 
+@settings(deadline=None)
 @given(jobs(), MOMENTS)
 def test_end_time_and_errors_show_only_at_the_end(job: Job, moments: list[datetime]) -> None:
     for moment in moments:
@@ -93,6 +97,7 @@ def test_end_time_and_errors_show_only_at_the_end(job: Job, moments: list[dateti
         assert ("errorDetails" in entry) == (entry["status"] in {"Failed", "CompletedWithWarnings"})
 
 
+@settings(deadline=None)
 @given(jobs(), MOMENTS)
 def test_only_completed_jobs_are_at_100_percent(job: Job, moments: list[datetime]) -> None:
     for moment in moments:
@@ -100,6 +105,7 @@ def test_only_completed_jobs_are_at_100_percent(job: Job, moments: list[datetime
         assert (job.progress(moment)[0] == 100.0) == done
 
 
+@settings(deadline=None)
 @given(jobs(), MOMENTS)
 def test_tasks_only_move_forward(job: Job, moments: list[datetime]) -> None:
     order = ["NotStarted", "InProgress", "Cancelling", "Cancelled", "Failed", "Completed"]

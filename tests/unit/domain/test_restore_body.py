@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.protected_items import ProtectedItem
+from domain.requests import RestoreRequest
+from domain.restores import Restore, restore_body
+from tests.support.azure import LIMITS, a_point, a_restore
+from tests.support.hub import START
+from tests.support.strategies import SWIFT, good_requests
+from tests.unit.domain.recorded import STAGING, VM
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+
+# From Microsoft's article "Restore Azure Virtual machines using REST API", letter by letter.
+ARTICLE_DISKS = {
+    "properties": {
+        "objectType": "IaasVMRestoreRequest",
+        "recoveryPointId": "20982486783671",
+        "recoveryType": "RestoreDisks",
+        "sourceResourceId": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/testRG/providers/Microsoft.Compute/virtualMachines/testVM",  # noqa: E501 - quoted
+        "storageAccountId": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/testRG/providers/Microsoft.Storage/storageAccounts/testAccount",  # noqa: E501 - quoted
+        "region": "westus",
+        "createNewCloudService": False,
+        "originalStorageAccountOption": False,
+        "encryptionDetails": {"encryptionEnabled": False},
+    }
+}
+ARTICLE_NEW_VM = {
+    "properties": {
+        "objectType": "IaasVMRestoreRequest",
+        "recoveryPointId": "348916168024334",
+        "recoveryType": "AlternateLocation",
+        "sourceResourceId": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/testRG/providers/Microsoft.Compute/virtualMachines/testVM",  # noqa: E501 - quoted
+        "targetVirtualMachineId": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/targetRG/providers/Microsoft.Compute/virtualmachines/targetVM",  # noqa: E501 - quoted
+        "targetResourceGroupId": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/targetRG",
+        "storageAccountId": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/testRG/providers/Microsoft.Storage/storageAccounts/testingAccount",  # noqa: E501 - quoted
+        "virtualNetworkId": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/targetRG/providers/Microsoft.Network/virtualNetworks/testNet",  # noqa: E501 - quoted
+        "subnetId": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/targetRG/providers/Microsoft.Network/virtualNetworks/testNet/subnets/default",  # noqa: E501 - quoted
+        "region": "westus",
+        "createNewCloudService": False,
+        "originalStorageAccountOption": False,
+        "encryptionDetails": {"encryptionEnabled": False},
+    }
+}
+
+# As az CLI sent them in July 2026.
+RECORDED_DISKS = {
+    "properties": {
+        "objectType": "IaasVMRestoreRequest",
+        "recoveryPointId": "1103996678573089",
+        "recoveryType": "RestoreDisks",
+        "sourceResourceId": VM,
+        "storageAccountId": STAGING,
+        "region": "eastus2euap",
+        "createNewCloudService": False,
+        "originalStorageAccountOption": False,
+    }
+}
+RECORDED_REPLACE = {"properties": {**RECORDED_DISKS["properties"], "recoveryType": "OriginalLocation"}}
+RECORDED_NEW_VM = {
+    "properties": {
+        **RECORDED_DISKS["properties"],
+        "recoveryType": "AlternateLocation",
+        "targetVirtualMachineId": "/subscriptions/SUB/resourceGroups/TRG/providers/Microsoft.Compute/virtualMachines/T",
+        "targetResourceGroupId": "/subscriptions/SUB/resourceGroups/TRG",
+        "virtualNetworkId": "/subscriptions/SUB/resourceGroups/TRG/providers/Microsoft.Network/virtualNetworks/VNET",
+        "subnetId": "/subscriptions/SUB/resourceGroups/TRG/providers/Microsoft.Network/virtualNetworks/VNET/subnets/S",
+    }
+}
+BY_THE_SERVICE = (
+    *("objectType", "recoveryPointId", "region", "createNewCloudService", "originalStorageAccountOption"),
+)
+
+
+def body_for(request: Json, *, source: str, region: str, point_id: str, archived: bool = False) -> Json:
+    item = ProtectedItem(
+        vault_id="/v", container_name="c", protected_item_name="i", source_resource_id=source, region=region
+    )
+    accepted = Restore.accepted(
+        RestoreRequest.from_json(request), restore_id="r", started_by="http", created=START, limits=LIMITS
+    )
+    return restore_body(replace(accepted, item=item, point=a_point(point_id).to_json(), archived=archived))
+
+
+def asked_for(golden: Json) -> Json:
+    return {name: value for name, value in golden["properties"].items() if name not in BY_THE_SERVICE}
+
+
+@pytest.mark.parametrize(
+    "golden",
+    [ARTICLE_DISKS, ARTICLE_NEW_VM, RECORDED_DISKS, RECORDED_REPLACE, RECORDED_NEW_VM],
+    ids=["article: disks", "article: new VM", "recorded: disks", "recorded: replace", "recorded: new VM"],
+)
+def test_it_is_what_microsoft_shows_and_what_was_recorded(golden: Json) -> None:
+    properties = golden["properties"]
+
+    body = body_for(
+        asked_for(golden),
+        source=properties["sourceResourceId"],
+        region=properties["region"],
+        point_id=properties["recoveryPointId"],
+    )
+
+    assert body.keys() == {"properties"}
+    assert sorted(body["properties"]) == sorted(properties)
+    for name, value in properties.items():
+        assert body["properties"][name] == value
+        assert type(body["properties"][name]) is type(value)
+
+
+def test_managed_disks_name_the_group_they_go_into() -> None:
+    group = "/subscriptions/SUB/resourceGroups/TRG"
+
+    body = body_for(
+        {**asked_for(RECORDED_DISKS), "targetResourceGroupId": group},
+        source=VM,
+        region="eastus2euap",
+        point_id="1103996678573089",
+    )
+
+    assert body == {"properties": {**RECORDED_DISKS["properties"], "targetResourceGroupId": group}}
+
+
+def test_with_a_managed_identity_no_storage_account_stands_at_the_top() -> None:
+    identity: Json = {
+        "identityInfo": {"isSystemAssignedIdentity": True},
+        "identityBasedRestoreDetails": {"targetStorageAccountId": STAGING},
+    }
+    request = {name: value for name, value in asked_for(RECORDED_DISKS).items() if name != "storageAccountId"}
+
+    body = body_for({**request, **identity}, source=VM, region="eastus2euap", point_id="1103996678573089")
+
+    golden = {name: value for name, value in RECORDED_DISKS["properties"].items() if name != "storageAccountId"}
+    assert body == {"properties": {**golden, **identity}}
+
+
+class TestRehydration:
+    INFO = {"rehydrationRetentionDuration": "P15D", "rehydrationPriority": "Standard"}  # noqa: RUF012 - read only
+
+    def body(self, *, archived: bool) -> Any:
+        request = {**asked_for(RECORDED_DISKS), "recoveryPointRehydrationInfo": self.INFO}
+        body = body_for(request, source=VM, region="eastus2euap", point_id="1103996678573089", archived=archived)
+        return body["properties"]
+
+    def test_an_archived_point_is_asked_for_with_rehydration(self) -> None:
+        assert self.body(archived=True) == {
+            **RECORDED_DISKS["properties"],
+            "objectType": "IaasVMRestoreWithRehydrationRequest",
+            "recoveryPointRehydrationInfo": self.INFO,
+        }
+
+    def test_any_other_point_is_asked_for_without(self) -> None:
+        assert self.body(archived=False) == RECORDED_DISKS["properties"]
+
+
+class TestWhatDecides:
+    def test_the_protected_item_names_the_vm_in_the_services_casing(self) -> None:
+        request = {**asked_for(RECORDED_DISKS), "sourceResourceId": VM.upper()}
+
+        body = body_for(request, source=VM, region="eastus2euap", point_id="1103996678573089")
+
+        assert body["properties"]["sourceResourceId"] == VM
+
+    def test_a_body_needs_the_item_and_the_point(self) -> None:
+        with pytest.raises(ValueError, match="needs its item and its recovery point"):
+            restore_body(a_restore())
+
+    def test_a_body_needs_the_point_too(self) -> None:
+        item = ProtectedItem(
+            vault_id="/v", container_name="c", protected_item_name="i", source_resource_id=VM, region="r"
+        )
+
+        with pytest.raises(ValueError, match="recovery point"):
+            restore_body(replace(a_restore(), item=item))
+
+    @given(good_requests(), st.booleans())
+    @SWIFT
+    def test_rehydration_is_spoken_of_for_archived_points_alone(self, request: Json, archived: bool) -> None:
+        sent = body_for(request, source=VM, region="r", point_id="1", archived=archived)["properties"]
+
+        assert (sent["objectType"] == "IaasVMRestoreWithRehydrationRequest") is archived
+        assert ("recoveryPointRehydrationInfo" in sent) is (archived and "recoveryPointRehydrationInfo" in request)
+        assert ("storageAccountId" in sent) is ("identityInfo" not in sent)
+        assert sent.keys() & {"requestId", "validate", "dryRun", "approval", "recoveryPoint", "reason"} == set()

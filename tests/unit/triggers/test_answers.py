@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+
+import azure.functions as func
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain import errors
+from domain.errors import InvalidRequestError, RestoreError, TerminalError, TransientError
+from triggers.answers import error_response, origin_of, parse_json
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (TerminalError(errors.NOT_FOUND, "m"), 404),
+        (TerminalError(errors.NOT_PROTECTED, "m"), 404),
+        (TerminalError(errors.REQUEST_CONFLICT, "m"), 409),
+        (TerminalError(errors.AUTHORIZATION_FAILED, "our identity was refused"), 502),
+        (TerminalError(errors.RESTORE_REFUSED, "m"), 502),
+        (TransientError(errors.SERVICE_UNAVAILABLE, "m"), 503),
+    ],
+)
+def test_errors_answer_with_the_status_they_stand_for(error: RestoreError, status: int) -> None:
+    answer = error_response(error)
+
+    assert answer.status_code == status
+    assert json.loads(answer.get_body())["error"] == {"code": error.code, "message": error.message, "details": []}
+
+
+@pytest.mark.parametrize(("asked", "told"), [(None, "5"), (0.2, "1"), (7.4, "7"), (600.0, "600")])
+def test_a_passing_failure_says_when_to_come_back(asked: float | None, told: str) -> None:
+    answer = error_response(TransientError(errors.SERVICE_UNAVAILABLE, "m", retry_after_s=asked))
+
+    assert answer.headers["Retry-After"] == told
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_json_or_a_named_refusal(raw: bytes) -> None:
+    try:
+        parse_json(raw)
+    except InvalidRequestError as error:
+        assert error.message  # noqa: PT017 - either way out is right
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://app.example/api/restores", "https://app.example/api"),
+        ("https://app.example/api/restores/1/cancel?code=x", "https://app.example/api"),
+        ("http://127.0.0.1:7071/prefix/restores", "http://127.0.0.1:7071/prefix"),
+        ("http://127.0.0.1:7071/api/alerts", "http://127.0.0.1:7071/api"),
+    ],
+)
+def test_links_start_where_the_caller_reached_us(url: str, origin: str) -> None:
+    assert origin_of(func.HttpRequest(method="GET", url=url, body=b"")) == origin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
 
 from simulator.formats import iso_time
 from simulator.scenario import TIER_STATES, TIERS, Point, StorageAccount, Vault, Vm
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 RECOVERY_SERVICES = "Microsoft.RecoveryServices/vaults"
 _ITEM_TYPE = f"{RECOVERY_SERVICES}/backupFabrics/protectionContainers/protectedItems"
 _REHYDRATED_FOR = timedelta(days=10)
+_HEALTHY = {
+    "code": 400239,
+    "title": "IaasVmHealthGreenDefault",
+    "message": "Backup pre-check status of this virtual machine is OK.",
+    "recommendations": [],
+}
 _EMPTY_ID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -57,7 +64,7 @@ def vm_body(vm: Vm, resource_id: str) -> dict[str, Any]:
         "type": "Microsoft.Compute/virtualMachines",
         "location": vm.location,
         "properties": {
-            "vmId": _guid_of(resource_id),
+            "vmId": str(uuid5(NAMESPACE_URL, resource_id.lower())),
             "provisioningState": "Succeeded",
             "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
             "storageProfile": {"osDisk": {"osType": vm.os_type, "createOption": "FromImage"}},
@@ -69,11 +76,6 @@ def restored_vm_body(job: Job, source: Vm) -> dict[str, Any]:
     """Write the virtual machine that a job made."""
     body = vm_body(source, job.target.vm_id)
     return {**body, "name": job.target.vm_name}
-
-
-def _guid_of(text: str) -> str:
-    digits = text.lower().encode().hex()[-32:].rjust(32, "0")
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def vault_body(world: World, vault: Vault, vault_path: str) -> dict[str, Any]:
@@ -146,14 +148,7 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
         "protectionStatus": "Healthy",
         "protectionState": "Protected" if points else "IRPending",
         "healthStatus": "Passed",
-        "healthDetails": [
-            {
-                "code": 400239,
-                "title": "IaasVmHealthGreenDefault",
-                "message": "Backup pre-check status of this virtual machine is OK.",
-                "recommendations": [],
-            }
-        ],
+        "healthDetails": [_HEALTHY],
         "lastBackupStatus": "Completed" if points else "",
         "protectedItemDataId": str(sum(source.encode()) * 10**11),
         "policyType": "V1",

@@ -57,7 +57,7 @@ def a_request(**members: Any) -> Json:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def eventually[T](look: Callable[[], T], *, within_s: float = 20.0) -> T:
+def eventually[T](look: Callable[[], T | None], *, within_s: float = 20.0) -> T:
     """Return what ``look`` sees as soon as it is truthy; fails at the deadline."""
     ends, pause = time.monotonic() + within_s, threading.Event()
     while not (seen := look()):

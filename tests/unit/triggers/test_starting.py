@@ -25,6 +25,7 @@ def a_state(status: OrchestrationStatus, **members: Any) -> OrchestrationState:
         **members,
     }
     failure = texts.pop("failure_details", None)
+    written: dict[str, Any] = {name: None if text is None else json.dumps(text) for name, text in texts.items()}
     return OrchestrationState(
         instance_id=a_restore().restore_id,
         name=RESTORE_VM,
@@ -32,7 +33,7 @@ def a_state(status: OrchestrationStatus, **members: Any) -> OrchestrationState:
         created_at=START,
         last_updated_at=START + timedelta(minutes=5),
         failure_details=failure,
-        **{name: None if text is None else json.dumps(text) for name, text in texts.items()},
+        **written,
     )
 
 

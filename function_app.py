@@ -34,6 +34,7 @@ def build_app(settings: Settings, api: BackupApi) -> df.DFApp:
         names.FIND_JOB: restores.find_job,
         names.GET_OPERATION: restores.get_operation,
         names.GET_JOB: restores.get_job,
+        names.CANCEL_JOB: restores.cancel_job,
     }
 
     def limits_for(request: RestoreRequest) -> Limits:

@@ -42,6 +42,7 @@ class BackupApi(Protocol):  # what each call does is said where it is made, in a
     def find_restore_job(self, vault_id: str, *, activity_id: str, since: datetime) -> Job | None: ...
     def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]: ...
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]: ...
+    def cancel_job(self, vault_id: str, job_id: str) -> None: ...
 
 
 def _sealed[**P](method: Callable[P, Any]) -> Callable[P, Json]:
@@ -130,6 +131,12 @@ class RestoreActivities:
         """Look at the job: ``{"vaultId", "jobId"}`` to ``{"job", "retryAfterS"}``."""
         answer = self._api.get_job(data["vaultId"], data["jobId"])
         return {"job": answer.value.to_json(), "retryAfterS": answer.retry_after_s}
+
+    @_sealed
+    def cancel_job(self, data: Json) -> Json:
+        """Ask Azure to cancel the job: ``{"vaultId", "jobId"}``. What becomes of it, the job itself tells later."""
+        self._api.cancel_job(data["vaultId"], data["jobId"])
+        return {}
 
     def recovery_points(self, source_resource_id: str) -> list[Json]:
         """Return a VM's points, newest first, each with whether it can be restored and why not.

@@ -70,6 +70,7 @@ class Restore:
 
     It is the orchestration's input, and its input again whenever the history is started afresh.
     ``next_poll`` is when the next call is due; ``failures`` counts the calls that failed in a row;
+    ``cancel`` is what a person sent who asked to cancel (``{"by"?, "comment"?}``), ``cancel_sent`` that Azure was told.
     ``posts`` counts restore POSTs whose outcome stayed open, ``open_since`` is when the last of them was answered.
     """
 
@@ -96,6 +97,8 @@ class Restore:
     operation_url: str | None = None
     job_id: str | None = None
     progress_pct: float | None = None
+    cancel: Json | None = None
+    cancel_sent: bool = False
     warnings: tuple[Json, ...] = ()
     result: Json | None = None
     error: Json | None = None
@@ -169,6 +172,9 @@ class Restore:
     def ended_by(self, job: Job, now: datetime) -> Self:
         """Return the restore as its job ended: the job alone decides, in the service's own words."""
         known = replace(self, progress_pct=job.progress_pct if job.progress_pct is not None else self.progress_pct)
+        if self.cancel is not None and job.status is not JobStatus.CANCELLED:
+            message = f"The restore was to be cancelled{self.cancelled_by}, but its job ended as {job.status}."
+            known = known.with_warning("CancelledTooLate", message)
         if job.status is JobStatus.COMPLETED:
             return replace(known, progress_pct=100.0).finished(Status.COMPLETED, now, result=job.result())
         if job.status is JobStatus.COMPLETED_WITH_WARNINGS:
@@ -184,6 +190,17 @@ class Restore:
         reason = f": {job.details[0].message}" if job.details else "."
         error = RestoreError(code, f"Azure Backup job {job.job_id} {verb}{reason}", job.details)
         return known.finished(Status.CANCELLED if cancelled else Status.FAILED, now, error=error, result=job.result())
+
+    @property
+    def cancelled_by(self) -> str:
+        """Who asked to cancel and why, as the end of a phrase; empty when they did not say."""
+        by, comment = as_text((self.cancel or {}).get("by")), as_text((self.cancel or {}).get("comment"))
+        return (f" by {by}" if by else "") + (f" ({comment})" if comment else "")
+
+    def cancelled(self, now: datetime) -> Self:
+        """Return the restore ended on request, with no job known that could be cancelled."""
+        message = f"The restore was cancelled{self.cancelled_by}. {self.what_may_still_run}"
+        return self.finished(Status.CANCELLED, now, error=RestoreError(errors.RESTORE_CANCELLED, message))
 
     def timed_out(self, now: datetime) -> Self:
         """Return the restore past its deadline. What Azure does meanwhile is not touched."""
@@ -228,10 +245,14 @@ class Restore:
         document = self.document(now)
         if len(json.dumps(document)) <= _CUSTOM_STATUS_CHARACTERS:
             return document
-        error: Json | None = {**self.error, "details": []} if self.error else None
-        result: Json | None = {**self.result, "propertyBag": {}} if self.result else None
-        warnings = [{**warning, "message": warning["message"][:100]} for warning in document["warnings"][-10:]]
-        return {**document, "error": error, "result": result, "warnings": warnings}
+        error, result, words = self.error, self.result, ("requestedBy", "reason")
+        return {
+            **document,
+            **{name: _cut(document[name], 300) for name in words},
+            "error": error and {**error, "message": _cut(error["message"], 1000), "details": []},
+            "result": result and {**{name: _cut(value, 300) for name, value in result.items()}, "propertyBag": {}},
+            "warnings": [{name: _cut(text, 100) for name, text in each.items()} for each in self.warnings[-10:]],
+        }
 
     def to_json(self) -> Json:
         """Return what crosses the durable boundary."""
@@ -259,6 +280,8 @@ class Restore:
             "operationUrl": self.operation_url,
             "jobId": self.job_id,
             "progressPercentage": self.progress_pct,
+            "cancel": self.cancel,
+            "cancelSent": self.cancel_sent,
             "warnings": list(self.warnings),
             "result": self.result,
             "error": self.error,
@@ -291,11 +314,20 @@ class Restore:
             operation_url=data["operationUrl"],
             job_id=data["jobId"],
             progress_pct=data["progressPercentage"],
+            cancel=data.get("cancel"),
+            cancel_sent=data.get("cancelSent", False),
             warnings=tuple(data["warnings"]),
             result=data["result"],
             error=data["error"],
             completed=_time(data["completed"]),
         )
+
+
+def _cut(text: Any, most: int) -> str | None:
+    if not isinstance(text, str):
+        return None
+    # As JSON, one character can take twelve.
+    return text if len(json.dumps(text)) <= most else text[: most // 12]
 
 
 def _time(text: str | None) -> datetime | None:

@@ -14,4 +14,7 @@ START_RESTORE: Final = "start_restore"
 FIND_JOB: Final = "find_job"
 GET_OPERATION: Final = "get_operation"
 GET_JOB: Final = "get_job"
+CANCEL_JOB: Final = "cancel_job"
 PUBLISH_RESULT: Final = "publish_result"
+
+CANCEL_EVENT: Final = "cancel"

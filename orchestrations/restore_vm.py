@@ -16,6 +16,7 @@ from domain.polling import MAX_ATTEMPTS, retry_wait_s
 from domain.restores import Phase, Restore, Status
 from durabletask import task
 
+from orchestrations.cancelling import cancel
 from orchestrations.names import PUBLISH_RESULT
 from orchestrations.preparing import choose_point, resolve_item, validate
 from orchestrations.run import Run, Steps
@@ -54,6 +55,7 @@ def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Tas
             break
         yield from _turn(run)
     if not run.restore.is_finished:
+        run.hear()
         ctx.continue_as_new(run.restore.to_json(), save_events=True)
         return None
     return (yield from _publish(ctx, run.restore, run.restore.document(run.now)))
@@ -65,8 +67,10 @@ def _turn(run: Run) -> Steps[None]:
         run.become(run.restore.timed_out(run.now))
         return
     try:
-        phase = run.restore.phase
-        yield from _STEPS[phase](run)
+        if run.restore.cancel is None or run.restore.cancel_sent:
+            yield from _STEPS[run.restore.phase](run)
+        else:
+            yield from cancel(run)
         if run.restore.failures:
             run.update(failures=0)
     except RestoreError as error:

@@ -10,7 +10,10 @@ from domain import errors
 from domain.envelopes import unseal
 from domain.errors import Json, TransientError
 from domain.times import as_utc
+from domain.wire import as_object
 from durabletask import task
+
+from orchestrations.names import CANCEL_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,6 +30,7 @@ class Run:
 
     def __init__(self, ctx: task.OrchestrationContext, restore: Restore) -> None:
         self._ctx = ctx
+        self._cancel = ctx.wait_for_external_event(CANCEL_EVENT)
         self.restore = restore
 
     @property
@@ -49,10 +53,17 @@ class Run:
         self.update(next_poll=min(self.now + wait, max(self.restore.deadline, self.now)))
 
     def wait_for_next_poll(self) -> Steps[None]:
-        """Wait with a durable timer until the next call is due."""
+        """Wait with a durable timer until the next call is due, or until somebody asks to cancel."""
         due = self.restore.next_poll
         if due is not None and due > self.now:
-            yield self._ctx.create_timer(due.replace(tzinfo=None))
+            timer = self._ctx.create_timer(due.replace(tzinfo=None))
+            yield timer if self._cancel.is_complete else task.when_any([timer, self._cancel])
+        self.hear()
+
+    def hear(self) -> None:
+        """Note that somebody asked to cancel; to be called before the history is started afresh, too."""
+        if self.restore.cancel is None and self._cancel.is_complete:
+            self.update(cancel=as_object(self._cancel.get_result()))
 
     def ask(self, activity: str, data: Json) -> Steps[Json]:
         """Call one activity once and open its envelope; raises what the activity sealed.

@@ -10,7 +10,7 @@ import azure.functions as func
 
 from domain import errors
 from domain.errors import InvalidRequestError, RestoreError, TransientError
-from domain.reading import INVALID_VALUE, Problems
+from domain.reading import INVALID_VALUE, Problems, an_object, string
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,7 @@ _STATUS_OF: Final[Mapping[str, int]] = {
     errors.INTERNAL_ERROR: 500,
     errors.SERVICE_UNAVAILABLE: 503,
 }
+_DECISION: Final = an_object({"by": string, "comment": string})
 _BAD_GATEWAY: Final = 502  # Azure refused us: our identity's fault, not the caller's
 
 
@@ -101,6 +102,17 @@ def read_json(req: func.HttpRequest) -> Any:
         message = f"Content-Type is {media_type!r}; send application/json."
         raise RestoreError(errors.UNSUPPORTED_MEDIA_TYPE, message)
     return parse_json(body)
+
+
+def read_decision(req: func.HttpRequest) -> Json:
+    """Read the optional body ``{"by"?, "comment"?}`` of a person's decision; raises the errors of ``read_json``."""
+    if not req.get_body():
+        return {}
+    problems = Problems()
+    decision: Json = _DECISION(read_json(req), "", problems)
+    if problems.found:
+        raise InvalidRequestError(problems.found)
+    return decision
 
 
 def origin_of(req: func.HttpRequest) -> str:

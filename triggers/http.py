@@ -11,22 +11,23 @@ from urllib.parse import urlencode
 import azure.durable_functions as df
 import azure.functions as func
 
-from domain import errors
-from domain.errors import RestoreError, TerminalError
+from domain.errors import RestoreError
 from domain.requests import RestoreRequest
 from domain.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
 from domain.restores import Restore, Status
 from domain.times import parse_request_time
+from orchestrations.names import CANCEL_EVENT
 from triggers.answers import (
     START_POLLING_S,
     error_response,
     invalid,
     json_response,
     origin_of,
+    read_decision,
     read_json,
     with_absolute_links,
 )
-from triggers.starting import age_of, get_document, list_documents, start_restore
+from triggers.starting import age_of, get_document, list_documents, no_such_restore, send_event, start_restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,9 +62,17 @@ class RestoresApi:
         restore_id = req.route_params.get("id", "")
         document = await get_document(client, restore_id)
         if document is None:
-            message = f"There is no restore {restore_id!r}. GET /api/restores lists those there are."
-            return error_response(TerminalError(errors.NOT_FOUND, message))
+            return error_response(no_such_restore(restore_id))
         return json_response(200, with_absolute_links(document, req))
+
+    async def cancel_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+        """202 with the status document; 404, or 409 when the restore has ended. Body: ``{"by"?, "comment"?}``."""
+        try:
+            decision = read_decision(req)
+            document = await send_event(client, req.route_params.get("id", ""), CANCEL_EVENT, decision)
+        except RestoreError as error:
+            return error_response(error)
+        return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 
     async def list_restores(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with ``{"value": [status documents], "nextLink"?}``, newest first."""
@@ -100,6 +109,7 @@ def blueprint(api: RestoresApi) -> df.Blueprint:
     bp.route(route="restores", methods=["POST"])(client(api.post_restore))
     bp.route(route="restores", methods=["GET"])(client(api.list_restores))
     bp.route(route="restores/{id}", methods=["GET"])(client(api.get_restore))
+    bp.route(route="restores/{id}/cancel", methods=["POST"])(client(api.cancel_restore))
     bp.route(route="recovery-points", methods=["GET"])(api.list_recovery_points)
     bp.route(route="health", methods=["GET"])(api.get_health)
     return bp

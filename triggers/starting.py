@@ -10,7 +10,7 @@ from durabletask.client import OrchestrationQuery, OrchestrationState, Orchestra
 
 from domain import errors
 from domain.errors import RestoreError, TerminalError
-from domain.restores import Restore, Status, restore_id_for
+from domain.restores import Phase, Restore, Status, restore_id_for
 from domain.times import as_utc, format_time, parse_request_time
 from orchestrations.names import RESTORE_VM
 
@@ -75,6 +75,27 @@ def _same(existing: Restore, wanted: Restore) -> Restore:
         f"as restore {existing.restore_id}. Send the same body again, or another requestId."
     )
     raise TerminalError(errors.REQUEST_CONFLICT, message)
+
+
+async def send_event(client: df.DurableFunctionsClient, restore_id: str, event: str, data: Json) -> Json:
+    """Hand a person's decision to a running restore; returns its status document.
+
+    Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when it has ended already.
+    """
+    document = await get_document(client, restore_id)
+    if document is None:
+        raise no_such_restore(restore_id)
+    if document["phase"] == str(Phase.FINISHED):
+        message = f"Restore {restore_id} has ended as {document['status']}; there is nothing left to {event}."
+        raise TerminalError(errors.REQUEST_CONFLICT, message)
+    await client.raise_orchestration_event(restore_id, event, data=data)
+    return document
+
+
+def no_such_restore(restore_id: str) -> TerminalError:
+    """Return the error for an id that is not a restore's."""
+    message = f"There is no restore {restore_id!r}. GET /api/restores lists those there are."
+    return TerminalError(errors.NOT_FOUND, message)
 
 
 async def find_restore(client: df.DurableFunctionsClient, restore_id: str) -> Restore | None:

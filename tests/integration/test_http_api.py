@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.integration.app_stage import Stage, a_request, staged, vm_id
+from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -310,6 +310,34 @@ class TestWhatTheServiceDoesWrong:
 
         assert done["status"] == REPORTED[vm]
         assert (done["error"] or {}).get("details") or done["warnings"]
+
+
+class TestCancel:
+    def test_a_running_restore_is_cancelled_with_its_job(self, stage: Stage) -> None:
+        # 31 simulated minutes are three seconds here
+        vm = vm_id("load-004", "load-rg")
+        link = stage.post(a_request(sourceResourceId=vm, targetResourceGroupId=None)).json()["links"]
+        eventually(lambda: stage.call("GET", link["self"]).json()["phase"] == "TrackingJob" or None)
+
+        answer = stage.call("POST", link["cancel"], json={"by": "ops", "comment": "wrong VM"})
+
+        assert answer.status_code == 202
+        done = stage.finished(answer.json()["id"])
+        assert (done["status"], done["error"]["code"]) == ("Cancelled", "RestoreCancelled")
+        assert stage.call("POST", link["cancel"]).status_code == 409
+
+    def test_an_unknown_restore_is_a_404(self, stage: Stage) -> None:
+        answer = stage.call("POST", "restores/nothing/cancel")
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NotFound")
+
+    @pytest.mark.parametrize("body", [{"who": "me"}, {"by": 5}, []])
+    def test_a_wrong_body_is_named(self, stage: Stage, body: object) -> None:
+        restore_id = stage.post(a_request()).json()["id"]
+
+        answer = stage.call("POST", f"restores/{restore_id}/cancel", json=body)
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequest")
 
 
 def test_terminating_the_orchestration_is_told_as_cancelled(stage: Stage) -> None:

@@ -113,6 +113,8 @@ class ScriptedAzure:
     calls: Counter[str] = field(default_factory=Counter)
     urls: list[str | None] = field(default_factory=list)
     operation_id: str | None = "operation-1"
+    cancels: bool = True
+    cancelled: dict[str, datetime] = field(default_factory=dict)
     tells_progress: bool = True
 
     def _call(self, name: str) -> None:
@@ -208,7 +210,15 @@ class ScriptedAzure:
             self._job(next(job for job in self.jobs if job.job_id == job_id)), self.retry_after.get("get_job")
         )
 
+    def cancel_job(self, vault_id: str, job_id: str) -> None:
+        self._call("cancel_job")
+        assert vault_id == VAULT_ID
+        if self.cancels:
+            self.cancelled[job_id] = self.clock.now()
+
     def _job(self, made: MadeJob) -> Job:
+        if made.job_id in self.cancelled and self.clock.now() < made.made + self.job_takes:
+            return self._cancelled(made.job_id)
         end = made.made + self.job_takes
         if self.clock.now() < end:
             gone = (self.clock.now() - made.made) / self.job_takes
@@ -224,6 +234,11 @@ class ScriptedAzure:
             details=self.job_details,
             property_bag={"Target Storage Account Name": "stagingweu", "Config Blob Uri": "https://s/config.json"},
         )
+
+    def _cancelled(self, job_id: str) -> Job:
+        gone = self.clock.now() - self.cancelled[job_id]
+        status = JobStatus.CANCELLING if gone < timedelta(seconds=30) else JobStatus.CANCELLED
+        return Job(job_id=job_id, status=status, details=(ErrorDetail(code="Cancelled", message="Job is cancelled."),))
 
 
 class Lab:
@@ -245,6 +260,7 @@ class Lab:
                 names.FIND_JOB: activities.find_job,
                 names.GET_OPERATION: activities.get_operation,
                 names.GET_JOB: activities.get_job,
+                names.CANCEL_JOB: activities.cancel_job,
                 names.PUBLISH_RESULT: self._publish,
             },
             redeliver_activities=redeliver,

@@ -1,0 +1,167 @@
+"""Cancelling a restore, whatever it is doing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from domain import errors
+from domain.errors import TerminalError
+from orchestrations.names import CANCEL_EVENT, RESTORE_VM
+from tests.support.azure import Lab, a_restore, throttled
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+
+BY = {"by": "ops", "comment": "wrong VM"}
+
+
+@pytest.fixture
+def lab() -> Lab:
+    return Lab()
+
+
+def cancelled_after(lab: Lab, after: timedelta, **members: Any) -> Json:
+    """Run a restore that somebody cancels some time after its start; returns the final document."""
+    restore = a_restore(**members)
+    lab.hub.start(RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+    lab.hub.run_until(after)
+    lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, BY)
+    return lab.hub.finish(restore.restore_id)
+
+
+def test_before_anything_was_done_nothing_is_started(lab: Lab) -> None:
+    restore = a_restore()
+    lab.hub.start(RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+    lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, BY)
+
+    done = lab.hub.finish(restore.restore_id)
+
+    assert (done["status"], done["error"]["code"]) == ("Cancelled", "RestoreCancelled")
+    assert "by ops (wrong VM)" in done["error"]["message"]
+    assert "Nothing was started." in done["error"]["message"]
+    assert lab.azure.calls["trigger_restore"] == 0
+    assert lab.published == [done]
+
+
+@pytest.mark.parametrize("call", ["get_backup_status", "list_recovery_points", "find_restore_job"])
+def test_while_a_call_before_the_trigger_is_waited_for(lab: Lab, call: str) -> None:
+    lab.azure.fails[call] = [throttled(600)]
+
+    done = cancelled_after(lab, timedelta(seconds=30))
+
+    assert done["status"] == "Cancelled"
+    assert lab.azure.jobs == []
+    assert lab.elapsed_s == 30
+
+
+def test_while_the_service_validates(lab: Lab) -> None:
+    done = cancelled_after(lab, timedelta(seconds=5), validate=True)
+
+    assert done["status"] == "Cancelled"
+    assert lab.azure.jobs == []
+
+
+def test_while_the_operation_is_waited_for_the_job_is_found_and_cancelled(lab: Lab) -> None:
+    done = cancelled_after(lab, timedelta(seconds=20))
+
+    assert (done["status"], done["jobId"]) == ("Cancelled", "job-1")
+    assert lab.azure.cancelled["job-1"] - lab.azure.jobs[0].made == timedelta(seconds=20)
+
+
+def test_a_job_not_listed_yet_is_found_by_its_operation_and_cancelled(lab: Lab) -> None:
+    lab.azure.listed_after = timedelta(hours=1)
+
+    done = cancelled_after(lab, timedelta(seconds=20))
+
+    assert (done["status"], done["jobId"]) == ("Cancelled", "job-1")
+
+
+def test_while_the_job_runs_it_is_cancelled_and_followed_to_its_end(lab: Lab) -> None:
+    done = cancelled_after(lab, timedelta(minutes=10))
+
+    assert done["status"] == "Cancelled"
+    assert done["error"]["details"][0]["message"] == "Job is cancelled."
+    assert done["result"]["jobStatus"] == "Cancelled"
+    assert lab.azure.calls["cancel_job"] == 1
+    assert lab.elapsed_s < 12 * 60
+
+
+def test_a_job_that_completed_all_the_same_is_completed_with_a_warning(lab: Lab) -> None:
+    lab.azure.cancels = False
+
+    done = cancelled_after(lab, timedelta(minutes=10))
+
+    assert done["status"] == "Completed"
+    assert [warning["code"] for warning in done["warnings"]] == ["CancelledTooLate"]
+
+
+def test_a_service_that_refuses_to_cancel_is_a_warning_and_the_restore_goes_on(lab: Lab) -> None:
+    lab.azure.fails["cancel_job"] = [TerminalError(errors.RESTORE_REFUSED, "not cancellable in this phase")]
+    lab.azure.cancels = False
+
+    done = cancelled_after(lab, timedelta(minutes=10))
+
+    assert done["status"] == "Completed"
+    assert [warning["code"] for warning in done["warnings"]] == ["CancelRefused", "CancelledTooLate"]
+    assert lab.azure.calls["cancel_job"] == 1
+
+
+def test_a_throttled_cancel_is_sent_again(lab: Lab) -> None:
+    lab.azure.fails["cancel_job"] = [throttled(10)]
+
+    assert cancelled_after(lab, timedelta(minutes=10))["status"] == "Cancelled"
+    assert lab.azure.calls["cancel_job"] == 2
+
+
+def test_while_the_outcome_is_open_the_job_is_found_and_cancelled(lab: Lab) -> None:
+    lab.azure.posts = ["lost"]
+    lab.azure.listed_after = timedelta(seconds=60)
+
+    done = cancelled_after(lab, timedelta(seconds=7))
+
+    assert (done["status"], done["jobId"]) == ("Cancelled", "job-1")
+    assert lab.azure.calls["trigger_restore"] == 1
+
+
+def test_while_the_outcome_is_open_nothing_is_posted_again(lab: Lab) -> None:
+    lab.azure.posts = ["unheard"]
+
+    done = cancelled_after(lab, timedelta(seconds=7))
+
+    assert done["status"] == "Cancelled"
+    assert "A person must look" in done["error"]["message"]
+    assert lab.azure.calls["trigger_restore"] == 1
+
+
+def test_is_remembered_when_the_history_starts_afresh(lab: Lab) -> None:
+    lab.azure.cancels = False
+    lab.azure.job_takes = timedelta(hours=5)
+
+    done = cancelled_after(lab, timedelta(minutes=10))
+
+    assert lab.azure.calls["cancel_job"] == 1
+    assert [warning["code"] for warning in done["warnings"]] == ["CancelledTooLate"]
+
+
+@pytest.mark.parametrize("minute", range(20, 60, 5))
+def test_at_any_minute_it_is_heard_once(lab: Lab, minute: int) -> None:
+    lab.azure.job_takes = timedelta(hours=5)
+
+    done = cancelled_after(lab, timedelta(minutes=minute))
+
+    assert done["status"] == "Cancelled"
+    assert lab.azure.calls["cancel_job"] == 1
+
+
+def test_asked_twice_it_is_done_once(lab: Lab) -> None:
+    restore = a_restore()
+    lab.hub.start(RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+    lab.hub.run_until(timedelta(minutes=10))
+    lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, BY)
+    lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, {})
+
+    assert lab.hub.finish(restore.restore_id)["status"] == "Cancelled"
+    assert lab.azure.calls["cancel_job"] == 1

@@ -10,6 +10,7 @@ from azure.identity import DefaultAzureCredential
 
 from activities.restores import RestoreActivities
 from arm.backup import BackupClient
+from arm.session import VERSION
 from orchestrations import names
 from settings import Settings
 from triggers import durable, http, queue
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from activities.restores import BackupApi
     from domain.polling import Limits
     from domain.requests import RestoreRequest
-
-VERSION = "0.1.0"
 
 
 def build_app(settings: Settings, api: BackupApi) -> df.DFApp:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +27,8 @@ class Reply:
     retry_after_s: float | None
 
     def parsed(self) -> object:
-        """Return the body as JSON, or ``None`` where it is none."""
+        """Return the body as JSON, or ``None`` where it is none. ``NaN`` is none: no history could keep it."""
         try:
-            return json.loads(self.content)
+            return json.loads(self.content, parse_constant=_refuse)
         except (ValueError, RecursionError):
             return None

@@ -75,6 +75,7 @@ def test_a_filter_is_encoded_whole() -> None:
         ("HTTPS://Management.Azure.COM:443/x", True),
         ("https://management.azure.com", True),
         ("http://management.azure.com/x", False),
+        ("http://management.azure.com:443/x", False),
         ("https://management.azure.com:8443/x", False),
         ("https://management.azure.com.evil.example/x", False),
         ("https://management.azure.com@evil.example/x", False),

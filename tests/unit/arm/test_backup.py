@@ -136,7 +136,7 @@ READS: dict[str, Callable[[BackupClient], object]] = {
     "find": find,
     "job": lambda client: client.get_job(VAULT, "j-1"),
 }
-NOT_AN_OBJECT = [b"", b"<html>sign in</html>", b"[]", b'"text"', b"null", b'{"half": ']
+NOT_AN_OBJECT = [b"", b"<html>sign in</html>", b"[]", b'"text"', b"null", b'{"half": ', b'{"value": NaN}']
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 VIRTUAL_MACHINE_API_VERSION: Final = "2024-07-01"
 VAULT_API_VERSION: Final = "2025-08-01"
+STORAGE_ACCOUNT_API_VERSION: Final = "2024-01-01"
 
 _VM_ITEMS: Final = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
 _VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
@@ -87,6 +88,20 @@ class BackupClient:
     def get_vault_region(self, vault_id: str) -> str:
         """Return the vault's location."""
         return self._location(with_query(resource_path(vault_id), VAULT_API_VERSION))
+
+    def get_vault(self, vault_id: str) -> Json:
+        """Return the vault as the service sends it: its redundancy and restore settings are among its properties."""
+        return _having("id", self._session.call("GET", with_query(resource_path(vault_id), VAULT_API_VERSION)))
+
+    def get_storage_account(self, account_id: str) -> Json:
+        """Return a storage account: ``location``, ``sku.name`` and ``kind`` among others."""
+        path = with_query(resource_path(account_id), STORAGE_ACCOUNT_API_VERSION)
+        return _having("id", self._session.call("GET", path))
+
+    def list_resource_guard_proxies(self, vault_id: str) -> Iterator[Json]:
+        """Yield the vault's Resource Guard proxies, page by page as they are asked for."""
+        for page in self._pages(resource_path(vault_id, "backupResourceGuardProxies")):
+            yield from page
 
     def get_backup_status(self, vm_id: str, region: str) -> Json:
         """Return the ``BackupStatusResponse`` of a VM: which vault protects it, under which names."""

@@ -323,13 +323,16 @@ class TestSurvival:
     def test_an_ended_job_comes_out_of_history_as_it_went_in(self, job: Job) -> None:
         assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
 
-    @given(st.text(min_size=1), st.dictionaries(st.text(), st.text(), min_size=50))
+    @given(json_values, json_values)
     @SWIFT
-    def test_a_running_job_keeps_history_small(self, job_id: str, bag: Json) -> None:
-        job = Job(job_id=job_id, status=JobStatus.IN_PROGRESS, progress_pct=1.0, property_bag=bag)
+    def test_a_running_job_keeps_history_small(self, bag: Any, details: Any) -> None:
+        extended = {"propertyBag": {"bag": bag}, "progressPercentage": 1.0}
+        job = Job.from_api(recorded.job(extended, status="InProgress", errorDetails=[details]))
 
-        assert job.to_json().keys() == {"jobId", "status", "progressPercentage"}
-        assert Job.from_json(job.to_json()) == Job(job_id=job_id, status=JobStatus.IN_PROGRESS, progress_pct=1.0)
+        assert len(json.dumps(job.to_json())) < 100
+        assert Job.from_json(job.to_json()) == Job(
+            job_id="1c661a13-0000", status=JobStatus.IN_PROGRESS, progress_pct=1.0
+        )
 
 
 class TestOperations:

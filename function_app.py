@@ -27,6 +27,7 @@ def build_app(settings: Settings, api: BackupApi) -> df.DFApp:
     activities = {
         names.RESOLVE_ITEM: restores.resolve_item,
         names.CHOOSE_RECOVERY_POINT: restores.choose_recovery_point,
+        names.CHECK_RESTORE: restores.check_restore,
         names.START_VALIDATION: restores.start_validation,
         names.GET_VALIDATION: restores.get_validation,
         names.START_RESTORE: restores.start_restore,

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import functools
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from domain import errors
+from domain import errors, rules
 from domain.envelopes import seal, seal_error
-from domain.errors import Json, RestoreError, TerminalError
+from domain.errors import ErrorDetail, Json, RestoreError, TerminalError
 from domain.protected_items import ProtectedItem
-from domain.recovery_points import RecoveryPoint, choose_recovery_point
-from domain.requests import RecoveryPointCriteria
+from domain.recovery_points import Choice, RecoveryPoint
+from domain.requests import ORIGINAL_LOCATION, RestoreRequest
 from domain.resource_ids import same_id
+from domain.rules import PointFacts
 from domain.times import parse_request_time
 from domain.wire import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from domain.answers import Accepted, Answer
     from domain.jobs import Job, Operation
     from domain.validation import Validation
+
+
+_MOST_CANDIDATES: Final = 100
 
 
 class BackupApi(Protocol):  # what each call does is said where it is made, in arm.backup
@@ -30,6 +34,9 @@ class BackupApi(Protocol):  # what each call does is said where it is made, in a
     def get_virtual_machine_region(self, vm_id: str) -> str: ...
     def get_backup_status(self, vm_id: str, region: str) -> Json: ...
     def get_vault_region(self, vault_id: str) -> str: ...
+    def get_vault(self, vault_id: str) -> Json: ...
+    def get_storage_account(self, account_id: str) -> Json: ...
+    def list_resource_guard_proxies(self, vault_id: str) -> Iterable[Json]: ...
     def get_protected_item(self, vault_id: str, container_name: str, protected_item_name: str) -> Json: ...
     def list_protected_items(self, vault_id: str) -> Iterable[Json]: ...
     def list_recovery_points(self, item: ProtectedItem) -> Iterable[RecoveryPoint]: ...
@@ -71,18 +78,54 @@ class RestoreActivities:
 
     @_sealed
     def choose_recovery_point(self, data: Json) -> Json:
-        """Choose the point: ``{"item", "recoveryPoint", "rehydrates", "now"}`` to ``{"point", "archived"}``.
+        """Choose the point: ``{"item", "request", "now"}`` to ``{"point", "archived", "facts", "candidates"}``.
 
-        Only the chosen point is handed back, however many there are: history stays small.
+        Only the chosen point is handed back, however many there are, so that history stays small; for a plan the
+        verdicts on the newest of them come along.
         """
-        item, criteria = ProtectedItem.from_json(data["item"]), RecoveryPointCriteria.from_json(data["recoveryPoint"])
-        chosen = choose_recovery_point(
-            self._candidates(item, criteria.point_id),
-            criteria,
-            rehydrates=data["rehydrates"],
-            now=parse_request_time(data["now"]),
+        item, request = ProtectedItem.from_json(data["item"]), RestoreRequest(data["request"])
+        choice = Choice(
+            request.criteria,
+            parse_request_time(data["now"]),
+            request.rehydrates,
+            in_place=request.recovery_type == ORIGINAL_LOCATION,
         )
-        return {"point": chosen.to_json(), "archived": chosen.archived}
+        shown: list[RecoveryPoint] = []
+        for point in self._candidates(item, None if request.is_plan else request.criteria.point_id):
+            choice.consider(point)
+            if request.is_plan:
+                shown.append(point)
+        chosen = choice.result()
+        candidates = [choice.verdict(point).to_json() for point in sorted(shown, key=_newest_first)[:_MOST_CANDIDATES]]
+        return {
+            "point": chosen.to_json(),
+            "archived": chosen.archived,
+            "facts": chosen.facts.to_json(),
+            "candidates": candidates,
+        }
+
+    @_sealed
+    def check_restore(self, data: Json) -> Json:
+        """Check what is restored against the service's rules: ``{"item", "request", "facts"}``.
+
+        Returns ``{"guardRequests", "warnings"}``: the Resource Guard requests that the trigger must carry. Reads only
+        what a rule asks for. Every broken rule is named in one ``ValidationFailed``.
+        """
+        item, request = ProtectedItem.from_json(data["item"]), RestoreRequest(data["request"])
+        facts = PointFacts.from_json(data["facts"])
+        broken = list(rules.point_violations(request, facts, item.source_resource_id))
+        warnings = rules.warnings_for(request, facts)
+        if rules.needs_item(request):
+            body = self._api.get_protected_item(item.vault_id, item.container_name, item.protected_item_name)
+            broken += rules.item_violations(request, body)
+        if rules.needs_vault(request, item.source_resource_id):
+            broken += rules.vault_violations(request, self._api.get_vault(item.vault_id), item.source_resource_id)
+        if request.validate_first:
+            broken += self._staging_violations(request, item, warnings)
+        if broken:
+            message = f"The restore would break a rule of Azure Backup: {broken[0].target}: {broken[0].message}."
+            raise TerminalError(errors.VALIDATION_FAILED, message, broken)
+        return {"guardRequests": self._guard_requests(request, item), "warnings": warnings}
 
     @_sealed
     def start_validation(self, data: Json) -> Json:
@@ -144,11 +187,7 @@ class RestoreActivities:
         Not an activity: it answers ``GET /api/recovery-points`` directly. Raises :class:`RestoreError`.
         """
         item = self._find_item({"sourceResourceId": source_resource_id})
-        points = sorted(
-            self._api.list_recovery_points(item),
-            key=lambda point: point.time or datetime.min.replace(tzinfo=UTC),
-            reverse=True,
-        )
+        points = sorted(self._api.list_recovery_points(item), key=_newest_first)
         verdicts = [(point, point.unusable_because(rehydrates=False)) for point in points]
         return [{**point.to_json(), "restorable": not reasons, "reasons": reasons} for point, reasons in verdicts]
 
@@ -162,6 +201,27 @@ class RestoreActivities:
                 raise
             message = f"The item has no recovery point {point_id}. Ask GET /api/recovery-points for those it has."
             raise TerminalError(errors.NO_MATCHING_RECOVERY_POINT, message, error.details) from error
+
+    def _staging_violations(
+        self, request: RestoreRequest, item: ProtectedItem, warnings: list[Json]
+    ) -> list[ErrorDetail]:
+        account_id = rules.staging_account_id(request)
+        direct = "storageAccountId" in request.body
+        target = "storageAccountId" if direct else "identityBasedRestoreDetails.targetStorageAccountId"
+        try:
+            account = self._api.get_storage_account(account_id)
+        except TerminalError as error:
+            if error.code == errors.NOT_FOUND:
+                return [ErrorDetail(code=error.code, message=f"{account_id} does not exist", target=target)]
+            message = f"The staging account was not checked: {error.message}"
+            warnings.append({"code": "StagingAccountNotChecked", "message": message})
+            return []
+        return list(rules.staging_violations(account, region=item.region, target=target))
+
+    def _guard_requests(self, request: RestoreRequest, item: ProtectedItem) -> list[str]:
+        if "resourceGuardOperationRequests" in request.body:
+            return []
+        return rules.guard_requests(self._api.list_resource_guard_proxies(item.vault_id))
 
     def _find_job(self, vault_id: str, data: Json) -> Job | None:
         since = parse_request_time(data["since"])
@@ -206,6 +266,10 @@ class RestoreActivities:
                 return ProtectedItem.from_api(body, vault_id=vault_id, region=region)
         message = f"{vm_id} has no backup in {vault_id}. Check both ids, or leave vaultId out to have it looked up."
         raise TerminalError(errors.NOT_PROTECTED, message)
+
+
+def _newest_first(point: RecoveryPoint) -> float:
+    return -point.time.timestamp() if point.time else 0.0
 
 
 def _accepted(accepted: Accepted) -> Json:

@@ -26,6 +26,7 @@ RESTORE_FAILED = "RestoreFailed"
 RESTORE_CANCELLED = "RestoreCancelled"
 AUTHORIZATION_FAILED = "AuthorizationFailed"
 DEADLINE_EXCEEDED = "DeadlineExceeded"
+APPROVAL_TIMED_OUT = "ApprovalTimedOut"
 SERVICE_UNAVAILABLE = "ServiceUnavailable"
 INTERNAL_ERROR = "InternalError"
 

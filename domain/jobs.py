@@ -55,6 +55,18 @@ def _read_details(properties: Mapping[str, Any]) -> tuple[ErrorDetail, ...]:
     return tuple(details)
 
 
+def _read_tasks(extended: Mapping[str, Any]) -> tuple[Json, ...]:
+    tasks = [as_object(task) for task in as_list(extended.get("tasksList"))]
+    return tuple(
+        {
+            "taskId": as_text(task.get("taskId")),
+            "status": as_text(task.get("status")),
+            "details": as_text(task.get("taskExecutionDetails")),
+        }
+        for task in tasks
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One restore job. Times are UTC; ``progress_pct`` is the service's own figure and may stand still for minutes."""
@@ -68,6 +80,7 @@ class Job:
     duration: timedelta | None = None
     details: tuple[ErrorDetail, ...] = ()
     property_bag: Json | None = None
+    tasks: tuple[Json, ...] = ()
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -85,6 +98,7 @@ class Job:
             duration=parse_api_duration(properties.get("duration")),
             details=_read_details(properties),
             property_bag=dict(as_object(extended.get("propertyBag"))),
+            tasks=_read_tasks(extended),
         )
 
     @classmethod
@@ -100,6 +114,7 @@ class Job:
             duration=parse_api_duration(data.get("duration")),
             details=tuple(ErrorDetail.from_json(detail) for detail in data.get("details", ())),
             property_bag=data.get("propertyBag"),
+            tasks=tuple(data.get("tasks", ())),
         )
 
     def to_json(self) -> Json:
@@ -115,6 +130,7 @@ class Job:
             "duration": None if self.duration is None else format_duration(self.duration),
             "details": [detail.to_json() for detail in self.details],
             "propertyBag": self.property_bag or {},
+            "tasks": list(self.tasks),
         }
 
     def result(self) -> Json:
@@ -134,6 +150,7 @@ class Job:
             "targetStorageAccountName": named.get("target storage account name"),
             "targetResourceGroup": named.get("target resource group"),
             "targetVirtualMachineName": named.get("target vm name"),
+            "tasks": list(self.tasks),
             "propertyBag": bag,
         }
 

@@ -18,6 +18,7 @@ INVALID_VALUE = "InvalidValue"
 NOT_ALLOWED = "NotAllowed"
 
 _MAX_TEXT = 2048
+_LINE_BREAKS = str.maketrans("\n\r\t\u3000", "    ")
 _MOST_GUESSES = 100
 
 
@@ -30,6 +31,11 @@ class Problems:
     def add(self, code: str, target: str | None, message: str) -> None:
         """Note one problem at the JSON path ``target``."""
         self.found.append(ErrorDetail(code=code, message=message, target=target))
+
+    def concern(self, path: str) -> bool:
+        """Tell whether something is wrong at this path or below it already, so that nothing is told twice."""
+        places = [each.target for each in self.found if each.target is not None]
+        return any(place == path or place.startswith((f"{path}.", f"{path}[")) for place in places)
 
 
 type Reader = Callable[[Any, str, Problems], Any]
@@ -67,8 +73,14 @@ def _text_complaint(value: str) -> str | None:
     return None if value.isprintable() else "must hold printable characters only"
 
 
+def _prose_complaint(value: str) -> str | None:
+    # What people write may span lines; every other control character still fits into no log.
+    return _text_complaint(value.translate(_LINE_BREAKS))
+
+
 boolean = _checked(bool, "true or false")
 string = _checked(str, "a string", _text_complaint)
+prose = _checked(str, "a string", _prose_complaint)
 time = _checked(str, "a string", _complaint(parse_request_time))
 duration = _checked(str, "a string", _complaint(parse_duration))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
 from domain.requests import CONSISTENCIES, RecoveryPointCriteria
+from domain.rules import PointFacts
 from domain.times import as_utc, format_duration, format_time, parse_api_time
 from domain.wire import as_list, as_object, as_text
 
@@ -40,6 +41,9 @@ class RecoveryPoint:
     archived: bool
     soft_deleted: bool
     threat_status: str | None
+    encrypted: bool = False
+    managed: bool = True
+    session_open: bool = False
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -69,6 +73,9 @@ class RecoveryPoint:
             archived=archived_only,
             soft_deleted=as_object(properties.get("recoveryPointProperties")).get("isSoftDeleted") is True,
             threat_status=as_text(properties.get("threatStatus")),
+            encrypted=properties.get("isSourceVMEncrypted") is True,
+            managed=properties.get("isManagedVirtualMachine") is not False,
+            session_open=properties.get("isInstantIlrSessionActive") is True,
         )
 
     def to_json(self) -> Json:
@@ -80,8 +87,16 @@ class RecoveryPoint:
             "tiers": list(self.tiers),
         }
 
-    def unusable_because(self, *, rehydrates: bool) -> list[str]:
-        """Say why nobody could restore this point now; empty when it can be restored."""
+    @property
+    def facts(self) -> PointFacts:
+        """What the service's rules ask of the point."""
+        return PointFacts(encrypted=self.encrypted, managed=self.managed, tiers=self.tiers)
+
+    def unusable_because(self, *, rehydrates: bool, in_place: bool = False) -> list[str]:
+        """Say why nobody could restore this point now; empty when it can be restored.
+
+        ``in_place``: its disks are to replace those of the original VM, which takes a backup of them first.
+        """
         reasons: list[str] = []
         if self.time is None:
             reasons.append("its time is not known")
@@ -93,6 +108,8 @@ class RecoveryPoint:
             reasons.append("the service found a threat in it")
         if self.archived and not rehydrates:
             reasons.append("it is archived and recoveryPointRehydrationInfo is not given")
+        if self.session_open and in_place:
+            reasons.append("files are being recovered from it, which keeps the VM from being backed up and replaced")
         return reasons
 
     def unwanted_because(self, wanted: RecoveryPointCriteria, *, now: datetime) -> list[str]:
@@ -121,33 +138,92 @@ def _rank(point: RecoveryPoint) -> tuple[datetime, int, str]:
     return point.time, -consistency, point.point_id  # the id makes the choice the same in any order
 
 
-def choose_recovery_point(
-    points: Iterable[RecoveryPoint], wanted: RecoveryPointCriteria, *, rehydrates: bool, now: datetime
-) -> RecoveryPoint:
-    """Return the newest point that can be restored and is wanted; among equals in time the more consistent one.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A point and why it was not chosen; no reasons for the one that was."""
 
-    Reads ``points`` once and keeps only the best, so that a list of any length costs no memory.
-    Raises ``TerminalError`` ``NoMatchingRecoveryPoint`` with a count per reason.
+    point: RecoveryPoint
+    reasons: tuple[str, ...]
+
+    def to_json(self) -> Json:
+        """Return a plan's ``candidates`` entry."""
+        return {**self.point.to_json(), "chosen": not self.reasons, "reasons": list(self.reasons)}
+
+
+@dataclass(slots=True)
+class Choice:
+    """The choice among a VM's points, made in one pass that keeps only the best: a list of any length costs no memory.
+
+    The newest point that can be restored and is wanted wins; among equals in time the more consistent one.
     """
+
+    wanted: RecoveryPointCriteria
+    now: datetime
+    rehydrates: bool
+    in_place: bool = False
     best: RecoveryPoint | None = None
-    misses: Counter[str] = Counter()
-    seen = 0
+    _nearest: Verdict | None = None
+    _seen: int = 0
+    _misses: Counter[str] = field(default_factory=Counter[str])
+
+    def reasons_against(self, point: RecoveryPoint) -> tuple[str, ...]:
+        """Say why this point cannot be it, whatever others there are."""
+        unusable = point.unusable_because(rehydrates=self.rehydrates, in_place=self.in_place)
+        return (*unusable, *point.unwanted_because(self.wanted, now=self.now))
+
+    def consider(self, point: RecoveryPoint) -> None:
+        """Look at one more point."""
+        self._seen += 1
+        reasons = self.reasons_against(point)
+        self._misses.update(reasons)
+        if not reasons:
+            if self.best is None or _rank(point) > _rank(self.best):
+                self.best = point
+        elif self._nearest is None or _nearness(point, reasons) > _nearness(self._nearest.point, self._nearest.reasons):
+            self._nearest = Verdict(point, reasons)
+
+    def verdict(self, point: RecoveryPoint) -> Verdict:
+        """Return why a point was or was not chosen, once all have been considered."""
+        reasons = self.reasons_against(point)
+        if not reasons and point != self.best:
+            reasons = ("another point that can be restored is newer or more consistent",)
+        return Verdict(point, reasons)
+
+    def result(self) -> RecoveryPoint:
+        """Return the chosen point; raises ``TerminalError`` ``NoMatchingRecoveryPoint`` with a count per reason."""
+        if self.best is not None:
+            return self.best
+        if self._nearest is None:
+            message = "The item has no recovery points. Check that its backups ran, or give another vault or item."
+            raise TerminalError(NO_MATCHING_RECOVERY_POINT, message)
+        near = self._nearest.point
+        when = f" of {format_time(near.time)}" if near.time else ""
+        raise TerminalError(
+            NO_MATCHING_RECOVERY_POINT,
+            f"None of the {self._seen} recovery points can be used. The nearest, {near.point_id}{when}, misses by: "
+            f"{', '.join(self._nearest.reasons)}. Relax recoveryPoint or ask GET /api/recovery-points.",
+            [_miss(f"{count} of {self._seen}: {reason}") for reason, count in self._misses.most_common()],
+        )
+
+
+def _nearness(point: RecoveryPoint, reasons: tuple[str, ...]) -> tuple[int, bool, datetime | None, str]:
+    return -len(reasons), point.time is not None, point.time, point.point_id
+
+
+def _miss(message: str) -> ErrorDetail:
+    return ErrorDetail(code=NO_MATCHING_RECOVERY_POINT, message=message, target="recoveryPoint")
+
+
+def choose_recovery_point(
+    points: Iterable[RecoveryPoint],
+    wanted: RecoveryPointCriteria,
+    *,
+    rehydrates: bool,
+    now: datetime,
+    in_place: bool = False,
+) -> RecoveryPoint:
+    """Return the best of these points, or raise ``NoMatchingRecoveryPoint``: see :class:`Choice`."""
+    choice = Choice(wanted, now, rehydrates, in_place)
     for point in points:
-        seen += 1
-        reasons = point.unusable_because(rehydrates=rehydrates) + point.unwanted_because(wanted, now=now)
-        misses.update(reasons)
-        if not reasons and (best is None or _rank(point) > _rank(best)):
-            best = point
-    if best is not None:
-        return best
-    if not seen:
-        message = "The item has no recovery points. Check that its backups ran, or give another vault or item."
-        raise TerminalError(NO_MATCHING_RECOVERY_POINT, message)
-    raise TerminalError(
-        NO_MATCHING_RECOVERY_POINT,
-        f"None of the {seen} recovery points can be used. Relax recoveryPoint or ask GET /api/recovery-points.",
-        [
-            ErrorDetail(code=NO_MATCHING_RECOVERY_POINT, message=f"{count} of {seen}: {reason}", target="recoveryPoint")
-            for reason, count in misses.most_common()
-        ],
-    )
+        choice.consider(point)
+    return choice.result()

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain import resource_ids as ids
 from domain.errors import InvalidRequestError, Json
 from domain.reading import (
+    INVALID_VALUE,
     MISSING_FIELD,
     NOT_ALLOWED,
     Problems,
@@ -24,16 +26,18 @@ from domain.reading import (
     duration,
     one_of,
     pattern,
+    prose,
     resource_id,
     string,
     time,
     whole_number,
 )
 from domain.times import parse_duration, parse_request_time
+from domain.wire import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 RESTORE_DISKS: Final = "RestoreDisks"
 ALTERNATE_LOCATION: Final = "AlternateLocation"
@@ -128,11 +132,14 @@ _REQUEST: Final = an_object(
         "dryRun": boolean,
         "approval": an_object({"required": boolean, "timeout": duration}),
         "requestedBy": string,
-        "reason": string,
+        "reason": prose,
     },
     needed=("recoveryType",),
 )
 
+_SHORTEST_RETENTION: Final = timedelta(days=10)
+_LONGEST_RETENTION: Final = timedelta(days=30)
+_APPROVAL_TIMEOUT: Final = timedelta(hours=4)
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     RESTORE_DISKS: (),
     ALTERNATE_LOCATION: ("targetResourceGroupId", "targetVirtualMachineId", "virtualNetworkId", "subnetId"),
@@ -190,6 +197,8 @@ class RestoreRequest:
             _check_source(body, problems)
             _check_staging(body, problems)
             _check_recovery_type(body, problems)
+            _check_targets(body, problems)
+            _check_details(body, problems)
             _check_not_yet(body, problems)
         if problems.found:
             raise InvalidRequestError(problems.found)
@@ -228,6 +237,17 @@ class RestoreRequest:
     def validate_first(self) -> bool:
         """Whether the service is to validate the restore before it is triggered."""
         return self.body.get("validate", True)
+
+    @property
+    def is_plan(self) -> bool:
+        """Whether only a plan is wanted (``dryRun``): everything is read and checked, nothing is started."""
+        return self.body.get("dryRun", False)
+
+    @property
+    def approval_timeout(self) -> timedelta:
+        """How long to wait for a person, or for a Resource Guard that a person opens."""
+        timeout: str | None = as_object(self.body.get("approval")).get("timeout")
+        return parse_duration(timeout) if timeout else _APPROVAL_TIMEOUT
 
     @property
     def request_id(self) -> str | None:
@@ -282,9 +302,40 @@ def _check_recovery_type(body: Json, problems: Problems) -> None:
         problems.add(MISSING_FIELD, "targetResourceGroupId", "is needed to restore to managed disks")
 
 
+def _check_targets(body: Json, problems: Problems) -> None:
+    def good(name: str) -> str | None:
+        return None if problems.concern(name) else body.get(name)
+
+    vm, group, source = (good(name) for name in ("targetVirtualMachineId", "targetResourceGroupId", "sourceResourceId"))
+    if vm and group and not vm.lower().startswith(f"{group.lower()}/"):
+        problems.add(INVALID_VALUE, "targetVirtualMachineId", "must lie in targetResourceGroupId")
+    if vm and source and ids.same_id(vm, source):
+        message = "must not be the VM that was backed up; use OriginalLocation to replace its disks"
+        problems.add(NOT_ALLOWED, "targetVirtualMachineId", message)
+    network, subnet = good("virtualNetworkId"), good("subnetId")
+    if network and subnet and not subnet.lower().startswith(f"{network.lower()}/subnets/"):
+        problems.add(INVALID_VALUE, "subnetId", "must be a subnet of virtualNetworkId")
+
+
+def _check_details(body: Json, problems: Problems) -> None:
+    access = as_object(body.get("targetDiskNetworkAccessSettings"))
+    private = access.get("targetDiskNetworkAccessOption") == "EnablePrivateAccessForAllDisks"
+    if private and "targetDiskAccessId" not in access:
+        target = "targetDiskNetworkAccessSettings.targetDiskAccessId"
+        problems.add(MISSING_FIELD, target, "is needed for EnablePrivateAccessForAllDisks")
+    if body.get("identityInfo") == {} and not problems.concern("identityInfo"):
+        problems.add(MISSING_FIELD, "identityInfo.isSystemAssignedIdentity", "is needed, or managedIdentityResourceId")
+    target = "recoveryPointRehydrationInfo.rehydrationRetentionDuration"
+    retention = as_object(body.get("recoveryPointRehydrationInfo")).get("rehydrationRetentionDuration")
+    if (
+        retention is not None
+        and not problems.concern(target)
+        and not _SHORTEST_RETENTION <= parse_duration(retention) <= _LONGEST_RETENTION
+    ):
+        problems.add(INVALID_VALUE, target, "must be from P10D to P30D")
+
+
 def _check_not_yet(body: Json, problems: Problems) -> None:
-    # Refused rather than ignored: a plan that restores, or an approval that nobody asks for, would be worse than none.
-    if body.get("dryRun") is True:
-        problems.add(NOT_ALLOWED, "dryRun", "is not available in this version; nothing was started")
-    if isinstance(approval := body.get("approval"), dict) and approval.get("required") is True:  # type: ignore[reportUnknownMemberType]
+    # Refused rather than ignored: an approval that nobody asks for would be worse than none.
+    if as_object(body.get("approval")).get("required") is True:
         problems.add(NOT_ALLOWED, "approval.required", "is not available in this version; nothing was started")

@@ -14,7 +14,7 @@ from domain.errors import Json, RestoreError
 from domain.jobs import Job, JobStatus
 from domain.polling import Limits
 from domain.protected_items import ProtectedItem
-from domain.requests import RestoreRequest
+from domain.requests import ORIGINAL_LOCATION, RestoreRequest
 from domain.times import format_duration, format_optional_time, format_time, parse_request_time
 from domain.wire import as_object, as_text
 
@@ -25,6 +25,11 @@ _LONGEST_TOLD: Final = 1000
 _NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
 
 _CUSTOM_STATUS_CHARACTERS: Final = 7500
+
+_DRIFT: Final = (
+    "The VM's disks were replaced by new ones with other names. Bring Terraform, Bicep or other descriptions of the VM "
+    "into line before they are applied again; the old disks are detached in its resource group."
+)
 
 
 def restore_id_for(key: str) -> str:
@@ -38,6 +43,7 @@ class Phase(StrEnum):
     RESOLVING = "Resolving"
     SELECTING_RECOVERY_POINT = "SelectingRecoveryPoint"
     VALIDATING = "Validating"
+    AWAITING_APPROVAL = "AwaitingApproval"
     TRIGGERING = "Triggering"
     TRACKING_OPERATION = "TrackingOperation"
     TRACKING_JOB = "TrackingJob"
@@ -88,6 +94,11 @@ class Restore:
     item: ProtectedItem | None = None
     point: Json | None = None
     archived: bool = False
+    facts: Json | None = None
+    candidates: tuple[Json, ...] = ()
+    checked: bool = False
+    guard_requests: tuple[str, ...] = ()
+    guarded_since: datetime | None = None
     validation_id: str | None = None
     validation_url: str | None = None
     posts: int = 0
@@ -175,8 +186,12 @@ class Restore:
         if self.cancel is not None and job.status is not JobStatus.CANCELLED:
             message = f"The restore was to be cancelled{self.cancelled_by}, but its job ended as {job.status}."
             known = known.with_warning("CancelledTooLate", message)
+        result = {**job.result(), "targetVirtualMachineId": self.request.body.get("targetVirtualMachineId")}
+        completed = job.status in {JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_WARNINGS}
+        if completed and self.request.recovery_type == ORIGINAL_LOCATION:
+            known = known.with_warning("DiskNamesChanged", _DRIFT)
         if job.status is JobStatus.COMPLETED:
-            return replace(known, progress_pct=100.0).finished(Status.COMPLETED, now, result=job.result())
+            return replace(known, progress_pct=100.0).finished(Status.COMPLETED, now, result=result)
         if job.status is JobStatus.COMPLETED_WITH_WARNINGS:
             for detail in job.details:
                 known = known.with_warning(detail.code, detail.message)
@@ -184,12 +199,12 @@ class Restore:
                 "CompletedWithWarnings",
                 "The service reports warnings. Check that the disks are there before you rely on them.",
             )
-            return known.finished(Status.COMPLETED_WITH_WARNINGS, now, result=job.result())
+            return known.finished(Status.COMPLETED_WITH_WARNINGS, now, result=result)
         cancelled = job.status is JobStatus.CANCELLED
         code, verb = (errors.RESTORE_CANCELLED, "was cancelled") if cancelled else (errors.RESTORE_FAILED, "failed")
         reason = f": {job.details[0].message}" if job.details else "."
         error = RestoreError(code, f"Azure Backup job {job.job_id} {verb}{reason}", job.details)
-        return known.finished(Status.CANCELLED if cancelled else Status.FAILED, now, error=error, result=job.result())
+        return known.finished(Status.CANCELLED if cancelled else Status.FAILED, now, error=error, result=result)
 
     @property
     def cancelled_by(self) -> str:
@@ -201,6 +216,34 @@ class Restore:
         """Return the restore ended on request, with no job known that could be cancelled."""
         message = f"The restore was cancelled{self.cancelled_by}. {self.what_may_still_run}"
         return self.finished(Status.CANCELLED, now, error=RestoreError(errors.RESTORE_CANCELLED, message))
+
+    def planned(self, now: datetime) -> Self:
+        """Return the restore ended as a plan: the body that would be sent, and the verdict on each candidate."""
+        plan: Json = {"requestBody": restore_body(self), "candidates": list(self.candidates)}
+        return self.finished(Status.PLANNED, now, result={"plan": plan})
+
+    def awaiting_guard(self, now: datetime, refusal: RestoreError) -> Self:
+        """Return the restore waiting for a person to open the vault's Resource Guard, or rejected after the time-out.
+
+        The guard answers 403 until then; nothing was started, so the trigger is simply sent again.
+        """
+        since = self.guarded_since or now
+        timeout = self.request.approval_timeout
+        if now - since >= timeout:
+            message = f"The Resource Guard was not opened within {format_duration(timeout)}. {self.what_may_still_run}"
+            error = RestoreError(errors.APPROVAL_TIMED_OUT, message, refusal.details)
+            return self.finished(Status.REJECTED, now, error=error)
+        message = (
+            "The vault's Resource Guard does not let the app restore yet. Give its identity Backup MUA Operator on the "
+            f"guard; the trigger is sent again until {format_time(since + timeout)}."
+        )
+        waiting = replace(self, status=Status.AWAITING_APPROVAL, phase=Phase.AWAITING_APPROVAL, guarded_since=since)
+        return waiting.with_warning("ResourceGuardClosed", message)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a Resource Guard has a say in the trigger."""
+        return bool(self.guard_requests or self.request.body.get("resourceGuardOperationRequests"))
 
     def timed_out(self, now: datetime) -> Self:
         """Return the restore past its deadline. What Azure does meanwhile is not touched."""
@@ -271,6 +314,11 @@ class Restore:
             "item": self.item.to_json() if self.item else None,
             "point": self.point,
             "archived": self.archived,
+            "facts": self.facts,
+            "candidates": list(self.candidates),
+            "checked": self.checked,
+            "guardRequests": list(self.guard_requests),
+            "guardedSince": format_optional_time(self.guarded_since),
             "validationId": self.validation_id,
             "validationUrl": self.validation_url,
             "posts": self.posts,
@@ -305,6 +353,11 @@ class Restore:
             item=ProtectedItem.from_json(data["item"]) if data["item"] else None,
             point=data["point"],
             archived=data["archived"],
+            facts=data.get("facts"),
+            candidates=tuple(data.get("candidates", ())),
+            checked=data.get("checked", False),
+            guard_requests=tuple(data.get("guardRequests", ())),
+            guarded_since=_time(data.get("guardedSince")),
             validation_id=data["validationId"],
             validation_url=data["validationUrl"],
             posts=data["posts"],
@@ -354,6 +407,8 @@ def restore_body(restore: Restore) -> Json:
     }
     if not restore.archived:
         properties.pop("recoveryPointRehydrationInfo", None)
+    if restore.guard_requests:
+        properties["resourceGuardOperationRequests"] = list(restore.guard_requests)
     return {"properties": properties}
 
 

@@ -7,7 +7,7 @@ the restore options and the rules that az CLI 2.91 enforces.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.errors import ErrorDetail, Json
 from domain.reading import NOT_ALLOWED
@@ -32,6 +32,15 @@ class PointFacts:
     encrypted: bool
     managed: bool
     tiers: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote."""
+        return cls(encrypted=data["encrypted"], managed=data["managed"], tiers=tuple(data["tiers"]))
+
+    def to_json(self) -> Json:
+        """Return what history keeps."""
+        return {"encrypted": self.encrypted, "managed": self.managed, "tiers": list(self.tiers)}
 
     @property
     def snapshot_only(self) -> bool:

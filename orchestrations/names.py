@@ -8,6 +8,7 @@ RESTORE_VM: Final = "restore_vm"
 
 RESOLVE_ITEM: Final = "resolve_item"
 CHOOSE_RECOVERY_POINT: Final = "choose_recovery_point"
+CHECK_RESTORE: Final = "check_restore"
 START_VALIDATION: Final = "start_validation"
 GET_VALIDATION: Final = "get_validation"
 START_RESTORE: Final = "start_restore"

@@ -13,7 +13,13 @@ from domain.restores import Phase, restore_body
 from domain.times import format_time
 from domain.validation import Validation
 
-from orchestrations.names import CHOOSE_RECOVERY_POINT, GET_VALIDATION, RESOLVE_ITEM, START_VALIDATION
+from orchestrations.names import (
+    CHECK_RESTORE,
+    CHOOSE_RECOVERY_POINT,
+    GET_VALIDATION,
+    RESOLVE_ITEM,
+    START_VALIDATION,
+)
 
 if TYPE_CHECKING:
     from domain.restores import Restore
@@ -37,27 +43,48 @@ def resolve_item(run: Run) -> Steps[None]:
 
 
 def choose_point(run: Run) -> Steps[None]:
-    """Choose the recovery point; only the chosen one enters the history."""
-    request = run.restore.request
+    """Choose the recovery point; only the chosen one enters the history, or the newest of them for a plan."""
     chosen = yield from run.ask(
         CHOOSE_RECOVERY_POINT,
         {
             "item": item_of(run.restore).to_json(),
-            "recoveryPoint": request.body.get("recoveryPoint", {}),
-            "rehydrates": request.rehydrates,
+            "request": run.restore.request.to_json(),
             "now": format_time(run.now),
         },
     )
-    phase = Phase.VALIDATING if request.validate_first else Phase.TRIGGERING
-    run.update(point=chosen["point"], archived=chosen["archived"], phase=phase)
+    run.update(
+        point=chosen["point"],
+        archived=chosen["archived"],
+        facts=chosen["facts"],
+        candidates=tuple(chosen["candidates"]),
+        phase=Phase.VALIDATING,
+    )
 
 
 def validate(run: Run) -> Steps[None]:
-    """Have the service check the restore; findings end it, a service that cannot check is a warning."""
+    """Check the restore against the service's rules, then have the service check it too unless that is not wanted."""
     restore = run.restore
-    if restore.validation_id is None:
+    if not restore.checked:
+        yield from _check(run)
+    elif not restore.request.validate_first:
+        _ready(run)
+    elif restore.validation_id is None:
         yield from _start_validation(run)
-        return
+    else:
+        yield from _follow_validation(run)
+
+
+def _check(run: Run) -> Steps[None]:
+    restore = run.restore
+    data = {"item": item_of(restore).to_json(), "request": restore.request.to_json(), "facts": restore.facts}
+    checked = yield from run.ask(CHECK_RESTORE, data)
+    for warning in checked["warnings"]:
+        run.become(run.restore.with_warning(warning["code"], warning["message"]))
+    run.update(checked=True, guard_requests=tuple(checked["guardRequests"]))
+
+
+def _follow_validation(run: Run) -> Steps[None]:
+    restore = run.restore
     look = {"vaultId": item_of(restore).vault_id, "operationId": restore.validation_id, "url": restore.validation_url}
     answer = yield from run.ask(GET_VALIDATION, look)
     validation = Validation.from_json(answer["validation"])
@@ -67,9 +94,17 @@ def validate(run: Run) -> Steps[None]:
         return
     if validation.findings or validation.status is not OperationStatus.SUCCEEDED:
         first = f": {validation.findings[0].message}" if validation.findings else "."
-        message = f"The service would not do this restore{first} Nothing was started."
-        raise TerminalError(errors.VALIDATION_FAILED, message, validation.findings)
-    run.update(phase=Phase.TRIGGERING, next_poll=None)
+        raise TerminalError(
+            errors.VALIDATION_FAILED, f"The service would not do this restore{first}", validation.findings
+        )
+    _ready(run)
+
+
+def _ready(run: Run) -> None:
+    if run.restore.request.is_plan:
+        run.become(run.restore.planned(run.now))
+    else:
+        run.update(phase=Phase.TRIGGERING, next_poll=None)
 
 
 def _start_validation(run: Run) -> Steps[None]:
@@ -85,7 +120,7 @@ def _start_validation(run: Run) -> Steps[None]:
     if accepted["operationId"] is None:
         message = "The service did not validate the restore before it was triggered: the call is missing here."
         run.become(restore.with_warning("ValidationUnavailable", message))
-        run.update(phase=Phase.TRIGGERING)
+        _ready(run)
         return
     run.update(validation_id=accepted["operationId"], validation_url=accepted["url"])
     wait_s = accepted["retryAfterS"]

@@ -41,6 +41,7 @@ _STEPS: Final[Mapping[Phase, Callable[[Run], Steps[None]]]] = {
     Phase.SELECTING_RECOVERY_POINT: choose_point,
     Phase.VALIDATING: validate,
     Phase.TRIGGERING: trigger,
+    Phase.AWAITING_APPROVAL: trigger,
     Phase.TRACKING_OPERATION: follow_operation,
     Phase.TRACKING_JOB: follow_job,
 }
@@ -49,7 +50,7 @@ _STEPS: Final[Mapping[Phase, Callable[[Run], Steps[None]]]] = {
 def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Task[Any], Any, Json | None]:
     """Run a :class:`Restore` (as JSON) to its end; returns the final status document."""
     run = Run(ctx, Restore.from_json(data))
-    run.update(status=Status.RUNNING)
+    run.update(status=Status.RUNNING if run.restore.status is Status.PENDING else run.restore.status)
     for _ in range(TURNS_PER_HISTORY):
         if run.restore.is_finished:
             break

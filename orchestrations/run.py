@@ -45,7 +45,10 @@ class Run:
     def become(self, restore: Restore) -> None:
         """Take a new state and tell it."""
         self.restore = restore
-        self._ctx.set_custom_status(restore.custom_status(self.now))
+        told = restore.custom_status(self.now)
+        # An end that does not fit into a custom status is told by the output alone, a moment later but whole.
+        if not restore.is_finished or told == restore.document(self.now):
+            self._ctx.set_custom_status(told)
 
     def poll_after(self, wait_s: float) -> None:
         """Make the next call due after so many seconds, but never after the deadline."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.errors import Json, OpenOutcomeError, TerminalError, TransientError
-from domain.polling import next_look, retry_wait_s
-from domain.restores import Phase, restore_body
+from domain.polling import job_interval_s, next_look, retry_wait_s
+from domain.restores import Phase, Status, restore_body
 from domain.times import format_time
 
 from orchestrations.names import FIND_JOB, START_RESTORE
@@ -52,17 +52,32 @@ def _post(run: Run) -> Steps[None]:
     except OpenOutcomeError as error:
         _stay_open(run, error, error.retry_after_s)
         return
+    except TerminalError as error:
+        if error.code != errors.AUTHORIZATION_FAILED or not restore.is_guarded:
+            raise
+        _await_guard(run, error)
+        return
     except TransientError as error:
         if error.code != errors.INTERNAL_ERROR:
             raise  # surely not taken: throttled, or it never left
         _stay_open(run, error, error.retry_after_s)
         return
-    run.update(triggered=run.now)
+    run.update(triggered=run.now, status=Status.RUNNING)
     if "jobId" in answer:
         adopt(run, answer["jobId"])
         return
     run.update(operation_id=answer["operationId"], operation_url=answer["url"], phase=Phase.TRACKING_OPERATION)
     run.poll_after(answer["retryAfterS"] or 0.0)
+
+
+def _await_guard(run: Run, error: TerminalError) -> None:
+    run.become(run.restore.awaiting_guard(run.now, error))
+    restore = run.restore
+    if not restore.is_finished:
+        since = restore.guarded_since or run.now
+        wait_s = job_interval_s(restore.limits, elapsed_s=(run.now - since).total_seconds())
+        left_s = (since + restore.request.approval_timeout - run.now).total_seconds()
+        run.poll_after(min(wait_s, left_s))
 
 
 def _stay_open(run: Run, error: OpenOutcomeError | TransientError, retry_after_s: float | None) -> None:

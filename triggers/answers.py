@@ -10,7 +10,7 @@ import azure.functions as func
 
 from domain import errors
 from domain.errors import InvalidRequestError, RestoreError, TransientError
-from domain.reading import INVALID_VALUE, Problems, an_object, string
+from domain.reading import INVALID_VALUE, Problems, an_object, prose, string
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ _STATUS_OF: Final[Mapping[str, int]] = {
     errors.INTERNAL_ERROR: 500,
     errors.SERVICE_UNAVAILABLE: 503,
 }
-_DECISION: Final = an_object({"by": string, "comment": string})
+_DECISION: Final = an_object({"by": string, "comment": prose})
 _BAD_GATEWAY: Final = 502  # Azure refused us: our identity's fault, not the caller's
 
 

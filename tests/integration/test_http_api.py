@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
+from tests.integration.app_stage import SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,6 @@ class TestRefusals:
             (a_request(storageAccountId=None), "MissingField", "storageAccountId"),
             (a_request(recoveryPoint={"notOlderThan": "7 days"}), "InvalidValue", "recoveryPoint.notOlderThan"),
             (a_request(requestId="no spaces"), "InvalidValue", "requestId"),
-            (a_request(dryRun=True), "NotAllowed", "dryRun"),
             (a_request(approval={"required": True}), "NotAllowed", "approval.required"),
         ],
     )
@@ -310,6 +309,62 @@ class TestWhatTheServiceDoesWrong:
 
         assert done["status"] == REPORTED[vm]
         assert (done["error"] or {}).get("details") or done["warnings"]
+
+
+class TestPlan:
+    def test_shows_the_body_and_the_verdicts_and_starts_nothing(self, stage: Stage) -> None:
+        planned = stage.restore(sourceResourceId=vm_id("load-005", "load-rg"), dryRun=True)
+
+        assert planned["status"] == "Planned"
+        plan = planned["result"]["plan"]
+        assert plan["requestBody"]["properties"]["recoveryPointId"] == planned["recoveryPoint"]["id"]
+        assert [each["chosen"] for each in plan["candidates"]].count(True) == 1
+        assert stage.jobs_of("load-005") == 0
+
+
+class TestOtherKinds:
+    GROUP = f"{SUBSCRIPTION}/resourceGroups/restored-rg"
+    NETWORK = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/net"
+
+    def test_another_vm_is_made_and_named(self, stage: Stage) -> None:
+        target = f"{self.GROUP}/providers/Microsoft.Compute/virtualMachines/sql-01-restored"
+
+        done = stage.restore(
+            sourceResourceId=vm_id("sql-01", "sql-rg"),
+            recoveryType="AlternateLocation",
+            targetVirtualMachineId=target,
+            virtualNetworkId=self.NETWORK,
+            subnetId=f"{self.NETWORK}/subnets/default",
+        )
+
+        assert done["status"] == "Completed", done
+        assert done["result"]["targetVirtualMachineId"] == target
+        assert done["result"]["targetVirtualMachineName"] == "sql-01-restored"
+        assert "Create the restored virtual machine" in [task["taskId"] for task in done["result"]["tasks"]]
+
+    def test_disks_are_replaced_in_place_with_a_warning(self, stage: Stage) -> None:
+        done = stage.restore(
+            sourceResourceId=vm_id("load-006", "load-rg"), recoveryType="OriginalLocation", targetResourceGroupId=None
+        )
+
+        assert done["status"] == "Completed", done
+        assert [warning["code"] for warning in done["warnings"]] == ["DiskNamesChanged"]
+
+    def test_disks_become_vhds_without_a_target_group(self, stage: Stage) -> None:
+        done = stage.restore(sourceResourceId=vm_id("load-007", "load-rg"), targetResourceGroupId=None)
+
+        assert done["status"] == "Completed", done
+        assert [warning["code"] for warning in done["warnings"]] == ["UnmanagedDisks"]
+
+    @pytest.mark.parametrize("account", ["stagingzrs", "stagingneu", "no-such"])
+    def test_a_staging_account_that_cannot_serve_starts_nothing(self, stage: Stage, account: str) -> None:
+        storage = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.Storage/storageAccounts/{account}"
+
+        done = stage.restore(sourceResourceId=vm_id("load-008", "load-rg"), storageAccountId=storage)
+
+        assert (done["status"], done["error"]["code"]) == ("Failed", "ValidationFailed")
+        assert done["error"]["details"][0]["target"] == "storageAccountId"
+        assert stage.jobs_of("load-008") == 0
 
 
 class TestCancel:

@@ -108,6 +108,10 @@ class ScriptedAzure:
             "protectedItemName": ITEM,
         }
     )
+    vault: Json = field(default_factory=dict)
+    staging: Json = field(default_factory=lambda: {"location": "westeurope", "sku": {"name": "Standard_LRS"}})
+    item_properties: Json = field(default_factory=dict)
+    guard_proxies: list[Json] = field(default_factory=list)
     jobs: list[MadeJob] = field(default_factory=list)
     bodies: list[Json] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
@@ -137,10 +141,25 @@ class ScriptedAzure:
         assert vault_id == VAULT_ID
         return self.location
 
+    def get_vault(self, vault_id: str) -> Json:
+        self._call("get_vault")
+        assert vault_id == VAULT_ID
+        return self.vault
+
+    def get_storage_account(self, account_id: str) -> Json:
+        self._call("get_storage_account")
+        assert account_id == STORAGE_ID
+        return self.staging
+
+    def list_resource_guard_proxies(self, vault_id: str) -> Iterable[Json]:
+        self._call("list_resource_guard_proxies")
+        assert vault_id == VAULT_ID
+        return self.guard_proxies
+
     def get_protected_item(self, vault_id: str, container_name: str, protected_item_name: str) -> Json:
         self._call("get_protected_item")
         item = f"backupFabrics/Azure/protectionContainers/{container_name}/protectedItems/{protected_item_name}"
-        return {"id": f"{vault_id}/{item}", "properties": {"sourceResourceId": VM_ID}}
+        return {"id": f"{vault_id}/{item}", "properties": {"sourceResourceId": VM_ID, **self.item_properties}}
 
     def list_protected_items(self, vault_id: str) -> Iterable[Json]:
         self._call("list_protected_items")
@@ -254,6 +273,7 @@ class Lab:
             activities={
                 names.RESOLVE_ITEM: activities.resolve_item,
                 names.CHOOSE_RECOVERY_POINT: activities.choose_recovery_point,
+                names.CHECK_RESTORE: activities.check_restore,
                 names.START_VALIDATION: activities.start_validation,
                 names.GET_VALIDATION: activities.get_validation,
                 names.START_RESTORE: activities.start_restore,

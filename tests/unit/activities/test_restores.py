@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 import pytest
 
 from activities.restores import RestoreActivities
-from domain import errors
+from domain import errors, rules
 from domain.envelopes import unseal
 from domain.errors import Json, OpenOutcomeError, RestoreError, TerminalError
 from domain.times import format_time
-from tests.support.azure import CONTAINER, ITEM, VAULT_ID, VM_ID, ScriptedAzure, a_point, a_restore, throttled
+from tests.support.azure import (
+    CONTAINER,
+    ITEM,
+    STORAGE_ID,
+    VAULT_ID,
+    VM_ID,
+    ScriptedAzure,
+    a_point,
+    a_request,
+    a_restore,
+    throttled,
+)
 from tests.support.hub import START
 
 ITEM_JSON = {
@@ -97,10 +109,9 @@ class TestResolveItem:
 
 
 class TestChooseRecoveryPoint:
-    def choose(self, activities: RestoreActivities, **wanted: object) -> Json:
-        return activities.choose_recovery_point(
-            {"item": ITEM_JSON, "recoveryPoint": wanted, "rehydrates": False, "now": format_time(START)}
-        )
+    def choose(self, activities: RestoreActivities, *, plan: bool = False, **wanted: object) -> Json:
+        request = a_request(recoveryPoint=wanted, dryRun=plan)
+        return activities.choose_recovery_point({"item": ITEM_JSON, "request": request, "now": format_time(START)})
 
     def test_hands_back_the_newest_alone(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.points = [a_point(str(hours), hours) for hours in (5, 2, 9)]
@@ -125,6 +136,123 @@ class TestChooseRecoveryPoint:
         azure.fails["get_recovery_point"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
 
         assert _failure(self.choose(activities, id="7")).code == errors.AUTHORIZATION_FAILED
+
+    def test_a_plan_gets_the_verdict_on_each_candidate(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.points = [a_point("9", 9), a_point("2", 2), a_point("1", 1, recoveryPointType="CrashConsistent")]
+
+        chosen = unseal(self.choose(activities, plan=True, consistency=["AppConsistent"]))
+
+        assert chosen["point"]["id"] == "2"
+        assert [(each["id"], each["chosen"], each["reasons"]) for each in chosen["candidates"]] == [
+            ("1", False, ["it is not AppConsistent"]),
+            ("2", True, []),
+            ("9", False, ["another point that can be restored is newer or more consistent"]),
+        ]
+
+    def test_without_a_plan_no_candidate_enters_the_history(self, activities: RestoreActivities) -> None:
+        assert unseal(self.choose(activities))["candidates"] == []
+
+    def test_a_plan_for_a_point_named_by_id_still_judges_all(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.points = [a_point("1", 1), a_point("2", 2)]
+
+        assert len(unseal(self.choose(activities, plan=True, id="2"))["candidates"]) == 2
+
+
+class TestCheckRestore:
+    PLAIN: ClassVar[Json] = {"encrypted": False, "managed": True, "tiers": ["InstantRP", "HardenedRP"]}
+
+    def check(self, activities: RestoreActivities, facts: Json | None = None, **members: Any) -> Json:
+        request = a_request(**members)
+        return activities.check_restore({"item": ITEM_JSON, "request": request, "facts": facts or self.PLAIN})
+
+    def test_a_plain_restore_asks_for_the_guard_alone(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        assert unseal(self.check(activities)) == {"guardRequests": [], "warnings": []}
+        assert azure.calls == {"list_resource_guard_proxies": 1}
+
+    def test_requests_to_the_guard_given_by_the_caller_are_enough(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        self.check(activities, resourceGuardOperationRequests=["/subscriptions/s/guard"])
+
+        assert azure.calls == {}
+
+    def test_the_guard_of_the_vault_is_named(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        operation = rules.GUARDED_OPERATION.upper()
+        details = [
+            {"vaultCriticalOperation": "Microsoft.RecoveryServices/vaults/delete", "defaultResourceRequest": "/other"},
+            {"vaultCriticalOperation": operation, "defaultResourceRequest": "/guard/request"},
+        ]
+        azure.guard_proxies = [{"properties": {"resourceGuardOperationDetails": details}}, {"properties": None}]
+
+        assert unseal(self.check(activities))["guardRequests"] == ["/guard/request"]
+
+    def test_disks_without_a_target_group_are_warned_about(self, activities: RestoreActivities) -> None:
+        warnings = unseal(self.check(activities, targetResourceGroupId=None))["warnings"]
+
+        assert [warning["code"] for warning in warnings] == ["UnmanagedDisks"]
+
+    def test_unmanaged_disks_without_a_target_group_are_not(self, activities: RestoreActivities) -> None:
+        facts = {**self.PLAIN, "managed": False}
+
+        assert unseal(self.check(activities, facts, targetResourceGroupId=None))["warnings"] == []
+
+    @pytest.mark.parametrize(
+        ("staging", "complaint"),
+        [
+            ({"location": "northeurope"}, "in northeurope"),
+            ({"location": "West Europe", "sku": {"name": "Standard_ZRS"}}, "zone-redundant"),
+            ({"location": "westeurope", "sku": {"name": "Standard_RAGZRS"}}, "zone-redundant"),
+            ({"location": "westeurope", "kind": "BlobStorage"}, "BlobStorage"),
+        ],
+    )
+    def test_a_staging_account_that_cannot_serve_is_refused(
+        self, activities: RestoreActivities, azure: ScriptedAzure, staging: Json, complaint: str
+    ) -> None:
+        azure.staging = staging
+
+        error = _failure(self.check(activities, validate=True))
+
+        assert error.code == errors.VALIDATION_FAILED
+        assert complaint in error.message
+        assert error.details[0].target == "storageAccountId"
+
+    def test_one_behind_an_identity_is_checked_too(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.staging = {"location": "northeurope"}
+        identity = {
+            "storageAccountId": None,
+            "identityInfo": {"isSystemAssignedIdentity": True},
+            "identityBasedRestoreDetails": {"targetStorageAccountId": STORAGE_ID},
+        }
+
+        error = _failure(self.check(activities, validate=True, **identity))
+
+        assert error.details[0].target == "identityBasedRestoreDetails.targetStorageAccountId"
+
+    def test_one_that_does_not_exist_is_refused(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.fails["get_storage_account"] = [TerminalError(errors.NOT_FOUND, "no such account")]
+
+        assert "does not exist" in _failure(self.check(activities, validate=True)).message
+
+    def test_one_that_may_not_be_read_is_a_warning(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.fails["get_storage_account"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
+
+        warnings = unseal(self.check(activities, validate=True))["warnings"]
+
+        assert [warning["code"] for warning in warnings] == ["StagingAccountNotChecked"]
+
+    def test_every_broken_rule_is_named_at_once(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.vault = {"properties": {"redundancySettings": {"standardTierStorageRedundancy": "GeoRedundant"}}}
+        facts = {"encrypted": True, "managed": True, "tiers": ["InstantRP"]}
+
+        error = _failure(self.check(activities, facts, zones=["1"], restoreDiskLunList=[0]))
+
+        assert [detail.target for detail in error.details] == ["zones", "zones", "restoreDiskLunList", "zones"]
 
 
 class TestStartRestore:

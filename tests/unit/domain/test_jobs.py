@@ -38,6 +38,7 @@ class TestRecordedJobs:
                 "Recovery point time ": None,
                 "VM Subscription ID": "SUB",
             },
+            tasks=({"taskId": "Transfer data from vault", "status": "InProgress", "details": None},),
         )
 
     @pytest.mark.parametrize(
@@ -69,6 +70,13 @@ class TestRecordedJobs:
             "targetStorageAccountName": "SA",
             "targetResourceGroup": None,
             "targetVirtualMachineName": None,
+            "tasks": [
+                {
+                    "taskId": "Transfer data from vault",
+                    "status": "Completed",
+                    "details": "127 GBs / 127 GBs Transferred",
+                }
+            ],
             "propertyBag": recorded.JOB_COMPLETED["properties"]["extendedInfo"]["propertyBag"],
         }
 

@@ -452,3 +452,46 @@ class TestNoMatch:
             "2 of 2: it is not CrashConsistent",
             "2 of 2: it is not in HardenedRP",
         }
+
+
+class TestOpenSessions:
+    """Files being recovered from a point keep the VM from being backed up, which a replacement in place does first."""
+
+    OPEN = RecoveryPoint.from_api(
+        {
+            "name": "1",
+            "properties": {
+                "recoveryPointTime": "2026-11-20T06:00:00Z",
+                "recoveryPointTierDetails": [{"type": "InstantRP", "status": "Valid"}],
+                "isInstantIlrSessionActive": True,
+            },
+        }
+    )
+
+    def test_matter_where_disks_are_replaced_in_place(self) -> None:
+        (reason,) = self.OPEN.unusable_because(rehydrates=False, in_place=True)
+
+        assert "files are being recovered" in reason
+
+    def test_matter_nowhere_else(self) -> None:
+        assert self.OPEN.unusable_because(rehydrates=False) == []
+
+
+class TestNearestMiss:
+    def test_the_point_that_misses_by_least_is_named(self) -> None:
+        points = [a_point("far", 1, recoveryPointType="CrashConsistent"), a_point("near", 5), a_point("older", 9)]
+        wanted = RecoveryPointCriteria(not_older_than=timedelta(minutes=1), consistency=("AppConsistent",))
+
+        with pytest.raises(TerminalError) as caught:
+            choose_recovery_point(points, wanted, rehydrates=False, now=START)
+
+        assert "The nearest, near of 2026-11-23T03:00:00" in caught.value.message
+        assert "it is older than PT1M" in caught.value.message
+
+    def test_one_without_a_time_is_named_too(self) -> None:
+        with pytest.raises(TerminalError) as caught:
+            choose_recovery_point(
+                [a_point("1", recoveryPointTime=None)], RecoveryPointCriteria(), rehydrates=False, now=START
+            )
+
+        assert "The nearest, 1, misses by: its time is not known" in caught.value.message

@@ -57,6 +57,57 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
     (ALL, {**NAMES, "containerName": 7}, INVALID, "containerName", "native name"),
     (ALL, {**NAMES, "containerName": ""}, INVALID, "containerName", "VM;iaasvmcontainerv2;"),
     (ALL, {**NAMES, "protectedItemName": ["VM"]}, INVALID, "protectedItemName", "native name"),
+    # targets that contradict each other
+    (
+        ALTERNATE,
+        {"targetVirtualMachineId": VM_ID.replace("web-01", "x")},
+        INVALID,
+        "targetVirtualMachineId",
+        "must lie in",
+    ),
+    (
+        ALTERNATE,
+        {"subnetId": SUBNET.replace(NETWORK, f"{NETWORK}2")},
+        INVALID,
+        "subnetId",
+        "a subnet of virtualNetworkId",
+    ),
+    (
+        ALTERNATE,
+        {"targetVirtualMachineId": VM_ID.upper(), "targetResourceGroupId": VM_ID.split("/providers")[0]},
+        NOT_ALLOWED,
+        "targetVirtualMachineId",
+        "must not be the VM that was backed up",
+    ),
+    (
+        ALL,
+        {"targetDiskNetworkAccessSettings": {"targetDiskNetworkAccessOption": "EnablePrivateAccessForAllDisks"}},
+        MISSING,
+        "targetDiskNetworkAccessSettings.targetDiskAccessId",
+        "is needed for EnablePrivateAccessForAllDisks",
+    ),
+    (
+        ALL,
+        {**BY_IDENTITY, "identityInfo": {}},
+        MISSING,
+        "identityInfo.isSystemAssignedIdentity",
+        "or managedIdentityResourceId",
+    ),
+    *(
+        (
+            ALL,
+            {
+                "recoveryPointRehydrationInfo": {
+                    "rehydrationPriority": "High",
+                    "rehydrationRetentionDuration": days,
+                }
+            },
+            INVALID,
+            "recoveryPointRehydrationInfo.rehydrationRetentionDuration",
+            "from P10D to P30D",
+        )
+        for days in ("P9D", "P31D", "PT1H")
+    ),
     # the recovery point
     (ALL, {"recoveryPoint": "1103996678573089"}, INVALID, "recoveryPoint", "JSON object"),
     (ALL, {"recoveryPoint": []}, INVALID, "recoveryPoint", "JSON object"),
@@ -411,7 +462,7 @@ def test_three_problems_are_named_without_a_count() -> None:
     assert "storageAccountId" in caught.value.message
 
 
-@pytest.mark.parametrize("change", [{"dryRun": True}, {"approval": {"required": True}}])
+@pytest.mark.parametrize("change", [{"approval": {"required": True}}])
 def test_what_this_version_cannot_do_is_refused_rather_than_ignored(change: Json) -> None:
     [problem] = problems({**BASES["RestoreDisks"], **change})
 

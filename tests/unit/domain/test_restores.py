@@ -227,7 +227,7 @@ class TestEndedByItsJob:
         restore = running(job_id=job.job_id, next_poll=NOW, progress_pct=93.0).ended_by(job, NOW)
 
         assert (restore.status, restore.phase, restore.is_finished) == (Status.COMPLETED, Phase.FINISHED, True)
-        assert restore.result == job.result()
+        assert restore.result == {**job.result(), "targetVirtualMachineId": None}
         assert (restore.error, restore.warnings) == (None, ())
         assert (restore.completed, restore.next_poll) == (NOW, None)
 

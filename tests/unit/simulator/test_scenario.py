@@ -42,9 +42,20 @@ def test_default_scenario_is_as_documented() -> None:
 
     assert scenario.subscription_id == "11111111-1111-1111-1111-111111111111"
     assert [(vault.name, vault.resource_group, vault.region) for vault in scenario.vaults] == [
-        ("vault-weu", "backup-rg", "westeurope")
+        ("vault-weu", "backup-rg", "westeurope"),
+        ("vault-guarded", "guarded-rg", "westeurope"),
+        ("vault-zrs", "rules-rg", "westeurope"),
+        ("vault-locked", "rules-rg", "westeurope"),
     ]
-    assert groups == {"web-rg": 7, "Mixed-RG": 1, "sql-rg": 1, "load-rg": 100, "fault-rg": 21}
+    assert groups == {
+        "web-rg": 7,
+        "Mixed-RG": 1,
+        "sql-rg": 1,
+        "guarded-rg": 1,
+        "rules-rg": 5,
+        "load-rg": 100,
+        "fault-rg": 21,
+    }
     assert {vm.name for vm in scenario.vms if vm.vault is None} == {"lonely-01"}
     assert {vm.name for vm in scenario.vms if vm.vault and not vm.points} == {"empty-01"}
 

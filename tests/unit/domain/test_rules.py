@@ -1,0 +1,204 @@
+"""The service's rules, each broken and kept once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from domain.requests import RestoreRequest
+from domain.rules import (
+    GUARDED_OPERATION,
+    PointFacts,
+    guard_requests,
+    item_violations,
+    needs_item,
+    needs_vault,
+    point_violations,
+    staging_violations,
+    vault_violations,
+)
+from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VM_ID, a_request
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+
+OTHER = "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/restored-rg"
+DES = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/diskEncryptionSets/des"
+NETWORK = f"{SUBSCRIPTION}/resourceGroups/net-rg/providers/Microsoft.Network/virtualNetworks/net"
+ALTERNATE = {
+    "recoveryType": "AlternateLocation",
+    "targetVirtualMachineId": f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/web-01-restored",
+    "virtualNetworkId": NETWORK,
+    "subnetId": f"{NETWORK}/subnets/default",
+}
+IN_PLACE = {"recoveryType": "OriginalLocation", "targetResourceGroupId": None}
+EDGE = {"name": "microsoftrrdclab3", "type": "EdgeZone"}
+
+
+def request(**members: Any) -> RestoreRequest:
+    return RestoreRequest.from_json(a_request(**members))
+
+
+def a_fact(**members: Any) -> PointFacts:
+    return PointFacts(**{"encrypted": False, "managed": True, "tiers": ("InstantRP", "HardenedRP"), **members})
+
+
+BROKEN_BY_THE_POINT: list[tuple[Json, Json, str, str]] = [
+    (IN_PLACE, {"encrypted": True}, "recoveryType", "encrypted VM cannot be replaced"),
+    (IN_PLACE, {"managed": False}, "recoveryType", "unmanaged disks cannot be replaced"),
+    ({"zones": ["1"]}, {"encrypted": True}, "zones", "only managed, unencrypted"),
+    ({"zones": ["1"]}, {"managed": False}, "zones", "only managed, unencrypted"),
+    ({"zones": ["1"]}, {"tiers": ("InstantRP",)}, "zones", "not in the vault tier"),
+    ({"zones": ["1"]}, {"tiers": ("ArchivedRP",)}, "zones", "not in the vault tier"),
+    ({"targetResourceGroupId": OTHER}, {"encrypted": True}, "targetResourceGroupId", "only managed, unencrypted"),
+    ({"targetResourceGroupId": OTHER}, {"managed": False}, "targetResourceGroupId", "only managed, unencrypted"),
+    ({"targetResourceGroupId": OTHER}, {"tiers": ("InstantRP",)}, "targetResourceGroupId", "snapshot only"),
+    ({"targetResourceGroupId": OTHER, "extendedLocation": EDGE}, {}, "extendedLocation", "edge zone"),
+    ({"diskEncryptionSetId": DES}, {"encrypted": True}, "diskEncryptionSetId", "disk encryption set"),
+    ({"diskEncryptionSetId": DES}, {"managed": False}, "diskEncryptionSetId", "disk encryption set"),
+]
+
+
+@pytest.mark.parametrize(("members", "facts", "target", "words"), BROKEN_BY_THE_POINT)
+def test_what_the_point_does_not_allow_is_named(members: Json, facts: Json, target: str, words: str) -> None:
+    (broken,) = point_violations(request(**members), a_fact(**facts), VM_ID)
+
+    assert (broken.code, broken.target) == ("NotAllowed", target)
+    assert words in broken.message
+
+
+@pytest.mark.parametrize(("members", "facts", "target", "words"), BROKEN_BY_THE_POINT)
+def test_the_same_point_is_fine_for_a_plain_restore(members: Json, facts: Json, target: str, words: str) -> None:
+    assert members
+    assert target
+    assert words
+    assert list(point_violations(request(), a_fact(**facts), VM_ID)) == []
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{}, IN_PLACE, ALTERNATE, {"zones": ["2"]}, {"targetResourceGroupId": OTHER}, {"diskEncryptionSetId": DES}],
+)
+def test_a_point_without_peculiarities_allows_everything(members: Json) -> None:
+    assert list(point_violations(request(**members), a_fact(), VM_ID)) == []
+
+
+def test_an_edge_zone_in_the_same_subscription_is_fine() -> None:
+    assert list(point_violations(request(extendedLocation=EDGE), a_fact(), VM_ID)) == []
+
+
+def test_subscriptions_are_compared_without_case() -> None:
+    assert not needs_vault(request(targetResourceGroupId=TARGET_GROUP.upper()), VM_ID)
+
+
+SELECTIVE = {"properties": {"extendedProperties": {"diskExclusionProperties": {"diskLunList": [1]}}}}
+ALL_DISKS: list[Json] = [
+    {},
+    {"properties": None},
+    {"properties": {"extendedProperties": None}},
+    {"properties": {"extendedProperties": {"diskExclusionProperties": None}}},
+]
+
+
+@pytest.mark.parametrize("item", ALL_DISKS)
+def test_a_list_of_disks_is_refused_where_all_are_backed_up(item: Json) -> None:
+    (broken,) = item_violations(request(restoreDiskLunList=[]), item)
+
+    assert broken.target == "restoreDiskLunList"
+    assert list(item_violations(request(restoreDiskLunList=[]), SELECTIVE)) == []
+
+
+@pytest.mark.parametrize("members", [IN_PLACE, ALTERNATE])
+def test_selected_disks_can_only_be_restored_as_disks(members: Json) -> None:
+    (broken,) = item_violations(request(**members), SELECTIVE)
+
+    assert broken.target == "recoveryType"
+    assert list(item_violations(request(), SELECTIVE)) == []
+    assert all(list(item_violations(request(**members), item)) == [] for item in ALL_DISKS)
+
+
+@pytest.mark.parametrize("state", ["Disabled", "PermanentlyDisabled"])
+def test_a_vault_that_keeps_to_its_subscription_is_obeyed(state: str) -> None:
+    settings = {"crossSubscriptionRestoreSettings": {"crossSubscriptionRestoreState": state}}
+    vault = {"properties": {"restoreSettings": settings}}
+
+    (broken,) = vault_violations(request(targetResourceGroupId=OTHER), vault, VM_ID)
+
+    assert (broken.target, state in broken.message) == ("targetResourceGroupId", True)
+    assert list(vault_violations(request(), vault, VM_ID)) == []
+
+
+@pytest.mark.parametrize("state", ["Enabled", "enabled", None])
+def test_a_vault_that_says_nothing_or_yes_allows_other_subscriptions(state: str | None) -> None:
+    settings = {"crossSubscriptionRestoreSettings": {"crossSubscriptionRestoreState": state}}
+
+    vault = {"properties": {"restoreSettings": settings}}
+
+    assert list(vault_violations(request(targetResourceGroupId=OTHER), vault, VM_ID)) == []
+
+
+@pytest.mark.parametrize(
+    ("redundancy", "allowed"),
+    [
+        ("ZoneRedundant", True),
+        ("zoneredundant", True),
+        (None, True),
+        ("GeoRedundant", False),
+        ("LocallyRedundant", False),
+    ],
+)
+def test_zones_need_a_zone_redundant_vault(redundancy: str | None, allowed: bool) -> None:
+    vault = {"properties": {"redundancySettings": {"standardTierStorageRedundancy": redundancy}}}
+
+    assert (list(vault_violations(request(zones=["1"]), vault, VM_ID)) == []) is allowed
+    assert list(vault_violations(request(), vault, VM_ID)) == []
+
+
+def test_a_staging_account_that_says_nothing_of_itself_is_let_through() -> None:
+    assert list(staging_violations({}, region="westeurope", target="storageAccountId")) == []
+
+
+@pytest.mark.parametrize(
+    ("members", "item", "vault"),
+    [
+        ({}, False, False),
+        ({"restoreDiskLunList": [1]}, True, False),
+        (IN_PLACE, True, False),
+        (ALTERNATE, True, False),
+        ({"zones": ["1"]}, False, True),
+        ({"targetResourceGroupId": OTHER}, False, True),
+    ],
+)
+def test_only_what_a_rule_asks_for_is_read(members: Json, item: bool, vault: bool) -> None:
+    asked = request(**members)
+
+    assert (needs_item(asked), needs_vault(asked, VM_ID)) == (item, vault)
+
+
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        [],
+        [{}],
+        [{"properties": None}],
+        [{"properties": {"resourceGuardOperationDetails": [None, 5, {}]}}],
+        [{"properties": {"resourceGuardOperationDetails": [{"vaultCriticalOperation": GUARDED_OPERATION}]}}],
+        [{"properties": {"resourceGuardOperationDetails": [{"defaultResourceRequest": STORAGE_ID}]}}],
+    ],
+)
+def test_what_is_no_guard_of_restores_asks_for_nothing(proxies: list[Json]) -> None:
+    assert guard_requests(proxies) == []
+
+
+def test_a_guard_named_by_two_proxies_is_asked_once() -> None:
+    detail = {"vaultCriticalOperation": GUARDED_OPERATION.lower(), "defaultResourceRequest": "/guard"}
+    proxy = {"properties": {"resourceGuardOperationDetails": [detail]}}
+
+    assert guard_requests([proxy, proxy]) == ["/guard"]
+
+
+def test_facts_come_out_of_history_as_they_went_in() -> None:
+    facts = a_fact(encrypted=True, managed=False, tiers=("ArchivedRP",))
+
+    assert PointFacts.from_json(facts.to_json()) == facts

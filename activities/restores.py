@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import threading
+from collections import deque
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from domain import errors, rules
 from domain.envelopes import seal, seal_error
-from domain.errors import ErrorDetail, Json, RestoreError, TerminalError
+from domain.errors import ErrorDetail, Json, OpenOutcomeError, RestoreError, TerminalError
 from domain.protected_items import ProtectedItem
 from domain.recovery_points import Choice, RecoveryPoint
 from domain.requests import ORIGINAL_LOCATION, RestoreRequest
@@ -18,7 +21,6 @@ from domain.wire import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from domain.answers import Accepted, Answer
     from domain.jobs import Job, Operation
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 
 _MOST_CANDIDATES: Final = 100
+_MOST_REMEMBERED: Final = 1000
+_LATE: Final = timedelta(minutes=2)  # a queue's normal delay is far below, a redelivery after a crash above
 
 
 class BackupApi(Protocol):  # what each call does is said where it is made, in arm.backup
@@ -46,10 +50,10 @@ class BackupApi(Protocol):  # what each call does is said where it is made, in a
     def trigger_restore(
         self, item: ProtectedItem, point_id: str, body: Json, *, client_request_id: str
     ) -> Accepted: ...
-    def find_restore_job(self, vault_id: str, *, activity_id: str, since: datetime) -> Job | None: ...
+    def find_restore_job(self, vault_id: str, *, activity_id: str) -> Job | None: ...
     def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]: ...
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]: ...
-    def cancel_job(self, vault_id: str, job_id: str) -> None: ...
+    def cancel_job(self, vault_id: str, job_id: str) -> float | None: ...
 
 
 def _sealed[**P](method: Callable[P, Any]) -> Callable[P, Json]:
@@ -65,11 +69,18 @@ def _sealed[**P](method: Callable[P, Any]) -> Callable[P, Json]:
     return call
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class RestoreActivities:
     """Every activity of a restore over one client. Inputs and outputs are plain JSON: they stay in history."""
 
-    def __init__(self, api: BackupApi) -> None:
+    def __init__(self, api: BackupApi, *, clock: Callable[[], datetime] = _utc_now) -> None:
         self._api = api
+        self._clock = clock
+        self._delivered: deque[tuple[str, str]] = deque(maxlen=_MOST_REMEMBERED)
+        self._delivered_lock = threading.Lock()
 
     @_sealed
     def resolve_item(self, data: Json) -> Json:
@@ -142,24 +153,37 @@ class RestoreActivities:
 
     @_sealed
     def start_restore(self, data: Json) -> Json:
-        """Trigger the restore once: ``{"item", "pointId", "body", "clientRequestId", "since"}``.
+        """Trigger the restore once: ``{"item", "pointId", "body", "clientRequestId", "askedTime"}``.
 
         Looks for a job that carries the id before it posts, so a second run of this activity adopts what the first
         one started. Returns ``{"jobId"}`` of an adopted job, or ``{"operationId", "url", "retryAfterS"}``.
-        An answer that leaves it open whether the service took the restore comes back as ``OpenOutcomeError``.
+        An answer that leaves it open whether the service took the restore comes back as ``OpenOutcomeError``; so does
+        a delivery that is surely or probably not the first of its attempt, whose job may not be listed yet.
         """
         item = ProtectedItem.from_json(data["item"])
         job = self._find_job(item.vault_id, data)
         if job is not None:
             return {"jobId": job.job_id}
+        self._refuse_a_second_delivery(data)
         accepted = self._api.trigger_restore(
             item, data["pointId"], data["body"], client_request_id=data["clientRequestId"]
         )
         return _accepted(accepted)
 
+    def _refuse_a_second_delivery(self, data: Json) -> None:
+        # Durable delivers at least once: again at once in this process, or minutes later in another one.
+        delivery = (data["clientRequestId"], data["askedTime"])
+        late = self._clock() - parse_request_time(data["askedTime"]) > _LATE
+        with self._delivered_lock:
+            again = delivery in self._delivered
+            self._delivered.append(delivery)
+        if late or again:
+            message = "This is not the first delivery of the request to post, so that an earlier one may have posted."
+            raise OpenOutcomeError(errors.LATE_DELIVERY, message)
+
     @_sealed
     def find_job(self, data: Json) -> Json:
-        """Look for the restore's job: ``{"vaultId", "clientRequestId", "since"}`` to ``{"jobId"}``, null if none."""
+        """Look for the restore's job: ``{"vaultId", "clientRequestId"}`` to ``{"jobId"}``, null if there is none."""
         job = self._find_job(data["vaultId"], data)
         return {"jobId": None if job is None else job.job_id}
 
@@ -177,9 +201,8 @@ class RestoreActivities:
 
     @_sealed
     def cancel_job(self, data: Json) -> Json:
-        """Ask Azure to cancel the job: ``{"vaultId", "jobId"}``. What becomes of it, the job itself tells later."""
-        self._api.cancel_job(data["vaultId"], data["jobId"])
-        return {}
+        """Ask Azure to cancel the job: ``{"vaultId", "jobId"}`` to ``{"retryAfterS"}``; the job tells the rest."""
+        return {"retryAfterS": self._api.cancel_job(data["vaultId"], data["jobId"])}
 
     def recovery_points(self, source_resource_id: str) -> list[Json]:
         """Return a VM's points, newest first, each with whether it can be restored and why not.
@@ -224,8 +247,7 @@ class RestoreActivities:
         return rules.guard_requests(self._api.list_resource_guard_proxies(item.vault_id))
 
     def _find_job(self, vault_id: str, data: Json) -> Job | None:
-        since = parse_request_time(data["since"])
-        return self._api.find_restore_job(vault_id, activity_id=data["clientRequestId"], since=since)
+        return self._api.find_restore_job(vault_id, activity_id=data["clientRequestId"])
 
     def _find_item(self, wanted: Json) -> ProtectedItem:
         source: str | None = wanted.get("sourceResourceId")

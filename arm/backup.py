@@ -6,13 +6,14 @@ REST reference has them and as recordings of the service show them.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from domain.answers import Accepted, Answer
 from domain.errors import (
-    NOT_FOUND,
     SERVICE_UNAVAILABLE,
+    VALIDATION_FAILED,
     ErrorDetail,
     InvalidRequestError,
     Json,
@@ -22,9 +23,8 @@ from domain.errors import (
 from domain.jobs import Job, Operation, OperationStatus
 from domain.recovery_points import RecoveryPoint
 from domain.resource_ids import VIRTUAL_MACHINE, ResourceId
-from domain.times import as_utc
 from domain.validation import Validation
-from domain.wire import as_text
+from domain.wire import as_object, as_text
 
 from arm.addresses import (
     has_origin,
@@ -35,12 +35,11 @@ from arm.addresses import (
     resource_path,
     with_query,
 )
-from arm.errors import unreadable
+from arm.errors import not_accepted, unreadable
 from arm.session import ArmSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from azure.core.credentials import TokenCredential
     from domain.protected_items import ProtectedItem
@@ -54,7 +53,7 @@ STORAGE_ACCOUNT_API_VERSION: Final = "2024-01-01"
 
 _VM_ITEMS: Final = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
 _VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
-_CLOCK_SKEW: Final = timedelta(minutes=10)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _ACCEPTED: Final = 202
 _NO_CONTENT: Final = 204
 
@@ -141,49 +140,54 @@ class BackupClient:
 
         Posted exactly once. ``OpenOutcomeError``: the restore may or may not have been started (5xx, 408, a
         connection lost or timed out after it stood, an answer that cannot be read). ``TransientError``: it surely
-        was not (429, no connection).
+        was not (429, no connection). Only a 202 means that it was.
         """
         path = with_query(_point_path(item, point_id, "restore"), self._api_version)
         reply = self._session.call("POST", path, body=body, client_request_id=client_request_id, once=True)
+        if reply.status != _ACCEPTED:
+            raise not_accepted(reply)
         return self._accepted(reply)
 
     def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]:
-        """Look at a restore's operation: at ``url`` as given, else or if that is not found, at the vault's address."""
+        """Look at a restore's operation: at ``url`` as given, else or if that is refused, at the vault's address."""
         reply = self._look(url, resource_path(vault_id, "backupOperations", operation_id))
         next_url = self._accepted(reply).url
         if (status := _status_by_code(reply)) is not None:
             return Answer(Operation(status=status, next_url=next_url), reply.retry_after_s)
         return Answer(Operation.from_api(_object(reply), next_url=next_url), reply.retry_after_s)
 
-    def find_restore_job(self, vault_id: str, *, activity_id: str, since: datetime) -> Job | None:
+    def find_restore_job(self, vault_id: str, *, activity_id: str) -> Job | None:
         """Return the restore job that a trigger with this client request id made, or ``None`` where there is none.
 
-        Reads the list, newest first as recorded, back to ten minutes before ``since`` (aware, or naive UTC); entries
-        that do not say when they started end nothing. Of several jobs the one that started first is the answer.
+        Reads the list to its last page: it was recorded newest first, but nothing promises that. Of several jobs the
+        one that started first is the answer.
         """
-        oldest, found = as_utc(since) - _CLOCK_SKEW, list[Job]()
+        found: list[Job] = []
         for page in self._pages(resource_path(vault_id, "backupJobs"), _VM_RESTORES):
             jobs = [Job.from_api({"name": "", **body}) for body in page]
             found += [job for job in jobs if (job.activity_id or "").casefold() == activity_id.casefold()]
-            if any(as_text(job.job_id) is None for job in found):
-                raise TransientError(
-                    SERVICE_UNAVAILABLE, f"Azure lists the job of request {activity_id} without a name."
-                )
-            if jobs and all(job.start is not None and job.start < oldest for job in jobs):
-                break
-        return min(found, key=lambda job: (job.start is None, job.start or oldest), default=None)
+        if any(as_text(job.job_id) is None for job in found):
+            raise TransientError(SERVICE_UNAVAILABLE, f"Azure lists the job of request {activity_id} without a name.")
+        return min(found, key=lambda job: (job.start is None, job.start or _LONG_AGO), default=None)
 
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
         """Return one job with its extended information."""
         reply = self._call("GET", resource_path(vault_id, "backupJobs", job_id))
-        return Answer(Job.from_api(_having("name", reply)), reply.retry_after_s)
+        body = _object(reply)
+        return Answer(Job.from_api({**body, "name": as_text(body.get("name")) or job_id}), reply.retry_after_s)
 
-    def cancel_job(self, vault_id: str, job_id: str) -> None:
-        """Ask the service to cancel a job; whether it does shows on the job. A refusal is ``RestoreRefused``."""
-        self._call("POST", resource_path(vault_id, "backupJobs", job_id, "cancel"))
+    def cancel_job(self, vault_id: str, job_id: str) -> float | None:
+        """Ask the service to cancel a job, and return the wait in seconds that it asked for.
+
+        Whether it does shows on the job. A refusal is ``RestoreRefused``.
+        """
+        return self._call("POST", resource_path(vault_id, "backupJobs", job_id, "cancel")).retry_after_s
 
     def trigger_validation(self, item: ProtectedItem, point_id: str, restore_request: Json) -> Accepted:
-        """Ask whether a restore would work; ``restore_request`` is the trigger's ``properties``."""
+        """Ask whether a restore would work; ``restore_request`` is the trigger's ``properties``.
+
+        A service that answers at once with findings raises ``TerminalError`` ``ValidationFailed``.
+        """
         path = resource_path(item.vault_id, "backupTriggerValidateOperation")
         body: Json = {
             "id": "/".join((item.vault_id, *_point_names(item, point_id))),
@@ -192,7 +196,11 @@ class BackupClient:
                 "restoreRequest": restore_request,
             },
         }
-        return self._accepted(self._call("POST", path, body=body))
+        reply = self._call("POST", path, body=body)
+        if reply.status != _ACCEPTED and (findings := Validation.from_api(as_object(reply.parsed())).findings):
+            message = f"The service would not do this restore: {findings[0].message}"
+            raise TerminalError(VALIDATION_FAILED, message, findings)
+        return self._accepted(reply)
 
     def get_validation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Validation]:
         """Look at a validation, as ``get_operation`` looks at a restore's operation."""
@@ -211,11 +219,8 @@ class BackupClient:
 
     def _look(self, url: str | None, vault_path: str) -> Reply:
         if url is not None and is_usable(url, self._session.endpoint):
-            try:
+            with suppress(TerminalError):  # forgotten, moved or not for us: the vault has an address of its own
                 return self._session.call("GET", url)
-            except TerminalError as error:
-                if error.code != NOT_FOUND:
-                    raise
         return self._call("GET", vault_path)
 
     def _accepted(self, reply: Reply) -> Accepted:

@@ -110,9 +110,16 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
     message = f"{rule.message} ({reply.method} {reply.path}: HTTP {reply.status} {service_code})"
     if once and (reply.status == _REQUEST_TIMEOUT or reply.status in _SERVER_ERRORS):
         return OpenOutcomeError(rule.code, f"{_OPEN} {message}", details, retry_after_s=reply.retry_after_s)
-    if issubclass(rule.error, TransientError):
-        return rule.error(rule.code, message, details, retry_after_s=reply.retry_after_s)
-    return rule.error(rule.code, message, details)
+    return rule.error(rule.code, message, details, retry_after_s=reply.retry_after_s)
+
+
+def not_accepted(reply: Reply) -> OpenOutcomeError:
+    """Return the error for a 2xx other than 202 to the one request that must not be done twice."""
+    message = f"{_OPEN} ({reply.method} {reply.path}: HTTP {reply.status}, where 202 means that it did.)"
+    detail = ErrorDetail(
+        code=f"Http{reply.status}", message="Azure answered otherwise than it does.", info=_info(reply)
+    )
+    return OpenOutcomeError(SERVICE_UNAVAILABLE, message, [detail], retry_after_s=reply.retry_after_s)
 
 
 def unreadable(reply: Reply, wanted: str) -> TransientError:

@@ -13,22 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-LONGEST_WAIT_S: Final = 86_400.0
-"""A longer wait is cut to one day: it outlasts every deadline, and a timer must be able to hold it."""
+LONGEST_WAIT_S: Final = 366 * 86_400.0
+"""A longer wait is cut to a year: it outlasts every deadline that can be set, and a timer must be able to hold it."""
 
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _MILLISECONDS: Final = ("x-ms-retry-after-ms", "retry-after-ms")
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the wait in seconds, 0 to one day, or ``None`` where the response names none that can be read.
+    """Return the wait in seconds, 0 to a year, or ``None`` where the response names none that can be read.
 
     Reads ``Retry-After`` as (fractional) seconds or as an HTTP date, then ``x-ms-retry-after-ms`` and
     ``retry-after-ms``. A date counts from the response's own ``Date``, so that clocks need not agree, else from
     ``now``; one that has passed is a wait of 0. ``headers`` must find names in any casing.
     """
     text = headers.get("Retry-After", "").strip()
-    wait_s = _number(text)
+    # Two header lines arrive joined by a comma, which only a date may have otherwise.
+    wait_s = max((number for part in text.split(",") if (number := _number(part.strip())) is not None), default=None)
     if wait_s is None and (due := _http_date(text)) is not None:
         sent = _http_date(headers.get("Date", "")) or as_utc(now)
         wait_s = max((due - sent).total_seconds(), 0.0)

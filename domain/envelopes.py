@@ -13,7 +13,11 @@ from domain.errors import Json, OpenOutcomeError, RestoreError, TerminalError, T
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_KINDS: dict[str, type[TransientError | OpenOutcomeError]] = {"transient": TransientError, "open": OpenOutcomeError}
+_KINDS: dict[str, type[TransientError | OpenOutcomeError | TerminalError]] = {
+    "transient": TransientError,
+    "open": OpenOutcomeError,
+    "terminal": TerminalError,
+}
 
 
 def seal(value: Any) -> Json:
@@ -23,10 +27,9 @@ def seal(value: Any) -> Json:
 
 def seal_error(error: RestoreError) -> Json:
     """Wrap a failure together with whether, and when, repeating it makes sense."""
-    if isinstance(error, TransientError | OpenOutcomeError):
-        kind = "open" if isinstance(error, OpenOutcomeError) else "transient"
-        return {"v": 1, "error": error.to_json(), "kind": kind, "retryAfterS": error.retry_after_s}
-    return {"v": 1, "error": error.to_json(), "kind": "terminal"}
+    kind = next((name for name, sort in _KINDS.items() if isinstance(error, sort)), "terminal")
+    wait_s = error.retry_after_s if isinstance(error, TransientError | OpenOutcomeError | TerminalError) else None
+    return {"v": 1, "error": error.to_json(), "kind": kind, "retryAfterS": wait_s}
 
 
 def unseal(envelope: Mapping[str, Any]) -> Any:
@@ -34,7 +37,5 @@ def unseal(envelope: Mapping[str, Any]) -> Any:
     if "error" not in envelope:
         return envelope["value"]
     error = RestoreError.from_json(envelope["error"])
-    kind = _KINDS.get(envelope["kind"])
-    if kind is None:
-        raise TerminalError(error.code, error.message, error.details)
+    kind = _KINDS[envelope["kind"]]
     raise kind(error.code, error.message, error.details, retry_after_s=envelope.get("retryAfterS"))

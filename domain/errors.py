@@ -29,6 +29,7 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 APPROVAL_TIMED_OUT = "ApprovalTimedOut"
 SERVICE_UNAVAILABLE = "ServiceUnavailable"
 INTERNAL_ERROR = "InternalError"
+LATE_DELIVERY = "LateDelivery"
 
 # History, queue messages and status documents have bounds; a service's error text and a caller's names need not.
 _LONGEST_MESSAGE = 1000
@@ -104,7 +105,16 @@ class TransientError(RestoreError):
 
 
 class TerminalError(RestoreError):
-    """Repeating cannot help; a person or a new request must change something."""
+    """Repeating cannot help; a person or a new request must change something.
+
+    ``retry_after_s`` as on :class:`TransientError`: while Azure works on a restore, even such an answer may pass.
+    """
+
+    def __init__(
+        self, code: str, message: str, details: Iterable[ErrorDetail] = (), *, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(code, message, details)
+        self.retry_after_s = retry_after_s
 
 
 class OpenOutcomeError(RestoreError):

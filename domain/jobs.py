@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.errors import ErrorDetail, Json
 from domain.times import format_duration, format_optional_time, parse_api_duration, parse_api_time
 from domain.wire import as_list, as_object, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
+
+
+_LONGEST_WORDS: Final = 700  # what is left of a message's bound is for the recommendations
+
+
+def read_enum(value: object, names: Sequence[str]) -> str | None:
+    """Return which of the service's names a value means, or ``None``.
+
+    Old api-versions send integers, in the order of the names; casing varies, and so does ``Canceled``.
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return names[int(value)] if value in range(len(names)) else None
+    text = str(value).strip()
+    if text.isascii() and text.isdigit():
+        return read_enum(int(text), names) if len(text) < 4 else None  # noqa: PLR2004 - no enum is that long
+    plain = text.casefold().replace("ll", "l")
+    return next((name for name in names if name.casefold().replace("ll", "l") == plain), None)
 
 
 class JobStatus(StrEnum):
@@ -28,12 +47,8 @@ class JobStatus(StrEnum):
 
     @classmethod
     def read(cls, value: object) -> JobStatus:
-        """Read a state in any casing or as an integer; an unknown one is ``INVALID``, which counts as running."""
-        states = list(cls)
-        if isinstance(value, int):
-            return states[value] if 0 <= value < len(states) else cls.INVALID
-        text = str(value).casefold()
-        return next((state for state in states if state.casefold() == text), cls.INVALID)
+        """Read a state in any casing, with one l or two, or as an integer; an unknown one is ``INVALID``."""
+        return cls(read_enum(value, tuple(cls)) or cls.INVALID)
 
     @property
     def is_running(self) -> bool:
@@ -46,7 +61,7 @@ def _read_details(properties: Mapping[str, Any]) -> tuple[ErrorDetail, ...]:
     for entry in map(as_object, as_list(properties.get("errorDetails"))):
         number = entry.get("errorCode")
         code = as_text(entry.get("errorTitle")) or str(number if number is not None else "Unknown")
-        message = as_text(entry.get("errorString")) or "The service gave no message."
+        message = (as_text(entry.get("errorString")) or "The service gave no message.")[:_LONGEST_WORDS]
         advice = " ".join(str(line) for line in as_list(entry.get("recommendations")))
         info = None if number is None else {"errorCode": number}
         details.append(ErrorDetail(code=code, message=f"{message} {advice}".strip(), info=info))
@@ -156,7 +171,7 @@ class Job:
 
 
 class OperationStatus(StrEnum):
-    """What an asynchronous operation says of itself (``Canceled`` has one l here, jobs have two)."""
+    """What an asynchronous operation says of itself."""
 
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
@@ -165,9 +180,9 @@ class OperationStatus(StrEnum):
 
     @classmethod
     def read(cls, value: object) -> OperationStatus:
-        """Read a state in any casing; ``InProgress`` and everything unknown count as running."""
-        text = str(value).casefold()
-        return next((state for state in cls if state.casefold() == text), cls.RUNNING)
+        """Read a state in any casing, with one l or two, or as an integer; everything unknown counts as running."""
+        name = read_enum(value, ("Invalid", "InProgress", "Succeeded", "Failed", "Canceled"))
+        return cls(name) if name in {"Succeeded", "Failed", "Canceled"} else cls.RUNNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

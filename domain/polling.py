@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any, Final, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from domain.errors import Json, TransientError
+    from domain.errors import Json
 
 # A job that has run for ten minutes is looked at every minute: the report is late by half of that on average,
 # and a job of 31 minutes costs about 40 looks where one every 30 s would cost 62.
 _INTERVAL_PER_ELAPSED: Final = 0.1
-OPERATION_INTERVAL_S: Final = 5.0
-"""The wait before the next look at an operation or a validation when the service asks for none."""
+_OPERATION_INTERVAL_S: Final = 5.0
 
 _FIRST_RETRY_S: Final = 5.0
 _LONGEST_RETRY_S: Final = 300.0
 _FIRST_LOOK_S: Final = 5.0
 _LONGEST_LOOK_S: Final = 30.0
 
-MAX_ATTEMPTS: Final = 12
-"""How often one call is tried before the restore gives up on it (about half an hour); tracking never gives up."""
+PATIENCE_S: Final = 1800.0
+"""How long calls may fail in a row before the restore gives up; outages are waited out once Azure has the restore."""
+
+_LEAST_WAIT_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +56,27 @@ class Limits:
         }
 
 
+def operation_interval_s(limits: Limits, *, elapsed_s: float) -> float:
+    """Return the wait before the next look at an operation, or a validation, that has run for ``elapsed_s``."""
+    return min(max(elapsed_s * _INTERVAL_PER_ELAPSED, _OPERATION_INTERVAL_S), limits.job_poll_max_s)
+
+
 def job_interval_s(limits: Limits, *, elapsed_s: float) -> float:
     """Return the wait before the next look at a job that has been followed for ``elapsed_s``."""
     return min(max(elapsed_s * _INTERVAL_PER_ELAPSED, limits.job_poll_min_s), limits.job_poll_max_s)
 
 
-def retry_wait_s(error: TransientError, *, attempt: int) -> float:
+def wait_s(asked_s: float | None, own_s: float) -> float:
+    """Return the wait that the service asked for, or our own where it asked for none.
+
+    A wait of nothing is none: a service that says so must not get a tight loop.
+    """
+    return own_s if asked_s is None or asked_s <= 0 else max(asked_s, _LEAST_WAIT_S)
+
+
+def retry_wait_s(asked_s: float | None, *, attempt: int) -> float:
     """Return the wait after failed attempt number ``attempt`` (the first is 1): the service's own, or doubling."""
-    if error.retry_after_s is not None:
-        return error.retry_after_s
-    return min(_FIRST_RETRY_S * 2 ** min(attempt - 1, 10), _LONGEST_RETRY_S)
+    return wait_s(asked_s, min(_FIRST_RETRY_S * 2 ** min(attempt - 1, 10), _LONGEST_RETRY_S))
 
 
 def next_look(open_since: datetime, window_s: float, *, now: datetime) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -18,7 +19,6 @@ INVALID_VALUE = "InvalidValue"
 NOT_ALLOWED = "NotAllowed"
 
 _MAX_TEXT = 2048
-_LINE_BREAKS = str.maketrans("\n\r\t\u3000", "    ")
 _MOST_GUESSES = 100
 
 
@@ -74,8 +74,11 @@ def _text_complaint(value: str) -> str | None:
 
 
 def _prose_complaint(value: str) -> str | None:
-    # What people write may span lines; every other control character still fits into no log.
-    return _text_complaint(value.translate(_LINE_BREAKS))
+    # What people write may be empty, span lines and hold emoji; lone surrogates and controls fit into no log or queue.
+    if len(value) > _MAX_TEXT:
+        return f"must not be longer than {_MAX_TEXT} characters"
+    bad = any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in value if letter not in "\n\r\t")
+    return "must not hold control characters" if bad else None
 
 
 boolean = _checked(bool, "true or false")

@@ -131,7 +131,7 @@ _REQUEST: Final = an_object(
         "validate": boolean,
         "dryRun": boolean,
         "approval": an_object({"required": boolean, "timeout": duration}),
-        "requestedBy": string,
+        "requestedBy": prose,
         "reason": prose,
     },
     needed=("recoveryType",),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Self
 
 # Names that Azure's services allow in ids; no slash, percent or dot-only segment may reach a URL path.
-_NAME = r"(?!\.{1,2}(?:/|$))[-\w.() ]{1,260}"
+_NAME = r"(?!\.{1,2}(?:/|$))[-\w.() ]{1,128}"
 _ID = re.compile(
-    rf"/subscriptions/(?P<subscription>{_NAME})/resourceGroups/(?P<group>{_NAME})"
-    rf"(?:/providers/(?P<provider>{_NAME})(?P<path>(?:/{_NAME}/{_NAME})+))?",
+    rf"/subscriptions/(?P<subscription>[-0-9A-Za-z]{{1,64}})/resourceGroups/(?P<group>{_NAME})"
+    rf"(?:/providers/(?P<provider>[A-Za-z.]{{1,64}})(?P<path>(?:/[A-Za-z]{{1,64}}/{_NAME})+))?",
     re.IGNORECASE,
 )
 

@@ -25,6 +25,7 @@ _LONGEST_TOLD: Final = 1000
 _NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
 
 _CUSTOM_STATUS_CHARACTERS: Final = 7500
+_MOST_WARNINGS: Final = 50
 
 _DRIFT: Final = (
     "The VM's disks were replaced by new ones with other names. Bring Terraform, Bicep or other descriptions of the VM "
@@ -91,6 +92,7 @@ class Restore:
     phase: Phase = Phase.RESOLVING
     next_poll: datetime | None = None
     failures: int = 0
+    failing_since: datetime | None = None
     item: ProtectedItem | None = None
     point: Json | None = None
     archived: bool = False
@@ -101,6 +103,7 @@ class Restore:
     guarded_since: datetime | None = None
     validation_id: str | None = None
     validation_url: str | None = None
+    validating_since: datetime | None = None
     posts: int = 0
     open_since: datetime | None = None
     triggered: datetime | None = None
@@ -145,6 +148,11 @@ class Restore:
         return self.phase is Phase.FINISHED
 
     @property
+    def may_be_running(self) -> bool:
+        """Whether Azure has the restore, or may have it: then no single bad answer ends our view of it."""
+        return self.phase.is_tracking or self.open_since is not None
+
+    @property
     def source_resource_id(self) -> str | None:
         """The backed-up VM's id, as far as it is known."""
         return self.request.source_resource_id or (self.item.source_resource_id if self.item else None)
@@ -164,7 +172,9 @@ class Restore:
     def with_warning(self, code: str, message: str) -> Self:
         """Return the restore with one more warning; the same warning is kept once."""
         warning = {"code": code, "message": message}
-        return self if warning in self.warnings else replace(self, warnings=(*self.warnings, warning))
+        if warning in self.warnings:
+            return self
+        return replace(self, warnings=(*self.warnings, warning)[-_MOST_WARNINGS:])
 
     def finished(
         self, status: Status, now: datetime, *, error: RestoreError | None = None, result: Json | None = None
@@ -311,6 +321,7 @@ class Restore:
             "phase": str(self.phase),
             "nextPoll": format_optional_time(self.next_poll),
             "failures": self.failures,
+            "failingSince": format_optional_time(self.failing_since),
             "item": self.item.to_json() if self.item else None,
             "point": self.point,
             "archived": self.archived,
@@ -321,6 +332,7 @@ class Restore:
             "guardedSince": format_optional_time(self.guarded_since),
             "validationId": self.validation_id,
             "validationUrl": self.validation_url,
+            "validatingSince": format_optional_time(self.validating_since),
             "posts": self.posts,
             "openSince": format_optional_time(self.open_since),
             "triggered": format_optional_time(self.triggered),
@@ -350,6 +362,7 @@ class Restore:
             phase=Phase(data["phase"]),
             next_poll=_time(data["nextPoll"]),
             failures=data["failures"],
+            failing_since=_time(data.get("failingSince")),
             item=ProtectedItem.from_json(data["item"]) if data["item"] else None,
             point=data["point"],
             archived=data["archived"],
@@ -360,6 +373,7 @@ class Restore:
             guarded_since=_time(data.get("guardedSince")),
             validation_id=data["validationId"],
             validation_url=data["validationUrl"],
+            validating_since=_time(data.get("validatingSince")),
             posts=data["posts"],
             open_since=_time(data["openSince"]),
             triggered=_time(data["triggered"]),

@@ -35,7 +35,8 @@ class Validation:
     def from_api(cls, body: Mapping[str, Any]) -> Self:
         """Read a ``backupValidateOperationsStatuses`` body; every member may be missing."""
         status = OperationStatus.read(body.get("status"))
-        response = as_object(as_object(body.get("properties")).get("validateOperationResponse"))
+        holder = as_object(body.get("properties")) or body
+        response = as_object(holder.get("validateOperationResponse")) or holder
         entries = [as_object(entry) for entry in as_list(response.get("validationResults"))]
         if not entries and status in {OperationStatus.FAILED, OperationStatus.CANCELED}:
             entries = [as_object(body.get("error"))]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from domain.errors import TerminalError
+from domain.errors import RestoreError, TransientError
+from domain.polling import wait_s
 from domain.restores import Phase
 
 from orchestrations.names import CANCEL_JOB, FIND_JOB
 from orchestrations.preparing import item_of
-from orchestrations.tracking import follow_operation
+from orchestrations.tracking import follow_job, follow_operation
 from orchestrations.triggering import adopt, job_search, trigger
 
 if TYPE_CHECKING:
     from orchestrations.run import Run, Steps
+
+_TRIES: Final = 5
 
 
 def cancel(run: Run) -> Steps[None]:
@@ -39,10 +42,19 @@ def _find_job(run: Run) -> Steps[None]:
 
 
 def _cancel_job(run: Run) -> Steps[None]:
+    if run.restore.failures:
+        # An earlier try failed: the job may have ended meanwhile, and must be seen to.
+        yield from follow_job(run)
+        if run.restore.is_finished:
+            return
     restore = run.restore
     try:
-        yield from run.ask(CANCEL_JOB, {"vaultId": item_of(restore).vault_id, "jobId": restore.job_id})
-    except TerminalError as error:
-        message = f"The service refused to cancel job {restore.job_id}: {error.message} The restore goes on."
+        answer = yield from run.ask(CANCEL_JOB, {"vaultId": item_of(restore).vault_id, "jobId": restore.job_id})
+    except RestoreError as error:
+        if isinstance(error, TransientError) and restore.failures < _TRIES - 1:
+            raise
+        message = f"Job {restore.job_id} could not be cancelled: {error.message} The restore goes on."
         run.become(restore.with_warning("CancelRefused", message))
+        answer = {"retryAfterS": None}
     run.update(cancel_sent=True)
+    run.poll_after(wait_s(answer["retryAfterS"], restore.limits.job_poll_min_s))

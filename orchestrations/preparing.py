@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from domain import errors
 from domain.errors import TerminalError
 from domain.jobs import OperationStatus
-from domain.polling import OPERATION_INTERVAL_S
+from domain.polling import operation_interval_s, wait_s
 from domain.protected_items import ProtectedItem
 from domain.restores import Phase, restore_body
 from domain.times import format_time
@@ -86,11 +86,16 @@ def _check(run: Run) -> Steps[None]:
 def _follow_validation(run: Run) -> Steps[None]:
     restore = run.restore
     look = {"vaultId": item_of(restore).vault_id, "operationId": restore.validation_id, "url": restore.validation_url}
-    answer = yield from run.ask(GET_VALIDATION, look)
+    try:
+        answer = yield from run.ask(GET_VALIDATION, look)
+    except TerminalError as error:
+        _without_validation(run, error)
+        return
     validation = Validation.from_json(answer["validation"])
     if validation.status is OperationStatus.RUNNING:
-        wait_s = answer["retryAfterS"]
-        run.poll_after(OPERATION_INTERVAL_S if wait_s is None else wait_s)
+        elapsed_s = (run.now - (restore.validating_since or run.now)).total_seconds()
+        own_s = operation_interval_s(restore.limits, elapsed_s=elapsed_s)
+        run.poll_after(wait_s(answer["retryAfterS"], own_s))
         return
     if validation.findings or validation.status is not OperationStatus.SUCCEEDED:
         first = f": {validation.findings[0].message}" if validation.findings else "."
@@ -114,14 +119,19 @@ def _start_validation(run: Run) -> Steps[None]:
     try:
         accepted = yield from run.ask(START_VALIDATION, data)
     except TerminalError as error:
-        if error.code != errors.NOT_FOUND:
-            raise
-        accepted = {"operationId": None}
-    if accepted["operationId"] is None:
-        message = "The service did not validate the restore before it was triggered: the call is missing here."
-        run.become(restore.with_warning("ValidationUnavailable", message))
-        _ready(run)
+        _without_validation(run, error)
         return
-    run.update(validation_id=accepted["operationId"], validation_url=accepted["url"])
-    wait_s = accepted["retryAfterS"]
-    run.poll_after(OPERATION_INTERVAL_S if wait_s is None else wait_s)
+    if accepted["operationId"] is None:
+        _without_validation(run, TerminalError(errors.NOT_FOUND, "The answer names no operation to follow."))
+        return
+    run.update(validation_id=accepted["operationId"], validation_url=accepted["url"], validating_since=run.now)
+    run.poll_after(wait_s(accepted["retryAfterS"], operation_interval_s(restore.limits, elapsed_s=0.0)))
+
+
+def _without_validation(run: Run, error: TerminalError) -> None:
+    """Go on with a warning where the vault or its region lacks the call; every other refusal is one."""
+    if error.code != errors.NOT_FOUND:
+        raise error
+    message = f"The service could not validate the restore before it was triggered: {error.message}"
+    run.become(run.restore.with_warning("ValidationUnavailable", message))
+    _ready(run)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain import errors
 from domain.errors import RestoreError, TerminalError, TransientError
-from domain.polling import MAX_ATTEMPTS, retry_wait_s
+from domain.polling import PATIENCE_S, retry_wait_s
 from domain.restores import Phase, Restore, Status
 from durabletask import task
 
@@ -64,7 +64,7 @@ def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Tas
 
 def _turn(run: Run) -> Steps[None]:
     yield from run.wait_for_next_poll()
-    if run.now >= run.restore.deadline and not run.restore.phase.is_tracking:
+    if run.now >= run.restore.deadline and not run.restore.may_be_running:
         run.become(run.restore.timed_out(run.now))
         return
     try:
@@ -73,7 +73,7 @@ def _turn(run: Run) -> Steps[None]:
         else:
             yield from cancel(run)
         if run.restore.failures:
-            run.update(failures=0)
+            run.update(failures=0, failing_since=None)
     except RestoreError as error:
         _mind(run, error)
     if run.now >= run.restore.deadline and not run.restore.is_finished:
@@ -83,22 +83,26 @@ def _turn(run: Run) -> Steps[None]:
 def _mind(run: Run, error: RestoreError) -> None:
     """Decide what a failed call means: try again later, or the end.
 
-    While Azure works on the restore no single answer ends it: even a 403 or a 404 may pass, and the disks are being
-    made meanwhile. Throttling and outages are waited out until the deadline, anything else for half an hour.
+    While Azure works on the restore, or may, no single answer ends it: even a 403 or a 404 may pass, and the disks are
+    being made meanwhile. Throttling and outages are waited out until the deadline then, anything else for half an hour.
     """
-    tracking = run.restore.phase.is_tracking
-    attempt = run.restore.failures + 1
+    restore = run.restore
+    since = restore.failing_since or run.now
     passing = isinstance(error, TransientError)
-    patient = tracking and passing and error.code == errors.SERVICE_UNAVAILABLE
-    if (passing or tracking) and (patient or attempt < MAX_ATTEMPTS):
-        again = error if isinstance(error, TransientError) else TransientError(error.code, error.message)
-        run.update(failures=attempt)
-        run.poll_after(retry_wait_s(again, attempt=attempt))
+    patient = restore.may_be_running and passing and error.code == errors.SERVICE_UNAVAILABLE
+    fresh = (run.now - since).total_seconds() < PATIENCE_S
+    if (passing or restore.may_be_running) and (patient or fresh):
+        attempt = restore.failures + 1
+        asked_s = error.retry_after_s if isinstance(error, TransientError | TerminalError) else None
+        run.update(failures=attempt, failing_since=since)
+        run.poll_after(retry_wait_s(asked_s, attempt=attempt))
         return
-    run.become(run.restore.finished(Status.FAILED, run.now, error=_final(run.restore, error)))
+    run.become(restore.finished(Status.FAILED, run.now, error=_final(restore, error)))
 
 
 def _final(restore: Restore, error: RestoreError) -> RestoreError:
+    if restore.what_may_still_run in error.message:
+        return error
     return TerminalError(error.code, f"{error.message} {restore.what_may_still_run}".strip(), error.details)
 
 

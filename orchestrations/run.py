@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from domain import errors
 from domain.envelopes import unseal
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from domain.restores import Restore
-
-_LEAST_WAIT_S: Final = 0.1  # a service that asks for no wait at all must not get a tight loop
 
 type Steps[T] = Generator[task.Task[Any], Any, T]
 
@@ -51,22 +49,29 @@ class Run:
             self._ctx.set_custom_status(told)
 
     def poll_after(self, wait_s: float) -> None:
-        """Make the next call due after so many seconds, but never after the deadline."""
-        wait = timedelta(seconds=min(max(wait_s, _LEAST_WAIT_S), self.restore.limits.deadline_s))
+        """Make the next call due after so many seconds, at once for 0, but never after the deadline."""
+        if wait_s <= 0:
+            self.update(next_poll=None)
+            return
+        wait = timedelta(seconds=min(wait_s, self.restore.limits.deadline_s))
         self.update(next_poll=min(self.now + wait, max(self.restore.deadline, self.now)))
 
     def wait_for_next_poll(self) -> Steps[None]:
         """Wait with a durable timer until the next call is due, or until somebody asks to cancel."""
+        if self.hear():
+            return
         due = self.restore.next_poll
         if due is not None and due > self.now:
             timer = self._ctx.create_timer(due.replace(tzinfo=None))
             yield timer if self._cancel.is_complete else task.when_any([timer, self._cancel])
-        self.hear()
+            self.hear()
 
-    def hear(self) -> None:
-        """Note that somebody asked to cancel; to be called before the history is started afresh, too."""
-        if self.restore.cancel is None and self._cancel.is_complete:
-            self.update(cancel=as_object(self._cancel.get_result()))
+    def hear(self) -> bool:
+        """Tell whether somebody has just asked to cancel, and note it; also called before the history starts afresh."""
+        if self.restore.cancel is not None or not self._cancel.is_complete:
+            return False
+        self.update(cancel=as_object(self._cancel.get_result()))
+        return True
 
     def ask(self, activity: str, data: Json) -> Steps[Json]:
         """Call one activity once and open its envelope; raises what the activity sealed.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from domain import errors
-from domain.errors import TerminalError
+from domain.errors import TerminalError, TransientError
 from domain.jobs import Job, Operation, OperationStatus
-from domain.polling import OPERATION_INTERVAL_S, job_interval_s
+from domain.polling import PATIENCE_S, job_interval_s, operation_interval_s, wait_s
 from domain.restores import Status
 
 from orchestrations.names import FIND_JOB, GET_JOB, GET_OPERATION
@@ -15,35 +15,66 @@ from orchestrations.preparing import item_of
 from orchestrations.triggering import adopt, job_search
 
 if TYPE_CHECKING:
+    from domain.errors import Json
+
     from orchestrations.run import Run, Steps
+
+_TRUSTED_FAILURES: Final = 2
+_LONG_OPERATION_S: Final = 300.0
 
 
 def follow_operation(run: Run) -> Steps[None]:
-    """Look once at the operation, which only says that the job exists."""
+    """Look once at the operation, which only says that the job exists; whatever names the job ends it."""
     restore = run.restore
     if restore.operation_id is None:
         yield from _find_job(run)
         return
+    answer = yield from _look_at_operation(run)
+    if answer is None:
+        yield from _find_job(run)
+        return
+    operation, asked_s = Operation.from_json(answer["operation"]), answer["retryAfterS"]
+    if operation.job_id is not None:
+        adopt(run, operation.job_id, asked_s=asked_s)
+    elif operation.status is OperationStatus.RUNNING:
+        run.update(operation_url=operation.next_url or restore.operation_url)
+        yield from _wait_for_operation(run, asked_s)
+    else:
+        found = yield from run.ask(FIND_JOB, job_search(restore))
+        if found["jobId"] is not None:
+            adopt(run, found["jobId"], asked_s=asked_s)
+        elif operation.status is OperationStatus.SUCCEEDED:
+            _look_again(run, asked_s)
+        else:
+            _end(run, operation)
+
+
+def _look_at_operation(run: Run) -> Steps[Json | None]:
+    """Ask for the operation; ``None`` where it is forgotten (operations are after a while, jobs are not)."""
+    restore = run.restore
     look = {"vaultId": item_of(restore).vault_id, "operationId": restore.operation_id, "url": restore.operation_url}
     try:
-        answer = yield from run.ask(GET_OPERATION, look)
+        return (yield from run.ask(GET_OPERATION, look))
     except TerminalError as error:
         if error.code != errors.NOT_FOUND:
             raise
-        # Operations are forgotten after a while; jobs are not.
-        yield from _find_job(run)
-        return
-    operation = Operation.from_json(answer["operation"])
-    if operation.status is OperationStatus.RUNNING:
-        run.update(operation_url=operation.next_url or restore.operation_url)
-        wait_s = answer["retryAfterS"]
-        run.poll_after(OPERATION_INTERVAL_S if wait_s is None else wait_s)
-    elif operation.status is not OperationStatus.SUCCEEDED:
-        _end(run, operation)
-    elif operation.job_id is None:
-        yield from _find_job(run)
-    else:
-        adopt(run, operation.job_id)
+        return None
+    except TransientError:
+        if restore.failures >= _TRUSTED_FAILURES:
+            run.update(operation_url=None)  # the vault has an address of its own for it
+        raise
+
+
+def _wait_for_operation(run: Run, asked_s: float | None) -> Steps[None]:
+    """Wait on a running operation; one that takes long may have a job all the same."""
+    restore = run.restore
+    elapsed_s = _elapsed_s(run)
+    if elapsed_s > _LONG_OPERATION_S:
+        found = yield from run.ask(FIND_JOB, job_search(restore))
+        if found["jobId"] is not None:
+            adopt(run, found["jobId"], asked_s=asked_s)
+            return
+    run.poll_after(wait_s(asked_s, operation_interval_s(restore.limits, elapsed_s=elapsed_s)))
 
 
 def _end(run: Run, operation: Operation) -> None:
@@ -58,10 +89,23 @@ def _end(run: Run, operation: Operation) -> None:
 def _find_job(run: Run) -> Steps[None]:
     found = yield from run.ask(FIND_JOB, job_search(run.restore))
     if found["jobId"] is None:
-        elapsed_s = (run.now - (run.restore.triggered or run.now)).total_seconds()
-        run.poll_after(job_interval_s(run.restore.limits, elapsed_s=elapsed_s))
+        _look_again(run, None)
     else:
         adopt(run, found["jobId"])
+
+
+def _look_again(run: Run, asked_s: float | None) -> None:
+    elapsed_s = _elapsed_s(run)
+    if elapsed_s >= PATIENCE_S:
+        message = "The service took the restore, but no job of it has shown up in half an hour."
+        error = TerminalError(errors.RESTORE_FAILED, f"{message} {run.restore.what_may_still_run}")
+        run.become(run.restore.finished(Status.FAILED, run.now, error=error))
+        return
+    run.poll_after(wait_s(asked_s, job_interval_s(run.restore.limits, elapsed_s=elapsed_s)))
+
+
+def _elapsed_s(run: Run) -> float:
+    return (run.now - (run.restore.triggered or run.now)).total_seconds()
 
 
 def follow_job(run: Run) -> Steps[None]:
@@ -72,10 +116,7 @@ def follow_job(run: Run) -> Steps[None]:
     if not job.status.is_running:
         run.become(restore.ended_by(job, run.now))
         return
-    wait_s: float | None = answer["retryAfterS"]
-    if wait_s is None:
-        elapsed_s = (run.now - (restore.triggered or run.now)).total_seconds()
-        wait_s = job_interval_s(restore.limits, elapsed_s=elapsed_s)
     if job.progress_pct is not None:
         run.update(progress_pct=job.progress_pct)
-    run.poll_after(wait_s)
+    own_s = job_interval_s(restore.limits, elapsed_s=_elapsed_s(run))
+    run.poll_after(wait_s(answer["retryAfterS"], own_s))

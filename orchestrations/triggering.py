@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.errors import Json, OpenOutcomeError, TerminalError, TransientError
-from domain.polling import job_interval_s, next_look, retry_wait_s
+from domain.polling import job_interval_s, next_look, retry_wait_s, wait_s
 from domain.restores import Phase, Status, restore_body
 from domain.times import format_time
 
@@ -26,7 +26,6 @@ def job_search(restore: Restore) -> Json:
     return {
         "vaultId": item_of(restore).vault_id,
         "clientRequestId": restore.client_request_id,
-        "since": format_time(restore.created),
     }
 
 
@@ -46,6 +45,7 @@ def _post(run: Run) -> Steps[None]:
         "item": item_of(restore).to_json(),
         "pointId": point_id,
         "body": restore_body(restore),
+        "askedTime": format_time(run.now),
     }
     try:
         answer = yield from run.ask(START_RESTORE, data)
@@ -67,7 +67,7 @@ def _post(run: Run) -> Steps[None]:
         adopt(run, answer["jobId"])
         return
     run.update(operation_id=answer["operationId"], operation_url=answer["url"], phase=Phase.TRACKING_OPERATION)
-    run.poll_after(answer["retryAfterS"] or 0.0)
+    run.poll_after(wait_s(answer["retryAfterS"], 0.0))
 
 
 def _await_guard(run: Run, error: TerminalError) -> None:
@@ -75,9 +75,9 @@ def _await_guard(run: Run, error: TerminalError) -> None:
     restore = run.restore
     if not restore.is_finished:
         since = restore.guarded_since or run.now
-        wait_s = job_interval_s(restore.limits, elapsed_s=(run.now - since).total_seconds())
+        own_s = job_interval_s(restore.limits, elapsed_s=(run.now - since).total_seconds())
         left_s = (since + restore.request.approval_timeout - run.now).total_seconds()
-        run.poll_after(min(wait_s, left_s))
+        run.poll_after(min(wait_s(error.retry_after_s, own_s), left_s))
 
 
 def _stay_open(run: Run, error: OpenOutcomeError | TransientError, retry_after_s: float | None) -> None:
@@ -88,9 +88,9 @@ def _stay_open(run: Run, error: OpenOutcomeError | TransientError, retry_after_s
             "Its job is looked for before anything else is tried.",
         )
     )
-    run.update(posts=run.restore.posts + 1, open_since=run.now)
-    asked = TransientError(error.code, error.message, retry_after_s=retry_after_s)
-    run.poll_after(retry_wait_s(asked, attempt=1))
+    late = error.code == errors.LATE_DELIVERY  # it did not post, though an earlier delivery may have
+    run.update(posts=run.restore.posts + (not late), open_since=run.now)
+    run.poll_after(retry_wait_s(retry_after_s, attempt=1))
 
 
 def _look(run: Run) -> Steps[None]:
@@ -112,8 +112,8 @@ def _look(run: Run) -> Steps[None]:
         )
 
 
-def adopt(run: Run, job_id: str) -> None:
-    """Follow this job from now on."""
+def adopt(run: Run, job_id: str, *, asked_s: float | None = None) -> None:
+    """Follow this job from now on, after the wait that the answer which named it asked for."""
     run.update(
         job_id=job_id,
         open_since=None,
@@ -122,3 +122,4 @@ def adopt(run: Run, job_id: str) -> None:
         next_poll=None,
         triggered=run.restore.triggered or run.now,
     )
+    run.poll_after(wait_s(asked_s, 0.0))

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from scripts.stack import ROOT, Ports, Stack, StackError, interruptible, running_stack
+from scripts.stack import QUICK_POLLS, ROOT, Ports, Stack, StackError, add_setting_option, interruptible, running_stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 speed=options.speed,
                 ports=ports,
                 scenario=options.scenario,
+                env=QUICK_POLLS | dict(options.setting),
                 settings=settings if settings.exists() else None,
                 hear=_relay,
             ) as stack,
@@ -54,6 +55,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=10, help="simulated seconds per second (default 10)")
     parser.add_argument("--scenario", type=Path, help="the simulator's scenario file (default: the shipped one)")
     parser.add_argument("--any-ports", action="store_true", help="take any free ports, not 8080, 10001 and 7071")
+    add_setting_option(parser)
     return parser.parse_args(argv)
 
 
@@ -68,7 +70,7 @@ def _guide(stack: Stack, speed: float) -> str:
     message = json.dumps(_request("web-02"))
     return f"""
 The app                 {api}
-Azure Backup simulator  {stack.simulator_url}/_simulator   ({speed:g} times as fast as Azure)
+Azure Backup simulator  {stack.simulator_url}/_simulator   ({speed:g} times as fast; job polls 1 to 2 s)
 Queues (Azurite)        {stack.connection.partition("QueueEndpoint=")[2].rstrip(";")}
 
 # start a restore; then see it, by the id in the answer
@@ -104,7 +106,7 @@ def _sending(connection: str, message: str) -> str:
         "QueueClient.from_connection_string(sys.argv[1], 'restore-requests')"
         ".send_message(base64.b64encode(sys.argv[2].encode()).decode())"
     )
-    return f'"{code}" \\\n  \'{connection}\' \\\n  \'{message}\''
+    return f"\"{code}\" \\\n  '{connection}' \\\n  '{message}'"
 
 
 def _reading(connection: str) -> str:

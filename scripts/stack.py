@@ -6,6 +6,7 @@ managed identity's endpoint are the simulator's, so that tokens are got on the r
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -254,6 +255,20 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def add_setting_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--setting NAME=VALUE``, any number of them: pairs for ``running_stack``'s ``env``."""
+
+    def pair(text: str) -> tuple[str, str]:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+        return name, value
+
+    parser.add_argument(
+        "--setting", action="append", default=[], type=pair, metavar="NAME=VALUE", help="a setting of the app"
+    )
 
 
 def clean_environment() -> dict[str, str]:

@@ -6,11 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from simulator.errors import invalid_input, item_not_found, refused
+from simulator.errors import ArmError, invalid_input, item_not_found, refused
+from simulator.points import find_point
+from simulator.scenario import Finding
 from simulator.shapes import vm_id
 
 if TYPE_CHECKING:
-    from simulator.scenario import Point, StorageAccount, Vault, Vm
+    from collections.abc import Callable
+
+    from simulator.points import Point
+    from simulator.scenario import StorageAccount, Vault, Vm
     from simulator.world import World
 
 PLAIN, REHYDRATING = "IaasVMRestoreRequest", "IaasVMRestoreWithRehydrationRequest"
@@ -25,9 +30,10 @@ _FORBIDDEN = {
     "AlternateLocation": (),
     "OriginalLocation": ("targetResourceGroupId", *_ALTERNATE_ONLY, "zones", "diskEncryptionSetId"),
 }
-_GROUP_ID = r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
+_TARGETS = ("targetResourceGroupId", *_ALTERNATE_ONLY)
+_GROUP_ID = r"/subscriptions/[^/]+/resourceGroups/[^/]+"
 _ID_FORMS = {
-    "storageAccountId": rf"{_GROUP_ID}/providers/Microsoft\.Storage/storageAccounts/(?P<name>[^/]+)",
+    "storageAccountId": rf"{_GROUP_ID}/providers/Microsoft\.Storage/storageAccounts/[^/]+",
     "targetResourceGroupId": _GROUP_ID,
     "targetVirtualMachineId": rf"{_GROUP_ID}/providers/Microsoft\.Compute/virtualMachines/[^/]+",
     "virtualNetworkId": rf"{_GROUP_ID}/providers/Microsoft\.Network/virtualNetworks/[^/]+",
@@ -39,7 +45,11 @@ _ZONES = (["1"], ["2"], ["3"], ["NoZone"])
 
 
 class RestoreCheck:
-    """Checks one restore body against the item and point it is for; every check raises ``ArmError`` 400."""
+    """Checks one restore body against the item and point it is for.
+
+    What is wrong with the body's form is always an ``ArmError`` 400. What the item, the point, the vault or the target
+    do not allow is one too for the trigger; a validation makes findings of that.
+    """
 
     def __init__(self, world: World, vault: Vault, vm: Vm, point: Point, properties: Mapping[str, Any]) -> None:
         self._world = world
@@ -47,18 +57,34 @@ class RestoreCheck:
         self._vm = vm
         self._point = point
         self._properties = properties
+        self._rules: tuple[Callable[[], object], ...] = (
+            self._check_point,
+            self._check_in_place,
+            self._check_rehydration,
+            self._check_zones,
+            self._check_disk_selection,
+            self._check_subscriptions,
+            self._check_target_name,
+            self._check_staging_account,
+        )
 
     def account(self) -> StorageAccount:
         """Run all checks; return the staging account."""
-        self._check_identity_of_request()
-        self._check_type_table()
-        self._check_id_forms()
-        self._check_point()
-        self._check_rehydration()
-        self._check_zones()
-        self._check_disks()
-        self._check_target()
+        self._check_form()
+        for rule in self._rules:
+            rule()
         return self._staging_account()
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return every rule that stands against the restore; raise only for a body of the wrong form."""
+        self._check_form()
+        found: list[Finding] = []
+        for rule in self._rules:
+            try:
+                rule()
+            except ArmError as error:
+                found.append(Finding(code=error.code, message=error.reason, recommendations=()))
+        return tuple(found)
 
     @property
     def recovery_type(self) -> str:
@@ -67,6 +93,17 @@ class RestoreCheck:
 
     def _get(self, name: str) -> Any:
         return self._properties.get(name)
+
+    # The form
+
+    def _check_form(self) -> None:
+        self._check_identity_of_request()
+        self._check_type_table()
+        self._check_id_forms()
+        self._staging_account_id()
+        disks = self._get("restoreDiskLunList")
+        if disks is not None and not _are_whole_numbers(disks):
+            raise invalid_input("restoreDiskLunList must be a list of whole numbers")
 
     def _check_identity_of_request(self) -> None:
         """Type, point, source and region must be the ones of the address."""
@@ -99,6 +136,27 @@ class RestoreCheck:
         if subnet and network and not str(subnet).lower().startswith(f"{network}/subnets/".lower()):
             raise invalid_input("subnetId must lie in virtualNetworkId")
 
+    def _staging_account_id(self) -> str:
+        """Return the id of the staging account: named outright, or for the vault's identity."""
+        plain, identity = self._get("storageAccountId"), self._get("identityInfo")
+        if (plain is None) == (identity is None):
+            raise invalid_input("either storageAccountId or identityInfo must be given")
+        if identity is not None:
+            plain = self._account_id_for_identity(_mapping(identity, "identityInfo"))
+        elif self._get("identityBasedRestoreDetails") is not None:
+            raise invalid_input("identityBasedRestoreDetails belong to identityInfo")
+        if not re.fullmatch(_ID_FORMS["storageAccountId"], str(plain), re.IGNORECASE):
+            raise invalid_input("the staging account's id is no resource id of its kind")
+        return str(plain)
+
+    def _account_id_for_identity(self, identity: Mapping[str, Any]) -> Any:
+        if bool(identity.get("isSystemAssignedIdentity")) == bool(identity.get("managedIdentityResourceId")):
+            raise invalid_input("identityInfo must name the system-assigned identity or another one")
+        details = _mapping(self._get("identityBasedRestoreDetails"), "identityBasedRestoreDetails")
+        return details.get("targetStorageAccountId")
+
+    # The rules
+
     def _check_point(self) -> None:
         if self._point.soft_deleted:
             raise invalid_input("the recovery point is soft-deleted")
@@ -106,8 +164,17 @@ class RestoreCheck:
             raise refused(
                 "UserErrorInstantRpNotFound", "The snapshot of the recovery point is no longer there. Choose another."
             )
-        if self.recovery_type == "OriginalLocation" and (self._point.encrypted or not self._point.managed):
-            raise invalid_input("OriginalLocation works for managed, unencrypted VMs only")
+
+    def _check_in_place(self) -> None:
+        """Disks are replaced for a managed, unencrypted VM that is still there."""
+        if self.recovery_type != "OriginalLocation":
+            return
+        if self._point.encrypted:
+            raise invalid_input("OriginalLocation does not work for encrypted VMs")
+        if not self._point.managed:
+            raise invalid_input("OriginalLocation does not work for unmanaged VMs")
+        if self._vm.deleted:
+            raise refused("UserErrorBcmDatasourceNotPresent", "The source virtual machine does not exist.")
 
     def _check_rehydration(self) -> None:
         """Hold rehydration and archive together: neither without the other."""
@@ -132,65 +199,65 @@ class RestoreCheck:
             return
         if zones not in _ZONES:
             raise invalid_input("zones must name one zone, 1 to 3, or NoZone")
-        if self._point.encrypted or not self._point.managed or "HardenedRP" not in self._point.valid_tiers:
-            raise invalid_input("zones need a managed, unencrypted point in the vault tier")
+        if self._point.encrypted or not self._point.managed:
+            raise invalid_input("zones need a managed, unencrypted point")
+        if "HardenedRP" not in self._point.valid_tiers:
+            raise invalid_input("zones need a point in the vault tier")
         if zones != ["NoZone"] and self._vault.storage_type != "ZoneRedundant":
             raise invalid_input("zones need a zone-redundant vault")
 
-    def _check_disks(self) -> None:
-        disks = self._get("restoreDiskLunList")
-        if disks is None:
+    def _check_disk_selection(self) -> None:
+        """Let disks be chosen, and disks alone be restored, where the item selects the disks it backs up."""
+        if self._vm.disk_exclusion is None and self._get("restoreDiskLunList") is not None:
+            raise invalid_input("restoreDiskLunList needs an item with selected disks")
+        if self._vm.disk_exclusion and self.recovery_type != "RestoreDisks":
+            raise invalid_input("an item with selected disks allows RestoreDisks alone")
+
+    def _check_subscriptions(self) -> None:
+        """Look whether vault and point allow what the ids of another subscription ask for."""
+        ids = [str(self._get(name)) for name in _TARGETS if self._get(name)] + [self._staging_account_id()]
+        if all(each.split("/")[2].lower() == self._world.scenario.subscription_id.lower() for each in ids):
             return
-        if not isinstance(disks, list) or not all(type(lun) is int for lun in cast("list[Any]", disks)):
-            raise invalid_input("restoreDiskLunList must be a list of whole numbers")
+        if self._vault.cross_subscription_restore in {"Disabled", "PermanentlyDisabled"}:
+            raise invalid_input("the vault does not allow restores to another subscription")
+        if self._point.encrypted or not self._point.managed:
+            raise invalid_input("only managed, unencrypted points are restored to another subscription")
+        if self._point.is_snapshot_only:
+            raise invalid_input("a snapshot alone cannot be restored to another subscription")
 
-    def _check_target(self) -> None:
-        """Look whether the vault may restore there, and whether a new VM finds its name free."""
-        group = re.match(_GROUP_ID, str(self._get("targetResourceGroupId")), re.IGNORECASE)
-        if group and group["subscription"].lower() != self._world.scenario.subscription_id.lower():
-            if not self._vault.cross_subscription_restore:
-                raise invalid_input("the vault does not allow restores to another subscription")
-            if self._point.valid_tiers == {"InstantRP"}:
-                raise invalid_input("a snapshot alone cannot be restored to another subscription")
+    def _check_target_name(self) -> None:
+        """Look whether the name of the new VM is free."""
         target = str(self._get("targetVirtualMachineId") or "")
-        known = self._world.vm_named(target) if target else None
-        if (known and not known.deleted) or (target and self._world.restored_vm(target)):
+        if target and self._world.vm_exists(target):
             raise refused("UserErrorVmAlreadyExists", f"A virtual machine {target.rpartition('/')[2]} exists already.")
-        if self.recovery_type == "OriginalLocation" and self._vm.deleted:
-            raise refused("UserErrorBcmDatasourceNotPresent", "The source virtual machine does not exist.")
 
-    def _staging_account(self) -> StorageAccount:
-        """Find the staging account: named outright, or for the vault's identity."""
-        plain, identity = self._get("storageAccountId"), self._get("identityInfo")
-        if (plain is None) == (identity is None):
-            raise invalid_input("either storageAccountId or identityInfo must be given")
-        if plain is None:
-            plain = self._account_for_identity(_mapping(identity, "identityInfo"))
-        elif self._get("identityBasedRestoreDetails") is not None:
-            raise invalid_input("identityBasedRestoreDetails belong to identityInfo")
-        form = re.fullmatch(_ID_FORMS["storageAccountId"], str(plain), re.IGNORECASE)
-        account = self._world.storage_account(form["group"], form["name"]) if form else None
-        if account is None:
-            raise invalid_input("the staging account does not exist")
+    def _check_staging_account(self) -> None:
+        account = self._staging_account()
         if account.location.lower() != self._vault.region.lower():
             raise invalid_input("the staging account must be in the vault's region")
-        if account.sku.upper().endswith("ZRS") or account.kind == "BlobStorage":
-            raise invalid_input("the staging account must not be zone-redundant nor of kind BlobStorage")
+        if "ZRS" in account.sku.upper():
+            raise invalid_input("the staging account must not be zone-redundant")
+        if account.kind == "BlobStorage":
+            raise invalid_input("the staging account must not be of kind BlobStorage")
+
+    def _staging_account(self) -> StorageAccount:
+        parts = self._staging_account_id().split("/")
+        account = self._world.storage_account(parts[4], parts[8])
+        if account is None:
+            raise invalid_input("the staging account does not exist")
         return account
 
-    def _account_for_identity(self, identity: Mapping[str, Any]) -> Any:
-        if bool(identity.get("isSystemAssignedIdentity")) == bool(identity.get("managedIdentityResourceId")):
-            raise invalid_input("identityInfo must name the system-assigned identity or another one")
-        details = _mapping(self._get("identityBasedRestoreDetails"), "identityBasedRestoreDetails")
-        return details.get("targetStorageAccountId")
+
+def point_of(vm: Vm, point_id: str) -> Point:
+    """Return a recovery point by its name; raise the service's 404."""
+    point = find_point(vm.points, point_id)
+    if point is None:
+        raise item_not_found()
+    return point
 
 
-def find_point(vm: Vm, point_id: str) -> Point:
-    """Find a recovery point by its name; raise the service's 404."""
-    for point in vm.points:
-        if point.point_id == point_id:
-            return point
-    raise item_not_found()
+def _are_whole_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(type(each) is int for each in cast("list[Any]", value))
 
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:

@@ -20,6 +20,8 @@ class ArmError(Exception):
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
+        self.code = code
+        self.reason = reason or message
         self.headers = {"x-ms-failure-cause": cause, **(headers or {})}
         error: dict[str, Any] = {"code": code, "message": message}
         if reason:
@@ -105,6 +107,39 @@ def invalid_input(reason: str) -> ArmError:
 def refused(code: str, message: str) -> ArmError:
     """400 of the service with a code of its own."""
     return ArmError(400, code, message)
+
+
+def guard_request_missing(guard_id: str) -> ArmError:
+    """403 of the service for a guarded restore that does not name the guard's request (the code is made up)."""
+    return ArmError(
+        403,
+        "UserErrorResourceGuardRequestMissing",
+        f"The operation is protected by the Resource Guard '{guard_id}'. Provide its request in "
+        "resourceGuardOperationRequests.",
+    )
+
+
+def guard_not_granted(scope: str, action: str, guard_id: str) -> ArmError:
+    """403 of the gateway: the caller has no rights on the guard, or not yet."""
+    return ArmError(
+        403,
+        "LinkedAuthorizationFailed",
+        f"The client 'simulator' has permission to perform action '{action}' on scope '{scope}'; however, it does "
+        "not have permission to perform action(s) 'Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/"
+        f"read' on the linked scope(s) '{guard_id}' (respectively) or the linked scope(s) are invalid.",
+        cause="gateway",
+    )
+
+
+def not_authorized(action: str, scope: str) -> ArmError:
+    """403 of the gateway: the caller may not do this."""
+    return ArmError(
+        403,
+        "AuthorizationFailed",
+        f"The client 'simulator' does not have authorization to perform action '{action}' over scope '{scope}' or "
+        "the scope is invalid. If access was recently granted, please refresh your credentials.",
+        cause="gateway",
+    )
 
 
 def internal_error() -> ArmError:

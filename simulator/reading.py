@@ -76,15 +76,15 @@ class Node:
             return float(value)
         return 0.0
 
-    def whole(self, name: str, default: int | None = None) -> int:
-        """Return a whole number, at least one."""
+    def whole(self, name: str, default: int | None = None, *, least: int = 1) -> int:
+        """Return a whole number, at least one or as given."""
         if not self.has(name):
-            return self._missing(name, default, 1)
+            return self._missing(name, default, least)
         value = self.members[name]
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= least:
             return value
-        self.complain(name, "expected a whole number, one or more")
-        return 1
+        self.complain(name, f"expected a whole number, {'one' if least else 'zero'} or more")
+        return least
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """Return true or false."""
@@ -102,6 +102,14 @@ class Node:
         if all(isinstance(item, str) and item for item in items):
             return tuple(items)
         self.complain(name, "expected a list of strings")
+        return ()
+
+    def wholes(self, name: str) -> tuple[int, ...]:
+        """Return a list of whole numbers, empty where it is missing."""
+        items = self._items(name)
+        if all(type(item) is int for item in items):
+            return tuple(items)
+        self.complain(name, "expected a list of whole numbers")
         return ()
 
     def node(self, name: str) -> Node:

@@ -61,6 +61,7 @@ _OWN_CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/_simulator/counters", control.get_counters),
     ("GET", "/_simulator/jobs", control.get_jobs),
     ("POST", "/_simulator/faults", control.post_faults),
+    ("POST", "/_simulator/vaults/{vault}/resource-guard", control.post_guard),
     ("POST", "/_simulator/expire-tokens", control.post_expire_tokens),
 )
 

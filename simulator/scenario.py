@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.faults import Faults
+from simulator.guards import ResourceGuard
+from simulator.points import read_points
 from simulator.reading import InvalidDocument, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from simulator.points import Point
 
 DEFAULT_FILE = Path(__file__).with_name("default_scenario.json")
-CONSISTENCIES = ("AppConsistent", "FileSystemConsistent", "CrashConsistent")
-TIERS = ("InstantRP", "HardenedRP", "ArchivedRP", "IASnapshotRP")
-TIER_STATES = ("Valid", "Disabled", "Deleted", "Rehydrated")
 REDUNDANCIES = ("LocallyRedundant", "ZoneRedundant", "GeoRedundant")
-THREATS = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
+CROSS_SUBSCRIPTION = ("Enabled", "Disabled", "PermanentlyDisabled", "Absent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,9 @@ class Vault:
     resource_group: str
     region: str
     storage_type: str
-    cross_subscription_restore: bool
+    cross_region_restore: bool
+    cross_subscription_restore: str
+    guard: ResourceGuard | None
 
     @classmethod
     def read(cls, node: Node) -> Vault:
@@ -40,7 +42,9 @@ class Vault:
             resource_group=node.text("resourceGroup"),
             region=node.text("region"),
             storage_type=node.choice("storageType", REDUNDANCIES, "GeoRedundant"),
-            cross_subscription_restore=node.flag("crossSubscriptionRestore", default=True),
+            cross_region_restore=node.flag("crossRegionRestore"),
+            cross_subscription_restore=node.choice("crossSubscriptionRestore", CROSS_SUBSCRIPTION, "Enabled"),
+            guard=ResourceGuard.read(node.node("resourceGuard")) if node.has("resourceGuard") else None,
         )
         node.close()
         return vault
@@ -55,6 +59,8 @@ class StorageAccount:
     location: str
     sku: str
     kind: str
+    shared_keys: bool
+    readable: bool
 
     @classmethod
     def read(cls, node: Node) -> StorageAccount:
@@ -65,39 +71,31 @@ class StorageAccount:
             location=node.text("location"),
             sku=node.text("sku", "Standard_LRS"),
             kind=node.text("kind", "StorageV2"),
+            shared_keys=node.flag("allowSharedKeyAccess", default=True),
+            readable=node.flag("readable", default=True),
         )
         node.close()
         return account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """A recovery point, its age counted back from the simulator's start."""
+class DataDisk:
+    """A data disk of a VM."""
 
-    point_id: str
-    age_hours: float
-    consistency: str
-    tiers: tuple[tuple[str, str], ...]
-    encrypted: bool
-    managed: bool
-    soft_deleted: bool
-    threat_status: str
-    zones: tuple[str, ...]
+    lun: int
+    size_gb: float
 
-    @property
-    def valid_tiers(self) -> frozenset[str]:
-        """The tiers a restore can read from at once; a rehydrated archive counts as the vault tier."""
-        valid = {tier for tier, state in self.tiers if state == "Valid"}
-        if ("ArchivedRP", "Rehydrated") in self.tiers:
-            valid.add("HardenedRP")
-        return frozenset(valid)
 
-    @property
-    def needs_rehydration(self) -> bool:
-        """Tell whether the point lives in the archive alone."""
-        return "ArchivedRP" in self.valid_tiers and self.valid_tiers.isdisjoint(
-            {"InstantRP", "HardenedRP", "IASnapshotRP"}
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskExclusion:
+    """Which data disks are backed up: those of the list, or all but those."""
+
+    luns: tuple[int, ...]
+    inclusion: bool
+
+    def backs_up(self, lun: int) -> bool:
+        """Tell whether a data disk is in the backup."""
+        return (lun in self.luns) == self.inclusion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +122,9 @@ class Vm:
     vault: Vault | None
     deleted: bool
     disk_gb: float
-    points: tuple[Point, ...]
+    data_disks: tuple[DataDisk, ...]
+    disk_exclusion: DiskExclusion | None
+    points: Sequence[Point]
     validation: tuple[Finding, ...]
     faults: Faults
 
@@ -277,7 +277,9 @@ def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault]) -> Vm:
         vault=vault,
         deleted=node.flag("deleted"),
         disk_gb=node.number("diskGb", 127, above=0),
-        points=tuple(_read_point(each, f"{group}/{name}/{i}") for i, each in enumerate(node.nodes("points"))),
+        data_disks=tuple(_read_disk(each) for each in node.nodes("dataDisks")),
+        disk_exclusion=_read_exclusion(node.node("diskExclusion")) if node.has("diskExclusion") else None,
+        points=read_points(node, f"{group}/{name}"),
         validation=tuple(_read_finding(each) for each in node.nodes("validation")),
         faults=Faults.read(node.node_or_empty("faults"), node.raw("faults") or {}),
     )
@@ -285,30 +287,16 @@ def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault]) -> Vm:
     return vm
 
 
-def _read_point(node: Node, seed: str) -> Point:
-    tiers = node.node("tiers")
-    point = Point(
-        point_id=node.text("id", _point_id(seed)),
-        age_hours=node.number("ageHours"),
-        consistency=node.choice("consistency", CONSISTENCIES, "AppConsistent"),
-        tiers=tuple((tier, tiers.choice(tier, TIER_STATES)) for tier in TIERS if tiers.has(tier)),
-        encrypted=node.flag("encrypted"),
-        managed=node.flag("managed", default=True),
-        soft_deleted=node.flag("softDeleted"),
-        threat_status=node.choice("threatStatus", THREATS) if node.has("threatStatus") else "",
-        zones=node.texts("zones"),
-    )
-    if not (point.point_id.isascii() and point.point_id.isdecimal()):
-        node.complain("id", "expected decimal digits in a string")
-    tiers.close()
+def _read_disk(node: Node) -> DataDisk:
+    disk = DataDisk(lun=node.whole("lun", least=0), size_gb=node.number("sizeGb", 32, above=0))
     node.close()
-    return point
+    return disk
 
 
-def _point_id(seed: str) -> str:
-    """Make up an id like the service's, 15 to 18 digits, the same one every time."""
-    number = int.from_bytes(hashlib.sha256(seed.lower().encode()).digest()[:8])
-    return str(10**14 + number % (10 ** (15 + number % 4) - 10**14))
+def _read_exclusion(node: Node) -> DiskExclusion:
+    exclusion = DiskExclusion(luns=node.wholes("diskLunList"), inclusion=node.flag("isInclusionList"))
+    node.close()
+    return exclusion
 
 
 def _read_finding(node: Node) -> Finding:

@@ -7,20 +7,31 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from simulator.formats import iso_time
-from simulator.scenario import TIER_STATES, TIERS, Point, StorageAccount, Vault, Vm
+from simulator.points import TIER_STATES, TIERS, Point
 
 if TYPE_CHECKING:
+    from simulator.guards import ResourceGuard
     from simulator.jobs import Job
+    from simulator.scenario import StorageAccount, Vault, Vm
     from simulator.world import World
 
 RECOVERY_SERVICES = "Microsoft.RecoveryServices/vaults"
 _ITEM_TYPE = f"{RECOVERY_SERVICES}/backupFabrics/protectionContainers/protectedItems"
 _REHYDRATED_FOR = timedelta(days=10)
+RESTORE_ACTION = f"{_ITEM_TYPE}/recoveryPoints/restore/action"
 _HEALTHY = {
     "code": 400239,
     "title": "IaasVmHealthGreenDefault",
     "message": "Backup pre-check status of this virtual machine is OK.",
     "recommendations": [],
+}
+_CRITICAL_OPERATIONS = {
+    "triggerRestoreRequests": (  # cased otherwise than in the docs: clients must not care
+        "Microsoft.RecoveryServices/Vaults/backupFabrics/protectionContainers/protectedItems/RecoveryPoints/Restore/Action"
+    ),
+    "deleteProtectedItemRequests": f"{_ITEM_TYPE}/delete",
+    "updateProtectedItemRequests": f"{_ITEM_TYPE}/write",
+    "getBackupSecurityPINRequests": f"{RECOVERY_SERVICES}/backupSecurityPIN/action",
 }
 _EMPTY_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -39,6 +50,38 @@ def vault_id(world: World, vault: Vault) -> str:
         f"/subscriptions/{world.scenario.subscription_id}/resourceGroups/{vault.resource_group}"
         f"/providers/{RECOVERY_SERVICES}/{vault.name}"
     )
+
+
+def guard_id(world: World, guard: ResourceGuard) -> str:
+    """Return the resource id of a Resource Guard."""
+    return (
+        f"/subscriptions/{world.scenario.subscription_id}/resourceGroups/{guard.resource_group}"
+        f"/providers/Microsoft.DataProtection/resourceGuards/{guard.name}"
+    )
+
+
+def guard_request_id(world: World, guard: ResourceGuard) -> str:
+    """Return the request that a guarded restore must name."""
+    return f"{guard_id(world, guard)}/triggerRestoreRequests/default"
+
+
+def guard_proxy_body(world: World, guard: ResourceGuard, vault_path: str) -> dict[str, Any]:
+    """Write the proxy that ties a vault to its Resource Guard."""
+    own = guard_id(world, guard)
+    return {
+        "id": f"{vault_path}/backupResourceGuardProxies/VaultProxy",
+        "name": "VaultProxy",
+        "type": f"{RECOVERY_SERVICES}/backupResourceGuardProxies",
+        "properties": {
+            "resourceGuardResourceId": own,
+            "resourceGuardOperationDetails": [
+                {"vaultCriticalOperation": operation, "defaultResourceRequest": f"{own}/{kind}/default"}
+                for kind, operation in sorted(_CRITICAL_OPERATIONS.items())
+            ],
+            "lastUpdatedTime": iso_time(world.started),
+            "description": "",
+        },
+    }
 
 
 def container_name(vm: Vm) -> str:
@@ -81,7 +124,8 @@ def restored_vm_body(job: Job, source: Vm) -> dict[str, Any]:
 def vault_body(world: World, vault: Vault, vault_path: str) -> dict[str, Any]:
     """Write a vault."""
     created = world.started.replace(microsecond=0)
-    cross = "Enabled" if vault.cross_subscription_restore else "Disabled"
+    state = vault.cross_subscription_restore
+    across = {} if state == "Absent" else {"crossSubscriptionRestoreState": state}
     return {
         "location": vault.region,
         "name": vault.name,
@@ -90,12 +134,13 @@ def vault_body(world: World, vault: Vault, vault_path: str) -> dict[str, Any]:
             "provisioningState": "Succeeded",
             "privateEndpointStateForBackup": "None",
             "backupStorageVersion": "V2",
+            "securitySettings": {"multiUserAuthorization": "Enabled" if vault.guard else "Disabled"},
             "redundancySettings": {
                 "standardTierStorageRedundancy": vault.storage_type,
-                "crossRegionRestore": "Disabled",
+                "crossRegionRestore": "Enabled" if vault.cross_region_restore else "Disabled",
             },
             "publicNetworkAccess": "Enabled",
-            "restoreSettings": {"crossSubscriptionRestoreSettings": {"crossSubscriptionRestoreState": cross}},
+            "restoreSettings": {"crossSubscriptionRestoreSettings": across},
         },
         "identity": {"type": "SystemAssigned", "principalId": _EMPTY_ID, "tenantId": _EMPTY_ID},
         "id": vault_path,
@@ -116,7 +161,7 @@ def storage_config_body(vault: Vault, vault_path: str) -> dict[str, Any]:
             "dedupState": "Disabled",
             "xcoolState": "Disabled",
             "storageTypeState": "Locked",
-            "crossRegionRestoreFlag": False,
+            "crossRegionRestoreFlag": vault.cross_region_restore,
         },
     }
 
@@ -132,7 +177,7 @@ def storage_account_body(account: StorageAccount, path: str) -> dict[str, Any]:
         "location": account.location,
         "properties": {
             "provisioningState": "Succeeded",
-            "allowSharedKeyAccess": True,
+            "allowSharedKeyAccess": account.shared_keys,
             "networkAcls": {"bypass": "AzureServices", "defaultAction": "Allow"},
         },
     }
@@ -140,7 +185,7 @@ def storage_account_body(account: StorageAccount, path: str) -> dict[str, Any]:
 
 def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended: bool) -> dict[str, Any]:
     """Write a protected item; ``extended`` adds what only the expanded single item says."""
-    points = world.points(vm)
+    points = vm.points
     source = vm_id(world, vm)
     properties: dict[str, Any] = {
         "friendlyName": vm.name.lower(),
@@ -163,6 +208,13 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
         "isArchiveEnabled": False,
         "softDeleteRetentionPeriod": 0,
     }
+    if vm.disk_exclusion:
+        properties["extendedProperties"] = {
+            "diskExclusionProperties": {
+                "diskLunList": list(vm.disk_exclusion.luns),
+                "isInclusionList": vm.disk_exclusion.inclusion,
+            }
+        }
     if points:
         newest = iso_time(world.point_time(points[0]))
         properties |= {"lastBackupTime": newest, "lastRecoveryPoint": newest}
@@ -179,7 +231,7 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
 
 
 def point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str, Any]:
-    """Write a recovery point."""
+    """Write a recovery point as the list of points has it, without its disks."""
     properties: dict[str, Any] = {
         "objectType": "IaasVMRecoveryPoint",
         "recoveryPointType": point.consistency,
@@ -187,12 +239,13 @@ def point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str,
         "recoveryPointAdditionalInfo": "",
         "sourceVMStorageType": "PremiumVMOnPartialPremiumStorage",
         "isSourceVMEncrypted": point.encrypted,
-        "isInstantIlrSessionActive": False,
+        "isInstantIlrSessionActive": point.ilr_session,
         "recoveryPointTierDetails": _tiers(world, vm, point),
         "isManagedVirtualMachine": point.managed,
         "virtualMachineSize": "Standard_D2s_v5",
         "originalStorageAccountOption": False,
         "osType": vm.os_type,
+        "recoveryPointDiskConfiguration": None,
         "recoveryPointMoveReadinessInfo": {"ArchivedRP": {"isReadyForMove": False}},
         "recoveryPointProperties": {"expiryTime": "", "ruleName": "Daily", "isSoftDeleted": point.soft_deleted},
         "securityType": "None",
@@ -211,6 +264,25 @@ def point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str,
         "type": f"{_ITEM_TYPE}/recoveryPoints",
         "properties": properties,
     }
+
+
+def disks_body(vm: Vm) -> dict[str, Any]:
+    """Write which disks are in a VM's recovery points; the OS disk counts as LUN -1."""
+    included, excluded = [_disk_body(vm, -1, vm.disk_gb)], list[dict[str, Any]]()
+    for disk in vm.data_disks:
+        backed_up = vm.disk_exclusion is None or vm.disk_exclusion.backs_up(disk.lun)
+        (included if backed_up else excluded).append(_disk_body(vm, disk.lun, disk.size_gb))
+    return {
+        "numberOfDisksIncludedInBackup": len(included),
+        "numberOfDisksAttachedToVm": len(included) + len(excluded),
+        "includedDiskList": included,
+        "excludedDiskList": excluded,
+    }
+
+
+def _disk_body(vm: Vm, lun: int, size_gb: float) -> dict[str, Any]:
+    name = f"{vm.name}-osdisk" if lun < 0 else f"{vm.name}-datadisk-{lun}"
+    return {"lun": lun, "name": name, "diskSizeInGb": int(size_gb), "storageType": "Premium_LRS"}
 
 
 def _tiers(world: World, vm: Vm, point: Point) -> list[dict[str, Any]]:

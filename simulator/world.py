@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from simulator.faults import Faults, FaultState
+from simulator.guards import GuardState
 from simulator.jobs import RUNNING, Job
 from simulator.limits import Bucket
 from simulator.reading import InvalidDocument, Node
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
     from simulator.clock import Timeline
     from simulator.operations import Operation
-    from simulator.scenario import Point, Scenario, StorageAccount, Vault, Vm
+    from simulator.points import Point
+    from simulator.scenario import Scenario, StorageAccount, Vault, Vm
 
 LOG_LENGTH = 20_000
 
@@ -62,6 +64,7 @@ class World:
         self._faults = {vm.key: FaultState(vm.faults) for vm in scenario.vms}
         self._items = {(vm.vault.name.lower(), vm.native_name): vm for vm in scenario.vms if vm.vault}
         self._vaults = {vault.name.lower(): vault for vault in scenario.vaults}
+        self._guards = {name: GuardState(vault.guard) for name, vault in self._vaults.items() if vault.guard}
         self._accounts = {account.name.lower(): account for account in scenario.storage_accounts}
         real = timeline.real.now()
         self.reads = Bucket(scenario.settings.reads, real)
@@ -124,13 +127,26 @@ class World:
             None,
         )
 
+    def vm_underway(self, resource_id: str) -> bool:
+        """Tell whether a running job is about to make a VM of this resource id."""
+        now = self.now()
+        return any(
+            job.kind == "new_vm"
+            and job.target.vm_id.lower() == resource_id.lower()
+            and job.ends_as == "Completed"
+            and job.status(now) in RUNNING - {"Cancelling"}
+            for job in self.jobs.values()
+        )
+
+    def vm_exists(self, resource_id: str) -> bool:
+        """Tell whether there is a VM of this resource id, of the scenario or made by a restore."""
+        known = self.vm_named(resource_id)
+        here = resource_id.lower().startswith(f"/subscriptions/{self.scenario.subscription_id}/".lower())
+        return bool((here and known and not known.deleted) or self.restored_vm(resource_id))
+
     def point_time(self, point: Point) -> datetime:
         """Return when a recovery point was taken."""
         return self.started - timedelta(hours=point.age_hours)
-
-    def points(self, vm: Vm) -> list[Point]:
-        """Return a VM's recovery points, newest first."""
-        return sorted(vm.points, key=lambda point: point.age_hours)
 
     # What happens
 
@@ -174,6 +190,15 @@ class World:
             if found is None:
                 raise KeyError(vm)
             self._faults[found.key] = FaultState(faults)
+
+    def guard(self, vault: Vault) -> GuardState | None:
+        """Return what the Resource Guard of a vault says, if it has one."""
+        return self._guards.get(vault.name.lower())
+
+    def set_guard(self, vault: str, *, granted: bool) -> None:
+        """Allow or forbid the restores of a guarded vault; raise ``KeyError`` for any other."""
+        with self.lock:
+            self._guards[vault.lower()].grant(self.now(), granted=granted)
 
     def expire_tokens(self) -> int:
         """Expire every token given out so far; return how many."""

@@ -10,7 +10,7 @@ import azure.functions as func
 
 from domain import errors
 from domain.errors import InvalidRequestError, RestoreError, TransientError
-from domain.reading import INVALID_VALUE, Problems, an_object, prose, string
+from domain.reading import INVALID_VALUE, Problems, an_object, prose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ _STATUS_OF: Final[Mapping[str, int]] = {
     errors.INTERNAL_ERROR: 500,
     errors.SERVICE_UNAVAILABLE: 503,
 }
-_DECISION: Final = an_object({"by": string, "comment": prose})
+_DECISION: Final = an_object({"by": prose, "comment": prose})
 _BAD_GATEWAY: Final = 502  # Azure refused us: our identity's fault, not the caller's
 
 
@@ -67,11 +67,11 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _refuse_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(members)
-    if len(result) < len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the member {twice!r} stands twice")
+    result: dict[str, Any] = {}
+    for name, value in members:
+        if name in result:
+            raise ValueError(f"the member {name[:80]!r} stands twice")
+        result[name] = value
     return result
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import azure.durable_functions as df
 import azure.functions as func
 
+from domain.messages import result_message
 from orchestrations.names import PUBLISH_RESULT, RESTORE_VM
 from orchestrations.restore_vm import restore_vm
 from triggers.queue import results_output
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def publish_result(data: Json, results: func.Out[str]) -> Json:
     """Put the final status document on the results queue."""
-    results.set(json.dumps(data))
+    results.set(result_message(data))
     return {}
 
 

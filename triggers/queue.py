@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from domain.errors import RestoreError, TerminalError
+from domain.messages import result_message
 from domain.requests import RestoreRequest
 from domain.restores import refused_document, restore_id_for
 from triggers.answers import parse_json
@@ -54,7 +54,7 @@ class RequestsQueue:
             # Not under the requestId's own id: that may be a restore that goes well.
             restore_id = restore_id_for(f"refused:{message.id}")
             _LOG.warning("restore request in message %s refused: %s", message.id, error)
-            results.set(json.dumps(_refused(restore_id, error, sent)))
+            results.set(result_message(_refused(restore_id, error, sent)))
 
 
 def _refused(restore_id: str, error: RestoreError, sent: object) -> dict[str, Any]:

@@ -79,6 +79,19 @@ def post_faults(world: World, call: Call) -> Answer:
     return Answer(body={"vm": name, "faults": switches})
 
 
+def post_guard(world: World, call: Call) -> Answer:
+    """Allow or forbid the restores of a guarded vault: ``{"granted": true}``."""
+    body = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
+    vault, granted = call.params["vault"], body.get("granted")
+    if not isinstance(granted, bool):
+        return _problems(400, ["$.granted: expected true or false"])
+    try:
+        world.set_guard(vault, granted=granted)
+    except KeyError:
+        return _problems(404, [f"there is no guarded vault {vault!r}"])
+    return Answer(body={"vault": vault, "granted": granted})
+
+
 def _problems(status: int, problems: list[str] | tuple[str, ...]) -> Answer:
     return Answer(status=status, body={"problems": list(problems)})
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from simulator.calls import Answer, Call, page
-from simulator.checks import find_point
-from simulator.errors import invalid_input, resource_not_found
+from simulator.checks import point_of
+from simulator.errors import invalid_input, not_authorized, resource_not_found
 from simulator.formats import read_filter_time
 from simulator.handlers.lookup import vault_of, vm_of
 from simulator.shapes import (
     container_name,
+    disks_body,
+    guard_proxy_body,
     item_body,
     item_name,
     point_body,
@@ -24,7 +27,11 @@ from simulator.shapes import (
 )
 
 if TYPE_CHECKING:
-    from simulator.scenario import Point, Vm
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from simulator.points import Point
+    from simulator.scenario import Vm
     from simulator.world import World
 
 
@@ -88,17 +95,19 @@ def get_storage_config(world: World, call: Call) -> Answer:
 
 
 def list_resource_guard_proxies(world: World, call: Call) -> Answer:
-    """Answer that no Resource Guard protects the vault."""
-    vault_of(world, call)
-    return Answer(body={"value": []})
+    """Answer the proxy of the vault's Resource Guard, or that there is none."""
+    guard = vault_of(world, call).guard
+    return Answer(body={"value": [guard_proxy_body(world, guard, call.vault_path)] if guard else []})
 
 
 def get_storage_account(world: World, call: Call) -> Answer:
-    """Answer a storage account."""
+    """Answer a storage account, if the caller may read it."""
     group, name = call.params["group"], call.params["account"]
     account = world.storage_account(group, name)
     if account is None:
         raise resource_not_found(f"Microsoft.Storage/storageAccounts/{name}", group)
+    if not account.readable:
+        raise not_authorized("Microsoft.Storage/storageAccounts/read", call.path)
     return Answer(body=storage_account_body(account, call.path))
 
 
@@ -154,21 +163,28 @@ def list_recovery_points(world: World, call: Call) -> Answer:
     return Answer(body=page(call, points, world.scenario.settings.page_points, write))
 
 
-def _points_between(world: World, vm: Vm, conditions: Mapping[str, str]) -> list[Point]:
-    points = world.points(vm)
+def _points_between(world: World, vm: Vm, conditions: Mapping[str, str]) -> Sequence[Point]:
+    """Cut the points of a time window out of the whole row, without looking at each."""
+    points = vm.points
+
+    def age(point: Point) -> timedelta:
+        return world.started - world.point_time(point)
+
     try:
         if "startdate" in conditions:
             start = read_filter_time(conditions["startdate"])
-            points = [point for point in points if world.point_time(point) >= start]
+            points = points[: bisect_right(points, world.started - start, key=age)]
         if "enddate" in conditions:
             end = read_filter_time(conditions["enddate"])
-            points = [point for point in points if world.point_time(point) <= end]
+            points = points[bisect_left(points, world.started - end, key=age) :]
     except ValueError as error:
         raise invalid_input(str(error)) from error
     return points
 
 
 def get_recovery_point(world: World, call: Call) -> Answer:
-    """Answer one recovery point."""
+    """Answer one recovery point; this call alone names its disks."""
     vm = vm_of(world, call)
-    return Answer(body=point_body(world, vm, find_point(vm, call.params["point"]), call.vault_path))
+    body = point_body(world, vm, point_of(vm, call.params["point"]), call.vault_path)
+    body["properties"]["recoveryPointDiskConfiguration"] = disks_body(vm)
+    return Answer(body=body)

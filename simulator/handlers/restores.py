@@ -8,29 +8,45 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from simulator.calls import Answer, Call
-from simulator.checks import REHYDRATING, RestoreCheck, find_point
-from simulator.errors import ArmError, internal_error, invalid_input, item_not_found
+from simulator.checks import REHYDRATING, RestoreCheck, point_of
+from simulator.errors import (
+    ArmError,
+    guard_not_granted,
+    guard_request_missing,
+    internal_error,
+    invalid_input,
+    item_not_found,
+)
+from simulator.faults import ErrorDetail
 from simulator.handlers.lookup import operation_of, vault_of, vm_of
 from simulator.jobs import LIVES, Job, Target, kind_of
 from simulator.operations import Operation
-from simulator.shapes import item_path
+from simulator.shapes import RESTORE_ACTION, guard_id, guard_request_id, item_path
 from simulator.signing import sign
 
 if TYPE_CHECKING:
     from simulator.faults import Faults
-    from simulator.scenario import Point, StorageAccount, Vault, Vm
+    from simulator.points import Point
+    from simulator.scenario import StorageAccount, Vault, Vm
     from simulator.world import World
 
 TRIGGER_RETRY_AFTER_S = 60
 VALIDATE_RETRY_AFTER_S = 10
+_NAME_TAKEN = ErrorDetail(
+    code=400162,
+    title="UserErrorVmAlreadyExists",
+    text="A virtual machine of this name was created in the meantime.",
+    recommendations=("Choose another name for the virtual machine.",),
+)
 REHYDRATION_S = {"High": 45 * 60.0, "Standard": 9 * 3600.0}
 
 
 def trigger_restore(world: World, call: Call) -> Answer:
     """Take a restore: every accepted call makes a job, however often it is repeated."""
     vault, vm = vault_of(world, call), vm_of(world, call)
-    point = find_point(vm, call.params["point"])
+    point = point_of(vm, call.params["point"])
     properties = _member(call.body, "properties")
+    _check_guard(world, vault, call, properties)
     account = RestoreCheck(world, vault, vm, point, properties).account()
     state = world.faults(vm.key)
     if state.strikes("error500BeforeAccept", state.faults.error500_before_accept):
@@ -45,6 +61,23 @@ def trigger_restore(world: World, call: Call) -> Answer:
         raise internal_error()
     retry_after = {"Retry-After": world.timeline.retry_after(TRIGGER_RETRY_AFTER_S)}
     return Answer(status=202, headers={**_addresses(world, call, vm, operation), **retry_after})
+
+
+def _check_guard(world: World, vault: Vault, call: Call, properties: Mapping[str, Any]) -> None:
+    """Raise 403 where the vault's Resource Guard is not named, or does not allow the restore yet."""
+    named = properties.get("resourceGuardOperationRequests")
+    if named is not None and not isinstance(named, list):
+        raise invalid_input("resourceGuardOperationRequests must be a list")
+    state = world.guard(vault)
+    if state is None:
+        return
+    guard = guard_id(world, state.guard)
+    if guard_request_id(world, state.guard).lower() not in {
+        str(each).lower() for each in cast("list[Any]", named or [])
+    }:
+        raise guard_request_missing(guard)
+    if not state.ask(world.now()):
+        raise guard_not_granted(call.path.rpartition("/")[0], RESTORE_ACTION, guard)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +144,15 @@ def _make_job(world: World, order: _Order, job_id: str, activity_id: str) -> Job
         integer_enums=faults.integer_enums,
         unknown_enums=faults.unknown_enums,
     )
-    return _with_ending(job, faults)
+    return _with_ending(world, job, faults)
 
 
-def _with_ending(job: Job, faults: Faults) -> Job:
+def _with_ending(world: World, job: Job, faults: Faults) -> Job:
     if faults.job_failed:
         after_s = min(faults.job_failed.after_s, job.seconds)
         return replace(job, ends_as="Failed", ends_after_s=after_s, details=(faults.job_failed.detail,))
+    if world.vm_underway(job.target.vm_id):
+        return replace(job, ends_as="Failed", details=(_NAME_TAKEN,))
     if faults.job_warnings:
         return replace(job, ends_as="CompletedWithWarnings", details=faults.job_warnings)
     return job
@@ -217,7 +252,7 @@ def _operation_result(world: World, call: Call, vm: Vm, operation: Operation) ->
 
 
 def trigger_validate(world: World, call: Call) -> Answer:
-    """Take a validation; its findings are the scenario's."""
+    """Take a validation; it finds the rules that stand against the restore, and what the scenario says."""
     operation = _validation(world, call, world.scenario.settings.validate_s)
     world.add_operation(operation)
     version = f"{operation.operation_id}?api-version={call.api_version}"
@@ -246,11 +281,11 @@ def _validation(world: World, call: Call, seconds: float) -> Operation:
     vm = world.vm_named(str(request.get("sourceResourceId")))
     if vm is None or vm.vault != vault:
         raise item_not_found()
-    point = find_point(vm, str(request.get("recoveryPointId")))
+    point = point_of(vm, str(request.get("recoveryPointId")))
     expected = f"{item_path(call.vault_path, vm)}/recoveryPoints/{point.point_id}".lower()
     if str(cast("Mapping[str, Any]", call.body).get("id")).lower() != expected:
         raise invalid_input("id must be the resource id of the recovery point")
-    RestoreCheck(world, vault, vm, point, request).account()
+    findings = RestoreCheck(world, vault, vm, point, request).findings()
     now = world.now()
     return Operation(
         operation_id=world.new_id(),
@@ -259,7 +294,7 @@ def _validation(world: World, call: Call, seconds: float) -> Operation:
         vm_key=vm.key,
         started=now,
         ready=now + timedelta(seconds=seconds),
-        findings=vm.validation,
+        findings=(*findings, *vm.validation),
     )
 
 

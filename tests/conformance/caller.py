@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from simulator.server import Simulator
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
-VAULT = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.RecoveryServices/vaults/vault-weu"
+_VAULTS = "providers/Microsoft.RecoveryServices/vaults"
+VAULT = f"{SUBSCRIPTION}/resourceGroups/backup-rg/{_VAULTS}/vault-weu"
+GUARDED = f"{SUBSCRIPTION}/resourceGroups/guarded-rg/{_VAULTS}/vault-guarded"
+ZRS = f"{SUBSCRIPTION}/resourceGroups/rules-rg/{_VAULTS}/vault-zrs"
+LOCKED = f"{SUBSCRIPTION}/resourceGroups/rules-rg/{_VAULTS}/vault-locked"
+GUARD = f"{SUBSCRIPTION}/resourceGroups/security-rg/providers/Microsoft.DataProtection/resourceGuards/guard-01"
 ACCOUNTS = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.Storage/storageAccounts"
 STAGING = f"{ACCOUNTS}/stagingweu"
 TARGET_GROUP = f"{SUBSCRIPTION}/resourceGroups/restored-rg"
@@ -24,15 +29,15 @@ def vm_id(name: str, group: str = "web-rg") -> str:
     return f"{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}"
 
 
-def item_path(name: str, group: str = "web-rg") -> str:
+def item_path(name: str, group: str = "web-rg", vault: str = VAULT) -> str:
     native = f"iaasvmcontainerv2;{group};{name}"
-    return f"{VAULT}/backupFabrics/Azure/protectionContainers/iaasvmcontainer;{native}/protectedItems/vm;{native}"
+    return f"{vault}/backupFabrics/Azure/protectionContainers/iaasvmcontainer;{native}/protectedItems/vm;{native}"
 
 
 def point_of(simulator: Simulator, name: str, index: int = 0) -> str:
     vm = simulator.world.vm_named(name)
     assert vm is not None
-    return simulator.world.points(vm)[index].point_id
+    return vm.points[index].point_id
 
 
 def new_vm_members(name: str = "web-01-r") -> dict[str, Any]:
@@ -95,10 +100,11 @@ class Caller:
         group: str = "web-rg",
         point: int = 0,
         headers: Mapping[str, str] | None = None,
+        vault: str = VAULT,
         **members: Any,
     ) -> requests.Response:
         point_id = point_of(self.simulator, name, point)
-        path = f"{item_path(name, group)}/recoveryPoints/{point_id}/restore"
+        path = f"{item_path(name, group, vault)}/recoveryPoints/{point_id}/restore"
         return self.post(path, self.request_body(name, group, point, **members), headers)
 
     def restored_job(self, name: str, group: str = "web-rg", point: int = 0, **members: Any) -> str:

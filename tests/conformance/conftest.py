@@ -8,9 +8,12 @@ import pytest
 from simulator.clock import ManualClock
 from simulator.server import Simulator, running
 from tests.conformance.caller import Caller
+from tests.conformance.sdk import a_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
 
 @pytest.fixture
@@ -29,3 +32,9 @@ def arm(simulator: Simulator) -> Iterator[Caller]:
     caller = Caller(simulator)
     with caller.session:
         yield caller
+
+
+@pytest.fixture
+def client(simulator: Simulator) -> Iterator[RecoveryServicesBackupClient]:
+    with a_client(simulator) as client:
+        yield client

@@ -6,20 +6,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
-from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.identity import ManagedIdentityCredential
-from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient, models
+from azure.mgmt.recoveryservicesbackup import models
 
 from simulator.server import running
 from tests.conformance.caller import STAGING, VAULT, item_path, new_vm_members, point_of, vm_id
+from tests.conformance.sdk import IdentityEndpoint, a_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from azure.core.pipeline import PipelineRequest
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
     from simulator.clock import ManualClock
     from simulator.server import Simulator
@@ -28,43 +24,6 @@ CONTAINER = "IaasVMContainer;iaasvmcontainerv2;web-rg;web-01"
 ITEM = "VM;iaasvmcontainerv2;web-rg;web-01"
 NAMES = ("vault-weu", "backup-rg", "Azure", CONTAINER, ITEM)
 WHERE = ("vault-weu", "backup-rg")
-
-
-class IdentityEndpoint:
-    """A credential that asks the simulator's identity endpoint."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        query = {"api-version": "2019-08-01", "resource": "https://management.azure.com"}
-        answer = requests.get(
-            f"{self._url}/msi/token", params=query, headers={"X-IDENTITY-HEADER": "simulator"}, timeout=10
-        ).json()
-        return AccessToken(answer["access_token"], int(answer["expires_on"]))
-
-
-class AllowHttp(SansIOHTTPPolicy[Any, Any]):
-    """The SDK refuses to send tokens over http unless each call says otherwise."""
-
-    def on_request(self, request: PipelineRequest[Any]) -> None:
-        request.context.options.setdefault("enforce_https", False)
-
-
-def a_client(simulator: Simulator) -> RecoveryServicesBackupClient:
-    return RecoveryServicesBackupClient(
-        IdentityEndpoint(simulator.url),
-        "11111111-1111-1111-1111-111111111111",
-        base_url=simulator.url,
-        per_call_policies=[AllowHttp()],
-        retry_total=0,
-    )
-
-
-@pytest.fixture
-def client(simulator: Simulator) -> Iterator[RecoveryServicesBackupClient]:
-    with a_client(simulator) as client:
-        yield client
 
 
 def a_request(simulator: Simulator, **members: Any) -> models.IaasVMRestoreRequest:
@@ -155,7 +114,7 @@ def test_all_pages_of_protected_items_are_listed(client: RecoveryServicesBackupC
         client.backup_protected_items.list(*WHERE, filter="backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'")
     )
 
-    protected = [vm for vm in simulator.world.scenario.vms if vm.vault]
+    protected = [vm for vm in simulator.world.scenario.vms if vm.vault and vm.vault.name == "vault-weu"]
     assert len({item.id for item in items}) == len(items) == len(protected) > 100
 
 

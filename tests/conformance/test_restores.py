@@ -166,7 +166,6 @@ def test_semicolons_may_be_encoded(arm: Caller, simulator: Simulator, separator:
         ("web-01", 0, IDENTITY, "blobs"),
         ("web-01", 0, {**IDENTITY, "identityInfo": {"managedIdentityResourceId": vm_id("an-identity")}}, "blobs"),
         ("web-01", 0, {"zones": ["NoZone"]}, "blobs"),
-        ("web-01", 0, {"restoreDiskLunList": [0, 1]}, "blobs"),
         ("web-01", 0, {"region": "West Europe"}, "blobs"),
         ("web-01", 0, {"sourceResourceId": vm_id("WEB-01", "Web-RG")}, "blobs"),
         ("web-01", 0, {"targetResourceGroupId": ELSEWHERE}, "disks"),
@@ -298,7 +297,7 @@ def test_unmanaged_vm_is_not_replaced_in_place() -> None:
 
 def test_vault_may_forbid_restores_to_another_subscription() -> None:
     point = {"ageHours": 1, "tiers": {"InstantRP": "Valid", "HardenedRP": "Valid"}}
-    with running(scenario_of(point, vault={"crossSubscriptionRestore": False})) as simulator:
+    with running(scenario_of(point, vault={"crossSubscriptionRestore": "Disabled"})) as simulator:
         caller = Caller(simulator)
         with caller.session:
             assert caller.restore("web-01", targetResourceGroupId=ELSEWHERE).status_code == 400

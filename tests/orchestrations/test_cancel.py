@@ -109,6 +109,46 @@ def test_a_service_that_refuses_to_cancel_is_a_warning_and_the_restore_goes_on(l
     assert lab.azure.calls["cancel_job"] == 1
 
 
+def test_a_cancel_that_never_gets_through_is_a_warning_and_the_job_is_followed(lab: Lab) -> None:
+    lab.azure.fails["cancel_job"] = [throttled(None)] * 1000
+
+    done = cancelled_after(lab, timedelta(minutes=10))
+
+    assert done["status"] == "Completed"
+    assert [warning["code"] for warning in done["warnings"]] == ["CancelRefused", "CancelledTooLate"]
+    assert lab.azure.calls["cancel_job"] == 5
+    assert lab.elapsed_s <= 32 * 60
+
+
+def test_a_job_that_ends_while_the_cancel_does_not_get_through_is_seen(lab: Lab) -> None:
+    lab.azure.fails["cancel_job"] = [throttled(None)] * 1000
+    lab.azure.job_takes = timedelta(minutes=10, seconds=10)
+
+    done = cancelled_after(lab, timedelta(minutes=10))
+
+    assert done["status"] == "Completed"
+    assert lab.azure.calls["cancel_job"] <= 3
+
+
+@pytest.mark.parametrize("call", ["get_job", "trigger_restore"])
+def test_asked_while_a_call_is_under_way_it_does_not_wait_for_the_next(lab: Lab, call: str) -> None:
+    restore = a_restore()
+    lab.azure.retry_after.update({"trigger_restore": 3600.0 if call == "trigger_restore" else 60.0, "get_job": 3600.0})
+    lab.azure.before[call] = [lambda: lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, BY)]
+    lab.azure.job_takes = timedelta(hours=5)
+
+    assert lab.run(restore)["status"] == "Cancelled"
+    assert (lab.azure.cancelled["job-1"] - lab.azure.jobs[0].made) <= timedelta(minutes=1)
+
+
+def test_the_wait_that_a_cancel_asks_for_is_kept(lab: Lab) -> None:
+    lab.azure.retry_after["cancel_job"] = 47.0
+
+    cancelled_after(lab, timedelta(minutes=10))
+
+    assert lab.waits_s()[-1] == 47.0
+
+
 def test_a_throttled_cancel_is_sent_again(lab: Lab) -> None:
     lab.azure.fails["cancel_job"] = [throttled(10)]
 

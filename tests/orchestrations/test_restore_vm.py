@@ -14,6 +14,7 @@ from domain.jobs import JobStatus, Operation, OperationStatus
 from domain.polling import Limits
 from domain.validation import Validation
 from tests.support.azure import LIMITS, VAULT_ID, VM_ID, Lab, a_point, a_restore, throttled
+from tests.support.hub import START
 
 
 @pytest.fixture
@@ -172,6 +173,7 @@ def test_warnings_of_the_service_never_pass_as_completed(lab: Lab) -> None:
     ("status", "reported"), [(OperationStatus.FAILED, "Failed"), (OperationStatus.CANCELED, "Cancelled")]
 )
 def test_an_operation_that_failed_ends_the_restore(lab: Lab, status: OperationStatus, reported: str) -> None:
+    lab.azure.posts = ["jobless"]
     lab.azure.operations = [Operation(status=status, error=ErrorDetail(code="UserErrorX", message="No."))]
 
     done = lab.run()
@@ -277,6 +279,13 @@ class TestBeforeTheTrigger:
 
         assert lab.waits_s()[:4] == [5.0, 10.0, 20.0, 40.0]
 
+    @pytest.mark.parametrize("asked_s", [0.0, 1.0, 5.0])
+    def test_short_waits_do_not_shorten_the_patience(self, lab: Lab, asked_s: float) -> None:
+        lab.azure.fails["get_backup_status"] = [throttled(asked_s)] * 100_000
+
+        assert lab.run()["status"] == "Failed"
+        assert 1800 <= lab.elapsed_s <= 2100
+
     def test_an_outage_that_lasts_ends_the_restore_with_nothing_started(self, lab: Lab) -> None:
         lab.azure.fails["get_backup_status"] = [throttled(None)] * 100
 
@@ -323,6 +332,14 @@ class TestValidation:
         assert (done["status"], done["error"]["code"]) == ("Failed", "ValidationFailed")
         assert done["error"]["details"] == [{"code": "UserErrorQuota", "message": "Quota reached. Raise it."}]
         assert lab.azure.jobs == []
+
+    def test_a_validation_that_is_forgotten_is_a_warning(self, lab: Lab) -> None:
+        lab.azure.fails["get_validation"] = [TerminalError(errors.NOT_FOUND, "no such operation")]
+
+        done = lab.run(a_restore(validate=True))
+
+        assert done["status"] == "Completed"
+        assert [warning["code"] for warning in done["warnings"]] == ["ValidationUnavailable"]
 
     def test_a_failed_validation_ends_the_restore_too(self, lab: Lab) -> None:
         lab.azure.validations = [Validation(status=OperationStatus.FAILED)]
@@ -404,13 +421,70 @@ class TestExactlyOnce:
 
     def test_looks_that_fail_never_lead_to_a_post(self, lab: Lab) -> None:
         lab.azure.posts = ["unheard"]
-        lab.azure.fails["find_restore_job"] = [None, *[throttled(None)] * 100]
+        lab.azure.fails["find_restore_job"] = [None, *[throttled(None)] * 1000]
 
         done = lab.run()
 
-        assert done["status"] == "Failed"
+        assert done["status"] == "TimedOut"
         assert lab.azure.calls["trigger_restore"] == 1
         assert "A person must look" in done["error"]["message"]
+
+    @pytest.mark.parametrize("code", [errors.AUTHORIZATION_FAILED, errors.NOT_FOUND, errors.RESTORE_REFUSED])
+    def test_a_look_that_is_refused_once_does_not_lose_the_restore(self, lab: Lab, code: str) -> None:
+        lab.azure.posts = ["lost"]
+        lab.azure.fails["find_restore_job"] = [None, TerminalError(code, "not now", retry_after_s=12.0)]
+
+        done = lab.run()
+
+        assert (done["status"], done["jobId"]) == ("Completed", "job-1")
+        assert lab.waits_s()[:2] == [5.0, 12.0]
+
+    def test_a_list_that_throttles_for_a_while_is_waited_out(self, lab: Lab) -> None:
+        lab.azure.posts = ["lost"]
+        lab.azure.fails["find_restore_job"] = [None, *[throttled(1.0)] * 60]
+
+        assert lab.run()["jobId"] == "job-1"
+        assert lab.azure.calls["trigger_restore"] == 1
+
+    def test_the_deadline_gets_its_last_look(self, lab: Lab) -> None:
+        lab.azure.posts = ["lost"]
+        lab.azure.retry_after["open"] = 36_000.0
+        lab.azure.job_takes = timedelta(minutes=10)
+
+        done = lab.run(a_restore(limits=_limits(deadline_s=3600)))
+
+        assert lab.azure.calls["find_restore_job"] == 2
+        assert (done["status"], done["jobId"]) == ("TimedOut", "job-1")
+        assert "job-1 may still run" in done["error"]["message"]
+
+    def test_delivered_twice_at_once_it_posts_once_though_the_list_lags(self) -> None:
+        lab = Lab(redeliver=lambda name: name == "start_restore")
+        lab.azure.listed_after = timedelta(seconds=30)
+
+        done = lab.run()
+
+        assert done["status"] == "Completed"
+        assert len(lab.azure.jobs) == 1
+
+    def test_delivered_twice_at_once_an_open_answer_still_gets_its_window(self) -> None:
+        lab = Lab(redeliver=lambda name: name == "start_restore")
+        lab.azure.posts = ["unheard"]
+
+        done = lab.run()
+
+        assert done["status"] == "Completed"
+        posted = sorted({call.at for call in lab.hub.calls if call.name == "start_restore"})
+        assert (posted[1] - posted[0]).total_seconds() == 120
+        assert len(lab.azure.jobs) == 1
+
+    def test_delivered_late_it_looks_for_a_window_before_it_posts(self, lab: Lab) -> None:
+        lab.azure.before["find_restore_job"] = [lambda: lab.hub.clock.advance(timedelta(minutes=6))]
+
+        done = lab.run()
+
+        assert done["status"] == "Completed"
+        assert lab.azure.calls["trigger_restore"] == 1
+        assert lab.azure.jobs[0].made - START == timedelta(minutes=8)
 
     def test_a_throttled_post_is_posted_again_after_the_wait(self, lab: Lab) -> None:
         lab.azure.fails["trigger_restore"] = [throttled(30.0)]
@@ -481,6 +555,60 @@ class TestTracking:
         lab.azure.operations = [Operation(status=OperationStatus.SUCCEEDED, job_id=None)]
 
         assert lab.run()["jobId"] == "job-1"
+
+    @pytest.mark.parametrize("status", list(OperationStatus))
+    def test_an_operation_that_names_a_job_leads_to_it_whatever_else_it_says(
+        self, lab: Lab, status: OperationStatus
+    ) -> None:
+        lab.azure.operations = [Operation(status=status, job_id="job-1")]
+
+        assert lab.run()["status"] == "Completed"
+
+    @pytest.mark.parametrize("status", [OperationStatus.FAILED, OperationStatus.CANCELED])
+    def test_an_operation_that_failed_though_its_job_runs_is_followed(self, lab: Lab, status: OperationStatus) -> None:
+        lab.azure.operations = [Operation(status=status)]
+
+        assert lab.run()["status"] == "Completed"
+
+    def test_an_operation_that_never_ends_does_not_hide_the_end_of_its_job(self, lab: Lab) -> None:
+        lab.azure.operations = [Operation(status=OperationStatus.RUNNING)] * 10_000
+
+        done = lab.run()
+
+        assert done["status"] == "Completed"
+        assert lab.elapsed_s <= 32 * 60
+        assert lab.azure.calls["get_operation"] < 100
+
+    def test_an_address_that_keeps_failing_is_given_up_for_the_vaults(self, lab: Lab) -> None:
+        lab.azure.fails["get_operation"] = [throttled(None)] * 3
+
+        assert lab.run()["status"] == "Completed"
+
+        assert lab.azure.urls == [None]
+
+    def test_a_restore_without_operation_and_job_is_for_a_person(self, lab: Lab) -> None:
+        lab.azure.operation_id = None
+        lab.azure.posts = ["jobless"]
+
+        done = lab.run()
+
+        assert (done["status"], done["error"]["code"]) == ("Failed", "RestoreFailed")
+        assert done["error"]["message"].count("A person must look") == 1
+        assert 1800 <= lab.elapsed_s < 2000
+
+    def test_a_wait_on_the_answer_that_names_the_job_is_kept(self, lab: Lab) -> None:
+        lab.azure.retry_after["get_operation"] = 45.0
+
+        lab.run()
+
+        assert lab.waits_s()[:2] == [60.0, 45.0]
+
+    def test_a_refusal_that_asks_for_a_wait_gets_it(self, lab: Lab) -> None:
+        lab.azure.fails["get_job"] = [TerminalError(errors.RESTORE_REFUSED, "locked", retry_after_s=77.0)]
+
+        lab.run()
+
+        assert lab.waits_s()[1] == 77.0
 
     def test_an_operation_that_is_forgotten_is_replaced_by_the_job(self, lab: Lab) -> None:
         lab.azure.fails["get_operation"] = [TerminalError(errors.NOT_FOUND, "forgotten")]

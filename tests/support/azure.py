@@ -95,8 +95,10 @@ class ScriptedAzure:
     points: list[RecoveryPoint] = field(default_factory=lambda: [a_point()])
     retry_after: dict[str, float | None] = field(default_factory=lambda: {"trigger_restore": 60.0})
     fails: dict[str, list[Exception | None]] = field(default_factory=lambda: defaultdict(list))
+    before: dict[str, list[Callable[[], object]]] = field(default_factory=lambda: defaultdict(list))
     posts: list[str] = field(default_factory=list)
-    """What becomes of each restore POST in turn: accepted, lost (job made, no answer), unheard (no job, no answer)."""
+    """What becomes of each restore POST in turn: accepted, lost (job made, no answer), unheard (no job, no answer),
+    jobless (accepted, but no job is made)."""
     operations: list[Operation] = field(default_factory=list)
     validations: list[Validation] = field(default_factory=list)
     location: str = "westeurope"
@@ -123,6 +125,8 @@ class ScriptedAzure:
 
     def _call(self, name: str) -> None:
         self.calls[name] += 1
+        if self.before[name]:
+            self.before[name].pop(0)()
         if self.fails[name] and (error := self.fails[name].pop(0)) is not None:
             raise error
 
@@ -197,9 +201,9 @@ class ScriptedAzure:
         assert body["properties"]["recoveryPointId"] == point_id
         self.bodies.append(body)
         fate = self.posts.pop(0) if self.posts else "accepted"
-        if fate != "unheard":
+        if fate not in {"unheard", "jobless"}:
             self.jobs.append(MadeJob(f"job-{len(self.jobs) + 1}", client_request_id, self.clock.now()))
-        if fate != "accepted":
+        if fate not in {"accepted", "jobless"}:
             raise OpenOutcomeError(
                 errors.SERVICE_UNAVAILABLE, "the connection broke", retry_after_s=self.retry_after.get("open")
             )
@@ -207,10 +211,9 @@ class ScriptedAzure:
             operation_id=self.operation_id, url="https://azure/op-1", retry_after_s=self.retry_after["trigger_restore"]
         )
 
-    def find_restore_job(self, vault_id: str, *, activity_id: str, since: datetime) -> Job | None:
+    def find_restore_job(self, vault_id: str, *, activity_id: str) -> Job | None:
         self._call("find_restore_job")
         assert vault_id == VAULT_ID
-        assert since == START
         now = self.clock.now()
         listed = [job for job in self.jobs if job.activity_id == activity_id and job.made + self.listed_after <= now]
         return self._job(listed[0]) if listed else None
@@ -219,8 +222,10 @@ class ScriptedAzure:
         self._call("get_operation")
         assert (vault_id, operation_id) == (VAULT_ID, "operation-1")
         self.urls.append(url)
+        if self.operations:
+            return Answer(self.operations.pop(0), self.retry_after.get("get_operation"))
         done = Operation(status=OperationStatus.SUCCEEDED, job_id=self.jobs[0].job_id)
-        return Answer(self.operations.pop(0) if self.operations else done, self.retry_after.get("get_operation"))
+        return Answer(done, self.retry_after.get("get_operation"))
 
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
         self._call("get_job")
@@ -229,11 +234,12 @@ class ScriptedAzure:
             self._job(next(job for job in self.jobs if job.job_id == job_id)), self.retry_after.get("get_job")
         )
 
-    def cancel_job(self, vault_id: str, job_id: str) -> None:
+    def cancel_job(self, vault_id: str, job_id: str) -> float | None:
         self._call("cancel_job")
         assert vault_id == VAULT_ID
         if self.cancels:
             self.cancelled[job_id] = self.clock.now()
+        return self.retry_after.get("cancel_job")
 
     def _job(self, made: MadeJob) -> Job:
         if made.job_id in self.cancelled and self.clock.now() < made.made + self.job_takes:
@@ -267,7 +273,7 @@ class Lab:
         self.published: list[Json] = []
         self.publishing_fails = 0
         self.azure = ScriptedAzure(_LabClock(self))
-        activities = RestoreActivities(self.azure)
+        activities = RestoreActivities(self.azure, clock=self.azure.clock.now)
         self.hub = Hub(
             orchestrators={names.RESTORE_VM: restore_vm},
             activities={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -48,7 +48,7 @@ def azure() -> ScriptedAzure:
 
 @pytest.fixture
 def activities(azure: ScriptedAzure) -> RestoreActivities:
-    return RestoreActivities(azure)
+    return RestoreActivities(azure, clock=StandingClock().now)
 
 
 def _failure(envelope: Json) -> RestoreError:
@@ -256,7 +256,7 @@ class TestCheckRestore:
 
 
 class TestStartRestore:
-    def start(self, activities: RestoreActivities) -> Json:
+    def start(self, activities: RestoreActivities, *, asked: timedelta = timedelta(0)) -> Json:
         return activities.start_restore(
             {
                 "item": ITEM_JSON,
@@ -264,7 +264,7 @@ class TestStartRestore:
                 "body": {"properties": {"recoveryPointId": "1"}},
                 "vaultId": VAULT_ID,
                 "clientRequestId": a_restore().client_request_id,
-                "since": format_time(START),
+                "askedTime": format_time(START + asked),
             }
         )
 
@@ -280,6 +280,23 @@ class TestStartRestore:
 
         assert unseal(self.start(activities)) == {"jobId": "job-1"}
         assert azure.calls["trigger_restore"] == 1
+
+    def test_run_again_before_its_job_is_listed_it_does_not_post(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.listed_after = timedelta(hours=1)
+        self.start(activities)
+
+        assert isinstance(_failure(self.start(activities)), OpenOutcomeError)
+        assert azure.calls["trigger_restore"] == 1
+
+    @pytest.mark.parametrize(("minutes", "posts"), [(-1, 1), (-3, 0)])
+    def test_delivered_minutes_late_it_does_not_post(
+        self, activities: RestoreActivities, azure: ScriptedAzure, minutes: int, posts: int
+    ) -> None:
+        self.start(activities, asked=timedelta(minutes=minutes))
+
+        assert azure.calls["trigger_restore"] == posts
 
     def test_a_look_that_fails_keeps_it_from_posting(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.fails["find_restore_job"] = [throttled(5)]

@@ -59,7 +59,7 @@ def trigger(client: BackupClient) -> Accepted:
 
 
 def find(client: BackupClient) -> Job | None:
-    return client.find_restore_job(VAULT, activity_id=ASKED_FOR, since=SINCE)
+    return client.find_restore_job(VAULT, activity_id=ASKED_FOR)
 
 
 # Reads
@@ -154,7 +154,7 @@ def test_an_answer_that_cannot_be_read_is_transient(
     assert caught.value.details[0].info["requestId"] == "r-1"
 
 
-@pytest.mark.parametrize("name", ["vm", "vault", "item", "items", "points", "point", "find", "job"])
+@pytest.mark.parametrize("name", ["vm", "vault", "item", "items", "points", "point", "find"])
 def test_an_answer_without_what_it_is_for_is_transient(server: ArmServer, client: BackupClient, name: str) -> None:
     server.answers(Say(body={"value": None, "location": 5, "properties": {}}))
 
@@ -270,20 +270,30 @@ def test_a_restore_is_posted_as_given_under_its_request_id(server: ArmServer, cl
         ({}, None, None),
     ],
 )
-@pytest.mark.parametrize("status", [200, 202])
 def test_the_operation_is_found_in_whatever_headers_there_are(
     server: ArmServer,
     client: BackupClient,
     headers: dict[str, str],
     operation_id: str | None,
     url: str | None,
-    status: int,
 ) -> None:
-    server.answers(Say(status, headers={name: value.format(server=server.url) for name, value in headers.items()}))
+    server.answers(Say(202, headers={name: value.format(server=server.url) for name, value in headers.items()}))
 
     expected_url = None if url is None else url.format(server=server.url)
 
     assert trigger(client) == Accepted(operation_id=operation_id, url=expected_url, retry_after_s=None)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 206])
+def test_only_a_202_means_that_the_restore_was_taken(server: ArmServer, client: BackupClient, status: int) -> None:
+    location = f"{server.url}{RAW_ITEM_PATH}/operationResults/ca08"
+    server.answers(Say(status, headers={"Location": location, "Retry-After": "9"}))
+
+    with pytest.raises(OpenOutcomeError, match=f"HTTP {status}") as caught:
+        trigger(client)
+
+    assert caught.value.retry_after_s == 9.0
+    assert len(server.requests) == 1
 
 
 OPEN = {
@@ -424,13 +434,25 @@ def test_an_operation_that_nobody_knows_is_not_found(server: ArmServer, client: 
         client.get_operation(VAULT, "op-1", f"{server.url}/v/operationsStatus/op-1")
 
 
-def test_other_refusals_of_the_address_are_reported(server: ArmServer, client: BackupClient) -> None:
-    server.answers(Say(403))
+@pytest.mark.parametrize("status", [301, 400, 403, 410])
+def test_an_address_that_is_refused_is_replaced_by_the_vaults(
+    server: ArmServer, client: BackupClient, status: int
+) -> None:
+    server.answers(Say(status), Say(body=operation()))
 
-    with pytest.raises(TerminalError, match="AuthorizationFailed"):
+    answer = client.get_operation(VAULT, "op-1", f"{server.url}/v/operationsStatus/op-1")
+
+    assert answer.value.status is OperationStatus.SUCCEEDED
+    assert server.requests[1].target == f"{VAULT_PATH}/backupOperations/op-1{VERSION}"
+
+
+def test_an_address_that_is_out_just_now_is_not_given_up(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(503, headers={"Retry-After": "7"}))
+
+    with pytest.raises(TransientError) as caught:
         client.get_operation(VAULT, "op-1", f"{server.url}/v/operationsStatus/op-1")
 
-    assert len(server.requests) == 1
+    assert caught.value.retry_after_s == 7.0
 
 
 @pytest.mark.parametrize(
@@ -555,27 +577,11 @@ def test_no_job_is_none(server: ArmServer, client: BackupClient) -> None:
     assert len(server.requests) == 2
 
 
-def test_the_search_ends_at_a_page_that_is_older_than_the_trigger(server: ArmServer, client: BackupClient) -> None:
-    older = [job("a", minutes=-11), job("b", minutes=-60)]
-    job_pages(server, [job("new", minutes=5)], older, [job("never seen", activity_id=ASKED_FOR)])
-
-    assert find(client) is None
-    assert len(server.requests) == 2
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        [],
-        [job("within the clocks' difference", minutes=-9), job("old", minutes=-60)],
-        [job("without a start", minutes=None), job("old", minutes=-60)],
-    ],
-    ids=["empty", "skew", "no start"],
-)
-def test_the_search_goes_on_where_a_page_may_not_be_the_last(
-    server: ArmServer, client: BackupClient, page: list[dict[str, Any]]
+@pytest.mark.parametrize("minutes", [-1, -60, -100_000, None])
+def test_the_search_reads_every_page_since_nothing_promises_an_order(
+    server: ArmServer, client: BackupClient, minutes: float | None
 ) -> None:
-    job_pages(server, page, [job("ours", minutes=-1, activity_id=ASKED_FOR)])
+    job_pages(server, [job("old", minutes=-100_000)], [], [job("ours", minutes=minutes, activity_id=ASKED_FOR)])
 
     found = find(client)
 
@@ -593,14 +599,6 @@ def test_of_several_jobs_the_first_started_is_ours(server: ArmServer, client: Ba
     assert found.job_id == "first"
 
 
-def test_the_orchestrations_naive_clock_is_utc(server: ArmServer, client: BackupClient) -> None:
-    job_pages(server, [job("ours", activity_id=ASKED_FOR)])
-
-    found = client.find_restore_job(VAULT, activity_id=ASKED_FOR, since=SINCE.replace(tzinfo=None))
-
-    assert found is not None
-
-
 def test_a_job_of_ours_without_a_name_is_not_taken_for_no_job(server: ArmServer, client: BackupClient) -> None:
     nameless = job("x", activity_id=ASKED_FOR)
     del nameless["name"]
@@ -608,6 +606,42 @@ def test_a_job_of_ours_without_a_name_is_not_taken_for_no_job(server: ArmServer,
 
     with pytest.raises(TransientError, match="without a name"):
         find(client)
+
+
+def test_a_job_without_a_name_is_the_one_that_was_asked_for(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(body={"properties": {"status": "Completed"}}))
+
+    assert client.get_job(VAULT, "job-1").value.job_id == "job-1"
+
+
+def test_a_cancel_tells_the_wait_that_it_asks_for(server: ArmServer, client: BackupClient) -> None:
+    server.answers(Say(202, headers={"Retry-After": "60"}))
+
+    assert client.cancel_job(VAULT, "job-1") == 60.0
+
+
+@pytest.mark.parametrize("wrap", [lambda each: each, lambda each: {"properties": each}])
+@pytest.mark.parametrize("named", [True, False])
+def test_findings_that_come_at_once_are_not_lost(
+    server: ArmServer, client: BackupClient, wrap: Callable[[Any], Any], named: bool
+) -> None:
+    results = {"validationResults": [{"code": "Quota", "message": "Too many cores."}]}
+    server.answers(Say(200, wrap({"validateOperationResponse": results} if named else results)))
+
+    with pytest.raises(TerminalError, match="Too many cores") as caught:
+        client.trigger_validation(PROTECTED, "1103", {})
+
+    assert caught.value.code == "ValidationFailed"
+
+
+def test_a_vault_a_staging_account_and_its_guards_are_read(server: ArmServer, client: BackupClient) -> None:
+    account = VAULT.replace("Microsoft.RecoveryServices/vaults", "Microsoft.Storage/storageAccounts")
+    server.answers(Say(body={"id": VAULT}), Say(body={"id": account}), Say(body={"value": [{"properties": {}}]}))
+
+    assert client.get_vault(VAULT) == {"id": VAULT}
+    assert client.get_storage_account(account) == {"id": account}
+    assert list(client.list_resource_guard_proxies(VAULT)) == [{"properties": {}}]
+    assert [request.path for request in server.requests][2] == f"{VAULT_PATH}/backupResourceGuardProxies"
 
 
 def test_a_job_is_cancelled_by_an_empty_post(server: ArmServer, client: BackupClient) -> None:

@@ -46,7 +46,7 @@ def test_reads_every_form_that_azure_sends(headers: dict[str, str], seconds: flo
     assert wait(headers) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "nan", "inf", "-5", "-0.1", "1e3", "1_0", "٣", "60, 60", "9" * 400, "GMT"])
+@pytest.mark.parametrize("text", ["", "nan", "inf", "-5", "-0.1", "1e3", "1_0", "٣", "60; 60", "9" * 400, "GMT"])
 def test_ignores_what_is_no_wait(text: str) -> None:
     assert wait({"Retry-After": text}) is None
     assert wait({"x-ms-retry-after-ms": text}) is None
@@ -76,3 +76,8 @@ def test_a_date_counts_from_the_answers_own_date(due: datetime, sent: datetime, 
 def test_seconds_and_milliseconds_agree(seconds: float) -> None:
     assert wait({"Retry-After": f"{seconds:.6f}"}) == pytest.approx(seconds, abs=1e-6)
     assert wait({"x-ms-retry-after-ms": f"{seconds * 1000:.6f}"}) == pytest.approx(seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize(("text", "wait_s"), [("5, 60", 60.0), ("60,5", 60.0), ("5, soon", 5.0)])
+def test_of_two_header_lines_the_longer_wait_counts(text: str, wait_s: float) -> None:
+    assert read_retry_after({"Retry-After": text}, datetime(2026, 11, 23, tzinfo=UTC)) == wait_s

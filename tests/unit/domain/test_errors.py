@@ -94,7 +94,12 @@ class TestEnvelopes:
         assert seal(5) == {"v": 1, "value": 5}
         assert seal_error(failure) == {"v": 1, "error": error, "kind": "transient", "retryAfterS": 7.5}
         assert seal_error(OpenOutcomeError("Busy", "later"))["kind"] == "open"
-        assert seal_error(TerminalError("Busy", "later")) == {"v": 1, "error": error, "kind": "terminal"}
+        assert seal_error(TerminalError("Busy", "later")) == {
+            "v": 1,
+            "error": error,
+            "kind": "terminal",
+            "retryAfterS": None,
+        }
 
 
 class TestRetryability:

@@ -127,12 +127,18 @@ class TestStatus:
             (4, JobStatus.COMPLETED_WITH_WARNINGS),
             (5, JobStatus.CANCELLED),
             (6, JobStatus.CANCELLING),
+            ("2", JobStatus.COMPLETED),
+            (2.0, JobStatus.COMPLETED),
+            ("Canceled", JobStatus.CANCELLED),
+            (" Completed ", JobStatus.COMPLETED),
         ],
     )
     def test_names_in_any_casing_and_the_integers_of_old_versions(self, value: Any, status: JobStatus) -> None:
         assert a_job(status=value).status is status
 
-    @pytest.mark.parametrize("value", [None, "", "Paused", "2", 7, -1, -6, 10**400, 2.0, [], {}, ["Completed"]])
+    @pytest.mark.parametrize(
+        "value", [None, "", "Paused", True, 7, "99", "12345", -1, -6, 10**400, 2.5, [], {}, ["Completed"]]
+    )
     def test_a_status_that_we_do_not_know_counts_as_running(self, value: Any) -> None:
         assert a_job(status=value).status.is_running
 
@@ -376,7 +382,14 @@ class TestOperations:
             ("Invalid", OperationStatus.RUNNING),
             ("Accepted", OperationStatus.RUNNING),
             (None, OperationStatus.RUNNING),
-            (2, OperationStatus.RUNNING),
+            (0, OperationStatus.RUNNING),
+            (1, OperationStatus.RUNNING),
+            (2, OperationStatus.SUCCEEDED),
+            ("3", OperationStatus.FAILED),
+            (4, OperationStatus.CANCELED),
+            (5, OperationStatus.RUNNING),
+            ("Cancelled", OperationStatus.CANCELED),
+            ("Completed", OperationStatus.RUNNING),
             (["Succeeded"], OperationStatus.RUNNING),
         ],
     )

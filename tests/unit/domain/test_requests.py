@@ -276,3 +276,16 @@ class TestFingerprint:
         changed = {name: value for name, value in {**body, **change}.items() if value is not None}
 
         assert RestoreRequest.from_json(changed).fingerprint != RestoreRequest.from_json(body).fingerprint
+
+
+@pytest.mark.parametrize("words", ["", "line one\nline two", "a\ttab", "a\u00a0b", "👩\u200d💻", "日本語"])
+@pytest.mark.parametrize("member", ["reason", "requestedBy"])
+def test_people_may_write_as_people_write(member: str, words: str) -> None:
+    assert RestoreRequest.from_json(a_request(**{member: words})).body[member] == words
+
+
+@pytest.mark.parametrize(("text", "hours"), [("PT0.5H", 0.5), ("P0.5D", 12), ("PT90M", 1.5), ("P1W", 168)])
+def test_durations_may_have_fractions(text: str, hours: float) -> None:
+    request = RestoreRequest.from_json(a_request(recoveryPoint={"notOlderThan": text}))
+
+    assert request.criteria.not_older_than == timedelta(hours=hours)

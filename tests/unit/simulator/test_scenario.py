@@ -7,18 +7,19 @@ import pytest
 
 from simulator.faults import ALWAYS, Burst
 from simulator.reading import InvalidDocument
-from simulator.scenario import Scenario
+from simulator.scenario import DiskExclusion, Scenario
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+A_VAULT = {"name": "v", "resourceGroup": "g", "region": "westeurope"}
 VALID_TIERS = {"InstantRP": "Valid", "HardenedRP": "Valid"}
 
 
 def a_document(*vms: Any, **members: Any) -> dict[str, Any]:
     return {
         "subscriptionId": "s",
-        "vaults": [{"name": "v", "resourceGroup": "g", "region": "westeurope"}],
+        "vaults": [A_VAULT],
         "vms": list(vms),
         **members,
     }
@@ -36,6 +37,7 @@ def problems_of(document: Any) -> list[str]:
 
 def test_default_scenario_is_as_documented() -> None:
     scenario = Scenario.default()
+    guard = scenario.vaults[1].guard
     groups: dict[str, int] = {}
     for vm in scenario.vms:
         groups[vm.resource_group] = groups.get(vm.resource_group, 0) + 1
@@ -56,6 +58,10 @@ def test_default_scenario_is_as_documented() -> None:
         "load-rg": 100,
         "fault-rg": 21,
     }
+    assert guard is not None
+    assert (guard.name, guard.resource_group, guard.granted_after_s) == ("guard-01", "security-rg", 300)
+    assert [vault.cross_subscription_restore for vault in scenario.vaults] == ["Enabled"] * 3 + ["Disabled"]
+    assert scenario.vaults[2].storage_type == "ZoneRedundant"
     assert {vm.name for vm in scenario.vms if vm.vault is None} == {"lonely-01"}
     assert {vm.name for vm in scenario.vms if vm.vault and not vm.points} == {"empty-01"}
 
@@ -129,6 +135,12 @@ def test_all_switches_are_read() -> None:
     assert faults.unauthorized_once == 0
 
 
+def test_disk_exclusion_names_disks_in_or_out() -> None:
+    exclusions = [DiskExclusion(luns=(1,), inclusion=inclusion) for inclusion in (True, False)]
+
+    assert [[each.backs_up(lun) for lun in (0, 1)] for each in exclusions] == [[False, True], [True, False]]
+
+
 @pytest.mark.parametrize(
     ("document", "problems"),
     [
@@ -170,6 +182,50 @@ def test_all_switches_are_read() -> None:
         (
             a_document(a_vm(points=[{"zones": [1], "ageHours": 1, "tiers": VALID_TIERS}])),
             ["$.vms[0].points[0].zones: expected a list of strings"],
+        ),
+        (
+            a_document(
+                a_vm(points={"generate": {"count": 0, "everyHours": 0, "like": [{"ageHours": 1, "tiers": {}}]}})
+            ),
+            [
+                "$.vms[0].points.generate.like[0].ageHours: unknown member",
+                "$.vms[0].points.generate.everyHours: expected a number above 0",
+                "$.vms[0].points.generate.count: expected a whole number, one or more",
+            ],
+        ),
+        (
+            a_document(a_vm(points={"generate": {"count": 1, "everyHours": 1, "seed": 1}, "more": 1})),
+            [
+                "$.vms[0].points.generate.like: at least one point to take after is needed",
+                "$.vms[0].points.generate.seed: unknown member",
+                "$.vms[0].points.more: unknown member",
+            ],
+        ),
+        (a_document(a_vm(points={})), ["$.vms[0].points.generate: expected an object"]),
+        (
+            a_document(a_vm(dataDisks=[{"lun": -1, "sizeGb": 0}], diskExclusion={"diskLunList": [True], "why": 1})),
+            [
+                "$.vms[0].dataDisks[0].lun: expected a whole number, zero or more",
+                "$.vms[0].dataDisks[0].sizeGb: expected a number above 0",
+                "$.vms[0].diskExclusion.diskLunList: expected a list of whole numbers",
+                "$.vms[0].diskExclusion.why: unknown member",
+            ],
+        ),
+        (
+            a_document(vaults=[{**A_VAULT, "crossSubscriptionRestore": "Never"}]),
+            [
+                "$.vaults[0].crossSubscriptionRestore: expected one of Enabled, Disabled, PermanentlyDisabled, Absent",
+            ],
+        ),
+        (
+            a_document(
+                vaults=[{**A_VAULT, "resourceGuard": {"name": "g", "granted": False, "grantedAfterSeconds": 1, "x": 1}}]
+            ),
+            [
+                "$.vaults[0].resourceGuard.granted: goes without grantedAfterSeconds",
+                "$.vaults[0].resourceGuard.resourceGroup: is missing",
+                "$.vaults[0].resourceGuard.x: unknown member",
+            ],
         ),
         (a_document(a_vm(validation=[{"code": "C"}])), ["$.vms[0].validation[0].message: is missing"]),
         (

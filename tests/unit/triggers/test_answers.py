@@ -56,3 +56,12 @@ def test_any_bytes_are_json_or_a_named_refusal(raw: bytes) -> None:
 )
 def test_links_start_where_the_caller_reached_us(url: str, origin: str) -> None:
     assert origin_of(func.HttpRequest(method="GET", url=url, body=b"")) == origin
+
+
+def test_the_doubled_member_among_very_many_is_named() -> None:
+    members = ",".join(f'"m{n}": 1' for n in range(80_000))
+
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_json(f'{{{members}, "m79999": 2}}'.encode())
+
+    assert "m79999" in caught.value.message

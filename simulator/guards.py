@@ -1,0 +1,54 @@
+"""Resource Guards: who protects a vault's restores, and whether they are allowed at the moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulator.reading import Node
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceGuard:
+    """A guard of a vault; ``granted_after_s`` counts from the first restore that asks, None is never."""
+
+    name: str
+    resource_group: str
+    granted_after_s: float | None
+
+    @classmethod
+    def read(cls, node: Node) -> ResourceGuard:
+        """Read a guard and close its node."""
+        after_s = node.number("grantedAfterSeconds") if node.has("grantedAfterSeconds") else None
+        if node.has("granted") and after_s is not None:
+            node.complain("granted", "goes without grantedAfterSeconds")
+        guard = cls(
+            name=node.text("name"),
+            resource_group=node.text("resourceGroup"),
+            granted_after_s=0.0 if node.flag("granted") else after_s,
+        )
+        node.close()
+        return guard
+
+
+class GuardState:
+    """What a guard says at the moment."""
+
+    def __init__(self, guard: ResourceGuard) -> None:
+        self.guard = guard
+        self._granted_from: datetime | None = None
+
+    def grant(self, now: datetime, *, granted: bool) -> None:
+        """Allow restores from now on, or forbid them until told otherwise."""
+        self._granted_from = now if granted else _NEVER
+
+    def ask(self, now: datetime) -> bool:
+        """Tell whether a restore is allowed; the first to ask sets off the wait."""
+        if self._granted_from is None:
+            after_s = self.guard.granted_after_s
+            self._granted_from = _NEVER if after_s is None else now + timedelta(seconds=after_s)
+        return now >= self._granted_from

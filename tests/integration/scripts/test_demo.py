@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from tests.integration.scripts.conftest import Marked
+
+FAST = ("--speed", "60", "--time-limit", "35")
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> str:
+    """Read the script's output up to and including the line that has the word."""
+    assert process.stdout
+    heard = ""
+    for line in process.stdout:
+        heard += line
+        if word in line:
+            return heard
+    raise AssertionError(f"{word!r} did not come: {heard}")
+
+
+def test_it_restores_by_every_way_to_start_and_proves_it(marked: Marked) -> None:
+    done = marked.run("scripts.demo", "--time-limit", "35")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Proven: 2 restores asked for = 2 restore POSTs at the simulator = 2 Completed" in done.stdout
+    assert "http  web-01  TrackingJob" in done.stdout
+    assert "queue web-02  configuration: https://stagingweu.blob.core.windows.net/" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_restore_that_fails_fails_it_with_the_reason(marked: Marked) -> None:
+    done = marked.run("scripts.demo", "--http-vm", "job-failed", *FAST)
+
+    assert done.returncode == 1
+    assert "demo: http job-failed: it ended as Failed" in done.stderr
+    assert "The disks could not be written." in done.stderr
+    assert "Proven" not in done.stdout
+
+
+def test_warnings_are_not_success(marked: Marked) -> None:
+    done = marked.run("scripts.demo", "--queue-vm", "job-warnings", *FAST)
+
+    assert done.returncode == 1
+    assert "demo: queue job-warnings: it ended as CompletedWithWarnings" in done.stderr
+
+
+def test_the_app_that_cannot_start_is_named_with_what_it_said(marked: Marked) -> None:
+    done = marked.run("scripts.demo", "--setting", "RESTORE_DEADLINE_HOURS=never")
+
+    assert done.returncode == 1
+    assert "demo: local host did not start: local host: cannot import function_app: RESTORE_DEADLINE" in done.stderr
+
+
+def test_a_part_that_dies_early_is_named(marked: Marked) -> None:
+    with marked.started("scripts.demo") as process:
+        read_until(process, "TrackingOperation")
+        marked.process("-m simulator").kill()
+        _, told = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert "demo: simulator ended early with exit code -9" in told
+
+
+def test_it_ends_by_itself_when_the_time_is_up(marked: Marked) -> None:
+    done = marked.run("scripts.demo", "--time-limit", "3")
+
+    assert done.returncode == 1
+    assert "demo: the time is up: http web-01 is at " in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_can_be_stopped_at_any_time(marked: Marked, number: signal.Signals) -> None:
+    with marked.started("scripts.demo") as process:
+        read_until(process, "Ready after")
+        process.send_signal(number)
+        _, told = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert told == "demo: stopped\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--http-vm", "nobody"), "demo: the scenario has no VM 'nobody'\n"),
+        (("--http-vm", "web-02"), "demo: each restore needs a VM of its own\n"),
+        (("--scenario", "absent.json"), "demo: the scenario absent.json cannot be used: "),
+        (("--setting", "RESTORE"), "'RESTORE' is not NAME=VALUE"),
+    ],
+)
+def test_what_it_cannot_do_is_said_before_anything_starts(
+    marked: Marked, arguments: tuple[str, ...], told: str
+) -> None:
+    done = marked.run("scripts.demo", *arguments)
+
+    assert done.returncode in {1, 2}
+    assert told in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import requests
+
+from tests.integration.local_host.stage import eventually
+from tests.integration.scripts.conftest import ROOT
+from tests.integration.scripts.test_demo import read_until
+
+if TYPE_CHECKING:
+    from tests.integration.scripts.conftest import Marked
+
+
+def shell(command: str) -> str:
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def commands(guide: str) -> list[str]:
+    """Return the lines to copy; a backslash at a line's end goes on with the next."""
+    joined = guide.replace("\\\n", "")
+    return [line for line in joined.splitlines() if line.startswith(("curl", ".venv"))]
+
+
+def test_it_prints_lines_that_work_and_stops_on_ctrl_c(marked: Marked) -> None:
+    with marked.started("scripts.host", "--any-ports", "--speed", "60") as process:
+        guide = read_until(process, "Ctrl-C stops everything")
+        post, see, listing, points, health, send, peek = commands(guide)
+        page = re.search(r"http://\S+/_simulator", guide)
+
+        answer = shell(post)
+        assert answer.startswith("HTTP/1.1 202")
+        restore = json.loads(answer.splitlines()[-1])["id"]
+        assert json.loads(shell(see.replace("/ID", f"/{restore}")))["startedBy"] == "http"
+        assert shell(send) == ""
+        ended = eventually(lambda: (told := shell(peek)).count('"Completed"') >= 2 and told, within_s=40)
+        assert restore in ended
+        assert len(json.loads(shell(listing))["value"]) == 2
+        assert json.loads(shell(points))["value"]
+        assert json.loads(shell(health))["status"] == "ok"
+        assert page is not None
+        assert requests.get(page.group(), timeout=10).ok
+
+        process.send_signal(signal.SIGINT)
+        said, told = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert said.endswith("host: stopped\n")
+    assert told == ""
+
+
+def test_it_ends_when_a_part_of_it_dies(marked: Marked) -> None:
+    with marked.started("scripts.host", "--any-ports") as process:
+        read_until(process, "Ctrl-C stops everything")
+        marked.process("azurite-queue").kill()
+        _, told = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert "host: azurite ended early with exit code -9" in told

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
 
-TURNS_PER_HISTORY: Final = 40  # about ten events each
+TURNS_PER_HISTORY: Final = 12  # about eight events each; every turn replays those before it
 PUBLISHING: Final = task.RetryPolicy(
     first_retry_interval=timedelta(seconds=5),
     max_number_of_attempts=8,

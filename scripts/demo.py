@@ -59,11 +59,18 @@ class Starter:
     name: str
     vm: str
     start: Callable[[Stack, Json], None]
+    as_another_vm: bool = False
+
+    @property
+    def label(self) -> str:
+        """How it is called on the screen and among the options."""
+        return "clone" if self.as_another_vm else self.name
 
 
 STARTERS: Final = (
     Starter("http", "web-01", start_by_http),
     Starter("queue", "web-02", start_by_queue),
+    Starter("http", "sql-01", start_by_http, as_another_vm=True),
     # The third one, by an alert, goes here: a function like the two above, which posts a common-schema alert about
     # the VM to /api/alerts, and its line with the name "alert". All that follows works through this list.
 )
@@ -84,7 +91,7 @@ class Shown:
     @property
     def title(self) -> str:
         """How it is called on the screen."""
-        return f"{self.starter.name:<5} {self.vm_key.partition('/')[2]}"
+        return f"{self.starter.label:<5} {self.vm_key.partition('/')[2]}"
 
     @property
     def is_finished(self) -> bool:
@@ -123,8 +130,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m scripts.demo", description="Restores from start to end.")
     for starter in STARTERS:
-        told = f"VM of the scenario to restore by {starter.name} (default {starter.vm})"
-        parser.add_argument(f"--{starter.name}-vm", metavar="VM", default=starter.vm, help=told)
+        told = f"VM of the scenario to restore by {starter.label} (default {starter.vm})"
+        parser.add_argument(f"--{starter.label}-vm", metavar="VM", default=starter.vm, help=told)
     parser.add_argument("--speed", type=float, default=10, help="simulated seconds per second (default 10)")
     parser.add_argument("--scenario", type=Path, default=DEFAULT_FILE, help="the simulator's scenario file")
     parser.add_argument("--time-limit", type=float, default=55, metavar="S", help="seconds in all (default 55)")
@@ -135,7 +142,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _run(options: argparse.Namespace, console: Console) -> None:
     began = time.monotonic()
     scenario = _read_scenario(options.scenario)
-    shown = [_chosen(scenario, starter, getattr(options, f"{starter.name}_vm")) for starter in STARTERS]
+    shown = [_chosen(scenario, starter, getattr(options, f"{starter.label}_vm")) for starter in STARTERS]
     if len({one.vm_key for one in shown}) < len(shown):
         raise DemoError("each restore needs a VM of its own")
     console.print("Starting the Azure Backup simulator, Azurite and the app ...")
@@ -145,7 +152,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         console.print(f"Ready after {time.monotonic() - began:.1f} s: app {stack.url}, simulator {stack.simulator_url}")
         try:
             for one in shown:
-                one.starter.start(stack, _request(scenario, one.vm_id))
+                one.starter.start(stack, _request(scenario, one))
             _follow(stack, shown, console, deadline=began + options.time_limit)
             _collect(stack, shown, deadline=began + options.time_limit)
             console.print(_summary(shown))
@@ -176,15 +183,26 @@ def _chosen(scenario: Scenario, starter: Starter, name: str) -> Shown:
     return Shown(starter, f"{group}/providers/Microsoft.Compute/virtualMachines/{vm.name}", vm.key)
 
 
-def _request(scenario: Scenario, vm_id: str) -> Json:
+def _request(scenario: Scenario, shown: Shown) -> Json:
     groups, account = f"/subscriptions/{scenario.subscription_id}/resourceGroups", scenario.storage_accounts[0]
     staging = f"{groups}/{account.resource_group}/providers/Microsoft.Storage/storageAccounts/{account.name}"
-    return {
-        "sourceResourceId": vm_id,
+    request: Json = {
+        "sourceResourceId": shown.vm_id,
         "recoveryType": "RestoreDisks",
         "storageAccountId": staging,
         "targetResourceGroupId": f"{groups}/restored-rg",
         "requestedBy": "make demo",
+    }
+    if not shown.starter.as_another_vm:
+        return request
+    network = f"{groups}/restored-rg/providers/Microsoft.Network/virtualNetworks/isolated"
+    machine = f"{groups}/restored-rg/providers/Microsoft.Compute/virtualMachines/{shown.vm_id.rpartition('/')[2]}-copy"
+    return {
+        **request,
+        "recoveryType": "AlternateLocation",
+        "targetVirtualMachineId": machine,
+        "virtualNetworkId": network,
+        "subnetId": f"{network}/subnets/default",
     }
 
 
@@ -311,7 +329,7 @@ def _summary(shown: Sequence[Shown]) -> Table:
     for one in shown:
         result, point = one.document.get("result") or {}, one.document.get("recoveryPoint") or {}
         table.add_row(
-            one.starter.name,
+            one.starter.label,
             one.vm_key.partition("/")[2],
             one.document["status"],
             _minute(point.get("time")),
@@ -337,7 +355,8 @@ def _took(result: Json) -> str:
 
 def _print_places(one: Shown, console: Console) -> None:
     result = one.document.get("result") or {}
-    for what, member in (("configuration", "configBlobUri"), ("template", "templateBlobUri")):
+    places = (("configuration", "configBlobUri"), ("template", "templateBlobUri"), ("VM", "targetVirtualMachineId"))
+    for what, member in places:
         if result.get(member):
             console.print(f"{one.title}  {what}: {result[member]}", soft_wrap=True)
 

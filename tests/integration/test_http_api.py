@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 import pytest
@@ -365,6 +365,53 @@ class TestOtherKinds:
         assert (done["status"], done["error"]["code"]) == ("Failed", "ValidationFailed")
         assert done["error"]["details"][0]["target"] == "storageAccountId"
         assert stage.jobs_of("load-008") == 0
+
+
+class TestRulesOfTheService:
+    OTHER = "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/restored-rg"
+    IN_PLACE: ClassVar[dict[str, Any]] = {"recoveryType": "OriginalLocation", "targetResourceGroupId": None}
+
+    @pytest.mark.parametrize(
+        ("vm", "members", "target"),
+        [
+            ("unmanaged-01", IN_PLACE, "recoveryType"),
+            ("encrypted-01", IN_PLACE, "recoveryType"),
+            ("selective-01", IN_PLACE, "recoveryType"),
+            ("encrypted-01", {"zones": ["1"]}, "zones"),
+            ("encrypted-01", {"targetResourceGroupId": OTHER}, "targetResourceGroupId"),
+            ("locked-01", {"targetResourceGroupId": OTHER}, "targetResourceGroupId"),
+            ("locked-01", {"zones": ["1"]}, "zones"),
+            ("locked-01", {"restoreDiskLunList": [0]}, "restoreDiskLunList"),
+        ],
+    )
+    def test_what_it_would_refuse_is_named_and_never_sent(
+        self, stage: Stage, vm: str, members: dict[str, Any], target: str
+    ) -> None:
+        done = stage.restore(sourceResourceId=vm_id(vm, "rules-rg"), **members)
+
+        assert (done["status"], done["error"]["code"]) == ("Failed", "ValidationFailed")
+        assert target in [detail.get("target") for detail in done["error"]["details"]]
+        assert (done["operationId"], done["jobId"]) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("vm", "members"),
+        [
+            ("zonal-01", {"zones": ["2"]}),
+            ("zonal-01", {"targetResourceGroupId": OTHER}),
+            ("selective-01", {"restoreDiskLunList": [0]}),
+        ],
+    )
+    def test_what_it_allows_is_done(self, stage: Stage, vm: str, members: dict[str, Any]) -> None:
+        done = stage.restore(sourceResourceId=vm_id(vm, "rules-rg"), **members)
+
+        assert done["status"] == "Completed", done
+
+    def test_a_resource_guard_is_named_and_waited_for(self, stage: Stage) -> None:
+        # It opens after 300 simulated seconds, half a second here.
+        done = stage.restore(sourceResourceId=vm_id("guarded-01", "guarded-rg"), validate=False)
+
+        assert done["status"] == "Completed", done
+        assert stage.jobs_of("guarded-01") == 1
 
 
 class TestCancel:

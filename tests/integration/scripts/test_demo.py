@@ -28,7 +28,7 @@ def test_it_restores_by_every_way_to_start_and_proves_it(marked: Marked) -> None
     done = marked.run("scripts.demo", "--time-limit", "35")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Proven: 2 restores asked for = 2 restore POSTs at the simulator = 2 Completed" in done.stdout
+    assert "Proven: 3 restores asked for = 3 restore POSTs at the simulator = 3 Completed" in done.stdout
     assert "http  web-01  TrackingJob" in done.stdout
     assert "queue web-02  configuration: https://stagingweu.blob.core.windows.net/" in done.stdout
     assert "\x1b" not in done.stdout

@@ -57,8 +57,10 @@ def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Tas
         yield from _turn(run)
     if not run.restore.is_finished:
         run.hear()
+        run.tell()
         ctx.continue_as_new(run.restore.to_json(), save_events=True)
         return None
+    run.tell()
     return (yield from _publish(ctx, run.restore, run.restore.document(run.now)))
 
 

@@ -24,11 +24,12 @@ type Steps[T] = Generator[task.Task[Any], Any, T]
 
 
 class Run:
-    """The state of a restore together with its orchestration. Every change goes out as the custom status."""
+    """The state of a restore together with its orchestration. What changed is told whenever the orchestration waits."""
 
     def __init__(self, ctx: task.OrchestrationContext, restore: Restore) -> None:
         self._ctx = ctx
         self._cancel = ctx.wait_for_external_event(CANCEL_EVENT)
+        self._told: Restore | None = None
         self.restore = restore
 
     @property
@@ -37,15 +38,21 @@ class Run:
         return as_utc(self._ctx.current_utc_datetime)
 
     def update(self, **changes: Any) -> None:
-        """Change the state and tell it."""
+        """Change the state."""
         self.become(replace(self.restore, **changes))
 
     def become(self, restore: Restore) -> None:
-        """Take a new state and tell it."""
+        """Take a new state."""
         self.restore = restore
-        told = restore.custom_status(self.now)
+
+    def tell(self) -> None:
+        """Make the state the orchestration's custom status, which is what callers see."""
+        if self.restore is self._told:
+            return  # telling costs, and every turn of a history tells again
+        self._told = self.restore
+        told = self.restore.custom_status(self.now)
         # An end that does not fit into a custom status is told by the output alone, a moment later but whole.
-        if not restore.is_finished or told == restore.document(self.now):
+        if not self.restore.is_finished or told == self.restore.document(self.now):
             self._ctx.set_custom_status(told)
 
     def poll_after(self, wait_s: float) -> None:
@@ -62,6 +69,7 @@ class Run:
             return
         due = self.restore.next_poll
         if due is not None and due > self.now:
+            self.tell()
             timer = self._ctx.create_timer(due.replace(tzinfo=None))
             yield timer if self._cancel.is_complete else task.when_any([timer, self._cancel])
             self.hear()
@@ -79,6 +87,7 @@ class Run:
         An activity that broke instead of answering (its worker died, a bug) is a passing failure: all of them are
         safe to run again. Whoever posts must not use this for the posting itself without minding that.
         """
+        self.tell()
         try:
             envelope: Json = yield self._ctx.call_activity(activity, input=data)
         except task.TaskFailedError as failure:

@@ -374,7 +374,7 @@ def _verdict(stack: Stack, shown: Sequence[Shown]) -> str:
     return (
         f"Proven: {count} restores asked for = {posts} restore POSTs at the simulator = {count} Completed "
         f"= {count} messages on restore-results. {calls} ARM calls in all "
-        f"({counters['byAction'].get('list_jobs', 0)} of them job lists, which name no VM), "
+        f"({calls - sum(one.calls for one in shown)} of them name no VM: job lists and the like), "
         f"{counters['tokens']} managed-identity token(s)."
     )
 

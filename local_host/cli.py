@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast, override
 
 import azure.functions as func
 
@@ -43,11 +43,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other reason not to start is said."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"local host: {message}\n")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) < 65536):  # noqa: PLR2004 - ports end there
+        raise argparse.ArgumentTypeError(f"{text} is no port; give 0 to 65535, 0 for any free one")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="local_host", description="Hosts the function app without the Functions host."
-    )
-    parser.add_argument("--port", type=int, default=7071, help="loopback port, 0 for any free one (default: 7071)")
+    parser = _Parser(prog="local_host", description="Hosts the function app without the Functions host.")
+    parser.add_argument("--port", type=_port, default=7071, help="loopback port, 0 for any free one (default: 7071)")
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help=f"settings file (default: {_DEFAULT_SETTINGS}, may be absent)"
     )

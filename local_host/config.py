@@ -109,7 +109,10 @@ def apply_settings(path: Path) -> None:
     if not isinstance(values, dict):
         raise HostError(f"{path}: Values is not a JSON object")
     for name, value in values.items():
-        os.environ.setdefault(name, str(value))
+        try:
+            os.environ.setdefault(name, str(value))
+        except ValueError as error:
+            raise HostError(f"{path}: the setting {name!r} cannot be put into the environment: {error}") from error
 
 
 def resolve(text: str) -> str:

@@ -223,3 +223,36 @@ def test_settings_do_not_replace_what_the_environment_has(
     )
 
     assert refused(capsys, "--app", "telling_app") == "cannot import telling_app: 1environment"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--port", "99999"], "99999 is no port"),
+        (["--port", "-1"], "--port"),
+        (["--port", "abc"], "abc is no port"),
+        (["--prot", "1"], "--prot"),
+    ],
+)
+def test_a_wrong_option_is_one_line(options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(options)
+
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert complaint in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("values", [{"A=B": "1"}, {"A": "nul\x00"}])
+def test_a_setting_that_no_environment_holds_is_one_line(
+    values: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"Values": values}), encoding="utf-8")
+
+    assert main(["--settings", str(settings)]) == 1
+
+    told = capsys.readouterr().err
+    assert "cannot be put into the environment" in told
+    assert told.count("\n") == 1

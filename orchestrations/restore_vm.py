@@ -103,8 +103,6 @@ def _mind(run: Run, error: RestoreError) -> None:
 
 
 def _final(restore: Restore, error: RestoreError) -> RestoreError:
-    if restore.what_may_still_run in error.message:
-        return error
     return TerminalError(error.code, f"{error.message} {restore.what_may_still_run}".strip(), error.details)
 
 

@@ -333,6 +333,14 @@ class TestValidation:
         assert done["error"]["details"] == [{"code": "UserErrorQuota", "message": "Quota reached. Raise it."}]
         assert lab.azure.jobs == []
 
+    def test_a_validation_that_cannot_be_followed_is_a_warning(self, lab: Lab) -> None:
+        lab.azure.validation_id = None
+
+        done = lab.run(a_restore(validate=True))
+
+        assert done["status"] == "Completed"
+        assert [warning["code"] for warning in done["warnings"]] == ["ValidationUnavailable"]
+
     def test_a_validation_that_is_forgotten_is_a_warning(self, lab: Lab) -> None:
         lab.azure.fails["get_validation"] = [TerminalError(errors.NOT_FOUND, "no such operation")]
 
@@ -578,6 +586,18 @@ class TestTracking:
         assert done["status"] == "Completed"
         assert lab.elapsed_s <= 32 * 60
         assert lab.azure.calls["get_operation"] < 100
+
+    def test_a_slow_operation_whose_job_is_not_listed_yet_is_waited_for(self, lab: Lab) -> None:
+        lab.azure.operations = [Operation(status=OperationStatus.RUNNING)] * 40
+        lab.azure.listed_after = timedelta(minutes=8)
+
+        assert lab.run()["status"] == "Completed"
+
+    def test_an_operation_that_succeeded_without_naming_its_job_is_waited_for(self, lab: Lab) -> None:
+        lab.azure.operations = [Operation(status=OperationStatus.SUCCEEDED)] * 40
+        lab.azure.listed_after = timedelta(minutes=3)
+
+        assert lab.run()["status"] == "Completed"
 
     def test_an_address_that_keeps_failing_is_given_up_for_the_vaults(self, lab: Lab) -> None:
         lab.azure.fails["get_operation"] = [throttled(None)] * 3

@@ -119,6 +119,7 @@ class ScriptedAzure:
     calls: Counter[str] = field(default_factory=Counter)
     urls: list[str | None] = field(default_factory=list)
     operation_id: str | None = "operation-1"
+    validation_id: str | None = "validation-1"
     cancels: bool = True
     cancelled: dict[str, datetime] = field(default_factory=dict)
     tells_progress: bool = True
@@ -187,7 +188,7 @@ class ScriptedAzure:
         self._call("trigger_validation")
         assert restore_request["recoveryPointId"] == point_id
         assert item.vault_id == VAULT_ID
-        return Accepted(operation_id="validation-1", url=None, retry_after_s=10)
+        return Accepted(operation_id=self.validation_id, url=None, retry_after_s=10)
 
     def get_validation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Validation]:
         self._call("get_validation")

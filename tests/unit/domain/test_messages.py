@@ -93,3 +93,12 @@ def test_every_document_fits(details: int, words: int, text: str) -> None:
     entries = [ErrorDetail(code="E", message=text * words)] * details
 
     assert fits(result_message(a_document(error=RestoreError("E", text * words, entries).to_json())))
+
+
+def test_many_warnings_without_an_error_are_cut_to_the_last_few() -> None:
+    document = a_document(warnings=[{"code": f"W{n}", "message": "m" * 1000} for n in range(60)])
+
+    message = json.loads(result_message(document))
+
+    assert message["error"] is None
+    assert [warning["code"] for warning in message["warnings"]] == ["W56", "W57", "W58", "W59", "ResultCut"]

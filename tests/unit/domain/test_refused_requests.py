@@ -332,6 +332,13 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
     (ALL, {"reason": "x" * 2049}, INVALID, "reason", "2048"),
     (ALL, {"reason": "a\x00b"}, INVALID, "reason", "control characters"),
     (ALL, {"reason": "\ud800"}, INVALID, "reason", "control characters"),
+    (
+        ALL,
+        {"extendedLocation": {"name": "e" * 2049, "type": "EdgeZone"}},
+        INVALID,
+        "extendedLocation.name",
+        "longer than",
+    ),
     (ALL, {"requestedBy": "a\x1bb"}, INVALID, "requestedBy", "control characters"),
     (ALL, {"reason": 1}, INVALID, "reason", "string"),
     # unknown members

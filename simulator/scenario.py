@@ -97,6 +97,10 @@ class DiskExclusion:
         """Tell whether a data disk is in the backup."""
         return (lun in self.luns) == self.inclusion
 
+    def body(self) -> dict[str, Any]:
+        """Write the selection as the service does."""
+        return {"diskLunList": list(self.luns), "isInclusionList": self.inclusion}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:

@@ -209,12 +209,7 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
         "softDeleteRetentionPeriod": 0,
     }
     if vm.disk_exclusion:
-        properties["extendedProperties"] = {
-            "diskExclusionProperties": {
-                "diskLunList": list(vm.disk_exclusion.luns),
-                "isInclusionList": vm.disk_exclusion.inclusion,
-            }
-        }
+        properties["extendedProperties"] = {"diskExclusionProperties": vm.disk_exclusion.body()}
     if points:
         newest = iso_time(world.point_time(points[0]))
         properties |= {"lastBackupTime": newest, "lastRecoveryPoint": newest}

@@ -13,6 +13,8 @@ from orchestrations.names import CANCEL_EVENT, RESTORE_VM
 from tests.support.azure import Lab, a_restore, throttled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from domain.errors import Json
 
 BY = {"by": "ops", "comment": "wrong VM"}
@@ -139,6 +141,17 @@ def test_asked_while_a_call_is_under_way_it_does_not_wait_for_the_next(lab: Lab,
 
     assert lab.run(restore)["status"] == "Cancelled"
     assert (lab.azure.cancelled["job-1"] - lab.azure.jobs[0].made) <= timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("look", range(1, 26))
+def test_asked_during_any_look_it_survives_the_history_starting_afresh(lab: Lab, look: int) -> None:
+    restore = a_restore()
+    idle: list[Callable[[], object]] = [dict] * (look - 1)
+    lab.azure.before["get_job"] = [*idle, lambda: lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, BY)]
+    lab.azure.job_takes = timedelta(hours=5)
+
+    assert lab.run(restore)["status"] == "Cancelled"
+    assert lab.azure.calls["cancel_job"] == 1
 
 
 def test_the_wait_that_a_cancel_asks_for_is_kept(lab: Lab) -> None:

@@ -6,10 +6,14 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import SplitResult, urlsplit
 
+from domain.auto_restore import NO_RULES, Rules
+from domain.errors import InvalidRequestError
 from domain.polling import Limits
+from domain.reading import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +24,8 @@ _DEADLINE_H: Final = 24.0
 _REHYDRATION_DEADLINE_H: Final = 48.0
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,6}")
+_APP: Final = Path(__file__).parent
+_RULES_FILE: Final = "auto_restore_rules.json"
 _API_VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?")
 _QUEUE: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -44,7 +50,7 @@ class Settings:
     job_poll_max_s: float
     deadline_hours: float | None
     adoption_window_s: float
-    auto_restore_rules: str
+    auto_restore_rules: Rules
     max_running_per_vault: int
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
@@ -64,7 +70,7 @@ class Settings:
             job_poll_max_s=reader.read("RESTORE_JOB_POLL_MAX_SECONDS", _poll_seconds, 60.0),
             deadline_hours=reader.read("RESTORE_DEADLINE_HOURS", _hours, None),
             adoption_window_s=reader.read("RESTORE_ADOPTION_WINDOW_SECONDS", _window_seconds, 120.0),
-            auto_restore_rules=reader.read("AUTO_RESTORE_RULES", str, "auto_restore_rules.json"),
+            auto_restore_rules=reader.read("AUTO_RESTORE_RULES", _rules, NO_RULES, unset=_RULES_FILE),
             max_running_per_vault=reader.read("RESTORE_MAX_RUNNING_PER_VAULT", _count, 50),
             webhook_url=reader.read("RESTORE_WEBHOOK_URL", _webhook_url, None),
             webhook_secret=reader.read("RESTORE_WEBHOOK_SECRET", str, None),
@@ -86,6 +92,7 @@ class Settings:
             job_poll_max_s=self.job_poll_max_s,
             deadline_s=self.deadline_s(rehydrates),
             adoption_window_s=self.adoption_window_s,
+            most_per_vault=self.max_running_per_vault,
         )
 
 
@@ -96,13 +103,16 @@ class _Reader:
         self._env = env
         self.problems: list[str] = []
 
-    def read[T, D](self, name: str, parse: Callable[[str], T], default: D) -> T | D:
-        """Return the parsed value, or the default where it is left out or wrong."""
-        text = self._env.get(name, "").strip()
+    def read[T, D](self, name: str, parse: Callable[[str], T], default: D, *, unset: str = "") -> T | D:
+        """Return the parsed value, or the default where it is left out or wrong; ``unset`` is parsed when left out."""
+        text = self._env.get(name, "").strip() or unset
         if not text:
             return default
         try:
             return parse(text)
+        except InvalidRequestError as error:
+            self.problems += [f"{name}: {each.target or 'the file'} {each.message}" for each in error.details]
+            return default
         except ValueError as error:
             self.problems.append(f"{name} must be {error}")
             return default
@@ -117,6 +127,23 @@ def _contradictions(settings: Settings) -> list[str]:
     if settings.webhook_url is not None and settings.webhook_secret is None:
         problems.append("RESTORE_WEBHOOK_SECRET must be set when RESTORE_WEBHOOK_URL is")
     return problems
+
+
+def _rules(text: str) -> Rules:
+    """Read the rules: the JSON itself, or the path of a file in the app. Only the default file may be missing."""
+    if not text.startswith("{"):
+        path = _APP / text
+        if text == _RULES_FILE and not path.exists():
+            return NO_RULES
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            raise ValueError(f"a JSON file of rules in the app, or the JSON itself ({type(error).__name__})") from None
+    try:
+        data: object = strict_json(text)
+    except ValueError as error:
+        raise ValueError(f"JSON: {error}") from None
+    return Rules.from_json(data)
 
 
 def _endpoint(text: str) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from domain import errors, rules
+from domain.disks import made_by
 from domain.envelopes import seal, seal_error
 from domain.errors import ErrorDetail, Json, OpenOutcomeError, RestoreError, TerminalError
 from domain.protected_items import ProtectedItem
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from domain.answers import Accepted, Answer
+    from domain.disks import Disk
     from domain.jobs import Job, Operation
     from domain.validation import Validation
 
@@ -54,6 +56,7 @@ class BackupApi(Protocol):  # what each call does is said where it is made, in a
     def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]: ...
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]: ...
     def cancel_job(self, vault_id: str, job_id: str) -> float | None: ...
+    def list_disks(self, resource_group_id: str) -> Iterable[Disk]: ...
 
 
 def _sealed[**P](method: Callable[P, Any]) -> Callable[P, Json]:
@@ -161,25 +164,33 @@ class RestoreActivities:
         a delivery that is surely or probably not the first of its attempt, whose job may not be listed yet.
         """
         item = ProtectedItem.from_json(data["item"])
-        job = self._find_job(item.vault_id, data)
+        again = self._was_delivered(data)
+        try:
+            job = self._find_job(item.vault_id, data)
+        except RestoreError as error:
+            if not again and not self._is_late(data):
+                raise
+            raise _late(f"Its job cannot be looked for: {error.message}", _asked_s(error)) from error
         if job is not None:
             return {"jobId": job.job_id}
-        self._refuse_a_second_delivery(data)
+        if again or self._is_late(data):  # asked once more: looking may have taken long
+            raise _late("Its job is not listed.", None)
         accepted = self._api.trigger_restore(
             item, data["pointId"], data["body"], client_request_id=data["clientRequestId"]
         )
         return _accepted(accepted)
 
-    def _refuse_a_second_delivery(self, data: Json) -> None:
-        # Durable delivers at least once: again at once in this process, or minutes later in another one.
+    # Durable delivers at least once: again at once in this process, or minutes later in another one.
+
+    def _was_delivered(self, data: Json) -> bool:
         delivery = (data["clientRequestId"], data["askedTime"])
-        late = self._clock() - parse_request_time(data["askedTime"]) > _LATE
         with self._delivered_lock:
             again = delivery in self._delivered
             self._delivered.append(delivery)
-        if late or again:
-            message = "This is not the first delivery of the request to post, so that an earlier one may have posted."
-            raise OpenOutcomeError(errors.LATE_DELIVERY, message)
+        return again
+
+    def _is_late(self, data: Json) -> bool:
+        return self._clock() - parse_request_time(data["askedTime"]) > _LATE
 
     @_sealed
     def find_job(self, data: Json) -> Json:
@@ -203,6 +214,20 @@ class RestoreActivities:
     def cancel_job(self, data: Json) -> Json:
         """Ask Azure to cancel the job: ``{"vaultId", "jobId"}`` to ``{"retryAfterS"}``; the job tells the rest."""
         return {"retryAfterS": self._api.cancel_job(data["vaultId"], data["jobId"])}
+
+    @_sealed
+    def list_restored_disks(self, data: Json) -> Json:
+        """List the managed disks that a restore made, of all in its target group.
+
+        ``{"targetResourceGroupId", "sourceResourceId", "since", "until"}`` to ``{"disks": [{"name", "isOsDisk"}]}``.
+        """
+        made = made_by(
+            self._api.list_disks(data["targetResourceGroupId"]),
+            vm_name=data["sourceResourceId"].rpartition("/")[2],
+            since=parse_request_time(data["since"]),
+            until=parse_request_time(data["until"]),
+        )
+        return {"disks": [{"name": disk.name, "isOsDisk": disk.is_os_disk} for disk in made]}
 
     def recovery_points(self, source_resource_id: str) -> list[Json]:
         """Return a VM's points, newest first, each with whether it can be restored and why not.
@@ -296,3 +321,12 @@ def _newest_first(point: RecoveryPoint) -> float:
 
 def _accepted(accepted: Accepted) -> Json:
     return {"operationId": accepted.operation_id, "url": accepted.url, "retryAfterS": accepted.retry_after_s}
+
+
+def _late(why: str, retry_after_s: float | None) -> OpenOutcomeError:
+    message = f"This is not the first delivery of the request to post, so that an earlier one may have posted. {why}"
+    return OpenOutcomeError(errors.LATE_DELIVERY, message, retry_after_s=retry_after_s)
+
+
+def _asked_s(error: RestoreError) -> float | None:
+    return getattr(error, "retry_after_s", None)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from domain.answers import Accepted, Answer
+from domain.disks import Disk
 from domain.errors import (
     SERVICE_UNAVAILABLE,
     VALIDATION_FAILED,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from arm.reply import Reply
 
 VIRTUAL_MACHINE_API_VERSION: Final = "2024-07-01"
+DISK_API_VERSION: Final = "2024-03-02"
 VAULT_API_VERSION: Final = "2025-08-01"
 STORAGE_ACCOUNT_API_VERSION: Final = "2024-01-01"
 
@@ -96,6 +98,12 @@ class BackupClient:
         """Return a storage account: ``location``, ``sku.name`` and ``kind`` among others."""
         path = with_query(resource_path(account_id), STORAGE_ACCOUNT_API_VERSION)
         return _having("id", self._session.call("GET", path))
+
+    def list_disks(self, resource_group_id: str) -> Iterator[Disk]:
+        """Yield the managed disks of a resource group, page by page as they are asked for."""
+        path = resource_path(resource_group_id, "providers", "Microsoft.Compute", "disks")
+        for page in self._pages(path, api_version=DISK_API_VERSION):
+            yield from map(Disk.from_api, page)
 
     def list_resource_guard_proxies(self, vault_id: str) -> Iterator[Json]:
         """Yield the vault's Resource Guard proxies, page by page as they are asked for."""
@@ -232,9 +240,11 @@ class BackupClient:
                 return Accepted(operation_id=operation_id, url=usable, retry_after_s=reply.retry_after_s)
         return Accepted(operation_id=None, url=None, retry_after_s=reply.retry_after_s)
 
-    def _pages(self, path: str, expression: str | None = None) -> Iterator[list[Json]]:
+    def _pages(
+        self, path: str, expression: str | None = None, *, api_version: str | None = None
+    ) -> Iterator[list[Json]]:
         """Yield the entries of each page; ``TerminalError`` for a next page on another host or one already read."""
-        url: str | None = f"{self._session.endpoint}{with_query(path, self._api_version, expression)}"
+        url: str | None = f"{self._session.endpoint}{with_query(path, api_version or self._api_version, expression)}"
         seen: set[str] = set()
         while url is not None:
             seen.add(url)

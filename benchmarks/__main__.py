@@ -13,11 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    alerts,
     calls_before_trigger,
     calls_of_a_job,
     history_size,
     import_time,
     load,
+    many_points,
+    recovery_types,
     report_delay,
     trigger_latency,
 )
@@ -35,6 +38,9 @@ MEASURES: Final[dict[str, Callable[[], list[Row]]]] = {
     "delay": report_delay.measure,
     "import": import_time.measure,
     "history": history_size.measure,
+    "types": recovery_types.measure,
+    "points": many_points.measure,
+    "alerts": alerts.measure,
     "load": load.measure,
 }
 

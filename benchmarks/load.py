@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 import requests
 
-from benchmarks.asking import counters, load_vm, request_for
+from benchmarks.asking import TOKEN, counters, load_vm, request_for, scenario_file
+from benchmarks.processes import MIB, cpu_s, high_water_mib
 from benchmarks.rows import Row, median_of
 from scripts.stack import running_stack
-from simulator.scenario import DEFAULT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +31,6 @@ _LONG_SPEED: Final = 30
 _PATIENCE_S: Final = 100
 _HUNG: Final = f"without a result after {_PATIENCE_S} s"
 _SHORT_RUNS: Final = 3  # under throttling one run may go well by luck
-_MIB: Final = 2**20
 # The shipped limits: a bucket's size, and what flows in per second.
 _LIMITS: Final = {"reads": (250, 25), "writes": (200, 10), "resourceRequests": (1100, 110)}
 
@@ -119,36 +117,37 @@ def run(speed: float, *, poll_s: tuple[float, float], whole_life: bool) -> Outco
 
     With ``whole_life`` they restore to a storage account, which takes 31 minutes, and the limits keep step with time.
     """
-    env = {"RESTORE_JOB_POLL_MIN_SECONDS": f"{poll_s[0]}", "RESTORE_JOB_POLL_MAX_SECONDS": f"{poll_s[1]}"}
+    env = {
+        "RESTORE_JOB_POLL_MIN_SECONDS": f"{poll_s[0]}",
+        "RESTORE_JOB_POLL_MAX_SECONDS": f"{poll_s[1]}",
+        "RESTORE_MAX_RUNNING_PER_VAULT": f"{_RESTORES}",  # all of them are in one vault
+    }
     with tempfile.TemporaryDirectory() as place:
         scenario = _scaled_limits(Path(place), speed) if whole_life else None
         with running_stack(speed=speed, env=env, scenario=scenario) as stack:
             process = psutil.Process(stack.pids["local host"])
             requests.get(f"{stack.url}/api/health", timeout=30).raise_for_status()
-            idle, cpu, began = process.memory_info().rss / _MIB, _cpu_s(process), time.monotonic()
+            idle, cpu, began = process.memory_info().rss / MIB, cpu_s(process), time.monotonic()
             _start_all(stack, managed_disks=not whole_life)
             statuses, peak = _wait_for_ends(stack, process)
             seen = counters(stack)
             return Outcome(
                 statuses=statuses,
                 seconds=time.monotonic() - began,
-                cpu_s=_cpu_s(process) - cpu,
+                cpu_s=cpu_s(process) - cpu,
                 idle_mib=idle,
-                peak_mib=max(peak, _high_water_mib(process)),
-                calls=seen["requests"] - seen["byAction"].get("get_token", 0),
+                peak_mib=max(peak, high_water_mib(process)),
+                calls=seen["requests"] - seen["byAction"].get(TOKEN, 0),
                 throttled=seen["byStatus"].get("429", 0),
             )
 
 
 def _scaled_limits(place: Path, speed: float) -> Path:
-    document: dict[str, Any] = json.loads(DEFAULT_FILE.read_text(encoding="utf-8"))
-    document["settings"]["limits"] = {
+    limits = {
         name: {"size": round(size * speed), "refillPerSecond": refill * speed}
         for name, (size, refill) in _LIMITS.items()
     }
-    path = place / "scenario.json"
-    path.write_text(json.dumps(document), encoding="utf-8")
-    return path
+    return scenario_file(place, settings={"limits": limits})
 
 
 def _start_all(stack: Stack, *, managed_disks: bool) -> None:
@@ -172,19 +171,7 @@ def _wait_for_ends(stack: Stack, process: psutil.Process) -> tuple[dict[str, int
         for text in stack.receive("restore-results"):
             status = json.loads(text)["status"]
             statuses[status] = statuses.get(status, 0) + 1
-        peak = max(peak, process.memory_info().rss / _MIB)
+        peak = max(peak, process.memory_info().rss / MIB)
         time.sleep(0.25)
     missing = _RESTORES - sum(statuses.values())
     return statuses | ({_HUNG: missing} if missing else {}), peak
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
-
-
-def _high_water_mib(process: psutil.Process) -> float:
-    """Return the kernel's high-water mark of resident memory; 0 where it keeps none in /proc."""
-    status = Path(f"/proc/{process.pid}/status")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="utf-8")) if status.exists() else None
-    return int(found.group(1)) / 1024 if found else 0.0

@@ -55,6 +55,11 @@ class JobStatus(StrEnum):
         """Whether the job may still change. Unknown states count as running: the deadline caps them."""
         return self in {JobStatus.INVALID, JobStatus.IN_PROGRESS, JobStatus.CANCELLING}
 
+    @property
+    def is_good(self) -> bool:
+        """Whether the job has restored something, with or without warnings."""
+        return self in {JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_WARNINGS}
+
 
 def _read_details(properties: Mapping[str, Any]) -> tuple[ErrorDetail, ...]:
     details: list[ErrorDetail] = []

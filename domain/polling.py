@@ -29,12 +29,16 @@ _LEAST_WAIT_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of one restore, taken from the settings when it is accepted and kept in its history."""
+    """The bounds of one restore, taken from the settings when it is accepted and kept in its history.
+
+    ``most_per_vault`` is how many restores of its vault may run at once, ``None`` for what began before there was one.
+    """
 
     job_poll_min_s: float
     job_poll_max_s: float
     deadline_s: float
     adoption_window_s: float
+    most_per_vault: int | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -44,6 +48,7 @@ class Limits:
             job_poll_max_s=data["jobPollMaxS"],
             deadline_s=data["deadlineS"],
             adoption_window_s=data["adoptionWindowS"],
+            most_per_vault=data.get("mostPerVault"),
         )
 
     def to_json(self) -> Json:
@@ -53,6 +58,7 @@ class Limits:
             "jobPollMaxS": self.job_poll_max_s,
             "deadlineS": self.deadline_s,
             "adoptionWindowS": self.adoption_window_s,
+            "mostPerVault": self.most_per_vault,
         }
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from domain.errors import ErrorDetail
 from domain.resource_ids import ResourceId, ResourceKind
-from domain.times import parse_duration, parse_request_time
+from domain.times import format_duration, parse_duration, parse_request_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
+
+    from domain.errors import Json
 
 MISSING_FIELD = "MissingField"
 UNKNOWN_FIELD = "UnknownField"
@@ -20,6 +26,27 @@ NOT_ALLOWED = "NotAllowed"
 
 _MAX_TEXT = 2048
 _MOST_GUESSES = 100
+
+
+def strict_json(text: str) -> Any:
+    """Parse JSON that can be read in one way only: ``ValueError`` for ``NaN``, doubled members and endless nesting."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in members:
+        if name in result:
+            raise ValueError(f"the member {name[:80]!r} stands twice")
+        result[name] = value
+    return result
 
 
 @dataclass(slots=True)
@@ -38,11 +65,41 @@ class Problems:
         return any(place == path or place.startswith((f"{path}.", f"{path}[")) for place in places)
 
 
-type Reader = Callable[[Any, str, Problems], Any]
-"""Takes a value, its JSON path and the collector; returns the value as it will be used (nonsense after a problem)."""
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Takes a value, its JSON path and the collector; returns the value as it will be used (nonsense after a problem).
+
+    ``schema`` says the same in JSON Schema (draft 2020-12), for editors and for descriptions of the API. It never
+    refuses what the reader takes, except ``null`` for a member that may as well be left out and times and durations in
+    rare spellings; the reader alone checks what no schema can say.
+    """
+
+    read: Callable[[Any, str, Problems], Any]
+    schema: Json
+
+    def __call__(self, value: Any, path: str, problems: Problems) -> Any:
+        """Read one value."""
+        return self.read(value, path, problems)
+
+    def described(self, text: str) -> Reader:
+        """Return the same reader with a sentence for whoever fills the value in."""
+        return replace(self, schema={**self.schema, "description": text})
+
+    def also(self, check: Callable[[Any], str | None]) -> Reader:
+        """Return a reader that refuses more: ``check`` gets a value that is good so far and returns its complaint."""
+
+        def read(value: Any, path: str, problems: Problems) -> Any:
+            result = self.read(value, path, problems)
+            if not problems.concern(path) and (complaint := check(result)) is not None:
+                problems.add(INVALID_VALUE, path, complaint)
+            return result
+
+        return replace(self, read=read)
 
 
-def _checked(kind: type | tuple[type, ...], wanted: str, check: Callable[[Any], str | None] | None = None) -> Reader:
+def _checked(
+    kind: type | tuple[type, ...], wanted: str, schema: Json, check: Callable[[Any], str | None] | None = None
+) -> Reader:
     def read(value: Any, path: str, problems: Problems) -> Any:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             problems.add(INVALID_VALUE, path, f"must be {wanted}")
@@ -50,7 +107,7 @@ def _checked(kind: type | tuple[type, ...], wanted: str, check: Callable[[Any], 
             problems.add(INVALID_VALUE, path, complaint)
         return value
 
-    return read
+    return Reader(read, schema)
 
 
 def _complaint(parse: Callable[[str], object]) -> Callable[[str], str | None]:
@@ -81,40 +138,74 @@ def _prose_complaint(value: str) -> str | None:
     return "must not hold control characters" if bad else None
 
 
-boolean = _checked(bool, "true or false")
-string = _checked(str, "a string", _text_complaint)
-prose = _checked(str, "a string", _prose_complaint)
-time = _checked(str, "a string", _complaint(parse_request_time))
-duration = _checked(str, "a string", _complaint(parse_duration))
+_NUMBER = r"[0-9]+(\.[0-9]+)?"
+_DURATION = rf"^P(?!$)({_NUMBER}W)?({_NUMBER}D)?(T(?=[0-9])({_NUMBER}H)?({_NUMBER}M)?({_NUMBER}S)?)?$"
+
+boolean = _checked(bool, "true or false", {"type": "boolean"})
+string = _checked(str, "a string", {"type": "string", "pattern": r"\S", "maxLength": _MAX_TEXT}, _text_complaint)
+prose = _checked(str, "a string", {"type": "string", "maxLength": _MAX_TEXT}, _prose_complaint)
+time = _checked(str, "a string", {"type": "string", "format": "date-time"}, _complaint(parse_request_time))
+duration = _checked(str, "a string", {"type": "string", "pattern": _DURATION}, _complaint(parse_duration))
+
+
+def duration_up_to(most: timedelta, *, least: timedelta | None = None) -> Reader:
+    """Read a duration within bounds: the longest that can be written reaches beyond the calendar."""
+
+    def check(text: str) -> str | None:
+        if least is not None and parse_duration(text) < least:
+            return f"must not be shorter than {format_duration(least)}"
+        return None if parse_duration(text) <= most else f"must not be longer than P{most.days}D"
+
+    return duration.also(check)
 
 
 def whole_number(least: int, most: int) -> Reader:
     """Read an integer within bounds."""
     wanted = f"a whole number from {least} to {most}"
-    return _checked(int, wanted, lambda value: None if least <= value <= most else f"must be {wanted}")
+    schema: Json = {"type": "integer", "minimum": least, "maximum": most}
+    return _checked(int, wanted, schema, lambda value: None if least <= value <= most else f"must be {wanted}")
 
 
-def pattern(expression: str, wanted: str) -> Reader:
-    """Read a string that the expression matches whole."""
+def pattern(expression: str, wanted: str, *, portable: str | None = None) -> Reader:
+    """Read a string that the expression matches whole.
+
+    ``portable`` is for the schema where the expression is not also one of ECMA 262, which editors use.
+    """
     compiled = re.compile(expression, re.ASCII)
-    return _checked(str, wanted, lambda value: None if compiled.fullmatch(value) else f"must be {wanted}")
+    schema: Json = {"type": "string", "pattern": f"^{portable or expression}$"}
+    return _checked(str, wanted, schema, lambda value: None if compiled.fullmatch(value) else f"must be {wanted}")
 
 
 def one_of(*choices: str) -> Reader:
     """Read one of a few strings, spelled as Azure spells them."""
     wanted = f"one of {', '.join(choices)}"
-    return _checked(str, wanted, lambda value: None if value in choices else f"must be {wanted}")
+    schema: Json = {"type": "string", "enum": list(choices)}
+    return _checked(str, wanted, schema, lambda value: None if value in choices else f"must be {wanted}")
 
 
 def resource_id(kind: ResourceKind) -> Reader:
     """Read an ARM id of one kind; returned without a trailing slash."""
-    check = _checked(str, f"the resource id of a {kind.label}", _complaint(lambda text: ResourceId.parse(text, kind)))
+    schema: Json = {"type": "string", "pattern": _id_pattern(kind), "examples": [kind.example]}
+    wanted = f"the resource id of a {kind.label}"
+    check = _checked(str, wanted, schema, _complaint(lambda text: ResourceId.parse(text, kind)))
 
     def read(value: Any, path: str, problems: Problems) -> Any:
         check(value, path, problems)
         return value.rstrip("/") if isinstance(value, str) else value
 
-    return read
+    return Reader(read, schema)
+
+
+def _id_pattern(kind: ResourceKind) -> str:
+    """Return ``ResourceId``'s form for an editor: ECMA 262 knows no case-insensitive part of an expression."""
+
+    def any_case(text: str) -> str:
+        return "".join(f"[{each.upper()}{each.lower()}]" if each.isalpha() else re.escape(each) for each in text)
+
+    name = r"[-\w.() \u00aa-\uffff]+"
+    path = "".join(f"/{any_case(each)}/{name}" for each in kind.types)
+    provider = f"/{any_case('providers')}/{any_case(kind.provider)}{path}" if kind.provider else ""
+    return f"^/{any_case('subscriptions')}/[-0-9A-Za-z]+/{any_case('resourceGroups')}/{name}{provider}/*$"
 
 
 def array(entry: Reader, *, least: int = 0, most: int = 1000) -> Reader:
@@ -128,13 +219,15 @@ def array(entry: Reader, *, least: int = 0, most: int = 1000) -> Reader:
         if not least <= len(entries) <= most:
             problems.add(INVALID_VALUE, path, f"must have {least} to {most} entries")
             return entries  # comparing a million entries with each other would take hours
+        result: list[Any] = []
         for index, each in enumerate(entries):
-            entry(each, f"{path}[{index}]", problems)
+            result.append(entry(each, f"{path}[{index}]", problems))
             if each in entries[:index]:
                 problems.add(INVALID_VALUE, f"{path}[{index}]", "stands twice")
-        return entries
+        return result
 
-    return read
+    bounds = {"minItems": least, "maxItems": most} if least else {"maxItems": most}
+    return Reader(read, {"type": "array", "items": entry.schema, **bounds, "uniqueItems": True})
 
 
 def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Reader:
@@ -159,4 +252,6 @@ def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Read
                 problems.add(MISSING_FIELD, f"{path}.{name}" if path else name, "is needed")
         return result
 
-    return read
+    properties = {name: reader.schema for name, reader in members.items()}
+    required = {"required": list(needed)} if needed else {}
+    return Reader(read, {"type": "object", "properties": properties, **required, "additionalProperties": False})

@@ -24,6 +24,8 @@ _AS_TIER: Final = {"IASnapshotRP": "InstantRP"}
 
 
 def _enum(value: object, names: tuple[str, ...]) -> str:
+    if isinstance(value, str) and value in names:
+        return value  # as the service writes it, ten thousand times over
     if isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else "Invalid"
     text = as_text(value) or "Invalid"

@@ -24,6 +24,7 @@ from domain.reading import (
     array,
     boolean,
     duration,
+    duration_up_to,
     one_of,
     pattern,
     prose,
@@ -44,11 +45,16 @@ ALTERNATE_LOCATION: Final = "AlternateLocation"
 ORIGINAL_LOCATION: Final = "OriginalLocation"
 CONSISTENCIES: Final = ("AppConsistent", "FileSystemConsistent", "CrashConsistent")
 TIERS: Final = ("InstantRP", "HardenedRP", "ArchivedRP")
+_LONGEST_APPROVAL: Final = timedelta(days=365)
+_ITEM: Final = ("vaultId", "containerName", "protectedItemName")
+SOURCE: Final = ("sourceResourceId", *_ITEM)
+"""The members that say what is restored."""
 
 # They become segments of a URL's path. Azure's resource groups may have letters of any script.
 _NATIVE_NAME: Final = pattern(
     r"(?!\.+$)(?u:[-\w.(); ]{1,500})",
     "a native name as the service returns it, such as VM;iaasvmcontainerv2;web-rg;web-01",
+    portable=r"(?!\.+$)[-\w.(); \u00aa-\uffff]{1,500}",
 )
 _RECOVERY_POINT: Final[Mapping[str, Reader]] = {
     "id": pattern(r"[A-Za-z0-9_-]{1,100}", "a recovery point's name (not its resource id), such as 1103996678573089"),
@@ -118,6 +124,12 @@ PASSED_ON: Final[Mapping[str, Reader]] = MappingProxyType(
         "resourceGuardOperationRequests": array(string),
     }
 )
+APPROVAL: Final = an_object(
+    {
+        "required": boolean.described("Wait for a person before the restore is triggered."),
+        "timeout": duration_up_to(_LONGEST_APPROVAL).described("How long to wait for a person. Default PT4H."),
+    }
+)
 _REQUEST: Final = an_object(
     {
         "sourceResourceId": resource_id(ids.VIRTUAL_MACHINE),
@@ -130,7 +142,7 @@ _REQUEST: Final = an_object(
         "requestId": pattern(r"[A-Za-z0-9._-]{1,80}", "1 to 80 of A-Z a-z 0-9 . _ -"),
         "validate": boolean,
         "dryRun": boolean,
-        "approval": an_object({"required": boolean, "timeout": duration}),
+        "approval": APPROVAL,
         "requestedBy": prose,
         "reason": prose,
     },
@@ -157,6 +169,39 @@ _FORBIDDEN: Final[Mapping[str, tuple[str, ...]]] = {
         "diskEncryptionSetId",
     ),
 }
+
+
+def request_schema(*, with_source: bool = True) -> Json:
+    """Return the JSON Schema (draft 2020-12) of a request, made of the readers and tables that ``from_json`` uses.
+
+    Without its source it is a template's, which something else completes. What ids must have in common is not in it.
+    """
+    properties: Json = dict(_REQUEST.schema["properties"])
+    conditions: list[Json] = [
+        {"anyOf": [{"required": ["sourceResourceId"]}, {"required": list(_ITEM)}]},
+        {"dependentRequired": {"containerName": list(_ITEM), "protectedItemName": list(_ITEM)}},
+    ]
+    if not with_source:
+        conditions = []
+        for name in SOURCE:
+            del properties[name]
+    managed: Json = {
+        "if": {"properties": {"restoreWithManagedDisks": {"const": True}}, "required": ["restoreWithManagedDisks"]},
+        "then": {"required": ["targetResourceGroupId"]},
+    }
+    staging: Json = {
+        "if": {"required": ["identityInfo"]},
+        "then": {"required": ["identityBasedRestoreDetails"], "properties": {"storageAccountId": False}},
+        "else": {"required": ["storageAccountId"], "properties": {"identityBasedRestoreDetails": False}},
+    }
+    kinds: list[Json] = [
+        {
+            "if": {"properties": {"recoveryType": {"const": kind}}, "required": ["recoveryType"]},
+            "then": {"required": list(_NEEDED[kind]), "properties": dict.fromkeys(_FORBIDDEN[kind], False)},
+        }
+        for kind in _NEEDED
+    ]
+    return {**_REQUEST.schema, "properties": properties, "allOf": [*conditions, staging, managed, *kinds]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +244,6 @@ class RestoreRequest:
             _check_recovery_type(body, problems)
             _check_targets(body, problems)
             _check_details(body, problems)
-            _check_not_yet(body, problems)
         if problems.found:
             raise InvalidRequestError(problems.found)
         return cls(body)
@@ -224,6 +268,16 @@ class RestoreRequest:
         return {name: value for name, value in self.body.items() if name in PASSED_ON}
 
     @property
+    def disk_luns(self) -> list[int] | None:
+        """The data disks asked for by LUN (``restoreDiskLunList``); ``None`` for all there are."""
+        return self.body.get("restoreDiskLunList")
+
+    @property
+    def target_group(self) -> str | None:
+        """The id of the resource group that managed disks or a new VM go into."""
+        return self.body.get("targetResourceGroupId")
+
+    @property
     def criteria(self) -> RecoveryPointCriteria:
         """Which recovery points the caller accepts."""
         return RecoveryPointCriteria.from_json(self.body.get("recoveryPoint", {}))
@@ -242,6 +296,11 @@ class RestoreRequest:
     def is_plan(self) -> bool:
         """Whether only a plan is wanted (``dryRun``): everything is read and checked, nothing is started."""
         return self.body.get("dryRun", False)
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a person must approve the restore before it is triggered."""
+        return as_object(self.body.get("approval")).get("required", False)
 
     @property
     def approval_timeout(self) -> timedelta:
@@ -333,9 +392,3 @@ def _check_details(body: Json, problems: Problems) -> None:
         and not _SHORTEST_RETENTION <= parse_duration(retention) <= _LONGEST_RETENTION
     ):
         problems.add(INVALID_VALUE, target, "must be from P10D to P30D")
-
-
-def _check_not_yet(body: Json, problems: Problems) -> None:
-    # Refused rather than ignored: an approval that nobody asks for would be worse than none.
-    if as_object(body.get("approval")).get("required") is True:
-        problems.add(NOT_ALLOWED, "approval.required", "is not available in this version; nothing was started")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain import errors
 from domain.errors import Json, RestoreError
+from domain.guards import AlertStart
 from domain.jobs import Job, JobStatus
 from domain.polling import Limits
 from domain.protected_items import ProtectedItem
 from domain.requests import ORIGINAL_LOCATION, RestoreRequest
 from domain.times import format_duration, format_optional_time, format_time, parse_request_time
-from domain.wire import as_object, as_text
+from domain.wire import as_list, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 _LONGEST_TOLD: Final = 1000
 _NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
 
+ADMISSION_PATIENCE_S: Final = 5.0
+"""How long an HTTP caller is kept for the guards' answer: action groups give up after 10 s."""
+
+_REFUSED_LATE: Final = "RefusedLate"
 _CUSTOM_STATUS_CHARACTERS: Final = 7500
 _MOST_WARNINGS: Final = 50
 
@@ -71,6 +76,24 @@ class Status(StrEnum):
     PLANNED = "Planned"
 
 
+class Guard(StrEnum):
+    """How far a restore has come with the guard of its VM, and with its turn at the vault."""
+
+    WANTED = "Wanted"
+    HELD = "Held"
+
+
+class Decision(StrEnum):
+    """What a person decided, or that nobody did in time."""
+
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+    TIMED_OUT = "TimedOut"
+
+
+_REFUSALS: Final = frozenset({errors.REQUEST_CONFLICT, errors.COOLING_DOWN, errors.HOURLY_BUDGET_SPENT})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
     """The state of one restore: what was accepted, and what has become of it so far. Times are aware UTC.
@@ -79,6 +102,10 @@ class Restore:
     ``next_poll`` is when the next call is due; ``failures`` counts the calls that failed in a row;
     ``cancel`` is what a person sent who asked to cancel (``{"by"?, "comment"?}``), ``cancel_sent`` that Azure was told.
     ``posts`` counts restore POSTs whose outcome stayed open, ``open_since`` is when the last of them was answered.
+    ``guard`` is ``None`` where no VM's guard is taken: for a plan, and for what older versions started.
+    ``approval`` is what the document shows of a person's decision, ``None`` where none is needed; ``paused_s`` is how
+    long was, or may be, waited for it: it does not count towards the deadline. ``heard`` is true from when a person
+    said what cannot wait, at the end of a history, until the next one has begun.
     """
 
     restore_id: str
@@ -117,25 +144,44 @@ class Restore:
     result: Json | None = None
     error: Json | None = None
     completed: datetime | None = None
+    guard: Guard | None = None
+    alert: AlertStart | None = None
+    approval: Json | None = None
+    paused_s: float = 0.0
+    turn: Guard | None = None
+    heard: bool = False
 
     @classmethod
     def accepted(
-        cls, request: RestoreRequest, *, restore_id: str, started_by: str, created: datetime, limits: Limits
+        cls,
+        request: RestoreRequest,
+        *,
+        restore_id: str,
+        started_by: str,
+        created: datetime,
+        limits: Limits,
+        alert: AlertStart | None = None,
     ) -> Self:
-        """Return a restore at its beginning. ``started_by`` is ``http``, ``queue`` or ``alert``."""
-        return cls(
+        """Return a restore at its beginning. ``started_by`` is ``http``, ``queue`` or, with ``alert``, ``alert``."""
+        restore = cls(
             restore_id=restore_id,
             request=request,
             fingerprint=request.fingerprint,
             started_by=started_by,
             created=created,
             limits=limits,
+            guard=None if request.is_plan else Guard.WANTED,
+            turn=None if request.is_plan or limits.most_per_vault is None else Guard.WANTED,
+            alert=alert,
         )
+        if request.needs_approval and not request.is_plan:
+            return restore.with_approval("The request asks for an approval.")
+        return restore
 
     @property
     def deadline(self) -> datetime:
         """When a restore that still runs is reported as ``TimedOut``."""
-        return self.created + timedelta(seconds=self.limits.deadline_s)
+        return self.created + timedelta(seconds=self.limits.deadline_s + self.paused_s)
 
     @property
     def client_request_id(self) -> str:
@@ -156,6 +202,40 @@ class Restore:
     def source_resource_id(self) -> str | None:
         """The backed-up VM's id, as far as it is known."""
         return self.request.source_resource_id or (self.item.source_resource_id if self.item else None)
+
+    @property
+    def guarded_name(self) -> str | None:
+        """What the VM's guard goes by, as soon as it is known: the VM's id, else the item's address."""
+        item = self.item
+        named = item and f"{item.vault_id}/{item.container_name}/{item.protected_item_name}"
+        return self.source_resource_id or named
+
+    @property
+    def wants_guard(self) -> bool:
+        """Whether the guard of its VM can and must be taken now."""
+        return self.guard is Guard.WANTED and self.guarded_name is not None
+
+    @property
+    def wants_turn(self) -> bool:
+        """Whether it is for the vault's turn to come: not while a person is waited for, who may take hours."""
+        waits = self.phase is Phase.AWAITING_APPROVAL and self.guarded_since is None
+        return self.turn is Guard.WANTED and self.item is not None and not waits
+
+    @property
+    def decision(self) -> Decision | None:
+        """What a person decided, as far as an approval is needed."""
+        made = (self.approval or {}).get("decision")
+        return None if made is None else Decision(made)
+
+    @property
+    def approval_expires(self) -> datetime | None:
+        """Until when a person may decide, once that is known."""
+        return _time((self.approval or {}).get("expires"))
+
+    @property
+    def awaits_decision(self) -> bool:
+        """Whether an approval is needed that nobody has given or refused yet."""
+        return self.approval is not None and self.decision is None
 
     @property
     def what_may_still_run(self) -> str:
@@ -197,8 +277,7 @@ class Restore:
             message = f"The restore was to be cancelled{self.cancelled_by}, but its job ended as {job.status}."
             known = known.with_warning("CancelledTooLate", message)
         result = {**job.result(), "targetVirtualMachineId": self.request.body.get("targetVirtualMachineId")}
-        completed = job.status in {JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_WARNINGS}
-        if completed and self.request.recovery_type == ORIGINAL_LOCATION:
+        if job.status.is_good and self.request.recovery_type == ORIGINAL_LOCATION:
             known = known.with_warning("DiskNamesChanged", _DRIFT)
         if job.status is JobStatus.COMPLETED:
             return replace(known, progress_pct=100.0).finished(Status.COMPLETED, now, result=result)
@@ -211,7 +290,11 @@ class Restore:
             )
             return known.finished(Status.COMPLETED_WITH_WARNINGS, now, result=result)
         cancelled = job.status is JobStatus.CANCELLED
-        code, verb = (errors.RESTORE_CANCELLED, "was cancelled") if cancelled else (errors.RESTORE_FAILED, "failed")
+        code, verb = (
+            (errors.RESTORE_CANCELLED, f"was cancelled{self.cancelled_by}")
+            if cancelled
+            else (errors.RESTORE_FAILED, "failed")
+        )
         reason = f": {job.details[0].message}" if job.details else "."
         error = RestoreError(code, f"Azure Backup job {job.job_id} {verb}{reason}", job.details)
         return known.finished(Status.CANCELLED if cancelled else Status.FAILED, now, error=error, result=result)
@@ -219,13 +302,59 @@ class Restore:
     @property
     def cancelled_by(self) -> str:
         """Who asked to cancel and why, as the end of a phrase; empty when they did not say."""
-        by, comment = as_text((self.cancel or {}).get("by")), as_text((self.cancel or {}).get("comment"))
-        return (f" by {by}" if by else "") + (f" ({comment})" if comment else "")
+        return _said(self.cancel or {})
 
     def cancelled(self, now: datetime) -> Self:
         """Return the restore ended on request, with no job known that could be cancelled."""
         message = f"The restore was cancelled{self.cancelled_by}. {self.what_may_still_run}"
         return self.finished(Status.CANCELLED, now, error=RestoreError(errors.RESTORE_CANCELLED, message))
+
+    def refused(self, code: str, message: str, now: datetime) -> Self:
+        """Return the start ended by a guard: it never became a restore (see :func:`was_refused`)."""
+        told = self
+        if self.request.source_resource_id is None or (now - self.created).total_seconds() > ADMISSION_PATIENCE_S:
+            told = self.with_warning(_REFUSED_LATE, "Its caller had been answered before the guards refused it.")
+        status = Status.REJECTED if self.alert else Status.FAILED
+        return told.finished(status, now, error=RestoreError(code, f"{message} Nothing was started."))
+
+    def with_approval(self, reason: str) -> Self:
+        """Return the restore with an approval needed before it is triggered, whatever else needs one."""
+        if self.approval is not None:
+            return self
+        timeout = format_duration(self.request.approval_timeout)
+        unknown = dict.fromkeys(("expires", "decision", "by", "comment", "time"))
+        return replace(self, approval={"required": True, "timeout": timeout, "reason": reason, **unknown})
+
+    def awaiting_approval(self, now: datetime) -> Self:
+        """Return the restore waiting for a person; all that can be checked before the trigger has been."""
+        timeout = self.request.approval_timeout
+        return replace(
+            self,
+            status=Status.AWAITING_APPROVAL,
+            phase=Phase.AWAITING_APPROVAL,
+            approval={**(self.approval or {}), "expires": format_time(now + timeout)},
+            paused_s=timeout.total_seconds(),
+            next_poll=now + timeout,
+        )
+
+    def decided(self, decision: Decision, now: datetime, *, by: object = None, comment: object = None) -> Self:
+        """Return the restore with a decision made on it; the first one counts."""
+        if not self.awaits_decision:
+            return self
+        approval = self.approval or {}
+        made = {"decision": str(decision), "by": as_text(by), "comment": as_text(comment), "time": format_time(now)}
+        expires = self.approval_expires
+        waited = self.request.approval_timeout - (expires - now) if expires else timedelta()
+        return replace(self, approval={**approval, **made}, paused_s=max(0.0, waited.total_seconds()))
+
+    def rejected(self, now: datetime) -> Self:
+        """Return the restore ended because a person said no, or nobody said anything in time."""
+        approval = self.approval or {}
+        if self.decision is Decision.TIMED_OUT:
+            message = f"Nobody approved the restore within {approval['timeout']}. Nothing was started."
+            return self.finished(Status.REJECTED, now, error=RestoreError(errors.APPROVAL_TIMED_OUT, message))
+        message = f"The restore was rejected{_said(approval)}. Nothing was started."
+        return self.finished(Status.REJECTED, now, error=RestoreError(errors.REJECTED, message))
 
     def planned(self, now: datetime) -> Self:
         """Return the restore ended as a plan: the body that would be sent, and the verdict on each candidate."""
@@ -265,6 +394,8 @@ class Restore:
     def document(self, now: datetime) -> Json:
         """Return the status document. ``links`` are relative here; whoever answers a caller makes them absolute."""
         body = self.request.body
+        # The contract's shape, and one member more where a person has a say.
+        approval: Json = {} if self.approval is None else {"approval": self.approval}
         return {
             "id": self.restore_id,
             "status": str(self.status),
@@ -281,9 +412,10 @@ class Restore:
             "jobId": self.job_id,
             "vaultId": self.item.vault_id if self.item else body.get("vaultId"),
             "createdTime": format_time(self.created),
-            "lastUpdatedTime": format_time(now),
+            "lastUpdatedTime": format_time(self.completed or now),
             "completedTime": format_optional_time(self.completed),
             "nextPollTime": format_optional_time(self.next_poll),
+            **approval,
             "result": self.result,
             "error": self.error,
             "warnings": list(self.warnings),
@@ -299,9 +431,11 @@ class Restore:
         if len(json.dumps(document)) <= _CUSTOM_STATUS_CHARACTERS:
             return document
         error, result, words = self.error, self.result, ("requestedBy", "reason")
+        approval = self.approval and {name: _cut(value, 300) for name, value in self.approval.items()}
         return {
             **document,
             **{name: _cut(document[name], 300) for name in words},
+            **({"approval": {**approval, "required": True}} if approval else {}),
             "error": error and {**error, "message": _cut(error["message"], 1000), "details": []},
             "result": result and {**{name: _cut(value, 300) for name, value in result.items()}, "propertyBag": {}},
             "warnings": [{name: _cut(text, 100) for name, text in each.items()} for each in self.warnings[-10:]],
@@ -346,6 +480,12 @@ class Restore:
             "result": self.result,
             "error": self.error,
             "completed": format_optional_time(self.completed),
+            "guard": self.guard and str(self.guard),
+            "alert": self.alert and self.alert.to_json(),
+            "approval": self.approval,
+            "heard": self.heard or None,
+            "turn": self.turn and str(self.turn),
+            "pausedS": self.paused_s or None,
         }
 
     @classmethod
@@ -387,7 +527,31 @@ class Restore:
             result=data["result"],
             error=data["error"],
             completed=_time(data["completed"]),
+            guard=Guard(data["guard"]) if data.get("guard") else None,
+            alert=AlertStart.from_json(data["alert"]) if data.get("alert") else None,
+            approval=data.get("approval"),
+            heard=data.get("heard") or False,
+            turn=Guard(data["turn"]) if data.get("turn") else None,
+            paused_s=data.get("pausedS") or 0.0,
         )
+
+
+def was_refused(document: Mapping[str, Any]) -> bool:
+    """Tell whether a guard ended this start: no restore is shown for it, and its key may start one later."""
+    error = as_object(document.get("error"))
+    return document.get("phase") == str(Phase.FINISHED) and error.get("code") in _REFUSALS
+
+
+def was_refused_at_once(document: Mapping[str, Any]) -> bool:
+    """Tell whether whoever asked for this refused start was told so: nobody needs to see it again."""
+    late = any(as_object(each).get("code") == _REFUSED_LATE for each in as_list(document.get("warnings")))
+    return was_refused(document) and not late
+
+
+def _said(decision: Mapping[str, Any]) -> str:
+    """Say who decided and why, as the end of a phrase; empty when they did not tell."""
+    by, comment = as_text(decision.get("by")), as_text(decision.get("comment"))
+    return (f" by {by}" if by else "") + (f" ({comment})" if comment else "")
 
 
 def _cut(text: Any, most: int) -> str | None:

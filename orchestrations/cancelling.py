@@ -42,7 +42,7 @@ def _find_job(run: Run) -> Steps[None]:
 
 
 def _cancel_job(run: Run) -> Steps[None]:
-    if run.restore.failures:
+    if run.restore.failures and (run.restore.next_poll is None or run.now >= run.restore.next_poll):
         # An earlier try failed: the job may have ended meanwhile, and must be seen to.
         yield from follow_job(run)
         if run.restore.is_finished:

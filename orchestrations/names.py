@@ -18,4 +18,16 @@ GET_JOB: Final = "get_job"
 CANCEL_JOB: Final = "cancel_job"
 PUBLISH_RESULT: Final = "publish_result"
 
+LIST_RESTORED_DISKS: Final = "list_restored_disks"
+FIND_RUNNING: Final = "find_running"
+WAKE_RESTORE: Final = "wake_restore"
+POST_RESULT: Final = "post_result"
+
+VM_GUARD: Final = "vm_guard"
+RULE_BUDGET: Final = "rule_budget"
+STORM_GUARD: Final = "storm_guard"
+VAULT_TURNS: Final = "vault_turns"
+
 CANCEL_EVENT: Final = "cancel"
+DECISION_EVENT: Final = "decision"
+TURN_EVENT: Final = "turn"

@@ -108,6 +108,8 @@ def _follow_validation(run: Run) -> Steps[None]:
 def _ready(run: Run) -> None:
     if run.restore.request.is_plan:
         run.become(run.restore.planned(run.now))
+    elif run.restore.awaits_decision:
+        run.update(phase=Phase.AWAITING_APPROVAL, next_poll=None)
     else:
         run.update(phase=Phase.TRIGGERING, next_poll=None)
 

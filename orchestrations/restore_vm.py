@@ -1,4 +1,4 @@
-"""Restore one VM: resolve, choose, validate, trigger once, follow the operation, follow the job, report.
+"""Restore one VM: be let in, resolve, choose, validate, be approved, trigger once, follow the job, report.
 
 A durable state machine. Each turn waits until the next call is due, makes it, and moves the state on; a call that
 failed in passing is simply due again later. After some turns the history is started afresh with the state as its
@@ -7,18 +7,22 @@ input, so that it stays small however long the restore runs.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from domain import errors
 from domain.errors import RestoreError, TerminalError, TransientError
 from domain.polling import PATIENCE_S, retry_wait_s
-from domain.restores import Phase, Restore, Status
+from domain.restores import Decision, Phase, Restore, Status, was_refused_at_once
 from durabletask import task
 
+from orchestrations.admitting import admit, release
+from orchestrations.approving import await_approval, reject
 from orchestrations.cancelling import cancel
-from orchestrations.names import PUBLISH_RESULT
+from orchestrations.names import POST_RESULT, PUBLISH_RESULT
 from orchestrations.preparing import choose_point, resolve_item, validate
+from orchestrations.queueing import leave_turn, take_turn
 from orchestrations.run import Run, Steps
 from orchestrations.tracking import follow_job, follow_operation
 from orchestrations.triggering import trigger
@@ -41,7 +45,7 @@ _STEPS: Final[Mapping[Phase, Callable[[Run], Steps[None]]]] = {
     Phase.SELECTING_RECOVERY_POINT: choose_point,
     Phase.VALIDATING: validate,
     Phase.TRIGGERING: trigger,
-    Phase.AWAITING_APPROVAL: trigger,
+    Phase.AWAITING_APPROVAL: await_approval,
     Phase.TRACKING_OPERATION: follow_operation,
     Phase.TRACKING_JOB: follow_job,
 }
@@ -50,18 +54,25 @@ _STEPS: Final[Mapping[Phase, Callable[[Run], Steps[None]]]] = {
 def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Task[Any], Any, Json | None]:
     """Run a :class:`Restore` (as JSON) to its end; returns the final status document."""
     run = Run(ctx, Restore.from_json(data))
-    run.update(status=Status.RUNNING if run.restore.status is Status.PENDING else run.restore.status)
+    if not run.restore.wants_guard and run.restore.status is Status.PENDING:
+        run.update(status=Status.RUNNING)  # one that wants its guard stays pending until it is let in
     for _ in range(TURNS_PER_HISTORY):
         if run.restore.is_finished:
             break
         yield from _turn(run)
     if not run.restore.is_finished:
-        run.hear()
+        if run.hears_urgent() or run.turn_has_come():
+            run.update(heard=True)
         run.tell()
         ctx.continue_as_new(run.restore.to_json(), save_events=True)
         return None
+    yield from leave_turn(run)
+    yield from release(run)  # before the end is told: whoever sees it may start the VM's next restore
     run.tell()
-    return (yield from _publish(ctx, run.restore, run.restore.document(run.now)))
+    document = run.restore.document(run.now)
+    if was_refused_at_once(document) and run.restore.started_by != "queue":
+        return document  # its sender is told at once; of a queue message's sender we only have the results queue
+    return (yield from _publish(ctx, run, document))
 
 
 def _turn(run: Run) -> Steps[None]:
@@ -70,16 +81,25 @@ def _turn(run: Run) -> Steps[None]:
         run.become(run.restore.timed_out(run.now))
         return
     try:
-        if run.restore.cancel is None or run.restore.cancel_sent:
-            yield from _STEPS[run.restore.phase](run)
-        else:
-            yield from cancel(run)
+        yield from _next_step(run.restore)(run)
         if run.restore.failures:
             run.update(failures=0, failing_since=None)
     except RestoreError as error:
         _mind(run, error)
     if run.now >= run.restore.deadline and not run.restore.is_finished:
         run.become(run.restore.timed_out(run.now))
+
+
+def _next_step(restore: Restore) -> Callable[[Run], Steps[None]]:
+    if restore.cancel is not None and not restore.cancel_sent:
+        return cancel
+    if restore.wants_guard:
+        return admit
+    if restore.decision in {Decision.REJECTED, Decision.TIMED_OUT}:
+        return reject
+    if restore.wants_turn:
+        return take_turn
+    return _STEPS[restore.phase]
 
 
 def _mind(run: Run, error: RestoreError) -> None:
@@ -106,11 +126,27 @@ def _final(restore: Restore, error: RestoreError) -> RestoreError:
     return TerminalError(error.code, f"{error.message} {restore.what_may_still_run}".strip(), error.details)
 
 
-def _publish(ctx: task.OrchestrationContext, restore: Restore, document: Json) -> Steps[Json]:
-    """Hand the final document to the results queue; a queue that stays away never changes the restore's outcome."""
+def _publish(ctx: task.OrchestrationContext, run: Run, document: Json) -> Steps[Json]:
+    """Hand the final document to the results queue, and to the webhook where there is one.
+
+    Neither, however long it stays away, changes the restore's outcome.
+    """
+    has_webhook = True
     try:
-        yield ctx.call_activity(PUBLISH_RESULT, input=document, retry_policy=PUBLISHING)
+        published: Json = yield ctx.call_activity(PUBLISH_RESULT, input=document, retry_policy=PUBLISHING)
+        has_webhook = published.get("hasWebhook", False)
     except task.TaskFailedError as failure:
-        message = f"The result could not be put on the results queue: {failure.details.message}"
-        return {**document, "warnings": list(restore.with_warning("ResultNotPublished", message).warnings)}
+        document = _with_warning(run.restore, document, "ResultNotPublished", "put on the results queue", failure)
+    if has_webhook:
+        run.tell(even_cut=run.restore.status is not Status.PLANNED)  # a plan that is cut is none
+        try:
+            yield ctx.call_activity(POST_RESULT, input=document, retry_policy=PUBLISHING)
+        except task.TaskFailedError as failure:
+            document = _with_warning(run.restore, document, "ResultNotPosted", "posted to RESTORE_WEBHOOK_URL", failure)
     return document
+
+
+def _with_warning(restore: Restore, document: Json, code: str, what: str, failure: task.TaskFailedError) -> Json:
+    known = replace(restore, warnings=tuple(document["warnings"]))
+    message = f"The result could not be {what}: {failure.details.message}"
+    return {**document, "warnings": list(known.with_warning(code, message).warnings)}

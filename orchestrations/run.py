@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from domain import errors
 from domain.envelopes import unseal
 from domain.errors import Json, TransientError
+from domain.restores import Decision, Phase
 from domain.times import as_utc
 from domain.wire import as_object
 from durabletask import task
+from durabletask.entities import EntityInstanceId, EntityOperationFailedException
 
-from orchestrations.names import CANCEL_EVENT
+from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, TURN_EVENT
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from domain.restores import Restore
 
@@ -29,6 +31,8 @@ class Run:
     def __init__(self, ctx: task.OrchestrationContext, restore: Restore) -> None:
         self._ctx = ctx
         self._cancel = ctx.wait_for_external_event(CANCEL_EVENT)
+        self._decision = ctx.wait_for_external_event(DECISION_EVENT)
+        self._turn = ctx.wait_for_external_event(TURN_EVENT)
         self._told: Restore | None = None
         self.restore = restore
 
@@ -45,14 +49,16 @@ class Run:
         """Take a new state."""
         self.restore = restore
 
-    def tell(self) -> None:
-        """Make the state the orchestration's custom status, which is what callers see."""
-        if self.restore is self._told:
+    def tell(self, *, even_cut: bool = False) -> None:
+        """Make the state the orchestration's custom status, which is what callers see.
+
+        An end that does not fit into one is told by the output, a moment later but whole; else, ``even_cut``, now.
+        """
+        if self.restore is self._told and not even_cut:
             return  # telling costs, and every turn of a history tells again
         self._told = self.restore
         told = self.restore.custom_status(self.now)
-        # An end that does not fit into a custom status is told by the output alone, a moment later but whole.
-        if not self.restore.is_finished or told == self.restore.document(self.now):
+        if even_cut or not self.restore.is_finished or told == self.restore.document(self.now):
             self._ctx.set_custom_status(told)
 
     def poll_after(self, wait_s: float) -> None:
@@ -64,22 +70,53 @@ class Run:
         self.update(next_poll=min(self.now + wait, max(self.restore.deadline, self.now)))
 
     def wait_for_next_poll(self) -> Steps[None]:
-        """Wait with a durable timer until the next call is due, or until somebody asks to cancel."""
-        if self.hear():
+        """Wait with a durable timer until the next call is due, or until a person says what cannot wait."""
+        due, acts_at_once = self.restore.next_poll, self.restore.heard
+        if acts_at_once:
+            self.update(heard=False)
+        if self.hears_urgent() or self.turn_has_come() or acts_at_once or due is None or due <= self.now:
             return
-        due = self.restore.next_poll
-        if due is not None and due > self.now:
-            self.tell()
-            timer = self._ctx.create_timer(due.replace(tzinfo=None))
-            yield timer if self._cancel.is_complete else task.when_any([timer, self._cancel])
-            self.hear()
+        self.tell()
+        timer = self._ctx.create_timer(due.replace(tzinfo=None))
+        while not timer.is_complete:
+            events = [each for each in (self._cancel, self._decision, self._turn) if not each.is_complete]
+            yield task.when_any([timer, *events]) if events else timer
+            if self.hears_urgent() or self.turn_has_come():
+                return
+            self.tell()  # a decision that cuts no wait is seen all the same
 
-    def hear(self) -> bool:
-        """Tell whether somebody has just asked to cancel, and note it; also called before the history starts afresh."""
-        if self.restore.cancel is not None or not self._cancel.is_complete:
+    def _hear(self) -> None:
+        if self.restore.cancel is None and self._cancel.is_complete:
+            self.update(cancel=as_object(self._cancel.get_result()))
+        if self.restore.awaits_decision and self._decision.is_complete:
+            self._hear_decision(as_object(self._decision.get_result()))
+
+    def _hear_decision(self, said: Mapping[str, Any]) -> None:
+        expires, word = self.restore.approval_expires, said.get("decision")
+        if expires is not None and self.now > expires:
+            self.become(self.restore.decided(Decision.TIMED_OUT, self.now))
+        elif word in list(Decision):  # anything else was raised past the API
+            self.become(self.restore.decided(Decision(word), self.now, by=said.get("by"), comment=said.get("comment")))
+
+    def turn_has_come(self) -> bool:
+        """Tell whether the vault's turn has come while it is waited for."""
+        if not self._turn.is_complete:
             return False
-        self.update(cancel=as_object(self._cancel.get_result()))
-        return True
+        self._turn = self._ctx.wait_for_external_event(TURN_EVENT)
+        return self.restore.wants_turn
+
+    def hears_urgent(self) -> bool:
+        """Note what people have asked for, and tell whether it ends a wait: an approval cuts none that Azure asked for.
+
+        Also called before the history starts afresh, so that nothing is lost.
+        """
+        before = self.restore
+        self._hear()
+        now = self.restore
+        decided = before.decision is None and now.decision is not None
+        return (before.cancel is None and now.cancel is not None) or (
+            decided and (now.decision is not Decision.APPROVED or now.phase is Phase.AWAITING_APPROVAL)
+        )
 
     def ask(self, activity: str, data: Json) -> Steps[Json]:
         """Call one activity once and open its envelope; raises what the activity sealed.
@@ -95,3 +132,11 @@ class Run:
                 errors.INTERNAL_ERROR, f"The activity {activity} broke: {failure.details.message}"
             ) from failure
         return unseal(envelope)
+
+    def operate(self, entity: str, key: str, operation: str, data: Json) -> Steps[Json]:
+        """Have an entity do one operation, and return its answer; one that broke is a passing failure."""
+        try:
+            answer: Json = yield self._ctx.call_entity(EntityInstanceId(entity, key), operation, data)
+        except (task.TaskFailedError, EntityOperationFailedException) as failure:
+            raise TransientError(errors.INTERNAL_ERROR, f"The entity {entity} broke: {failure}") from failure
+        return answer

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
-from domain.errors import TerminalError, TransientError
+from domain.disks import Disk, difference
+from domain.errors import RestoreError, TerminalError, TransientError
 from domain.jobs import Job, Operation, OperationStatus
 from domain.polling import PATIENCE_S, job_interval_s, operation_interval_s, wait_s
 from domain.restores import Status
+from domain.times import format_time
 
-from orchestrations.names import FIND_JOB, GET_JOB, GET_OPERATION
+from orchestrations.names import FIND_JOB, GET_JOB, GET_OPERATION, LIST_RESTORED_DISKS
 from orchestrations.preparing import item_of
 from orchestrations.triggering import adopt, job_search
 
@@ -114,9 +116,34 @@ def follow_job(run: Run) -> Steps[None]:
     answer = yield from run.ask(GET_JOB, {"vaultId": item_of(restore).vault_id, "jobId": restore.job_id})
     job = Job.from_json(answer["job"])
     if not job.status.is_running:
-        run.become(restore.ended_by(job, run.now))
+        yield from _compare_disks(run, job)
+        run.become(run.restore.ended_by(job, run.now))
         return
     if job.progress_pct is not None:
         run.update(progress_pct=job.progress_pct)
     own_s = job_interval_s(restore.limits, elapsed_s=_elapsed_s(run))
     run.poll_after(wait_s(answer["retryAfterS"], own_s))
+
+
+def _compare_disks(run: Run, job: Job) -> Steps[None]:
+    """Warn when a list of disks was asked for and others were restored; what cannot be seen is a warning, too."""
+    restore = run.restore
+    asked, group = restore.request.disk_luns, restore.request.target_group
+    if not job.status.is_good or asked is None or group is None:
+        return
+    look = {
+        "targetResourceGroupId": group,
+        "sourceResourceId": item_of(restore).source_resource_id,
+        "since": format_time(job.start or restore.triggered or restore.created),
+        "until": format_time(job.end or run.now),
+    }
+    try:
+        found = yield from run.ask(LIST_RESTORED_DISKS, look)
+    except RestoreError as error:
+        message = f"The restored disks could not be compared with those asked for: {error.message}"
+        run.become(run.restore.with_warning("DisksNotCompared", message))
+        return
+    made = [Disk(name=each["name"], is_os_disk=each["isOsDisk"]) for each in found["disks"]]
+    told = difference(asked, made)
+    if told is not None:
+        run.become(run.restore.with_warning("DisksDiffer", told))

@@ -12,6 +12,7 @@ from domain.times import format_time
 
 from orchestrations.names import FIND_JOB, START_RESTORE
 from orchestrations.preparing import item_of
+from orchestrations.queueing import step_aside
 
 if TYPE_CHECKING:
     from domain.restores import Restore
@@ -55,7 +56,7 @@ def _post(run: Run) -> Steps[None]:
     except TerminalError as error:
         if error.code != errors.AUTHORIZATION_FAILED or not restore.is_guarded:
             raise
-        _await_guard(run, error)
+        yield from _await_guard(run, error)
         return
     except TransientError as error:
         if error.code != errors.INTERNAL_ERROR:
@@ -70,7 +71,8 @@ def _post(run: Run) -> Steps[None]:
     run.poll_after(wait_s(answer["retryAfterS"], 0.0))
 
 
-def _await_guard(run: Run, error: TerminalError) -> None:
+def _await_guard(run: Run, error: TerminalError) -> Steps[None]:
+    yield from step_aside(run)
     run.become(run.restore.awaiting_guard(run.now, error))
     restore = run.restore
     if not restore.is_finished:

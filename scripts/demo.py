@@ -23,6 +23,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
+from scripts.alerting import rules_for, vm_down
 from scripts.stack import QUICK_POLLS, Stack, StackError, add_setting_option, interruptible, running_stack
 from simulator.reading import InvalidDocument
 from simulator.scenario import DEFAULT_FILE, Scenario
@@ -52,6 +53,16 @@ def start_by_queue(stack: Stack, request: Json) -> None:
     stack.send("restore-requests", json.dumps(request))
 
 
+def start_by_alert(stack: Stack, request: Json) -> None:
+    """Tell of a VM that is down as Azure Monitor's action group would; a rule makes it a restore."""
+    answer = requests.post(f"{stack.url}/api/alerts", json=vm_down(request["sourceResourceId"]), timeout=10)
+    if answer.status_code != requests.codes.accepted:
+        raise DemoError(f"POST /api/alerts was answered {answer.status_code}: {answer.text}")
+    [decision] = answer.json()["decisions"]
+    if decision["decision"] != "Started":
+        raise DemoError(f"the alert was answered {decision['decision']}: {decision['reason']}")
+
+
 @dataclass(frozen=True, slots=True)
 class Starter:
     """A way to start a restore. ``name`` is the status document's ``startedBy``, ``vm`` what it restores here."""
@@ -70,9 +81,8 @@ class Starter:
 STARTERS: Final = (
     Starter("http", "web-01", start_by_http),
     Starter("queue", "web-02", start_by_queue),
+    Starter("alert", "web-03", start_by_alert),
     Starter("http", "sql-01", start_by_http, as_another_vm=True),
-    # The third one, by an alert, goes here: a function like the two above, which posts a common-schema alert about
-    # the VM to /api/alerts, and its line with the name "alert". All that follows works through this list.
 )
 
 
@@ -146,9 +156,9 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     if len({one.vm_key for one in shown}) < len(shown):
         raise DemoError("each restore needs a VM of its own")
     console.print("Starting the Azure Backup simulator, Azurite and the app ...")
-    with running_stack(
-        speed=options.speed, scenario=options.scenario, env=QUICK_POLLS | dict(options.setting)
-    ) as stack:
+    rules = {"AUTO_RESTORE_RULES": rules_for(_request(scenario, shown[0]))}
+    settings = QUICK_POLLS | rules | dict(options.setting)
+    with running_stack(speed=options.speed, scenario=options.scenario, env=settings) as stack:
         console.print(f"Ready after {time.monotonic() - began:.1f} s: app {stack.url}, simulator {stack.simulator_url}")
         try:
             for one in shown:

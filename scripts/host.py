@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from scripts.alerting import rules_for, vm_down
 from scripts.stack import QUICK_POLLS, ROOT, Ports, Stack, StackError, add_setting_option, interruptible, running_stack
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the stack until Ctrl-C or SIGTERM; returns the exit code."""
     options = _parse(argv)
     settings = ROOT / "local.settings.json"
+    # A settings file brings its own rules, or wants none.
+    rules = {} if settings.exists() else {"AUTO_RESTORE_RULES": rules_for(_request("web-03"))}
     ports = Ports() if options.any_ports else Ports.usual_or_free()
     try:
         with (
@@ -31,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 speed=options.speed,
                 ports=ports,
                 scenario=options.scenario,
-                env=QUICK_POLLS | dict(options.setting),
+                env=QUICK_POLLS | rules | dict(options.setting),
                 settings=settings if settings.exists() else None,
                 hear=_relay,
             ) as stack,
@@ -68,6 +71,7 @@ def _guide(stack: Stack, speed: float) -> str:
     vm, api = f"{_VM}/web-01", f"{stack.url}/api"
     body = json.dumps(_request("web-01"))
     message = json.dumps(_request("web-02"))
+    alert = json.dumps(vm_down(f"{_VM}/web-03"))
     return f"""
 The app                 {api}
 Azure Backup simulator  {stack.simulator_url}/_simulator   ({speed:g} times as fast; job polls 1 to 2 s)
@@ -81,6 +85,9 @@ curl -s {api}/restores/ID
 curl -s '{api}/restores?top=10'
 curl -s '{api}/recovery-points?sourceResourceId={vm}'
 curl -s {api}/health
+
+# tell of a VM that is down, as Azure Monitor does: a rule restores it
+curl -si -X POST {api}/alerts -H 'content-type: application/json' -d '{alert}'
 
 # start a restore by a queue message; read the results
 .venv/bin/python -c {_sending(stack.connection, message)}

@@ -113,6 +113,7 @@ class Faults:
     unknown_enums: bool = False
     different_operation_id: bool = False
     cancel_refused: bool = False
+    ignores_disk_list: bool = False
     given: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
 
     @classmethod
@@ -140,6 +141,7 @@ class Faults:
             unknown_enums=node.flag("unknownEnums"),
             different_operation_id=node.flag("differentOperationId"),
             cancel_refused=node.flag("cancelRefused"),
+            ignores_disk_list=node.flag("ignoresDiskList"),
             given=given,
         )
         node.close()

@@ -143,6 +143,7 @@ class Job:
     point_time: datetime
     blob_container: str
     disk_gb: float
+    data_luns: tuple[int, ...] = ()
     started: datetime
     delay_s: float
     seconds: float

@@ -25,6 +25,7 @@ _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 _ARM_CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", _GROUP + "/Microsoft.Compute/virtualMachines/{vm}", resources.get_vm),
+    ("GET", _GROUP + "/Microsoft.Compute/disks", resources.list_disks),
     ("GET", _GROUP + "/Microsoft.Storage/storageAccounts/{account}", resources.get_storage_account),
     (
         "POST",

@@ -275,6 +275,24 @@ def disks_body(vm: Vm) -> dict[str, Any]:
     }
 
 
+def restored_disk_bodies(job: Job, vm: Vm, disks_path: str) -> list[dict[str, Any]]:
+    """Write the managed disks that a job has made; of all their members those that tell them apart."""
+    stamp = job.started.strftime("%Y%m%d-%H%M%S")
+
+    def body(name: str, more: dict[str, Any]) -> dict[str, Any]:
+        properties = {"provisioningState": "Succeeded", "diskState": "Unattached", **more}
+        return {
+            "name": name,
+            "id": f"{disks_path}/{name}",
+            "type": "Microsoft.Compute/disks",
+            "location": vm.location,
+            "properties": {**properties, "timeCreated": iso_time(job.ends_at())},
+        }
+
+    os_disk = body(f"{vm.name}-osdisk-{stamp}", {"osType": vm.os_type})
+    return [os_disk, *(body(f"{vm.name}-datadisk-{lun:03d}-{stamp}", {}) for lun in job.data_luns)]
+
+
 def _disk_body(vm: Vm, lun: int, size_gb: float) -> dict[str, Any]:
     name = f"{vm.name}-osdisk" if lun < 0 else f"{vm.name}-datadisk-{lun}"
     return {"lun": lun, "name": name, "diskSizeInGb": int(size_gb), "storageType": "Premium_LRS"}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 import azure.functions as func
 
 from domain import errors
 from domain.errors import InvalidRequestError, RestoreError, TransientError
-from domain.reading import INVALID_VALUE, Problems, an_object, prose
+from domain.reading import INVALID_VALUE, Problems, an_object, prose, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,29 +62,12 @@ def _not_json(reason: str) -> InvalidRequestError:
     return InvalidRequestError(problems.found)
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _refuse_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for name, value in members:
-        if name in result:
-            raise ValueError(f"the member {name[:80]!r} stands twice")
-        result[name] = value
-    return result
-
-
 def parse_json(body: bytes) -> Any:
     """Parse a body; raises ``InvalidRequestError`` for anything but strict JSON in UTF-8 without doubled members."""
     try:
-        return json.loads(
-            body.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates
-        )
+        return strict_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise _not_json("it is not UTF-8") from error
-    except RecursionError as error:
-        raise _not_json("it is nested too deeply") from error
     except ValueError as error:
         raise _not_json(str(error)) from error
 

@@ -1,14 +1,28 @@
-"""The orchestrators and activities as functions of the app."""
+"""The orchestrators, entities and activities as functions of the app."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import azure.durable_functions as df
 import azure.functions as func
+from durabletask.client import OrchestrationStatus
 
+from domain.envelopes import seal
 from domain.messages import result_message
-from orchestrations.names import PUBLISH_RESULT, RESTORE_VM
+from domain.times import format_time
+from orchestrations.guards import rule_budget, storm_guard, vault_turns, vm_guard
+from orchestrations.names import (
+    FIND_RUNNING,
+    PUBLISH_RESULT,
+    RESTORE_VM,
+    RULE_BUDGET,
+    STORM_GUARD,
+    TURN_EVENT,
+    VAULT_TURNS,
+    VM_GUARD,
+    WAKE_RESTORE,
+)
 from orchestrations.restore_vm import restore_vm
 from triggers.queue import results_output
 
@@ -18,14 +32,40 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 
-def publish_result(data: Json, results: func.Out[str]) -> Json:
-    """Put the final status document on the results queue."""
-    results.set(result_message(data))
-    return {}
+_ENDED: Final = (OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED)
 
 
-# The worker's indexer takes bare classes as annotations of an activity, nothing subscripted.
-publish_result.__annotations__.update({"data": dict, "return": dict})
+async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
+    """Tell whether a restore's orchestration still runs, in an envelope: ``{"restoreId"}`` to ``{"running", "ended"}``.
+
+    ``ended`` is when, ``None`` while it runs and for one that was purged.
+    """
+    state = await client.get_orchestration_state(data["restoreId"], fetch_payloads=False)
+    running = state is not None and state.runtime_status not in _ENDED
+    ended = None if state is None or running else format_time(state.last_updated_at)
+    return seal({"running": running, "ended": ended})
+
+
+async def wake_restore(data: Json, client: df.DurableFunctionsClient) -> Json:
+    """Tell a restore that its turn has come: ``{"restoreId"}``; one that has ended meanwhile needs no telling."""
+    state = await client.get_orchestration_state(data["restoreId"], fetch_payloads=False)
+    if state is not None and state.runtime_status not in _ENDED:
+        await client.raise_orchestration_event(data["restoreId"], TURN_EVENT)
+    return seal({})
+
+
+def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
+    def publish_result(data: Json, results: func.Out[str]) -> Json:
+        results.set(result_message(data))
+        return {"hasWebhook": has_webhook}
+
+    return _annotated(publish_result)
+
+
+def _annotated[**P](function: Callable[P, Any]) -> Callable[P, Any]:
+    # The worker's indexer takes bare classes as annotations of an activity, nothing subscripted.
+    function.__annotations__.update({"data": dict, "return": dict})
+    return function
 
 
 def _as_function(name: str, activity: Callable[[Json], Json]) -> Callable[[Json], Json]:
@@ -33,16 +73,23 @@ def _as_function(name: str, activity: Callable[[Json], Json]) -> Callable[[Json]
         return activity(data)
 
     call.__name__ = name
-    call.__annotations__.update({"data": dict, "return": dict})
-    return call
+    return _annotated(call)
 
 
-def blueprint(activities: Mapping[str, Callable[[Json], Json]], *, results_queue: str) -> df.Blueprint:
-    """Return the orchestrator and its activities, each under the name that histories know."""
+def blueprint(
+    activities: Mapping[str, Callable[[Json], Json]], *, results_queue: str, has_webhook: bool
+) -> df.Blueprint:
+    """Return the orchestrator, its entities and its activities, each under the name that histories know."""
     bp = df.Blueprint()
     bp.orchestration_trigger(context_name="context", orchestration=RESTORE_VM)(restore_vm)
+    entities = {VM_GUARD: vm_guard, RULE_BUDGET: rule_budget, STORM_GUARD: storm_guard, VAULT_TURNS: vault_turns}
+    for name, entity in entities.items():
+        bp.entity_trigger(context_name="context", entity_name=name)(entity)
     for name, activity in activities.items():
         bp.activity_trigger(input_name="data", activity=name)(_as_function(name, activity))
-    publish = results_output(bp, results_queue)(publish_result)
+    client = bp.durable_client_input(client_name="client")
+    for name, activity in {FIND_RUNNING: find_running, WAKE_RESTORE: wake_restore}.items():
+        bp.activity_trigger(input_name="data", activity=name)(client(_annotated(activity)))
+    publish = results_output(bp, results_queue)(_publisher(has_webhook=has_webhook))
     bp.activity_trigger(input_name="data", activity=PUBLISH_RESULT)(publish)
     return bp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -14,9 +15,8 @@ import azure.functions as func
 from domain.errors import RestoreError
 from domain.requests import RestoreRequest
 from domain.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
-from domain.restores import Restore, Status
+from domain.restores import Decision, Restore, Status
 from domain.times import parse_request_time
-from orchestrations.names import CANCEL_EVENT
 from triggers.answers import (
     START_POLLING_S,
     error_response,
@@ -27,7 +27,17 @@ from triggers.answers import (
     read_json,
     with_absolute_links,
 )
-from triggers.starting import age_of, get_document, list_documents, no_such_restore, send_event, start_restore
+from triggers.starting import (
+    admission,
+    age_of,
+    cancel_restore,
+    decide_restore,
+    get_document,
+    list_documents,
+    no_such_restore,
+    patience,
+    start_restore,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +46,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
     from triggers.starting import LimitsFor
 
+_LOG = logging.getLogger(__name__)
 _DEFAULT_TOP: Final = 50
 _MOST_TOP: Final = 1000
 
@@ -52,10 +63,11 @@ class RestoresApi:
         """202 with the restore's id and links, or an ARM-shaped 400, 409, 413, 415 that names what is wrong."""
         try:
             request = RestoreRequest.from_json(read_json(req))
-            restore = await start_restore(client, request, started_by="http", limits=self._limits_for(request))
+            started = await start_restore(client, request, started_by="http", limits=self._limits_for(request))
+            await admission(client, started.restore, until=patience())
         except RestoreError as error:
             return error_response(error)
-        return _accepted(restore, req)
+        return _accepted(started.restore, req)
 
     async def get_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with the status document, or 404."""
@@ -68,11 +80,19 @@ class RestoresApi:
     async def cancel_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, or 409 when the restore has ended. Body: ``{"by"?, "comment"?}``."""
         try:
-            decision = read_decision(req)
-            document = await send_event(client, req.route_params.get("id", ""), CANCEL_EVENT, decision)
+            said = read_decision(req)
+            document = await cancel_restore(client, req.route_params.get("id", ""), said)
         except RestoreError as error:
             return error_response(error)
         return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
+
+    async def approve_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+        """202 with the status document; 404, or 409 when nothing waits. Body: ``{"by"?, "comment"?}``."""
+        return await _decide(req, client, Decision.APPROVED)
+
+    async def reject_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+        """202 with the status document; 404, or 409 when nothing waits. Body: ``{"by"?, "comment"?}``."""
+        return await _decide(req, client, Decision.REJECTED)
 
     async def list_restores(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with ``{"value": [status documents], "nextLink"?}``, newest first."""
@@ -110,9 +130,22 @@ def blueprint(api: RestoresApi) -> df.Blueprint:
     bp.route(route="restores", methods=["GET"])(client(api.list_restores))
     bp.route(route="restores/{id}", methods=["GET"])(client(api.get_restore))
     bp.route(route="restores/{id}/cancel", methods=["POST"])(client(api.cancel_restore))
+    bp.route(route="restores/{id}/approve", methods=["POST"])(client(api.approve_restore))
+    bp.route(route="restores/{id}/reject", methods=["POST"])(client(api.reject_restore))
     bp.route(route="recovery-points", methods=["GET"])(api.list_recovery_points)
     bp.route(route="health", methods=["GET"])(api.get_health)
     return bp
+
+
+async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, decision: Decision) -> func.HttpResponse:
+    restore_id = req.route_params.get("id", "")
+    try:
+        said = read_decision(req)
+        document = await decide_restore(client, restore_id, decision, said)
+    except RestoreError as error:
+        return error_response(error)
+    _LOG.info("restore %s: %s by %r, comment %r", restore_id, decision, said.get("by"), said.get("comment"))
+    return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 
 
 def _accepted(restore: Restore, req: func.HttpRequest) -> func.HttpResponse:

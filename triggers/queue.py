@@ -48,7 +48,7 @@ class RequestsQueue:
                 request,
                 started_by="queue",
                 limits=self._limits_for(request),
-                message_id=message.id,
+                key=f"message:{message.id}",
             )
         except TerminalError as error:
             # Not under the requestId's own id: that may be a restore that goes well.

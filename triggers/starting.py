@@ -1,18 +1,31 @@
-"""Starting restores, and seeing those that were started: what HTTP and queue have in common."""
+"""Starting restores, and seeing those that were started: what HTTP, queue and alerts have in common."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from durabletask.client import OrchestrationQuery, OrchestrationState, OrchestrationStatus
 
 from domain import errors
 from domain.errors import RestoreError, TerminalError
-from domain.restores import Phase, Restore, Status, restore_id_for
+from domain.restores import (
+    ADMISSION_PATIENCE_S,
+    Decision,
+    Phase,
+    Restore,
+    Status,
+    restore_id_for,
+    was_refused,
+    was_refused_at_once,
+)
 from domain.times import as_utc, format_time, parse_request_time
-from orchestrations.names import RESTORE_VM
+from domain.wire import as_text
+from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, RESTORE_VM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,15 +33,27 @@ if TYPE_CHECKING:
     import azure.durable_functions as df
 
     from domain.errors import Json
+    from domain.guards import AlertStart
     from domain.polling import Limits
     from domain.requests import RestoreRequest
 
 type LimitsFor = Callable[[RestoreRequest], Limits]
 
+_SAME_MOMENT: Final = timedelta(minutes=1)
+_LOOKS_S: Final = (0.02, 0.5)  # from one look at an orchestration to the next: at first, at most
+
 
 def now() -> datetime:
     """Return the time; the triggers' only clock."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A restore and whether this call started it; if not, an earlier one with the same key did."""
+
+    restore: Restore
+    is_new: bool
 
 
 async def start_restore(
@@ -37,38 +62,80 @@ async def start_restore(
     *,
     started_by: str,
     limits: Limits,
-    message_id: str | None = None,
-) -> Restore:
+    key: str | None = None,
+    alert: AlertStart | None = None,
+) -> Started:
     """Start a restore, or find the one that the same key and body started before.
 
-    The key is the request's ``requestId``, else the queue message's id, else nothing ever repeats it.
-    Raises ``TerminalError`` ``RequestConflict`` when the key belongs to another body.
+    An alert goes by ``key`` alone; else the request's ``requestId`` goes before it, and without either nothing ever
+    repeats it. Raises ``TerminalError`` ``RequestConflict`` when the ``requestId`` belongs to another body.
     """
-    # A requestId has no colon, so the two kinds of key never meet.
-    key = request.request_id or (f"message:{message_id}" if message_id else None)
+    # A requestId has no colon, every other key has one: they never meet.
+    key = key if alert is not None else request.request_id or key
     restore = Restore.accepted(
         request,
         restore_id=restore_id_for(key) if key else str(uuid.uuid4()),
         started_by=started_by,
         created=now(),
         limits=limits,
+        alert=alert,
     )
     # Asked first: starting an id anew once its restore has ended would run the restore again.
-    if key and (existing := await find_restore(client, restore.restore_id)) is not None:
-        return _same(existing, restore)
+    # Who was refused may try the same key again, but not a message that is delivered again: its sender was told.
+    once = alert is None and request.request_id is None
+    if key and (existing := await find_restore(client, restore.restore_id, refused_too=once)) is not None:
+        return Started(_same(existing, restore), is_new=False)
     try:
         await client.schedule_new_orchestration(RESTORE_VM, input=restore.to_json(), instance_id=restore.restore_id)
     except Exception:
         # Two deliveries at the same moment: the hub let one in. Anything else is raised on.
-        existing = await find_restore(client, restore.restore_id)
-        if existing is None:
+        existing = await find_restore(client, restore.restore_id, refused_too=True)
+        if existing is None or restore.created - existing.created > _SAME_MOMENT:
             raise
-        return _same(existing, restore)
-    return restore
+        return Started(_same(existing, restore), is_new=False)
+    return Started(restore, is_new=True)
+
+
+def patience() -> float:
+    """Return until when a caller who comes now is kept waiting, by ``time.monotonic``."""
+    return time.monotonic() + ADMISSION_PATIENCE_S
+
+
+async def admission(client: df.DurableFunctionsClient, restore: Restore, *, until: float) -> Json | None:
+    """Return the status document once the guards have let the restore in.
+
+    ``None`` when they have not by ``until``, or only Azure can say which VM it is.
+    Raises ``TerminalError`` ``RequestConflict``, ``CoolingDown`` or ``HourlyBudgetSpent`` when they refuse it.
+    """
+    if restore.guarded_name is None:
+        return None
+
+    def is_decided(document: Json) -> bool:
+        return document["status"] != str(Status.PENDING)
+
+    document = await _look_until(client, restore.restore_id, is_decided, until=until)
+    if document is not None and was_refused(document):
+        raise TerminalError(document["error"]["code"], document["error"]["message"])
+    return document
+
+
+async def _look_until(
+    client: df.DurableFunctionsClient, restore_id: str, holds: Callable[[Json], bool], *, until: float
+) -> Json | None:
+    pause_s, longest_s = _LOOKS_S
+    while True:
+        document = await get_document(client, restore_id)
+        if document is not None and holds(document):
+            return document
+        if time.monotonic() + pause_s > until:
+            return None
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, longest_s)
 
 
 def _same(existing: Restore, wanted: Restore) -> Restore:
-    if existing.fingerprint == wanted.fingerprint:
+    # An alert's key is its own: what its rule made of it may have changed since.
+    if wanted.alert or existing.fingerprint == wanted.fingerprint:
         return existing
     message = (
         f"requestId {wanted.request.request_id!r} belongs to another request, accepted {format_time(existing.created)} "
@@ -77,18 +144,59 @@ def _same(existing: Restore, wanted: Restore) -> Restore:
     raise TerminalError(errors.REQUEST_CONFLICT, message)
 
 
-async def send_event(client: df.DurableFunctionsClient, restore_id: str, event: str, data: Json) -> Json:
-    """Hand a person's decision to a running restore; returns its status document.
+async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, said: Json) -> Json:
+    """Ask a running restore to stop; returns its status document.
 
     Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when it has ended already.
     """
+    document = await _unfinished(client, restore_id, "cancel")
+    await client.raise_orchestration_event(restore_id, CANCEL_EVENT, data=said)
+    return document
+
+
+async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, decision: Decision, said: Json) -> Json:
+    """Hand a person's decision to a restore that needs one, also ahead of its wait; returns its status document.
+
+    Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when nothing waits or somebody else was faster.
+    """
+    document = await _unfinished(client, restore_id, "decide")
+    if document.get("approval") is None:
+        reason = "no approval is needed for it"
+        if document["status"] == str(Status.AWAITING_APPROVAL):
+            reason = "it waits for the vault's Resource Guard, which is opened in Azure"
+        raise TerminalError(errors.REQUEST_CONFLICT, f"Restore {restore_id} waits for no decision: {reason}.")
+    expires: str | None = document["approval"]["expires"]
+    if not _is_decided(document) and expires is not None and now() > parse_request_time(expires):
+        raise TerminalError(errors.REQUEST_CONFLICT, f"Restore {restore_id} could be decided until {expires}.")
+    if not _is_decided(document):
+        await client.raise_orchestration_event(restore_id, DECISION_EVENT, data={**said, "decision": str(decision)})
+        document = await _look_until(client, restore_id, _is_settled, until=patience()) or document
+    if document["phase"] == str(Phase.FINISHED) and not _is_decided(document):
+        message = f"Restore {restore_id} has ended as {document['status']} before the decision reached it."
+        raise TerminalError(errors.REQUEST_CONFLICT, message)
+    made: Json = document["approval"]
+    if _is_decided(document) and (made["decision"], made["by"]) != (str(decision), as_text(said.get("by"))):
+        who = made["by"] or "somebody"
+        message = f"Restore {restore_id} was decided before: {made['decision']} at {made['time']} by {who}."
+        raise TerminalError(errors.REQUEST_CONFLICT, message)
+    return document
+
+
+def _is_decided(document: Json) -> bool:
+    return document["approval"]["decision"] is not None
+
+
+def _is_settled(document: Json) -> bool:
+    return _is_decided(document) or document["phase"] == str(Phase.FINISHED)
+
+
+async def _unfinished(client: df.DurableFunctionsClient, restore_id: str, verb: str) -> Json:
     document = await get_document(client, restore_id)
     if document is None:
         raise no_such_restore(restore_id)
     if document["phase"] == str(Phase.FINISHED):
-        message = f"Restore {restore_id} has ended as {document['status']}; there is nothing left to {event}."
+        message = f"Restore {restore_id} has ended as {document['status']}; there is nothing left to {verb}."
         raise TerminalError(errors.REQUEST_CONFLICT, message)
-    await client.raise_orchestration_event(restore_id, event, data=data)
     return document
 
 
@@ -98,10 +206,17 @@ def no_such_restore(restore_id: str) -> TerminalError:
     return TerminalError(errors.NOT_FOUND, message)
 
 
-async def find_restore(client: df.DurableFunctionsClient, restore_id: str) -> Restore | None:
-    """Return the restore as it was accepted (or as its history last started), ``None`` when there is none."""
+async def find_restore(
+    client: df.DurableFunctionsClient, restore_id: str, *, refused_too: bool = False
+) -> Restore | None:
+    """Return the restore as it was accepted (or as its history last started), ``None`` when there is none.
+
+    A start that a guard refused counts as none, unless ``refused_too``.
+    """
     state = await client.get_orchestration_state(restore_id, fetch_payloads=True)
-    return None if state is None or state.name != RESTORE_VM else Restore.from_json(state.get_input())
+    if state is None or state.name != RESTORE_VM or (not refused_too and was_refused(document_of(state))):
+        return None
+    return Restore.from_json(state.get_input())
 
 
 async def get_document(client: df.DurableFunctionsClient, restore_id: str) -> Json | None:
@@ -111,13 +226,14 @@ async def get_document(client: df.DurableFunctionsClient, restore_id: str) -> Js
 
 
 async def list_documents(client: df.DurableFunctionsClient) -> list[Json]:
-    """Return the status documents of all restores, newest first.
+    """Return the status documents of all restores, newest first; starts that a guard refused at once are none.
 
     The task hub pages in no useful order, so that it is read whole: it holds one row per restore, not per poll.
     """
     query = OrchestrationQuery(fetch_inputs_and_outputs=True)
     states = await client.get_all_orchestration_states(query)
-    return sorted((document_of(state) for state in states if state.name == RESTORE_VM), key=age_of, reverse=True)
+    documents = (document_of(state) for state in states if state.name == RESTORE_VM)
+    return sorted((each for each in documents if not was_refused_at_once(each)), key=age_of, reverse=True)
 
 
 def age_of(document: Json) -> tuple[datetime, str]:

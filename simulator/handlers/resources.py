@@ -18,6 +18,7 @@ from simulator.shapes import (
     item_body,
     item_name,
     point_body,
+    restored_disk_bodies,
     restored_vm_body,
     storage_account_body,
     storage_config_body,
@@ -45,6 +46,19 @@ def get_vm(world: World, call: Call) -> Answer:
     if job:
         return Answer(body=restored_vm_body(job, world.vm_with_key(job.vm_key)))
     raise resource_not_found(f"Microsoft.Compute/virtualMachines/{name}", group)
+
+
+def list_disks(world: World, call: Call) -> Answer:
+    """List the managed disks that restores have made in a resource group."""
+    disks = [
+        body
+        for job in world.jobs.values()
+        if job.kind == "disks"
+        and job.target.resource_group.lower() == call.params["group"].lower()
+        and job.status(world.now()) in {"Completed", "CompletedWithWarnings"}
+        for body in restored_disk_bodies(job, world.vm_with_key(job.vm_key), call.path)
+    ]
+    return Answer(body={"value": disks})
 
 
 def backup_status(world: World, call: Call) -> Answer:

@@ -135,6 +135,7 @@ def _make_job(world: World, order: _Order, job_id: str, activity_id: str) -> Job
         point_time=world.point_time(order.point),
         blob_container=f"{vm.name.lower().replace('-', '')[:15]}-{world.new_id().replace('-', '')}",
         disk_gb=vm.disk_gb,
+        data_luns=_data_luns(vm, faults, properties),
         started=order.now,
         delay_s=delay_s,
         seconds=seconds,
@@ -145,6 +146,15 @@ def _make_job(world: World, order: _Order, job_id: str, activity_id: str) -> Job
         unknown_enums=faults.unknown_enums,
     )
     return _with_ending(world, job, faults)
+
+
+def _data_luns(vm: Vm, faults: Faults, properties: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the data disks that are restored: those asked for, or all in the backup; the service may ignore a list."""
+    exclusion, asked = vm.disk_exclusion, properties.get("restoreDiskLunList")
+    backed_up = tuple(disk.lun for disk in vm.data_disks if exclusion is None or exclusion.backs_up(disk.lun))
+    if asked is None or faults.ignores_disk_list:
+        return backed_up
+    return tuple(lun for lun in backed_up if lun in asked)
 
 
 def _with_ending(world: World, job: Job, faults: Faults) -> Job:

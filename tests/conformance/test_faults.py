@@ -50,6 +50,7 @@ def test_default_scenario_has_a_vm_for_every_switch(simulator: Simulator) -> Non
         "jobSeconds",
         "differentOperationId",
         "cancelRefused",
+        "ignoresDiskList",
     }
 
 
@@ -396,3 +397,31 @@ def test_waits_shrink_with_the_speed() -> None:
             assert caller.get(vm_id("web-01")).headers["Retry-After"] == "0.5"
             assert caller.restore("web-02", point=3).headers["Retry-After"] == "0.5"
             assert point_of(simulator, "web-02")
+
+
+@pytest.mark.parametrize(
+    ("vm", "asked", "luns"),
+    [
+        ("selective-01", [1], ["001"]),
+        ("selective-01", [], []),
+        ("selective-01", [-1, 0, 1], ["000", "001"]),
+        ("selective-01", None, ["000", "001"]),
+        ("disk-list-ignored", [1], ["000", "001"]),
+        ("disk-list-ignored", [], ["000", "001"]),
+    ],
+)
+def test_the_disks_that_were_made_stand_in_the_target_group(
+    arm: Caller, clock: ManualClock, vm: str, asked: list[int] | None, luns: list[str]
+) -> None:
+    group = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/Restored-RG"
+    more: dict[str, Any] = {} if asked is None else {"restoreDiskLunList": asked}
+    assert arm.restore(vm, "rules-rg", targetResourceGroupId=group, **more).status_code == 202
+    disks = f"{group}/providers/Microsoft.Compute/disks"
+    assert arm.get(disks.lower()).json()["value"] == []
+
+    clock.advance(120)
+    made = arm.get(disks.lower()).json()["value"]
+
+    assert [each["name"].split("-2")[0] for each in made] == [f"{vm}-osdisk", *(f"{vm}-datadisk-{n}" for n in luns)]
+    assert ["osType" in each["properties"] for each in made] == [True, *(False for _ in luns)]
+    assert arm.get(disks.lower().replace("restored-rg", "other-rg")).json()["value"] == []

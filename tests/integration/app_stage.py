@@ -17,6 +17,7 @@ from azure.storage.queue import QueueServiceClient
 
 import function_app
 from arm.backup import BackupClient
+from arm.webhook import ResultWebhook
 from local_host.server import running as hosting
 from settings import Settings
 from simulator.server import running as simulating
@@ -157,7 +158,7 @@ def staged(patch: pytest.MonkeyPatch, connection: str | None = None, **settings:
         read = Settings.from_env(env)
         client = BackupClient.from_settings(read, DefaultAzureCredential)
         stack.callback(client.close)
-        app = function_app.build_app(read, client)
+        app = function_app.build_app(read, client, ResultWebhook.from_settings(read))
         host = stack.enter_context(hosting(app, host_json=HOST_JSON, queues=connection is not None))
         stage = Stage(host, simulator, connection)
         stage.requests_queue, stage.results_queue = read.requests_queue, read.results_queue

@@ -31,3 +31,4 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         endpoint = f"{listens.split()[-1]}/devstoreaccount1"
         yield f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={KEY};QueueEndpoint={endpoint}"
         process.terminate()
+        process.stdout.read()  # it says goodbye, and breaks where nobody listens

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 import pytest
 
-from tests.integration.app_stage import SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
+from tests.integration.app_stage import ENDED, SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 def stage() -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch, staged(patch) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _web_vms_are_free_again(stage: Stage) -> Iterator[None]:
+    """Let the restores of a test end before the next one starts others of the same VMs: one at a time is let in."""
+
+    def all_have_ended() -> bool:
+        documents = stage.call("GET", "restores?top=1000").json()["value"]
+        return all(each["status"] in ENDED for each in documents if "/web-" in (each["sourceResourceId"] or ""))
+
+    yield
+    eventually(all_have_ended)
 
 
 def test_a_restore_is_accepted_with_links_and_ends_with_the_disks_named(stage: Stage) -> None:
@@ -120,7 +133,7 @@ class TestIdempotency:
         assert stage.jobs_of("load-001") == 1
 
     def test_without_a_key_each_request_is_a_restore_of_its_own(self, stage: Stage) -> None:
-        assert stage.post(a_request()).json()["id"] != stage.post(a_request()).json()["id"]
+        assert stage.restore()["id"] != stage.restore()["id"]
 
 
 class TestRefusals:
@@ -133,7 +146,7 @@ class TestRefusals:
             (a_request(storageAccountId=None), "MissingField", "storageAccountId"),
             (a_request(recoveryPoint={"notOlderThan": "7 days"}), "InvalidValue", "recoveryPoint.notOlderThan"),
             (a_request(requestId="no spaces"), "InvalidValue", "requestId"),
-            (a_request(approval={"required": True}), "NotAllowed", "approval.required"),
+            (a_request(approval={"required": "yes"}), "InvalidValue", "approval.required"),
         ],
     )
     def test_a_wrong_member_is_named(self, stage: Stage, body: dict[str, Any], code: str, target: str) -> None:
@@ -406,6 +419,13 @@ class TestRulesOfTheService:
 
         assert done["status"] == "Completed", done
 
+    @pytest.mark.parametrize(("vm", "codes"), [("selective-01", []), ("disk-list-ignored", ["DisksDiffer"])])
+    def test_the_disks_made_are_compared_with_those_asked_for(self, stage: Stage, vm: str, codes: list[str]) -> None:
+        done = stage.restore(sourceResourceId=vm_id(vm, "rules-rg"), restoreDiskLunList=[1])
+
+        assert done["status"] == "Completed"
+        assert [each["code"] for each in done["warnings"] if "Disks" in each["code"]] == codes
+
     def test_a_resource_guard_is_named_and_waited_for(self, stage: Stage) -> None:
         # It opens after 300 simulated seconds, half a second here.
         done = stage.restore(sourceResourceId=vm_id("guarded-01", "guarded-rg"), validate=False)
@@ -453,3 +473,17 @@ def test_terminating_the_orchestration_is_told_as_cancelled(stage: Stage) -> Non
     done = stage.finished(restore_id)
     assert done["status"] == "Cancelled"
     assert "terminated: wrong vm" in done["error"]["message"]
+
+
+def test_so_many_restores_of_a_vault_run_at_once_and_all_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    with staged(monkeypatch, RESTORE_MAX_RUNNING_PER_VAULT="1") as stage:
+        ids = [
+            stage.post(a_request(sourceResourceId=vm_id(f"load-01{number}", "load-rg"))).json()["id"]
+            for number in range(3)
+        ]
+        done = [stage.finished(each) for each in ids]
+
+    assert [each["status"] for each in done] == ["Completed"] * 3
+    spans = sorted((each["result"]["startTime"], each["result"]["endTime"]) for each in done)
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
+    assert sum(warning["code"] == "VaultBusy" for each in done for warning in each["warnings"]) == 2

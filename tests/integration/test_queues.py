@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.alerting import vm_down
 from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
 
 if TYPE_CHECKING:
@@ -108,3 +109,29 @@ def test_a_message_that_fails_in_passing_is_retried_and_ends_in_poison(stage: St
 
     assert json.loads(base64.b64decode(poisoned))["requestId"] == "in-vain"
     assert stage.results() == []
+
+
+def test_a_second_message_about_a_vm_is_answered_as_a_conflict_while_the_first_restore_runs(stage: Stage) -> None:
+    slow = a_request(sourceResourceId=vm_id("load-002", "load-rg"), targetResourceGroupId=None)
+    stage.send({**slow, "requestId": "one"})
+    eventually(lambda: stage.call("GET", "restores").json()["value"])
+    stage.send({**slow, "requestId": "two"})
+
+    told = {each["requestId"]: each for each in _results(stage, 2)}
+    assert told["one"]["status"] == "Completed"
+    assert (told["two"]["status"], told["two"]["error"]["code"]) == ("Failed", "RequestConflict")
+    assert told["one"]["id"] in told["two"]["error"]["message"]
+    assert stage.jobs_of("load-002") == 1
+
+
+def test_a_restore_by_alert_leaves_a_message_with_its_decision(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    restore = {name: value for name, value in a_request().items() if name != "sourceResourceId"}
+    rules = {"rules": [{"name": "all", "restore": restore, "approval": {"required": True}}]}
+    with staged(monkeypatch, azurite, AUTO_RESTORE_RULES=json.dumps(rules)) as stage:
+        [decision] = stage.call("POST", "alerts", json=vm_down(vm_id())).json()["decisions"]
+        stage.call("POST", f"restores/{decision['restoreId']}/reject", json={"by": "ada", "comment": "drill"})
+        [result] = _results(stage, 1)
+
+    assert (result["id"], result["startedBy"], result["status"]) == (decision["restoreId"], "alert", "Rejected")
+    told = {name: result["approval"][name] for name in ("decision", "by", "comment")}
+    assert told == {"decision": "Rejected", "by": "ada", "comment": "drill"}

@@ -45,6 +45,7 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         "get_restore",
         "list_recovery_points",
         "get_health",
+        "get_openapi",
         "on_restore_request",
         "restore_vm",
         "resolve_item",
@@ -58,6 +59,17 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         "get_job",
         "cancel_job",
         "cancel_restore",
+        "approve_restore",
+        "reject_restore",
+        "post_alert",
+        "find_running",
+        "wake_restore",
+        "vault_turns",
+        "list_restored_disks",
+        "post_result",
+        "vm_guard",
+        "rule_budget",
+        "storm_guard",
         "publish_result",
     }
 
@@ -69,8 +81,12 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         ("list_restores", "restores", "GET"),
         ("get_restore", "restores/{id}", "GET"),
         ("cancel_restore", "restores/{id}/cancel", "POST"),
+        ("approve_restore", "restores/{id}/approve", "POST"),
+        ("reject_restore", "restores/{id}/reject", "POST"),
+        ("post_alert", "alerts", "POST"),
         ("list_recovery_points", "recovery-points", "GET"),
         ("get_health", "health", "GET"),
+        ("get_openapi", "openapi.json", "GET"),
     ],
 )
 def test_routes_need_a_function_key(
@@ -92,6 +108,10 @@ def test_the_queue_trigger_starts_with_client_and_results_queue(indexed: dict[st
 
 def test_durable_functions_keep_the_names_that_histories_know(indexed: dict[str, list[dict[str, Any]]]) -> None:
     assert _one(indexed["restore_vm"], "orchestrationTrigger")["orchestration"] == "restore_vm"
-    for name in ("resolve_item", "start_restore", "get_job", "publish_result"):
+    for name in ("vm_guard", "rule_budget", "storm_guard", "vault_turns"):
+        assert _one(indexed[name], "entityTrigger")["entityName"] == name
+    for name in ("find_running", "wake_restore"):
+        assert _one(indexed[name], "durableClient")["name"] == "client"
+    for name in ("resolve_item", "start_restore", "get_job", "find_running", "post_result", "publish_result"):
         assert _one(indexed[name], "activityTrigger")["activity"] == name
     assert _one(indexed["publish_result"], "queue")["queueName"] == "restore-results"

@@ -218,3 +218,22 @@ def test_asked_twice_it_is_done_once(lab: Lab) -> None:
 
     assert lab.hub.finish(restore.restore_id)["status"] == "Cancelled"
     assert lab.azure.calls["cancel_job"] == 1
+
+
+@pytest.mark.parametrize("look", range(1, 31))
+def test_a_cancel_is_heard_at_once_wherever_in_a_history_it_comes(look: int) -> None:
+    lab = Lab()
+    lab.azure.job_takes = timedelta(hours=23)
+    lab.azure.retry_after["get_job"] = 2000.0
+    restore = a_restore()
+
+    def cancel() -> None:
+        lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, {})
+
+    lab.azure.before["get_job"] = [*[lambda: None] * (look - 1), cancel]
+    lab.start(restore)
+    lab.hub.run_until(lambda: lab.azure.calls["get_job"] == look)
+    at = lab.azure.clock.now()
+    lab.hub.run_until(lambda: lab.azure.calls["cancel_job"] == 1)
+
+    assert lab.azure.clock.now() == at

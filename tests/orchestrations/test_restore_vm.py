@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from domain import errors
+from domain.disks import Disk
 from domain.errors import ErrorDetail, TerminalError, TransientError
 from domain.jobs import JobStatus, Operation, OperationStatus
 from domain.polling import Limits
@@ -711,3 +713,65 @@ def _limits(*, deadline_s: float) -> Limits:
         deadline_s=deadline_s,
         adoption_window_s=LIMITS.adoption_window_s,
     )
+
+
+class TestDisksMade:
+    """A list of disks was asked for: what was made is looked at in the target group."""
+
+    def run(self, lab: Lab, asked: list[int], **members: Any) -> list[tuple[str, str]]:
+        lab.azure.item_properties = {"extendedProperties": {"diskExclusionProperties": {"diskLunList": [0, 1]}}}
+        done = lab.run(a_restore(restoreDiskLunList=asked, **members))
+        assert done["status"] in {"Completed", "CompletedWithWarnings", "Failed"}, done["error"]
+        return [(each["code"], each["message"]) for each in done["warnings"] if "Disks" in each["code"]]
+
+    def made(self, lab: Lab, *names: str) -> list[Disk]:
+        end = lab.azure.clock.now() + lab.azure.job_takes
+        return [Disk(name=f"web-01-{name}", is_os_disk=name == "osdisk", created=end) for name in names]
+
+    def test_as_asked_there_is_no_warning(self) -> None:
+        lab = Lab()
+        lab.azure.disks = self.made(lab, "osdisk", "datadisk-000")
+        assert self.run(lab, [0]) == []
+        assert lab.azure.calls["list_disks"] == 1
+
+    def test_others_than_asked_for_are_named(self) -> None:
+        lab = Lab()
+        lab.azure.disks = self.made(lab, "osdisk", "datadisk-000", "datadisk-001")
+        [(code, message)] = self.run(lab, [0])
+        assert code == "DisksDiffer"
+        assert "web-01-datadisk-001" in message
+
+    def test_disks_that_may_not_be_read_are_a_warning_and_no_failure(self) -> None:
+        lab = Lab()
+        lab.azure.fails["list_disks"] = [TerminalError("AuthorizationFailed", "no right to read disks")]
+        [(code, message)] = self.run(lab, [0])
+        assert code == "DisksNotCompared"
+        assert "no right to read disks" in message
+
+    def test_a_failed_job_is_not_looked_at(self) -> None:
+        lab = Lab()
+        lab.azure.job_end = JobStatus.FAILED
+        assert self.run(lab, [0]) == []
+        assert lab.azure.calls["list_disks"] == 0
+
+    def test_without_a_list_or_a_group_there_is_nothing_to_compare(self) -> None:
+        lab = Lab()
+        lab.run()
+        assert lab.azure.calls["list_disks"] == 0
+        blobs = Lab()
+        self.run(blobs, [0], targetResourceGroupId=None)
+        assert blobs.azure.calls["list_disks"] == 0
+
+
+@pytest.mark.parametrize(
+    "error", [throttled(30.0), TerminalError("AuthorizationFailed", "no"), TerminalError("NotFound", "no")]
+)
+def test_a_second_delivery_whose_look_up_fails_leaves_the_outcome_open(error: Exception) -> None:
+    lab = Lab(redeliver=lambda name: name == "start_restore")
+    lab.azure.listed_after = timedelta(seconds=30)
+    lab.azure.fails["find_restore_job"] = [None, error]
+
+    done = lab.run()
+
+    assert done["status"] == "Completed"
+    assert len(lab.azure.jobs) == 1

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from domain.errors import ErrorDetail
 from domain.jobs import JobStatus, Operation, OperationStatus
-from tests.support.azure import Lab, a_restore, throttled
+from orchestrations.names import DECISION_EVENT
+from tests.support.azure import Lab, a_restore, an_alert_start, throttled, vm_id
 from tests.support.replay import dump, record
 
 if TYPE_CHECKING:
@@ -65,6 +66,56 @@ def _second_history(lab: Lab) -> Restore:
     return a_restore()
 
 
+def _by_alert(lab: Lab) -> Restore:
+    lab.azure.job_takes = timedelta(seconds=74)
+    return a_restore(started_by="alert", alert=an_alert_start(max_per_hour=5))
+
+
+def _refused(lab: Lab) -> Restore:
+    lab.reach(lab.start(a_restore(key="the first")), "Running")
+    return a_restore()
+
+
+def _abandoned_guard(lab: Lab) -> Restore:
+    first = lab.start(a_restore(key="the first"))
+    lab.reach(first, "Running")
+    lab.hub.terminate(first)
+    return _plain(lab)
+
+
+def _over_budget(lab: Lab) -> Restore:
+    alert = an_alert_start(max_per_hour=1)
+    lab.run(a_restore(key="the first", started_by="alert", alert=alert, sourceResourceId=vm_id(1)))
+    return a_restore(started_by="alert", alert=alert)
+
+
+def _approved(lab: Lab) -> Restore:
+    return _decided(lab, "Approved")
+
+
+def _rejected(lab: Lab) -> Restore:
+    return _decided(lab, "Rejected")
+
+
+def _decided(lab: Lab, decision: str) -> Restore:
+    restore = a_restore(approval={"required": True})
+    lab.azure.job_takes = timedelta(seconds=74)
+    lab.start(restore)
+    lab.reach(restore.restore_id, "AwaitingApproval")
+    lab.hub.raise_event(restore.restore_id, DECISION_EVENT, {"decision": decision, "by": "ada"})
+    return restore
+
+
+def _approval_timed_out(lab: Lab) -> Restore:
+    lab.azure.fails["get_backup_status"] = [throttled(None)]
+    return a_restore(approval={"required": True, "timeout": "PT1H"})
+
+
+def _webhook(lab: Lab) -> Restore:
+    lab.has_webhook, lab.posting_fails = True, 1
+    return _plain(lab)
+
+
 SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0001_plain": _plain,
     "0001_validated": _validated,
@@ -73,6 +124,15 @@ SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0001_throttled": _throttled,
     "0001_failed_job": _failed_job,
     "0001_second_history": _second_history,
+    "0002_guarded": _plain,
+    "0002_by_alert": _by_alert,
+    "0002_refused": _refused,
+    "0002_abandoned_guard": _abandoned_guard,
+    "0002_over_budget": _over_budget,
+    "0002_approved": _approved,
+    "0002_rejected": _rejected,
+    "0002_approval_timed_out": _approval_timed_out,
+    "0002_webhook": _webhook,
 }
 
 
@@ -83,7 +143,9 @@ def main() -> None:
         if not path.exists():
             lab = Lab()
             restore = scene(lab)
-            lab.run(restore)
+            if restore.restore_id not in lab.hub.instances():
+                lab.start(restore)
+            lab.hub.finish(restore.restore_id)
             path.write_text(dump(record(lab.hub, restore.restore_id)), encoding="utf-8")
             sys.stdout.write(f"recorded {path.name}\n")
 

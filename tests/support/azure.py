@@ -10,20 +10,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 from activities.restores import RestoreActivities
 from domain import errors
 from domain.answers import Accepted, Answer
+from domain.envelopes import seal
 from domain.errors import ErrorDetail, Json, OpenOutcomeError, TerminalError, TransientError
+from domain.guards import AlertStart, guard_key
 from domain.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.polling import Limits
 from domain.recovery_points import RecoveryPoint
 from domain.requests import RestoreRequest
 from domain.restores import Restore, restore_id_for
+from domain.times import format_time
 from domain.validation import Validation
-from orchestrations import names
+from orchestrations import guards, names
 from orchestrations.restore_vm import restore_vm
 from tests.support.hub import START, Hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from domain.disks import Disk
     from domain.protected_items import ProtectedItem
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
@@ -49,10 +53,43 @@ def a_request(**members: Any) -> Json:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def a_restore(limits: Limits = LIMITS, **members: Any) -> Restore:
-    """Return an accepted restore, its id derived from the key ``test``."""
+def a_restore(
+    limits: Limits = LIMITS,
+    *,
+    key: str = "test",
+    started_by: str = "http",
+    alert: AlertStart | None = None,
+    created: datetime = START,
+    **members: Any,
+) -> Restore:
+    """Return an accepted restore, its id derived from the key."""
     request = RestoreRequest.from_json(a_request(**members))
-    return Restore.accepted(request, restore_id=restore_id_for("test"), started_by="http", created=START, limits=limits)
+    return Restore.accepted(
+        request,
+        restore_id=restore_id_for(key),
+        started_by=started_by,
+        created=created,
+        limits=limits,
+        alert=alert,
+    )
+
+
+def an_alert_start(**members: Any) -> AlertStart:
+    """Return what a rule without a budget says about starting."""
+    usual: Json = {
+        "alert_id": "a1",
+        "rule": "web tier",
+        "cool_down": timedelta(hours=1),
+        "max_per_hour": None,
+        "storm_vms": 10,
+        "storm_within": timedelta(minutes=10),
+    }
+    return AlertStart(**{**usual, **members})
+
+
+def vm_id(number: int) -> str:
+    """Return the id of one of many VMs."""
+    return f"{SUBSCRIPTION}/resourceGroups/web-rg/providers/Microsoft.Compute/virtualMachines/vm-{number}"
 
 
 def a_point(point_id: str = "1103996678573089", hours_old: float = 2, **properties: Any) -> RecoveryPoint:
@@ -123,6 +160,7 @@ class ScriptedAzure:
     cancels: bool = True
     cancelled: dict[str, datetime] = field(default_factory=dict)
     tells_progress: bool = True
+    disks: list[Disk] = field(default_factory=list)
 
     def _call(self, name: str) -> None:
         self.calls[name] += 1
@@ -138,7 +176,8 @@ class ScriptedAzure:
 
     def get_backup_status(self, vm_id: str, region: str) -> Json:
         self._call("get_backup_status")
-        assert (vm_id, region) == (VM_ID, self.location)
+        assert vm_id.startswith(SUBSCRIPTION)
+        assert region == self.location
         return self.status
 
     def get_vault_region(self, vault_id: str) -> str:
@@ -225,7 +264,7 @@ class ScriptedAzure:
         self.urls.append(url)
         if self.operations:
             return Answer(self.operations.pop(0), self.retry_after.get("get_operation"))
-        done = Operation(status=OperationStatus.SUCCEEDED, job_id=self.jobs[0].job_id)
+        done = Operation(status=OperationStatus.SUCCEEDED, job_id=self.jobs[-1].job_id)
         return Answer(done, self.retry_after.get("get_operation"))
 
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
@@ -241,6 +280,11 @@ class ScriptedAzure:
         if self.cancels:
             self.cancelled[job_id] = self.clock.now()
         return self.retry_after.get("cancel_job")
+
+    def list_disks(self, resource_group_id: str) -> Iterable[Disk]:
+        self._call("list_disks")
+        assert resource_group_id == TARGET_GROUP
+        return self.disks
 
     def _job(self, made: MadeJob) -> Job:
         if made.job_id in self.cancelled and self.clock.now() < made.made + self.job_takes:
@@ -273,10 +317,20 @@ class Lab:
     def __init__(self, *, redeliver: bool | Callable[[str], bool] = False) -> None:
         self.published: list[Json] = []
         self.publishing_fails = 0
+        self.has_webhook = False
+        self.posted: list[Json] = []
+        self.posting_fails = 0
+        self.loses_wakes = False
         self.azure = ScriptedAzure(_LabClock(self))
         activities = RestoreActivities(self.azure, clock=self.azure.clock.now)
         self.hub = Hub(
             orchestrators={names.RESTORE_VM: restore_vm},
+            entities={
+                names.VM_GUARD: guards.vm_guard,
+                names.RULE_BUDGET: guards.rule_budget,
+                names.STORM_GUARD: guards.storm_guard,
+                names.VAULT_TURNS: guards.vault_turns,
+            },
             activities={
                 names.RESOLVE_ITEM: activities.resolve_item,
                 names.CHOOSE_RECOVERY_POINT: activities.choose_recovery_point,
@@ -288,7 +342,11 @@ class Lab:
                 names.GET_OPERATION: activities.get_operation,
                 names.GET_JOB: activities.get_job,
                 names.CANCEL_JOB: activities.cancel_job,
+                names.LIST_RESTORED_DISKS: activities.list_restored_disks,
                 names.PUBLISH_RESULT: self._publish,
+                names.POST_RESULT: self._post,
+                names.FIND_RUNNING: self._find_running,
+                names.WAKE_RESTORE: self._wake,
             },
             redeliver_activities=redeliver,
         )
@@ -298,12 +356,50 @@ class Lab:
             self.publishing_fails -= 1
             raise ConnectionError("the queue is away")
         self.published.append(data)
+        return {"hasWebhook": self.has_webhook}
+
+    def _post(self, data: Json) -> Json:
+        if self.posting_fails:
+            self.posting_fails -= 1
+            raise ConnectionError("the webhook is away")
+        self.posted.append(data)
         return {}
+
+    def _find_running(self, data: Json) -> Json:
+        running = self._is_running(data["restoreId"])
+        known = data["restoreId"] in self.hub.instances()
+        ended = None if running or not known else format_time(self.hub.state(data["restoreId"]).last_updated_at)
+        return seal({"running": running, "ended": ended})
+
+    def _wake(self, data: Json) -> Json:
+        if self._is_running(data["restoreId"]) and not self.loses_wakes:
+            self.hub.raise_event(data["restoreId"], names.TURN_EVENT)
+        return seal({})
+
+    def _is_running(self, restore_id: str) -> bool:
+        return restore_id in self.hub.instances() and not self.hub.state(restore_id).is_over
 
     def run(self, restore: Restore | None = None) -> Json:
         """Run one restore to its end; returns the final document."""
-        restore = restore or a_restore()
-        return self.hub.run(names.RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+        return self.hub.finish(self.start(restore or a_restore()))
+
+    def start(self, restore: Restore) -> str:
+        """Queue a restore; returns its id."""
+        return self.hub.start(names.RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+
+    def document(self, restore_id: str) -> Json:
+        """Return what a caller sees of a restore, once it says something."""
+        state = self.hub.state(restore_id)
+        return state.output or state.custom_status or {}
+
+    def reach(self, restore_id: str, status: str) -> Json:
+        """Run until the restore tells this status; returns its document."""
+        self.hub.run_until(lambda: self.document(restore_id).get("status") == status)
+        return self.document(restore_id)
+
+    def guard(self, vm: str = VM_ID) -> Json:
+        """Return what the VM's guard remembers."""
+        return self.hub.entity_state(names.VM_GUARD, guard_key(vm))
 
     def waits_s(self) -> list[float]:
         """Return how long each durable timer of the restore waited, in seconds."""

@@ -519,13 +519,9 @@ class Hub:
         self._orchestrators = dict(orchestrators)
         self._activities = {name: wrap_activity(fn, "data") for name, fn in (activities or {}).items()}
         self._backend = _Backend(self.clock)
-        self._worker = DurableFunctionsWorker()
-        self._sessions: dict[str, _Session] = {}
+        self._entities = {name.lower(): wrap_entity(entity) for name, entity in (entities or {}).items()}
         self._replay_every_turn = replay_every_turn
-        for name, orchestrator in self._orchestrators.items():
-            self._worker._register_orchestrator_once(name, orchestrator)
-        for name, entity in (entities or {}).items():
-            self._worker._registry.add_named_entity(name.lower(), wrap_entity(entity))
+        self.restart_worker()
         self._steps_left = step_limit
         self._started = 0
 
@@ -630,6 +626,15 @@ class Hub:
         request = pb.ResumeRequest(instanceId=instance_id, reason=ph.get_string_value(reason))
         with _stamped_by(self.clock):
             self._backend.ResumeInstance(request, _CONTEXT)
+
+    def restart_worker(self) -> None:
+        """Take a new worker, as after a crash or a deployment: all it knows is what the histories tell it."""
+        self._worker = DurableFunctionsWorker()
+        self._sessions: dict[str, _Session] = {}
+        for name, orchestrator in self._orchestrators.items():
+            self._worker._register_orchestrator_once(name, orchestrator)
+        for name, entity in self._entities.items():
+            self._worker._registry.add_named_entity(name, entity)
 
     def signal_entity(self, name: str, key: str, operation: str, data: Any = None) -> None:
         """Queue an operation on an entity, as a client would."""

@@ -3,12 +3,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.auto_restore import NO_RULES
 from domain.polling import Limits
 from settings import Settings, SettingsError
 
@@ -31,7 +32,7 @@ DEFAULTS = Settings(
     job_poll_max_s=60.0,
     deadline_hours=None,
     adoption_window_s=120.0,
-    auto_restore_rules="auto_restore_rules.json",
+    auto_restore_rules=NO_RULES,
     max_running_per_vault=50,
     webhook_url=None,
     webhook_secret=None,
@@ -68,7 +69,7 @@ def test_what_is_left_out_or_empty_has_its_default(env: dict[str, str]) -> None:
         (DEADLINE, "0.5", "deadline_hours", 0.5),
         (WINDOW, "0", "adoption_window_s", 0.0),
         (WINDOW, "1.5", "adoption_window_s", 1.5),
-        (RULES, '{"rules": []}', "auto_restore_rules", '{"rules": []}'),
+        (RULES, '{"rules": []}', "auto_restore_rules", dataclasses.asdict(NO_RULES)),
         (MOST, "1", "max_running_per_vault", 1),
     ],
 )
@@ -168,7 +169,7 @@ def test_the_deadline_is_longer_for_an_archived_point_unless_it_is_set(
 
     assert settings.deadline_s(rehydrates) == seconds
     assert settings.limits(rehydrates) == Limits(
-        job_poll_min_s=15.0, job_poll_max_s=60.0, deadline_s=seconds, adoption_window_s=120.0
+        job_poll_min_s=15.0, job_poll_max_s=60.0, deadline_s=seconds, adoption_window_s=120.0, most_per_vault=50
     )
 
 
@@ -181,3 +182,48 @@ def test_the_sample_has_every_setting_and_can_be_used_as_it_is() -> None:
     )
     assert sample["IDENTITY_ENDPOINT"] == "http://127.0.0.1:8080/msi/token"
     assert sample["IDENTITY_HEADER"] == "simulator"
+
+
+class TestRules:
+    RULE: ClassVar = {"name": "no databases", "match": {"sourceResourceIds": ["*/sql-*"]}, "deny": True}
+
+    @pytest.mark.parametrize("bom", ["", "\ufeff"])
+    def test_a_file(self, tmp_path: Path, bom: str) -> None:
+        path = tmp_path / "rules.json"
+        path.write_text(bom + json.dumps({"rules": [self.RULE]}), encoding="utf-8")
+
+        assert [rule.name for rule in Settings.from_env({RULES: str(path)}).auto_restore_rules.rules] == [
+            "no databases"
+        ]
+
+    def test_a_file_in_the_app_whatever_the_working_directory(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+
+        assert Settings.from_env({RULES: "auto_restore_rules.sample.json"}).auto_restore_rules.rules
+
+    def test_the_json_itself(self) -> None:
+        read = Settings.from_env({RULES: json.dumps({"rules": [self.RULE]})})
+
+        assert [rule.deny for rule in read.auto_restore_rules.rules] == [True]
+
+    @pytest.mark.parametrize(
+        "text", ["no_such_file.json", "tests", "{", '{"rules": NaN', "{}}", '{"rules": [], "rules": []}', "bad.bin"]
+    )
+    def test_what_cannot_be_read(self, text: str, tmp_path: Path) -> None:
+        (tmp_path / "bad.bin").write_bytes(b"\xff\xfe\xff")
+        text = str(tmp_path / text) if text == "bad.bin" else text
+
+        [problem] = problems({RULES: text})
+        assert problem.startswith("AUTO_RESTORE_RULES must be ")
+
+    def test_every_problem_is_named_with_its_place(self) -> None:
+        rules = [{**self.RULE, "dney": True}, {**self.RULE, "name": 5}]
+        told = problems({RULES: json.dumps({"rules": rules, "strom": {}})})
+
+        assert [each.split()[:2] for each in told] == [
+            ["AUTO_RESTORE_RULES:", "rules[0].dney"],
+            ["AUTO_RESTORE_RULES:", "rules[1].name"],
+            ["AUTO_RESTORE_RULES:", "strom"],
+        ]

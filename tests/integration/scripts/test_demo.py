@@ -28,8 +28,9 @@ def test_it_restores_by_every_way_to_start_and_proves_it(marked: Marked) -> None
     done = marked.run("scripts.demo", "--time-limit", "35")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Proven: 3 restores asked for = 3 restore POSTs at the simulator = 3 Completed" in done.stdout
+    assert "Proven: 4 restores asked for = 4 restore POSTs at the simulator = 4 Completed" in done.stdout
     assert "http  web-01  TrackingJob" in done.stdout
+    assert "alert web-03  TrackingJob" in done.stdout
     assert "queue web-02  configuration: https://stagingweu.blob.core.windows.net/" in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""

@@ -31,7 +31,7 @@ def commands(guide: str) -> list[str]:
 def test_it_prints_lines_that_work_and_stops_on_ctrl_c(marked: Marked) -> None:
     with marked.started("scripts.host", "--any-ports", "--speed", "60") as process:
         guide = read_until(process, "Ctrl-C stops everything")
-        post, see, listing, points, health, send, peek = commands(guide)
+        post, see, listing, points, health, alert, send, peek = commands(guide)
         page = re.search(r"http://\S+/_simulator", guide)
 
         answer = shell(post)
@@ -39,9 +39,12 @@ def test_it_prints_lines_that_work_and_stops_on_ctrl_c(marked: Marked) -> None:
         restore = json.loads(answer.splitlines()[-1])["id"]
         assert json.loads(shell(see.replace("/ID", f"/{restore}")))["startedBy"] == "http"
         assert shell(send) == ""
-        ended = eventually(lambda: (told := shell(peek)).count('"Completed"') >= 2 and told, within_s=40)
-        assert restore in ended
-        assert len(json.loads(shell(listing))["value"]) == 2
+        [decision] = json.loads(shell(alert).splitlines()[-1])["decisions"]
+        assert (decision["decision"], decision["rule"]) == ("Started", "VM down")
+        ended = eventually(lambda: len(told := shell(peek).splitlines()) == 3 and told, within_s=40)
+        assert {restore, decision["restoreId"]} < {json.loads(each)["id"] for each in ended}
+        assert {json.loads(each)["status"] for each in ended} == {"Completed"}
+        assert len(json.loads(shell(listing))["value"]) == 3
         assert json.loads(shell(points))["value"]
         assert json.loads(shell(health))["status"] == "ok"
         assert page is not None

@@ -644,6 +644,21 @@ def test_a_vault_a_staging_account_and_its_guards_are_read(server: ArmServer, cl
     assert [request.path for request in server.requests][2] == f"{VAULT_PATH}/backupResourceGuardProxies"
 
 
+def test_the_disks_of_a_group_are_read_page_by_page(server: ArmServer, client: BackupClient) -> None:
+    group = "/subscriptions/s/resourceGroups/restored-rg"
+    path = f"{group}/providers/Microsoft.Compute/disks"
+    made = {"name": "web-01-osdisk", "properties": {"osType": "Linux", "timeCreated": "2026-11-23T08:00:00Z"}}
+    server.answers(
+        Say(body={"value": [made], "nextLink": f"{server.url}{path}?skip=1"}), Say(body={"value": [{"name": "b"}]})
+    )
+
+    assert [(disk.name, disk.is_os_disk) for disk in client.list_disks(group)] == [
+        ("web-01-osdisk", True),
+        ("b", False),
+    ]
+    assert [request.target for request in server.requests] == [f"{path}?api-version=2024-03-02", f"{path}?skip=1"]
+
+
 def test_a_job_is_cancelled_by_an_empty_post(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(202, headers={"Retry-After": "60"}))
 

@@ -147,4 +147,5 @@ class TestLimits:
             "jobPollMaxS": 60,
             "deadlineS": 86400,
             "adoptionWindowS": 120,
+            "mostPerVault": None,
         }

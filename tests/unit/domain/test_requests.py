@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from domain.errors import InvalidRequestError, Json
-from domain.requests import PASSED_ON, RestoreRequest
+from domain.requests import PASSED_ON, RestoreRequest, request_schema
+from domain.times import parse_duration
 from tests.support.azure import STORAGE_ID, TARGET_GROUP, VAULT_ID, VM_ID, a_request
 from tests.support.strategies import (
     BASES,
+    ENCRYPTION_SET,
     GOOD_MEMBERS,
     IDENTITY,
     NAMES,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KINDS = tuple(BASES)
+SCHEMA = Draft202012Validator(request_schema())
 
 
 def table() -> Iterator[Any]:
@@ -133,6 +137,30 @@ class TestWhatIsAccepted:
 
         assert RestoreRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
 
+    @pytest.mark.parametrize("timeout", [{}, {"timeout": "PT1M"}, {"timeout": "P365D"}])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_an_approval_may_be_asked_for(self, kind: str, timeout: Json) -> None:
+        body = {**BASES[kind], "approval": {"required": True, **timeout}}
+
+        request = RestoreRequest.from_json(body)
+        assert request.needs_approval is True
+        assert request.approval_timeout == parse_duration(timeout.get("timeout", "PT4H"))
+        assert RestoreRequest.from_json(body).to_json() == body
+
+    def test_no_approval_is_needed_unless_asked_for(self) -> None:
+        asked: list[Json | None] = [None, {}, {"required": False}, {"required": None}, {"timeout": "PT1H"}]
+
+        assert [RestoreRequest.from_json(a_request(approval=each)).needs_approval for each in asked] == [False] * 5
+
+    def test_ids_within_arrays_lose_their_trailing_slash_too(self) -> None:
+        entry = {"lun": 0, "diskEncryptionSetId": f"{ENCRYPTION_SET}/"}
+        settings = {"dataDiskEncryptionSettings": {"perDiskEncryptionSetIds": [entry]}}
+
+        body = RestoreRequest.from_json(a_request(securedVMDetails=settings)).to_json()
+
+        kept = body["securedVMDetails"]["dataDiskEncryptionSettings"]["perDiskEncryptionSetIds"]
+        assert kept == [{"lun": 0, "diskEncryptionSetId": ENCRYPTION_SET}]
+
     @given(good_requests())
     @SWIFT
     def test_the_callers_body_is_left_alone(self, body: Json) -> None:
@@ -164,6 +192,40 @@ class TestNothingElseGetsThrough:
             RestoreRequest.from_json(value)
 
         assert [detail.target for detail in caught.value.details] == [None]
+
+
+class TestItsSchema:
+    def test_is_one(self) -> None:
+        Draft202012Validator.check_schema(SCHEMA.schema)
+
+    @pytest.mark.parametrize("body", list(table()))
+    def test_takes_every_member_in_good_form(self, body: Json) -> None:
+        SCHEMA.validate(body)
+
+    @given(damaged(good_requests()))
+    @THOROUGH
+    def test_never_refuses_what_is_accepted(self, body: Json) -> None:
+        seen = verdict(body)
+
+        if isinstance(seen, RestoreRequest):
+            SCHEMA.validate(seen.to_json())
+
+    @given(
+        st.from_regex(r"P(\d\d?(\.\d)?W)?(\d\d?(\.\d)?D)?(T(\d\d?H)?(\d\d?M)?(\d\d?(\.\d)?S)?)?[ -Z]?", fullmatch=True)
+    )
+    @THOROUGH
+    def test_knows_the_same_durations(self, text: str) -> None:
+        body = a_request(recoveryPoint={"notOlderThan": text})
+
+        assert SCHEMA.is_valid(body) == isinstance(verdict(body), RestoreRequest)
+
+    def test_without_its_source_is_that_of_a_template(self) -> None:
+        template = {name: value for name, value in BASES["RestoreDisks"].items() if name != "sourceResourceId"}
+        schema = Draft202012Validator(request_schema(with_source=False))
+
+        assert schema.is_valid(template)
+        assert not schema.is_valid(BASES["RestoreDisks"])
+        assert not SCHEMA.is_valid(template)
 
 
 class TestWhatARequestSays:

@@ -54,7 +54,7 @@ def test_default_scenario_is_as_documented() -> None:
         "Mixed-RG": 1,
         "sql-rg": 1,
         "guarded-rg": 1,
-        "rules-rg": 5,
+        "rules-rg": 6,
         "load-rg": 100,
         "fault-rg": 21,
     }

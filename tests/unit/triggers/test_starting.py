@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.task import FailureDetails
 
-from domain.restores import Restore
+from domain.errors import TerminalError
+from domain.requests import RestoreRequest
+from domain.restores import Decision, Restore, restore_id_for
 from orchestrations.names import RESTORE_VM
-from tests.support.azure import a_restore
+from tests.support.azure import LIMITS, a_request, a_restore
 from tests.support.hub import START
-from triggers.starting import document_of
+from triggers import starting
+from triggers.starting import Started, document_of, start_restore
+
+if TYPE_CHECKING:
+    import azure.durable_functions as df
 
 
 def a_state(status: OrchestrationStatus, **members: Any) -> OrchestrationState:
@@ -85,3 +92,97 @@ def test_one_that_broke_is_failed_not_lost(details: FailureDetails | None) -> No
 
 def test_the_state_of_an_older_history_can_be_read() -> None:
     assert Restore.from_json(a_restore().to_json()) == a_restore()
+
+
+class _Hub:
+    """A task hub that knows one instance, and notes what is started."""
+
+    def __init__(self, state: OrchestrationState | None, *, loses_the_race: bool = False) -> None:
+        self._state, self._loses = state, loses_the_race
+        self._looks = 0
+        self.started: list[str] = []
+
+    async def get_orchestration_state(self, *_: Any, **__: Any) -> OrchestrationState | None:
+        self._looks += 1
+        return None if self._loses and self._looks == 1 else self._state
+
+    async def schedule_new_orchestration(self, *_: Any, instance_id: str, **__: Any) -> None:
+        if self._loses:
+            raise RuntimeError("an instance of this id runs")
+        self.started.append(instance_id)
+
+
+def refused() -> OrchestrationState:
+    document = a_restore().refused("RequestConflict", "busy", START).document(START)
+    return a_state(OrchestrationStatus.COMPLETED, serialized_output=document)
+
+
+def start(hub: _Hub, *, request_id: str | None = None, key: str | None = None) -> Started:
+    request = RestoreRequest.from_json(a_request(requestId=request_id))
+    client = cast("df.DurableFunctionsClient", hub)
+    return asyncio.run(start_restore(client, request, started_by="queue", limits=LIMITS, key=key))
+
+
+class TestARefusedStart:
+    def test_may_be_tried_again_under_its_request_id(self) -> None:
+        hub = _Hub(refused())
+
+        assert start(hub, request_id="r1").is_new
+        assert hub.started == [restore_id_for("r1")]
+
+    def test_is_not_begun_by_a_message_that_is_delivered_again(self) -> None:
+        hub = _Hub(refused())
+
+        assert not start(hub, key="message:1").is_new
+        assert hub.started == []
+
+
+def test_who_loses_a_race_against_one_that_was_refused_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "now", lambda: START)
+
+    started = start(_Hub(refused(), loses_the_race=True), key="message:1")
+
+    assert not started.is_new
+
+
+def decide(document: dict[str, Any], then: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Approve a restore that shows this document, and another one once the decision was sent."""
+    states = [a_state(OrchestrationStatus.RUNNING, serialized_custom_status=document)]
+    if then is not None:
+        states.append(a_state(OrchestrationStatus.COMPLETED, serialized_output=then))
+
+    class Deciding:
+        sent = False
+
+        async def get_orchestration_state(self, *_: Any, **__: Any) -> OrchestrationState:
+            return states[-1 if self.sent else 0]
+
+        async def raise_orchestration_event(self, *_: Any, **__: Any) -> None:
+            self.sent = True
+
+    client = cast("df.DurableFunctionsClient", Deciding())
+    return asyncio.run(starting.decide_restore(client, "r", Decision.APPROVED, {"by": "ada"}))
+
+
+class TestDeciding:
+    WAITING = a_restore(approval={"required": True}).awaiting_approval(START)
+
+    def test_one_that_ended_before_the_decision_reached_it_is_a_conflict(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(starting, "now", lambda: START)
+        with pytest.raises(TerminalError, match="before the decision reached it"):
+            decide(self.WAITING.document(START), self.WAITING.cancelled(START).document(START))
+
+    def test_a_decision_after_the_time_out_is_a_conflict_and_is_not_sent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(starting, "now", lambda: START + timedelta(hours=5))
+        with pytest.raises(TerminalError, match="could be decided until"):
+            decide(self.WAITING.document(START))
+
+    def test_a_resource_guard_is_opened_elsewhere(self) -> None:
+        guarded = a_restore().awaiting_guard(START, TerminalError("AuthorizationFailed", "closed"))
+        with pytest.raises(TerminalError, match="Resource Guard"):
+            decide(guarded.document(START))
+
+
+def test_a_hub_that_fails_is_not_taken_for_a_lost_race() -> None:
+    with pytest.raises(RuntimeError):
+        start(_Hub(None, loses_the_race=True), key="message:1")

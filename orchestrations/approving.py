@@ -1,0 +1,33 @@
+"""The wait for a person: a restore that needs an approval is triggered after it, and never without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domain.restores import Decision, Phase, Status
+
+from orchestrations.queueing import step_aside
+from orchestrations.triggering import trigger
+
+if TYPE_CHECKING:
+    from orchestrations.run import Run, Steps
+
+
+def await_approval(run: Run) -> Steps[None]:
+    """Go on once the wait is over: approved, or nobody said a word. Behind a Resource Guard, try the trigger again."""
+    restore = run.restore
+    if restore.guarded_since is not None:
+        yield from trigger(run)
+    elif restore.awaits_decision and restore.status is not Status.AWAITING_APPROVAL:
+        yield from step_aside(run)
+        run.become(run.restore.awaiting_approval(run.now))
+    elif restore.decision is Decision.APPROVED:
+        run.update(status=Status.RUNNING, phase=Phase.TRIGGERING, next_poll=None)
+    elif restore.next_poll is None or run.now >= restore.next_poll:
+        run.become(restore.decided(Decision.TIMED_OUT, run.now))
+
+
+def reject(run: Run) -> Steps[None]:
+    """End a restore that was not approved."""
+    run.become(run.restore.rejected(run.now))
+    yield from ()

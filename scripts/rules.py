@@ -1,0 +1,129 @@
+"""``make rules``: checks a file of alert rules and shows what they would do with an alert, without doing it.
+
+Nothing is called and nothing is started. The exit code is 1 where the file or an alert cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from domain.alerts import plain, read_alert
+from domain.auto_restore import Rules, judge, rules_schema
+from domain.errors import InvalidRequestError
+from domain.reading import strict_json
+from domain.times import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from domain.alerts import Alert
+    from domain.auto_restore import Verdict
+
+SCHEMA_FILE: Final = Path("auto_restore_rules.schema.json")
+_GUARDS: Final = (
+    "Not asked here: the guards. In the app a cool-down, an hourly budget or a running restore may still keep a "
+    "restore from starting, and a storm of alerts makes it wait for approval."
+)
+
+
+class UnusableFileError(Exception):
+    """A file that is of no use, and all that is wrong with it."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parse(argv)
+    if options.schema:
+        options.schema.write_text(schema_text(), encoding="utf-8")
+        print(f"rules: wrote {options.schema}")
+        return 0
+    try:
+        rules = _read(options.file, Rules.from_json)
+    except UnusableFileError as error:
+        return _refuse(options.file, error)
+    denying = sum(rule.deny for rule in rules.rules)
+    storm = f"more than {rules.storm.distinct_vms} virtual machines within {format_duration(rules.storm.within)}"
+    print(f"{options.file}: good; rules: {len(rules.rules)}, of which {denying} deny; a storm is {storm}")
+    failures = 0
+    for path in options.alerts:
+        try:
+            alert = _read(path, read_alert)
+        except UnusableFileError as error:
+            failures += _refuse(path, error)
+        else:
+            _show(path, alert, judge(alert, rules, datetime.now(UTC)))
+    if options.alerts:
+        print(f"\n{_GUARDS}")
+    return min(failures, 1)
+
+
+def schema_text() -> str:
+    """Return what the committed schema must hold."""
+    return json.dumps(rules_schema(), indent=2) + "\n"
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.rules", description="Checks alert rules and shows what they would do with an alert."
+    )
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, nargs="?", help="the rules, as AUTO_RESTORE_RULES names them"
+    )
+    parser.add_argument("alerts", metavar="ALERT", type=Path, nargs="*", help="an alert in the common alert schema")
+    parser.add_argument(
+        "--schema",
+        metavar="OUT",
+        type=Path,
+        nargs="?",
+        const=SCHEMA_FILE,
+        help=f"write the JSON Schema of the rules for editors (default {SCHEMA_FILE}) and do nothing else",
+    )
+    options = parser.parse_args(argv)
+    if options.file is None and options.schema is None:
+        parser.error("name the FILE of rules")
+    return options
+
+
+def _read[T](path: Path, read: Callable[[object], T]) -> T:
+    try:
+        data: object = strict_json(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UnusableFileError([f"cannot be read: {error.strerror}"]) from None
+    except ValueError as error:
+        raise UnusableFileError([f"is not JSON: {error}"]) from None
+    try:
+        return read(data)
+    except InvalidRequestError as error:
+        raise UnusableFileError([f"{each.target or 'the file'} {each.message}" for each in error.details]) from None
+
+
+def _refuse(path: Path, error: UnusableFileError) -> int:
+    for each in error.problems:
+        print(f"{path}: {each}", file=sys.stderr)
+    return 1
+
+
+def _show(path: Path, alert: Alert, verdicts: Sequence[Verdict]) -> None:
+    told = ", ".join(filter(None, map(plain, (alert.severity, alert.monitoring_service))))
+    print(f"\n{path}: alert {alert.alert_rule!r}" + (f" ({told})" if told else ""))
+    for each in verdicts:
+        print(f"  {each.source_resource_id or '(no virtual machine)'}")
+        print(f"    decision: {each.decision}")
+        print(f"    rule:     {each.rule.name if each.rule else '-'}")
+        print(f"    reason:   {each.reason}")
+        if each.request is not None:
+            body = json.dumps(each.request.to_json(), indent=2, ensure_ascii=False)
+            print("    request:  " + body.replace("\n", "\n    "))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

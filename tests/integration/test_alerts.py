@@ -1,0 +1,329 @@
+"""Alerts posted at the whole app: what is started, what is not, and what the action group is told."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
+from tests.support.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from domain.errors import Json
+
+RESTORE = {
+    "recoveryType": "RestoreDisks",
+    "storageAccountId": STORAGE_ID,
+    "targetResourceGroupId": f"{SUBSCRIPTION}/resourceGroups/restored-rg",
+    "validate": False,
+}
+IN_PLACE = {"recoveryType": "OriginalLocation", "storageAccountId": STORAGE_ID}
+GROUP = "/subscriptions/*/resourceGroups/{}/*"
+RULES = {
+    "rules": [
+        {"name": "never empty", "match": {"sourceResourceIds": ["*/empty-*"]}, "deny": True},
+        {"name": "in place", "match": {"alertRules": ["disk-*"]}, "restore": IN_PLACE},
+        {"name": "once an hour", "match": {"alertRules": ["rare"]}, "restore": RESTORE, "maxPerHour": 1},
+        {
+            "name": "ask",
+            "match": {"alertRules": ["ask"]},
+            "restore": RESTORE,
+            "approval": {"required": True, "timeout": "PT1H"},
+        },
+        {"name": "load", "match": {"sourceResourceIds": [GROUP.format("load-rg")]}, "restore": RESTORE},
+        {"name": "web tier", "match": {"sourceResourceIds": [GROUP.format("web-rg")]}, "restore": RESTORE},
+    ],
+    "storm": {"distinctVms": 10, "within": "PT10M"},
+}
+
+
+def an_alert(alert_id: str, *vms: str, **essentials: Any) -> Json:
+    """Return a metric alert about these VMs."""
+    known = {
+        "alertId": f"{SUBSCRIPTION}/providers/Microsoft.AlertsManagement/alerts/{alert_id}",
+        "alertRule": "vm-down",
+        "severity": "Sev1",
+        "signalType": "Metric",
+        "monitorCondition": "Fired",
+        "monitoringService": "Platform",
+        "alertTargetIDs": [each.lower() for each in vms or (vm_id(),)],
+        "firedDateTime": "2026-11-24T10:00:00Z",
+    }
+    data = {"essentials": {**known, **essentials}, "alertContext": {}}
+    return {"schemaId": "azureMonitorCommonAlertSchema", "data": data}
+
+
+def load(number: int) -> str:
+    return vm_id(f"load-{number:03d}", "load-rg")
+
+
+def decide(stage: Stage, alert: Json) -> list[Json]:
+    """Post an alert and return the decisions."""
+    answer = stage.call("POST", "alerts", json=alert)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["decisions"]
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    with staged(monkeypatch, AUTO_RESTORE_RULES=json.dumps(RULES)) as running:
+        yield running
+
+
+class TestStarted:
+    def test_an_alert_restores_its_vm(self, stage: Stage) -> None:
+        [decision] = decide(stage, an_alert("a1"))
+
+        assert (decision["decision"], decision["rule"]) == ("Started", "web tier")
+        assert decision["sourceResourceId"] == vm_id().lower()
+        done = stage.finished(decision["restoreId"])
+        assert (done["status"], done["startedBy"], done["requestedBy"]) == ("Completed", "alert", "Azure Monitor")
+        assert "vm-down" in done["reason"]
+        assert stage.jobs_of("web-01") == 1
+
+    def test_every_vm_of_an_alert_gets_its_own_decision(self, stage: Stage) -> None:
+        vms = [vm_id("web-01"), vm_id("empty-01"), vm_id("sql-01", "sql-rg"), vm_id("web-02")]
+        decisions = decide(stage, an_alert("a1", *vms))
+
+        told = {each["sourceResourceId"].rpartition("/")[2]: each["decision"] for each in decisions}
+        assert told == {"web-01": "Started", "empty-01": "Refused", "sql-01": "Ignored", "web-02": "Started"}
+        assert all(("restoreId" in each) == (each["decision"] == "Started") for each in decisions)
+
+    @pytest.mark.parametrize("fired", ["2031-01-01T00:00:00Z", "1999-01-01T00:00:00Z", "yesterday", None])
+    def test_a_wrong_clock_at_azure_monitor_changes_nothing(self, stage: Stage, fired: str | None) -> None:
+        [decision] = decide(stage, an_alert("a1", firedDateTime=fired))
+
+        assert decision["decision"] == "Started"
+        assert stage.finished(decision["restoreId"])["status"] == "Completed"
+        [again] = decide(stage, an_alert("a2", firedDateTime=fired))
+        assert again["decision"] == "CoolingDown"
+
+
+class TestOnlyOnce:
+    def test_the_same_alert_again_is_a_duplicate_of_the_same_restore(self, stage: Stage) -> None:
+        [first] = decide(stage, an_alert("a1"))
+        [second] = decide(stage, an_alert("A1", severity="Sev0", firedDateTime="2026-11-24T11:00:00Z"))
+        stage.finished(first["restoreId"])
+        [third] = decide(stage, an_alert("a1"))
+
+        assert [each["decision"] for each in (first, second, third)] == ["Started", "Duplicate", "Duplicate"]
+        assert len({each["restoreId"] for each in (first, second, third)}) == 1
+        assert stage.jobs_of("web-01") == 1
+
+    def test_fifty_at_the_same_moment_start_exactly_one_restore(self, stage: Stage) -> None:
+        with ThreadPoolExecutor(50) as threads:
+            answers = list(threads.map(lambda _: decide(stage, an_alert("a1"))[0], range(50)))
+
+        assert sorted(each["decision"] for each in answers) == ["Duplicate"] * 49 + ["Started"]
+        assert len({each["restoreId"] for each in answers}) == 1
+        assert stage.finished(answers[0]["restoreId"])["status"] == "Completed"
+        assert stage.jobs_of("web-01") == 1
+
+    def test_another_alert_about_the_vm_is_cooling_down(self, stage: Stage) -> None:
+        [first] = decide(stage, an_alert("a1"))
+        [during] = decide(stage, an_alert("a2", monitoringService="Resource Health"))
+        stage.finished(first["restoreId"])
+        [after] = decide(stage, an_alert("a3"))
+
+        assert [during["decision"], after["decision"]] == ["CoolingDown"] * 2
+        assert first["restoreId"] in during["reason"]
+        assert "restoreId" not in during
+        assert stage.jobs_of("web-01") == 1
+        listed = stage.call("GET", "restores").json()["value"]
+        assert [each["id"] for each in listed] == [first["restoreId"]]
+
+    def test_fifty_at_the_same_moment_about_a_vm_that_cools_down_are_all_told_so(self, stage: Stage) -> None:
+        stage.restore()
+        for number in range(3):
+            with ThreadPoolExecutor(50) as threads:
+                answers = list(threads.map(lambda _, n=number: decide(stage, an_alert(f"b{n}"))[0], range(50)))
+            assert {each["decision"] for each in answers} == {"CoolingDown"}
+        assert stage.jobs_of("web-01") == 1
+
+    def test_the_same_alert_with_another_severity_is_the_same_alert_whatever_the_template(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rule = {"name": "all", "restore": {**RESTORE, "requestId": "{alertId}-{vmName}"}}
+        with staged(monkeypatch, AUTO_RESTORE_RULES=json.dumps({"rules": [rule]})) as stage:
+            [first] = decide(stage, an_alert("a1"))
+            [second] = decide(stage, an_alert("a1", severity="Sev0"))
+
+        assert (first["decision"], second["decision"]) == ("Started", "Duplicate")
+        assert first["restoreId"] == second["restoreId"]
+
+
+class TestGuards:
+    def test_one_restore_of_a_vm_at_a_time_by_http(self, stage: Stage) -> None:
+        first = stage.post(a_request(requestId="one"))
+        second = stage.post(a_request(requestId="two"))
+
+        assert (first.status_code, second.status_code) == (202, 409)
+        assert second.json()["error"]["code"] == "RequestConflict"
+        assert first.json()["id"] in second.json()["error"]["message"]
+        assert stage.finished(first.json()["id"])["status"] == "Completed"
+        again = stage.post(a_request(requestId="two"))
+        assert again.status_code == 202
+        assert stage.finished(again.json()["id"])["status"] == "Completed"
+        assert stage.jobs_of("web-01") == 2
+
+    def test_twenty_at_the_same_moment_by_http_one_is_let_in(self, stage: Stage) -> None:
+        with ThreadPoolExecutor(20) as threads:
+            answers = list(threads.map(lambda _: stage.post(a_request()).status_code, range(20)))
+
+        assert sorted(answers) == [202] + [409] * 19
+        eventually(lambda: stage.call("GET", "restores?status=Completed").json()["value"])
+        assert stage.jobs_of("web-01") == 1
+
+    def test_an_alert_about_a_vm_that_a_person_restores_is_refused(self, stage: Stage) -> None:
+        stage.post(a_request())
+        [decision] = decide(stage, an_alert("a1"))
+
+        assert decision["decision"] == "Refused"
+        assert "RequestConflict" in decision["reason"]
+
+    def test_the_hourly_budget(self, stage: Stage) -> None:
+        told = [decide(stage, an_alert(f"a{n}", load(n), alertRule="rare"))[0]["decision"] for n in (1, 2)]
+
+        assert told == ["Started", "Refused"]
+
+    def test_a_storm_asks_a_person(self, stage: Stage) -> None:
+        told = [decide(stage, an_alert(f"a{n}", load(n)))[0] for n in range(1, 13)]
+
+        assert [each["decision"] for each in told] == ["Started"] * 10 + ["AwaitingApproval"] * 2
+        assert all(stage.finished(each["restoreId"])["status"] == "Completed" for each in told[:10])
+        waiting = stage.call("GET", f"restores/{told[10]['restoreId']}").json()
+        assert (waiting["status"], stage.jobs_of("load-011")) == ("AwaitingApproval", 0)
+
+    def test_a_terminated_restore_does_not_hold_its_vm(self, stage: Stage) -> None:
+        [first] = decide(stage, an_alert("a1", alertRule="ask"))
+        assert stage.post(a_request()).status_code == 409
+        path = f"/runtime/webhooks/durabletask/instances/{first['restoreId']}/terminate?reason=enough"
+        assert stage.call("POST", stage.url + path).status_code == 202
+
+        eventually(lambda: stage.call("GET", f"restores/{first['restoreId']}").json()["phase"] == "Finished")
+        assert stage.restore()["status"] == "Completed"
+
+
+class TestApproval:
+    def test_in_place_always_waits_and_is_done_once_approved(self, stage: Stage) -> None:
+        [decision] = decide(stage, an_alert("a1", alertRule="disk-lost"))
+        assert decision["decision"] == "AwaitingApproval"
+        link = f"restores/{decision['restoreId']}"
+        eventually(lambda: stage.call("GET", link).json()["status"] == "AwaitingApproval")
+        assert stage.jobs_of("web-01") == 0
+
+        answer = stage.call("POST", f"{link}/approve", json={"by": "ada", "comment": "go"})
+
+        assert answer.status_code == 202
+        assert answer.json()["approval"]["decision"] == "Approved"
+        done = stage.finished(decision["restoreId"])
+        assert (done["status"], done["approval"]["by"], done["approval"]["comment"]) == ("Completed", "ada", "go")
+
+    def test_decisions_are_in_the_log_on_one_line_each(self, stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO")
+        [decision] = decide(stage, an_alert("a1", alertRule="ask"))
+        stage.call("POST", f"restores/{decision['restoreId']}/reject", json={"by": "ada\nroot", "comment": "drill"})
+        stage.finished(decision["restoreId"])
+
+        told = [each.getMessage() for each in caplog.records if each.name.startswith("triggers.")]
+        assert sum("AwaitingApproval" in each and decision["restoreId"] in each for each in told) == 1
+        assert sum("Rejected" in each and "ada" in each and "drill" in each for each in told) == 1
+        assert not any("\n" in each for each in told)
+
+    def test_an_approval_may_come_the_moment_after_the_decision(self, stage: Stage) -> None:
+        [decision] = decide(stage, an_alert("a1", alertRule="ask"))
+        answer = stage.call("POST", f"restores/{decision['restoreId']}/approve")
+
+        assert answer.status_code == 202
+        assert stage.finished(decision["restoreId"])["status"] == "Completed"
+
+    def test_reject(self, stage: Stage) -> None:
+        [decision] = decide(stage, an_alert("a1", alertRule="ask"))
+        answer = stage.call("POST", f"restores/{decision['restoreId']}/reject", json={"by": "bo"})
+        done = stage.finished(decision["restoreId"])
+
+        assert answer.status_code == 202
+        assert (done["status"], done["error"]["code"], stage.jobs_of("web-01")) == ("Rejected", "Rejected", 0)
+
+    def test_the_second_decision_is_told_that_it_came_too_late(self, stage: Stage) -> None:
+        [decision] = decide(stage, an_alert("a1", alertRule="ask"))
+        link = f"restores/{decision['restoreId']}"
+        eventually(lambda: stage.call("GET", link).json()["status"] == "AwaitingApproval")
+        with ThreadPoolExecutor(10) as threads:
+            verbs = ["approve", "reject"] * 5
+            codes = list(threads.map(lambda verb: stage.call("POST", f"{link}/{verb}", json={"by": verb}), verbs))
+
+        told = {(each.status_code, verb) for each, verb in zip(codes, verbs, strict=True)}
+        status = stage.finished(decision["restoreId"])["status"]
+        won, lost = ("approve", "reject") if status == "Completed" else ("reject", "approve")
+        assert (409, lost) in told
+        assert (202, lost) not in told
+        assert (202, won) in told
+
+    def test_an_approval_that_a_cancel_overtook_is_told_so(self, stage: Stage) -> None:
+        [decision] = decide(stage, an_alert("a1", alertRule="ask"))
+        link = f"restores/{decision['restoreId']}"
+        eventually(lambda: stage.call("GET", link).json()["status"] == "AwaitingApproval")
+        with ThreadPoolExecutor(2) as threads:
+            cancelled, approved = threads.map(lambda verb: stage.call("POST", f"{link}/{verb}"), ["cancel", "approve"])
+
+        done = stage.finished(decision["restoreId"])
+        assert cancelled.status_code == 202
+        assert (approved.status_code == 202) == (done["approval"]["decision"] == "Approved")
+
+    @pytest.mark.parametrize("verb", ["approve", "reject"])
+    def test_where_nothing_waits(self, stage: Stage, verb: str) -> None:
+        done = stage.restore()
+        running = stage.post(a_request()).json()["id"]
+
+        ended = stage.call("POST", f"restores/{done['id']}/{verb}")
+        unneeded = stage.call("POST", f"restores/{running}/{verb}")
+        unknown = stage.call("POST", f"restores/nonsense/{verb}")
+
+        assert [each.status_code for each in (ended, unneeded, unknown)] == [409, 409, 404]
+        assert stage.finished(running)["status"] == "Completed"
+
+    def test_a_request_may_ask_for_one(self, stage: Stage) -> None:
+        accepted = stage.post(a_request(approval={"required": True})).json()
+        assert stage.call("POST", accepted["links"]["approve"]).status_code == 202
+        assert stage.finished(accepted["id"])["status"] == "Completed"
+
+
+class TestRefused:
+    def test_an_unknown_schema_is_told_what_is_accepted(self, stage: Stage) -> None:
+        answer = stage.call("POST", "alerts", json={"schemaId": "AzureMonitorMetricAlert", "data": {}})
+
+        assert answer.status_code == 400
+        assert "azureMonitorCommonAlertSchema" in answer.json()["error"]["message"]
+
+    def test_no_json(self, stage: Stage) -> None:
+        assert stage.call("POST", "alerts", data="{").status_code == 400
+
+    def test_without_rules_nothing_is_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with staged(monkeypatch) as stage:
+            [decision] = decide(stage, an_alert("a1"))
+            assert decision["decision"] == "Ignored"
+            assert stage.call("GET", "restores").json()["value"] == []
+
+
+def test_the_webhook_gets_the_signed_status_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver() as receiver:
+        url = f"{receiver.url}/hook?code=hidden"
+        settings = {"RESTORE_WEBHOOK_URL": url, "RESTORE_WEBHOOK_SECRET": "s3cret"}
+        with staged(monkeypatch, **settings) as stage:
+            done = stage.restore()
+            [got] = eventually(lambda: receiver.got)
+
+    signature = hmac.new(b"s3cret", got.body, hashlib.sha256).hexdigest()
+    assert got.path == "/hook?code=hidden"
+    assert got.headers["X-Restore-Signature-256"] == f"sha256={signature}"
+    assert got.headers["X-Restore-Id"] == done["id"]
+    assert got.headers["Content-Type"] == "application/json"
+    assert json.loads(got.body) == {**done, "links": {"self": f"/api/restores/{done['id']}"}}

@@ -1,0 +1,156 @@
+"""What must hold when a run is over. Each check names every restore for which it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Final
+
+from domain.restores import was_refused, was_refused_at_once
+from domain.times import parse_request_time
+from domain.wire import as_object, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from domain.errors import Json
+    from simulator.jobs import Job
+    from tests.chaos.service import EarlyCall
+    from tests.chaos.stage import Outcome, Stage
+
+FINAL: Final = frozenset({"Completed", "CompletedWithWarnings", "Failed", "Cancelled", "Rejected", "TimedOut"})
+GOOD: Final = frozenset({"Completed", "CompletedWithWarnings"})
+_SLACK: Final = timedelta(hours=1)
+"""Beyond the deadline: one activity whose worker died holds a lease, and an operator may suspend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that must not be: which check, which restore, and what was seen."""
+
+    check: str
+    number: int
+    what: str
+
+
+def violations(stage: Stage) -> list[Violation]:
+    """Return everything that does not hold."""
+    found = [Violation("stuck", -1, stage.livelock)] if stage.livelock else []
+    for outcome in stage.outcomes.values():
+        jobs = stage.service.jobs_of(outcome.restore.client_request_id)
+        for check, what in _of_one(stage, outcome, jobs):
+            found.append(Violation(check, outcome.plan.number, what))
+    for outcome, document in stage.refused_again:
+        what = f"vm-{outcome.plan.vm} cannot be restored again: {document.get('error') or 'no end'}"
+        found.append(Violation("guard", outcome.plan.number, what))
+    found += [
+        Violation("too early", stage.plan_of(call.restore_id).number, _words(call)) for call in stage.service.early
+    ]
+    found += [Violation("another host", -1, host) for host in stage.service.strangers]
+    found += [Violation("overlap", *each) for each in _overlaps(stage)]
+    found += [Violation("crowded", *each) for each in _crowds(stage)]
+    return found
+
+
+def _words(call: EarlyCall) -> str:
+    early_s = (call.allowed - call.at).total_seconds()
+    path = call.path.rpartition("/providers/")[2]
+    return f"{call.method} {path} at {call.at:%d %H:%M:%S}, {early_s:.1f} s before what a {call.told_by} had asked for"
+
+
+def tells_of_azure(document: Json) -> bool:
+    """Whether a document says that Azure may still be at work, or that a person must look."""
+    message = as_text(as_object(document.get("error")).get("message")) or ""
+    return "may still run" in message or "A person must look" in message
+
+
+def _of_one(stage: Stage, outcome: Outcome, jobs: list[Job]) -> Iterator[tuple[str, str]]:
+    if len(jobs) > 1:
+        yield "doubled", f"{len(jobs)} jobs"
+    if outcome.terminated and outcome.state == "Terminated":
+        return
+    document = outcome.document
+    if document is None or document["status"] not in FINAL:
+        yield "stuck", f"{outcome.state}: {stage.hub.state(outcome.restore.restore_id).failure or document}"
+        return
+    if (late := _late_by(outcome, document)) > timedelta():
+        yield "stuck", f"ended {late} after its bound"
+    if outcome.holds_vm:
+        yield "guard", f"still holds vm-{outcome.plan.vm}"
+    if outcome.holds_place:
+        yield "guard", f"still holds a place at the vault of vm-{outcome.plan.vm}"
+    yield from _agreement(document, jobs[0] if jobs else None, stage.service.world.now())
+    yield from _publication(outcome, document)
+
+
+def _late_by(outcome: Outcome, document: Json) -> timedelta:
+    ended: datetime = parse_request_time(document["completedTime"])
+    restore = outcome.restore
+    bound = restore.deadline + _SLACK
+    if restore.request.needs_approval:
+        bound += restore.request.approval_timeout
+    return ended - bound
+
+
+def _agreement(document: Json, job: Job | None, now: datetime) -> Iterator[tuple[str, str]]:
+    status, error = document["status"], as_object(document.get("error")).get("message")
+    if job is None:
+        if status in GOOD or document["jobId"] is not None:
+            yield "invented", f"{status} with job {document['jobId']}, and Azure has none"
+        return
+    real = job.status(now)
+    if document["jobId"] != job.job_id and not tells_of_azure(document):
+        yield "lost", f"{status}, not a word of job {job.job_id}, which is {real}: {error}"
+    elif status in GOOD | {"Failed", "Cancelled"} and status != real and not tells_of_azure(document):
+        yield "disagrees", f"{status}, but the job is {real}: {error}"
+    elif status in GOOD and status != real:
+        yield "disagrees", f"{status}, but the job is {real}"
+    elif status == "Rejected":
+        yield "disagrees", f"Rejected, but there is a job, {real}"
+
+
+def _publication(outcome: Outcome, document: Json) -> Iterator[tuple[str, str]]:
+    gave_up = any(each["code"] == "ResultNotPublished" for each in document["warnings"])
+    if was_refused(document):
+        wanted = outcome.restore.started_by == "queue" or not was_refused_at_once(document)
+        if wanted is not bool(outcome.published) and not gave_up:
+            yield "published", f"a refused start was published {len(outcome.published)} times"
+        return
+    # The same start, repeated after a refusal, is another one: its result comes on top.
+    results = [each for each in outcome.published if not was_refused(each)]
+    distinct = [each for n, each in enumerate(results) if each not in results[:n]]
+    if len(distinct) != 1 and not (gave_up and not distinct):
+        yield "published", f"{len(distinct)} different results"
+
+
+def _overlaps(stage: Stage) -> Iterator[tuple[int, str]]:
+    """Two jobs of one VM at once, unless the first one's restore was ended before its job and says so."""
+    by_activity = {outcome.restore.client_request_id: outcome for outcome in stage.outcomes.values()}
+    by_vm: dict[str, list[Job]] = {}
+    for job in sorted(stage.service.world.jobs.values(), key=lambda each: each.started):
+        by_vm.setdefault(job.vm_key, []).append(job)
+    for jobs in by_vm.values():
+        for first, second in pairwise(jobs):
+            outcome = by_activity.get(first.activity_id)
+            if outcome is None or first.activity_id == second.activity_id or first.ends_at() <= second.started:
+                continue
+            if not outcome.terminated and not tells_of_azure(outcome.document or {}):
+                yield outcome.plan.number, f"job {second.job_id} started while {first.job_id} ran"
+
+
+def _crowds(stage: Stage) -> Iterator[tuple[int, str]]:
+    """More jobs at once than a vault may have, but for those whose restores have left them behind and say so."""
+    jobs_of: dict[str, list[Job]] = {}
+    most_of: dict[str, int] = {}
+    for outcome in stage.outcomes.values():
+        if outcome.terminated or tells_of_azure(outcome.document or {}):
+            continue
+        for job in stage.service.jobs_of(outcome.restore.client_request_id):
+            jobs_of.setdefault(job.vault, []).append(job)
+            most_of[job.vault] = outcome.restore.limits.most_per_vault or 1_000_000
+    for vault, jobs in jobs_of.items():
+        changes = sorted([(job.ends_at(), -1) for job in jobs] + [(job.started, 1) for job in jobs])
+        most = max(accumulate(change for _, change in changes))
+        if most > most_of[vault]:
+            yield -1, f"{most} jobs at once in {vault}, which may have {most_of[vault]}"

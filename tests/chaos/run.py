@@ -1,0 +1,133 @@
+"""``python -m tests.chaos``: so many restores against an Azure, a network and workers that fail at random."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from domain.restores import was_refused
+from domain.wire import as_object
+from tests.chaos.checks import Violation, violations
+from tests.chaos.plans import ALL_FAULTS, RESTART, draw_plans
+from tests.chaos.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+CHECKS: Final = (
+    "lost",
+    "doubled",
+    "stuck",
+    "guard",
+    "too early",
+    "disagrees",
+    "invented",
+    "published",
+    "overlap",
+    "crowded",
+    "another host",
+)
+_SHOWN: Final = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a run came to."""
+
+    seed: int
+    restores: int
+    outcomes: Counter[str]
+    drawn: Counter[str]
+    found: list[Violation]
+    calls: int
+    jobs: int
+    virtual_h: float
+    took_s: float
+
+    def count(self, check: str) -> int:
+        """Return how often a check found something."""
+        return sum(each.check == check for each in self.found)
+
+    def tables(self) -> list[Table]:
+        """Return the summary."""
+        kinds = _table("fault", "drawn", self.drawn)
+        return [kinds, _table("outcome", "restores", self.outcomes)]
+
+    def verdict(self) -> str:
+        """Return the summary's last lines."""
+        counts = ", ".join(f"{self.count(check)} {check}" for check in CHECKS)
+        return (
+            f"seed {self.seed}: {self.restores} restores, {self.drawn.total()} faults of {len(self.drawn)} kinds, "
+            f"{self.calls} calls, {self.jobs} jobs, {self.virtual_h:.0f} h in {self.took_s:.0f} s\n{counts}"
+        )
+
+
+def run(seed: int, restores: int, *, only: Collection[int] = (), trace: bool = False, **options: Any) -> Report:
+    """Run so many restores (or ``only`` those of the run with these numbers) and check what they came to."""
+    plans = [plan for plan in draw_plans(seed, restores) if not only or plan.number in only]
+    stage = Stage(seed, plans, **options)
+    stage.service.trace = print if trace else None
+    began = time.monotonic()
+    stage.run()
+    drawn = sum((plan.struck for plan in plans), Counter[str]())
+    drawn[RESTART] += stage.restarts
+    return Report(
+        seed=seed,
+        restores=len(plans),
+        outcomes=Counter(_outcome(stage, plan.restore_id) for plan in plans),
+        drawn=+drawn,
+        found=violations(stage),
+        calls=stage.service.calls.total(),
+        jobs=len(stage.service.world.jobs),
+        virtual_h=stage.hub.clock.elapsed.total_seconds() / 3600,
+        took_s=time.monotonic() - began,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run and print the summary; returns the exit code, 1 when something did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=None, help="what everything is drawn from; random when left out")
+    parser.add_argument("--restores", type=int, default=1000)
+    parser.add_argument("--only", type=int, nargs="+", default=(), help="only these restores of the run, by number")
+    parser.add_argument("--trace", action="store_true", help="print every call to Azure")
+    asked = parser.parse_args(argv)
+    seed = SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console.print(f"seed {seed}")
+    report = run(seed, asked.restores, only=asked.only, trace=asked.trace)
+    for table in report.tables():
+        console.print(table)
+    missing = [fault for fault in ALL_FAULTS if not report.drawn[fault]]
+    console.print(f"never struck: {', '.join(missing) or 'none'}")
+    for each in report.found[:_SHOWN]:
+        console.print(f"{each.check}: restore {each.number}: {each.what}", markup=False, soft_wrap=True)
+    console.print(report.verdict(), soft_wrap=True)
+    return 1 if report.found else 0
+
+
+def _outcome(stage: Stage, restore_id: str) -> str:
+    outcome = stage.outcomes.get(restore_id)
+    if outcome is None or outcome.document is None:
+        return outcome.state if outcome else "NotStarted"
+    if was_refused(outcome.document):
+        return f"refused: {outcome.document['error']['code']}"
+    code = as_object(outcome.document.get("error")).get("code")
+    return outcome.document["status"] + (f" ({code})" if code else "")
+
+
+def _table(head: str, counted: str, counts: Counter[str]) -> Table:
+    table = Table()
+    table.add_column(head)
+    table.add_column(counted, justify="right")
+    for name, count in sorted(counts.items()):
+        table.add_row(name, str(count))
+    return table

@@ -1,0 +1,458 @@
+"""Azure in process: the project's simulator behind a ``requests`` adapter, and a network that fails as it was drawn to.
+
+Every answer's wait is noted down, and every call that comes too early.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from io import BytesIO
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, override
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import requests
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ServiceRequestError
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
+
+from arm.backup import BackupClient
+from arm.session import ArmSession
+from domain.wire import as_object
+from simulator.calls import Answer, Call
+from simulator.clock import SystemClock, Timeline
+from simulator.jobs import RUNNING
+from simulator.routes import answer
+from simulator.scenario import Scenario
+from simulator.world import World
+from tests.chaos.plans import RESTORES_PER_VAULT, log_uniform
+from tests.support.azure import SUBSCRIPTION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+
+    from simulator.jobs import Job
+    from tests.chaos.plans import Plan
+    from tests.support.hub import Clock
+
+HOST: Final = "management.azure.com"
+_CHANCE: Final = 0.06
+_LONGEST_WAIT_S: Final = 45 * 60
+_TOLERANCE: Final = timedelta(milliseconds=1)
+_MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyCall:
+    """A call that came before the last wait on its URL was over."""
+
+    restore_id: str
+    method: str
+    path: str
+    at: datetime
+    allowed: datetime
+    told_by: int
+    """The status of the answer that asked for the wait."""
+
+
+class Service(HTTPAdapter):
+    """The whole of Azure for one run. ``caller`` is whose activity runs at the moment."""
+
+    def __init__(self, clock: Clock, seed: int, plans: Iterable[Plan]) -> None:
+        super().__init__()
+        self.clock = clock
+        self.world = World(_scenario({plan.vm for plan in plans}), _timeline(clock))
+        self.world.random = Random(seed)
+        self.early: list[EarlyCall] = []
+        self.strangers: list[str] = []
+        self.calls: Counter[str] = Counter()
+        self.natural_429s = 0
+        self._caller: Plan | None = None
+        self._counts = True
+        self.trace: Callable[[str], None] | None = None
+        self._waits: dict[str, dict[str, tuple[datetime, int]]] = {}
+        self._deleted: dict[str, datetime] = {}
+        self._outside: list[tuple[datetime, str]] = []
+
+    def client(self) -> BackupClient:
+        """Return the app's own client, whose every request comes here."""
+        session = ArmSession(f"https://{HOST}", lambda: _Credential(self), clock=self.clock.now)
+        for scheme in ("https://", "http://"):
+            session._http.mount(scheme, self)  # pyright: ignore[reportPrivateUsage]
+        return BackupClient(session, api_version="2025-08-01")
+
+    @contextmanager
+    def calling(self, plan: Plan, *, counts: bool) -> Generator[None]:
+        """Let a restore's activity call. An activity whose answer is lost (not ``counts``) cannot hand on any wait."""
+        known = dict(self._waits.get(plan.restore_id, {}))
+        self._caller, self._counts = plan, counts
+        try:
+            yield
+        finally:
+            self._caller, self._counts = None, True
+            if not counts:
+                self._waits[plan.restore_id] = known
+
+    def jobs_of(self, activity_id: str) -> list[Job]:
+        """Return the jobs that the service made for a client request id."""
+        return [job for job in self.world.jobs.values() if job.activity_id == activity_id]
+
+    def delete_vault(self, plan: Plan) -> None:
+        """Let everything in the vault be gone for this restore from now on."""
+        plan.struck["vault_deleted"] += 1
+        self._deleted[plan.restore_id] = self.clock.now()
+
+    def cancel_outside(self, plan: Plan, activity_id: str) -> None:
+        """Cancel a restore's job as a person in the portal would."""
+        for job in self.jobs_of(activity_id):
+            if job.status(self.world.now()) in RUNNING and job.cancelled_at is None:
+                plan.struck["job_cancelled_outside"] += 1
+                self.world.cancel(job)
+
+    def ask_identity(self) -> None:
+        """Raise what a credential does when the identity endpoint is away."""
+        if self._caller is not None and self._caller.strikes("identity_away", _CHANCE):
+            raise ServiceRequestError("Failed to establish a new connection")
+
+    def token(self) -> str:
+        """Give out a token."""
+        return self.world.tokens.issue(self.world.new_id()).text
+
+    @override
+    def send(self, request: requests.PreparedRequest, *_args: Any, **_options: Any) -> requests.Response:
+        """Answer one request of the app, or fail as the network does."""
+        assert self._caller is not None, "somebody calls outside of an activity"
+        url = urlsplit(request.url or "")
+        if url.hostname != HOST or url.scheme != "https":
+            self.strangers.append(f"{url.scheme}://{url.hostname}")
+            raise _no_such_name(request)
+        place = _place(request)
+        self._check(place)
+        try:
+            given = self._answer(self._caller, request, _call(request))
+        except requests.RequestException as error:
+            self._tell(f"{place}: {type(error).__name__}")
+            raise
+        self._tell(f"{place}: {given.status} {_waits_of(given.headers)}")
+        self._note(place, given)
+        body = given.raw if given.raw is not None else b"" if given.body is None else json.dumps(given.body).encode()
+        headers = {"Content-Type": given.content_type, **given.headers}
+        raw = HTTPResponse(body=BytesIO(body), headers=headers, status=given.status, preload_content=False)
+        return self.build_response(request, raw)
+
+    def _tell(self, what: str) -> None:
+        if self.trace is not None and self._caller is not None:
+            self.trace(f"{self.clock.now():%d %H:%M:%S} {self._caller.number} {what}")
+
+    # Waits
+
+    def _check(self, place: str) -> None:
+        assert self._caller is not None
+        self.calls[place.partition(" ")[0]] += 1
+        known = self._waits.setdefault(self._caller.restore_id, {}).get(place)
+        if not self._counts or known is None or self.clock.now() >= known[0] - _TOLERANCE:
+            return
+        method, _, path = place.partition(" ")
+        early = EarlyCall(self._caller.restore_id, method, path, self.clock.now(), *known)
+        self.early.append(early)
+        self._tell(f"TOO EARLY, allowed from {known[0]:%H:%M:%S} on")
+
+    def _note(self, place: str, given: Answer) -> None:
+        assert self._caller is not None
+        allowed = _allowed_from(given.headers, self.clock.now())
+        if allowed is not None:
+            self._waits[self._caller.restore_id][place] = (allowed, given.status)
+
+    # Answers
+
+    def _answer(self, plan: Plan, request: requests.PreparedRequest, call: Call) -> Answer:
+        fault = self._drawn(plan, call)
+        if fault is not None and (given := self._before(plan, fault, request)) is not None:
+            return given
+        is_trigger = call.method == "POST" and call.path.endswith("/restore")
+        trigger = self._trigger_fault(plan) if is_trigger else None
+        if trigger is not None and (given := _instead_of_trigger(trigger, request)) is not None:
+            return given
+        given = self._broken(plan, call) or answer(self.world, call).answer
+        self.natural_429s += given.status == 429
+        if trigger is not None and given.status == 202:
+            return _after_trigger(plan, trigger, request)
+        return self._after(plan, fault, call, given)
+
+    def _drawn(self, plan: Plan, call: Call) -> str | None:
+        """Draw what strikes this call: what struck its address before goes on for a while."""
+        place = f"{call.method} {call.path}"
+        fault, left = plan.bursts.get(place, ("", 0))
+        if left:
+            plan.bursts[place] = (fault, left - 1)
+            plan.struck[fault] += 1
+            return fault
+        for fault in sorted(plan.faults):
+            if fault in _BEFORE | _AFTER and plan.strikes(fault, _CHANCE):
+                plan.bursts[place] = (fault, plan.random.choice(_BURSTS.get(fault, (0,))))
+                return fault
+        return None
+
+    def _before(self, plan: Plan, fault: str, request: requests.PreparedRequest) -> Answer | None:
+        """Let a fault strike ahead of the service: an answer of its own, an exception, or nothing after all."""
+        if fault in _NO_ANSWER:
+            self._let_pass(plan, fault)
+            raise _NO_ANSWER[fault](request)
+        if fault.startswith("throttled"):
+            return _error(429, "ResourceRequestsThrottled", self._wait(plan, fault))
+        if fault == "unavailable_503":
+            headers = self._wait(plan, "throttled_seconds") if plan.random.random() < 0.3 else {}
+            return _error(503, "ServerTimeout", headers)
+        if fault == "token_expired":
+            self.world.expire_tokens()
+        statuses = {"token_refused": (401, "InvalidAuthenticationToken"), "forbidden_for_a_while": (403, "Forbidden")}
+        if fault == "proxy_page":
+            return Answer(status=200, raw=b"<html>Please sign in</html>", content_type="text/html")
+        return _error(*statuses[fault]) if fault in statuses else None
+
+    def _let_pass(self, plan: Plan, fault: str) -> None:
+        if fault in {"read_timeout", "connect_timeout"}:
+            self.clock.advance(timedelta(seconds=plan.random.choice((1, 5))))
+
+    def _wait(self, plan: Plan, fault: str) -> dict[str, str]:
+        """Return the header of a wait from a second to 45 minutes."""
+        wait_s = log_uniform(plan.random, 1, _LONGEST_WAIT_S)
+        if fault == "throttled_milliseconds":
+            return {"x-ms-retry-after-ms": str(round(wait_s * 1000))}
+        if fault == "throttled_http_date":
+            moment = self.clock.now().astimezone(UTC) + timedelta(seconds=wait_s)
+            dated = {"Date": format_datetime(self.clock.now().astimezone(UTC).replace(microsecond=0), usegmt=True)}
+            return {"Retry-After": format_datetime(moment, usegmt=True)} | (dated if plan.random.random() < 0.5 else {})
+        return {"Retry-After": str(round(wait_s))}
+
+    def _trigger_fault(self, plan: Plan) -> str | None:
+        fault = next((each for each in plan.faults if each.startswith("trigger_")), None)
+        if fault is None or plan.struck[fault] >= plan.trigger_strikes:
+            return None
+        plan.struck[fault] += 1
+        return fault
+
+    def _broken(self, plan: Plan, call: Call) -> Answer | None:
+        """Return what a vault that is gone answers, or one that has forgotten an operation, or does not know a job."""
+        if plan.restore_id in self._deleted and "/vaults/" in call.path:
+            return _error(404, "ResourceNotFound")
+        if plan.has("operation_404") and any(
+            each in call.path for each in ("/operationsStatus/", "/backupOperations/")
+        ):
+            plan.struck["operation_404"] += 1
+            return _error(404, "BMSUserErrorOperationNotFound")
+        job = self.world.jobs.get(call.path.rpartition("/")[2].lower())
+        if plan.has("job_404_first_minute") and job is not None and self.world.now() < job.started + _MINUTE:
+            plan.struck["job_404_first_minute"] += 1
+            return _error(404, "BMSUserErrorJobNotFound")
+        return None
+
+    def _after(self, plan: Plan, fault: str | None, call: Call, given: Answer) -> Answer:
+        """Let a fault strike the service's own answer."""
+        if fault == "truncated_json" and given.body is not None and call.method == "GET":
+            text = json.dumps(given.body).encode()
+            return replace(given, raw=text[: len(text) // 2])
+        wanted = "asked_to_wait_by_a_success" if _is_followed(call.path) else "asked_to_wait_by_a_read"
+        if fault == wanted and given.status < 300 and "Retry-After" not in given.headers:
+            return replace(given, headers={**given.headers, **self._wait(plan, "throttled_seconds")})
+        if fault == "slow_answer":
+            self.clock.advance(timedelta(seconds=plan.random.choice((1, 10))))
+        if plan.has("progress_backwards") and "/backupJobs/" in call.path and given.status == 200:
+            plan.struck["progress_backwards"] += 1
+            as_object(given.body)["properties"]["extendedInfo"]["progressPercentage"] = float(
+                plan.random.randint(0, 99)
+            )
+        return given
+
+
+class _Credential:
+    """A managed identity's credential, as far as the session uses it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._token: str | None = None
+
+    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        """Return the cached token, or a new one at first, unless the identity endpoint is away."""
+        self._service.ask_identity()
+        self._token = self._token or self._service.token()
+        return AccessToken(self._token, int(time.time()) + 86_400)
+
+
+def _timeline(clock: Clock) -> Timeline:
+    return Timeline(simulated=clock, real=clock, wall=SystemClock(), speed=1.0)
+
+
+def _scenario(vms: set[int]) -> Scenario:
+    vaults = sorted({vm // RESTORES_PER_VAULT for vm in vms})
+    points = [{"ageHours": age, "tiers": {"InstantRP": "Valid", "HardenedRP": "Valid"}} for age in (2, 26)]
+    return Scenario.from_dict(
+        {
+            "subscriptionId": SUBSCRIPTION.rpartition("/")[2],
+            "vaults": [{"name": f"vault-{n}", "resourceGroup": "backup-rg", "region": "westeurope"} for n in vaults],
+            "storageAccounts": [{"name": "stagingweu", "resourceGroup": "backup-rg", "location": "westeurope"}],
+            "vms": [
+                {
+                    "name": f"vm-{vm}",
+                    "resourceGroup": "web-rg",
+                    "vault": f"vault-{vm // RESTORES_PER_VAULT}",
+                    "points": points,
+                }
+                for vm in sorted(vms)
+            ],
+            "settings": {"pageSizes": {"jobs": 15}},
+        }
+    )
+
+
+def _call(request: requests.PreparedRequest) -> Call:
+    url = urlsplit(request.url or "")
+    headers = {name.lower(): str(value) for name, value in request.headers.items()}
+    body = json.loads(request.body) if request.body else None
+    query = {name.lower(): value for name, value in parse_qsl(url.query, keep_blank_values=True)}
+    return Call(
+        method=request.method or "GET",
+        path=unquote(url.path),
+        query=query,
+        headers=headers,
+        body=body,
+        base_url=f"https://{HOST}",
+    )
+
+
+def _place(request: requests.PreparedRequest) -> str:
+    """Return what counts as one URL: signatures and versions in the query do not, the page of a list does."""
+    url = urlsplit(request.url or "")
+    page = dict(parse_qsl(url.query)).get("$skipToken", "")
+    return f"{request.method} {unquote(url.path).lower()} {page}".rstrip()
+
+
+def _allowed_from(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Read the wait as the contract has it, apart from the app's own reader."""
+    text = headers.get("Retry-After", "")
+    if text.replace(".", "", 1).isdecimal():
+        return now + timedelta(seconds=float(text))
+    if text:
+        sent = headers.get("Date")
+        due = parsedate_to_datetime(text)
+        return due if sent is None else now + (due - parsedate_to_datetime(sent))
+    wait_ms = headers.get("x-ms-retry-after-ms")
+    return None if wait_ms is None else now + timedelta(milliseconds=float(wait_ms))
+
+
+def _waits_of(headers: Mapping[str, str]) -> str:
+    names = ("Retry-After", "x-ms-retry-after-ms")
+    return ", ".join(f"{name} {headers[name]}" for name in names if name in headers)
+
+
+def _is_followed(path: str) -> bool:
+    """Whether the address is of one that is asked again and again until something has ended."""
+    followed = ("/operationsStatus/", "/operationResults/", "/backupOperations/", "/backupJobs/", "/backupValidate")
+    return any(each in path for each in followed)
+
+
+def _error(status: int, code: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status=status, body={"error": {"code": code, "message": "Chaos."}}, headers=headers or {})
+
+
+def _instead_of_trigger(fault: str, request: requests.PreparedRequest) -> Answer | None:
+    if fault == "trigger_timeout_before":
+        raise _read_timed_out(request)
+    if fault == "trigger_dns_failure":
+        raise _no_such_name(request)
+    statuses = {"trigger_500_before": (500, "CloudInternalError"), "trigger_refused": (400, "UserErrorSimulated")}
+    return _error(*statuses[fault]) if fault in statuses else None
+
+
+def _after_trigger(plan: Plan, fault: str, request: requests.PreparedRequest) -> Answer:
+    if fault == "trigger_timeout_after":
+        raise _read_timed_out(request)
+    if fault in {"trigger_reset_after", "trigger_lost_202"}:
+        raise (_reset if fault == "trigger_reset_after" else _dropped)(request)
+    if fault == "trigger_503_after_with_wait":
+        wait_s = round(log_uniform(plan.random, 1, 600))
+        return _error(503, "ServerTimeout", {"Retry-After": str(wait_s)})
+    statuses = {"trigger_500_after": 500, "trigger_408_after": 408, "trigger_200_for_202": 200}
+    return _error(statuses[fault], "CloudInternalError")
+
+
+def _pool() -> HTTPSConnectionPool:
+    return HTTPSConnectionPool(HOST)
+
+
+def _no_such_name(request: requests.PreparedRequest) -> requests.ConnectionError:
+    reason = NameResolutionError(HOST, HTTPSConnection(HOST), socket.gaierror(-3, "Temporary failure"))
+    return requests.ConnectionError(MaxRetryError(_pool(), request.url or "", reason), request=request)
+
+
+def _connect_timed_out(request: requests.PreparedRequest) -> requests.ConnectTimeout:
+    reason = ConnectTimeoutError(HTTPSConnection(HOST), "Connection timed out.")
+    return requests.ConnectTimeout(MaxRetryError(_pool(), request.url or "", reason), request=request)
+
+
+def _read_timed_out(request: requests.PreparedRequest) -> requests.ReadTimeout:
+    return requests.ReadTimeout(ReadTimeoutError(_pool(), request.url or "", "Read timed out."), request=request)
+
+
+def _reset(request: requests.PreparedRequest) -> requests.ConnectionError:
+    error = ProtocolError("Connection aborted.", ConnectionResetError(104, "Connection reset by peer"))
+    return requests.ConnectionError(error, request=request)
+
+
+def _dropped(request: requests.PreparedRequest) -> requests.ConnectionError:
+    gone = http.client.RemoteDisconnected("Remote end closed connection without response")
+    return requests.ConnectionError(ProtocolError("Connection aborted.", gone), request=request)
+
+
+_NO_ANSWER: Final = {
+    "dns_failure": _no_such_name,
+    "connect_timeout": _connect_timed_out,
+    "read_timeout": _read_timed_out,
+    "connection_reset": _reset,
+}
+_AFTER: Final = frozenset({"truncated_json", "asked_to_wait_by_a_success", "asked_to_wait_by_a_read", "slow_answer"})
+_BEFORE: Final = frozenset(
+    {
+        *_NO_ANSWER,
+        "throttled_seconds",
+        "throttled_http_date",
+        "throttled_milliseconds",
+        "unavailable_503",
+        "token_expired",
+        "token_refused",
+        "forbidden_for_a_while",
+        "proxy_page",
+    }
+)
+_BURSTS: Final = {
+    "throttled_seconds": (0, 0, 1, 3),
+    "throttled_http_date": (0, 0, 1, 3),
+    "throttled_milliseconds": (0, 0, 1, 3),
+    "unavailable_503": (0, 2, 5),
+    "dns_failure": (0, 1, 4),
+    "read_timeout": (0, 1),
+    "connection_reset": (0, 1, 2),
+    "token_refused": (1, 3),
+    "forbidden_for_a_while": (0, 1, 3),
+    "truncated_json": (0, 1),
+    "proxy_page": (0, 2),
+}
+"""How many more calls of the same address a fault strikes, once it did."""

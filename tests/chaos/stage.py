@@ -1,0 +1,305 @@
+"""A run: the app's orchestrator, activities and client on a hub whose workers die, over an Azure that fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, override
+
+from activities.restores import RestoreActivities
+from domain.envelopes import seal
+from domain.guards import guard_key
+from domain.restores import was_refused
+from domain.times import format_time
+from domain.wire import as_object
+from orchestrations import guards, names
+from orchestrations.restore_vm import restore_vm
+from tests.chaos.plans import DELIVERIES, RIVAL, SWITCHES, Plan, a_calm_plan, vault_id
+from tests.chaos.service import Service
+from tests.support.hub import START, Hub, StillWaitingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from domain.errors import Json
+    from domain.restores import Restore
+
+_DELIVERY_CHANCE: Final = 0.08
+_RESTART_EVERY: Final = 500
+_STEPS_PER_RESTORE: Final = 20_000
+_STRUCK_AT_START: Final = frozenset({*SWITCHES, "nobody_answers", RIVAL})
+"""What is set up with the restore and strikes by itself."""
+_LEASES_S: Final = (150.0, 300.0, 600.0)
+"""How long a dead worker's activity stays its own: five minutes in Azure Storage's queues."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one restore. ``document`` is ``None`` while it has none that is final."""
+
+    plan: Plan
+    restore: Restore
+    document: Json | None = None
+    state: str = "NotStarted"
+    published: list[Json] = field(default_factory=list["Json"])
+    terminated: bool = False
+    holds_vm: bool = False
+    holds_place: bool = False
+
+
+class _Hub(Hub):
+    """A hub whose workers are handed an activity twice, die with it, or are replaced between two turns."""
+
+    def __init__(self, stage: Stage, orchestrator: Callable[..., Any], step_limit: int) -> None:
+        self._stage = stage
+        super().__init__(
+            orchestrators={names.RESTORE_VM: orchestrator},
+            entities={
+                names.VM_GUARD: guards.vm_guard,
+                names.RULE_BUDGET: guards.rule_budget,
+                names.STORM_GUARD: guards.storm_guard,
+                names.VAULT_TURNS: guards.vault_turns,
+            },
+            activities=stage.activities(),
+            step_limit=step_limit,
+        )
+        self._again: set[tuple[str, int, int]] = set()
+
+    def at(self, when: datetime, happen: Callable[[], object]) -> None:
+        """Let something happen at a time."""
+        self._backend.at(when, lambda: (happen(), None)[1], lambda: True)
+
+    @override
+    def _activity(self) -> bool:
+        if not self._backend.activities:
+            return False
+        work = self._backend.activities.popleft()
+        plan = self._stage.plan_of(work.item.instance_id)
+        known = (work.item.instance_id, work.item.task_id, work.generation)
+        fate = None if known in self._again else self._fate(plan)
+        if fate == "redelivered_late":
+            self._again.add(known)
+            self._run(plan, work.item, counts=False)
+            lease_s = plan.random.choice(_LEASES_S)
+            self.at(self.clock.now() + timedelta(seconds=lease_s), lambda: self._backend.activities.append(work))
+            self._stage.new_process()
+            return True
+        for _ in range({"delivered_twice": 1, "delivered_five_times": 4}.get(fate or "", 0)):
+            self._run(plan, work.item, counts=False)
+        outcome: str | Exception = RuntimeError("the worker died")
+        if fate == "worker_died_after":
+            self._run(plan, work.item, counts=False)
+        elif fate != "worker_died_before":
+            outcome = self._run(plan, work.item, counts=True)
+        self._backend.complete_activity(work, outcome)
+        return True
+
+    def _run(self, plan: Plan, item: Any, *, counts: bool) -> str | Exception:
+        with self._stage.service.calling(plan, counts=counts):
+            return self._call(item)
+
+    @staticmethod
+    def _fate(plan: Plan) -> str | None:
+        return next((each for each in DELIVERIES if plan.strikes(each, _DELIVERY_CHANCE)), None)
+
+
+class Stage:
+    """One run over its plans. Use ``run`` once, then look at the outcomes."""
+
+    def __init__(
+        self, seed: int, plans: Sequence[Plan], *, orchestrator: Callable[..., Any] = restore_vm, again_every: int = 10
+    ) -> None:
+        self.plans = list(plans)
+        self.random = Random(f"{seed}/stage")
+        self.restarts = 0
+        self.outcomes: dict[str, Outcome] = {}
+        self.refused_again: list[tuple[Outcome, Mapping[str, Any]]] = []
+        self.livelock: str | None = None
+        self._again_every = again_every
+        self._away: dict[str, int] = {}
+        limit = _STEPS_PER_RESTORE * (len(self.plans) + 10)
+        self._restores: RestoreActivities | None = None
+        self.hub = _Hub(self, orchestrator, limit)
+        self.service = Service(self.hub.clock, seed, self.plans)
+        self._client = self.service.client()
+        self.new_process()
+
+    def activities(self) -> dict[str, Callable[[Json], Json]]:
+        """Return every activity by name; those of a restore are whatever the present process has."""
+        found: dict[str, Callable[[Json], Json]] = {
+            name: self._delegate(name)
+            for name in (value for key, value in vars(names).items() if key.isupper())
+            if hasattr(RestoreActivities, name)
+        }
+        return found | {
+            names.PUBLISH_RESULT: self._publish,
+            names.POST_RESULT: self._post,
+            names.FIND_RUNNING: self._find_running,
+            names.WAKE_RESTORE: self._wake,
+        }
+
+    def new_process(self) -> None:
+        """Replace the process: what only its memory knew is gone."""
+        self._restores = RestoreActivities(self._client, clock=self.hub.clock.now)
+        self.hub.restart_worker()
+
+    def plan_of(self, restore_id: str) -> Plan:
+        """Return the plan of a restore."""
+        return self.outcomes[restore_id].plan
+
+    def run(self) -> None:
+        """Start every restore at its time, run until nothing is left to do, then restore VMs again."""
+        for plan in self.plans:
+            self.hub.at(START + timedelta(seconds=plan.starts_s), lambda plan=plan: self._start(plan))
+        self._pump()
+        for outcome in self.outcomes.values():
+            self._close(outcome)
+        self._restore_again()
+
+    def guard_holder(self, plan: Plan) -> str | None:
+        """Return the id of the restore that the VM's guard knows as running."""
+        state = as_object(self.hub.entity_state(names.VM_GUARD, guard_key(plan.vm_id)))
+        return as_object(state.get("running")).get("restoreId")
+
+    def place_holders(self, vm: int) -> list[str]:
+        """Return the ids of the restores that a VM's vault knows as running."""
+        state = as_object(self.hub.entity_state(names.VAULT_TURNS, guard_key(vault_id(vm))))
+        return [*state.get("running", [])]
+
+    def _pump(self) -> None:
+        try:
+            while self.hub.step():
+                if self.random.random() < 1 / _RESTART_EVERY:
+                    self.restarts += 1
+                    self.new_process()
+        except StillWaitingError as error:
+            self.livelock = str(error)[:300]
+
+    # Starts and people
+
+    def _start(self, plan: Plan) -> None:
+        restore = plan.restore(self.hub.clock.now())
+        self.outcomes[restore.restore_id] = Outcome(plan, restore)
+        if plan.switches:
+            self.service.world.set_faults(plan.vm_id, plan.switches)
+        plan.struck.update(each for each in plan.faults if each in _STRUCK_AT_START)
+        self._away[restore.restore_id] = plan.publish_failures
+        self.hub.start(names.RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+        for fault, act in self._people(restore).items():
+            if plan.has(fault):
+                self.hub.at(self.hub.clock.now() + timedelta(seconds=plan.after_s[fault]), act)
+
+    def _people(self, restore: Restore) -> dict[str, Callable[[], object]]:
+        plan, outcome = self.plan_of(restore.restore_id), self.outcomes[restore.restore_id]
+
+        def tell(fault: str, event: str, data: Json) -> Callable[[], None]:
+            def say() -> None:
+                if not self._is_over(restore.restore_id):
+                    plan.struck[fault] += 1
+                    self.hub.raise_event(restore.restore_id, event, data)
+
+            return say
+
+        def terminate() -> None:
+            if not self._is_over(restore.restore_id):
+                plan.struck["operator_terminates"] += 1
+                outcome.terminated = True
+                self.hub.terminate(restore.restore_id, "chaos")
+
+        def suspend() -> None:
+            if not self._is_over(restore.restore_id):
+                plan.struck["operator_suspends"] += 1
+                self.hub.suspend(restore.restore_id)
+                later = self.hub.clock.now() + timedelta(minutes=40)
+                self.hub.at(later, lambda: self.hub.resume(restore.restore_id))
+
+        return {
+            "person_cancels": tell("person_cancels", names.CANCEL_EVENT, {"by": "chaos"}),
+            "approved": tell("approved", names.DECISION_EVENT, {"decision": "Approved", "by": "chaos"}),
+            "rejected": tell("rejected", names.DECISION_EVENT, {"decision": "Rejected", "by": "chaos"}),
+            "operator_terminates": terminate,
+            "operator_suspends": suspend,
+            "start_repeated": lambda: self._start_again(restore),
+            "vault_deleted": lambda: self.service.delete_vault(plan),
+            "job_cancelled_outside": lambda: self.service.cancel_outside(plan, restore.client_request_id),
+        }
+
+    def _start_again(self, restore: Restore) -> None:
+        """Deliver the same alert, message or request again, as ``triggers.starting`` does: a known id is not new."""
+        self.plan_of(restore.restore_id).struck["start_repeated"] += 1
+        state = self.hub.state(restore.restore_id)
+        if state.status == "Completed" and was_refused(state.output):
+            self.hub.start(names.RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+
+    def _is_over(self, restore_id: str) -> bool:
+        return self.hub.state(restore_id).is_over
+
+    # The end
+
+    def _close(self, outcome: Outcome) -> None:
+        state = self.hub.state(outcome.restore.restore_id)
+        outcome.state = state.status
+        outcome.document = state.output if state.status == "Completed" else None
+        outcome.holds_vm = self.guard_holder(outcome.plan) == outcome.restore.restore_id
+        outcome.holds_place = outcome.restore.restore_id in self.place_holders(outcome.plan.vm)
+
+    def _restore_again(self) -> None:
+        """Start a calm restore of each VM whose guard may be held, and of some others."""
+        last = {outcome.plan.vm: outcome for outcome in self.outcomes.values()}
+        suspicious = {
+            outcome.plan.vm for outcome in self.outcomes.values() if outcome.terminated or outcome.state != "Completed"
+        }
+        suspicious |= {outcome.plan.vm for outcome in last.values() if self.guard_holder(outcome.plan) is not None}
+        again: list[tuple[Outcome, Plan]] = []
+        for vm, outcome in last.items():
+            if vm in suspicious or vm % self._again_every == 0:
+                plan = a_calm_plan(1_000_000 + vm, vm)
+                self.service.world.set_faults(plan.vm_id, {})
+                self._start(plan)
+                again.append((outcome, plan))
+        self._pump()
+        for outcome, plan in again:
+            document = as_object(self.hub.state(plan.restore_id).output)
+            if document.get("status") != "Completed":
+                self.refused_again.append((outcome, document))
+            del self.outcomes[plan.restore_id]
+
+    # Activities
+
+    def _delegate(self, name: str) -> Callable[[Json], Json]:
+        def call(data: Json) -> Json:
+            return getattr(self._restores, name)(data)
+
+        call.__name__ = name
+        return call
+
+    def _publish(self, data: Json) -> Json:
+        self._fail("results_queue_away", data)
+        self.outcomes[data["id"]].published.append(data)
+        return {"hasWebhook": True}
+
+    def _post(self, data: Json) -> Json:
+        self._fail("webhook_away", data)
+        return {}
+
+    def _fail(self, fault: str, data: Json) -> None:
+        plan = self.plan_of(data["id"])
+        if plan.has(fault) and plan.struck[fault] < self._away[data["id"]]:
+            plan.struck[fault] += 1
+            raise ConnectionError(f"{fault}, by chaos")
+
+    def _find_running(self, data: Json) -> Json:
+        running = self._is_running(data["restoreId"])
+        known = data["restoreId"] in self.outcomes
+        ended = None if running or not known else format_time(self.hub.state(data["restoreId"]).last_updated_at)
+        return seal({"running": running, "ended": ended})
+
+    def _wake(self, data: Json) -> Json:
+        if self._is_running(data["restoreId"]):
+            self.hub.raise_event(data["restoreId"], names.TURN_EVENT)
+        return seal({})
+
+    def _is_running(self, restore_id: str) -> bool:
+        return restore_id in self.outcomes and not self._is_over(restore_id)

@@ -113,6 +113,12 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
     return rule.error(rule.code, message, details, retry_after_s=reply.retry_after_s)
 
 
+def held_error(request: str, left_s: float) -> TransientError:
+    """Return the error for a call that was not made, because Azure's last answer asked to wait for longer."""
+    message = f"Azure asks for fewer requests. ({request}: not sent, its last answer asks to wait {left_s:.0f} s more)"
+    return TransientError(SERVICE_UNAVAILABLE, message, retry_after_s=left_s)
+
+
 def not_accepted(reply: Reply) -> OpenOutcomeError:
     """Return the error for a 2xx other than 202 to the one request that must not be done twice."""
     message = f"{_OPEN} ({reply.method} {reply.path}: HTTP {reply.status}, where 202 means that it did.)"

@@ -17,9 +17,10 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from arm.addresses import path_of
-from arm.errors import credential_error, service_error, transport_error
+from arm.errors import credential_error, held_error, service_error, transport_error
 from arm.reply import Reply
 from arm.retry_after import read_retry_after
+from arm.waits import Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 VERSION: Final = "0.1.0"
+_ACCEPTED: Final = 202
 _UNAUTHORIZED: Final = 401
 _POOL_SIZE: Final = 32
 _FEW_LEFT: Final = 10
@@ -90,6 +92,7 @@ class ArmSession:
         self._credential: TokenCredential | None = None
         self._credential_lock = threading.Lock()
         self._clock = clock
+        self._waits = Waits(clock)
         self._http = _new_http_session()
 
     def close(self) -> None:
@@ -114,7 +117,8 @@ class ArmSession:
 
         Anything else raises what ``arm.errors`` makes of it. ``once`` is for the one request that must not be done
         twice: where it is not known whether Azure took it, ``OpenOutcomeError`` is raised. A 401 renews the token
-        and repeats the call, once: Azure did nothing the first time.
+        and repeats the call, once: Azure did nothing the first time. A URL whose last answer asked for a wait that is
+        not over is not called: ``TransientError`` with the seconds that are left.
         """
         url = f"{self.endpoint}{url}" if url.startswith("/") else url
         request_id = client_request_id or str(uuid.uuid4())
@@ -140,6 +144,8 @@ class ArmSession:
 
     def _send(self, method: str, url: str, body: Json | None, request_id: str, token: str, *, once: bool) -> Reply:
         path, started = path_of(url), time.monotonic()
+        if left_s := self._waits.left_s(method, url):
+            raise held_error(f"{method} {path}", left_s)
         try:
             response = self._http.request(
                 method,
@@ -155,6 +161,10 @@ class ArmSession:
             raise transport_error(error, f"{method} {path}", request_id, once=once) from None
         _log_call(method, path, response.status_code, started, response.headers.get("x-ms-request-id"))
         _warn_of_limits(path, response)
+        retry_after_s = read_retry_after(response.headers, self._clock())
+        # Accepted with a wait: that is for what was started, not for starting another at the same address.
+        started_something = method == "POST" and response.status_code == _ACCEPTED
+        self._waits.note(method, url, None if started_something else retry_after_s)
         return Reply(
             method=method,
             path=path,
@@ -162,7 +172,7 @@ class ArmSession:
             status=response.status_code,
             headers=response.headers,
             content=response.content,
-            retry_after_s=read_retry_after(response.headers, self._clock()),
+            retry_after_s=retry_after_s,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from domain.errors import Json, OpenOutcomeError, RestoreError, TerminalError, TransientError
+from domain.wire import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,12 @@ def seal_error(error: RestoreError) -> Json:
     kind = next((name for name, sort in _KINDS.items() if isinstance(error, sort)), "terminal")
     wait_s = error.retry_after_s if isinstance(error, TransientError | OpenOutcomeError | TerminalError) else None
     return {"v": 1, "error": error.to_json(), "kind": kind, "retryAfterS": wait_s}
+
+
+def asked_wait_s(envelope: Mapping[str, Any]) -> float | None:
+    """Return the wait in seconds that the service asked for with the value or the failure; ``None`` for none."""
+    told = envelope if "error" in envelope else as_object(envelope["value"])
+    return told.get("retryAfterS")
 
 
 def unseal(envelope: Mapping[str, Any]) -> Any:

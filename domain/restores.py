@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -105,7 +105,8 @@ class Restore:
     ``guard`` is ``None`` where no VM's guard is taken: for a plan, and for what older versions started.
     ``approval`` is what the document shows of a person's decision, ``None`` where none is needed; ``paused_s`` is how
     long was, or may be, waited for it: it does not count towards the deadline. ``heard`` is true from when a person
-    said what cannot wait, at the end of a history, until the next one has begun.
+    said what cannot wait, at the end of a history, until the next one has begun. ``waits`` is until when Azure wants
+    each activity left alone, as its last answer said.
     """
 
     restore_id: str
@@ -150,6 +151,7 @@ class Restore:
     paused_s: float = 0.0
     turn: Guard | None = None
     heard: bool = False
+    waits: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
     @classmethod
     def accepted(
@@ -486,6 +488,7 @@ class Restore:
             "heard": self.heard or None,
             "turn": self.turn and str(self.turn),
             "pausedS": self.paused_s or None,
+            "waits": {each: format_time(until) for each, until in self.waits.items()} or None,
         }
 
     @classmethod
@@ -533,6 +536,7 @@ class Restore:
             heard=data.get("heard") or False,
             turn=Guard(data["turn"]) if data.get("turn") else None,
             paused_s=data.get("pausedS") or 0.0,
+            waits={each: parse_request_time(until) for each, until in as_object(data.get("waits")).items()},
         )
 
 

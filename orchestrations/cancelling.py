@@ -8,7 +8,7 @@ from domain.errors import RestoreError, TransientError
 from domain.polling import wait_s
 from domain.restores import Phase
 
-from orchestrations.names import CANCEL_JOB, FIND_JOB
+from orchestrations.names import CANCEL_JOB, FIND_JOB, GET_JOB
 from orchestrations.preparing import item_of
 from orchestrations.tracking import follow_job, follow_operation
 from orchestrations.triggering import adopt, job_search, trigger
@@ -42,7 +42,8 @@ def _find_job(run: Run) -> Steps[None]:
 
 
 def _cancel_job(run: Run) -> Steps[None]:
-    if run.restore.failures and (run.restore.next_poll is None or run.now >= run.restore.next_poll):
+    due = run.restore.next_poll is None or run.now >= run.restore.next_poll
+    if run.restore.failures and due and run.may_ask(GET_JOB):
         # An earlier try failed: the job may have ended meanwhile, and must be seen to.
         yield from follow_job(run)
         if run.restore.is_finished:

@@ -23,7 +23,7 @@ from orchestrations.cancelling import cancel
 from orchestrations.names import POST_RESULT, PUBLISH_RESULT
 from orchestrations.preparing import choose_point, resolve_item, validate
 from orchestrations.queueing import leave_turn, take_turn
-from orchestrations.run import Run, Steps
+from orchestrations.run import HeldError, Run, Steps
 from orchestrations.tracking import follow_job, follow_operation
 from orchestrations.triggering import trigger
 
@@ -84,6 +84,8 @@ def _turn(run: Run) -> Steps[None]:
         yield from _next_step(run.restore)(run)
         if run.restore.failures:
             run.update(failures=0, failing_since=None)
+    except HeldError as held:
+        run.wait_until(held.until)
     except RestoreError as error:
         _mind(run, error)
     if run.now >= run.restore.deadline and not run.restore.is_finished:

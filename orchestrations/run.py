@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from domain import errors
-from domain.envelopes import unseal
+from domain.envelopes import asked_wait_s, unseal
 from domain.errors import Json, TransientError
+from domain.polling import wait_s
 from domain.restores import Decision, Phase
 from domain.times import as_utc
 from domain.wire import as_object
 from durabletask import task
 from durabletask.entities import EntityInstanceId, EntityOperationFailedException
 
-from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, TURN_EVENT
+from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, FIND_JOB, START_RESTORE, TURN_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
     from domain.restores import Restore
 
 type Steps[T] = Generator[task.Task[Any], Any, T]
+
+
+class HeldError(Exception):
+    """Azure's last answer to this activity asked for a wait that is not over: it is not called before ``until``."""
+
+    def __init__(self, activity: str, until: datetime) -> None:
+        super().__init__(f"{activity} is not called before {until}")
+        self.until = until
 
 
 class Run:
@@ -66,8 +75,11 @@ class Run:
         if wait_s <= 0:
             self.update(next_poll=None)
             return
-        wait = timedelta(seconds=min(wait_s, self.restore.limits.deadline_s))
-        self.update(next_poll=min(self.now + wait, max(self.restore.deadline, self.now)))
+        self.wait_until(self.now + timedelta(seconds=min(wait_s, self.restore.limits.deadline_s)))
+
+    def wait_until(self, moment: datetime) -> None:
+        """Make the next call due at a moment, but never after the deadline."""
+        self.update(next_poll=min(moment, max(self.restore.deadline, self.now)))
 
     def wait_for_next_poll(self) -> Steps[None]:
         """Wait with a durable timer until the next call is due, or until a person says what cannot wait."""
@@ -123,7 +135,11 @@ class Run:
 
         An activity that broke instead of answering (its worker died, a bug) is a passing failure: all of them are
         safe to run again. Whoever posts must not use this for the posting itself without minding that.
+        Raises :class:`HeldError` while a wait that the activity's last answer asked for is not over, whatever has
+        happened since: a deadline, a cancellation or another call's failure shortens no wait of Azure's.
         """
+        if not self.may_ask(activity):
+            raise HeldError(activity, self.restore.waits[activity])
         self.tell()
         try:
             envelope: Json = yield self._ctx.call_activity(activity, input=data)
@@ -131,7 +147,24 @@ class Run:
             raise TransientError(
                 errors.INTERNAL_ERROR, f"The activity {activity} broke: {failure.details.message}"
             ) from failure
+        self._note_wait(activity, envelope)
         return unseal(envelope)
+
+    def may_ask(self, activity: str) -> bool:
+        """Tell whether the wait that the activity's last answer asked for, if any, is over."""
+        until = self.restore.waits.get(activity)
+        return until is None or until <= self.now
+
+    def _note_wait(self, activity: str, envelope: Json) -> None:
+        waits = {each: until for each, until in self.restore.waits.items() if each != activity and until > self.now}
+        asked_s = wait_s(asked_wait_s(envelope), 0.0)
+        if asked_s:
+            until = self.now + timedelta(seconds=asked_s)
+            waits[activity] = until
+            if activity == START_RESTORE and _may_be_the_lists(envelope):
+                waits[FIND_JOB] = until
+        if waits != self.restore.waits:
+            self.update(waits=waits)
 
     def operate(self, entity: str, key: str, operation: str, data: Json) -> Steps[Json]:
         """Have an entity do one operation, and return its answer; one that broke is a passing failure."""
@@ -140,3 +173,9 @@ class Run:
         except (task.TaskFailedError, EntityOperationFailedException) as failure:
             raise TransientError(errors.INTERNAL_ERROR, f"The entity {entity} broke: {failure}") from failure
         return answer
+
+
+def _may_be_the_lists(envelope: Json) -> bool:
+    """Tell whether a failed trigger's wait may be that of the list of jobs, into which it looks before it posts."""
+    posted = envelope.get("kind") == "open" and envelope["error"]["code"] != errors.LATE_DELIVERY
+    return "error" in envelope and not posted

@@ -51,8 +51,7 @@ def checks(*plans: Plan, **options: Any) -> set[str]:
 def test_forty_restores_end_as_they_must(seed: int) -> None:
     report = run(seed, 40)
 
-    # What is known to ask Azure too early stands in test_findings, each case with its reason.
-    assert [each for each in report.found if each.check != "too early"] == []
+    assert report.found == []
     assert len(report.drawn) >= 15
     assert report.outcomes.total() == 40
 

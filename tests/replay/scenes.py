@@ -6,14 +6,19 @@ A history is never recorded again under its name: it stands for instances that r
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from domain.errors import ErrorDetail
+from domain import errors
+from domain.errors import ErrorDetail, TerminalError
 from domain.jobs import JobStatus, Operation, OperationStatus
-from orchestrations.names import DECISION_EVENT
-from tests.support.azure import Lab, a_restore, an_alert_start, throttled, vm_id
+from domain.restores import restore_id_for
+from domain.rules import GUARDED_OPERATION
+from domain.validation import Validation
+from orchestrations.names import CANCEL_EVENT, DECISION_EVENT
+from tests.support.azure import LIMITS, TARGET_GROUP, Lab, a_point, a_restore, an_alert_start, throttled, vm_id
 from tests.support.replay import dump, record
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
     from domain.restores import Restore
 
+_NETWORK: Final = TARGET_GROUP.replace("restored-rg", "net-rg/providers/Microsoft.Network/virtualNetworks/isolated")
 HISTORIES = Path(__file__).parent / "histories"
 
 
@@ -116,6 +122,121 @@ def _webhook(lab: Lab) -> Restore:
     return _plain(lab)
 
 
+def _another_vm(lab: Lab) -> Restore:
+    lab.azure.job_takes = timedelta(seconds=130)
+    return a_restore(
+        recoveryType="AlternateLocation",
+        targetVirtualMachineId=f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/web-01-copy",
+        virtualNetworkId=_NETWORK,
+        subnetId=f"{_NETWORK}/subnets/default",
+        validate=True,
+    )
+
+
+def _in_place(lab: Lab) -> Restore:
+    lab.azure.job_takes = timedelta(minutes=11)
+    return a_restore(recoveryType="OriginalLocation", targetResourceGroupId=None, validate=True)
+
+
+def _plan(_lab: Lab) -> Restore:
+    return a_restore(dryRun=True, validate=True)
+
+
+def _rehydrated(lab: Lab) -> Restore:
+    lab.azure.points = [a_point(recoveryPointTierDetails=[{"type": "ArchivedRP", "status": "Valid"}])]
+    lab.azure.job_takes = timedelta(minutes=8)
+    how = {"rehydrationRetentionDuration": "P15D", "rehydrationPriority": "High"}
+    return a_restore(recoveryPointRehydrationInfo=how)
+
+
+def _with_warnings(lab: Lab) -> Restore:
+    lab.azure.job_takes = timedelta(minutes=2)
+    lab.azure.job_end = JobStatus.COMPLETED_WITH_WARNINGS
+    lab.azure.job_details = (ErrorDetail(code="OlrBackupFailed", message="Failed to take snapshot of the VM"),)
+    return a_restore()
+
+
+def _no_matching_point(_lab: Lab) -> Restore:
+    return a_restore(recoveryPoint={"notOlderThan": "PT1H"})
+
+
+def _validation_failed(lab: Lab) -> Restore:
+    running = Validation(status=OperationStatus.RUNNING)
+    finding = ErrorDetail(code="UserErrorCoreCountSubscriptionQuotaReached", message="The quota has been reached.")
+    lab.azure.validations = [running, Validation(status=OperationStatus.SUCCEEDED, findings=(finding,))]
+    return a_restore(validate=True)
+
+
+def _operation_failed(lab: Lab) -> Restore:
+    error = ErrorDetail(code="UserErrorBcmDatasourceNotPresent", message="The VM is missing.")
+    lab.azure.posts = ["jobless"]
+    lab.azure.operations = [Operation(status=OperationStatus.FAILED, error=error)] * 5
+    return a_restore()
+
+
+def _timed_out(lab: Lab) -> Restore:
+    lab.azure.job_takes = timedelta(days=10)
+    return a_restore(replace(LIMITS, deadline_s=300))
+
+
+def _cancelled_before(lab: Lab) -> Restore:
+    lab.azure.fails["list_recovery_points"] = [throttled(600)]
+    return _cancelled(lab, timedelta(seconds=30))
+
+
+def _cancelled_job(lab: Lab) -> Restore:
+    return _cancelled(lab, timedelta(minutes=3))
+
+
+def _cancel_held(lab: Lab) -> Restore:
+    lab.azure.posts = ["lost"]
+    lab.azure.fails["find_restore_job"] = [None, throttled(300)]
+    return _cancelled(lab, timedelta(seconds=60))
+
+
+def _cancelled(lab: Lab, after: timedelta) -> Restore:
+    restore = a_restore()
+    lab.start(restore)
+    lab.hub.run_until(after)
+    lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, {"by": "ada", "comment": "wrong VM"})
+    return restore
+
+
+def _guard_opened(lab: Lab) -> Restore:
+    detail = {"vaultCriticalOperation": GUARDED_OPERATION, "defaultResourceRequest": "/subscriptions/s/guard/default"}
+    lab.azure.guard_proxies = [{"properties": {"resourceGuardOperationDetails": [detail]}}]
+    lab.azure.fails["trigger_restore"] = [TerminalError(errors.AUTHORIZATION_FAILED, "The guard is closed.")] * 3
+    lab.azure.job_takes = timedelta(seconds=74)
+    return a_restore()
+
+
+def _waited_its_turn(lab: Lab) -> Restore:
+    limits = replace(LIMITS, most_per_vault=1)
+    lab.azure.job_takes = timedelta(seconds=74)
+    lab.start(a_restore(limits, key="the first", sourceResourceId=vm_id(1)))
+    lab.reach(restore_id_for("the first"), "Running")
+    lab.hub.run_until(timedelta(seconds=1))
+    return a_restore(limits)
+
+
+def _gave_its_turn(lab: Lab) -> Restore:
+    limits = replace(LIMITS, most_per_vault=1)
+    lab.azure.job_takes = timedelta(seconds=74)
+    restore = a_restore(limits)
+    lab.start(restore)
+    lab.reach(restore.restore_id, "Running")
+    lab.hub.run_until(timedelta(seconds=1))
+    lab.start(a_restore(limits, key="the next", sourceResourceId=vm_id(1)))
+    return restore
+
+
+def _some_disks(lab: Lab) -> Restore:
+    selection = {"diskExclusionProperties": {"diskLunList": [0], "isInclusionList": True}}
+    lab.azure.item_properties = {"extendedProperties": selection}
+    lab.azure.job_takes = timedelta(seconds=74)
+    return a_restore(restoreDiskLunList=[0])
+
+
 SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0001_plain": _plain,
     "0001_validated": _validated,
@@ -133,6 +254,22 @@ SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0002_rejected": _rejected,
     "0002_approval_timed_out": _approval_timed_out,
     "0002_webhook": _webhook,
+    "0003_another_vm": _another_vm,
+    "0003_in_place": _in_place,
+    "0003_plan": _plan,
+    "0003_rehydrated": _rehydrated,
+    "0003_with_warnings": _with_warnings,
+    "0003_no_matching_point": _no_matching_point,
+    "0003_validation_failed": _validation_failed,
+    "0003_operation_failed": _operation_failed,
+    "0003_timed_out": _timed_out,
+    "0003_cancelled_before": _cancelled_before,
+    "0003_cancelled_job": _cancelled_job,
+    "0003_cancel_held": _cancel_held,
+    "0003_guard_opened": _guard_opened,
+    "0003_waited_its_turn": _waited_its_turn,
+    "0003_gave_its_turn": _gave_its_turn,
+    "0003_some_disks": _some_disks,
 }
 
 

@@ -16,10 +16,12 @@ from benchmarks import (
     alerts,
     calls_before_trigger,
     calls_of_a_job,
+    fleet,
     history_size,
     import_time,
     load,
     many_points,
+    poll_cost,
     recovery_types,
     report_delay,
     trigger_latency,
@@ -42,6 +44,8 @@ MEASURES: Final[dict[str, Callable[[], list[Row]]]] = {
     "points": many_points.measure,
     "alerts": alerts.measure,
     "load": load.measure,
+    "polls": poll_cost.measure,
+    "fleet": fleet.measure,
 }
 
 

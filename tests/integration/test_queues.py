@@ -68,7 +68,20 @@ def test_http_and_queue_share_their_keys(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("content", "target"),
-    [(b"not json", None), (b"[]", None), (json.dumps(a_request(recoveryType="x")).encode(), "recoveryType")],
+    [
+        (b"not json", None),
+        (b"[]", None),
+        (json.dumps(a_request(recoveryType="x")).encode(), "recoveryType"),
+        (json.dumps(a_request(v=99)).encode(), "v"),
+        (json.dumps(a_request(reason="long " * 9_000)).encode(), "reason"),  # 60 KiB as base64, the most that fits
+        (b"", None),
+        (bytes(range(256)), None),
+        (b"\xff\xfe" + "{}".encode("utf-16-le"), None),
+        (b"[" * 40_000, None),
+        (b'{"reason":' * 4_000 + b"1" + b"}" * 4_000, "reason"),
+        (b'{"sourceResourceId": NaN}', None),
+    ],
+    ids=["text", "array", "value", "version", "64 KiB", "empty", "binary", "UTF-16", "brackets", "nested", "NaN"],
 )
 def test_a_message_that_can_never_work_is_answered_once(stage: Stage, content: bytes, target: str | None) -> None:
     stage.send(content)

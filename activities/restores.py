@@ -13,7 +13,7 @@ from domain.disks import made_by
 from domain.envelopes import seal, seal_error
 from domain.errors import ErrorDetail, Json, OpenOutcomeError, RestoreError, TerminalError
 from domain.protected_items import ProtectedItem
-from domain.recovery_points import Choice, RecoveryPoint
+from domain.recovery_points import Choice, RecoveryPoint, no_such_point
 from domain.requests import ORIGINAL_LOCATION, RestoreRequest
 from domain.resource_ids import same_id
 from domain.rules import PointFacts
@@ -95,7 +95,8 @@ class RestoreActivities:
         """Choose the point: ``{"item", "request", "now"}`` to ``{"point", "archived", "facts", "candidates"}``.
 
         Only the chosen point is handed back, however many there are, so that history stays small; for a plan the
-        verdicts on the newest of them come along.
+        verdicts on it and on the newest others come along, ``candidatesCut`` says how many more there were. A plan
+        without a point has ``error`` instead, so that its verdicts are not lost.
         """
         item, request = ProtectedItem.from_json(data["item"]), RestoreRequest(data["request"])
         choice = Choice(
@@ -109,14 +110,20 @@ class RestoreActivities:
             choice.consider(point)
             if request.is_plan:
                 shown.append(point)
-        chosen = choice.result()
-        candidates = [choice.verdict(point).to_json() for point in sorted(shown, key=_newest_first)[:_MOST_CANDIDATES]]
-        return {
-            "point": chosen.to_json(),
-            "archived": chosen.archived,
-            "facts": chosen.facts.to_json(),
-            "candidates": candidates,
-        }
+        told: Json = {}
+        if request.is_plan:
+            shown.sort(key=lambda point: (point != choice.best, _newest_first(point)))
+            kept = sorted(shown[:_MOST_CANDIDATES], key=_newest_first)
+            told = {"candidatesCut": len(shown) - len(kept)}
+            told["candidates"] = [choice.verdict(point).to_json() for point in kept]
+        try:
+            chosen = choice.result()
+        except TerminalError as error:
+            if not request.is_plan:
+                raise
+            return {"point": None, "archived": False, "facts": None, **told, "error": error.to_json()}
+        point = {"point": chosen.to_json(), "archived": chosen.archived, "facts": chosen.facts.to_json()}
+        return {**point, "candidates": [], **told}
 
     @_sealed
     def check_restore(self, data: Json) -> Json:
@@ -127,7 +134,10 @@ class RestoreActivities:
         """
         item, request = ProtectedItem.from_json(data["item"]), RestoreRequest(data["request"])
         facts = PointFacts.from_json(data["facts"])
-        broken = list(rules.point_violations(request, facts, item.source_resource_id))
+        broken = [
+            *rules.target_violations(request, item),
+            *rules.point_violations(request, facts, item.source_resource_id),
+        ]
         warnings = rules.warnings_for(request, facts)
         if rules.needs_item(request):
             body = self._api.get_protected_item(item.vault_id, item.container_name, item.protected_item_name)
@@ -139,7 +149,7 @@ class RestoreActivities:
         if broken:
             message = f"The restore would break a rule of Azure Backup: {broken[0].target}: {broken[0].message}."
             raise TerminalError(errors.VALIDATION_FAILED, message, broken)
-        return {"guardRequests": self._guard_requests(request, item), "warnings": warnings}
+        return {"guardRequests": self._guard_requests(request, item, warnings), "warnings": warnings}
 
     @_sealed
     def start_validation(self, data: Json) -> Json:
@@ -247,8 +257,7 @@ class RestoreActivities:
         except TerminalError as error:
             if error.code != errors.NOT_FOUND:
                 raise
-            message = f"The item has no recovery point {point_id}. Ask GET /api/recovery-points for those it has."
-            raise TerminalError(errors.NO_MATCHING_RECOVERY_POINT, message, error.details) from error
+            raise no_such_point(point_id, error.details) from error
 
     def _staging_violations(
         self, request: RestoreRequest, item: ProtectedItem, warnings: list[Json]
@@ -266,10 +275,15 @@ class RestoreActivities:
             return []
         return list(rules.staging_violations(account, region=item.region, target=target))
 
-    def _guard_requests(self, request: RestoreRequest, item: ProtectedItem) -> list[str]:
-        if "resourceGuardOperationRequests" in request.body:
+    def _guard_requests(self, request: RestoreRequest, item: ProtectedItem, warnings: list[Json]) -> list[str]:
+        if request.body.get("resourceGuardOperationRequests"):
             return []
-        return rules.guard_requests(self._api.list_resource_guard_proxies(item.vault_id))
+        try:
+            return rules.guard_requests(self._api.list_resource_guard_proxies(item.vault_id))
+        except TerminalError as error:
+            message = f"Whether a Resource Guard protects the vault could not be read: {error.message}"
+            warnings.append({"code": "ResourceGuardNotRead", "message": message})
+            return []
 
     def _find_job(self, vault_id: str, data: Json) -> Job | None:
         return self._api.find_restore_job(vault_id, activity_id=data["clientRequestId"])

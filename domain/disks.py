@@ -56,7 +56,8 @@ def made_by(disks: Iterable[Disk], *, vm_name: str, since: datetime, until: date
 def difference(asked_luns: Sequence[int], made: Sequence[Disk]) -> str | None:
     """Say how the disks made differ from the LUNs asked for, ``None`` where they do not; LUN -1 is the OS disk.
 
-    The OS disk comes with every restore, so only data disks are counted.
+    The OS disk comes with every restore, so that one which is missing is told whatever was asked for. Of data disks
+    the number is compared: a restored disk does not say which LUN it was at.
     """
     data = [disk.name for disk in made if not disk.is_os_disk]
     asked = sorted(lun for lun in asked_luns if lun >= 0)
@@ -65,6 +66,8 @@ def difference(asked_luns: Sequence[int], made: Sequence[Disk]) -> str | None:
             "The disks of this restore could not be told from the others in the target group: check by hand that they "
             f"are the OS disk and those of LUN {asked}."
         )
+    if len(data) == len(made):
+        return f"No OS disk was restored, only data disks: {', '.join(data[:_SHOWN])}. Check them before use."
     if len(data) == len(asked):
         return None
     names = ", ".join(data[:_SHOWN]) or "none"

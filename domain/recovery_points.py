@@ -10,7 +10,7 @@ from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, Termina
 from domain.requests import CONSISTENCIES, RecoveryPointCriteria
 from domain.rules import PointFacts
 from domain.times import as_utc, format_duration, format_time, parse_api_time
-from domain.wire import as_list, as_object, as_text
+from domain.wire import as_flag, as_list, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Old api-versions send the enums as integers, in this order.
 _TIER_TYPES: Final = ("Invalid", "InstantRP", "HardenedRP", "ArchivedRP", "IASnapshotRP")
 _TIER_STATUSES: Final = ("Invalid", "Valid", "Disabled", "Deleted", "Rehydrated")
+_THREATS: Final = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
 # The instant-access snapshot of 2026-10-01 is a snapshot like the other.
 _AS_TIER: Final = {"IASnapshotRP": "InstantRP"}
 
@@ -32,9 +33,23 @@ def _enum(value: object, names: tuple[str, ...]) -> str:
     return next((name for name in names if name.casefold() == text.casefold()), text)
 
 
+def _consistency(value: object) -> str:
+    text = str(value or "Unknown")
+    return text if text in CONSISTENCIES else next((e for e in CONSISTENCIES if e.casefold() == text.casefold()), text)
+
+
+def _edge_zone(value: object) -> Json | None:
+    place = as_object(value)
+    name, kind = as_text(place.get("name")), as_text(place.get("type"))
+    return None if name is None else {"name": name, "type": kind or "EdgeZone"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPoint:
-    """One recovery point of a VM. ``tiers`` are those its data can be read from; ``time`` is the snapshot's, UTC."""
+    """One recovery point of a VM. ``tiers`` are those its data can be read from; ``time`` is the snapshot's, UTC.
+
+    ``extended_location`` is the VM's edge zone, ``{"name", "type"}``.
+    """
 
     point_id: str
     time: datetime | None
@@ -46,6 +61,7 @@ class RecoveryPoint:
     encrypted: bool = False
     managed: bool = True
     session_open: bool = False
+    extended_location: Json | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -68,16 +84,17 @@ class RecoveryPoint:
         return cls(
             point_id=body["name"],
             time=parse_api_time(properties.get("recoveryPointTime")),
-            consistency=str(properties.get("recoveryPointType") or "Unknown"),
+            consistency=_consistency(properties.get("recoveryPointType")),
             tiers=tuple(
                 sorted(usable, key=lambda tier: (_TIER_TYPES.index(tier) if tier in _TIER_TYPES else 99, tier))
             ),
             archived=archived_only,
-            soft_deleted=as_object(properties.get("recoveryPointProperties")).get("isSoftDeleted") is True,
-            threat_status=as_text(properties.get("threatStatus")),
-            encrypted=properties.get("isSourceVMEncrypted") is True,
-            managed=properties.get("isManagedVirtualMachine") is not False,
-            session_open=properties.get("isInstantIlrSessionActive") is True,
+            soft_deleted=as_flag(as_object(properties.get("recoveryPointProperties")).get("isSoftDeleted")) is True,
+            threat_status=_enum(properties["threatStatus"], _THREATS) if properties.get("threatStatus") else None,
+            encrypted=as_flag(properties.get("isSourceVMEncrypted")) is True,
+            managed=as_flag(properties.get("isManagedVirtualMachine")) is not False,
+            session_open=as_flag(properties.get("isInstantIlrSessionActive")) is True,
+            extended_location=_edge_zone(properties.get("extendedLocation")),
         )
 
     def to_json(self) -> Json:
@@ -92,7 +109,12 @@ class RecoveryPoint:
     @property
     def facts(self) -> PointFacts:
         """What the service's rules ask of the point."""
-        return PointFacts(encrypted=self.encrypted, managed=self.managed, tiers=self.tiers)
+        return PointFacts(
+            encrypted=self.encrypted,
+            managed=self.managed,
+            tiers=self.tiers,
+            extended_location=self.extended_location,
+        )
 
     def unusable_because(self, *, rehydrates: bool, in_place: bool = False) -> list[str]:
         """Say why nobody could restore this point now; empty when it can be restored.
@@ -181,8 +203,15 @@ class Choice:
         if not reasons:
             if self.best is None or _rank(point) > _rank(self.best):
                 self.best = point
-        elif self._nearest is None or _nearness(point, reasons) > _nearness(self._nearest.point, self._nearest.reasons):
-            self._nearest = Verdict(point, reasons)
+            return
+        missed = Verdict(point, reasons)
+        if self._nearest is None or self._nearness(missed) > self._nearness(self._nearest):
+            self._nearest = missed
+
+    def _nearness(self, missed: Verdict) -> tuple[bool, int, bool, datetime | None, str]:
+        point = missed.point
+        asked_for = point.point_id == self.wanted.point_id
+        return asked_for, -len(missed.reasons), point.time is not None, point.time, point.point_id
 
     def verdict(self, point: RecoveryPoint) -> Verdict:
         """Return why a point was or was not chosen, once all have been considered."""
@@ -199,6 +228,8 @@ class Choice:
             message = "The item has no recovery points. Check that its backups ran, or give another vault or item."
             raise TerminalError(NO_MATCHING_RECOVERY_POINT, message)
         near = self._nearest.point
+        if self.wanted.point_id is not None and near.point_id != self.wanted.point_id:
+            raise no_such_point(self.wanted.point_id)
         when = f" of {format_time(near.time)}" if near.time else ""
         raise TerminalError(
             NO_MATCHING_RECOVERY_POINT,
@@ -208,8 +239,10 @@ class Choice:
         )
 
 
-def _nearness(point: RecoveryPoint, reasons: tuple[str, ...]) -> tuple[int, bool, datetime | None, str]:
-    return -len(reasons), point.time is not None, point.time, point.point_id
+def no_such_point(point_id: str, details: Iterable[ErrorDetail] = ()) -> TerminalError:
+    """Return the error for a point that was asked for by an id that the item does not know."""
+    message = f"The item has no recovery point {point_id}. Ask GET /api/recovery-points for those it has."
+    return TerminalError(NO_MATCHING_RECOVERY_POINT, message, details)
 
 
 def _miss(message: str) -> ErrorDetail:

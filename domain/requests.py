@@ -73,6 +73,7 @@ _DATA_DISK_ENCRYPTION: Final[Mapping[str, Reader]] = {
     "dataDiskEncryptionSetId": resource_id(ids.DISK_ENCRYPTION_SET),
     "dataDiskEncryptionIdentity": string,
 }
+_RETENTION: Final = pattern(r"P(1[0-9]|2[0-9]|30)D", "whole days, from P10D to P30D")
 # Sent on in ``IaasVMRestoreRequest`` as they come; only their shape is checked here.
 PASSED_ON: Final[Mapping[str, Reader]] = MappingProxyType(
     {
@@ -118,7 +119,7 @@ PASSED_ON: Final[Mapping[str, Reader]] = MappingProxyType(
         ),
         "extendedLocation": an_object({"name": string, "type": one_of("EdgeZone")}, needed=("name", "type")),
         "recoveryPointRehydrationInfo": an_object(
-            {"rehydrationRetentionDuration": duration, "rehydrationPriority": one_of("Standard", "High")},
+            {"rehydrationRetentionDuration": _RETENTION, "rehydrationPriority": one_of("Standard", "High")},
             needed=("rehydrationPriority",),
         ),
         "resourceGuardOperationRequests": array(string),
@@ -149,8 +150,6 @@ _REQUEST: Final = an_object(
     needed=("recoveryType",),
 )
 
-_SHORTEST_RETENTION: Final = timedelta(days=10)
-_LONGEST_RETENTION: Final = timedelta(days=30)
 _APPROVAL_TIMEOUT: Final = timedelta(hours=4)
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     RESTORE_DISKS: (),
@@ -189,9 +188,17 @@ def request_schema(*, with_source: bool = True) -> Json:
         "if": {"properties": {"restoreWithManagedDisks": {"const": True}}, "required": ["restoreWithManagedDisks"]},
         "then": {"required": ["targetResourceGroupId"]},
     }
+    one_identity: Json = {
+        "if": {"properties": {"isSystemAssignedIdentity": {"const": True}}, "required": ["isSystemAssignedIdentity"]},
+        "then": {"properties": {"managedIdentityResourceId": False}},
+        "else": {"required": ["managedIdentityResourceId"]},
+    }
     staging: Json = {
         "if": {"required": ["identityInfo"]},
-        "then": {"required": ["identityBasedRestoreDetails"], "properties": {"storageAccountId": False}},
+        "then": {
+            "required": ["identityBasedRestoreDetails"],
+            "properties": {"storageAccountId": False, "identityInfo": one_identity},
+        },
         "else": {"required": ["storageAccountId"], "properties": {"identityBasedRestoreDetails": False}},
     }
     kinds: list[Json] = [
@@ -382,13 +389,12 @@ def _check_details(body: Json, problems: Problems) -> None:
     if private and "targetDiskAccessId" not in access:
         target = "targetDiskNetworkAccessSettings.targetDiskAccessId"
         problems.add(MISSING_FIELD, target, "is needed for EnablePrivateAccessForAllDisks")
-    if body.get("identityInfo") == {} and not problems.concern("identityInfo"):
-        problems.add(MISSING_FIELD, "identityInfo.isSystemAssignedIdentity", "is needed, or managedIdentityResourceId")
-    target = "recoveryPointRehydrationInfo.rehydrationRetentionDuration"
-    retention = as_object(body.get("recoveryPointRehydrationInfo")).get("rehydrationRetentionDuration")
-    if (
-        retention is not None
-        and not problems.concern(target)
-        and not _SHORTEST_RETENTION <= parse_duration(retention) <= _LONGEST_RETENTION
-    ):
-        problems.add(INVALID_VALUE, target, "must be from P10D to P30D")
+    identity = body.get("identityInfo")
+    if identity is not None and not problems.concern("identityInfo"):
+        system, named = identity.get("isSystemAssignedIdentity") is True, "managedIdentityResourceId" in identity
+        if not system and not named:
+            message = "must be true, or managedIdentityResourceId given"
+            problems.add(MISSING_FIELD, "identityInfo.isSystemAssignedIdentity", message)
+        if system and named:
+            message = "names another identity than isSystemAssignedIdentity; give one of them"
+            problems.add(NOT_ALLOWED, "identityInfo.managedIdentityResourceId", message)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LONGEST_TOLD: Final = 1000
+_RETENTION: Final = "P15D"  # az CLI's own; how long an archived point stays brought back
 _NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
 
 ADMISSION_PATIENCE_S: Final = 5.0
@@ -278,7 +279,8 @@ class Restore:
         if self.cancel is not None and job.status is not JobStatus.CANCELLED:
             message = f"The restore was to be cancelled{self.cancelled_by}, but its job ended as {job.status}."
             known = known.with_warning("CancelledTooLate", message)
-        result = {**job.result(), "targetVirtualMachineId": self.request.body.get("targetVirtualMachineId")}
+        made = self.request.body.get("targetVirtualMachineId") if job.status.is_good else None
+        result = {**job.result(), "targetVirtualMachineId": made}
         if job.status.is_good and self.request.recovery_type == ORIGINAL_LOCATION:
             known = known.with_warning("DiskNamesChanged", _DRIFT)
         if job.status is JobStatus.COMPLETED:
@@ -360,8 +362,15 @@ class Restore:
 
     def planned(self, now: datetime) -> Self:
         """Return the restore ended as a plan: the body that would be sent, and the verdict on each candidate."""
-        plan: Json = {"requestBody": restore_body(self), "candidates": list(self.candidates)}
-        return self.finished(Status.PLANNED, now, result={"plan": plan})
+        return self.finished(Status.PLANNED, now, result=self.plan)
+
+    @property
+    def plan(self) -> Json | None:
+        """What a plan has found out so far, as the document's ``result``; ``None`` for what is no plan, or has not."""
+        if not self.request.is_plan or not (self.candidates or self.point):
+            return None
+        body = restore_body(self) if self.item and self.point else None
+        return {"plan": {"requestBody": body, "candidates": list(self.candidates)}}
 
     def awaiting_guard(self, now: datetime, refusal: RestoreError) -> Self:
         """Return the restore waiting for a person to open the vault's Resource Guard, or rejected after the time-out.
@@ -378,8 +387,22 @@ class Restore:
             "The vault's Resource Guard does not let the app restore yet. Give its identity Backup MUA Operator on the "
             f"guard; the trigger is sent again until {format_time(since + timeout)}."
         )
-        waiting = replace(self, status=Status.AWAITING_APPROVAL, phase=Phase.AWAITING_APPROVAL, guarded_since=since)
+        paused_s = self.paused_s + (0.0 if self.guarded_since else timeout.total_seconds())
+        waiting = replace(
+            self,
+            status=Status.AWAITING_APPROVAL,
+            phase=Phase.AWAITING_APPROVAL,
+            guarded_since=since,
+            paused_s=paused_s,
+        )
         return waiting.with_warning("ResourceGuardClosed", message)
+
+    def guard_passed(self, now: datetime) -> Self:
+        """Return the restore let through by the Resource Guard; only the wait that there was is no part of its time."""
+        if self.guarded_since is None:
+            return self
+        unused = self.guarded_since + self.request.approval_timeout - now
+        return replace(self, guarded_since=None, paused_s=max(self.paused_s - unused.total_seconds(), 0.0))
 
     @property
     def is_guarded(self) -> bool:
@@ -587,8 +610,14 @@ def restore_body(restore: Restore) -> Json:
         "originalStorageAccountOption": False,
         **restore.request.passed_on,
     }
-    if not restore.archived:
+    if restore.archived:
+        how = as_object(properties.get("recoveryPointRehydrationInfo"))
+        properties["recoveryPointRehydrationInfo"] = {"rehydrationRetentionDuration": _RETENTION, **how}
+    else:
         properties.pop("recoveryPointRehydrationInfo", None)
+    edge_zone = as_object(restore.facts).get("extendedLocation")
+    if edge_zone is not None and restore.request.recovery_type == ORIGINAL_LOCATION:
+        properties.setdefault("extendedLocation", edge_zone)
     if restore.guard_requests:
         properties["resourceGuardOperationRequests"] = list(restore.guard_requests)
     return {"properties": properties}

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from domain.errors import ErrorDetail, Json
 from domain.reading import NOT_ALLOWED
 from domain.requests import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
+from domain.resource_ids import same_id
 from domain.wire import as_list, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from domain.protected_items import ProtectedItem
     from domain.requests import RestoreRequest
 
 GUARDED_OPERATION: Final = (
@@ -27,20 +29,31 @@ _TARGETS: Final = ("targetResourceGroupId", "targetVirtualMachineId", "virtualNe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointFacts:
-    """What the rules ask of a recovery point. ``tiers`` as on ``RecoveryPoint``."""
+    """What the rules ask of a recovery point. ``tiers`` and ``extended_location`` as on ``RecoveryPoint``."""
 
     encrypted: bool
     managed: bool
     tiers: tuple[str, ...]
+    extended_location: Json | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what ``to_json`` wrote."""
-        return cls(encrypted=data["encrypted"], managed=data["managed"], tiers=tuple(data["tiers"]))
+        return cls(
+            encrypted=data["encrypted"],
+            managed=data["managed"],
+            tiers=tuple(data["tiers"]),
+            extended_location=data.get("extendedLocation"),
+        )
 
     def to_json(self) -> Json:
         """Return what history keeps."""
-        return {"encrypted": self.encrypted, "managed": self.managed, "tiers": list(self.tiers)}
+        return {
+            "encrypted": self.encrypted,
+            "managed": self.managed,
+            "tiers": list(self.tiers),
+            "extendedLocation": self.extended_location,
+        }
 
     @property
     def snapshot_only(self) -> bool:
@@ -96,6 +109,7 @@ def _plain_only(point: PointFacts) -> bool:
     return point.encrypted or not point.managed
 
 
+_EDGE_ZONE: Final = "a VM of an edge zone cannot be restored to another subscription"
 _ACROSS: Final = crosses_subscriptions
 _POINT_RULES: Final = (
     _PointRule(
@@ -123,6 +137,18 @@ _POINT_RULES: Final = (
         "the recovery point is not in the vault tier; choose one that is, or leave zones out",
     ),
     _PointRule(
+        _names("zones"),
+        lambda point: {"HardenedRP", "ArchivedRP"} <= set(point.tiers),
+        "zones",
+        "the recovery point was brought back from the archive; choose one that was not, or leave zones out",
+    ),
+    _PointRule(
+        lambda request, _source_id: request.body.get("restoreWithManagedDisks") is True,
+        lambda point: not point.managed and point.snapshot_only,
+        "restoreWithManagedDisks",
+        "the recovery point is a snapshot only; unmanaged disks become managed ones from the vault tier alone",
+    ),
+    _PointRule(
         _ACROSS,
         _plain_only,
         "targetResourceGroupId",
@@ -138,7 +164,13 @@ _POINT_RULES: Final = (
         lambda request, source_id: "extendedLocation" in request.body and crosses_subscriptions(request, source_id),
         lambda _point: True,
         "extendedLocation",
-        "a VM of an edge zone cannot be restored to another subscription",
+        _EDGE_ZONE,
+    ),
+    _PointRule(
+        lambda request, source_id: "extendedLocation" not in request.body and crosses_subscriptions(request, source_id),
+        lambda point: point.extended_location is not None,
+        "targetResourceGroupId",
+        _EDGE_ZONE,
     ),
     _PointRule(
         _names("diskEncryptionSetId"),
@@ -154,6 +186,22 @@ def point_violations(request: RestoreRequest, point: PointFacts, source_id: str)
     for rule in _POINT_RULES:
         if rule.asked(request, source_id) and rule.broken(point):
             yield _no(rule.target, rule.message)
+
+
+def target_violations(request: RestoreRequest, item: ProtectedItem) -> Iterable[ErrorDetail]:
+    """Yield what the request's targets must not be for this item, wherever it was found."""
+    source, target = item.source_resource_id, request.body.get("targetVirtualMachineId")
+    if target is not None and same_id(target, source):
+        message = "is the VM that was backed up; use OriginalLocation to replace its disks"
+        yield _no("targetVirtualMachineId", message)
+    across = _subscription(item.vault_id) != _subscription(source)
+    staging = staging_account_id(request)
+    if across and request.recovery_type == ORIGINAL_LOCATION and _subscription(staging) != _subscription(source):
+        message = (
+            "the VM is backed up to a vault of another subscription; to replace its disks the staging account must "
+            "be in the VM's own"
+        )
+        yield _no("storageAccountId", message)
 
 
 def item_violations(request: RestoreRequest, item: Mapping[str, Any]) -> Iterable[ErrorDetail]:
@@ -178,7 +226,8 @@ def vault_violations(request: RestoreRequest, vault: Mapping[str, Any], source_i
             yield _no("targetResourceGroupId", message)
     if "zones" in request.body:
         redundancy = as_text(as_object(properties.get("redundancySettings")).get("standardTierStorageRedundancy"))
-        if redundancy is not None and redundancy.casefold() != "zoneredundant":
+        named = request.body["zones"] != ["NoZone"]
+        if named and redundancy is not None and redundancy.casefold() != "zoneredundant":
             yield _no("zones", f"the vault is {redundancy}; only a ZoneRedundant one restores to a zone of your choice")
 
 
@@ -202,6 +251,12 @@ def warnings_for(request: RestoreRequest, point: PointFacts) -> list[Json]:
             "snapshot. Give a target resource group to get managed disks."
         )
         return [{"code": "UnmanagedDisks", "message": message}]
+    if request.recovery_type == ORIGINAL_LOCATION and point.snapshot_only:
+        message = (
+            "The recovery point has not reached the vault yet. Should replacing the disks fail, choose one whose "
+            "transfer to the vault has ended (recoveryPoint.tiers HardenedRP)."
+        )
+        return [{"code": "SnapshotOnly", "message": message}]
     return []
 
 

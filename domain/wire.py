@@ -19,3 +19,10 @@ def as_list(value: object) -> list[Any]:
 def as_text(value: object) -> str | None:
     """Return the string, or ``None`` for an empty one and anything else."""
     return value if isinstance(value, str) and value else None
+
+
+def as_flag(value: object) -> bool | None:
+    """Return the boolean, also one written as a string or an integer; ``None`` for anything else."""
+    if value is None or isinstance(value, bool):
+        return value
+    return {"true": True, "1": True, "false": False, "0": False}.get(str(value).casefold())

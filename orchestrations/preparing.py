@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domain import errors
-from domain.errors import TerminalError
+from domain.errors import RestoreError, TerminalError
 from domain.jobs import OperationStatus
 from domain.polling import operation_interval_s, wait_s
 from domain.protected_items import ProtectedItem
@@ -52,6 +52,12 @@ def choose_point(run: Run) -> Steps[None]:
             "now": format_time(run.now),
         },
     )
+    if cut := chosen.get("candidatesCut"):
+        message = f"{cut} older recovery points were considered, too; the plan shows the newest and the chosen one."
+        run.become(run.restore.with_warning("CandidatesCut", message))
+    if "error" in chosen:
+        run.update(candidates=tuple(chosen["candidates"]))
+        raise RestoreError.from_json(chosen["error"])
     run.update(
         point=chosen["point"],
         archived=chosen["archived"],

@@ -121,7 +121,7 @@ def _mind(run: Run, error: RestoreError) -> None:
         run.update(failures=attempt, failing_since=since)
         run.poll_after(retry_wait_s(asked_s, attempt=attempt))
         return
-    run.become(restore.finished(Status.FAILED, run.now, error=_final(restore, error)))
+    run.become(restore.finished(Status.FAILED, run.now, error=_final(restore, error), result=restore.plan))
 
 
 def _final(restore: Restore, error: RestoreError) -> RestoreError:

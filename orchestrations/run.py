@@ -107,8 +107,10 @@ class Run:
         expires, word = self.restore.approval_expires, said.get("decision")
         if expires is not None and self.now > expires:
             self.become(self.restore.decided(Decision.TIMED_OUT, self.now))
-        elif word in list(Decision):  # anything else was raised past the API
+        elif word in list(Decision):
             self.become(self.restore.decided(Decision(word), self.now, by=said.get("by"), comment=said.get("comment")))
+        else:  # raised past the API, and no decision: the real one is still to come
+            self._decision = self._ctx.wait_for_external_event(DECISION_EVENT)
 
     def turn_has_come(self) -> bool:
         """Tell whether the vault's turn has come while it is waited for."""

@@ -117,6 +117,7 @@ def follow_job(run: Run) -> Steps[None]:
     job = Job.from_json(answer["job"])
     if not job.status.is_running:
         yield from _compare_disks(run, job)
+        run.hears_urgent()  # a cancellation that came during this last look came too late, and is told so
         run.become(run.restore.ended_by(job, run.now))
         return
     if job.progress_pct is not None:

@@ -63,6 +63,7 @@ def _post(run: Run) -> Steps[None]:
             raise  # surely not taken: throttled, or it never left
         _stay_open(run, error, error.retry_after_s)
         return
+    run.become(run.restore.guard_passed(run.now))
     run.update(triggered=run.now, status=Status.RUNNING)
     if "jobId" in answer:
         adopt(run, answer["jobId"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import azure.durable_functions as df
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 
+_LOG = logging.getLogger(__name__)
 _ENDED: Final = (OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED)
 
 
@@ -56,6 +58,13 @@ async def wake_restore(data: Json, client: df.DurableFunctionsClient) -> Json:
 
 def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
     def publish_result(data: Json, results: func.Out[str]) -> Json:
+        _LOG.info(
+            "restore %s of %s ended as %s%s",
+            data["id"],
+            data["sourceResourceId"],
+            data["status"],
+            f": {data['error']['code']}: {data['error']['message']!r}" if data["error"] else "",
+        )
         results.set(result_message(data))
         return {"hasWebhook": has_webhook}
 

@@ -60,6 +60,18 @@ def test_approved_it_goes_on_at_once_and_the_decision_stays_in_sight() -> None:
     assert lab.published == [done]
 
 
+@pytest.mark.parametrize("junk", [None, {}, "yes", {"decision": "TimedOutish"}, {"decision": None}, [1]])
+def test_what_is_no_decision_leaves_the_wait_for_one_open(junk: object) -> None:
+    lab = Lab()
+    restore_id = waiting(lab)
+
+    lab.hub.raise_event(restore_id, DECISION_EVENT, junk)
+    lab.hub.run_until(timedelta(minutes=1))
+    lab.hub.raise_event(restore_id, DECISION_EVENT, ADA)
+
+    assert lab.hub.finish(restore_id)["status"] == "Completed"
+
+
 def test_the_wait_outlives_the_worker() -> None:
     lab = Lab()
     restore_id = waiting(lab)

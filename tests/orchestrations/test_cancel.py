@@ -100,6 +100,17 @@ def test_a_job_that_completed_all_the_same_is_completed_with_a_warning(lab: Lab)
     assert [warning["code"] for warning in done["warnings"]] == ["CancelledTooLate"]
 
 
+def test_a_cancel_that_comes_while_the_last_look_is_made_is_answered_by_a_warning(lab: Lab) -> None:
+    lab.azure.job_takes = timedelta(seconds=74)
+    restore_id = lab.start(a_restore())
+    lab.azure.before["get_job"] = [lambda: None, lambda: lab.hub.raise_event(restore_id, CANCEL_EVENT, BY)]
+
+    done = lab.hub.finish(restore_id)
+
+    assert (done["status"], lab.azure.calls["get_job"], lab.azure.calls["cancel_job"]) == ("Completed", 2, 0)
+    assert [warning["code"] for warning in done["warnings"]] == ["CancelledTooLate"]
+
+
 def test_a_service_that_refuses_to_cancel_is_a_warning_and_the_restore_goes_on(lab: Lab) -> None:
     lab.azure.fails["cancel_job"] = [TerminalError(errors.RESTORE_REFUSED, "not cancellable in this phase")]
     lab.azure.cancels = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,11 @@ import pytest
 
 from domain import errors
 from domain.errors import TerminalError
-from domain.jobs import OperationStatus
+from domain.jobs import JobStatus, OperationStatus
 from domain.restores import restore_id_for
 from domain.rules import GUARDED_OPERATION
 from domain.validation import Validation
-from tests.support.azure import Lab, a_point, a_restore
+from tests.support.azure import LIMITS, TARGET_GROUP, Lab, a_point, a_restore
 
 GUARD = "/subscriptions/s/resourceGroups/g/providers/Microsoft.DataProtection/resourceGuards/guard/requests/default"
 
@@ -51,10 +52,42 @@ class TestPlan:
         assert lab.azure.calls["trigger_validation"] == (1 if validate else 0)
         assert lab.published == [planned]
 
-    def test_fails_where_the_restore_would(self, lab: Lab) -> None:
+    def test_fails_where_the_restore_would_and_shows_what_would_have_been_sent(self, lab: Lab) -> None:
         lab.azure.validations = [Validation(status=OperationStatus.FAILED)]
 
-        assert lab.run(a_restore(dryRun=True, validate=True))["error"]["code"] == "ValidationFailed"
+        failed = lab.run(a_restore(dryRun=True, validate=True))
+
+        assert (failed["status"], failed["error"]["code"]) == ("Failed", "ValidationFailed")
+        plan = failed["result"]["plan"]
+        assert plan["requestBody"]["properties"]["recoveryPointId"] == plan["candidates"][0]["id"]
+
+    def test_without_a_point_shows_why_not(self, lab: Lab) -> None:
+        lab.azure.points = [a_point("1", 30), a_point("2", 40)]
+
+        failed = lab.run(a_restore(dryRun=True, recoveryPoint={"notOlderThan": "PT24H"}))
+
+        assert (failed["status"], failed["error"]["code"]) == ("Failed", "NoMatchingRecoveryPoint")
+        assert failed["result"]["plan"]["requestBody"] is None
+        assert [(each["id"], each["reasons"]) for each in failed["result"]["plan"]["candidates"]] == [
+            ("1", ["it is older than PT24H"]),
+            ("2", ["it is older than PT24H"]),
+        ]
+
+    def test_a_restore_that_fails_has_no_plan(self, lab: Lab) -> None:
+        lab.azure.validations = [Validation(status=OperationStatus.FAILED)]
+
+        assert lab.run(a_restore(validate=True))["result"] is None
+
+    def test_an_old_point_that_is_chosen_is_among_the_candidates_and_what_is_cut_is_said(self, lab: Lab) -> None:
+        lab.azure.points = [a_point(str(hours), hours) for hours in range(1, 151)]
+
+        planned = lab.run(a_restore(dryRun=True, recoveryPoint={"id": "150"}))
+
+        candidates = planned["result"]["plan"]["candidates"]
+        assert [each["id"] for each in candidates if each["chosen"]] == ["150"]
+        assert [each["id"] for each in candidates] == [*map(str, range(1, 100)), "150"]
+        assert [warning["code"] for warning in planned["warnings"]] == ["CandidatesCut"]
+        assert planned["warnings"][0]["message"].startswith("50 ")
 
     def test_of_a_service_that_cannot_validate_is_a_plan_with_a_warning(self, lab: Lab) -> None:
         lab.azure.fails["trigger_validation"] = [TerminalError(errors.NOT_FOUND, "no such call")]
@@ -111,6 +144,34 @@ class TestResourceGuard:
         assert guarded.hub.clock.elapsed == timedelta(hours=hours)
         assert guarded.hub.largest_history <= 500
 
+    def test_that_stays_closed_for_long_costs_no_time_of_the_restores_own(self, guarded: Lab) -> None:
+        guarded.azure.job_takes = timedelta(hours=100)
+        closed = TerminalError(errors.AUTHORIZATION_FAILED, "guard says no")
+        guarded.azure.fails["trigger_restore"] = [closed] * 1000
+        restore_id = guarded.start(a_restore(replace(LIMITS, deadline_s=3600), approval={"timeout": "P3D"}))
+
+        guarded.hub.run_until(timedelta(hours=3))
+        guarded.azure.fails["trigger_restore"].clear()
+        done = guarded.hub.finish(restore_id)
+
+        assert done["status"] == "TimedOut"
+        assert len(guarded.azure.jobs) == 1
+        assert timedelta(hours=4) <= guarded.hub.clock.elapsed <= timedelta(hours=4, minutes=2)
+
+    @pytest.mark.parametrize("error", [errors.NOT_FOUND, errors.AUTHORIZATION_FAILED])
+    def test_that_cannot_be_read_about_is_a_warning(self, lab: Lab, error: str) -> None:
+        lab.azure.fails["list_resource_guard_proxies"] = [TerminalError(error, "no")]
+
+        done = lab.run()
+
+        assert done["status"] == "Completed"
+        assert [warning["code"] for warning in done["warnings"]] == ["ResourceGuardNotRead"]
+
+    def test_is_read_about_though_the_caller_names_no_request_of_it(self, guarded: Lab) -> None:
+        guarded.run(a_restore(resourceGuardOperationRequests=[]))
+
+        assert guarded.azure.bodies[0]["properties"]["resourceGuardOperationRequests"] == [GUARD]
+
     def test_a_403_without_a_guard_is_a_failure(self, lab: Lab) -> None:
         lab.azure.fails["trigger_restore"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
 
@@ -132,6 +193,14 @@ class TestResult:
         done = lab.run(a_restore(recoveryType="OriginalLocation", targetResourceGroupId=None))
 
         assert done["status"] == "Completed"
+        assert [warning["code"] for warning in done["warnings"]] == ["SnapshotOnly", "DiskNamesChanged"]
+
+    def test_disks_replaced_from_the_vault_need_no_such_doubt(self, lab: Lab) -> None:
+        tiers = [{"type": tier, "status": "Valid"} for tier in ("InstantRP", "HardenedRP")]
+        lab.azure.points = [a_point(recoveryPointTierDetails=tiers)]
+
+        done = lab.run(a_restore(recoveryType="OriginalLocation", targetResourceGroupId=None))
+
         assert [warning["code"] for warning in done["warnings"]] == ["DiskNamesChanged"]
 
     def test_a_new_vm_is_named(self, lab: Lab) -> None:
@@ -149,6 +218,21 @@ class TestResult:
         )
 
         assert (done["status"], done["result"]["targetVirtualMachineId"]) == ("Completed", target)
+
+    def test_a_new_vm_that_was_not_made_is_not_named(self, lab: Lab) -> None:
+        lab.azure.job_end = JobStatus.FAILED
+        network = f"{TARGET_GROUP}/providers/Microsoft.Network/virtualNetworks/net"
+
+        done = lab.run(
+            a_restore(
+                recoveryType="AlternateLocation",
+                targetVirtualMachineId=f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/web-01-restored",
+                virtualNetworkId=network,
+                subnetId=f"{network}/subnets/default",
+            )
+        )
+
+        assert (done["status"], done["result"]["targetVirtualMachineId"]) == ("Failed", None)
 
     def test_a_rule_of_the_service_ends_it_before_the_trigger(self, lab: Lab) -> None:
         done = lab.run(a_restore(restoreDiskLunList=[0]))

@@ -72,3 +72,6 @@ class TestDifference:
 
     def test_none_that_can_be_told_from_others(self) -> None:
         assert "could not be told" in (difference([0], []) or "")
+
+    def test_no_os_disk_though_one_comes_with_every_restore(self) -> None:
+        assert (difference([-1, 0], [a_disk("a")]) or "").startswith("No OS disk was restored")

@@ -195,13 +195,41 @@ class TestQuirks:
     def test_a_point_that_does_not_say_so_is_not_deleted(self, properties: Any) -> None:
         assert a_point(recoveryPointProperties=properties).unusable_because(rehydrates=False) == []
 
-    @pytest.mark.parametrize("threat", ["UnHealthy", "Unhealthy", "unhealthy"])
+    @pytest.mark.parametrize("threat", ["UnHealthy", "Unhealthy", "unhealthy", 2])
     def test_a_point_with_a_threat_cannot_be_restored(self, threat: str) -> None:
         assert a_point(threatStatus=threat).unusable_because(rehydrates=True) == ["the service found a threat in it"]
 
-    @pytest.mark.parametrize("threat", ["Healthy", "Unknown", "Warning", "NotAvailable", None, "", 2, "Brand new"])
+    @pytest.mark.parametrize("threat", ["Healthy", "Unknown", "Warning", "NotAvailable", None, "", 0, 3, 99, "New"])
     def test_a_point_without_a_found_threat_can(self, threat: Any) -> None:
         assert a_point(threatStatus=threat).unusable_because(rehydrates=False) == []
+
+    @pytest.mark.parametrize("yes", [True, "true", "True", 1])
+    def test_yes_is_understood_however_it_is_written(self, yes: Any) -> None:
+        point = a_point(
+            isSourceVMEncrypted=yes, recoveryPointProperties={"isSoftDeleted": yes}, isInstantIlrSessionActive=yes
+        )
+
+        assert (point.encrypted, point.soft_deleted, point.session_open) == (True, True, True)
+
+    @pytest.mark.parametrize(("managed", "understood"), [(False, False), ("false", False), (0, False), ("maybe", True)])
+    def test_so_is_no(self, managed: Any, understood: bool) -> None:
+        assert a_point(isManagedVirtualMachine=managed).managed is understood
+
+    def test_a_consistency_is_known_in_any_casing(self) -> None:
+        assert a_point(recoveryPointType="appconsistent").consistency == "AppConsistent"
+
+    @pytest.mark.parametrize(
+        ("place", "read"),
+        [
+            ({"name": "edge", "type": "EdgeZone"}, {"name": "edge", "type": "EdgeZone"}),
+            ({"name": "edge"}, {"name": "edge", "type": "EdgeZone"}),
+            ({}, None),
+            ("edge", None),
+            (None, None),
+        ],
+    )
+    def test_an_edge_zone_is_kept(self, place: Any, read: Any) -> None:
+        assert a_point(extendedLocation=place).facts.extended_location == read
 
     @pytest.mark.parametrize("body", [{"name": "1"}, {"name": "1", "properties": None}, {"name": "1", "properties": 3}])
     def test_a_name_is_all_that_is_needed(self, body: Json) -> None:
@@ -452,6 +480,20 @@ class TestNoMatch:
             "2 of 2: it is not CrashConsistent",
             "2 of 2: it is not in HardenedRP",
         }
+
+    def test_a_point_asked_for_by_id_is_the_nearest_whatever_else_there_is(self) -> None:
+        wanted = RecoveryPointCriteria(point_id="old")
+        archived: Json = {"recoveryPointTierDetails": [{"type": "ArchivedRP", "status": "Valid"}]}
+
+        error = refusal([a_point("new", 1), a_point("old", 900, **archived, threatStatus="UnHealthy")], wanted)
+
+        assert "The nearest, old" in error.message
+        assert ARCHIVED_ONLY in error.message
+
+    def test_an_id_that_no_point_has_is_said_to_be_unknown(self) -> None:
+        error = refusal([a_point("1"), a_point("2")], RecoveryPointCriteria(point_id="3"))
+
+        assert error.message.startswith("The item has no recovery point 3.")
 
 
 class TestOpenSessions:

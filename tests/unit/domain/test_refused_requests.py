@@ -96,6 +96,20 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
         "identityInfo.isSystemAssignedIdentity",
         "or managedIdentityResourceId",
     ),
+    (
+        ALL,
+        {**BY_IDENTITY, "identityInfo": {"isSystemAssignedIdentity": False}},
+        MISSING,
+        "identityInfo.isSystemAssignedIdentity",
+        "must be true, or managedIdentityResourceId",
+    ),
+    (
+        ALL,
+        {**BY_IDENTITY, "identityInfo": {"isSystemAssignedIdentity": True, "managedIdentityResourceId": IDENTITY}},
+        NOT_ALLOWED,
+        "identityInfo.managedIdentityResourceId",
+        "give one of them",
+    ),
     *(
         (
             ALL,
@@ -109,7 +123,7 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
             "recoveryPointRehydrationInfo.rehydrationRetentionDuration",
             "from P10D to P30D",
         )
-        for days in ("P9D", "P31D", "PT1H")
+        for days in ("P9D", "P31D", "PT1H", "P2W", "PT360H", "P10.5D", "P010D", "p15d")
     ),
     # the recovery point
     (ALL, {"recoveryPoint": "1103996678573089"}, INVALID, "recoveryPoint", "JSON object"),
@@ -312,7 +326,7 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
         {"recoveryPointRehydrationInfo": {"rehydrationPriority": "High", "rehydrationRetentionDuration": "15"}},
         INVALID,
         "recoveryPointRehydrationInfo.rehydrationRetentionDuration",
-        "ISO 8601 duration",
+        "whole days",
     ),
     (ALL, {"resourceGuardOperationRequests": "x"}, INVALID, "resourceGuardOperationRequests", "array"),
     (ALL, {"resourceGuardOperationRequests": [" "]}, INVALID, "resourceGuardOperationRequests[0]", "empty"),
@@ -375,8 +389,8 @@ def test_a_bad_request_is_refused_for_its_one_fault(body: Json, code: str, targe
 
 # Faults that lie in what members have in common, in the calendar, or in letters that nobody sees.
 BEYOND_A_SCHEMA = {
-    *("must lie in", "a subnet of virtualNetworkId", "must not be the VM that was backed up", "from P10D to P30D"),
-    *("is needed for EnablePrivateAccessForAllDisks", "or managedIdentityResourceId", "control characters"),
+    *("must lie in", "a subnet of virtualNetworkId", "must not be the VM that was backed up"),
+    *("is needed for EnablePrivateAccessForAllDisks", "control characters"),
     *("longer than P365D", "zone", "2026-11-20T06:00:00Z"),
 }
 

@@ -156,8 +156,34 @@ class TestRehydration:
             "recoveryPointRehydrationInfo": self.INFO,
         }
 
+    def test_how_long_it_stays_need_not_be_said(self) -> None:
+        request = {**asked_for(RECORDED_DISKS), "recoveryPointRehydrationInfo": {"rehydrationPriority": "High"}}
+        body = body_for(request, source=VM, region="eastus2euap", point_id="1103996678573089", archived=True)
+
+        assert body["properties"]["recoveryPointRehydrationInfo"] == {
+            "rehydrationRetentionDuration": "P15D",
+            "rehydrationPriority": "High",
+        }
+
     def test_any_other_point_is_asked_for_without(self) -> None:
         assert self.body(archived=False) == RECORDED_DISKS["properties"]
+
+
+class TestEdgeZones:
+    PLACE = {"name": "microsoftrrdclab3", "type": "EdgeZone"}  # noqa: RUF012 - read only
+
+    @pytest.mark.parametrize("kind", ["OriginalLocation", "RestoreDisks"])
+    def test_disks_are_replaced_in_the_zone_that_the_point_is_of(self, kind: str) -> None:
+        members: Json = {"recoveryType": kind} | ({"targetResourceGroupId": None} if kind == "OriginalLocation" else {})
+        item = ProtectedItem(
+            vault_id="/v", container_name="c", protected_item_name="i", source_resource_id=VM, region="r"
+        )
+        facts: Json = {"encrypted": False, "managed": True, "tiers": [], "extendedLocation": self.PLACE}
+
+        body = restore_body(replace(a_restore(**members), item=item, point={"id": "1"}, facts=facts))
+
+        sent = body["properties"].get("extendedLocation")
+        assert sent == (self.PLACE if kind == "OriginalLocation" else None)
 
 
 class TestWhatDecides:
@@ -186,6 +212,6 @@ class TestWhatDecides:
         sent = body_for(request, source=VM, region="r", point_id="1", archived=archived)["properties"]
 
         assert (sent["objectType"] == "IaasVMRestoreWithRehydrationRequest") is archived
-        assert ("recoveryPointRehydrationInfo" in sent) is (archived and "recoveryPointRehydrationInfo" in request)
+        assert ("recoveryPointRehydrationInfo" in sent) is archived
         assert ("storageAccountId" in sent) is ("identityInfo" not in sent)
         assert sent.keys() & {"requestId", "validate", "dryRun", "approval", "recoveryPoint", "reason"} == set()

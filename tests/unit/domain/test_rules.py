@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
 from domain.rules import (
     GUARDED_OPERATION,
@@ -16,9 +17,10 @@ from domain.rules import (
     needs_vault,
     point_violations,
     staging_violations,
+    target_violations,
     vault_violations,
 )
-from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VM_ID, a_request
+from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, a_request
 
 if TYPE_CHECKING:
     from domain.errors import Json
@@ -54,7 +56,15 @@ BROKEN_BY_THE_POINT: list[tuple[Json, Json, str, str]] = [
     ({"targetResourceGroupId": OTHER}, {"encrypted": True}, "targetResourceGroupId", "only managed, unencrypted"),
     ({"targetResourceGroupId": OTHER}, {"managed": False}, "targetResourceGroupId", "only managed, unencrypted"),
     ({"targetResourceGroupId": OTHER}, {"tiers": ("InstantRP",)}, "targetResourceGroupId", "snapshot only"),
+    ({"zones": ["1"]}, {"tiers": ("HardenedRP", "ArchivedRP")}, "zones", "brought back from the archive"),
     ({"targetResourceGroupId": OTHER, "extendedLocation": EDGE}, {}, "extendedLocation", "edge zone"),
+    ({"targetResourceGroupId": OTHER}, {"extended_location": EDGE}, "targetResourceGroupId", "edge zone"),
+    (
+        {"restoreWithManagedDisks": True},
+        {"managed": False, "tiers": ("InstantRP",)},
+        "restoreWithManagedDisks",
+        "from the vault tier alone",
+    ),
     ({"diskEncryptionSetId": DES}, {"encrypted": True}, "diskEncryptionSetId", "disk encryption set"),
     ({"diskEncryptionSetId": DES}, {"managed": False}, "diskEncryptionSetId", "disk encryption set"),
 ]
@@ -155,6 +165,48 @@ def test_zones_need_a_zone_redundant_vault(redundancy: str | None, allowed: bool
     assert list(vault_violations(request(), vault, VM_ID)) == []
 
 
+def test_no_zone_is_to_be_had_from_any_vault() -> None:
+    vault = {"properties": {"redundancySettings": {"standardTierStorageRedundancy": "GeoRedundant"}}}
+
+    assert list(vault_violations(request(zones=["NoZone"]), vault, VM_ID)) == []
+
+
+class TestTargets:
+    ELSEWHERE = VAULT_ID.replace("11111111", "33333333")
+
+    def test_the_vm_itself_is_no_other_vm_however_it_was_found(self) -> None:
+        asked = request(**ALTERNATE, sourceResourceId=None, vaultId=VAULT_ID, containerName="c", protectedItemName="i")
+        item = an_item(source_resource_id=ALTERNATE["targetVirtualMachineId"].upper())
+
+        (broken,) = target_violations(asked, item)
+
+        assert (broken.target, "use OriginalLocation" in broken.message) == ("targetVirtualMachineId", True)
+        assert list(target_violations(asked, an_item())) == []
+
+    def test_in_place_across_subscriptions_needs_a_staging_account_beside_the_vm(self) -> None:
+        beside_the_vault = STORAGE_ID.replace("11111111", "33333333")
+
+        (broken,) = target_violations(
+            request(**IN_PLACE, storageAccountId=beside_the_vault), an_item(vault_id=self.ELSEWHERE)
+        )
+
+        assert (broken.target, "in the VM's own" in broken.message) == ("storageAccountId", True)
+
+    @pytest.mark.parametrize("members", [{}, IN_PLACE])
+    def test_a_vault_of_another_subscription_is_fine(self, members: Json) -> None:
+        assert list(target_violations(request(**members), an_item(vault_id=self.ELSEWHERE))) == []
+
+
+def an_item(*, vault_id: str = VAULT_ID, source_resource_id: str = VM_ID) -> ProtectedItem:
+    return ProtectedItem(
+        vault_id=vault_id,
+        container_name="c",
+        protected_item_name="i",
+        source_resource_id=source_resource_id,
+        region="westeurope",
+    )
+
+
 def test_a_staging_account_that_says_nothing_of_itself_is_let_through() -> None:
     assert list(staging_violations({}, region="westeurope", target="storageAccountId")) == []
 
@@ -199,6 +251,10 @@ def test_a_guard_named_by_two_proxies_is_asked_once() -> None:
 
 
 def test_facts_come_out_of_history_as_they_went_in() -> None:
-    facts = a_fact(encrypted=True, managed=False, tiers=("ArchivedRP",))
+    facts = a_fact(encrypted=True, managed=False, tiers=("ArchivedRP",), extended_location=EDGE)
 
     assert PointFacts.from_json(facts.to_json()) == facts
+
+
+def test_facts_of_a_history_that_knew_of_no_edge_zones_are_read() -> None:
+    assert PointFacts.from_json({"encrypted": False, "managed": True, "tiers": []}).extended_location is None

@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import grpc
@@ -17,21 +19,31 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend
 
+from .leases import Leases
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterator
 
     from durabletask.testing.in_memory_backend import OrchestrationInstance
 
+    from .leases import HandOut
+
+type Completion = pb.OrchestratorResponse | pb.ActivityResponse | pb.EntityBatchResult
+
 _RPC_THREADS = 32  # a client that waits for an instance holds one
 _ENDED = (pb.ORCHESTRATION_STATUS_COMPLETED, pb.ORCHESTRATION_STATUS_FAILED, pb.ORCHESTRATION_STATUS_TERMINATED)
 UNLIMITED_MESSAGE = 2**31 - 1
+UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
 
 class _InProcessContext:
     """The part of a gRPC context that the backend's methods use, for calls without a wire."""
 
     def is_active(self) -> bool:
+        return True
+
+    def add_callback(self, _callback: Callable[[], None]) -> bool:
         return True
 
     def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
@@ -41,31 +53,47 @@ class _InProcessContext:
 IN_PROCESS = cast("grpc.ServicerContext", _InProcessContext())
 
 
+@dataclass(frozen=True)
+class _WhileNothingIsBack:
+    """A stream's context for the base, which hands out new work alone: over when there is work to hand out again."""
+
+    context: grpc.ServicerContext
+    leases: Leases
+
+    def is_active(self) -> bool:
+        return self.context.is_active() and not self.leases.has_any_back
+
+
 class LocalBackend(InMemoryOrchestrationBackend):
-    """Task hub of one host. ``address`` is where durable clients reach it once ``start`` has returned.
+    """Task hub of one host, or of the engine that hosts join.
+
+    ``address`` is where durable clients and joined hosts reach it once ``start`` has returned; ``lease_s`` is how long
+    work may be out before it is handed out again, for ever when it is ``None``.
 
     What differs from the base: timers sit on the host's event loop instead of in a sleeping thread each, and fire only
     into the execution that made them; the end of a sub-orchestration is delivered by who completes it, not by a thread
     that gives up after 30 s; an instance with news while it is in flight is queued when it comes back, so that it
-    neither blocks the instances behind it nor waits for the base's next look 0.1 s later.
+    neither blocks the instances behind it nor waits for the base's next look 0.1 s later; work that a worker took along
+    is handed out again (:mod:`local_host.leases`).
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, lease_s: float | None = None) -> None:
         super().__init__(max_history_size=sys.maxsize)
         self.address = ""
         self._loop = loop
+        self._lease_s = lease_s
+        self._leases = Leases()
         self._rpc_threads = ThreadPoolExecutor(_RPC_THREADS, thread_name_prefix="task-hub")
         self._held_back: set[str] = set()
         self._parents: dict[str, list[tuple[str, int]]] = {}
         self._reader: threading.Thread | None = None
 
-    def start(self) -> str:
-        """Listen on a free loopback port and return its address."""
-        limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        self._server = grpc.server(self._rpc_threads, options=limits)
+    def start(self, port: int = 0) -> str:
+        """Listen on this loopback port, 0 for a free one, and return the address; ``RuntimeError`` when it is taken."""
+        self._server = grpc.server(self._rpc_threads, options=[*UNLIMITED, ("grpc.so_reuseport", 0)])
         register = cast("Callable[[Any, grpc.Server], None]", stubs.add_TaskHubSidecarServiceServicer_to_server)
         register(self, self._server)
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self.address = f"127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
         self._server.start()
         return self.address
 
@@ -94,9 +122,56 @@ class LocalBackend(InMemoryOrchestrationBackend):
         self.reset()
         self._rpc_threads.shutdown()
 
-    # Executions
+    # Work that is out
 
-    def execution(self, instance_id: str) -> pb.HistoryEvent | None:
+    def GetWorkItems(  # noqa: N802 - the name of the gRPC method
+        self, request: pb.GetWorkItemsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.WorkItem]:
+        """Hand out work to one worker, first what another did not finish. What it does not finish comes back."""
+        stream, new = self._leases.open_stream(), super().GetWorkItems
+        until = cast("grpc.ServicerContext", _WhileNothingIsBack(context, self._leases))
+        if not context.add_callback(partial(self._take_all_back, stream)):
+            self._take_all_back(stream)
+        while context.is_active() and not self._shutdown_event.is_set():
+            for item in self._leases.hand_out_again(stream):
+                yield self._leased(item)
+            for item in new(request, until):
+                activity = item.activityRequest.orchestrationInstance.instanceId
+                execution = self._execution(activity) if activity else None
+                handed = self._leases.hand_out(item, stream, token=item.completionToken, execution=execution)
+                yield self._leased(handed)
+
+    def _leased(self, item: pb.WorkItem) -> pb.WorkItem:
+        if self._lease_s is not None:
+            self._at(datetime.now(UTC) + timedelta(seconds=self._lease_s), partial(self._expire, item.completionToken))
+        return item
+
+    def _expire(self, token: str) -> None:
+        if self._leases.take_back(token):
+            self._work_available.set()
+
+    def _take_all_back(self, stream: int) -> None:
+        self._leases.close_stream(stream)
+        self._work_available.set()
+
+    def _settle(self, completion: Completion) -> HandOut | None:
+        """Give a result the token that the base knows; ``None`` when its work was handed out again meanwhile."""
+        handed = self._leases.settle(completion.completionToken)
+        if handed is not None:
+            completion.completionToken = handed.token
+        return handed
+
+    async def complete(self, completion: Completion) -> None:
+        """Take the result of a work item that ``deliver`` handed out."""
+        match completion:
+            case pb.OrchestratorResponse():
+                self.CompleteOrchestratorTask(completion, IN_PROCESS)
+            case pb.ActivityResponse():
+                self.CompleteActivityTask(completion, IN_PROCESS)
+            case _:
+                self.CompleteEntityTask(completion, IN_PROCESS)
+
+    def _execution(self, instance_id: str) -> pb.HistoryEvent | None:
         """Return what tells an execution of an instance from the next (continue-as-new): its history's first event.
 
         The next execution numbers its tasks from 1 again, so a result that comes late must not reach it.
@@ -104,22 +179,33 @@ class LocalBackend(InMemoryOrchestrationBackend):
         instance = self._instances.get(instance_id)
         return instance.history[0] if instance and instance.history else None
 
-    def complete_activity(self, response: pb.ActivityResponse, execution: pb.HistoryEvent | None) -> None:
+    def CompleteActivityTask(  # noqa: N802 - the name of the gRPC method
+        self, request: pb.ActivityResponse, context: grpc.ServicerContext
+    ) -> pb.CompleteTaskResponse:
         """Take an activity's result, unless the execution that asked for it is over."""
         with self._lock:
-            if self.execution(response.instanceId) is execution:
-                self.CompleteActivityTask(response, IN_PROCESS)
+            handed = self._settle(request)
+            if handed and self._execution(request.instanceId) is handed.execution:
+                return super().CompleteActivityTask(request, context)
+        return pb.CompleteTaskResponse()
+
+    def CompleteEntityTask(  # noqa: N802 - the name of the gRPC method
+        self, request: pb.EntityBatchResult, context: grpc.ServicerContext
+    ) -> pb.CompleteTaskResponse:
+        """Take the result of an entity's batch."""
+        with self._lock:
+            return super().CompleteEntityTask(request, context) if self._settle(request) else pb.CompleteTaskResponse()
 
     # Timers
 
     def _process_create_timer_action(self, instance: OrchestrationInstance, action: pb.OrchestratorAction) -> None:
         fire_at = action.createTimer.fireAt.ToDatetime(tzinfo=UTC)
         instance.history.append(helpers.new_timer_created_event(action.id, fire_at))
-        execution = self.execution(instance.instance_id)
+        execution = self._execution(instance.instance_id)
 
         def fire() -> None:
             with self._lock:
-                if self.execution(instance.instance_id) is execution:
+                if self._execution(instance.instance_id) is execution:
                     self._tell(instance.instance_id, helpers.new_timer_fired_event(action.id, fire_at))
 
         self._at(fire_at, fire)
@@ -185,6 +271,8 @@ class LocalBackend(InMemoryOrchestrationBackend):
     ) -> pb.CompleteTaskResponse:
         """Take a turn's result, then queue the instance again if it got news meanwhile."""
         with self._lock:
+            if not self._settle(request):
+                return pb.CompleteTaskResponse()
             response = super().CompleteOrchestratorTask(request, context)
             if request.instanceId in self._held_back:
                 self._held_back.discard(request.instanceId)

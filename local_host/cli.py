@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib
 import logging
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, cast, override
+from typing import TYPE_CHECKING, cast
 
 import azure.functions as func
 
 from .config import HostSettings, apply_settings, read_json
 from .functions import HostError
+from .options import OneLineParser, engine_address, port_number
 from .server import host, settle
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from .functions import App
@@ -36,36 +37,30 @@ def main(argv: Sequence[str] | None = None) -> int:
             apply_settings(options.settings or _DEFAULT_SETTINGS)
         settings = HostSettings.from_json(read_json(Path("host.json")))
         app = _load(options.app)
-        asyncio.run(_serve(app, settings, port=options.port, queues=options.queues))
+        asyncio.run(_serve(app, settings, options))
     except HostError as error:
         print(f"local host: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
         return 1
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as every other reason not to start is said."""
-
-    @override
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"local host: {message}\n")
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) < 65536):  # noqa: PLR2004 - ports end there
-        raise argparse.ArgumentTypeError(f"{text} is no port; give 0 to 65535, 0 for any free one")
-    return int(text)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="local_host", description="Hosts the function app without the Functions host.")
-    parser.add_argument("--port", type=_port, default=7071, help="loopback port, 0 for any free one (default: 7071)")
+    parser = OneLineParser(prog="local_host", description="Hosts the function app without the Functions host.")
+    parser.add_argument(
+        "--port", type=port_number, default=7071, help="loopback port, 0 for any free one (default: 7071)"
+    )
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help=f"settings file (default: {_DEFAULT_SETTINGS}, may be absent)"
     )
     parser.add_argument("--no-queues", dest="queues", action="store_false", help="poll no queue, drop queue outputs")
     parser.add_argument(
         "--app", default="function_app", metavar="MODULE", help="module of the app (default: function_app)"
+    )
+    parser.add_argument(
+        "--engine",
+        type=engine_address,
+        metavar="HOST:PORT",
+        help="join the engine that listens there (default: one of the host's own)",
     )
     return parser
 
@@ -84,11 +79,11 @@ def _load(module: str) -> App:
     return cast("App", app)
 
 
-async def _serve(app: App, settings: HostSettings, *, port: int, queues: bool) -> None:
+async def _serve(app: App, settings: HostSettings, options: argparse.Namespace) -> None:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with host(app, settings, port=port, queues=queues) as running:
+    async with host(app, settings, port=options.port, queues=options.queues, engine=options.engine) as running:
         print(f"local host listening on {running.url}", flush=True)
         await stopping.wait()
     await settle()

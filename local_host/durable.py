@@ -14,7 +14,7 @@ from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf import wrappers_pb2
 
-from .backend import IN_PROCESS, UNLIMITED_MESSAGE
+from .backend import UNLIMITED_MESSAGE
 from .functions import ACTIVITY, ENTITY, ORCHESTRATION, convert_in, convert_out
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from .backend import LocalBackend
     from .functions import HostedFunction, Invoker
+    from .joined import TaskHub
 
 # The SDK's activity converter itself uses the form that the SDK warns of; under -W error an activity would fail of it.
 _durable_functions._no_expected_type_notice_emitted = True
@@ -61,13 +61,13 @@ def _encoded(message: Message) -> meta.Datum:
 class Durable:
     """The durable half of the host. ``receive`` is called on the event loop, once for each work item."""
 
-    backend: LocalBackend
+    backend: TaskHub
     invoke: Invoker
     functions: Mapping[tuple[str, str], HostedFunction]
     running: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     @classmethod
-    def of(cls, functions: Iterable[HostedFunction], backend: LocalBackend, invoke: Invoker) -> Durable:
+    def of(cls, functions: Iterable[HostedFunction], backend: TaskHub, invoke: Invoker) -> Durable:
         """Take the durable functions among ``functions``."""
         named = {(str(each.trigger.type), each.name.lower()): each for each in functions}
         return cls(backend=backend, invoke=invoke, functions=named)
@@ -105,11 +105,10 @@ class Durable:
             end = helpers.new_complete_orchestration_action(-1, pb.ORCHESTRATION_STATUS_FAILED, "", failure(error))
             response = pb.OrchestratorResponse(instanceId=request.instanceId, actions=[end])
         response.completionToken = token
-        self.backend.CompleteOrchestratorTask(response, IN_PROCESS)
+        await self.backend.complete(response)
 
     async def _act(self, request: pb.ActivityRequest, token: str) -> None:
         instance_id = request.orchestrationInstance.instanceId
-        execution = self.backend.execution(instance_id)
         response = pb.ActivityResponse(instanceId=instance_id, taskId=request.taskId, completionToken=token)
         given = request.input.value if request.HasField("input") else "null"
         try:
@@ -118,7 +117,7 @@ class Durable:
         except Exception as error:  # noqa: BLE001 - whatever it is, the orchestration gets it
             log.warning("activity %s of %s failed: %s: %s", request.name, instance_id, type(error).__name__, error)
             response.failureDetails.CopyFrom(failure(error))
-        self.backend.complete_activity(response, execution)
+        await self.backend.complete(response)
 
     async def _operate(self, request: pb.EntityRequest, token: str) -> None:
         batch, infos = helpers.convert_to_entity_batch_request(request)
@@ -131,4 +130,4 @@ class Durable:
             result = pb.EntityBatchResult(results=[failed] * len(infos), entityState=batch.entityState)
         result.completionToken = token
         result.operationInfos.extend(infos)
-        self.backend.CompleteEntityTask(result, IN_PROCESS)
+        await self.backend.complete(result)

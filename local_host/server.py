@@ -19,6 +19,7 @@ from .config import HostSettings
 from .durable import Durable, client_config
 from .functions import HostError, Invoker, index
 from .http_front import MAX_BODY_BYTES, HttpFront
+from .joined import JoinedEngine
 from .queues import Queues
 from .webhooks import Webhooks
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from .functions import App
+    from .joined import TaskHub
 
 _DEFAULT_THREADS = 16
 _STOP_GRACE_S = 2.0
@@ -38,7 +40,7 @@ class Running:
     """A host that runs: where it answers, and its task hub."""
 
     url: str
-    backend: LocalBackend
+    backend: TaskHub
 
 
 def _listen(port: int) -> socket.socket:
@@ -55,13 +57,16 @@ def _threads() -> ThreadPoolExecutor:
 
 
 @asynccontextmanager
-async def host(app: App, settings: HostSettings, *, port: int, queues: bool) -> AsyncIterator[Running]:
-    """Run ``app`` on this event loop; ``HostError`` when it cannot start."""
+async def host(
+    app: App, settings: HostSettings, *, port: int, queues: bool, engine: str | None = None
+) -> AsyncIterator[Running]:
+    """Run ``app`` on this event loop, over the engine at this address if there is one; ``HostError`` if it cannot."""
     functions = index(app)
     storage = Queues(functions, settings.queues if queues else None)
     with _listen(port) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        backend = LocalBackend(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        backend = JoinedEngine(loop, engine) if engine else LocalBackend(loop)
         config = client_config(backend.start(), url, settings.task_hub)
         invoke = Invoker(client_config=config, threads=_threads(), send=storage.send)
         durable = Durable.of(functions, backend, invoke)
@@ -115,7 +120,12 @@ async def settle() -> None:
 
 @contextmanager
 def running(
-    app: App, *, host_json: Mapping[str, Any] | None = None, queues: bool = False, port: int = 0
+    app: App,
+    *,
+    host_json: Mapping[str, Any] | None = None,
+    queues: bool = False,
+    port: int = 0,
+    engine: str | None = None,
 ) -> Iterator[Running]:
     """Host ``app`` in a background thread for as long as the block lasts; ``HostError`` when it cannot start."""
     settings = HostSettings.from_json(host_json or {})
@@ -123,7 +133,7 @@ def running(
 
     async def serve() -> None:
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-        async with host(app, settings, port=port, queues=queues) as it:
+        async with host(app, settings, port=port, queues=queues, engine=engine) as it:
             started.set_result((it, lambda: loop.call_soon_threadsafe(stopping.set)))
             await stopping.wait()
         await settle()

@@ -18,7 +18,7 @@ from .durable import WEBHOOKS
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from .backend import LocalBackend
+    from .joined import TaskHub
 
 _STATUS = {
     pb.ORCHESTRATION_STATUS_RUNNING: "Running",
@@ -37,7 +37,7 @@ _RETRY_AFTER_S = "5"  # what the extension asks for
 class Webhooks:
     """The routes under ``/runtime/webhooks/durabletask``. No system key is asked for."""
 
-    backend: LocalBackend
+    backend: TaskHub
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, for an aiohttp application."""

@@ -34,7 +34,6 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
         names.CHECK_RESTORE: restores.check_restore,
         names.START_VALIDATION: restores.start_validation,
         names.GET_VALIDATION: restores.get_validation,
-        names.START_RESTORE: restores.start_restore,
         names.FIND_JOB: restores.find_job,
         names.GET_OPERATION: restores.get_operation,
         names.GET_JOB: restores.get_job,
@@ -55,7 +54,9 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
     new.register_functions(alerts.blueprint(monitor))
     new.register_functions(openapi.blueprint(openapi.DescriptionApi(version=VERSION)))
     new.register_functions(queue.blueprint(requests, requests_queue=in_queue, results_queue=out_queue))
-    new.register_functions(durable.blueprint(activities, results_queue=out_queue, has_webhook=webhook is not None))
+    new.register_functions(
+        durable.blueprint(activities, restores.start_restore, results_queue=out_queue, has_webhook=webhook is not None)
+    )
     return new
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _MOST_CANDIDATES: Final = 100
 _MOST_REMEMBERED: Final = 1000
-_LATE: Final = timedelta(minutes=2)  # a queue's normal delay is far below, a redelivery after a crash above
+_LATE: Final = timedelta(minutes=2)  # a queue's normal delay is far below; the mark of a post stands far longer
 
 
 class BackupApi(Protocol):  # what each call does is said where it is made, in arm.backup
@@ -74,6 +74,10 @@ def _sealed[**P](method: Callable[P, Any]) -> Callable[P, Json]:
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _always_first(_data: Json) -> bool:
+    return True
 
 
 class RestoreActivities:
@@ -165,11 +169,13 @@ class RestoreActivities:
         return {"validation": answer.value.to_json(), "retryAfterS": answer.retry_after_s}
 
     @_sealed
-    def start_restore(self, data: Json) -> Json:
+    def start_restore(self, data: Json, mark: Callable[[Json], bool] = _always_first) -> Json:
         """Trigger the restore once: ``{"item", "pointId", "body", "clientRequestId", "askedTime"}``.
 
         Looks for a job that carries the id before it posts, so a second run of this activity adopts what the first
-        one started. Returns ``{"jobId"}`` of an adopted job, or ``{"operationId", "url", "retryAfterS"}``.
+        one started. ``mark`` is called just before the post: it notes durably that this attempt begins, and is false
+        when a delivery of it has begun before, here or in a process that is gone.
+        Returns ``{"jobId"}`` of an adopted job, or ``{"operationId", "url", "retryAfterS"}``.
         An answer that leaves it open whether the service took the restore comes back as ``OpenOutcomeError``; so does
         a delivery that is surely or probably not the first of its attempt, whose job may not be listed yet.
         """
@@ -183,14 +189,14 @@ class RestoreActivities:
             raise _late(f"Its job cannot be looked for: {error.message}", _asked_s(error)) from error
         if job is not None:
             return {"jobId": job.job_id}
-        if again or self._is_late(data):  # asked once more: looking may have taken long
+        if again or not mark(data) or self._is_late(data):  # asked once more: looking may have taken long
             raise _late("Its job is not listed.", None)
         accepted = self._api.trigger_restore(
             item, data["pointId"], data["body"], client_request_id=data["clientRequestId"]
         )
         return _accepted(accepted)
 
-    # Durable delivers at least once: again at once in this process, or minutes later in another one.
+    # Durable delivers at least once: at once in this process or another (the mark tells), or after minutes.
 
     def _was_delivered(self, data: Json) -> bool:
         delivery = (data["clientRequestId"], data["askedTime"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 RESTORE_VM: Final = "restore_vm"
+MARK_POST: Final = "mark_post"
 
 RESOLVE_ITEM: Final = "resolve_item"
 CHOOSE_RECOVERY_POINT: Final = "choose_recovery_point"

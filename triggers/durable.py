@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import azure.durable_functions as df
 import azure.functions as func
 from durabletask.client import OrchestrationStatus
 
+from domain import errors
 from domain.envelopes import seal
+from domain.errors import TransientError
 from domain.messages import result_message
 from domain.times import format_time
 from orchestrations.guards import rule_budget, storm_guard, vault_turns, vm_guard
+from orchestrations.marking import mark_post
 from orchestrations.names import (
     FIND_RUNNING,
+    MARK_POST,
     PUBLISH_RESULT,
     RESTORE_VM,
     RULE_BUDGET,
+    START_RESTORE,
     STORM_GUARD,
     TURN_EVENT,
     VAULT_TURNS,
@@ -56,6 +62,37 @@ async def wake_restore(data: Json, client: df.DurableFunctionsClient) -> Json:
     return seal({})
 
 
+def mark(client: df.SyncDurableFunctionsClient, data: Json) -> bool:
+    """Note durably that a post of ``start_restore``'s input begins; false when an earlier delivery has noted it.
+
+    Starting an orchestration is the one thing that the task hub does for an id once, whoever asks.
+    Raises ``TransientError`` when the task hub cannot be asked: nothing was posted then.
+    """
+    mark_id = f"post-{data['clientRequestId']}-{data['askedTime'].replace(':', '')}"
+    try:
+        client.schedule_new_orchestration(MARK_POST, instance_id=mark_id)
+    except Exception as error:
+        if _is_known(client, mark_id):
+            return False
+        message = f"The task hub cannot note that the restore is posted: {error}"
+        raise TransientError(errors.SERVICE_UNAVAILABLE, message) from error
+    return True
+
+
+def _is_known(client: df.SyncDurableFunctionsClient, instance_id: str) -> bool:
+    try:
+        return client.get_orchestration_state(instance_id, fetch_payloads=False) is not None
+    except Exception:  # noqa: BLE001 - the hub is away, as it was a moment before
+        return False
+
+
+def _starter(start: Callable[[Json, Callable[[Json], bool]], Json]) -> Callable[..., Json]:
+    def start_restore(data: Json, client: df.SyncDurableFunctionsClient) -> Json:
+        return start(data, partial(mark, client))
+
+    return start_restore
+
+
 def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
     def publish_result(data: Json, results: func.Out[str]) -> Json:
         _LOG.info(
@@ -86,18 +123,24 @@ def _as_function(name: str, activity: Callable[[Json], Json]) -> Callable[[Json]
 
 
 def blueprint(
-    activities: Mapping[str, Callable[[Json], Json]], *, results_queue: str, has_webhook: bool
+    activities: Mapping[str, Callable[[Json], Json]],
+    start_restore: Callable[[Json, Callable[[Json], bool]], Json],
+    *,
+    results_queue: str,
+    has_webhook: bool,
 ) -> df.Blueprint:
-    """Return the orchestrator, its entities and its activities, each under the name that histories know."""
+    """Return the orchestrators, the entities and the activities, each under the name that histories know."""
     bp = df.Blueprint()
-    bp.orchestration_trigger(context_name="context", orchestration=RESTORE_VM)(restore_vm)
+    for name, orchestrator in {RESTORE_VM: restore_vm, MARK_POST: mark_post}.items():
+        bp.orchestration_trigger(context_name="context", orchestration=name)(orchestrator)
     entities = {VM_GUARD: vm_guard, RULE_BUDGET: rule_budget, STORM_GUARD: storm_guard, VAULT_TURNS: vault_turns}
     for name, entity in entities.items():
         bp.entity_trigger(context_name="context", entity_name=name)(entity)
     for name, activity in activities.items():
         bp.activity_trigger(input_name="data", activity=name)(_as_function(name, activity))
     client = bp.durable_client_input(client_name="client")
-    for name, activity in {FIND_RUNNING: find_running, WAKE_RESTORE: wake_restore}.items():
+    with_client = {FIND_RUNNING: find_running, WAKE_RESTORE: wake_restore, START_RESTORE: _starter(start_restore)}
+    for name, activity in with_client.items():
         bp.activity_trigger(input_name="data", activity=name)(client(_annotated(activity)))
     publish = results_output(bp, results_queue)(_publisher(has_webhook=has_webhook))
     bp.activity_trigger(input_name="data", activity=PUBLISH_RESULT)(publish)

@@ -48,6 +48,7 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         "get_openapi",
         "on_restore_request",
         "restore_vm",
+        "mark_post",
         "resolve_item",
         "choose_recovery_point",
         "check_restore",
@@ -107,10 +108,11 @@ def test_the_queue_trigger_starts_with_client_and_results_queue(indexed: dict[st
 
 
 def test_durable_functions_keep_the_names_that_histories_know(indexed: dict[str, list[dict[str, Any]]]) -> None:
-    assert _one(indexed["restore_vm"], "orchestrationTrigger")["orchestration"] == "restore_vm"
+    for name in ("restore_vm", "mark_post"):
+        assert _one(indexed[name], "orchestrationTrigger")["orchestration"] == name
     for name in ("vm_guard", "rule_budget", "storm_guard", "vault_turns"):
         assert _one(indexed[name], "entityTrigger")["entityName"] == name
-    for name in ("find_running", "wake_restore"):
+    for name in ("find_running", "wake_restore", "start_restore"):
         assert _one(indexed[name], "durableClient")["name"] == "client"
     for name in ("resolve_item", "start_restore", "get_job", "find_running", "post_result", "publish_result"):
         assert _one(indexed[name], "activityTrigger")["activity"] == name

@@ -1,0 +1,20 @@
+"""Marks one attempt to post a restore as begun, where every worker sees it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from domain.errors import Json
+    from durabletask import task
+
+MARKED_FOR: Final = timedelta(minutes=10)
+"""Far longer than a delivery may still post (``activities.restores``), even where clocks differ by minutes."""
+
+
+def mark_post(ctx: task.OrchestrationContext, _data: Json | None) -> Generator[task.Task[Any], Any]:
+    """Run for a while: as long as it runs, the task hub starts no other of its id, so that its start is the mark."""
+    yield ctx.create_timer(MARKED_FOR)

@@ -1,0 +1,210 @@
+"""A worker is killed with SIGKILL at each step of the trigger; another one goes on. Azure Backup makes one job.
+
+Engine, simulator and gate stand in the test's process, so that it knows where the worker is: it is held there, and
+killed. A job that was made is listed only after the next worker has looked for it: the worst case.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from simulator.scenario import Scenario
+from simulator.server import running as simulating
+from tests.integration.app_stage import ENDED, STORAGE_ID, SUBSCRIPTION, a_request, eventually, vm_id
+from tests.support.engine import stopped_engine
+from tests.support.gate import Gate
+from tests.support.processes import Command
+from tests.support.stops import Stops
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from domain.errors import Json
+    from tests.support.engine import StoppedEngine
+    from tests.support.stops import Stop
+
+STEPS = ("handed out", "looked up", "marked", "post sent", "job made", "answered", "checkpoint")
+POSTED = {"post sent", "job made", "answered"}  # when the worker died, and the answer was not yet taken
+DELIVERIES = {"checkpoint": 1, "marked": 3}  # a mark without a post costs a second attempt, after the window
+UNLUCKY, FIVE, RESET = "unlucky", "five", "reset"
+NEVER_S = 1e8
+
+
+def named(text: str) -> str:
+    """Return a restore's name, which is also its VM's and its vault's."""
+    return text.replace(" ", "-")
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with ExitStack() as stack:
+        stops = Stops()
+        simulator = stack.enter_context(simulating(scenario(), speed=600))
+        gate = stack.enter_context(Gate(simulator.url, stops))
+        engine = stack.enter_context(stopped_engine(stops, lease_s=60))
+        stage = Stage(simulator, gate, engine, stops)
+        stack.callback(stage.close)
+        yield stage
+
+
+def scenario() -> Scenario:
+    """One VM and one vault for each restore: the gate tells them apart by the vault."""
+    names = [named(each) for each in (*STEPS, UNLUCKY, FIVE, RESET)]
+    point = {"ageHours": 2, "tiers": {"InstantRP": "Valid", "HardenedRP": "Valid"}}
+    late: dict[str, Any] = {"jobNotListed": {"seconds": NEVER_S}}
+    return Scenario.from_dict(
+        {
+            "subscriptionId": SUBSCRIPTION.rpartition("/")[2],
+            "vaults": [{"name": each, "resourceGroup": "backup-rg", "region": "westeurope"} for each in names],
+            "storageAccounts": [
+                {"name": STORAGE_ID.rpartition("/")[2], "resourceGroup": "backup-rg", "location": "westeurope"}
+            ],
+            "vms": [
+                {"name": each, "resourceGroup": "web-rg", "vault": each, "points": [point], "faults": late}
+                for each in names
+            ],
+        }
+    )
+
+
+@dataclass
+class Stage:
+    simulator: Any
+    gate: Gate
+    engine: StoppedEngine
+    stops: Stops
+    worker: Command | None = None
+
+    def start_worker(self) -> None:
+        """Start a worker, a process of its own over the one engine."""
+        env = {
+            **os.environ,
+            "AZURE_RESOURCE_MANAGER_ENDPOINT": self.gate.url,
+            "IDENTITY_ENDPOINT": f"{self.simulator.url}/msi/token",
+            "IDENTITY_HEADER": "simulator",
+            "RESTORE_JOB_POLL_MIN_SECONDS": "0.05",
+            "RESTORE_JOB_POLL_MAX_SECONDS": "0.1",
+            "RESTORE_ADOPTION_WINDOW_SECONDS": "6",
+        }
+        self.worker = Command("local_host", "--port", "0", "--no-queues", "--engine", self.engine.address, env=env)
+
+    def kill_worker(self) -> None:
+        assert self.worker
+        self.worker.kill()
+        self.worker = None
+        eventually(lambda: self.engine.is_alone)
+
+    def close(self) -> None:
+        if self.worker:
+            self.worker.stop()
+
+    def restore(self, name: str) -> None:
+        self.engine.know(name)
+        assert self.worker
+        body = a_request(sourceResourceId=vm_id(name), requestId=name, validate=False)
+        answer = requests.post(f"{self.worker.address}/api/restores", json=body, timeout=30)
+        assert answer.status_code == 202, answer.text
+
+    def finished(self, name: str) -> Json:
+        url = f"{self.worker.address}/api/restores/{self.engine.know(name)}" if self.worker else ""
+
+        def look() -> Json | None:
+            document = requests.get(url, timeout=30).json()
+            return document if document["status"] in ENDED else None
+
+        return eventually(look, within_s=40)
+
+    def jobs(self, name: str) -> list[Any]:
+        return self.simulator.world.jobs_of(name)
+
+    def list_jobs_of(self, name: str) -> None:
+        """Have the list of jobs show those of a VM from now on."""
+        world = self.simulator.world
+        with world.lock:
+            for job in world.jobs_of(name):
+                world.jobs[job.job_id] = replace(job, listed_from=world.now())
+
+
+@pytest.fixture(scope="module")
+def ended(stage: Stage) -> dict[str, Json]:
+    """Kill a worker at each step, each time on another restore's way; returns how the restores ended.
+
+    One restore more goes along all the way: its trigger is delivered to every worker, and none but the last lives to
+    answer. The last one gets one trigger five times at once, and meets a reset connection.
+    """
+    stage.start_worker()
+    held = stage.stops.set("answered", UNLUCKY)
+    stage.restore(UNLUCKY)
+    for step in STEPS:
+        at_step = stage.stops.set(step, named(step))
+        stage.restore(named(step))
+        at_step.wait()
+        held.wait()
+        stage.kill_worker()
+        held.let_go()
+        if step != STEPS[-1]:
+            held = stage.stops.set("answered", UNLUCKY)
+        go_on_after(stage, step, at_step)
+    stage.engine.copies[FIVE] = 4
+    stage.gate.resets.add(RESET)
+    stage.restore(FIVE)
+    stage.restore(RESET)
+    eventually(lambda: stage.engine.deliveries[FIVE] == 5 and stage.jobs(FIVE))
+    for name in (UNLUCKY, FIVE):
+        stage.list_jobs_of(name)
+    return {name: stage.finished(name) for name in (*map(named, STEPS), UNLUCKY, FIVE, RESET)}
+
+
+def go_on_after(stage: Stage, step: str, at_step: Stop) -> None:
+    """Start the next worker. A post that is on its way, and a list that shows its job, come after that one's look."""
+    name = named(step)
+    looks = stage.gate.looks[name]
+    if step != "post sent":
+        at_step.let_go()
+    stage.start_worker()
+    if step in POSTED:
+        eventually(lambda: stage.gate.looks[name] > looks)
+        at_step.let_go()
+        eventually(lambda: stage.jobs(name))
+        stage.list_jobs_of(name)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_worker_killed_at_any_step_leaves_one_restore(stage: Stage, ended: dict[str, Json], step: str) -> None:
+    name = named(step)
+    done, (job,) = ended[name], stage.jobs(name)
+
+    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
+    assert stage.gate.posts[name] == 1
+    assert stage.engine.deliveries[name] == DELIVERIES.get(step, 2)
+
+
+def test_a_trigger_that_eight_workers_in_a_row_are_handed_posts_once(stage: Stage, ended: dict[str, Json]) -> None:
+    done, (job,) = ended[UNLUCKY], stage.jobs(UNLUCKY)
+
+    assert stage.engine.deliveries[UNLUCKY] == len(STEPS) + 1
+    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
+    assert stage.gate.posts[UNLUCKY] == 1
+
+
+def test_a_trigger_that_is_delivered_five_times_at_once_posts_once(stage: Stage, ended: dict[str, Json]) -> None:
+    done, (job,) = ended[FIVE], stage.jobs(FIVE)
+
+    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
+    assert stage.gate.posts[FIVE] == 1
+
+
+def test_a_connection_that_is_reset_within_the_request_is_followed_by_looks(
+    stage: Stage, ended: dict[str, Json]
+) -> None:
+    done, (job,) = ended[RESET], stage.jobs(RESET)
+
+    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
+    assert [warning["code"] for warning in done["warnings"]] == ["TriggerOutcomeOpen"]
+    assert stage.gate.looks[RESET] >= 4  # before each post, and within the window

@@ -1,0 +1,109 @@
+"""An HTTP gate before a simulator: passes every request on, stops those the test asked for, can break a connection."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import threading
+from collections import Counter
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Self, override
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from tests.support.stops import Stops
+
+_RESTORE = re.compile(r"/vaults/([^/]+)/.*/restore$", re.IGNORECASE)
+_JOBS = re.compile(r"/vaults/([^/]+)/backupJobs$", re.IGNORECASE)
+_OURS = {"connection", "transfer-encoding", "date", "server"}
+
+
+class Gate:
+    """A context manager. Stops are named by the vault: ``post sent`` and ``job made``, before and after the restore.
+
+    ``posts`` and ``looks`` count the answered requests that start restores and list jobs, by vault; the first post to a
+    vault in ``resets`` meets a reset connection, its body unread.
+    """
+
+    def __init__(self, upstream: str, stops: Stops) -> None:
+        self.upstream, self.stops = urlsplit(upstream).netloc, stops
+        self.posts: Counter[str] = Counter()
+        self.looks: Counter[str] = Counter()
+        self.resets: set[str] = set()
+        self._http = _Server(self)
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @override
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that are killed are what the tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride] - it is this one
+
+    def _pass_on(self) -> None:
+        gate, path = self.server.gate, urlsplit(self.path).path
+        post = _RESTORE.search(path) if self.command == "POST" else None
+        vault = post[1].lower() if post else ""
+        if vault in gate.resets:
+            gate.resets.discard(vault)
+            self._reset()
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        gate.stops.pass_by("post sent", vault)
+        upstream = HTTPConnection(gate.upstream, timeout=30)
+        try:
+            upstream.request(self.command, self.path, body or None, dict(self.headers.items()))
+            answer = upstream.getresponse()
+            content = answer.read()
+        except (OSError, HTTPException):
+            self._reset()
+            return
+        finally:
+            upstream.close()
+        gate.posts[vault] += 1
+        gate.stops.pass_by("job made", vault)
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in _OURS:
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+        if look := _JOBS.search(path):
+            gate.looks[look[1].lower()] += 1
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+    do_GET = do_POST = _pass_on  # noqa: N815 - the names are http.server's
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the tests' output clean."""

@@ -1,0 +1,44 @@
+"""Places at which a test stops whoever comes by, so that it knows exactly where he is."""
+
+from __future__ import annotations
+
+import threading
+
+_PATIENCE_S = 30.0
+
+
+class Stop:
+    """One stop for one passer-by."""
+
+    def __init__(self) -> None:
+        self._reached, self._free = threading.Event(), threading.Event()
+
+    def hold(self) -> None:
+        """Stand still until the test lets go."""
+        self._reached.set()
+        self._free.wait(_PATIENCE_S)
+
+    def wait(self) -> None:
+        """Wait until somebody stands here."""
+        assert self._reached.wait(_PATIENCE_S), "nobody came by"
+
+    def let_go(self) -> None:
+        self._free.set()
+
+
+class Stops:
+    """The stops that are set, by place and name; the first to come by is stopped, the next ones are not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._set: dict[tuple[str, str], Stop] = {}
+
+    def set(self, place: str, name: str) -> Stop:
+        with self._lock:
+            return self._set.setdefault((place, name), Stop())
+
+    def pass_by(self, place: str, name: str) -> None:
+        with self._lock:
+            stop = self._set.pop((place, name), None)
+        if stop:
+            stop.hold()

@@ -39,7 +39,7 @@ class JoinedEngine:
         self._stopping = threading.Event()
         self._reader: threading.Thread | None = None
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         """Return a gRPC method, to be called as the backend's own: with a context, which has no meaning here."""
         method = getattr(self._stub, name)
         return lambda request, _context: method(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -40,9 +41,9 @@ class Command:
         self.process.kill()
         self._reap()
 
-    def stop(self) -> int:
-        """End it with SIGTERM; returns its exit code."""
-        self.process.terminate()
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Tell it to end; returns its exit code."""
+        self.process.send_signal(number)
         return self._reap()
 
     def _reap(self) -> int:

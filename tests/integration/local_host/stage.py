@@ -72,10 +72,12 @@ class Caller:
 
 
 @contextmanager
-def calling(*, queues: bool = False, host_json: dict[str, Any] | None = None) -> Iterator[Caller]:
+def calling(
+    *, queues: bool = False, host_json: dict[str, Any] | None = None, engine: str | None = None
+) -> Iterator[Caller]:
     """Host the sample app and call it."""
     with (
-        running(sample_functions.app, host_json=host_json or HOST_JSON, queues=queues) as host,
+        running(sample_functions.app, host_json=host_json or HOST_JSON, queues=queues, engine=engine) as host,
         requests.Session() as web,
     ):
         yield Caller(host, web)

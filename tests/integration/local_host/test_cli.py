@@ -125,6 +125,17 @@ def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         )
 
 
+@pytest.mark.usefixtures("place")
+def test_an_engine_that_does_not_answer_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local_host.joined._PATIENCE_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+
+        assert refused(capsys, "--app", SAMPLE, "--engine", address) == f"no engine answers at {address}"
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -232,6 +243,9 @@ def test_settings_do_not_replace_what_the_environment_has(
         (["--port", "-1"], "--port"),
         (["--port", "abc"], "abc is no port"),
         (["--prot", "1"], "--prot"),
+        (["--engine", "10.0.0.4:7072"], "10.0.0.4:7072 is no engine's address; give 127.0.0.1:PORT"),
+        (["--engine", "127.0.0.1:0"], "127.0.0.1:0 is no engine's address"),
+        (["--engine", "127.0.0.1"], "--engine"),
     ],
 )
 def test_a_wrong_option_is_one_line(options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

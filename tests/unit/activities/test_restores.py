@@ -255,8 +255,21 @@ class TestCheckRestore:
         assert [detail.target for detail in error.details] == ["zones", "zones", "restoreDiskLunList", "zones"]
 
 
+class Marks:
+    """What all processes of the app have in common: the posts that were begun."""
+
+    def __init__(self) -> None:
+        self.begun: list[Json] = []
+
+    def __call__(self, data: Json) -> bool:
+        self.begun.append(data)
+        return self.begun.count(data) == 1
+
+
 class TestStartRestore:
-    def start(self, activities: RestoreActivities, *, asked: timedelta = timedelta(0)) -> Json:
+    def start(
+        self, activities: RestoreActivities, *, asked: timedelta = timedelta(0), marks: Marks | None = None
+    ) -> Json:
         return activities.start_restore(
             {
                 "item": ITEM_JSON,
@@ -265,7 +278,8 @@ class TestStartRestore:
                 "vaultId": VAULT_ID,
                 "clientRequestId": a_restore().client_request_id,
                 "askedTime": format_time(START + asked),
-            }
+            },
+            marks or Marks(),
         )
 
     def test_posts_and_says_where_to_follow(self, activities: RestoreActivities) -> None:
@@ -289,6 +303,39 @@ class TestStartRestore:
 
         assert isinstance(_failure(self.start(activities)), OpenOutcomeError)
         assert azure.calls["trigger_restore"] == 1
+
+    @pytest.mark.parametrize("deliveries", [2, 5])
+    def test_delivered_to_one_new_process_after_another_it_posts_once(
+        self, azure: ScriptedAzure, deliveries: int
+    ) -> None:
+        azure.listed_after = timedelta(seconds=30)
+        marks = Marks()
+
+        first, *others = [
+            self.start(RestoreActivities(azure, clock=StandingClock().now), marks=marks) for _ in range(deliveries)
+        ]
+
+        assert unseal(first)["operationId"] == "operation-1"
+        assert {_failure(each).code for each in others} == {errors.LATE_DELIVERY}
+        assert len(azure.jobs) == 1
+
+    def test_a_second_attempt_has_a_mark_of_its_own(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.posts = ["unheard"]
+        marks = Marks()
+        self.start(activities, asked=-timedelta(seconds=110), marks=marks)
+
+        assert "operationId" in unseal(self.start(activities, marks=marks))
+
+    def test_nothing_is_marked_by_a_delivery_that_finds_its_job(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        self.start(activities)
+        marks = Marks()
+
+        assert unseal(self.start(RestoreActivities(azure, clock=StandingClock().now), marks=marks)) == {
+            "jobId": "job-1"
+        }
+        assert marks.begun == []
 
     @pytest.mark.parametrize(("minutes", "posts"), [(-1, 1), (-3, 0)])
     def test_delivered_minutes_late_it_does_not_post(

@@ -19,7 +19,7 @@ from simulator.server import running as simulating
 from tests.integration.app_stage import ENDED, STORAGE_ID, SUBSCRIPTION, a_request, eventually, vm_id
 from tests.support.engine import stopped_engine
 from tests.support.gate import Gate
-from tests.support.processes import Command
+from tests.support.processes import Command, command
 from tests.support.stops import Stops
 
 if TYPE_CHECKING:
@@ -53,6 +53,39 @@ def stage() -> Iterator[Stage]:
         yield stage
 
 
+def a_worker(engine: str, arm: str, simulator: str) -> Command:
+    """Start a worker, a process of its own over an engine."""
+    env = {
+        **os.environ,
+        "AZURE_RESOURCE_MANAGER_ENDPOINT": arm,
+        "IDENTITY_ENDPOINT": f"{simulator}/msi/token",
+        "IDENTITY_HEADER": "simulator",
+        "RESTORE_JOB_POLL_MIN_SECONDS": "0.05",
+        "RESTORE_JOB_POLL_MAX_SECONDS": "0.1",
+        "RESTORE_ADOPTION_WINDOW_SECONDS": "6",
+    }
+    return Command("local_host", "--port", "0", "--no-queues", "--engine", engine, env=env)
+
+
+def start(worker: Command, **members: Any) -> str:
+    body = a_request(validate=False, **members)
+    answer = requests.post(f"{worker.address}/api/restores", json=body, timeout=30)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def seen(worker: Command, restore_id: str) -> Json:
+    return requests.get(f"{worker.address}/api/restores/{restore_id}", timeout=30).json()
+
+
+def finished(worker: Command, restore_id: str) -> Json:
+    def look() -> Json | None:
+        document = seen(worker, restore_id)
+        return document if document["status"] in ENDED else None
+
+    return eventually(look, within_s=40)
+
+
 def scenario() -> Scenario:
     """One VM and one vault for each restore: the gate tells them apart by the vault."""
     names = [named(each) for each in (*STEPS, UNLUCKY, FIVE, RESET)]
@@ -82,17 +115,7 @@ class Stage:
     worker: Command | None = None
 
     def start_worker(self) -> None:
-        """Start a worker, a process of its own over the one engine."""
-        env = {
-            **os.environ,
-            "AZURE_RESOURCE_MANAGER_ENDPOINT": self.gate.url,
-            "IDENTITY_ENDPOINT": f"{self.simulator.url}/msi/token",
-            "IDENTITY_HEADER": "simulator",
-            "RESTORE_JOB_POLL_MIN_SECONDS": "0.05",
-            "RESTORE_JOB_POLL_MAX_SECONDS": "0.1",
-            "RESTORE_ADOPTION_WINDOW_SECONDS": "6",
-        }
-        self.worker = Command("local_host", "--port", "0", "--no-queues", "--engine", self.engine.address, env=env)
+        self.worker = a_worker(self.engine.address, self.gate.url, self.simulator.url)
 
     def kill_worker(self) -> None:
         assert self.worker
@@ -107,18 +130,11 @@ class Stage:
     def restore(self, name: str) -> None:
         self.engine.know(name)
         assert self.worker
-        body = a_request(sourceResourceId=vm_id(name), requestId=name, validate=False)
-        answer = requests.post(f"{self.worker.address}/api/restores", json=body, timeout=30)
-        assert answer.status_code == 202, answer.text
+        start(self.worker, sourceResourceId=vm_id(name), requestId=name)
 
     def finished(self, name: str) -> Json:
-        url = f"{self.worker.address}/api/restores/{self.engine.know(name)}" if self.worker else ""
-
-        def look() -> Json | None:
-            document = requests.get(url, timeout=30).json()
-            return document if document["status"] in ENDED else None
-
-        return eventually(look, within_s=40)
+        assert self.worker
+        return finished(self.worker, self.engine.know(name))
 
     def jobs(self, name: str) -> list[Any]:
         return self.simulator.world.jobs_of(name)
@@ -208,3 +224,26 @@ def test_a_connection_that_is_reset_within_the_request_is_followed_by_looks(
     assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
     assert [warning["code"] for warning in done["warnings"]] == ["TriggerOutcomeOpen"]
     assert stage.gate.looks[RESET] >= 4  # before each post, and within the window
+
+
+def test_a_restore_that_is_followed_goes_on_with_the_next_worker_each_part_being_a_process() -> None:
+    with (
+        command("local_host.engine") as engine,
+        command("simulator", "--port", "0", "--speed", "600") as simulator,
+        ExitStack() as stack,
+    ):
+        faults = {"vm": "web-01", "faults": {"jobSeconds": 1500}}
+        requests.post(f"{simulator.address}/_simulator/faults", json=faults, timeout=30)
+        killed = a_worker(engine.address, simulator.address, simulator.address)
+        stack.callback(killed.stop)
+        restore_id = start(killed)
+        job_id = eventually(lambda: seen(killed, restore_id)["jobId"])
+        killed.kill()
+        worker = a_worker(engine.address, simulator.address, simulator.address)
+        stack.callback(worker.stop)
+
+        done = finished(worker, restore_id)
+        made = requests.get(f"{simulator.address}/_simulator/jobs", timeout=30).json()
+
+    assert (done["status"], done["jobId"]) == ("Completed", job_id)
+    assert [job["name"] for job in made["value"]] == [job_id]

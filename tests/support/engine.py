@@ -66,9 +66,8 @@ class StoppedEngine(LocalBackend):
         self, request: pb.CreateInstanceRequest, context: grpc.ServicerContext
     ) -> pb.CreateInstanceResponse:
         name = next((name for key, name in self._names.items() if request.instanceId.startswith(f"post-{key}")), "")
-        self.stops.pass_by("looked up", name)
-        if not context.is_active():  # its worker was killed: it never came
-            return pb.CreateInstanceResponse()
+        if self.stops.pass_by("looked up", name):
+            return pb.CreateInstanceResponse()  # its worker was killed there: it never came
         response = super().StartInstance(request, context)
         self.stops.pass_by("marked", name)
         return response

@@ -37,8 +37,10 @@ class Stops:
         with self._lock:
             return self._set.setdefault((place, name), Stop())
 
-    def pass_by(self, place: str, name: str) -> None:
+    def pass_by(self, place: str, name: str) -> bool:
+        """Stand still if there is a stop; returns whether there was."""
         with self._lock:
             stop = self._set.pop((place, name), None)
         if stop:
             stop.hold()
+        return stop is not None

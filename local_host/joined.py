@@ -80,7 +80,7 @@ class JoinedEngine:
                 send = self._stub.CompleteEntityTask
         try:
             await asyncio.to_thread(send, completion)
-        except grpc.RpcError as error:
+        except (grpc.RpcError, ValueError) as error:  # ValueError: the channel is closed
             log.warning("a result did not reach the engine at %s: %s", self.address, error)
 
     def stop_delivery(self) -> None:

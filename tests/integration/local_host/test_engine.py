@@ -73,6 +73,11 @@ def result(item: pb.WorkItem, text: str) -> pb.ActivityResponse:
     )
 
 
+def begins_anew(item: pb.WorkItem) -> pb.OrchestratorResponse:
+    end = helpers.new_complete_orchestration_action(2, pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW, "null")
+    return pb.OrchestratorResponse(instanceId="i", actions=[end], completionToken=item.completionToken)
+
+
 def results(item: pb.WorkItem) -> list[str]:
     """Return the results of activities that a turn hears."""
     return [e.taskCompleted.result.value for e in item.orchestratorRequest.newEvents if e.HasField("taskCompleted")]
@@ -166,6 +171,20 @@ class TestWhatAWorkerTookAlong:
         other.hub.CompleteActivityTask(result(again, "in time"))
 
         assert results(other.next()) == ["in time"]
+
+    def test_a_result_for_an_earlier_execution_is_dropped(self, hub: LocalBackend, worker: Worker) -> None:
+        worker.hub.CompleteOrchestratorTask(calls_activity(worker.next()))
+        first = worker.next()
+        hub.RaiseEvent(pb.RaiseEventRequest(instanceId="i", name="go"), IN_PROCESS)
+        worker.hub.CompleteOrchestratorTask(begins_anew(worker.next()))
+        worker.hub.CompleteOrchestratorTask(calls_activity(worker.next()))
+        second = worker.next()
+        assert second.activityRequest.taskId == first.activityRequest.taskId
+
+        worker.hub.CompleteActivityTask(result(first, "of the first"))
+        worker.hub.CompleteActivityTask(result(second, "of the second"))
+
+        assert results(worker.next()) == ["of the second"]
 
     def test_a_turn_that_comes_late_is_dropped(
         self, hub: LocalBackend, worker: Worker, successor: Callable[[], Worker]

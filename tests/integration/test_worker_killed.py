@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 STEPS = ("handed out", "looked up", "marked", "post sent", "job made", "answered", "checkpoint")
 POSTED = {"post sent", "job made", "answered"}  # when the worker died, and the answer was not yet taken
 DELIVERIES = {"checkpoint": 1, "marked": 3}  # a mark without a post costs a second attempt, after the window
-UNLUCKY, FIVE, RESET = "unlucky", "five", "reset"
+UNLUCKY, FIVE, RESET, DRAINED = "unlucky", "five", "reset", "drained"
 NEVER_S = 1e8
 
 
@@ -88,7 +88,7 @@ def finished(worker: Command, restore_id: str) -> Json:
 
 def scenario() -> Scenario:
     """One VM and one vault for each restore: the gate tells them apart by the vault."""
-    names = [named(each) for each in (*STEPS, UNLUCKY, FIVE, RESET)]
+    names = [named(each) for each in (*STEPS, UNLUCKY, FIVE, RESET, DRAINED)]
     point = {"ageHours": 2, "tiers": {"InstantRP": "Valid", "HardenedRP": "Valid"}}
     late: dict[str, Any] = {"jobNotListed": {"seconds": NEVER_S}}
     return Scenario.from_dict(
@@ -113,9 +113,13 @@ class Stage:
     engine: StoppedEngine
     stops: Stops
     worker: Command | None = None
+    another: Command | None = None
 
     def start_worker(self) -> None:
         self.worker = a_worker(self.engine.address, self.gate.url, self.simulator.url)
+
+    def start_another_worker(self) -> None:
+        self.another = a_worker(self.engine.address, self.gate.url, self.simulator.url)
 
     def kill_worker(self) -> None:
         assert self.worker
@@ -124,8 +128,8 @@ class Stage:
         eventually(lambda: self.engine.is_alone)
 
     def close(self) -> None:
-        if self.worker:
-            self.worker.stop()
+        for worker in filter(None, (self.worker, self.another)):
+            worker.stop()
 
     def restore(self, name: str) -> None:
         self.engine.know(name)
@@ -152,7 +156,8 @@ def ended(stage: Stage) -> dict[str, Json]:
     """Kill a worker at each step, each time on another restore's way; returns how the restores ended.
 
     One restore more goes along all the way: its trigger is delivered to every worker, and none but the last lives to
-    answer. The last one gets one trigger five times at once, and meets a reset connection.
+    answer. The last one gets one trigger five times at once, meets a reset connection, and has a trigger handed on to
+    yet another worker while it posts.
     """
     stage.start_worker()
     held = stage.stops.set("answered", UNLUCKY)
@@ -174,7 +179,8 @@ def ended(stage: Stage) -> dict[str, Json]:
     eventually(lambda: stage.engine.deliveries[FIVE] == 5 and stage.jobs(FIVE))
     for name in (UNLUCKY, FIVE):
         stage.list_jobs_of(name)
-    return {name: stage.finished(name) for name in (*map(named, STEPS), UNLUCKY, FIVE, RESET)}
+    hand_to_another(stage, DRAINED)
+    return {name: stage.finished(name) for name in (*map(named, STEPS), UNLUCKY, FIVE, RESET, DRAINED)}
 
 
 def go_on_after(stage: Stage, step: str, at_step: Stop) -> None:
@@ -189,6 +195,21 @@ def go_on_after(stage: Stage, step: str, at_step: Stop) -> None:
         at_step.let_go()
         eventually(lambda: stage.jobs(name))
         stage.list_jobs_of(name)
+
+
+def hand_to_another(stage: Stage, name: str) -> None:
+    """Hand a trigger to a second worker while the first, which lives on, is in the middle of its post."""
+    sent, stream = stage.stops.set("post sent", name), stage.stops.set("stream", name)
+    stage.restore(name)
+    sent.wait()
+    stream.wait()
+    stage.start_another_worker()
+    stage.engine.end_lease(name)
+    eventually(lambda: stage.gate.looks[name] == 2)
+    sent.let_go()
+    eventually(lambda: stage.jobs(name))
+    stage.list_jobs_of(name)
+    stream.let_go()
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -214,6 +235,15 @@ def test_a_trigger_that_is_delivered_five_times_at_once_posts_once(stage: Stage,
 
     assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
     assert stage.gate.posts[FIVE] == 1
+
+
+def test_a_trigger_that_another_worker_is_handed_during_the_post_posts_once(
+    stage: Stage, ended: dict[str, Json]
+) -> None:
+    done, (job,) = ended[DRAINED], stage.jobs(DRAINED)
+
+    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
+    assert (stage.engine.deliveries[DRAINED], stage.gate.posts[DRAINED]) == (2, 1)
 
 
 def test_a_connection_that_is_reset_within_the_request_is_followed_by_looks(

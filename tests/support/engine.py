@@ -26,7 +26,8 @@ class StoppedEngine(LocalBackend):
     """Has stops on the way of each restore's trigger, named by the restore's ``requestId``:
 
     ``handed out``, before a worker gets it; ``looked up``, before its post is marked; ``marked``; ``answered``, before
-    its result is taken; ``checkpoint``, before the turn that heard of the result is.
+    its result is taken; ``checkpoint``, before the turn that heard of the result is; ``stream``, before the worker that
+    got it gets anything else.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stops: Stops, *, lease_s: float) -> None:
@@ -44,6 +45,11 @@ class StoppedEngine(LocalBackend):
         self._names[restore.restore_id] = self._names[restore.client_request_id] = name
         return restore.restore_id
 
+    def end_lease(self, name: str) -> None:
+        """Hand a restore's trigger out again, as if its lease had ended."""
+        for token in [token for token, each in self._triggers.items() if each == name]:
+            self._expire(token)
+
     @property
     def is_alone(self) -> bool:
         """Whether no worker is connected."""
@@ -59,7 +65,10 @@ class StoppedEngine(LocalBackend):
                 for _ in range(self.copies.pop(name, 0)):
                     self._leases._back.append(self._leases._out[item.completionToken])
                 self.stops.pass_by("handed out", name)
-            yield item
+                yield item
+                self.stops.pass_by("stream", name)
+            else:
+                yield item
 
     @override
     def StartInstance(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +35,7 @@ POSTED = {"post sent", "job made", "answered"}  # when the worker died, and the 
 DELIVERIES = {"checkpoint": 1, "marked": 3}  # a mark without a post costs a second attempt, after the window
 UNLUCKY, FIVE, RESET, DRAINED = "unlucky", "five", "reset", "drained"
 NEVER_S = 1e8
+soon = partial(eventually, within_s=60)  # many processes start here, on a machine that may be busy
 
 
 def named(text: str) -> str:
@@ -62,7 +64,7 @@ def a_worker(engine: str, arm: str, simulator: str) -> Command:
         "IDENTITY_HEADER": "simulator",
         "RESTORE_JOB_POLL_MIN_SECONDS": "0.05",
         "RESTORE_JOB_POLL_MAX_SECONDS": "0.1",
-        "RESTORE_ADOPTION_WINDOW_SECONDS": "6",
+        "RESTORE_ADOPTION_WINDOW_SECONDS": "12",
     }
     return Command("local_host", "--port", "0", "--no-queues", "--engine", engine, env=env)
 
@@ -83,7 +85,7 @@ def finished(worker: Command, restore_id: str) -> Json:
         document = seen(worker, restore_id)
         return document if document["status"] in ENDED else None
 
-    return eventually(look, within_s=40)
+    return soon(look)
 
 
 def scenario() -> Scenario:
@@ -125,7 +127,7 @@ class Stage:
         assert self.worker
         self.worker.kill()
         self.worker = None
-        eventually(lambda: self.engine.is_alone)
+        soon(lambda: self.engine.is_alone)
 
     def close(self) -> None:
         for worker in filter(None, (self.worker, self.another)):
@@ -156,12 +158,14 @@ def ended(stage: Stage) -> dict[str, Json]:
     """Kill a worker at each step, each time on another restore's way; returns how the restores ended.
 
     One restore more goes along all the way: its trigger is delivered to every worker, and none but the last lives to
-    answer. The last one gets one trigger five times at once, meets a reset connection, and has a trigger handed on to
-    yet another worker while it posts.
+    answer. The first worker meets a reset connection; the last one gets one trigger five times at once, and has
+    another handed on to yet another worker while it posts.
     """
     stage.start_worker()
     held = stage.stops.set("answered", UNLUCKY)
     stage.restore(UNLUCKY)
+    stage.gate.resets.add(RESET)
+    stage.restore(RESET)
     for step in STEPS:
         at_step = stage.stops.set(step, named(step))
         stage.restore(named(step))
@@ -172,13 +176,12 @@ def ended(stage: Stage) -> dict[str, Json]:
         if step != STEPS[-1]:
             held = stage.stops.set("answered", UNLUCKY)
         go_on_after(stage, step, at_step)
+    soon(lambda: stage.engine.deliveries[UNLUCKY] > len(STEPS))
+    stage.list_jobs_of(UNLUCKY)
     stage.engine.copies[FIVE] = 4
-    stage.gate.resets.add(RESET)
     stage.restore(FIVE)
-    stage.restore(RESET)
-    eventually(lambda: stage.engine.deliveries[FIVE] == 5 and stage.jobs(FIVE))
-    for name in (UNLUCKY, FIVE):
-        stage.list_jobs_of(name)
+    soon(lambda: stage.engine.deliveries[FIVE] == 5 and stage.jobs(FIVE))
+    stage.list_jobs_of(FIVE)
     hand_to_another(stage, DRAINED)
     return {name: stage.finished(name) for name in (*map(named, STEPS), UNLUCKY, FIVE, RESET, DRAINED)}
 
@@ -191,9 +194,9 @@ def go_on_after(stage: Stage, step: str, at_step: Stop) -> None:
         at_step.let_go()
     stage.start_worker()
     if step in POSTED:
-        eventually(lambda: stage.gate.looks[name] > looks)
+        soon(lambda: stage.gate.looks[name] > looks)
         at_step.let_go()
-        eventually(lambda: stage.jobs(name))
+        soon(lambda: stage.jobs(name))
         stage.list_jobs_of(name)
 
 
@@ -205,54 +208,55 @@ def hand_to_another(stage: Stage, name: str) -> None:
     stream.wait()
     stage.start_another_worker()
     stage.engine.end_lease(name)
-    eventually(lambda: stage.gate.looks[name] == 2)
+    soon(lambda: stage.gate.looks[name] == 2)
     sent.let_go()
-    eventually(lambda: stage.jobs(name))
+    soon(lambda: stage.jobs(name))
     stage.list_jobs_of(name)
     stream.let_go()
+
+
+def jobs_made(stage: Stage, name: str) -> list[str]:
+    return [job.job_id for job in stage.jobs(name)]
+
+
+def completed(document: Json) -> str:
+    """Return the job of a restore that ended well."""
+    assert document["status"] == "Completed", document
+    return document["jobId"]
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_worker_killed_at_any_step_leaves_one_restore(stage: Stage, ended: dict[str, Json], step: str) -> None:
     name = named(step)
-    done, (job,) = ended[name], stage.jobs(name)
 
-    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
+    assert jobs_made(stage, name) == [completed(ended[name])]
     assert stage.gate.posts[name] == 1
     assert stage.engine.deliveries[name] == DELIVERIES.get(step, 2)
 
 
 def test_a_trigger_that_eight_workers_in_a_row_are_handed_posts_once(stage: Stage, ended: dict[str, Json]) -> None:
-    done, (job,) = ended[UNLUCKY], stage.jobs(UNLUCKY)
-
     assert stage.engine.deliveries[UNLUCKY] == len(STEPS) + 1
-    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
+    assert jobs_made(stage, UNLUCKY) == [completed(ended[UNLUCKY])]
     assert stage.gate.posts[UNLUCKY] == 1
 
 
 def test_a_trigger_that_is_delivered_five_times_at_once_posts_once(stage: Stage, ended: dict[str, Json]) -> None:
-    done, (job,) = ended[FIVE], stage.jobs(FIVE)
-
-    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
+    assert jobs_made(stage, FIVE) == [completed(ended[FIVE])]
     assert stage.gate.posts[FIVE] == 1
 
 
 def test_a_trigger_that_another_worker_is_handed_during_the_post_posts_once(
     stage: Stage, ended: dict[str, Json]
 ) -> None:
-    done, (job,) = ended[DRAINED], stage.jobs(DRAINED)
-
-    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
+    assert jobs_made(stage, DRAINED) == [completed(ended[DRAINED])]
     assert (stage.engine.deliveries[DRAINED], stage.gate.posts[DRAINED]) == (2, 1)
 
 
 def test_a_connection_that_is_reset_within_the_request_is_followed_by_looks(
     stage: Stage, ended: dict[str, Json]
 ) -> None:
-    done, (job,) = ended[RESET], stage.jobs(RESET)
-
-    assert (done["status"], done["jobId"]) == ("Completed", job.job_id), done
-    assert [warning["code"] for warning in done["warnings"]] == ["TriggerOutcomeOpen"]
+    assert jobs_made(stage, RESET) == [completed(ended[RESET])]
+    assert [warning["code"] for warning in ended[RESET]["warnings"]] == ["TriggerOutcomeOpen"]
     assert stage.gate.looks[RESET] >= 4  # before each post, and within the window
 
 
@@ -267,7 +271,7 @@ def test_a_restore_that_is_followed_goes_on_with_the_next_worker_each_part_being
         killed = a_worker(engine.address, simulator.address, simulator.address)
         stack.callback(killed.stop)
         restore_id = start(killed)
-        job_id = eventually(lambda: seen(killed, restore_id)["jobId"])
+        job_id = soon(lambda: seen(killed, restore_id)["jobId"])
         killed.kill()
         worker = a_worker(engine.address, simulator.address, simulator.address)
         stack.callback(worker.stop)
@@ -275,5 +279,5 @@ def test_a_restore_that_is_followed_goes_on_with_the_next_worker_each_part_being
         done = finished(worker, restore_id)
         made = requests.get(f"{simulator.address}/_simulator/jobs", timeout=30).json()
 
-    assert (done["status"], done["jobId"]) == ("Completed", job_id)
+    assert completed(done) == job_id
     assert [job["name"] for job in made["value"]] == [job_id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-_PATIENCE_S = 30.0
+_PATIENCE_S = 60.0
 
 
 class Stop:

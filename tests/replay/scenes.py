@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,14 +18,17 @@ from domain.jobs import JobStatus, Operation, OperationStatus
 from domain.restores import restore_id_for
 from domain.rules import GUARDED_OPERATION
 from domain.validation import Validation
-from orchestrations.names import CANCEL_EVENT, DECISION_EVENT
+from orchestrations.marking import mark_post
+from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, MARK_POST
 from tests.support.azure import LIMITS, TARGET_GROUP, Lab, a_point, a_restore, an_alert_start, throttled, vm_id
+from tests.support.hub import Hub
 from tests.support.replay import dump, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from domain.restores import Restore
+    from tests.support.replay import Recorded
 
 _NETWORK: Final = TARGET_GROUP.replace("restored-rg", "net-rg/providers/Microsoft.Network/virtualNetworks/isolated")
 HISTORIES = Path(__file__).parent / "histories"
@@ -273,17 +277,33 @@ SCENES: Mapping[str, Callable[[Lab], Restore]] = {
 }
 
 
+def _restored(scene: Callable[[Lab], Restore]) -> Recorded:
+    lab = Lab()
+    restore = scene(lab)
+    if restore.restore_id not in lab.hub.instances():
+        lab.start(restore)
+    lab.hub.finish(restore.restore_id)
+    return record(lab.hub, restore.restore_id)
+
+
+def _marked() -> Recorded:
+    hub = Hub(orchestrators={MARK_POST: mark_post})
+    hub.finish(hub.start(MARK_POST, None, instance_id="post-1"))
+    return record(hub, "post-1")
+
+
+RECORDINGS: Mapping[str, Callable[[], Recorded]] = {
+    **{name: partial(_restored, scene) for name, scene in SCENES.items()},
+    "0003_marked_post": _marked,
+}
+
+
 def main() -> None:
     """Record what is missing."""
-    for name, scene in SCENES.items():
+    for name, recording in RECORDINGS.items():
         path = HISTORIES / f"{name}.json"
         if not path.exists():
-            lab = Lab()
-            restore = scene(lab)
-            if restore.restore_id not in lab.hub.instances():
-                lab.start(restore)
-            lab.hub.finish(restore.restore_id)
-            path.write_text(dump(record(lab.hub, restore.restore_id)), encoding="utf-8")
+            path.write_text(dump(recording()), encoding="utf-8")
             sys.stdout.write(f"recorded {path.name}\n")
 
 

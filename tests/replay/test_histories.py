@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from durabletask.task import NonDeterminismError
 
-from orchestrations import names, preparing, restore_vm, tracking, triggering
-from tests.replay.scenes import HISTORIES, SCENES
+from orchestrations import marking, names, preparing, restore_vm, tracking, triggering
+from tests.replay.scenes import HISTORIES, RECORDINGS
 from tests.support.replay import replay
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.replay import Recorded
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
+ORCHESTRATORS = {names.RESTORE_VM: restore_vm.restore_vm, names.MARK_POST: marking.mark_post}
 
 
 def read(path: Path) -> Recorded:
@@ -28,8 +29,9 @@ def read(path: Path) -> Recorded:
 
 
 def goes_the_way_it_went(recorded: Recorded) -> bool:
+    name = recorded["orchestrator"]
     try:
-        replay(restore_vm.restore_vm, names.RESTORE_VM, recorded, inputs=True)
+        replay(ORCHESTRATORS[name], name, recorded, inputs=True)
     except NonDeterminismError:
         return False
     return True
@@ -42,11 +44,18 @@ def calls(recorded: Recorded, activity: str) -> int:
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 def test_goes_the_way_it_went(path: Path) -> None:
-    replay(restore_vm.restore_vm, names.RESTORE_VM, read(path), inputs=True)
+    recorded = read(path)
+    name = recorded["orchestrator"]
+
+    replay(ORCHESTRATORS[name], name, recorded, inputs=True)
 
 
 def test_every_scene_has_its_history() -> None:
-    assert set(SCENES) <= {path.stem for path in RECORDED}
+    assert set(RECORDINGS) <= {path.stem for path in RECORDED}
+
+
+def test_every_orchestrator_has_one() -> None:
+    assert {read(path)["orchestrator"] for path in RECORDED} == set(ORCHESTRATORS)
 
 
 def test_every_activity_is_called_in_some_history() -> None:
@@ -54,8 +63,9 @@ def test_every_activity_is_called_in_some_history() -> None:
     activities = {
         value
         for name, value in vars(names).items()
-        if name.isupper() and not name.endswith(("_EVENT", "_GUARD", "_BUDGET", "_TURNS")) and name != "RESTORE_VM"
+        if name.isupper() and not name.endswith(("_EVENT", "_GUARD", "_BUDGET", "_TURNS"))
     }
+    activities -= set(ORCHESTRATORS)
 
     assert {each for each in activities if not any(calls(one, each) for one in recorded)} == set()
 
@@ -90,6 +100,11 @@ class TestABreakIsSeen:
 
         assert len(concerned) > 1
         assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []
+
+    def test_a_mark_that_ends_sooner(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(marking, "MARKED_FOR", marking.MARKED_FOR / 2)
+
+        assert [path.stem for path in RECORDED if not goes_the_way_it_went(read(path))] == ["0003_marked_post"]
 
     def test_a_wait_that_azure_asked_for_moved(self, monkeypatch: pytest.MonkeyPatch) -> None:
         concerned = [path for path in RECORDED if calls(read(path), names.GET_OPERATION)]

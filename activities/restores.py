@@ -176,6 +176,7 @@ class RestoreActivities:
         one started. ``mark`` is called just before the post: it notes durably that this attempt begins, and is false
         when a delivery of it has begun before, here or in a process that is gone.
         Returns ``{"jobId"}`` of an adopted job, or ``{"operationId", "url", "retryAfterS"}``.
+        A 403 of a guarded vault that may be its Resource Guard's is ``ResourceGuardClosed``.
         An answer that leaves it open whether the service took the restore comes back as ``OpenOutcomeError``; so does
         a delivery that is surely or probably not the first of its attempt, whose job may not be listed yet.
         """
@@ -191,9 +192,16 @@ class RestoreActivities:
             return {"jobId": job.job_id}
         if again or not mark(data) or self._is_late(data):  # asked once more: looking may have taken long
             raise _late("Its job is not listed.", None)
-        accepted = self._api.trigger_restore(
-            item, data["pointId"], data["body"], client_request_id=data["clientRequestId"]
-        )
+        try:
+            accepted = self._api.trigger_restore(
+                item, data["pointId"], data["body"], client_request_id=data["clientRequestId"]
+            )
+        except TerminalError as error:
+            is_guarded = bool(data["body"]["properties"].get("resourceGuardOperationRequests"))
+            if not (is_guarded and rules.is_guards_refusal(error)):
+                raise
+            code = errors.RESOURCE_GUARD_CLOSED
+            raise TerminalError(code, error.message, error.details, retry_after_s=error.retry_after_s) from error
         return _accepted(accepted)
 
     # Durable delivers at least once: at once in this process or another (the mark tells), or after minutes.

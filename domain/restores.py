@@ -404,11 +404,6 @@ class Restore:
         unused = self.guarded_since + self.request.approval_timeout - now
         return replace(self, guarded_since=None, paused_s=max(self.paused_s - unused.total_seconds(), 0.0))
 
-    @property
-    def is_guarded(self) -> bool:
-        """Whether a Resource Guard has a say in the trigger."""
-        return bool(self.guard_requests or self.request.body.get("resourceGuardOperationRequests"))
-
     def timed_out(self, now: datetime) -> Self:
         """Return the restore past its deadline. What Azure does meanwhile is not touched."""
         after = format_duration(timedelta(seconds=self.limits.deadline_s))

@@ -6,10 +6,11 @@ the restore options and the rules that az CLI 2.91 enforces.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from domain.errors import ErrorDetail, Json
+from domain.errors import AUTHORIZATION_FAILED, ErrorDetail, Json
 from domain.reading import NOT_ALLOWED
 from domain.requests import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.resource_ids import same_id
@@ -18,12 +19,15 @@ from domain.wire import as_list, as_object, as_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from domain.errors import RestoreError
     from domain.protected_items import ProtectedItem
     from domain.requests import RestoreRequest
 
 GUARDED_OPERATION: Final = (
     "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/restore/action"
 )
+_FORBIDDEN: Final = 403
+_PROVIDER: Final = re.compile(r"microsoft\.[a-z]+/")
 _TARGETS: Final = ("targetResourceGroupId", "targetVirtualMachineId", "virtualNetworkId", "subnetId")
 
 
@@ -271,6 +275,19 @@ def guard_requests(proxies: Iterable[Mapping[str, Any]]) -> list[str]:
             if operation.casefold() == GUARDED_OPERATION.casefold() and request is not None and request not in found:
                 found.append(request)
     return found
+
+
+def is_guards_refusal(refusal: RestoreError) -> bool:
+    """Tell whether a refused trigger was refused by a Resource Guard, which a person can open meanwhile.
+
+    That is a 403 whose words name a guard, or nothing at all: one that names another resource or action is for want of
+    a role, and waiting does not help. A 401 is no guard's.
+    """
+    if refusal.code != AUTHORIZATION_FAILED or not refusal.details:
+        return False
+    status = as_object(refusal.details[0].info).get("httpStatus")
+    words = " ".join(f"{each.message} {each.target or ''}" for each in refusal.details).casefold()
+    return status == _FORBIDDEN and ("resourceguard" in words or _PROVIDER.search(words) is None)
 
 
 def _no(target: str, message: str) -> ErrorDetail:

@@ -54,7 +54,7 @@ def _post(run: Run) -> Steps[None]:
         _stay_open(run, error, error.retry_after_s)
         return
     except TerminalError as error:
-        if error.code != errors.AUTHORIZATION_FAILED or not restore.is_guarded:
+        if error.code != errors.RESOURCE_GUARD_CLOSED:
             raise
         yield from _await_guard(run, error)
         return

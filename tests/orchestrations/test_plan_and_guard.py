@@ -14,7 +14,7 @@ from domain.jobs import JobStatus, OperationStatus
 from domain.restores import restore_id_for
 from domain.rules import GUARDED_OPERATION
 from domain.validation import Validation
-from tests.support.azure import LIMITS, TARGET_GROUP, Lab, a_point, a_restore
+from tests.support.azure import GUARD_CLOSED, LIMITS, TARGET_GROUP, Lab, a_point, a_restore, forbidden
 
 GUARD = "/subscriptions/s/resourceGroups/g/providers/Microsoft.DataProtection/resourceGuards/guard/requests/default"
 
@@ -119,7 +119,7 @@ class TestResourceGuard:
         assert guarded.azure.bodies[0]["properties"]["resourceGuardOperationRequests"] == [GUARD]
 
     def test_that_is_closed_is_waited_for(self, guarded: Lab) -> None:
-        guarded.azure.fails["trigger_restore"] = [TerminalError(errors.AUTHORIZATION_FAILED, "guard says no")] * 5
+        guarded.azure.fails["trigger_restore"] = [GUARD_CLOSED] * 5
 
         done = guarded.run()
 
@@ -134,7 +134,7 @@ class TestResourceGuard:
 
     @pytest.mark.parametrize(("timeout", "hours"), [(None, 4), ("PT30M", 0.5)])
     def test_that_stays_closed_rejects_the_restore(self, guarded: Lab, timeout: str | None, hours: float) -> None:
-        guarded.azure.fails["trigger_restore"] = [TerminalError(errors.AUTHORIZATION_FAILED, "guard says no")] * 1000
+        guarded.azure.fails["trigger_restore"] = [GUARD_CLOSED] * 1000
         approval: dict[str, Any] | None = {"timeout": timeout} if timeout else None
 
         done = guarded.run(a_restore(approval=approval))
@@ -146,8 +146,7 @@ class TestResourceGuard:
 
     def test_that_stays_closed_for_long_costs_no_time_of_the_restores_own(self, guarded: Lab) -> None:
         guarded.azure.job_takes = timedelta(hours=100)
-        closed = TerminalError(errors.AUTHORIZATION_FAILED, "guard says no")
-        guarded.azure.fails["trigger_restore"] = [closed] * 1000
+        guarded.azure.fails["trigger_restore"] = [GUARD_CLOSED] * 1000
         restore_id = guarded.start(a_restore(replace(LIMITS, deadline_s=3600), approval={"timeout": "P3D"}))
 
         guarded.hub.run_until(timedelta(hours=3))
@@ -173,9 +172,40 @@ class TestResourceGuard:
         assert guarded.azure.bodies[0]["properties"]["resourceGuardOperationRequests"] == [GUARD]
 
     def test_a_403_without_a_guard_is_a_failure(self, lab: Lab) -> None:
-        lab.azure.fails["trigger_restore"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
+        lab.azure.fails["trigger_restore"] = [forbidden("no role")]
 
         assert lab.run()["error"]["code"] == "AuthorizationFailed"
+
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            forbidden(
+                "does not have permission to perform action 'Microsoft.Network/virtualNetworks/subnets/join/action'"
+            ),
+            forbidden("does not have authorization to perform 'Microsoft.RecoveryServices/vaults/x/restore/action'"),
+            forbidden("The access token is invalid.", status=401),
+        ],
+        ids=["subnet", "role", "token"],
+    )
+    def test_does_not_stand_behind_every_refusal(self, guarded: Lab, refusal: TerminalError) -> None:
+        guarded.azure.fails["trigger_restore"] = [refusal] * 1000
+
+        done = guarded.run()
+
+        assert (done["status"], done["error"]["code"]) == ("Failed", "AuthorizationFailed")
+        assert done["error"]["details"][0]["message"] == refusal.details[0].message
+
+    def test_does_not_stand_behind_what_may_not_be_listed(self, guarded: Lab) -> None:
+        guarded.azure.fails["find_restore_job"] = [forbidden("")] * 1000
+
+        assert guarded.run()["error"]["code"] == "AuthorizationFailed"
+
+    def test_that_gives_no_words_is_waited_for(self, guarded: Lab) -> None:
+        guarded.azure.fails["trigger_restore"] = [forbidden("Access denied.")]
+
+        done = guarded.run()
+
+        assert (done["status"], done["warnings"][0]["code"]) == ("Completed", "ResourceGuardClosed")
 
     def test_another_refusal_is_a_failure_with_a_guard_too(self, guarded: Lab) -> None:
         guarded.azure.fails["trigger_restore"] = [TerminalError(errors.RESTORE_REFUSED, "invalid input")]

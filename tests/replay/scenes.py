@@ -12,15 +12,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from domain import errors
-from domain.errors import ErrorDetail, TerminalError
+from domain.errors import ErrorDetail
 from domain.jobs import JobStatus, Operation, OperationStatus
 from domain.restores import restore_id_for
 from domain.rules import GUARDED_OPERATION
 from domain.validation import Validation
 from orchestrations.marking import mark_post
 from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, MARK_POST
-from tests.support.azure import LIMITS, TARGET_GROUP, Lab, a_point, a_restore, an_alert_start, throttled, vm_id
+from tests.support.azure import (
+    GUARD_CLOSED,
+    LIMITS,
+    TARGET_GROUP,
+    Lab,
+    a_point,
+    a_restore,
+    an_alert_start,
+    throttled,
+    vm_id,
+)
 from tests.support.hub import Hub
 from tests.support.replay import dump, record
 
@@ -209,7 +218,7 @@ def _cancelled(lab: Lab, after: timedelta) -> Restore:
 def _guard_opened(lab: Lab) -> Restore:
     detail = {"vaultCriticalOperation": GUARDED_OPERATION, "defaultResourceRequest": "/subscriptions/s/guard/default"}
     lab.azure.guard_proxies = [{"properties": {"resourceGuardOperationDetails": [detail]}}]
-    lab.azure.fails["trigger_restore"] = [TerminalError(errors.AUTHORIZATION_FAILED, "The guard is closed.")] * 3
+    lab.azure.fails["trigger_restore"] = [GUARD_CLOSED] * 3
     lab.azure.job_takes = timedelta(seconds=74)
     return a_restore()
 

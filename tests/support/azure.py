@@ -422,3 +422,14 @@ class _LabClock:
 def throttled(retry_after_s: float | None) -> TransientError:
     """Return a 429 that asks for this wait."""
     return TransientError(errors.SERVICE_UNAVAILABLE, "too many requests", retry_after_s=retry_after_s)
+
+
+def forbidden(words: str, *, status: int = 403) -> TerminalError:
+    """Return a refusal in these words of the service's."""
+    detail = ErrorDetail(code="AuthorizationFailed", message=words, info={"httpStatus": status})
+    return TerminalError(errors.AUTHORIZATION_FAILED, "The app's identity lacks a permission.", [detail])
+
+
+GUARD_CLOSED = forbidden(
+    "no permission to perform 'Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/read'"
+)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from domain.redaction import redacted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -38,6 +40,7 @@ LATE_DELIVERY = "LateDelivery"
 # History, queue messages and status documents have bounds; a service's error text and a caller's names need not.
 _LONGEST_MESSAGE = 1000
 _LONGEST_NAME = 200
+_LONGEST_TEXT = 4000
 _MOST_DETAILS = 100
 
 
@@ -53,6 +56,10 @@ class ErrorDetail:
     message: str
     target: str | None = None
     info: Json | None = None
+
+    def __post_init__(self) -> None:
+        """Take secrets out of the words, which are often not ours."""
+        object.__setattr__(self, "message", redacted(self.message[:_LONGEST_TEXT]))
 
     def to_json(self) -> Json:
         """Return ARM's ``{"code", "message", "target"?, "additionalInfo"?}``."""
@@ -71,11 +78,15 @@ class ErrorDetail:
 
 
 class RestoreError(Exception):
-    """Base of every failure we can name. ``code`` is stable: it is stored in history and read by callers."""
+    """Base of every failure we can name. ``code`` is stable: it is stored in history and read by callers.
+
+    Secrets are taken out of ``message`` here, once for logs, history and answers: it often quotes others.
+    """
 
     retryable: ClassVar[bool] = False
 
     def __init__(self, code: str, message: str, details: Iterable[ErrorDetail] = ()) -> None:
+        message = redacted(message[:_LONGEST_TEXT])
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message

@@ -6,10 +6,13 @@ from typing import Final
 from urllib.parse import quote, unquote, urlencode
 
 from domain.errors import ErrorDetail, InvalidRequestError
+from domain.wire import as_name
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_SIGNATURE_MEMBERS: Final = frozenset({"t", "c", "s", "h", "sig"})
+_LONGEST_URL: Final = 4000
 
 
 def segment(name: str) -> str:
@@ -62,8 +65,18 @@ def path_of(url: str) -> str:
 
 def operation_id_of(url: str) -> str | None:
     """Return the last segment of the URL's path, decoded, or ``None`` where there is no usable one."""
-    name = unquote(path_of(url).rpartition("/")[2])
-    return None if name in {"", ".", ".."} else name
+    name = as_name(unquote(path_of(url).rpartition("/")[2]))
+    return None if name in {".", ".."} else name
+
+
+def without_signature(url: str) -> str:
+    """Return an async URL without ``t``, ``c``, ``s`` and ``h``, with which the service signs it since 2025.
+
+    Reads work without them, and an address that is kept should open nothing. All else stays as it was given.
+    """
+    address, mark, query = url.partition("?")
+    kept = [each for each in query.split("&") if each.partition("=")[0] not in _SIGNATURE_MEMBERS]
+    return f"{address}{mark if kept else ''}{'&'.join(kept)}"
 
 
 def is_results_url(url: str) -> bool:
@@ -76,6 +89,10 @@ def is_usable(url: str, endpoint: str) -> bool:
     """Tell whether an async URL may and can be called.
 
     Not one of another host: no token leaves for it. Not one with a doubled ``/subscriptions//subscriptions/`` either,
-    as Microsoft's documentation once showed in a ``Location``.
+    as Microsoft's documentation once showed in a ``Location``, nor one that is too long to be kept.
     """
-    return has_origin(url, endpoint) and "/subscriptions//subscriptions/" not in path_of(url).casefold()
+    return (
+        len(url) <= _LONGEST_URL
+        and has_origin(url, endpoint)
+        and "/subscriptions//subscriptions/" not in path_of(url).casefold()
+    )

@@ -6,6 +6,7 @@ REST reference has them and as recordings of the service show them.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -25,7 +26,7 @@ from domain.jobs import Job, Operation, OperationStatus
 from domain.recovery_points import RecoveryPoint
 from domain.resource_ids import VIRTUAL_MACHINE, ResourceId
 from domain.validation import Validation
-from domain.wire import as_object, as_text
+from domain.wire import as_name, as_object
 
 from arm.addresses import (
     has_origin,
@@ -35,6 +36,7 @@ from arm.addresses import (
     path_of,
     resource_path,
     with_query,
+    without_signature,
 )
 from arm.errors import not_accepted, unreadable
 from arm.session import ArmSession
@@ -56,6 +58,10 @@ STORAGE_ACCOUNT_API_VERSION: Final = "2024-01-01"
 _VM_ITEMS: Final = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
 _VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_MOST_PAGES: Final = 2000
+_MOST_ENTRIES: Final = 200_000
+_LONGEST_LIST_S: Final = 240.0  # below the host's functionTimeout
+_LONGEST_LINK: Final = 16_384
 _ACCEPTED: Final = 202
 _NO_CONTENT: Final = 204
 
@@ -68,9 +74,10 @@ class BackupClient:
     ``NotFound``, ``RestoreRefused``). Nothing is retried here.
     """
 
-    def __init__(self, session: ArmSession, *, api_version: str) -> None:
+    def __init__(self, session: ArmSession, *, api_version: str, timer: Callable[[], float] = time.monotonic) -> None:
         self._session = session
         self._api_version = api_version
+        self._timer = timer
 
     @classmethod
     def from_settings(cls, settings: Settings, credential_factory: Callable[[], TokenCredential]) -> Self:
@@ -128,7 +135,7 @@ class BackupClient:
     def list_protected_items(self, vault_id: str) -> Iterator[Json]:
         """Yield the vault's protected Azure VMs, page by page as they are asked for."""
         for page in self._pages(resource_path(vault_id, "backupProtectedItems"), _VM_ITEMS):
-            yield from (entry for entry in page if as_text(entry.get("id")))
+            yield from (entry for entry in page if as_name(entry.get("id")))
 
     def list_recovery_points(self, item: ProtectedItem) -> Iterator[RecoveryPoint]:
         """Yield all recovery points of an item, page by page as they are asked for.
@@ -136,7 +143,7 @@ class BackupClient:
         Without a filter: with dates in it, the service has been seen to leave out old points.
         """
         for page in self._pages(_point_path(item)):
-            yield from (RecoveryPoint.from_api(body) for body in page if as_text(body.get("name")))
+            yield from (RecoveryPoint.from_api(body) for body in page if as_name(body.get("name")))
 
     def get_recovery_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
         """Return one recovery point by its name."""
@@ -174,7 +181,7 @@ class BackupClient:
         for page in self._pages(resource_path(vault_id, "backupJobs"), _VM_RESTORES):
             jobs = [Job.from_api({"name": "", **body}) for body in page]
             found += [job for job in jobs if (job.activity_id or "").casefold() == activity_id.casefold()]
-        if any(as_text(job.job_id) is None for job in found):
+        if any(as_name(job.job_id) is None for job in found):
             raise TransientError(SERVICE_UNAVAILABLE, f"Azure lists the job of request {activity_id} without a name.")
         return min(found, key=lambda job: (job.start is None, job.start or _LONG_AGO), default=None)
 
@@ -182,7 +189,7 @@ class BackupClient:
         """Return one job with its extended information."""
         reply = self._call("GET", resource_path(vault_id, "backupJobs", job_id))
         body = _object(reply)
-        return Answer(Job.from_api({**body, "name": as_text(body.get("name")) or job_id}), reply.retry_after_s)
+        return Answer(Job.from_api({**body, "name": as_name(body.get("name")) or job_id}), reply.retry_after_s)
 
     def cancel_job(self, vault_id: str, job_id: str) -> float | None:
         """Ask the service to cancel a job, and return the wait in seconds that it asked for.
@@ -233,7 +240,7 @@ class BackupClient:
 
     def _accepted(self, reply: Reply) -> Accepted:
         for header in ("Azure-AsyncOperation", "Location"):
-            url = reply.headers.get(header, "").strip()
+            url = without_signature(reply.headers.get(header, "").partition(",")[0].strip())  # of two, the first
             operation_id = operation_id_of(url) if url else None
             if operation_id is not None:
                 usable = url if is_usable(url, self._session.endpoint) else None
@@ -243,19 +250,33 @@ class BackupClient:
     def _pages(
         self, path: str, expression: str | None = None, *, api_version: str | None = None
     ) -> Iterator[list[Json]]:
-        """Yield the entries of each page; ``TerminalError`` for a next page on another host or one already read."""
+        """Yield the entries of each page; ``TerminalError`` for a list without an end, or that leads elsewhere."""
         url: str | None = f"{self._session.endpoint}{with_query(path, api_version or self._api_version, expression)}"
-        seen: set[str] = set()
+        seen, entries, ends = set[str](), 0, self._timer() + _LONGEST_LIST_S
         while url is not None:
             seen.add(url)
             reply = self._session.call("GET", url)
             body = _object(reply)
-            yield _entries(reply, body)
-            url = as_text(body.get("nextLink"))
-            if url is not None and (url in seen or not has_origin(url, self._session.endpoint)):
-                why = "was read already" if url in seen else "is on another host"
-                message = f"Azure's list cannot be read to its end: the next page after {path_of(path)} {why}."
+            page = _entries(reply, body)
+            yield page
+            entries += len(page)
+            url = _next_link(reply, body)
+            late = self._timer() > ends
+            if url is not None and (why := self._no_page(url, seen, entries, late=late)):
+                message = f"Azure's list {path_of(path)} cannot be read to its end: {why}."
                 raise TerminalError(SERVICE_UNAVAILABLE, message)
+
+    def _no_page(self, url: str, seen: set[str], entries: int, *, late: bool) -> str | None:
+        """Say why this next page is not asked for."""
+        reasons = {
+            "its next page was read already": url in seen,
+            "its next page is on another host": not has_origin(url, self._session.endpoint),
+            "the address of its next page is too long": len(url) > _LONGEST_LINK,
+            f"it has more than {_MOST_PAGES} pages": len(seen) >= _MOST_PAGES,
+            f"it has more than {_MOST_ENTRIES} entries": entries > _MOST_ENTRIES,
+            f"it takes longer than {_LONGEST_LIST_S:.0f} s": late,
+        }
+        return next((why for why, holds in reasons.items() if holds), None)
 
 
 def _item_names(container_name: str, protected_item_name: str) -> tuple[str, ...]:
@@ -279,7 +300,7 @@ def _object(reply: Reply) -> Json:
 
 def _having(member: str, reply: Reply) -> Json:
     body = _object(reply)
-    if as_text(body.get(member)) is None:
+    if as_name(body.get(member)) is None:
         raise unreadable(reply, f"a resource with {member}")
     return body
 
@@ -290,6 +311,14 @@ def _entries(reply: Reply, body: Json) -> list[Json]:
     if not isinstance(entries, list):
         raise unreadable(reply, "a list")
     return [cast("Json", entry) for entry in cast("list[Any]", entries) if isinstance(entry, dict)]
+
+
+def _next_link(reply: Reply, body: Json) -> str | None:
+    # Nor is a list over because its next page cannot be told.
+    link = body.get("nextLink") or None
+    if link is not None and not isinstance(link, str):
+        raise unreadable(reply, "a page of a list")
+    return link
 
 
 def _status_by_code(reply: Reply) -> OperationStatus | None:

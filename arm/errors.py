@@ -25,8 +25,10 @@ from domain.errors import (
     TerminalError,
     TransientError,
 )
-from domain.wire import as_list, as_object, as_text
+from domain.wire import as_label, as_list, as_object, as_text
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
+
+from arm.transport import LONGEST_ANSWER, AnswerTooLongError
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -141,10 +143,12 @@ def transport_error(
     """Return the error for a call that got no answer. Says its kind only: such an error's text quotes the whole URL."""
     kinds = ": ".join(dict.fromkeys(type(each).__name__ for each in (error, _reason(error))))
     detail = ErrorDetail(code=type(error).__name__, message=kinds, info={"clientRequestId": client_request_id})
-    message = f"Azure could not be reached. ({call}: {kinds})"
     if once and not _never_left(error):
         return OpenOutcomeError(SERVICE_UNAVAILABLE, f"{_OPEN} ({call}: {kinds})", [detail])
-    return TransientError(SERVICE_UNAVAILABLE, message, [detail])
+    lead = f"Azure's answer is longer than {LONGEST_ANSWER >> 20} MiB."
+    if not isinstance(error, AnswerTooLongError):
+        lead = "Azure could not be reached."
+    return TransientError(SERVICE_UNAVAILABLE, f"{lead} ({call}: {kinds})", [detail])
 
 
 def _reason(error: Exception) -> Exception:
@@ -174,9 +178,13 @@ _PASSING: Final = re.compile(
 )
 
 
-def credential_error(error: Exception) -> TransientError | TerminalError:
-    """Return the error for a token that could not be had: terminal when refused, transient for passing trouble."""
-    detail = ErrorDetail(code=type(error).__name__, message=_clip(str(error)) or _NO_MESSAGE)
+def credential_error(error: Exception, secret: str | None = None) -> TransientError | TerminalError:
+    """Return the error for a token that could not be had: terminal when refused, transient for passing trouble.
+
+    ``secret`` is what the identity endpoint was sent: should its answer quote it, nobody else sees it.
+    """
+    said = _clip(str(error).replace(secret, "(removed)") if secret else str(error))
+    detail = ErrorDetail(code=type(error).__name__, message=said or _NO_MESSAGE)
     if _is_refusal(error):
         message = (
             "The app got no token for Azure. Check that it has a managed identity (user-assigned: AZURE_CLIENT_ID), "
@@ -204,11 +212,11 @@ def _clip(text: str) -> str:
 def _info(reply: Reply) -> Json:
     info: Json = {
         "httpStatus": reply.status,
-        "requestId": reply.headers.get("x-ms-request-id"),
-        "correlationRequestId": reply.headers.get("x-ms-correlation-request-id"),
+        "requestId": as_label(reply.headers.get("x-ms-request-id")),
+        "correlationRequestId": as_label(reply.headers.get("x-ms-correlation-request-id")),
         "clientRequestId": reply.client_request_id,
     }
-    cause = reply.headers.get("x-ms-failure-cause")
+    cause = as_label(reply.headers.get("x-ms-failure-cause"))
     return info if cause is None else {**info, "failureCause": cause}
 
 

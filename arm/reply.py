@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +37,17 @@ class Reply:
     retry_after_s: float | None
 
     def parsed(self) -> object:
-        """Return the body as JSON, or ``None`` where it is none. ``NaN`` is none: no history could keep it."""
+        """Return the body as JSON, or ``None`` where it is none. ``NaN`` and ``1e999`` are none: no history keeps them.
+
+        Half a surrogate pair, which a service leaves where it cuts a text, becomes a question mark.
+        """
+        text = self.content.decode("utf-8-sig", "replace")
         try:
-            return json.loads(self.content, parse_constant=_refuse)
+            value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+            return _whole(value) if _SURROGATE.search(text) else value
         except (ValueError, RecursionError):
             return None
+
+
+def _whole(value: object) -> object:
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import uuid
@@ -12,7 +13,6 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final, override
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
@@ -20,6 +20,7 @@ from arm.addresses import path_of
 from arm.errors import credential_error, held_error, service_error, transport_error
 from arm.reply import Reply
 from arm.retry_after import read_retry_after
+from arm.transport import Adapter, read_body
 from arm.waits import Waits
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 VERSION: Final = "0.1.0"
 _ACCEPTED: Final = 202
 _UNAUTHORIZED: Final = 401
-_POOL_SIZE: Final = 32
 _FEW_LEFT: Final = 10
+_LONGEST_ID: Final = 100
 _LIMIT_HEADERS: Final = "x-ms-ratelimit-remaining-"
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a call may take to connect and to answer, in seconds; the trigger of a restore may take longer."""
+    """How long a call may take to connect and to go on answering, in seconds; a restore's trigger may take longer.
+
+    A whole answer may take four times as long.
+    """
 
     connect_s: float = 5.0
     read_s: float = 30.0
@@ -60,10 +64,20 @@ class _Bearer(AuthBase):
 
 
 def _cut_queries(record: logging.LogRecord) -> bool:
-    """Cut the query off the URLs in urllib3's own log lines: that of an async URL is a signature."""
+    """Cut the query off the URLs in urllib3's own log lines: that of an async URL is a signature.
+
+    Its errors quote what they could not read, such as a header with such a URL: only their kind stays.
+    """
     if isinstance(record.args, tuple):
-        record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
+        record.args = tuple(_cut(arg) for arg in record.args)
+    record.exc_info = None
     return True
+
+
+def _cut(arg: object) -> object:
+    if isinstance(arg, BaseException):
+        return type(arg).__name__
+    return arg.partition("?")[0] if isinstance(arg, str) else arg
 
 
 def _utc_now() -> datetime:
@@ -140,14 +154,14 @@ class ArmSession:
                 credential = self._credential
             return credential, credential.get_token(self._scope).token
         except Exception as error:  # noqa: BLE001 - azure-identity lets errors of msal, json and sockets through
-            raise credential_error(error) from None
+            raise credential_error(error, os.environ.get("IDENTITY_HEADER")) from None
 
     def _send(self, method: str, url: str, body: Json | None, request_id: str, token: str, *, once: bool) -> Reply:
         path, started = path_of(url), time.monotonic()
         if left_s := self._waits.left_s(method, url):
             raise held_error(f"{method} {path}", left_s)
         try:
-            response = self._http.request(
+            with self._http.request(
                 method,
                 url,
                 json=body,
@@ -155,7 +169,9 @@ class ArmSession:
                 auth=_Bearer(token),
                 timeout=(self.timeouts.connect_s, self.timeouts.trigger_read_s if once else self.timeouts.read_s),
                 allow_redirects=False,
-            )
+                stream=True,
+            ) as response:
+                content = read_body(response)
         except (requests.RequestException, HTTPError, ValueError) as error:
             _log_call(method, path, type(error).__name__, started, request_id)
             raise transport_error(error, f"{method} {path}", request_id, once=once) from None
@@ -171,15 +187,14 @@ class ArmSession:
             client_request_id=request_id,
             status=response.status_code,
             headers=response.headers,
-            content=response.content,
+            content=content.replace(token.encode(), b"(removed)"),  # a gateway may quote what it was sent
             retry_after_s=retry_after_s,
         )
 
 
 def _new_http_session() -> requests.Session:
     session = requests.Session()
-    # 0 is requests' word for urllib3's Retry(0, read=False): no connection error and no status is ever tried again.
-    adapter = HTTPAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
+    adapter = Adapter()
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.headers.update({"Accept": "application/json", "User-Agent": f"azure-vm-restore/{VERSION}"})
@@ -190,10 +205,11 @@ def _new_http_session() -> requests.Session:
 
 def _log_call(method: str, path: str, outcome: int | str, started: float, request_id: str | None) -> None:
     took_ms = (time.monotonic() - started) * 1000
-    _log.debug("%s %s %s in %.0f ms, request %s", method, path, outcome, took_ms, request_id)
+    shown_id = " ".join((request_id or "").split())[:_LONGEST_ID]  # folded header lines would forge one of the log
+    _log.debug("%s %s %s in %.0f ms, request %s", method, path, outcome, took_ms, shown_id or None)
 
 
 def _warn_of_limits(path: str, response: requests.Response) -> None:
     for name, value in response.headers.items():
-        if name.lower().startswith(_LIMIT_HEADERS) and value.isdecimal() and int(value) < _FEW_LEFT:
+        if name.lower().startswith(_LIMIT_HEADERS) and value.isdecimal() and int(value[:9]) < _FEW_LEFT:
             _log.warning("Azure will soon throttle: %s is %s after %s", name, value, path)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.times import parse_api_time
-from domain.wire import as_object, as_text
+from domain.wire import as_name, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ class Disk:
         """Read Compute's ``disk``; only a disk with an operating system on it has ``osType``."""
         properties = as_object(body.get("properties"))
         return cls(
-            name=as_text(body.get("name")) or "",
+            name=as_name(body.get("name")) or "",
             is_os_disk=as_text(properties.get("osType")) is not None,
             created=parse_api_time(properties.get("timeCreated")),
         )
@@ -49,7 +49,10 @@ def made_by(disks: Iterable[Disk], *, vm_name: str, since: datetime, until: date
     return [
         disk
         for disk in disks
-        if disk.name.lower().startswith(prefix) and disk.created is not None and since <= disk.created <= until + _SKEW
+        if disk.name.lower().startswith(prefix)
+        and disk.created is not None
+        and since <= disk.created
+        and disk.created - _SKEW <= until
     ]
 
 

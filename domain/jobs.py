@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.errors import ErrorDetail, Json
+from domain.redaction import redacted
 from domain.times import format_duration, format_optional_time, parse_api_duration, parse_api_time
-from domain.wire import as_list, as_object, as_text
+from domain.wire import as_label, as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 
 _LONGEST_WORDS: Final = 700  # what is left of a message's bound is for the recommendations
+_LONGEST_VALUE: Final = 2000
+_MOST: Final = 100  # details, tasks, entries of the bag: history keeps them
+_LARGEST_CODE: Final = 10**12
 
 
 def read_enum(value: object, names: Sequence[str]) -> str | None:
@@ -27,7 +31,9 @@ def read_enum(value: object, names: Sequence[str]) -> str | None:
         return None
     if isinstance(value, int | float):
         return names[int(value)] if value in range(len(names)) else None
-    text = str(value).strip()
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
     if text.isascii() and text.isdigit():
         return read_enum(int(text), names) if len(text) < 4 else None  # noqa: PLR2004 - no enum is that long
     plain = text.casefold().replace("ll", "l")
@@ -63,11 +69,11 @@ class JobStatus(StrEnum):
 
 def _read_details(properties: Mapping[str, Any]) -> tuple[ErrorDetail, ...]:
     details: list[ErrorDetail] = []
-    for entry in map(as_object, as_list(properties.get("errorDetails"))):
-        number = entry.get("errorCode")
-        code = as_text(entry.get("errorTitle")) or str(number if number is not None else "Unknown")
+    for entry in map(as_object, as_list(properties.get("errorDetails"))[:_MOST]):
+        number = _read_code(entry.get("errorCode"))
+        code = as_label(entry.get("errorTitle")) or str(number if number is not None else "Unknown")
         message = (as_text(entry.get("errorString")) or "The service gave no message.")[:_LONGEST_WORDS]
-        advice = " ".join(str(line) for line in as_list(entry.get("recommendations")))
+        advice = " ".join(line for line in as_list(entry.get("recommendations")) if isinstance(line, str))
         info = None if number is None else {"errorCode": number}
         details.append(ErrorDetail(code=code, message=f"{message} {advice}".strip(), info=info))
     if dynamic := as_text(as_object(properties.get("extendedInfo")).get("dynamicErrorMessage")):
@@ -75,13 +81,27 @@ def _read_details(properties: Mapping[str, Any]) -> tuple[ErrorDetail, ...]:
     return tuple(details)
 
 
+def _read_code(value: object) -> int | str | None:
+    return value if isinstance(value, int) and abs(value) < _LARGEST_CODE else as_label(value)
+
+
+def _read_value(value: object) -> str | None:
+    return redacted(str(value)[:_LONGEST_VALUE]) if isinstance(value, str | int | float) else None
+
+
+def _read_bag(extended: Mapping[str, Any]) -> Json:
+    """Read the bag of display strings, the addresses in it without their queries: those are signatures."""
+    entries = list(as_object(extended.get("propertyBag")).items())[:_MOST]
+    return {key[:_LONGEST_VALUE]: _read_value(value) for key, value in entries}
+
+
 def _read_tasks(extended: Mapping[str, Any]) -> tuple[Json, ...]:
-    tasks = [as_object(task) for task in as_list(extended.get("tasksList"))]
+    tasks = [as_object(task) for task in as_list(extended.get("tasksList"))[:_MOST]]
     return tuple(
         {
-            "taskId": as_text(task.get("taskId")),
-            "status": as_text(task.get("status")),
-            "details": as_text(task.get("taskExecutionDetails")),
+            "taskId": _read_value(as_text(task.get("taskId"))),
+            "status": _read_value(as_text(task.get("status"))),
+            "details": _read_value(as_text(task.get("taskExecutionDetails"))),
         }
         for task in tasks
     )
@@ -111,13 +131,13 @@ class Job:
         return cls(
             job_id=body["name"],
             status=JobStatus.read(properties.get("status")),
-            activity_id=as_text(properties.get("activityId")),
+            activity_id=as_name(properties.get("activityId")),
             progress_pct=float(progress) if isinstance(progress, int | float) and 0 <= progress <= 100 else None,  # noqa: PLR2004 - per cent
             start=parse_api_time(properties.get("startTime")),
             end=parse_api_time(properties.get("endTime")),
             duration=parse_api_duration(properties.get("duration")),
             details=_read_details(properties),
-            property_bag=dict(as_object(extended.get("propertyBag"))),
+            property_bag=_read_bag(extended),
             tasks=_read_tasks(extended),
         )
 
@@ -206,8 +226,8 @@ class Operation:
         message = as_text(error.get("message")) or "The service gave no message."
         return cls(
             status=OperationStatus.read(body.get("status")),
-            job_id=as_text(as_object(body.get("properties")).get("jobId")),
-            error=ErrorDetail(code=str(error.get("code") or "Unknown"), message=message) if error else None,
+            job_id=as_name(as_object(body.get("properties")).get("jobId")),
+            error=ErrorDetail(code=as_label(error.get("code")) or "Unknown", message=message) if error else None,
             next_url=next_url,
         )
 

@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from domain.errors import NOT_PROTECTED, ErrorDetail, Json, TerminalError
-from domain.wire import as_object, as_text
+from domain.resource_ids import VAULT, VIRTUAL_MACHINE, ResourceId, ResourceKind
+from domain.wire import as_name, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def _id_of(value: object, kind: ResourceKind) -> str | None:
+    # Addresses are made of it: half an id would lead a restore astray.
+    try:
+        return ResourceId.parse(as_name(value) or "", kind).text
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +58,8 @@ class ProtectedItem:
 
         A stopped or failing protection still has its points, so only the names count, not ``protectionStatus``.
         """
-        vault_id = as_text(body.get("vaultId"))
-        container, item = as_text(body.get("containerName")), as_text(body.get("protectedItemName"))
+        vault_id = _id_of(body.get("vaultId"), VAULT)
+        container, item = as_name(body.get("containerName")), as_name(body.get("protectedItemName"))
         if vault_id is None or container is None or item is None:
             code, message = as_text(body.get("errorCode")), as_text(body.get("errorMessage"))
             details = [ErrorDetail(code=code, message=message or code)] if code and code != "Success" else []
@@ -73,7 +82,8 @@ class ProtectedItem:
         """Read a protected item; names come from its id, which alone keeps the container's full native name."""
         segments = str(body["id"]).split("/")
         properties = as_object(body.get("properties"))
-        source = as_text(properties.get("sourceResourceId")) or as_text(properties.get("virtualMachineId"))
+        machines = (_id_of(properties.get(name), VIRTUAL_MACHINE) for name in ("sourceResourceId", "virtualMachineId"))
+        source = next(filter(None, machines), None)
         names = {kind.casefold(): name for kind, name in zip(segments[1::2], segments[2::2], strict=False)}
         if source is None or "protectioncontainers" not in names or "protecteditems" not in names:
             raise TerminalError(NOT_PROTECTED, f"{body['id']} is not the protected item of an Azure VM.")

@@ -10,7 +10,7 @@ from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, Termina
 from domain.requests import CONSISTENCIES, RecoveryPointCriteria
 from domain.rules import PointFacts
 from domain.times import as_utc, format_duration, format_time, parse_api_time
-from domain.wire import as_flag, as_list, as_object, as_text
+from domain.wire import as_flag, as_label, as_list, as_name, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +22,7 @@ _TIER_STATUSES: Final = ("Invalid", "Valid", "Disabled", "Deleted", "Rehydrated"
 _THREATS: Final = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
 # The instant-access snapshot of 2026-10-01 is a snapshot like the other.
 _AS_TIER: Final = {"IASnapshotRP": "InstantRP"}
+_MOST_TIERS: Final = 20
 
 
 def _enum(value: object, names: tuple[str, ...]) -> str:
@@ -29,19 +30,21 @@ def _enum(value: object, names: tuple[str, ...]) -> str:
         return value  # as the service writes it, ten thousand times over
     if isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else "Invalid"
-    text = as_text(value) or "Invalid"
+    text = (as_label(value) if isinstance(value, str) else None) or "Invalid"
     return next((name for name in names if name.casefold() == text.casefold()), text)
 
 
 def _consistency(value: object) -> str:
-    text = str(value or "Unknown")
-    return text if text in CONSISTENCIES else next((e for e in CONSISTENCIES if e.casefold() == text.casefold()), text)
+    if value in CONSISTENCIES:
+        return str(value)  # as above
+    text = as_label(value or None) or "Unknown"
+    return next((each for each in CONSISTENCIES if each.casefold() == text.casefold()), text)
 
 
 def _edge_zone(value: object) -> Json | None:
     place = as_object(value)
-    name, kind = as_text(place.get("name")), as_text(place.get("type"))
-    return None if name is None else {"name": name, "type": kind or "EdgeZone"}
+    name = as_name(place.get("name"))
+    return None if name is None else {"name": name, "type": as_label(place.get("type")) or "EdgeZone"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class RecoveryPoint:
         Tiers follow the service's states: ``Valid`` can be restored, ``Rehydrated`` is an archived point brought back.
         """
         properties = as_object(body.get("properties"))
-        details = map(as_object, as_list(properties.get("recoveryPointTierDetails")))
+        details = map(as_object, as_list(properties.get("recoveryPointTierDetails"))[:_MOST_TIERS])
         states = {
             _enum(detail.get("type"), _TIER_TYPES): _enum(detail.get("status"), _TIER_STATUSES) for detail in details
         }

@@ -14,7 +14,7 @@ from domain.errors import AUTHORIZATION_FAILED, ErrorDetail, Json
 from domain.reading import NOT_ALLOWED
 from domain.requests import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.resource_ids import same_id
-from domain.wire import as_list, as_object, as_text
+from domain.wire import as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -271,7 +271,7 @@ def guard_requests(proxies: Iterable[Mapping[str, Any]]) -> list[str]:
         details = as_list(as_object(proxy.get("properties")).get("resourceGuardOperationDetails"))
         for detail in map(as_object, details):
             operation = as_text(detail.get("vaultCriticalOperation")) or ""
-            request = as_text(detail.get("defaultResourceRequest"))
+            request = as_name(detail.get("defaultResourceRequest"))
             if operation.casefold() == GUARDED_OPERATION.casefold() and request is not None and request not in found:
                 found.append(request)
     return found

@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _UNSET_YEARS = frozenset({1, 2001})
+_LONGEST = 100  # of what the service sends
 _ISO_DURATION = re.compile(
     r"P(?!$)(?:(?P<weeks>\d+(?:\.\d+)?)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?(?:T(?=\d)"
     r"(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?",
@@ -27,7 +28,7 @@ def as_utc(time: datetime) -> datetime:
 
 def parse_api_time(text: object) -> datetime | None:
     """Read a time of the service: aware UTC, or ``None`` for anything absent, unset or unreadable."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or len(text) > _LONGEST:
         return None
     try:
         time = datetime.fromisoformat(text)
@@ -74,7 +75,7 @@ def parse_duration(text: str) -> timedelta:
 
 def parse_api_duration(text: object) -> timedelta | None:
     """Read a duration of the service in either style; ``None`` for anything absent or unreadable."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or len(text) > _LONGEST:
         return None
     match = _ISO_DURATION.fullmatch(text) or _NET_DURATION.fullmatch(text)
     try:

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 from domain.errors import ErrorDetail, Json
 from domain.jobs import OperationStatus
-from domain.wire import as_list, as_object, as_text
+from domain.wire import as_label, as_list, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NO_MESSAGE = "The service gave no message."
+_MOST_FINDINGS = 100
 
 
 def _finding(entry: Mapping[str, Any]) -> ErrorDetail:
     message = as_text(entry.get("message")) or _NO_MESSAGE
-    advice = " ".join(str(line) for line in as_list(entry.get("recommendations")))
-    return ErrorDetail(code=str(entry.get("code") or "Unknown"), message=f"{message} {advice}".strip())
+    advice = " ".join(line for line in as_list(entry.get("recommendations")) if isinstance(line, str))
+    return ErrorDetail(code=as_label(entry.get("code")) or "Unknown", message=f"{message} {advice}".strip())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class Validation:
         status = OperationStatus.read(body.get("status"))
         holder = as_object(body.get("properties")) or body
         response = as_object(holder.get("validateOperationResponse")) or holder
-        entries = [as_object(entry) for entry in as_list(response.get("validationResults"))]
+        entries = [as_object(entry) for entry in as_list(response.get("validationResults"))[:_MOST_FINDINGS]]
         if not entries and status in {OperationStatus.FAILED, OperationStatus.CANCELED}:
             entries = [as_object(body.get("error"))]
         return cls(status=status, findings=tuple(_finding(entry) for entry in entries if entry))

@@ -1,9 +1,12 @@
-"""Reading what the service sends without trusting it: anything of the wrong shape reads as empty."""
+"""Reading what the service sends without trusting it: anything of the wrong shape or size reads as empty."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
+
+_LONGEST_NAME: Final = 1000
+_LONGEST_LABEL: Final = 100
 
 
 def as_object(value: object) -> Mapping[str, Any]:
@@ -25,4 +28,14 @@ def as_flag(value: object) -> bool | None:
     """Return the boolean, also one written as a string or an integer; ``None`` for anything else."""
     if value is None or isinstance(value, bool):
         return value
-    return {"true": True, "1": True, "false": False, "0": False}.get(str(value).casefold())
+    return {"true": True, "1": True, "false": False, "0": False}.get((as_label(value) or "").casefold())
+
+
+def as_name(value: object) -> str | None:
+    """Return the string that names something, ``None`` for what cannot: it goes into addresses and into history."""
+    return value if isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME else None
+
+
+def as_label(value: object) -> str | None:
+    """Return a word for people, cut where it is long; a number is one too, anything else is ``None``."""
+    return str(value)[:_LONGEST_LABEL] if isinstance(value, str | int) and value != "" else None

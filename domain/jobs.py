@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 _LONGEST_WORDS: Final = 700  # what is left of a message's bound is for the recommendations
-_LONGEST_VALUE: Final = 2000
-_MOST: Final = 100  # details, tasks, entries of the bag: history keeps them
+_LONGEST_VALUE: Final = 1000
+_MOST: Final = 50  # details, tasks, entries of the bag: history keeps them
 _LARGEST_CODE: Final = 10**12
 
 

@@ -31,8 +31,8 @@ def parse_api_time(text: object) -> datetime | None:
     if not isinstance(text, str) or len(text) > _LONGEST:
         return None
     try:
-        time = datetime.fromisoformat(text)
-        return None if time.year in _UNSET_YEARS and (time.month, time.day) == (1, 1) else as_utc(time)
+        time = as_utc(datetime.fromisoformat(text))
+        return None if time.year in _UNSET_YEARS and (time.month, time.day) == (1, 1) else time
     except (ValueError, OverflowError):
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import quote, unquote, urlencode
 
@@ -13,6 +14,7 @@ from urllib3.util import Url, parse_url
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SIGNATURE_MEMBERS: Final = frozenset({"t", "c", "s", "h", "sig"})
 _LONGEST_URL: Final = 4000
+_PLAIN_URL: Final = re.compile(r"[\x21-\x7e]+")
 
 
 def segment(name: str) -> str:
@@ -89,10 +91,12 @@ def is_usable(url: str, endpoint: str) -> bool:
     """Tell whether an async URL may and can be called.
 
     Not one of another host: no token leaves for it. Not one with a doubled ``/subscriptions//subscriptions/`` either,
-    as Microsoft's documentation once showed in a ``Location``, nor one that is too long to be kept.
+    as Microsoft's documentation once showed in a ``Location``, nor one that is too long to be kept or no
+    URL as it stands, which the client would mend in its own way.
     """
     return (
         len(url) <= _LONGEST_URL
+        and _PLAIN_URL.fullmatch(url) is not None
         and has_origin(url, endpoint)
         and "/subscriptions//subscriptions/" not in path_of(url).casefold()
     )

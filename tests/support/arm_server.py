@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self, cast, override
@@ -69,6 +70,19 @@ class Raw:
     content: bytes = b""
 
 
+@dataclass
+class Stream:
+    """``head``, then ``piece`` again and again until the client hangs up; ``sent`` counts the bytes of the pieces.
+
+    ``every_s``: so long the server waits between two pieces.
+    """
+
+    head: bytes
+    piece: bytes
+    every_s: float = 0.0
+    sent: int = 0
+
+
 class Hang:
     """No answer until the server closes."""
 
@@ -76,7 +90,7 @@ class Hang:
 DROP = Raw()
 HANG = Hang()
 
-type Answer = Say | Raw | Hang
+type Answer = Say | Raw | Stream | Hang
 type Route = Callable[[Recorded], Answer]
 
 
@@ -109,7 +123,8 @@ class ArmServer:
         self._http.shutdown()
         with self._lock:
             for connection in self._open:
-                connection.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # the client may have gone first
+                    connection.shutdown(socket.SHUT_RDWR)
         self._http.server_close()
         self._thread.join()
 
@@ -129,8 +144,9 @@ class ArmServer:
         with self._lock:
             return self.script.popleft() if self.script else Say(418, {"code": "NotInTheScript", "message": "?"})
 
-    def wait_for_close(self) -> None:
-        self._closing.wait()
+    def wait_for_close(self, timeout_s: float | None = None) -> bool:
+        """Return whether the server closes, within so many seconds if they are given."""
+        return self._closing.wait(timeout_s)
 
 
 class _HttpServer(ThreadingHTTPServer):
@@ -175,6 +191,12 @@ class _Handler(BaseHTTPRequestHandler):
             case Raw(content):
                 self.close_connection = True
                 self.wfile.write(content)
+            case Stream() as stream:
+                self.close_connection = True
+                self.wfile.write(stream.head)
+                while not self._arm.wait_for_close(stream.every_s):
+                    self.wfile.write(stream.piece)
+                    stream.sent += len(stream.piece)
             case Say() as say:
                 self.send_response(say.status)
                 for name, value in {"Content-Length": str(len(say.content)), **say.headers}.items():

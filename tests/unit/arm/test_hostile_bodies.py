@@ -25,7 +25,7 @@ from tests.support.azure import CONTAINER, ITEM, STORAGE_ID, SUBSCRIPTION, TARGE
 from tests.support.hub import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from domain.errors import Json
 
@@ -167,6 +167,7 @@ KINDS = (
     ("protectedItems", "item"),
     ("vaults", "vault"),
 )
+LOOKED_AT = {"validation", "operation", "job", "disks", "refusal"}
 SAFE_POST = re.compile(
     re.escape(f"{VAULT_ID}/backupFabrics/Azure/protectionContainers/")
     + r"(?!\.)[^/]+/protectedItems/(?!\.)[^/]+/recoveryPoints/(?!\.{1,2}/)[^/]+/restore"
@@ -209,9 +210,9 @@ WRONG: dict[str, Any] = {
     "list": [None, 1, "x", [], {}],
     "object": {"": None, "code": {}, "value": [1], "name": 5, "properties": [], "error": "x"},
     "deep": deep(800),
-    "huge text": "A" * 300_000,
-    "many": ["x", {}] * 5000,
-    "wide": {f"member {number}": "x" * 50 for number in range(5000)},
+    "huge text": "A" * 100_000,
+    "many": ["x", {}] * 2000,
+    "wide": {f"member {number}": "x" * 50 for number in range(1500)},
 }
 
 
@@ -243,8 +244,8 @@ class World:
         url = f"{ENDPOINT}{VAULT_ID}/{path}?api-version=1&t=1&c=2&s=3&h=4"
         return Told(None, 202, {"Azure-AsyncOperation": url, "Retry-After": "5"})
 
-    def run(self) -> list[Json]:
-        """Make every call of a restore, each with what history keeps of those before; returns what went into it."""
+    def run(self, kinds: Iterable[str] = GOOD) -> list[Json]:
+        """Make every call that reads such answers, each with what history keeps of those before; returns that."""
         history: list[Json] = []
 
         def do(name: str, **data: Any) -> Any:
@@ -252,6 +253,13 @@ class World:
             history.append(kept(envelope))
             return history[-1].get("value")
 
+        if not LOOKED_AT.issuperset(kinds):
+            self.restore(do)
+        if LOOKED_AT & set(kinds):
+            self.look(do)
+        return history
+
+    def restore(self, do: Callable[..., Any]) -> None:
         asked = a_request(zones=["1"], restoreDiskLunList=[1], validate=True)
         by_vm, by_name = {"sourceResourceId": VM_ID}, {"containerName": CONTAINER, "protectedItemName": ITEM}
         items = [do("resolve_item", **by_vm, **more) for more in ({}, {"vaultId": VAULT_ID})]
@@ -259,6 +267,8 @@ class World:
         for item in {json.dumps(each): each for each in items if each}.values():
             assert ProtectedItem.from_json(item).to_json() == item
             restored(do, item, asked)
+
+    def look(self, do: Callable[..., Any]) -> None:
         look = {"vaultId": VAULT_ID, "operationId": "op-1", "url": None}
         if seen := do("get_validation", **look):
             assert Validation.from_json(seen["validation"]).to_json() == seen["validation"]
@@ -272,10 +282,9 @@ class World:
             group = {"targetResourceGroupId": TARGET_GROUP, "sourceResourceId": VM_ID}
             do("list_restored_disks", **group, since=since, until=until)
         do("cancel_job", vaultId=VAULT_ID, jobId=JOB)
-        return history
 
 
-def restored(do: Any, item: Json, asked: Json) -> None:
+def restored(do: Callable[..., Any], item: Json, asked: Json) -> None:
     now = format_time(START)
     choices = [do("choose_recovery_point", item=item, request=each, now=now) for each in (asked, plan(asked))]
     choice = choices[0] or choices[1]
@@ -364,7 +373,7 @@ def test_a_wrong_value_at_any_place_is_survived_or_named(wrong: str) -> None:
     for kind, path in PLACES:
         world = World({**GOOD, kind: replaced(GOOD[kind], path, WRONG[wrong])})
         try:
-            world.run()
+            world.run([kind])
             safe(world.session)
         except Exception as error:
             error.add_note(f"{wrong} at {kind} {path}")

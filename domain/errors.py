@@ -59,7 +59,10 @@ class ErrorDetail:
 
     def __post_init__(self) -> None:
         """Take secrets out of the words, which are often not ours."""
+        object.__setattr__(self, "code", redacted(self.code[:_LONGEST_TEXT]))
         object.__setattr__(self, "message", redacted(self.message[:_LONGEST_TEXT]))
+        if self.target is not None:
+            object.__setattr__(self, "target", redacted(self.target[:_LONGEST_TEXT]))
 
     def to_json(self) -> Json:
         """Return ARM's ``{"code", "message", "target"?, "additionalInfo"?}``."""

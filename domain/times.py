@@ -32,9 +32,9 @@ def parse_api_time(text: object) -> datetime | None:
         return None
     try:
         time = as_utc(datetime.fromisoformat(text))
-        return None if time.year in _UNSET_YEARS and (time.month, time.day) == (1, 1) else time
     except (ValueError, OverflowError):
         return None
+    return None if time.year in _UNSET_YEARS and (time.month, time.day) == (1, 1) else time
 
 
 def parse_request_time(text: str) -> datetime:

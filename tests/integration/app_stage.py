@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import uuid
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -24,6 +24,7 @@ from simulator.server import running as simulating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     import pytest
 
@@ -137,13 +138,23 @@ class Stage:
 
 
 @contextmanager
-def staged(patch: pytest.MonkeyPatch, connection: str | None = None, **settings: str) -> Iterator[Stage]:
-    """Run the app for as long as the block lasts; queues only when a storage connection is given."""
+def staged(
+    patch: pytest.MonkeyPatch,
+    connection: str | None = None,
+    *,
+    front: Callable[[str], AbstractContextManager[str]] = nullcontext,
+    **settings: str,
+) -> Iterator[Stage]:
+    """Run the app for as long as the block lasts; queues only when a storage connection is given.
+
+    ``front`` stands between the app and the simulator: it takes the one's address and gives that for the other.
+    """
     mark = uuid.uuid4().hex[:12]
     with ExitStack() as stack:
         simulator = stack.enter_context(simulating(speed=600))
+        azure = stack.enter_context(front(simulator.url))
         env = {
-            "AZURE_RESOURCE_MANAGER_ENDPOINT": simulator.url,
+            "AZURE_RESOURCE_MANAGER_ENDPOINT": azure,
             "RESTORE_JOB_POLL_MIN_SECONDS": "0.05",
             "RESTORE_JOB_POLL_MAX_SECONDS": "0.1",
             "RESTORE_ADOPTION_WINDOW_SECONDS": "6",
@@ -151,7 +162,7 @@ def staged(patch: pytest.MonkeyPatch, connection: str | None = None, **settings:
             "RESTORE_RESULTS_QUEUE": f"results-{mark}",
             **settings,
         }
-        patch.setenv("IDENTITY_ENDPOINT", f"{simulator.url}/msi/token")
+        patch.setenv("IDENTITY_ENDPOINT", f"{azure}/msi/token")
         patch.setenv("IDENTITY_HEADER", "simulator")
         if connection:
             patch.setenv("AzureWebJobsStorage", connection)

@@ -1,0 +1,101 @@
+"""What opens something does not stay in a text; what helps does."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import ErrorDetail, InvalidRequestError, RestoreError
+from domain.jobs import Job
+from domain.redaction import redacted
+
+SECRET = "s3cr3t-Va1ue_0123456789"
+JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL20ifQ.c2lnbmF0dXJl-_"
+
+LEAKS = [
+    f"Authorization: Bearer {SECRET}",
+    f'{{"Authorization": "Bearer {SECRET}"}}',
+    f"bearer {SECRET}, sent twice: BEARER {SECRET}.",
+    f"SharedKey account:{SECRET}",
+    f"https://a.blob.core.windows.net/c/x.vhd?sv=2025-11-05&sr=b&sig={SECRET}&se=2026",
+    f"see (https://a.blob.core.windows.net/c/x.vhd?sig={SECRET}).",
+    f'"https://a.example/x?code={SECRET}"',
+    f"HTTPS://A.EXAMPLE/?{SECRET}",
+    f"?sv=1&sig={SECRET}",
+    f"/subscriptions/s/operationsStatus/1?api-version=1&t=639206722615199273&c={SECRET}&s={SECRET}&h={SECRET}",
+    f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={SECRET}==;EndpointSuffix=x",
+    f"Endpoint=sb://a/;SharedAccessKey={SECRET}",
+    f"BlobEndpoint=https://a/;SharedAccessSignature=sv=1&sig={SECRET}",
+    f'{{"access_token": "{SECRET}", "x": 1}}',
+    f'{{\\"access_token\\": \\"{SECRET}\\"}}',
+    f"client_secret={SECRET}&grant_type=x",
+    f"X-IDENTITY-HEADER: {SECRET}",
+    f"password: {SECRET}",
+]
+
+
+@pytest.mark.parametrize("text", LEAKS)
+def test_a_secret_is_taken_out(text: str) -> None:
+    assert SECRET not in redacted(text)
+
+
+def test_a_token_is_known_by_its_looks() -> None:
+    assert redacted(f"The token {JWT} has expired.") == "The token (removed) has expired."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Core Count subscription quota has been reached. See https://aka.ms/quota for help.",
+        "See https://go.microsoft.com/fwlink/?LinkId=808978",
+        "Call https://management.azure.com/subscriptions/s?api-version=2025-08-01 again.",
+        "The bearer token is missing. Basic authentication is off.",
+        "Is the disk attached? Signature verification failed.",
+        "The job is not (yet) listed: id=ca08b1d3-0000-4000-8000-000000000001",
+        "/subscriptions/s/resourceGroups/rg?t=1",
+    ],
+)
+def test_what_helps_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+@given(
+    st.text()
+    | st.lists(st.sampled_from([*LEAKS, "://", "?", "&s=", "sig=", " ", '"', "a" * 20]), max_size=6).map("".join)
+)
+def test_doing_it_twice_changes_nothing_more(text: str) -> None:
+    once = redacted(text)
+
+    assert redacted(once) == once
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, "x://" * 25_000, "bearer " * 15_000, "eyJ" * 30_000, "&s=" * 30_000])
+def test_a_long_text_takes_no_long_time(text: str) -> None:
+    assert len(redacted(text)) > 0
+
+
+def test_no_error_tells_one() -> None:
+    leak = f"https://a.example/x?sig={SECRET}"
+    detail = ErrorDetail(code=leak, message=leak, target=leak)
+
+    for error in (RestoreError("X", leak, [detail]), InvalidRequestError([detail])):
+        assert SECRET not in f"{error} {error!r} {error.message} {error.to_json()}"
+        assert "https://a.example/x" in error.message
+
+
+def test_no_job_tells_one() -> None:
+    leak = f"https://a.blob.core.windows.net/c/config.json?sv=1&sig={SECRET}"
+    extended = {
+        "propertyBag": {"Config Blob Uri": leak, "Template Blob Uri": leak, "Else": f"AccountKey={SECRET}"},
+        "tasksList": [{"taskId": leak, "status": leak, "taskExecutionDetails": leak}],
+        "dynamicErrorMessage": leak,
+    }
+    errors = [{"errorString": leak, "recommendations": [leak]}]
+    job = Job.from_api(
+        {"name": "j", "properties": {"status": "Failed", "errorDetails": errors, "extendedInfo": extended}}
+    )
+
+    assert SECRET not in f"{job} {job.to_json()} {job.result()}"
+    assert job.result()["configBlobUri"] == "https://a.blob.core.windows.net/c/config.json"
+    assert job.result()["templateBlobUri"] == "https://a.blob.core.windows.net/c/config.json"

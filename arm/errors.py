@@ -28,6 +28,7 @@ from domain.errors import (
 from domain.wire import as_label, as_list, as_object, as_text
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
 
+from arm.logs import without_identity_secret
 from arm.transport import LONGEST_ANSWER, AnswerTooLongError
 
 if TYPE_CHECKING:
@@ -178,12 +179,9 @@ _PASSING: Final = re.compile(
 )
 
 
-def credential_error(error: Exception, secret: str | None = None) -> TransientError | TerminalError:
-    """Return the error for a token that could not be had: terminal when refused, transient for passing trouble.
-
-    ``secret`` is what the identity endpoint was sent: should its answer quote it, nobody else sees it.
-    """
-    said = _clip(str(error).replace(secret, "(removed)") if secret else str(error))
+def credential_error(error: Exception) -> TransientError | TerminalError:
+    """Return the error for a token that could not be had: terminal when refused, transient for passing trouble."""
+    said = _clip(without_identity_secret(str(error)))
     detail = ErrorDetail(code=type(error).__name__, message=said or _NO_MESSAGE)
     if _is_refusal(error):
         message = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import uuid
@@ -18,6 +17,8 @@ from urllib3.exceptions import HTTPError
 
 from arm.addresses import path_of
 from arm.errors import credential_error, held_error, service_error, transport_error
+from arm.errors import credential_error, service_error, transport_error
+from arm.logs import guard_logs
 from arm.reply import Reply
 from arm.retry_after import read_retry_after
 from arm.transport import Adapter, read_body
@@ -61,23 +62,6 @@ class _Bearer(AuthBase):
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
         r.headers["Authorization"] = f"Bearer {self._token}"
         return r
-
-
-def _cut_queries(record: logging.LogRecord) -> bool:
-    """Cut the query off the URLs in urllib3's own log lines: that of an async URL is a signature.
-
-    Its errors quote what they could not read, such as a header with such a URL: only their kind stays.
-    """
-    if isinstance(record.args, tuple):
-        record.args = tuple(_cut(arg) for arg in record.args)
-    record.exc_info = None
-    return True
-
-
-def _cut(arg: object) -> object:
-    if isinstance(arg, BaseException):
-        return type(arg).__name__
-    return arg.partition("?")[0] if isinstance(arg, str) else arg
 
 
 def _utc_now() -> datetime:
@@ -154,7 +138,7 @@ class ArmSession:
                 credential = self._credential
             return credential, credential.get_token(self._scope).token
         except Exception as error:  # noqa: BLE001 - azure-identity lets errors of msal, json and sockets through
-            raise credential_error(error, os.environ.get("IDENTITY_HEADER")) from None
+            raise credential_error(error) from None
 
     def _send(self, method: str, url: str, body: Json | None, request_id: str, token: str, *, once: bool) -> Reply:
         path, started = path_of(url), time.monotonic()
@@ -199,7 +183,7 @@ def _new_http_session() -> requests.Session:
     session.mount("http://", adapter)
     session.headers.update({"Accept": "application/json", "User-Agent": f"azure-vm-restore/{VERSION}"})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    logging.getLogger("urllib3.connectionpool").addFilter(_cut_queries)
+    guard_logs()
     return session
 
 

@@ -12,6 +12,8 @@ import requests
 from domain import errors
 from domain.errors import TransientError
 
+from arm.transport import Adapter
+
 if TYPE_CHECKING:
     from domain.errors import Json
     from settings import Settings
@@ -49,6 +51,8 @@ class ResultWebhook:
         try:
             with requests.Session() as session:  # no cookies from one result to the next
                 session.trust_env = False  # no password of a .netrc goes along
+                for scheme in ("https://", "http://"):
+                    session.mount(scheme, Adapter())
                 status = session.post(
                     self._url, data=body, headers=headers, timeout=_TIMEOUT_S, allow_redirects=False, stream=True
                 ).status_code

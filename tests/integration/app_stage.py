@@ -141,8 +141,8 @@ class Stage:
 def staged(
     patch: pytest.MonkeyPatch,
     connection: str | None = None,
-    *,
     front: Callable[[str], AbstractContextManager[str]] = nullcontext,
+    /,
     **settings: str,
 ) -> Iterator[Stage]:
     """Run the app for as long as the block lasts; queues only when a storage connection is given.

@@ -68,7 +68,7 @@ class Gateway:
         if fails:
             self.planted["identity header"] += 1
             problem = {"statusCode": 503, "message": f"X-IDENTITY-HEADER {given} is not known yet"}
-            return 503, kind, json.dumps(problem).encode()
+            return 400, kind, json.dumps(problem).encode()  # azure-core would try a 503 again by itself
         assert given == PLANTED["identity header"]
         answer = requests.get(self._simulator + path, headers={"X-IDENTITY-HEADER": "simulator"}, timeout=30)
         body = answer.json()

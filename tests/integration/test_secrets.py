@@ -6,10 +6,12 @@ import logging
 import sys
 from collections import defaultdict
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
+from azure.storage.queue import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
 from tests.integration.conftest import KEY
@@ -145,7 +147,7 @@ def written(azurite: str) -> Written:
         printed = Printed(everything)
         patch.setattr(sys, "stdout", printed)
         patch.setattr(sys, "stderr", printed)
-        with staged(patch, azurite, front=front, **settings) as stage:
+        with staged(patch, azurite, front, **settings) as stage:
             patch.setenv("IDENTITY_HEADER", SECRETS["identity header"])
             stage._web.hooks["response"].append(everything.answer)
             ended = ran(stage, everything)
@@ -158,6 +160,26 @@ def written(azurite: str) -> Written:
         )
     assert ended == {name: status for name, (_, _, status) in RUNS.items()}
     return everything
+
+
+def test_nor_is_a_sas_for_the_storage(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = dict(each.split("=", 1) for each in azurite.split(";"))
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    everything = AccountSasPermissions.from_string("rwdlacup"), ResourceTypes.from_string("sco")
+    sas = generate_account_sas(parts["AccountName"], KEY, everything[1], everything[0], ends)
+    written = Written()
+
+    with every_logger_heard(written):
+        connection = f"QueueEndpoint={parts['QueueEndpoint']};SharedAccessSignature={sas}"
+        with staged(monkeypatch, connection) as stage:
+            stage._web.hooks["response"].append(written.answer)
+            stage.send(a_request())
+            written.texts["results queue"].append(str(eventually(stage.results)))
+            written.hub(stage)
+
+    (signature,) = [unquote(each.removeprefix("sig=")) for each in sas.split("&") if each.startswith("sig=")]
+    assert any("/messages" in line for line in written.texts["log"])
+    assert written.found(signature) == []
 
 
 class Printed:

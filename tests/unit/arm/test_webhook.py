@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from arm import webhook
 from arm.webhook import ResultWebhook
 from domain.errors import TransientError
+from tests.support.arm_server import ArmServer, Stream
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -78,3 +81,12 @@ def test_neither_a_netrc_nor_a_proxy_nor_a_cookie_has_a_say(monkeypatch: pytest.
 def test_a_host_that_no_name_can_be_is_worth_no_more_than_a_message() -> None:
     with pytest.raises(TransientError):
         ResultWebhook(f"https://{'a' * 70}.example/?code=hidden", "key").post(DOCUMENT)
+
+
+def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "_TIMEOUT_S", (1.0, 0.1))
+    with closing(ArmServer()) as server:
+        server.answers(Stream(b"HTTP/1.1 200 OK\r\nX-A: ", b"x", 0.02))
+
+        with pytest.raises(TransientError, match="could not be reached"):
+            ResultWebhook(server.url, "s3cret").post({"id": "r-1"})

@@ -210,7 +210,7 @@ WRONG: dict[str, Any] = {
     "list": [None, 1, "x", [], {}],
     "object": {"": None, "code": {}, "value": [1], "name": 5, "properties": [], "error": "x"},
     "deep": deep(800),
-    "huge text": "A" * 100_000,
+    "huge text": "A" * 700_000,
     "many": ["x", {}] * 2000,
     "wide": {f"member {number}": "x" * 50 for number in range(1500)},
 }
@@ -263,7 +263,7 @@ class World:
         asked = a_request(zones=["1"], restoreDiskLunList=[1], validate=True)
         by_vm, by_name = {"sourceResourceId": VM_ID}, {"containerName": CONTAINER, "protectedItemName": ITEM}
         items = [do("resolve_item", **by_vm, **more) for more in ({}, {"vaultId": VAULT_ID})]
-        items.append(do("resolve_item", **by_vm, vaultId=VAULT_ID, **by_name))
+        items += [do("resolve_item", vaultId=VAULT_ID, **by_name, **more) for more in ({}, by_vm)]
         for item in {json.dumps(each): each for each in items if each}.values():
             assert ProtectedItem.from_json(item).to_json() == item
             restored(do, item, asked)

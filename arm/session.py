@@ -17,7 +17,6 @@ from urllib3.exceptions import HTTPError
 
 from arm.addresses import path_of
 from arm.errors import credential_error, held_error, service_error, transport_error
-from arm.errors import credential_error, service_error, transport_error
 from arm.logs import guard_logs
 from arm.reply import Reply
 from arm.retry_after import read_retry_after

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from domain.errors import TerminalError
 from domain.guards import guard_key
 from domain.rules import GUARDED_OPERATION
 from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, VAULT_TURNS
-from tests.support.azure import LIMITS, VAULT_ID, Lab, a_restore, vm_id
+from tests.support.azure import GUARD_CLOSED, LIMITS, VAULT_ID, Lab, a_restore, vm_id
 
 TWO = replace(LIMITS, most_per_vault=2)
 APPROVAL = {"required": True}
@@ -147,7 +146,7 @@ def test_waiting_for_a_resource_guard_takes_no_place() -> None:
     lab = Lab()
     detail = {"vaultCriticalOperation": GUARDED_OPERATION, "defaultResourceRequest": "/guard"}
     lab.azure.guard_proxies = [{"properties": {"resourceGuardOperationDetails": [detail]}}]
-    lab.azure.fails["trigger_restore"] = [TerminalError("AuthorizationFailed", "the guard is closed")] * 30
+    lab.azure.fails["trigger_restore"] = [GUARD_CLOSED] * 30
     first = lab.start(a_restore(one, key="1", sourceResourceId=vm_id(1)))
     lab.reach(first, "AwaitingApproval")
     lab.azure.fails["trigger_restore"] = []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -8,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.logs import DEADLOCKS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+logging.getLogger(DEADLOCKS).setLevel(logging.INFO)
 # The emulator's published key.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 

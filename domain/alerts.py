@@ -8,6 +8,7 @@ that users have published (metric, Resource Health, activity log, log search v1 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,7 +21,7 @@ from domain.times import parse_api_time
 from domain.wire import as_list, as_object, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
 SCHEMA_ID: Final = "azureMonitorCommonAlertSchema"
@@ -29,10 +30,11 @@ MOST_VMS: Final = 1000
 _VM_SEGMENTS: Final = 9  # '', subscriptions, S, resourceGroups, G, providers, Microsoft.Compute, virtualMachines, VM
 _ID_COLUMNS: Final = frozenset({"_resourceid", "resourceid"})
 _ACTING: Final = frozenset({"fired", "active"})
-_UNDONE: Final = frozenset({"failed", "canceled", "cancelled"})
-_STOPPING: Final = frozenset(
-    {"microsoft.compute/virtualmachines/deallocate/action", "microsoft.compute/virtualmachines/poweroff/action"}
-)
+_DELETION: Final = "Microsoft.Compute/virtualMachines/delete"
+_ACTING_CAUSES: Final = frozenset({"platforminitiated", "unknown"})
+_VM_ITEM: Final = "vm;"  # how the native name of a virtual machine's protected item begins
+_VM_SOURCE: Final = re.compile(r"(microsoftcompute|azure|iaas)*(vm|virtualmachines?)")
+_DEEPEST: Final = 10
 _NAMES_SHOWN: Final = 3
 _LONGEST_TEXT: Final = 1024
 _LONGEST_NAME: Final = 200
@@ -45,7 +47,7 @@ class Alert:
     ``alert_id``, ``alert_rule``, ``severity`` and ``monitoring_service`` are as they came, the latter three ``""`` when
     absent. ``fired`` is aware UTC, or ``None``; clocks differ, so no decision rests on it. ``vm_ids`` are distinct
     without case, in the order found, their casing kept. ``ignored`` says why the alert must start nothing, ``no_vm``
-    why it names no VM and what to change.
+    why it names no VM and what to change. ``unclear`` has a sentence for each name that may not be taken for a VM.
     """
 
     alert_id: str
@@ -56,6 +58,7 @@ class Alert:
     vm_ids: tuple[str, ...]
     ignored: str | None
     no_vm: str | None
+    unclear: tuple[str, ...] = ()
 
 
 def read_alert(data: object) -> Alert:
@@ -64,11 +67,12 @@ def read_alert(data: object) -> Alert:
     essentials = _essentials(data, problems)
     if problems.found:
         raise InvalidRequestError(problems.found)
-    context = as_object(as_object(as_object(data)["data"]).get("alertContext"))
-    kind = _kind(essentials)
+    context = _opened(as_object(as_object(data)["data"]).get("alertContext"))
+    kind = _kind(essentials, context)
     vm_ids = _distinct(_VMS[kind](essentials, context))
-    if len(vm_ids) > MOST_VMS:
-        message = f"names {len(vm_ids)} virtual machines; at most {MOST_VMS} are taken from one alert, split the rule"
+    unclear = tuple(_unclear(essentials, context)) if kind == _OLD_LOG else ()
+    if (named := len(vm_ids) + len(unclear)) > MOST_VMS:
+        message = f"names {named} virtual machines; at most {MOST_VMS} are taken from one alert, split the rule"
         problems.add(INVALID_VALUE, "data", message)
         raise InvalidRequestError(problems.found)
     return Alert(
@@ -80,6 +84,7 @@ def read_alert(data: object) -> Alert:
         vm_ids=vm_ids,
         ignored=_why_ignored(kind, essentials, context),
         no_vm=None if vm_ids else _why_no_vm(kind, essentials),
+        unclear=unclear,
     )
 
 
@@ -117,53 +122,104 @@ def _essentials(data: object, problems: Problems) -> Mapping[str, Any]:
     return known
 
 
-def _kind(essentials: Mapping[str, Any]) -> str:
-    service, signal = (without_spaces(_text(essentials, name)) for name in ("monitoringService", "signalType"))
-    if service.startswith("activitylog"):
-        return _ACTIVITY
+def _kind(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    service, signal = (_letters(_text(essentials, name)) for name in ("monitoringService", "signalType"))
+    kind = _KINDS.get(service, _OTHER)
+    if signal == "activitylog" or service.startswith("activitylog"):
+        return _HEALTH if kind == _HEALTH else _ACTIVITY
     if service == "platform":
         return _OLD_LOG if signal == "log" else _METRIC
-    return _KINDS.get(service, _OTHER)
+    # Whatever else tells of an operation is one, however it is labelled: somebody may have meant it.
+    return _ACTIVITY if kind == _OTHER and _operation(context) else kind
 
 
 def _why_ignored(kind: str, essentials: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
     condition = essentials["monitorCondition"]
     if condition.strip().lower() not in _ACTING:
         return f"The alert is {plain(condition)}; only a Fired one starts a restore."
-    properties = _properties(context)
-    if _letters(properties.get("cause")) == "userinitiated":
+    causes = dict.fromkeys(_causes(context))
+    if any("userinitiated" in _letters(each) for each in causes):
         return "The cause is UserInitiated: someone stopped the virtual machine on purpose."
     if kind == _HEALTH:
-        return _why_health_is_no_incident(_value(context.get("status")), properties)
+        return _why_health_is_no_incident(context, list(causes))
+    if kind == _BACKUP:
+        return _why_backup_is_no_incident(essentials, context)
     return _why_activity_is_no_incident(context) if kind == _ACTIVITY else None
 
 
-def _why_health_is_no_incident(status: str, properties: Mapping[str, Any]) -> str | None:
+def _why_health_is_no_incident(context: Mapping[str, Any], causes: list[str]) -> str | None:
+    status = _value(context.get("status"))
     if status and status.lower() != "active":
         return f"The health event is {plain(status)}; only an Active one starts a restore."
-    if _letters(properties.get("currenthealthstatus")) == "available":
+    properties = _opened(_lowered(context).get("properties"))
+    if _letters(_value(_lowered(properties).get("currenthealthstatus"))) == "available":
         return "Resource Health says that the virtual machine is available again."
+    if _ACTING_CAUSES.isdisjoint(map(_letters, causes)):
+        told = f"the cause {_shown(causes)}" if causes else "no cause"
+        return f"Resource Health names {told}; only PlatformInitiated and Unknown ones start a restore."
     return None
 
 
 def _why_activity_is_no_incident(context: Mapping[str, Any]) -> str | None:
-    status, operation = _value(context.get("status")), _value(context.get("operationName"))
-    if status.lower() in _UNDONE:
-        return f"The operation {plain(operation)} is reported as {plain(status)}: it was not done."
-    if operation.lower() in _STOPPING:
-        return f"{plain(operation)}: someone stopped the virtual machine on purpose."
+    operation, status, caller = _operation(context), _value(context.get("status")), _value(context.get("caller"))
+    if operation.lower() != _DELETION.lower():
+        told = plain(operation) or "An operation without a name"
+        by = f" by {plain(caller)}" if caller else ""
+        return f"{told}{by}: somebody did that on purpose. Of all operations only {_DELETION} starts a restore."
+    if status and status.lower() != "succeeded":
+        return f"The operation {plain(operation)} is reported as {plain(status)}: it was not done, or not yet."
     return None
 
 
-def _properties(context: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the event's properties by lower-cased name, also where they come as a text: safety hangs on ``cause``."""
-    found = next((value for name, value in context.items() if name.lower() == "properties"), None)
-    if isinstance(found, str):
-        try:
-            found = json.loads(found)
-        except (ValueError, RecursionError):
-            found = None
-    return {name.lower(): value for name, value in as_object(found).items()}
+def _why_backup_is_no_incident(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
+    category = _value(context.get("category"))
+    if _letters(category) != "jobs":
+        told = f"of the category {plain(category)}" if category else "of no category"
+        return f"The alert of Azure Backup is {told}; only those of Jobs start a restore."
+    if "restorefailure" in _letters(_text(essentials, "alertRule")):
+        return "A restore that failed starts no other: it would go on like that for ever."
+    source_type = _value(context.get("sourceType"))
+    if source_type and not _VM_SOURCE.fullmatch(_letters(source_type)):
+        return f"The alert is about {plain(source_type)}, not about the backup of a whole virtual machine."
+    sent, source = context.get("protectedItemId"), _value(context.get("sourceId"))
+    items = [*([] if sent is None else [_value(sent)]), *([source] if ";" in source else [])]
+    for name in (each.rstrip("/").rpartition("/")[2] for each in items):
+        if not name.lower().startswith(_VM_ITEM):
+            return f"The alert is about the protected item {plain(name)!r}, which is not a whole virtual machine."
+    return None
+
+
+def _lowered(members: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name.lower(): each for name, each in members.items()}
+
+
+def _operation(context: Mapping[str, Any]) -> str:
+    action = _opened(context.get("authorization")).get("action")
+    return (_value(context.get("operationName")) or _value(action)).strip("/ ")
+
+
+def _causes(value: object, depth: int = 0, *, within: bool = False) -> Iterator[str]:
+    """Yield every text of a member ``cause``, wherever it stands and whatever it is wrapped in: safety hangs on it."""
+    if depth > _DEEPEST:
+        return
+    members = _opened(value)
+    for name, each in members.items():
+        yield from _causes(each, depth + 1, within=within or _letters(name) == "cause")
+    if within:
+        for each in as_list(value):
+            yield from _causes(each, depth + 1, within=True)
+        if isinstance(value, str) and not members and value.strip():
+            yield value
+
+
+def _opened(value: object) -> Mapping[str, Any]:
+    """Return a JSON object that may come as a text."""
+    if not isinstance(value, str):
+        return as_object(value)
+    try:
+        return as_object(json.loads(value)) if value.lstrip().startswith("{") else {}
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _why_no_vm(kind: str, essentials: Mapping[str, Any]) -> str:
@@ -180,7 +236,7 @@ def _targets(essentials: Mapping[str, Any], _: Mapping[str, Any]) -> Iterable[ob
 
 
 def _in_activity(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> Iterable[object]:
-    return [as_object(context.get("authorization")).get("scope"), *_targets(essentials, context)]
+    return [_opened(context.get("authorization")).get("scope"), *_targets(essentials, context)]
 
 
 def _in_log(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> Iterable[object]:
@@ -195,15 +251,40 @@ def _in_log(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> Iterab
 
 
 def _in_old_log(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> Iterable[object]:
-    affected = as_list(context.get("AffectedConfigurationItems"))
-    # A metric measurement's rows hold the healthy machines too, so they count only where the affected ones are unnamed.
-    tables = as_list(as_object(context.get("SearchResults")).get("tables"))
-    return _first_that_names_vms(affected, _cells(tables), _targets(essentials, context))
+    # A metric measurement's rows hold the healthy machines too, so they count only where no item is called affected.
+    if _affected(context):
+        return [vm_ids[0] for _, vm_ids in _meant(essentials, context) if len(vm_ids) == 1]
+    return _first_that_names_vms(_cells(context), _targets(essentials, context))
 
 
-def _cells(tables: list[Any]) -> list[object]:
+def _unclear(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[str]:
+    for name, vm_ids in _meant(essentials, context):
+        if not vm_ids:
+            yield f"The alert calls {name!r} affected, but gives the id of no such virtual machine. {_QUERY_IT}"
+        elif len(vm_ids) > 1:
+            meant = _shown(list(vm_ids))
+            yield f"The alert calls {name!r} affected, which may be each of {meant}: it is not guessed. {_QUERY_IT}"
+
+
+def _affected(context: Mapping[str, Any]) -> list[Any]:
+    items = context.get("AffectedConfigurationItems")
+    return as_list(cast("object", items)) if items is None or isinstance(items, list) else [items]
+
+
+def _meant(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each affected item, which is an id or a computer's name, with the VMs of the alert that it may mean."""
+    named: dict[str, list[str]] = {}
+    for vm_id in _distinct([*_cells(context), *_targets(essentials, context)]):
+        named.setdefault(vm_id.rpartition("/")[2].lower(), []).append(vm_id)
+    for name, item in {text.lower(): text for text in (str(each).strip() for each in _affected(context))}.items():
+        vm_id, host = _vm_of(item), name.partition(".")[0]
+        fitting = [*named.get(name, ()), *(named.get(host, ()) if host != name else ())]
+        yield plain(item), (vm_id,) if vm_id else tuple(fitting)
+
+
+def _cells(context: Mapping[str, Any]) -> list[object]:
     found: list[object] = []
-    for table in map(as_object, tables):
+    for table in map(as_object, as_list(as_object(context.get("SearchResults")).get("tables"))):
         columns = as_list(table.get("columns"))
         places = [index for index, each in enumerate(columns) if _is_id_column(as_object(each).get("name"))]
         for row in map(as_list, as_list(table.get("rows"))):
@@ -233,6 +314,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "loganalytics": _OLD_LOG,
     "applicationinsights": _OLD_LOG,
     "azurebackup": _BACKUP,
+    "administrative": _ACTIVITY,
 }
 _VMS: Final = {
     _METRIC: _targets,

@@ -74,8 +74,12 @@ class TestSamples:
             ("activity-log", ["web-03"]),
             ("activity-log-deallocate", ["web-03"]),
             ("log-v1", ["web-02", "web-03"]),
+            ("log-v1-computer-names", ["web-03"]),
             ("log-v2", ["web-03"]),
             ("azure-backup", ["web-03"]),
+            ("azure-backup-sql", ["web-03"]),
+            ("azure-backup-restore-failure", ["web-03"]),
+            ("azure-backup-security", ["web-03"]),
             ("resolved", ["web-03"]),
             ("no-vm", []),
         ],
@@ -87,13 +91,19 @@ class TestSamples:
         assert (alert.no_vm is None) == bool(vms)
 
     def test_there_is_none_without_a_test(self) -> None:
-        assert len(SAMPLES) == 11
+        assert len(SAMPLES) == 15
 
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
             ("resource-health-user-initiated", "stopped the virtual machine on purpose"),
-            ("activity-log-deallocate", "virtualMachines/deallocate/action: someone stopped"),
+            (
+                "activity-log-deallocate",
+                "virtualMachines/deallocate/action by operator@example.org: somebody did that on purpose",
+            ),
+            ("azure-backup-sql", "is about SQLDataBase, not about"),
+            ("azure-backup-restore-failure", "A restore that failed starts no other"),
+            ("azure-backup-security", "of the category Security"),
             ("resolved", "The alert is Resolved; only a Fired one"),
         ],
     )
@@ -101,7 +111,11 @@ class TestSamples:
         assert reason in (read_alert(sample(name)).ignored or "")
 
     @pytest.mark.parametrize(
-        "name", ["metric", "metric-several-vms", "resource-health", "activity-log", "log-v1", "log-v2", "azure-backup"]
+        "name",
+        [
+            *("metric", "metric-several-vms", "resource-health", "activity-log"),
+            *("log-v1", "log-v1-computer-names", "log-v2", "azure-backup"),
+        ],
     )
     def test_that_may_start_something_have_no_objection(self, name: str) -> None:
         assert read_alert(sample(name)).ignored is None
@@ -197,6 +211,8 @@ class TestWhatIsNoAlert:
         assert len(of(METRIC, None, *ids[1:], ids[1].upper()).vm_ids) == MOST_VMS
         with pytest.raises(InvalidRequestError, match="at most 1000"):
             of(METRIC, None, *ids)
+        with pytest.raises(InvalidRequestError, match="at most 1000"):
+            of(OLD_LOG, {"AffectedConfigurationItems": [f"vm{index}" for index in range(MOST_VMS + 1)]})
 
 
 def refused(body: Any) -> list[tuple[str, str | None]]:
@@ -326,6 +342,46 @@ class TestWhereTheVmIs:
         context = {"AffectedConfigurationItems": [VM_ID], **results(["_ResourceId"], [VM_ID], [VM_2])}
 
         assert of(OLD_LOG, context).vm_ids == (VM_ID,)
+        assert of(OLD_LOG, {**context, "AffectedConfigurationItems": []}).vm_ids == (VM_ID, VM_2)
+
+    @pytest.mark.parametrize(
+        "name", ["web-01", "WEB-01", " web-01 ", "web-01.contoso.local", "Web-01.a.b", VM_ID, VM_ID.upper()]
+    )
+    def test_a_computers_name_takes_its_own_row_alone(self, name: str) -> None:
+        context = {"AffectedConfigurationItems": [name], **results(["_ResourceId"], [VM_ID], [VM_2], [VM_3])}
+
+        alert = of(OLD_LOG, context, WORKSPACE)
+
+        assert ([each.lower() for each in alert.vm_ids], alert.unclear) == ([VM_ID.lower()], ())
+
+    def test_a_computers_name_may_be_that_of_the_target(self) -> None:
+        assert of(OLD_LOG, {"AffectedConfigurationItems": ["web-01"]}, VM_2, VM_ID).vm_ids == (VM_ID,)
+
+    def test_names_and_ids_may_stand_side_by_side(self) -> None:
+        context = {"AffectedConfigurationItems": [VM_3, "web-01"], **results(["_ResourceId"], [VM_ID], [VM_2])}
+
+        assert of(OLD_LOG, context).vm_ids == (VM_3, VM_ID)
+
+    @pytest.mark.parametrize("items", ["web-09", ["web-09"], ["web"], ["web-011"], [""], [5], [None], [WORKSPACE]])
+    def test_a_name_that_fits_no_row_is_not_guessed(self, items: Any) -> None:
+        alert = of(OLD_LOG, {"AffectedConfigurationItems": items, **results(["_ResourceId"], [VM_ID], [VM_2])}, VM_3)
+
+        assert alert.vm_ids == ()
+        [reason] = alert.unclear
+        assert "gives the id of no such virtual machine" in reason
+        assert "return _ResourceId" in reason
+
+    @pytest.mark.parametrize("twin", [VM_ID.replace("web-rg", "old-rg"), VM_ID.replace("web-01", "web-01.a")])
+    def test_a_name_that_fits_two_is_not_guessed(self, twin: str) -> None:
+        affected = {"AffectedConfigurationItems": ["web-02", twin.rpartition("/")[2]]}
+
+        alert = of(OLD_LOG, {**affected, **results(["_ResourceId"], [VM_ID], [twin], [VM_2], [VM_ID.upper()])})
+
+        assert alert.vm_ids == (VM_2,)
+        [reason] = alert.unclear
+        assert VM_ID in reason
+        assert twin in reason
+        assert "not guessed" in reason
 
     def test_rows_of_an_old_log_alert_that_were_left_out(self) -> None:
         assert of(OLD_LOG, {"AffectedConfigurationItems": ["web-01"], "IncludedSearchResults": "False"}).no_vm
@@ -351,6 +407,30 @@ class TestWhereTheVmIs:
         assert len(no_vm) < 500
 
 
+PLATFORM: Json = {"properties": {"cause": "PlatformInitiated"}}
+COMPUTE = "Microsoft.Compute/virtualMachines"
+OPERATIONS: list[Json] = [
+    *(
+        {"operationName": f"{COMPUTE}/{each}"}
+        for each in (
+            *("deallocate/action", "powerOff/action", "POWEROFF/ACTION", "deallocate/action/", "start/action"),
+            *("restart/action", "write", "hibernate/action", "redeploy/action", "reimage/action", "generalize/action"),
+            *("extensions/write", "extensions/delete", "delete/action", "deleted"),
+        )
+    ),
+    {"operationName": "Microsoft.ClassicCompute/virtualMachines/delete"},
+    {"operationName": {"value": f"{COMPUTE}/deallocate/action", "localizedValue": "Deallocate"}},
+    {"operationName": "Deallocate Virtual Machine"},
+    {"authorization": {"action": f"{COMPUTE}/deallocate/action", "scope": VM_ID}},
+    {"authorization": json.dumps({"action": f"{COMPUTE}/deallocate/action"})},
+]
+
+
+def told_operation(context: Json) -> str:
+    operation = context.get("operationName", f"{COMPUTE}/deallocate/action")
+    return operation["value"] if isinstance(operation, dict) else operation.rstrip("/")
+
+
 class TestWhatMustStartNothing:
     @pytest.mark.parametrize("condition", ["Fired", "fired", "FIRED", "Active", " active "])
     def test_what_fires_acts(self, condition: str) -> None:
@@ -369,7 +449,7 @@ class TestWhatMustStartNothing:
 
     @pytest.mark.parametrize("status", ["Active", "active", {"value": "Active"}, None, 5, ""])
     def test_an_active_health_event_acts_and_one_without_a_status_too(self, status: Any) -> None:
-        assert of(HEALTH, {"status": status}, VM_ID).ignored is None
+        assert of(HEALTH, {"status": status, **PLATFORM}, VM_ID).ignored is None
 
     def test_a_status_matters_to_health_events_alone(self) -> None:
         assert of(METRIC, {"status": "Resolved"}, VM_ID).ignored is None
@@ -381,33 +461,132 @@ class TestWhatMustStartNothing:
 
         assert "on purpose" in (of(kind, context, VM_ID).ignored or "")
 
-    @pytest.mark.parametrize("cause", ["PlatformInitiated", "Unknown", "", None, 5])
+    @pytest.mark.parametrize("cause", ["PlatformInitiated", "platform initiated", "Unknown", {"value": "Unknown"}])
     def test_other_causes_act(self, cause: Any) -> None:
         assert of(HEALTH, {"status": "Active", "properties": {"cause": cause}}, VM_ID).ignored is None
 
+    @pytest.mark.parametrize("cause", ["", " ", None, 5, {}, [], {"value": None}])
+    def test_a_health_event_without_a_cause_does_not(self, cause: Any) -> None:
+        alert = of(HEALTH, {"status": "Active", "properties": {"cause": cause}}, VM_ID)
+
+        assert alert.ignored == (
+            "Resource Health names no cause; only PlatformInitiated and Unknown ones start a restore."
+        )
+
+    @pytest.mark.parametrize("cause", ["CustomerInitiated", "Planned"])
+    def test_a_cause_that_nobody_has_thought_of_does_not(self, cause: str) -> None:
+        assert f"the cause {cause};" in (of(HEALTH, {"properties": {"cause": cause}}, VM_ID).ignored or "")
+
     def test_a_vm_that_is_available_again(self) -> None:
-        health = {"currentHealthStatus": "Available", "previousHealthStatus": "Unavailable"}
+        health = {"currentHealthStatus": "Available", "previousHealthStatus": "Unavailable", "cause": "Unknown"}
 
         assert "available again" in (of(HEALTH, {"status": "Active", "properties": health}, VM_ID).ignored or "")
 
-    @pytest.mark.parametrize("status", ["Failed", "Canceled", "Cancelled", "failed", {"value": "Failed"}])
+    @pytest.mark.parametrize("status", ["Failed", "Canceled", "Started", "Accepted", "failed", {"value": "Failed"}])
     def test_an_operation_that_came_to_nothing(self, status: Any) -> None:
         context = {"status": status, "operationName": "Microsoft.Compute/virtualMachines/delete"}
 
         assert "was not done" in (of(ACTIVITY, context, VM_ID).ignored or "")
 
-    @pytest.mark.parametrize("operation", ["deallocate/action", "powerOff/action", "POWEROFF/ACTION"])
-    @pytest.mark.parametrize("wrap", [str, lambda text: {"value": text, "localizedValue": "Stop"}])
-    def test_an_operation_that_stops_a_vm(self, operation: str, wrap: Callable[[str], object]) -> None:
-        context = {"status": "Succeeded", "operationName": wrap(f"Microsoft.Compute/virtualMachines/{operation}")}
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            ACTIVITY,
+            {"signalType": "Activity Log", "monitoringService": None},
+            {"signalType": "ActivityLog", "monitoringService": "Administrative"},
+            {"signalType": "activity log", "monitoringService": "Platform"},
+            {"signalType": None, "monitoringService": "Administrative"},
+            {"signalType": None, "monitoringService": "Activity Log"},
+            {"signalType": None, "monitoringService": None},
+        ],
+    )
+    @pytest.mark.parametrize("context", OPERATIONS)
+    def test_what_somebody_did_to_a_vm_on_purpose(self, kind: Json, context: Json) -> None:
+        context = {"status": "Succeeded", "caller": "ada@example.org", **context}
 
-        assert "stopped the virtual machine on purpose" in (of(ACTIVITY, context, VM_ID).ignored or "")
+        ignored = of({**ACTIVITY, **kind}, context, VM_ID).ignored or ""
 
-    @pytest.mark.parametrize("operation", ["delete", "write", "", "deallocate/actions"])
-    def test_other_operations_act(self, operation: str) -> None:
-        context = {"status": "Succeeded", "operationName": f"Microsoft.Compute/virtualMachines/{operation}"}
+        assert "by ada@example.org: somebody did that on purpose" in ignored
+        assert ignored.startswith(told_operation(context))
 
-        assert of(ACTIVITY, context, VM_ID).ignored is None
+    def test_an_operation_that_is_not_named(self) -> None:
+        ignored = of(ACTIVITY, {"status": "Succeeded"}, VM_ID).ignored or ""
+
+        assert ignored.startswith("An operation without a name: somebody did that on purpose.")
+
+    @pytest.mark.parametrize(
+        "operation",
+        [
+            "Microsoft.Compute/virtualMachines/delete",
+            "MICROSOFT.COMPUTE/VIRTUALMACHINES/DELETE",
+            " Microsoft.Compute/virtualMachines/delete/ ",
+            {"value": "Microsoft.Compute/virtualMachines/delete", "localizedValue": "Delete Virtual Machine"},
+        ],
+    )
+    @pytest.mark.parametrize("status", ["Succeeded", {"value": "Succeeded"}, None])
+    def test_a_deletion_acts(self, operation: Any, status: Any) -> None:
+        scope = {"scope": VM_ID}
+
+        assert of(ACTIVITY, {"operationName": operation, "status": status}, VM_ID).ignored is None
+        assert of(ACTIVITY, {"authorization": {"action": operation, **scope}, "status": status}).ignored is None
+
+    def test_an_alert_whose_context_is_a_text_is_read_all_the_same(self) -> None:
+        action = {"action": "Microsoft.Compute/virtualMachines/delete", "scope": VM_ID}
+        context = json.dumps({"authorization": json.dumps(action), "status": "Failed"})
+
+        alert = of(ACTIVITY, context)
+
+        assert alert.vm_ids == (VM_ID,)
+        assert "was not done" in (alert.ignored or "")
+
+    @pytest.mark.parametrize("item", ["VM;iaasvmcontainerv2;web-rg;web-01", "vm;iaasvmcontainerv2;web-rg;web-01/"])
+    @pytest.mark.parametrize(
+        "source", ["VM", "AzureVM", "AzureIaasVM", "Azure Virtual Machine", "virtualMachines", None]
+    )
+    def test_a_backup_of_a_whole_vm_acts(self, item: str, source: Any) -> None:
+        context = {"category": "Jobs", "protectedItemId": f"{VAULT_ID}/x/{item}", "sourceType": source}
+
+        assert of(BACKUP, {**context, "linkedResourceId": VM_ID}).ignored is None
+        assert of(BACKUP, {"category": "Jobs", "sourceId": VM_ID}).ignored is None
+
+    @pytest.mark.parametrize(
+        "context",
+        [
+            {"protectedItemId": f"{VAULT_ID}/protectedItems/SQLDataBase;mssqlserver;master"},
+            {"protectedItemId": f"{VAULT_ID}/protectedItems/SAPHanaDatabase;hxe;systemdb"},
+            {"protectedItemId": f"{VAULT_ID}/protectedItems/AzureFileShare;share"},
+            {"protectedItemId": VAULT_ID},
+            {"protectedItemId": ""},
+            {"protectedItemId": 5},
+            {"sourceId": f"{VM_ID}/providers/Microsoft.RecoveryServices/backupProtectedItem/SQLDataBase;a;b"},
+            *(
+                {"sourceType": each}
+                for each in (
+                    "SQLDataBase",
+                    "SQL in Azure VM",
+                    "SAPHanaDatabase",
+                    "SAP HANA in Azure VM",
+                    "AzureFileShare",
+                )
+            ),
+        ],
+    )
+    def test_a_backup_of_something_in_a_vm_does_not(self, context: Json) -> None:
+        ignored = of(BACKUP, {"category": "Jobs", "linkedResourceId": VM_ID, **context}).ignored or ""
+
+        assert "whole virtual machine" in ignored
+
+    @pytest.mark.parametrize("category", ["Security", "security", {"value": "Security"}, "Other", None, 5])
+    def test_a_backup_alert_of_another_category_does_not(self, category: Any) -> None:
+        ignored = of(BACKUP, {"category": category, "linkedResourceId": VM_ID}).ignored or ""
+
+        assert "only those of Jobs" in ignored
+
+    @pytest.mark.parametrize("rule", ["Restore Failure", "RestoreFailure", "restore failure"])
+    def test_a_restore_that_failed_does_not_start_another(self, rule: str) -> None:
+        alert = of({**BACKUP, "alertRule": rule}, {"category": "Jobs", "linkedResourceId": VM_ID})
+
+        assert "starts no other" in (alert.ignored or "")
 
     def test_an_alert_without_a_vm_may_be_ignored_too(self) -> None:
         alert = of({**METRIC, "monitorCondition": "Resolved"})
@@ -435,16 +614,30 @@ class TestPropertiesInOddForms:
             {"properties": {"Cause": "User Initiated"}},
             {"Properties": {"cause": "UserInitiated"}},
             {"properties": '{"cause": "UserInitiated"}'},
+            {"properties": {"cause": {"value": "UserInitiated", "localizedValue": "Nutzer"}}},
+            {"properties": {"cause": ["PlatformInitiated", "UserInitiated"]}},
+            {"properties": {"cause": '{"value": "UserInitiated"}'}},
+            {"eventProperties": {"cause": "UserInitiated"}},
+            {"cause": "UserInitiated"},
+            '{"properties": {"cause": "UserInitiated"}}',
         ],
     )
-    def test_it_is_heard(self, context: dict[str, Any]) -> None:
+    def test_it_is_heard(self, context: Any) -> None:
         assert "on purpose" in (read_alert(self.alert(context)).ignored or "")
 
-    @pytest.mark.parametrize("properties", ["{", "5", "null", "[" * 100_000, 5])
-    def test_what_cannot_be_read_says_nothing(self, properties: object) -> None:
-        assert read_alert(self.alert({"properties": properties})).ignored is None
+    @pytest.mark.parametrize("properties", ["{", "5", "null", "[" * 100_000, '{"a":' * 100_000, 5])
+    def test_what_cannot_be_read_names_no_cause(self, properties: object) -> None:
+        assert "no cause" in (read_alert(self.alert({"properties": properties})).ignored or "")
+        assert "no cause" in (read_alert(self.alert(properties)).ignored or "")
 
-    def alert(self, context: dict[str, Any]) -> dict[str, Any]:
+    def test_no_depth_exhausts_it(self) -> None:
+        deep: Any = "UserInitiated"
+        for _ in range(900):
+            deep = {"cause": [deep]}
+
+        assert read_alert(self.alert(deep)).ignored
+
+    def alert(self, context: object) -> dict[str, Any]:
         essentials = {"alertId": "/a", "monitorCondition": "Fired", "monitoringService": "Resource Health"}
         return {
             "schemaId": "azureMonitorCommonAlertSchema",

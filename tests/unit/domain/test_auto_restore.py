@@ -544,8 +544,12 @@ class TestJudging:
             "activity-log": {"AwaitingApproval"},
             "activity-log-deallocate": {"Ignored"},
             "log-v1": {"AwaitingApproval"},
+            "log-v1-computer-names": {"AwaitingApproval"},
             "log-v2": {"AwaitingApproval"},
             "azure-backup": {"Ignored"},
+            "azure-backup-sql": {"Ignored"},
+            "azure-backup-restore-failure": {"Ignored"},
+            "azure-backup-security": {"Ignored"},
             "resolved": {"Ignored"},
             "no-vm": {"Refused"},
         }

@@ -7,8 +7,9 @@ could never start its restore is found by whoever writes it and not in the night
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -29,7 +30,7 @@ from domain.reading import (
     string,
     whole_number,
 )
-from domain.requests import APPROVAL, ORIGINAL_LOCATION, SOURCE, RestoreRequest, request_schema
+from domain.requests import APPROVAL, ORIGINAL_LOCATION, RestoreRequest, request_schema
 from domain.resource_ids import ResourceId
 from domain.times import as_utc, parse_duration
 from domain.wire import as_list, as_object
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from domain.alerts import Alert
 
+MOST_STARTS: Final = 100
+"""How many restores one alert starts at most: it is answered within the action group's patience, ten seconds."""
 IGNORED: Final = "Ignored"
 REFUSED: Final = "Refused"
 STARTED: Final = "Started"
@@ -62,9 +65,17 @@ _MOST: Final = 1_000_000
 _LONGEST_REASON: Final = 2048
 _LONGEST_ALERT_NAME: Final = 80
 _DEEPEST: Final = 10  # no restore request has more levels
+_KEY: Final = re.compile(r"[A-Za-z0-9._-]{1,80}")
+_KEY_KEPT: Final = 63  # letters of a key that is too long or has others; a digest makes up for the rest
+_NO_SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
 _SAMPLE_VM: Final = (
-    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/sample-rg"
-    "/providers/Microsoft.Compute/virtualMachines/sample-vm"
+    f"/subscriptions/{_NO_SUBSCRIPTION}/resourceGroups/sample-rg/providers/Microsoft.Compute/virtualMachines/sample-vm"
+)
+# Azure's longest names, and what may stand in them.
+_LONGEST_VM: Final = _SAMPLE_VM.replace("sample-rg", f"{'g' * 84}(west)").replace("sample-vm", "v" * 64)
+_WITH_THE_LONGEST: Final = ", also with the longest names that Azure allows for what the placeholders stand for"
+_LONGEST_ALERT: Final = (
+    f"/subscriptions/{_NO_SUBSCRIPTION}/providers/Microsoft.AlertsManagement/alerts/{_NO_SUBSCRIPTION}"
 )
 
 
@@ -76,6 +87,27 @@ class Storm:
     within: timedelta = timedelta(minutes=10)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A shell pattern in lower case; ``needles`` are the texts without which nothing matches it."""
+
+    text: str
+    needles: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Read a pattern."""
+        text = text.lower()
+        return cls(text, tuple(filter(None, re.split(r"[*?]", _CLASS.sub("?", text)))))
+
+    def fits(self, text: str) -> bool:
+        """Tell whether a lower-cased text matches. Most do not, and looking for the needles is ten times as fast."""
+        for needle in self.needles:
+            if needle not in text:
+                return False
+        return fnmatchcase(text, self.text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
     """Shell patterns, compared without case; ``None`` matches all."""
@@ -84,15 +116,21 @@ class Match:
     alert_rules: tuple[str, ...] | None = None
     severities: tuple[str, ...] | None = None
     monitoring_services: tuple[str, ...] | None = None
+    _patterns: tuple[tuple[_Pattern, ...] | None, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Read the patterns once: an alert may name a thousand VMs, and a file hold as many patterns."""
+        services = None if self.monitoring_services is None else tuple(map(without_spaces, self.monitoring_services))
+        members = (self.alert_rules, self.severities, services, self.source_resource_ids)
+        patterns = tuple(None if each is None else tuple(map(_Pattern.of, each)) for each in members)
+        object.__setattr__(self, "_patterns", patterns)
 
     def covers(self, alert: Alert, vm_id: str) -> bool:
         """Tell whether a rule with this match is about this VM of this alert."""
-        services = None if self.monitoring_services is None else tuple(map(without_spaces, self.monitoring_services))
-        return (
-            _fits(vm_id, self.source_resource_ids)
-            and _fits(alert.alert_rule, self.alert_rules)
-            and _fits(alert.severity, self.severities)
-            and _fits(without_spaces(alert.monitoring_service), services)
+        texts = (alert.alert_rule, alert.severity, without_spaces(alert.monitoring_service), vm_id)
+        return all(
+            patterns is None or any(each.fits(lower) for each in patterns)
+            for patterns, lower in zip(self._patterns, map(str.lower, texts), strict=True)
         )
 
 
@@ -158,16 +196,36 @@ class Verdict:
 
 
 def judge(alert: Alert, rules: Rules, now: datetime) -> list[Verdict]:
-    """Say what each VM of the alert gets; one verdict without a VM where the alert names none. ``now`` dates it."""
+    """Say what each VM of the alert gets, and each name that is not clear; ``now`` dates it.
+
+    There is one verdict without a VM where the alert names none. ``MOST_STARTS`` VMs get a request at most.
+    """
     if alert.ignored is not None:
         return [
             Verdict(source_resource_id=vm_id, decision=IGNORED, reason=alert.ignored)
             for vm_id in alert.vm_ids or (None,)
         ]
-    if not alert.vm_ids:
-        reason = alert.no_vm or "The alert names no virtual machine."
-        return [Verdict(source_resource_id=None, decision=REFUSED, reason=reason)]
-    return [_judge_vm(alert, vm_id, rules.first_match(alert, vm_id), now) for vm_id in alert.vm_ids]
+    verdicts: list[Verdict] = []
+    wanted = 0
+    for vm_id in alert.vm_ids:
+        verdict = _judge_vm(alert, vm_id, rules.first_match(alert, vm_id), now)
+        wanted += verdict.request is not None
+        verdicts.append(verdict if wanted <= MOST_STARTS else _one_too_many(verdict))
+    reasons = alert.unclear or (() if verdicts else (alert.no_vm or "The alert names no virtual machine.",))
+    return [
+        *verdicts,
+        *(Verdict(source_resource_id=None, decision=REFUSED, reason=reason) for reason in reasons),
+    ]
+
+
+def _one_too_many(verdict: Verdict) -> Verdict:
+    if verdict.request is None:
+        return verdict
+    reason = (
+        f"{verdict.reason} But the alert wants more than {MOST_STARTS} virtual machines restored at once, and this is "
+        "one of those beyond: it is probably Azure that is down. Restore it by POST /api/restores if it must be."
+    )
+    return replace(verdict, decision=REFUSED, reason=reason, request=None)
 
 
 def _judge_vm(alert: Alert, vm_id: str, rule: Rule | None, now: datetime) -> Verdict:
@@ -196,9 +254,24 @@ def _body(alert: Alert, vm_id: str, rule: Rule, template: Json, now: datetime) -
         approval["required"] = True
     severity = f" ({alert.severity})" if alert.severity else ""
     told = f"Alert {alert.alert_rule or _alert_name(alert.alert_id)}{severity}: rule {rule.name!r}"
-    body = _filled(template, _values(vm_id, alert.alert_id, alert.fired or now))
+    body = _completed(template, vm_id, alert.alert_id, alert.fired or now)
     defaults = {"requestedBy": "Azure Monitor", "reason": plain(told, _LONGEST_REASON)}
-    return {**defaults, **body, "sourceResourceId": vm_id, **({"approval": approval} if approval else {})}
+    return {**defaults, **body, **({"approval": approval} if approval else {})}
+
+
+def _completed(template: Json, vm_id: str, alert_id: str, fired: datetime) -> Json:
+    body = _filled(template, _values(vm_id, alert_id, fired))
+    if isinstance(body.get("requestId"), str):
+        body["requestId"] = _fitting_key(body["requestId"])
+    return {**body, "sourceResourceId": vm_id}
+
+
+def _fitting_key(text: str) -> str:
+    """Return a ``requestId`` that every VM's name fits into: made of it where it is too long or has other letters."""
+    if _KEY.fullmatch(text):
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[: 80 - _KEY_KEPT - 1]
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '-', text)[:_KEY_KEPT]}-{digest}"
 
 
 def _present(value: object) -> Json:
@@ -230,10 +303,6 @@ def _filled(value: Any, values: Mapping[str, str], depth: int = 0) -> Any:
     if depth < _DEEPEST and isinstance(value, list):
         return [_filled(each, values, depth + 1) for each in cast("list[Any]", value)]
     return value
-
-
-def _fits(text: str, patterns: tuple[str, ...] | None) -> bool:
-    return patterns is None or any(fnmatchcase(text.lower(), each.lower()) for each in patterns)
 
 
 def _rule(body: Json) -> Rule:
@@ -281,29 +350,37 @@ def _check_names(rules: list[Any], problems: Problems) -> None:
 
 
 def _read_template(value: Any, path: str, problems: Problems) -> Json:
-    """Read a restore request without its VM; placeholders are filled with samples and the result is checked whole."""
+    """Read a restore request without its VM; placeholders are filled with samples and the result is checked whole.
+
+    Once with names as they are, once with the longest there are: nothing is to be found too long in the night.
+    """
     if not isinstance(value, dict):
         problems.add(INVALID_VALUE, path, "must be a JSON object")
         return {}
     template = {name: each for name, each in cast("Json", value).items() if each is not None}
-    for name in SOURCE:
-        if name in template:
-            problems.add(NOT_ALLOWED, f"{path}.{name}", "must be left out: the alert names the virtual machine")
+    if template.pop("sourceResourceId", None) is not None:
+        problems.add(NOT_ALLOWED, f"{path}.sourceResourceId", "must be left out: the alert names the virtual machine")
     _check_placeholders(template, path, problems)
     if isinstance(key := template.get("requestId"), str) and not all(each in key for each in ("{alertId}", "{vmName}")):
         message = (
             "must have {alertId} and {vmName}, since it names one restore; best leave it out, the app has its own key"
         )
         problems.add(INVALID_VALUE, f"{path}.requestId", message)
-    body = _filled(template, _values(_SAMPLE_VM, "sample-alert", datetime(2026, 1, 1, tzinfo=UTC)))
+    fired = datetime(2026, 1, 1, tzinfo=UTC)
+    usual = {**_filled(template, _values(_SAMPLE_VM, "sample-alert", fired)), "sourceResourceId": _SAMPLE_VM}
+    _check_request(usual, path, problems, "")
+    _check_request(_completed(template, _LONGEST_VM, _LONGEST_ALERT, fired), path, problems, _WITH_THE_LONGEST)
+    return template
+
+
+def _check_request(body: Json, path: str, problems: Problems, when: str) -> None:
     try:
-        RestoreRequest.from_json({**body, **dict.fromkeys(SOURCE), "sourceResourceId": _SAMPLE_VM})
+        RestoreRequest.from_json(body)
     except InvalidRequestError as error:
         for each in error.details:
             target = f"{path}.{each.target}"
             if not problems.concern(target):
-                problems.add(each.code, target, each.message)
-    return template
+                problems.add(each.code, target, f"{each.message}{when}")
 
 
 def _check_placeholders(value: Any, path: str, problems: Problems, depth: int = 0) -> None:
@@ -323,7 +400,7 @@ def _check_placeholders(value: Any, path: str, problems: Problems, depth: int = 
 
 
 def _severity_complaint(text: str) -> str | None:
-    return None if any(_fits(each, (text,)) for each in _SEVERITIES) else "matches none of Sev0 to Sev4"
+    return None if any(map(_Pattern.of(text).fits, _SEVERITIES)) else "matches none of Sev0 to Sev4"
 
 
 def _vm_complaint(text: str) -> str | None:
@@ -377,7 +454,16 @@ def _read_rule(value: Any, path: str, problems: Problems) -> Json:
     rule = _RULE_MEMBERS(value, path, problems)
     if isinstance(value, dict):
         _check_rule(rule, path, problems)
+        _check_nulls(cast("Json", value), path, problems)
     return rule
+
+
+def _check_nulls(rule: Json, path: str, problems: Problems) -> None:
+    """Refuse ``null`` in a match: whatever made the file had no value there, and would get a rule for everything."""
+    matched = {f"{path}.match.{name}": each for name, each in as_object(rule.get("match")).items()}
+    for target, each in {f"{path}.match": rule.get("match", {}), **matched}.items():
+        if each is None and not problems.concern(target):
+            problems.add(INVALID_VALUE, target, "must not be null: left out, it matches everything")
 
 
 _VM_PATTERN: Final = string.also(_vm_complaint)
@@ -451,6 +537,6 @@ def rules_schema() -> Json:
         **_FILE.schema,
         "$defs": {
             "template": {"type": "string", "pattern": rf"^(?![\s\S]*\{{(?!({known})\}})[^{{}}]*\}})"},
-            "placeholders": {"pattern": rf"\{{({known})\}}"},
+            "placeholders": {"pattern": rf"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f])[\s\S]*\{{({known})\}}"},
         },
     }

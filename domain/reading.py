@@ -142,8 +142,22 @@ _NUMBER = r"[0-9]+(\.[0-9]+)?"
 _DURATION = rf"^P(?!$)({_NUMBER}W)?({_NUMBER}D)?(T(?=[0-9])({_NUMBER}H)?({_NUMBER}M)?({_NUMBER}S)?)?$"
 
 boolean = _checked(bool, "true or false", {"type": "boolean"})
-string = _checked(str, "a string", {"type": "string", "pattern": r"\S", "maxLength": _MAX_TEXT}, _text_complaint)
-prose = _checked(str, "a string", {"type": "string", "maxLength": _MAX_TEXT}, _prose_complaint)
+string = _checked(
+    str,
+    "a string",
+    {"type": "string", "pattern": r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f])[\s\S]*\S", "maxLength": _MAX_TEXT},
+    _text_complaint,
+)
+prose = _checked(
+    str,
+    "a string",
+    {
+        "type": "string",
+        "pattern": r"^(?![\s\S]*[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f])",
+        "maxLength": _MAX_TEXT,
+    },
+    _prose_complaint,
+)
 time = _checked(str, "a string", {"type": "string", "format": "date-time"}, _complaint(parse_request_time))
 duration = _checked(str, "a string", {"type": "string", "pattern": _DURATION}, _complaint(parse_duration))
 
@@ -156,14 +170,21 @@ def duration_up_to(most: timedelta, *, least: timedelta | None = None) -> Reader
             return f"must not be shorter than {format_duration(least)}"
         return None if parse_duration(text) <= most else f"must not be longer than P{most.days}D"
 
-    return duration.also(check)
+    read = duration.also(check)
+    return read if not least else replace(read, schema={**duration.schema, "pattern": f"^(?=.*[1-9]){_DURATION[1:]}"})
 
 
 def whole_number(least: int, most: int) -> Reader:
-    """Read an integer within bounds."""
+    """Read an integer within bounds; JSON does not tell ``5.0`` from ``5``."""
     wanted = f"a whole number from {least} to {most}"
     schema: Json = {"type": "integer", "minimum": least, "maximum": most}
-    return _checked(int, wanted, schema, lambda value: None if least <= value <= most else f"must be {wanted}")
+    check = _checked(int, wanted, schema, lambda value: None if least <= value <= most else f"must be {wanted}")
+
+    def read(value: Any, path: str, problems: Problems) -> Any:
+        whole = int(value) if isinstance(value, float) and value.is_integer() else value
+        return check(whole, path, problems)
+
+    return Reader(read, schema)
 
 
 def pattern(expression: str, wanted: str, *, portable: str | None = None) -> Reader:

@@ -47,8 +47,6 @@ CONSISTENCIES: Final = ("AppConsistent", "FileSystemConsistent", "CrashConsisten
 TIERS: Final = ("InstantRP", "HardenedRP", "ArchivedRP")
 _LONGEST_APPROVAL: Final = timedelta(days=365)
 _ITEM: Final = ("vaultId", "containerName", "protectedItemName")
-SOURCE: Final = ("sourceResourceId", *_ITEM)
-"""The members that say what is restored."""
 
 # They become segments of a URL's path. Azure's resource groups may have letters of any script.
 _NATIVE_NAME: Final = pattern(
@@ -173,17 +171,16 @@ _FORBIDDEN: Final[Mapping[str, tuple[str, ...]]] = {
 def request_schema(*, with_source: bool = True) -> Json:
     """Return the JSON Schema (draft 2020-12) of a request, made of the readers and tables that ``from_json`` uses.
 
-    Without its source it is a template's, which something else completes. What ids must have in common is not in it.
+    Without its source, the VM, it is a template's, which an alert completes. What ids must have in common is not in it.
     """
     properties: Json = dict(_REQUEST.schema["properties"])
     conditions: list[Json] = [
-        {"anyOf": [{"required": ["sourceResourceId"]}, {"required": list(_ITEM)}]},
         {"dependentRequired": {"containerName": list(_ITEM), "protectedItemName": list(_ITEM)}},
     ]
-    if not with_source:
-        conditions = []
-        for name in SOURCE:
-            del properties[name]
+    if with_source:
+        conditions.append({"anyOf": [{"required": ["sourceResourceId"]}, {"required": list(_ITEM)}]})
+    else:
+        del properties["sourceResourceId"]
     managed: Json = {
         "if": {"properties": {"restoreWithManagedDisks": {"const": True}}, "required": ["restoreWithManagedDisks"]},
         "then": {"required": ["targetResourceGroupId"]},

@@ -4,6 +4,7 @@ import copy
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from domain.alerts import Alert, read_alert
-from domain.auto_restore import NO_RULES, Match, Rule, Rules, Storm, Verdict, judge, rules_schema
+from domain.auto_restore import MOST_STARTS, NO_RULES, Match, Rule, Rules, Storm, Verdict, judge, rules_schema
 from domain.errors import ErrorDetail, InvalidRequestError, Json
 from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID
 from tests.support.strategies import BASES, NETWORK, SUBNET, SWIFT, THOROUGH, damaged, json_values, objects_of
@@ -127,6 +128,8 @@ GOOD: dict[str, Json] = {
     "no cool-down": a_file(a_rule(coolDown="PT0S")),
     "long cool-down": a_file(a_rule(coolDown="P365D", maxPerHour=1)),
     "storm": a_file(storm={"distinctVms": 1, "within": "PT1S"}),
+    "whole numbers with a point": a_file(a_rule(maxPerHour=5.0), storm={"distinctVms": 1e3}),
+    "words on two lines": a_file(template(reason="disk\n\tfull")),
     "half a storm": a_file(storm={"within": "P1D"}),
     "in place": a_file(a_rule(restore=IN_PLACE)),
     "clone": a_file(a_rule(restore=CLONE)),
@@ -136,6 +139,15 @@ GOOD: dict[str, Json] = {
     "a key of one's own": a_file(template(requestId="{alertId}.{vmName}")),
     "all a request may have": a_file(template(validate=False, dryRun=True, zones=["1"], restoreDiskLunList=[0])),
     "approval in the request": a_file(template(approval={"required": True})),
+    "a vault": a_file(template(vaultId=VAULT_ID)),
+    "a vault for each group": a_file(template(vaultId=VAULT_ID.replace("backup-rg", "{resourceGroup}"))),
+    "native names": a_file(
+        template(
+            vaultId=VAULT_ID,
+            containerName="IaasVMContainer;iaasvmcontainerv2;{resourceGroup};{vmName}",
+            protectedItemName="VM;iaasvmcontainerv2;{resourceGroup};{vmName}",
+        )
+    ),
 }
 
 # What is wrong, the problem's code and target, a part of its message. The last ones no schema can tell.
@@ -157,6 +169,13 @@ BAD: list[tuple[Json, str, str, str]] = [
     (a_file({**DENY, "coolDown": "PT1H"}), NOT_ALLOWED, "rules[0].coolDown", "no meaning together with deny"),
     (a_file({**DENY, "maxPerHour": 1}), NOT_ALLOWED, "rules[0].maxPerHour", "no meaning together with deny"),
     (a_file(a_rule(match=[])), INVALID, "rules[0].match", "JSON object"),
+    (a_file(a_rule(match=None)), INVALID, "rules[0].match", "must not be null"),
+    (a_file({**DENY, "match": None}), INVALID, "rules[0].match", "must not be null"),
+    *(
+        (a_file(match(**{name: None})), INVALID, f"rules[0].match.{name}", "left out, it matches everything")
+        for name in ("sourceResourceIds", "alertRules", "severities", "monitoringServices")
+    ),
+    (a_file(match(vms=None)), UNKNOWN, "rules[0].match.vms", "not a known field"),
     (a_file(match(sourceResourceId=["*"])), UNKNOWN, "rules[0].match.sourceResourceId", "is it sourceResourceIds?"),
     (a_file(match(alertRules=[])), INVALID, "rules[0].match.alertRules", "1 to 1000"),
     (a_file(match(alertRules="vm-*")), INVALID, "rules[0].match.alertRules", "an array"),
@@ -176,6 +195,14 @@ BAD: list[tuple[Json, str, str, str]] = [
     (a_file(storm={"distinctVms": 0}), INVALID, "storm.distinctVms", "whole number from 1"),
     (a_file(storm={"distinctVMs": 5}), UNKNOWN, "storm.distinctVMs", "is it distinctVms?"),
     (a_file(storm={"within": "10m"}), INVALID, "storm.within", "PT4H"),
+    (a_file(storm={"within": "PT0S"}), INVALID, "storm.within", "shorter than PT1S"),
+    (a_file(storm={"within": "P0DT0H0.0S"}), INVALID, "storm.within", "shorter than PT1S"),
+    (a_file(storm={"distinctVms": 1e400}), INVALID, "storm.distinctVms", "whole number from 1"),
+    (a_file(a_rule(name="a\nb")), INVALID, "rules[0].name", "printable"),
+    (a_file(match(alertRules=["a\x7f"])), INVALID, "rules[0].match.alertRules[0]", "printable"),
+    (a_file(template(reason="a\x00")), INVALID, "rules[0].restore.reason", "control characters"),
+    (a_file(template(reason="{vmName}\x1b")), INVALID, "rules[0].restore.reason", "control characters"),
+    (a_file(template(targetResourceGroupId="{vmName}\n")), INVALID, "rules[0].restore.targetResourceGroupId", "group"),
     (a_file(a_rule(restore="RestoreDisks")), INVALID, "rules[0].restore", "JSON object"),
     (a_file(a_rule(restore={"storageAccountId": STORAGE_ID})), MISSING, "rules[0].restore.recoveryType", "is needed"),
     (a_file(a_rule(restore={"recoveryType": "RestoreDisks"})), MISSING, "rules[0].restore.storageAccountId", "needed"),
@@ -184,19 +211,30 @@ BAD: list[tuple[Json, str, str, str]] = [
     (a_file(template(recoveryPoint={"tiers": ["x"]})), INVALID, "rules[0].restore.recoveryPoint.tiers[0]", "InstantRP"),
     (a_file(template(virtualNetworkId=NETWORK)), NOT_ALLOWED, "rules[0].restore.virtualNetworkId", "RestoreDisks"),
     (a_file(template(approval={"required": "{vmName}"})), INVALID, "rules[0].restore.approval.required", "true or"),
-    *(
-        (
-            a_file(template(**{name: value})),
-            NOT_ALLOWED,
-            f"rules[0].restore.{name}",
-            "the alert names the virtual machine",
-        )
-        for name, value in {
-            "sourceResourceId": VM_ID,
-            "vaultId": VAULT_ID,
-            "containerName": "c;iaasvmcontainerv2;a;b",
-            "protectedItemName": 5,
-        }.items()
+    (
+        a_file(template(sourceResourceId=VM_ID)),
+        NOT_ALLOWED,
+        "rules[0].restore.sourceResourceId",
+        "the alert names the virtual machine",
+    ),
+    (a_file(template(vaultId=VM_ID)), INVALID, "rules[0].restore.vaultId", "Microsoft.RecoveryServices/vaults"),
+    (
+        a_file(template(vaultId=VAULT_ID, containerName="c;{vmName}")),
+        MISSING,
+        "rules[0].restore.protectedItemName",
+        "together with containerName",
+    ),
+    (
+        a_file(template(containerName="c;{vmName}", protectedItemName="VM;{vmName}")),
+        MISSING,
+        "rules[0].restore.vaultId",
+        "is needed together",
+    ),
+    (
+        a_file(template(vaultId=VAULT_ID, containerName="c", protectedItemName=5)),
+        INVALID,
+        "rules[0].restore.protectedItemName",
+        "native name",
     ),
     (a_file(template(reason="{vmname}")), INVALID, "rules[0].restore.reason", "{vmname}; is it {vmName}?"),
     (a_file(template(reason="{}")), INVALID, "rules[0].restore.reason", "there are {subscriptionId} {resourceGroup}"),
@@ -221,7 +259,7 @@ BEYOND_A_SCHEMA: list[tuple[Json, str, str, str]] = [
     (a_file(match(severities=["Sev0", "Sev5"])), INVALID, "rules[0].match.severities[1]", "none of Sev0 to Sev4"),
     (a_file(match(severities=["Critical"])), INVALID, "rules[0].match.severities[0]", "none of Sev0 to Sev4"),
     (a_file(a_rule(coolDown="P366D")), INVALID, "rules[0].coolDown", "longer than P365D"),
-    (a_file(storm={"within": "PT0S"}), INVALID, "storm.within", "shorter than PT1S"),
+    (a_file(storm={"within": "PT0.5S"}), INVALID, "storm.within", "shorter than PT1S"),
     (a_file(template(requestId="{alertId}")), INVALID, "rules[0].restore.requestId", "{alertId} and {vmName}"),
     (a_file(template(requestId="drill")), INVALID, "rules[0].restore.requestId", "best leave it out"),
     (
@@ -236,6 +274,21 @@ BEYOND_A_SCHEMA: list[tuple[Json, str, str, str]] = [
         "rules[0].restore.recoveryPoint.atOrBefore",
         "with a zone",
     ),
+    (
+        a_file(
+            template(targetResourceGroupId="/subscriptions/{subscriptionId}/resourceGroups/{resourceGroup}-{vmName}")
+        ),
+        INVALID,
+        "rules[0].restore.targetResourceGroupId",
+        "with the longest names",
+    ),
+    (
+        a_file(template(recoveryPoint={"id": "{resourceGroup}{vmName}"})),
+        INVALID,
+        "rules[0].restore.recoveryPoint.id",
+        "p",
+    ),
+    (a_file(template(reason="{vmName}" + "x" * 2000)), INVALID, "rules[0].restore.reason", "longer than 2048"),
     *(
         (
             a_file(match(sourceResourceIds=["*", text])),
@@ -336,7 +389,7 @@ class TestTheFile:
         assert "rules[0].restore.reason" in {each.target for each in found}
 
     def test_what_it_leaves_out(self) -> None:
-        rules = read({"name": "a", "restore": DISKS, "match": None, "approval": None, "coolDown": None})
+        rules = read({"name": "a", "restore": DISKS, "match": {}, "approval": None, "coolDown": None})
 
         assert rules.storm == Storm(distinct_vms=10, within=timedelta(minutes=10))
         assert rules.rules == (
@@ -471,6 +524,15 @@ class TestMatching:
             if rule.covers(an_alert(), VM_ID):
                 read(match(sourceResourceIds=[pattern]))
 
+    @given(st.lists(st.sampled_from(["*", "?", "[", "]", "!", "[!x]", "[]", "w", "WEB-", "0", "1", "-"]), max_size=9))
+    @THOROUGH
+    def test_a_pattern_means_what_the_shell_means(self, parts: list[str]) -> None:
+        pattern, text = "".join(parts), "WeB-01]["
+
+        covers = Match(alert_rules=(pattern,)).covers(an_alert(alert_rule=text), VM_ID)
+
+        assert covers == fnmatchcase(text.lower(), pattern.lower())
+
 
 def decide_name(*rules: Json) -> str:
     found = read(*rules).first_match(an_alert(), VM_ID)
@@ -512,6 +574,33 @@ class TestJudging:
 
         reason = ignored or "Split by _ResourceId."
         assert judge(alert, read(), NOW) == [Verdict(source_resource_id=None, decision=decision, reason=reason)]
+
+    @pytest.mark.parametrize("vm_ids", [(), (VM_ID,)])
+    def test_a_name_that_is_not_clear_is_refused_beside_the_others(self, vm_ids: tuple[str, ...]) -> None:
+        alert = replace(an_alert(), vm_ids=vm_ids, no_vm=None if vm_ids else "None.", unclear=("Which web-02?", "And?"))
+
+        verdicts = judge(alert, read(), NOW)
+
+        assert [(each.source_resource_id, each.decision) for each in verdicts] == [
+            *((vm_id, "Started") for vm_id in vm_ids),
+            *[(None, "Refused")] * 2,
+        ]
+        assert [each.reason for each in verdicts[-2:]] == ["Which web-02?", "And?"]
+
+    def test_one_alert_starts_no_more_than_it_can_be_answered_for(self) -> None:
+        vms = [VM_ID.replace("web-01", f"vm-{index}") for index in range(MOST_STARTS + 1)]
+        never = {**DENY, "match": {"sourceResourceIds": ["*/sql-01"]}}
+
+        verdicts = judge(an_alert(SQL_VM, *vms[:-1], SQL_VM, vms[-1], VM_ID), read(never, a_rule()), NOW)
+
+        assert [each.decision for each in verdicts] == [
+            *("Refused", *["Started"] * MOST_STARTS, "Refused"),
+            *("Refused", "Refused"),
+        ]
+        assert all("denies" in each.reason for each in (verdicts[0], verdicts[-3]))
+        for last in verdicts[-2:]:
+            assert (last.request, last.rule and last.rule.name) == (None, "web tier")
+            assert f"more than {MOST_STARTS} virtual machines" in last.reason
 
     @given(st.lists(st.sampled_from([DENY, a_rule(), a_rule(name="b", restore=IN_PLACE)]), unique_by=str), st.data())
     @SWIFT
@@ -568,6 +657,12 @@ class TestTheRequest:
             "requestedBy": "Azure Monitor",
             "reason": "Alert vm-web-down (Sev1): rule 'web tier'",
         }
+
+    def test_a_vault_named_by_the_template_goes_with_the_vm(self) -> None:
+        body = body_of(decide(template(vaultId=VAULT_ID, containerName="c;{vmName}", protectedItemName="VM;{vmName}")))
+
+        assert (body["sourceResourceId"], body["vaultId"]) == (VM_ID, VAULT_ID)
+        assert (body["containerName"], body["protectedItemName"]) == ("c;web-01", "VM;web-01")
 
     def test_every_placeholder_is_filled_everywhere(self) -> None:
         rule = template(
@@ -661,16 +756,28 @@ class TestTheRequest:
         assert decide(a_rule(restore={**IN_PLACE, "dryRun": True})).decision == "Started"
 
     def test_a_template_that_does_not_fit_this_vm_is_refused_with_the_reasons(self) -> None:
-        key, clone = "{alertId}-{vmName}", {**CLONE, "targetVirtualMachineId": VM_ID.replace("web-01", "{vmName}")}
-        restore = {**clone, "targetResourceGroupId": VM_ID.split("/providers")[0], "requestId": key}
+        clone = {**CLONE, "targetVirtualMachineId": VM_ID.replace("web-01", "{vmName}")}
+        restore = {**clone, "targetResourceGroupId": VM_ID.split("/providers")[0], "recoveryPoint": {"id": "{vmName}"}}
 
-        verdict = decide(a_rule(restore=restore), an_alert(alert_id="x" * 80))
+        verdict = decide(a_rule(restore=restore), an_alert(VM_ID, alert_id="x" * 80))
 
         assert (verdict.decision, verdict.request) == ("Refused", None)
         assert verdict.rule is not None
         assert verdict.reason.startswith("Rule 'web tier' covers it, but its restore cannot be requested")
-        assert "requestId must be 1 to 80 of A-Z" in verdict.reason
         assert "targetVirtualMachineId must not be the VM that was backed up" in verdict.reason
+
+    @pytest.mark.parametrize("vm", ["v" * 46, "v" * 64, "web-01 (old)", "wéb_01"])
+    @pytest.mark.parametrize("alert_id", ["a" * 36, "a" * 80, f"{SUBSCRIPTION}/providers/x/alerts/a b"])
+    def test_a_key_of_ones_own_fits_every_vm(self, vm: str, alert_id: str) -> None:
+        rule, vm_id = template(requestId="{alertId}-{vmName}"), VM_ID.replace("web-01", vm)
+        other = vm_id.replace(vm, f"{vm[:-1]}x")
+
+        keys = [body_of(decide(rule, an_alert(each, alert_id=alert_id)))["requestId"] for each in (vm_id, other, vm_id)]
+
+        assert keys[0] == keys[2] != keys[1]
+
+    def test_a_key_that_fits_stays_as_it_is(self) -> None:
+        assert body_of(decide(template(requestId="{alertId}-{vmName}")))["requestId"] == "a1e27-web-01"
 
     @given(st.sampled_from(sorted(BASES)), st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))
     @SWIFT

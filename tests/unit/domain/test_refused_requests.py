@@ -390,7 +390,7 @@ def test_a_bad_request_is_refused_for_its_one_fault(body: Json, code: str, targe
 # Faults that lie in what members have in common, in the calendar, or in letters that nobody sees.
 BEYOND_A_SCHEMA = {
     *("must lie in", "a subnet of virtualNetworkId", "must not be the VM that was backed up"),
-    *("is needed for EnablePrivateAccessForAllDisks", "control characters"),
+    "is needed for EnablePrivateAccessForAllDisks",
     *("longer than P365D", "zone", "2026-11-20T06:00:00Z"),
 }
 
@@ -398,7 +398,7 @@ BEYOND_A_SCHEMA = {
 @pytest.mark.parametrize(("body", "code", "target", "hint"), list(rows()))
 def test_the_schema_refuses_what_the_reader_refuses(body: Json, code: str, target: str, hint: str) -> None:
     written = repr(body)
-    beyond = hint in BEYOND_A_SCHEMA or "\\n'" in written or "P999" in written
+    beyond = hint in BEYOND_A_SCHEMA or any(each in written for each in ("\\n'", "\\ud800", "P999"))
     beyond |= code == INVALID and target == "recoveryPoint.atOrBefore" and hint == "ISO 8601"
 
     assert SCHEMA.is_valid(body) == beyond

@@ -82,6 +82,10 @@ class TestReading:
             "/subscriptions/s/resourceGroups/\ud800",
             "/subscriptions/s/resourceGroups/" + "g" * 261,
             "https://management.azure.com/subscriptions/s/resourceGroups/g",
+            "/\u017fubscriptions/s/resourceGroups/g",
+            "/subscriptions/\u017f/resourceGroups/g",
+            "/subscriptions/\u212a/resourceGroups/g",
+            "/subscriptions/s/re\u017fourceGroups/g",
         ],
     )
     def test_what_is_no_id_is_refused(self, text: str) -> None:
@@ -99,6 +103,16 @@ class TestReading:
     def test_the_provider_must_be_that_of_the_kind(self) -> None:
         with pytest.raises(ValueError, match=r"Microsoft\.Compute"):
             ResourceId.parse(VM_ID.replace("Microsoft.Compute", "Microsoft.ClassicCompute"), ids.VIRTUAL_MACHINE)
+
+    @pytest.mark.parametrize("part", ["subscriptions", "resourceGroups", "Microsoft", "virtualMachines", "providers"])
+    def test_a_letter_that_only_unicode_takes_for_an_s_makes_no_second_id(self, part: str) -> None:
+        for text in (VM_ID, VM_ID.lower(), VM_ID.upper()):
+            start = text.lower().index(part.lower())
+            other = text[:start] + text[start : start + len(part)].replace("s", "\u017f").replace("S", "\u017f")
+            if other == text[: start + len(part)]:
+                continue
+            with pytest.raises(ValueError, match="must be the resource id"):
+                ResourceId.parse(other + text[start + len(part) :], ids.VIRTUAL_MACHINE)
 
     @given(st.text(st.characters()) | st.text("/.%?# ab").map(lambda text: VM_ID + text), st.sampled_from(list(GOOD)))
     @THOROUGH

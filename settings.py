@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import SplitResult, urlsplit
 
+from domain.alerts import plain
 from domain.auto_restore import NO_RULES, Rules
 from domain.errors import InvalidRequestError
 from domain.polling import Limits
@@ -31,7 +32,7 @@ _QUEUE: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class SettingsError(ValueError):
-    """One or more settings cannot be used. One line per problem; values are never quoted, some are secrets."""
+    """One or more settings cannot be used. One line per problem; no values but paths are quoted, some are secrets."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
@@ -131,19 +132,25 @@ def _contradictions(settings: Settings) -> list[str]:
 
 def _rules(text: str) -> Rules:
     """Read the rules: the JSON itself, or the path of a file in the app. Only the default file may be missing."""
-    if not text.startswith("{"):
-        path = _APP / text
-        if text == _RULES_FILE and not path.exists():
-            return NO_RULES
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise ValueError(f"a JSON file of rules in the app, or the JSON itself ({type(error).__name__})") from None
+    text = text.removeprefix("\ufeff")
+    if text.startswith("{"):
+        return Rules.from_json(_json(text, "JSON"))
+    path, wanted = _APP / text, f"a JSON file of rules in the app, or the JSON itself; {plain(text)}"
+    if text == _RULES_FILE and not path.exists():
+        return NO_RULES
     try:
-        data: object = strict_json(text)
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"{wanted} cannot be read: {why}") from None
+    return Rules.from_json(_json(text, f"{wanted}: it is not JSON"))
+
+
+def _json(text: str, wanted: str) -> object:
+    try:
+        return strict_json(text)
     except ValueError as error:
-        raise ValueError(f"JSON: {error}") from None
-    return Rules.from_json(data)
+        raise ValueError(f"{wanted}: {error}") from None
 
 
 def _endpoint(text: str) -> str:

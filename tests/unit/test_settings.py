@@ -150,8 +150,12 @@ def test_any_environment_gives_settings_or_named_problems(env: dict[str, str]) -
     assert all(problem.split()[0] in ALL for problem in found)
 
 
-def test_no_value_is_quoted() -> None:
-    env = {**dict.fromkeys(ALL, "v3ry-Secret!"), WEBHOOK: "http://hooks.example/?sig=v3ry-Secret!"}
+def test_no_value_is_quoted_but_the_path_of_the_rules() -> None:
+    env = {
+        **dict.fromkeys(ALL, "v3ry-Secret!"),
+        RULES: '{"v3ry-Secret"',
+        WEBHOOK: "http://hooks.example/?sig=v3ry-Secret!",
+    }
 
     assert "v3ry-Secret" not in "".join(problems(env))
     good = {WEBHOOK: "https://hooks.example/?sig=v3ry-Secret", SECRET: "v3ry-Secret"}
@@ -217,6 +221,34 @@ class TestRules:
 
         [problem] = problems({RULES: text})
         assert problem.startswith("AUTO_RESTORE_RULES must be ")
+
+    def test_json_with_a_mark_at_its_begin(self) -> None:
+        assert Settings.from_env({RULES: "\ufeff" + json.dumps({"rules": [self.RULE]})}).auto_restore_rules.rules
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            ("no_such_file.json", "No such file or directory"),
+            ("tests", "Is a directory"),
+            ("[]", "No such file or directory"),
+            ("pyproject.toml", "it is not JSON: "),
+            ("no\nsuch" + "x" * 5000, "File name too long"),
+            ("a\0b", "null byte"),
+        ],
+    )
+    def test_a_path_is_named_with_what_is_wrong(self, text: str, why: str) -> None:
+        [problem] = problems({RULES: text})
+
+        assert problem.startswith("AUTO_RESTORE_RULES must be a JSON file of rules in the app, or the JSON itself")
+        assert text[:150].replace("\n", " ").replace("\0", " ") in problem
+        assert why in problem
+        assert problem.isprintable()
+        assert len(problem) < 500
+
+    def test_json_is_not_quoted(self) -> None:
+        [problem] = problems({RULES: '{"secret'})
+
+        assert "secret" not in problem
 
     def test_every_problem_is_named_with_its_place(self) -> None:
         rules = [{**self.RULE, "dney": True}, {**self.RULE, "name": 5}]

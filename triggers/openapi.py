@@ -11,6 +11,7 @@ import azure.functions as func
 from domain import auto_restore, errors
 from domain import resource_ids as ids
 from domain.alerts import MOST_VMS, SCHEMA_ID
+from domain.auto_restore import MOST_STARTS
 from domain.jobs import JobStatus
 from domain.reading import an_object, duration, prose, resource_id, string
 from domain.requests import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS, request_schema
@@ -285,7 +286,10 @@ def _asked() -> Json:
             "severity": _STRING,
             "signalType": _STRING,
             "monitoringService": _STRING,
-            "alertTargetIDs": {**_array(_STRING), "description": f"At most {MOST_VMS} virtual machines are taken."},
+            "alertTargetIDs": {
+                **_array(_STRING),
+                "description": f"At most {MOST_VMS} virtual machines are taken, of which {MOST_STARTS} are restored.",
+            },
         },
         "required": ["alertId", "monitorCondition"],
     }

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.alerts import MOST_VMS
+from domain.auto_restore import MOST_STARTS
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
 from tests.support.receiver import Receiver
 
@@ -24,6 +26,7 @@ RESTORE = {
     "targetResourceGroupId": f"{SUBSCRIPTION}/resourceGroups/restored-rg",
     "validate": False,
 }
+VAULT_ID = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.RecoveryServices/vaults/vault-weu"
 IN_PLACE = {"recoveryType": "OriginalLocation", "storageAccountId": STORAGE_ID}
 GROUP = "/subscriptions/*/resourceGroups/{}/*"
 RULES = {
@@ -37,6 +40,7 @@ RULES = {
             "restore": RESTORE,
             "approval": {"required": True, "timeout": "PT1H"},
         },
+        {"name": "deleted", "match": {"alertRules": ["deleted"]}, "restore": {**RESTORE, "vaultId": VAULT_ID}},
         {"name": "load", "match": {"sourceResourceIds": [GROUP.format("load-rg")]}, "restore": RESTORE},
         {"name": "web tier", "match": {"sourceResourceIds": [GROUP.format("web-rg")]}, "restore": RESTORE},
     ],
@@ -96,6 +100,23 @@ class TestStarted:
         assert told == {"web-01": "Started", "empty-01": "Refused", "sql-01": "Ignored", "web-02": "Started"}
         assert all(("restoreId" in each) == (each["decision"] == "Started") for each in decisions)
 
+    def test_a_deleted_vm_is_restored_from_the_vault_that_the_rule_names(self, stage: Stage) -> None:
+        gone, operation = vm_id("gone-01"), "Microsoft.Compute/virtualMachines/delete"
+        activity = {"signalType": "Activity Log", "monitoringService": "Activity Log - Administrative"}
+        alert = an_alert("a1", gone, **activity, alertRule="deleted")
+        alert["data"]["alertContext"] = {
+            "authorization": {"action": operation, "scope": gone},
+            "operationName": operation,
+            "status": "Succeeded",
+        }
+
+        [decision] = decide(stage, alert)
+
+        assert (decision["decision"], decision["rule"]) == ("Started", "deleted")
+        done = stage.finished(decision["restoreId"])
+        assert (done["status"], done["error"]) == ("Completed", None)
+        assert stage.jobs_of("gone-01") == 1
+
     @pytest.mark.parametrize("fired", ["2031-01-01T00:00:00Z", "1999-01-01T00:00:00Z", "yesterday", None])
     def test_a_wrong_clock_at_azure_monitor_changes_nothing(self, stage: Stage, fired: str | None) -> None:
         [decision] = decide(stage, an_alert("a1", firedDateTime=fired))
@@ -128,7 +149,9 @@ class TestOnlyOnce:
 
     def test_another_alert_about_the_vm_is_cooling_down(self, stage: Stage) -> None:
         [first] = decide(stage, an_alert("a1"))
-        [during] = decide(stage, an_alert("a2", monitoringService="Resource Health"))
+        health = an_alert("a2", monitoringService="Resource Health")
+        health["data"]["alertContext"] = {"status": "Active", "properties": {"cause": "PlatformInitiated"}}
+        [during] = decide(stage, health)
         stage.finished(first["restoreId"])
         [after] = decide(stage, an_alert("a3"))
 
@@ -305,6 +328,21 @@ class TestRefused:
 
     def test_no_json(self, stage: Stage) -> None:
         assert stage.call("POST", "alerts", data="{").status_code == 400
+
+    def test_what_an_alert_wants_beyond_a_hundred_is_told_and_not_started(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ghosts = [vm_id(f"ghost-{number:04d}", "load-rg") for number in range(MOST_VMS)]
+        with staged(monkeypatch, AUTO_RESTORE_RULES=json.dumps(RULES)) as stage:
+            decisions = decide(stage, an_alert("a1", *ghosts))
+
+        assert [each["sourceResourceId"] for each in decisions] == [each.lower() for each in ghosts]
+        assert all("restoreId" in each for each in decisions[:MOST_STARTS])
+        beyond = decisions[MOST_STARTS:]
+        assert {(each["decision"], each["rule"], "restoreId" in each) for each in beyond} == {
+            ("Refused", "load", False)
+        }
+        assert all("Azure that is down" in each["reason"] for each in beyond)
 
     def test_without_rules_nothing_is_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with staged(monkeypatch) as stage:

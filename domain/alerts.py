@@ -276,7 +276,10 @@ def _meant(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> Iterato
     named: dict[str, list[str]] = {}
     for vm_id in _distinct([*_cells(context), *_targets(essentials, context)]):
         named.setdefault(vm_id.rpartition("/")[2].lower(), []).append(vm_id)
-    for name, item in {text.lower(): text for text in (str(each).strip() for each in _affected(context))}.items():
+    items: dict[str, str] = {}
+    for text in (str(each).strip() for each in _affected(context)):
+        items.setdefault(text.lower(), text)
+    for name, item in items.items():
         vm_id, host = _vm_of(item), name.partition(".")[0]
         fitting = [*named.get(name, ()), *(named.get(host, ()) if host != name else ())]
         yield plain(item), (vm_id,) if vm_id else tuple(fitting)

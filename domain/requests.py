@@ -52,7 +52,8 @@ _ITEM: Final = ("vaultId", "containerName", "protectedItemName")
 _NATIVE_NAME: Final = pattern(
     r"(?!\.+$)(?u:[-\w.(); ]{1,500})",
     "a native name as the service returns it, such as VM;iaasvmcontainerv2;web-rg;web-01",
-    portable=r"(?!\.+$)[-\w.(); \u00aa-\uffff]{1,500}",
+    # Counted apart: five hundred of so large a class are more than some engines take.
+    portable=r"(?!\.+$)(?=.{1,500}$)[-\w.(); \u00aa-\uffff]+",
 )
 _RECOVERY_POINT: Final[Mapping[str, Reader]] = {
     "id": pattern(r"[A-Za-z0-9_-]{1,100}", "a recovery point's name (not its resource id), such as 1103996678573089"),

@@ -10,7 +10,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from domain import errors
-from domain.alerts import read_alert
+from domain.alerts import plain, read_alert
 from domain.auto_restore import judge
 from domain.errors import RestoreError, TerminalError, TransientError
 from domain.guards import AlertStart
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE: Final = 50  # VMs of one alert
+_LONGEST_TOLD: Final = 1000
 
 
 class AlertsApi:
@@ -43,6 +44,8 @@ class AlertsApi:
         try:
             alert = read_alert(read_json(req))
         except RestoreError as error:
+            # Action groups do not send it again, and show nobody what they were told.
+            _LOG.warning("an alert was refused: %s", plain(str(error), _LONGEST_TOLD))
             return error_response(error)
         until, free = patience(), asyncio.Semaphore(_AT_ONCE)
 

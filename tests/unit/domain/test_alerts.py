@@ -357,6 +357,10 @@ class TestWhereTheVmIs:
     def test_a_computers_name_may_be_that_of_the_target(self) -> None:
         assert of(OLD_LOG, {"AffectedConfigurationItems": ["web-01"]}, VM_2, VM_ID).vm_ids == (VM_ID,)
 
+    def test_an_item_that_is_affected_twice_counts_once_as_it_came_first(self) -> None:
+        assert of(OLD_LOG, {"AffectedConfigurationItems": [VM_ID, VM_ID.upper(), f"{VM_ID}/"]}).vm_ids == (VM_ID,)
+        assert len(of(OLD_LOG, {"AffectedConfigurationItems": ["web-01", "WEB-01"]}).unclear) == 1
+
     def test_names_and_ids_may_stand_side_by_side(self) -> None:
         context = {"AffectedConfigurationItems": [VM_3, "web-01"], **results(["_ResourceId"], [VM_ID], [VM_2])}
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -449,6 +450,9 @@ class TestTheSchema:
 
     def test_is_one(self) -> None:
         Draft202012Validator.check_schema(rules_schema())
+
+    def test_is_one_to_an_engine_without_backtracking(self) -> None:
+        assert jsonschema_rs.validator_for(rules_schema()).is_valid(a_file())
 
     def test_the_sample_names_it_and_keeps_it(self) -> None:
         sample = json.loads(SAMPLE_FILE.read_text(encoding="utf-8"))

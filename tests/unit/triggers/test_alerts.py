@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import azure.functions as func
 
+from domain.alerts import MOST_VMS
 from domain.auto_restore import Rules
 from scripts.alerting import vm_down
 from tests.support.azure import LIMITS, VM_ID, a_request
@@ -44,6 +45,16 @@ def test_it_is_asked_to_send_the_alert_again(caplog: pytest.LogCaptureFixture) -
     assert json.loads(answer.get_body())["error"]["code"] == "ServiceUnavailable"
     [told] = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert "storage is away" in str(told.exc_info)
+
+
+def test_an_alert_that_is_refused_whole_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    alert = vm_down(VM_ID)
+    alert["data"]["essentials"]["alertTargetIDs"] = [f"{VM_ID}{number}" for number in range(MOST_VMS + 1)]
+
+    assert post(alert).status_code == 400
+
+    [told] = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert f"names {MOST_VMS + 1} virtual machines" in told
 
 
 def test_what_starts_nothing_needs_no_task_hub() -> None:

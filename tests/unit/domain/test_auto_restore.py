@@ -648,6 +648,15 @@ class TestJudging:
         }
 
 
+    def test_the_sample_rules_can_restore_a_vm_that_was_deleted(self) -> None:
+        rules = Rules.from_json(json.loads(SAMPLE_FILE.read_text(encoding="utf-8")))
+        deleted = read_alert(json.loads((ROOT / "tests/samples/alerts/activity-log.json").read_text(encoding="utf-8")))
+
+        [verdict] = judge(deleted, rules, NOW)
+
+        assert body_of(verdict)["vaultId"] == VAULT_ID
+
+
 class TestTheRequest:
     def test_is_the_template_about_the_vm_with_its_placeholders_filled(self) -> None:
         verdict = decide(a_rule())

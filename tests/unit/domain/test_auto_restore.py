@@ -595,15 +595,12 @@ class TestJudging:
         vms = [VM_ID.replace("web-01", f"vm-{index}") for index in range(MOST_STARTS + 1)]
         never = {**DENY, "match": {"sourceResourceIds": ["*/sql-01"]}}
 
-        verdicts = judge(an_alert(SQL_VM, *vms[:-1], SQL_VM, vms[-1], VM_ID), read(never, a_rule()), NOW)
+        verdicts = judge(an_alert(*vms[:-1], SQL_VM, vms[-1], WEB_2, SQL_VM), read(never, a_rule()), NOW)
 
-        assert [each.decision for each in verdicts] == [
-            *("Refused", *["Started"] * MOST_STARTS, "Refused"),
-            *("Refused", "Refused"),
-        ]
-        assert all("denies" in each.reason for each in (verdicts[0], verdicts[-3]))
-        for last in verdicts[-2:]:
-            assert (last.request, last.rule and last.rule.name) == (None, "web tier")
+        assert [each.decision for each in verdicts] == [*["Started"] * MOST_STARTS, *["Refused"] * 4]
+        assert [each.rule and each.rule.name for each in verdicts[-4:]] == ["never", "web tier", "web tier", "never"]
+        for last in verdicts[-3:-1]:
+            assert last.request is None
             assert f"more than {MOST_STARTS} virtual machines" in last.reason
 
     @given(st.lists(st.sampled_from([DENY, a_rule(), a_rule(name="b", restore=IN_PLACE)]), unique_by=str), st.data())
@@ -646,7 +643,6 @@ class TestJudging:
             "resolved": {"Ignored"},
             "no-vm": {"Refused"},
         }
-
 
     def test_the_sample_rules_can_restore_a_vm_that_was_deleted(self) -> None:
         rules = Rules.from_json(json.loads(SAMPLE_FILE.read_text(encoding="utf-8")))

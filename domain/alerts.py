@@ -143,7 +143,7 @@ def _why_ignored(kind: str, essentials: Mapping[str, Any], context: Mapping[str,
     if kind == _HEALTH:
         return _why_health_is_no_incident(context, list(causes))
     if kind == _BACKUP:
-        return _why_backup_is_no_incident(essentials, context)
+        return _why_backup_is_no_incident(context)
     return _why_activity_is_no_incident(context) if kind == _ACTIVITY else None
 
 
@@ -171,13 +171,11 @@ def _why_activity_is_no_incident(context: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _why_backup_is_no_incident(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> str | None:
-    category = _value(context.get("category"))
-    if _letters(category) != "jobs":
-        told = f"of the category {plain(category)}" if category else "of no category"
-        return f"The alert of Azure Backup is {told}; only those of Jobs start a restore."
-    if "restorefailure" in _letters(_text(essentials, "alertRule")):
-        return "A restore that failed starts no other: it would go on like that for ever."
+def _why_backup_is_no_incident(context: Mapping[str, Any]) -> str | None:
+    category = context.get("category")
+    if category is not None and _letters(_value(category)) != "jobs":
+        told = plain(str(category))
+        return f"The alert of Azure Backup is of the category {told}; only those of Jobs start a restore."
     source_type = _value(context.get("sourceType"))
     if source_type and not _VM_SOURCE.fullmatch(_letters(source_type)):
         return f"The alert is about {plain(source_type)}, not about the backup of a whole virtual machine."

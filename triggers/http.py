@@ -84,6 +84,8 @@ class RestoresApi:
             document = await cancel_restore(client, req.route_params.get("id", ""), said)
         except RestoreError as error:
             return error_response(error)
+        by, comment = said.get("by"), said.get("comment")
+        _LOG.info("restore %s: to be cancelled by %r, comment %r", document["id"], by, comment)
         return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 
     async def approve_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:

@@ -257,7 +257,9 @@ class TestApproval:
 
         told = [each.getMessage() for each in caplog.records if each.name.startswith("triggers.")]
         assert sum("AwaitingApproval" in each and decision["restoreId"] in each for each in told) == 1
-        assert sum("Rejected" in each and "ada" in each and "drill" in each for each in told) == 1
+        rejected = [each for each in told if "Rejected" in each and "ada" in each and "drill" in each]
+        assert sum(": Rejected by " in each for each in rejected) == 1
+        assert sum("ended as Rejected" in each for each in rejected) == 1
         assert not any("\n" in each for each in told)
 
     def test_an_approval_may_come_the_moment_after_the_decision(self, stage: Stage) -> None:

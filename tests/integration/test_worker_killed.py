@@ -281,3 +281,26 @@ def test_a_restore_that_is_followed_goes_on_with_the_next_worker_each_part_being
 
     assert completed(done) == job_id
     assert [job["name"] for job in made["value"]] == [job_id]
+
+
+def test_an_approval_is_waited_for_by_the_next_worker() -> None:
+    with (
+        command("local_host.engine") as engine,
+        command("simulator", "--port", "0", "--speed", "600") as simulator,
+        ExitStack() as stack,
+    ):
+        killed = a_worker(engine.address, simulator.address, simulator.address)
+        stack.callback(killed.stop)
+        restore_id = start(killed, approval={"required": True})
+        soon(lambda: seen(killed, restore_id)["status"] == "AwaitingApproval")
+        killed.kill()
+        worker = a_worker(engine.address, simulator.address, simulator.address)
+        stack.callback(worker.stop)
+
+        before = seen(worker, restore_id)["status"]
+        said = {"by": "ada", "comment": "go"}
+        answer = requests.post(f"{worker.address}/api/restores/{restore_id}/approve", json=said, timeout=30)
+        done = finished(worker, restore_id)
+
+    assert (before, answer.status_code, done["status"]) == ("AwaitingApproval", 202, "Completed")
+    assert (done["approval"]["decision"], done["approval"]["by"]) == ("Approved", "ada")

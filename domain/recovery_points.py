@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -34,6 +35,20 @@ def _enum(value: object, names: tuple[str, ...]) -> str:
     return next((name for name in names if name.casefold() == text.casefold()), text)
 
 
+@functools.lru_cache(maxsize=256)  # of ten thousand points, most have the same tiers
+def _tiers_of(states: tuple[tuple[str, str], ...]) -> tuple[tuple[str, ...], bool]:
+    """Return the tiers that can be read from, in Azure's order, and whether the archive alone has the data."""
+    usable = {
+        _AS_TIER.get(tier, tier)
+        for tier, status in dict(states).items()
+        if status in {"Valid", "Rehydrated"} and tier != "Invalid"
+    }
+    # A tier that we do not know is no reason to leave the rehydrating request out.
+    archived = dict(states).get("ArchivedRP") == "Valid" and not usable & {"InstantRP", "HardenedRP"}
+    known = [tier for tier in _TIER_TYPES if tier in usable]
+    return (*known, *sorted(usable.difference(known))), archived
+
+
 def _consistency(value: object) -> str:
     if value in CONSISTENCIES:
         return str(value)  # as above
@@ -42,6 +57,8 @@ def _consistency(value: object) -> str:
 
 
 def _edge_zone(value: object) -> Json | None:
+    if value is None:
+        return None  # nearly always
     place = as_object(value)
     name = as_name(place.get("name"))
     return None if name is None else {"name": name, "type": as_label(place.get("type")) or "EdgeZone"}
@@ -74,26 +91,21 @@ class RecoveryPoint:
         """
         properties = as_object(body.get("properties"))
         details = map(as_object, as_list(properties.get("recoveryPointTierDetails"))[:_MOST_TIERS])
-        states = {
-            _enum(detail.get("type"), _TIER_TYPES): _enum(detail.get("status"), _TIER_STATUSES) for detail in details
-        }
-        usable = {
-            _AS_TIER.get(tier, tier)
-            for tier, status in states.items()
-            if status in {"Valid", "Rehydrated"} and tier != "Invalid"
-        }
-        # A tier that we do not know is no reason to leave the rehydrating request out.
-        archived_only = states.get("ArchivedRP") == "Valid" and not usable & {"InstantRP", "HardenedRP"}
+        tiers, archived = _tiers_of(
+            tuple(
+                (_enum(detail.get("type"), _TIER_TYPES), _enum(detail.get("status"), _TIER_STATUSES))
+                for detail in details
+            )
+        )
+        threat = properties.get("threatStatus")
         return cls(
             point_id=body["name"],
             time=parse_api_time(properties.get("recoveryPointTime")),
             consistency=_consistency(properties.get("recoveryPointType")),
-            tiers=tuple(
-                sorted(usable, key=lambda tier: (_TIER_TYPES.index(tier) if tier in _TIER_TYPES else 99, tier))
-            ),
-            archived=archived_only,
+            tiers=tiers,
+            archived=archived,
             soft_deleted=as_flag(as_object(properties.get("recoveryPointProperties")).get("isSoftDeleted")) is True,
-            threat_status=_enum(properties["threatStatus"], _THREATS) if properties.get("threatStatus") else None,
+            threat_status=_enum(threat, _THREATS) if threat else None,
             encrypted=as_flag(properties.get("isSourceVMEncrypted")) is True,
             managed=as_flag(properties.get("isManagedVirtualMachine")) is not False,
             session_open=as_flag(properties.get("isInstantIlrSessionActive")) is True,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST_REMEMBERED: Final = 10_000  # more addresses at once than one process follows
+_LONGEST_S: Final = 3600.0  # the longest that was ever seen is 45 minutes; a senseless one must not close an address
 
 
 class Waits:
@@ -39,4 +40,4 @@ class Waits:
                 if len(self._until) >= _MOST_REMEMBERED:
                     self._until = {each: until for each, until in self._until.items() if until > now}
                     self._until = dict(list(self._until.items())[-_MOST_REMEMBERED + 1 :])
-                self._until[method, url] = now + timedelta(seconds=wait_s)
+                self._until[method, url] = now + timedelta(seconds=min(wait_s, _LONGEST_S))

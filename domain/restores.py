@@ -101,7 +101,8 @@ class Restore:
 
     It is the orchestration's input, and its input again whenever the history is started afresh.
     ``next_poll`` is when the next call is due; ``failures`` counts the calls that failed in a row;
-    ``cancel`` is what a person sent who asked to cancel (``{"by"?, "comment"?}``), ``cancel_sent`` that Azure was told.
+    ``cancel`` is what a person sent who asked to cancel (``{"by"?, "comment"?}``), ``cancel_sent`` that Azure was told,
+    ``cancel_since`` when telling it first failed in passing.
     ``posts`` counts restore POSTs whose outcome stayed open, ``open_since`` is when the last of them was answered.
     ``guard`` is ``None`` where no VM's guard is taken: for a plan, and for what older versions started.
     ``approval`` is what the document shows of a person's decision, ``None`` where none is needed; ``paused_s`` is how
@@ -142,6 +143,7 @@ class Restore:
     progress_pct: float | None = None
     cancel: Json | None = None
     cancel_sent: bool = False
+    cancel_since: datetime | None = None
     warnings: tuple[Json, ...] = ()
     result: Json | None = None
     error: Json | None = None
@@ -397,11 +399,16 @@ class Restore:
         )
         return waiting.with_warning("ResourceGuardClosed", message)
 
+    @property
+    def guard_expires(self) -> datetime | None:
+        """Until when the Resource Guard is waited for, ``None`` where it is not."""
+        return None if self.guarded_since is None else self.guarded_since + self.request.approval_timeout
+
     def guard_passed(self, now: datetime) -> Self:
         """Return the restore let through by the Resource Guard; only the wait that there was is no part of its time."""
-        if self.guarded_since is None:
+        if self.guard_expires is None:
             return self
-        unused = self.guarded_since + self.request.approval_timeout - now
+        unused = self.guard_expires - now
         return replace(self, guarded_since=None, paused_s=max(self.paused_s - unused.total_seconds(), 0.0))
 
     def timed_out(self, now: datetime) -> Self:
@@ -496,6 +503,7 @@ class Restore:
             "progressPercentage": self.progress_pct,
             "cancel": self.cancel,
             "cancelSent": self.cancel_sent,
+            "cancelSince": format_optional_time(self.cancel_since),
             "warnings": list(self.warnings),
             "result": self.result,
             "error": self.error,
@@ -544,6 +552,7 @@ class Restore:
             progress_pct=data["progressPercentage"],
             cancel=data.get("cancel"),
             cancel_sent=data.get("cancelSent", False),
+            cancel_since=_time(data.get("cancelSince")),
             warnings=tuple(data["warnings"]),
             result=data["result"],
             error=data["error"],

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domain import errors
+from domain.errors import TerminalError
 from domain.restores import Decision, Phase, Status
 
+from orchestrations.names import START_RESTORE
 from orchestrations.queueing import step_aside
 from orchestrations.triggering import trigger
 
@@ -16,7 +19,11 @@ if TYPE_CHECKING:
 def await_approval(run: Run) -> Steps[None]:
     """Go on once the wait is over: approved, or nobody said a word. Behind a Resource Guard, try the trigger again."""
     restore = run.restore
-    if restore.guarded_since is not None:
+    if restore.guard_expires is not None:
+        if run.now >= restore.guard_expires and restore.open_since is None and not run.may_ask(START_RESTORE):
+            closed = "The last answer asked for a longer wait than a person has."
+            run.become(restore.awaiting_guard(run.now, TerminalError(errors.RESOURCE_GUARD_CLOSED, closed)))
+            return
         yield from trigger(run)
     elif restore.awaits_decision and restore.status is not Status.AWAITING_APPROVAL:
         yield from step_aside(run)

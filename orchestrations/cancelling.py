@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from domain.errors import RestoreError, TransientError
-from domain.polling import wait_s
+from domain.polling import PATIENCE_S, job_interval_s, retry_wait_s, wait_s
 from domain.restores import Phase
 
 from orchestrations.names import CANCEL_JOB, FIND_JOB, GET_JOB
@@ -15,8 +16,6 @@ from orchestrations.triggering import adopt, job_search, trigger
 
 if TYPE_CHECKING:
     from orchestrations.run import Run, Steps
-
-_TRIES: Final = 5
 
 
 def cancel(run: Run) -> Steps[None]:
@@ -34,26 +33,44 @@ def cancel(run: Run) -> Steps[None]:
 
 def _find_job(run: Run) -> Steps[None]:
     # The list names the job at once, where the operation may have asked for a minute of patience.
-    found = yield from run.ask(FIND_JOB, job_search(run.restore))
-    if found["jobId"] is not None:
-        adopt(run, found["jobId"])
-    elif run.restore.next_poll is None or run.now >= run.restore.next_poll:
+    restore = run.restore
+    look = restore.next_poll or run.now
+    if run.may_ask(FIND_JOB) or restore.operation_id is None:
+        try:
+            found = yield from run.ask(FIND_JOB, job_search(restore))
+        except TransientError as error:
+            if restore.operation_id is None:
+                raise
+            again = run.now + timedelta(seconds=min(retry_wait_s(error.retry_after_s, attempt=1), PATIENCE_S))
+            run.wait_until(min(look, again))  # the operation will name the job as well
+        else:
+            if found["jobId"] is not None:
+                adopt(run, found["jobId"])
+                return
+    if run.now >= look:
         yield from follow_operation(run)
 
 
 def _cancel_job(run: Run) -> Steps[None]:
-    due = run.restore.next_poll is None or run.now >= run.restore.next_poll
-    if run.restore.failures and due and run.may_ask(GET_JOB):
-        # An earlier try failed: the job may have ended meanwhile, and must be seen to.
+    """Ask Azure to cancel the job; while that fails in passing, or must wait, the job is looked at as ever."""
+    if (run.restore.cancel_since is not None or not run.may_ask(CANCEL_JOB)) and run.may_ask(GET_JOB):
         yield from follow_job(run)
         if run.restore.is_finished:
             return
     restore = run.restore
+    if not run.may_ask(CANCEL_JOB):
+        next_look = max(restore.next_poll or run.now, restore.waits.get(GET_JOB, run.now))
+        run.wait_until(min(restore.waits[CANCEL_JOB], next_look))
+        return
     try:
         answer = yield from run.ask(CANCEL_JOB, {"vaultId": item_of(restore).vault_id, "jobId": restore.job_id})
     except RestoreError as error:
-        if isinstance(error, TransientError) and restore.failures < _TRIES - 1:
-            raise
+        since = restore.cancel_since or run.now
+        elapsed_s = (run.now - since).total_seconds()
+        if isinstance(error, TransientError) and elapsed_s < PATIENCE_S:
+            run.update(cancel_since=since)
+            run.poll_after(job_interval_s(restore.limits, elapsed_s=elapsed_s))
+            return
         message = f"Job {restore.job_id} could not be cancelled: {error.message} The restore goes on."
         run.become(restore.with_warning("CancelRefused", message))
         answer = {"retryAfterS": None}

@@ -85,7 +85,8 @@ def _turn(run: Run) -> Steps[None]:
         if run.restore.failures:
             run.update(failures=0, failing_since=None)
     except HeldError as held:
-        run.wait_until(held.until)
+        expires = run.restore.guard_expires if run.restore.open_since is None else None
+        run.wait_until(held.until if expires is None else min(held.until, expires))
     except RestoreError as error:
         _mind(run, error)
     if run.now >= run.restore.deadline and not run.restore.is_finished:

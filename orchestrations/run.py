@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from domain import errors
 from domain.envelopes import asked_wait_s, unseal
@@ -16,12 +16,23 @@ from domain.wire import as_object
 from durabletask import task
 from durabletask.entities import EntityInstanceId, EntityOperationFailedException
 
-from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, FIND_JOB, START_RESTORE, TURN_EVENT
+from orchestrations.names import (
+    CANCEL_EVENT,
+    DECISION_EVENT,
+    FIND_JOB,
+    GET_OPERATION,
+    GET_VALIDATION,
+    START_RESTORE,
+    START_VALIDATION,
+    TURN_EVENT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from domain.restores import Restore
+
+_FOLLOWED_BY: Final = {START_RESTORE: GET_OPERATION, START_VALIDATION: GET_VALIDATION}
 
 type Steps[T] = Generator[task.Task[Any], Any, T]
 
@@ -163,6 +174,8 @@ class Run:
         if asked_s:
             until = self.now + timedelta(seconds=asked_s)
             waits[activity] = until
+            if "error" not in envelope and activity in _FOLLOWED_BY:
+                waits[_FOLLOWED_BY[activity]] = until  # the wait of what was accepted is for the first look at it
             if activity == START_RESTORE and _may_be_the_lists(envelope):
                 waits[FIND_JOB] = until
         if waits != self.restore.waits:

@@ -71,8 +71,11 @@ def _wait_for_operation(run: Run, asked_s: float | None) -> Steps[None]:
     """Wait on a running operation; one that takes long may have a job all the same."""
     restore = run.restore
     elapsed_s = _elapsed_s(run)
-    if elapsed_s > _LONG_OPERATION_S:
-        found = yield from run.ask(FIND_JOB, job_search(restore))
+    if elapsed_s > _LONG_OPERATION_S and run.may_ask(FIND_JOB):
+        try:
+            found = yield from run.ask(FIND_JOB, job_search(restore))
+        except TransientError:
+            found = {"jobId": None}  # only a second way to the job: the operation is followed all the same
         if found["jobId"] is not None:
             adopt(run, found["jobId"], asked_s=asked_s)
             return

@@ -63,11 +63,11 @@ def _post(run: Run) -> Steps[None]:
             raise  # surely not taken: throttled, or it never left
         _stay_open(run, error, error.retry_after_s)
         return
-    run.become(run.restore.guard_passed(run.now))
-    run.update(triggered=run.now, status=Status.RUNNING)
     if "jobId" in answer:
         adopt(run, answer["jobId"])
         return
+    run.become(run.restore.guard_passed(run.now))
+    run.update(triggered=run.now, status=Status.RUNNING)
     run.update(operation_id=answer["operationId"], operation_url=answer["url"], phase=Phase.TRACKING_OPERATION)
     run.poll_after(wait_s(answer["retryAfterS"], 0.0))
 
@@ -117,7 +117,9 @@ def _look(run: Run) -> Steps[None]:
 
 def adopt(run: Run, job_id: str, *, asked_s: float | None = None) -> None:
     """Follow this job from now on, after the wait that the answer which named it asked for."""
+    run.become(run.restore.guard_passed(run.now))
     run.update(
+        status=Status.RUNNING,
         job_id=job_id,
         open_since=None,
         operation_url=None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from domain import errors
 from domain.errors import TerminalError, TransientError
 from domain.jobs import Operation, OperationStatus
-from orchestrations.names import CANCEL_EVENT, FIND_JOB, START_RESTORE
+from orchestrations.names import CANCEL_EVENT, FIND_JOB, GET_OPERATION, START_RESTORE
 from tests.chaos.checks import violations
 from tests.chaos.plans import a_calm_plan
 from tests.chaos.service import Service
@@ -97,6 +97,19 @@ def test_a_cancel_that_failed_does_not_cut_a_wait_on_the_job() -> None:
 
     assert pauses_s(lab, "get_job")[0] >= 600
     assert pauses_s(lab, "cancel_job")[0] < 60  # nor does that wait hold the cancellation up
+
+
+def test_a_cancel_does_not_cut_the_wait_that_the_202_asked_for() -> None:
+    lab = Lab()
+    lab.azure.fails["find_restore_job"] = [None, AWAY]
+    restore_id = lab.start(a_restore())
+    lab.hub.run_until(timedelta(seconds=1))
+
+    lab.hub.raise_event(restore_id, CANCEL_EVENT, {})
+    lab.hub.finish(restore_id)
+
+    looks = [call.at for call in lab.hub.calls if call.name == GET_OPERATION]
+    assert [look for look in looks if (look - START).total_seconds() < 60] == []
 
 
 def test_a_cancel_does_not_cut_a_wait_on_the_list_that_a_late_trigger_met() -> None:

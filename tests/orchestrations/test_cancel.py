@@ -123,13 +123,44 @@ def test_a_service_that_refuses_to_cancel_is_a_warning_and_the_restore_goes_on(l
 
 
 def test_a_cancel_that_never_gets_through_is_a_warning_and_the_job_is_followed(lab: Lab) -> None:
+    lab.azure.job_takes = timedelta(hours=2)
     lab.azure.fails["cancel_job"] = [throttled(None)] * 1000
 
     done = cancelled_after(lab, timedelta(minutes=10))
 
     assert done["status"] == "Completed"
     assert [warning["code"] for warning in done["warnings"]] == ["CancelRefused", "CancelledTooLate"]
-    assert lab.azure.calls["cancel_job"] == 5
+    assert 30 < lab.azure.calls["cancel_job"] < 60  # for half an hour, at growing intervals
+
+
+def test_looks_that_fail_are_no_attempts_to_cancel(lab: Lab) -> None:
+    lab.azure.fails["get_job"] = [throttled(1)] * 4
+    lab.azure.fails["cancel_job"] = [throttled(1)]
+
+    done = cancelled_after(lab, timedelta(minutes=10))
+
+    assert done["status"] == "Cancelled"
+    assert lab.azure.calls["cancel_job"] == 2
+
+
+@pytest.mark.parametrize("asked_s", [2700, 366 * 86_400])
+def test_a_long_wait_on_the_cancel_does_not_hold_up_the_report_of_the_jobs_end(lab: Lab, asked_s: float) -> None:
+    lab.azure.fails["cancel_job"] = [throttled(asked_s)] * 1000
+
+    done = cancelled_after(lab, timedelta(minutes=10))
+
+    assert (done["status"], lab.azure.calls["cancel_job"]) == ("Completed", 1)
+    assert lab.elapsed_s < 33 * 60
+
+
+@pytest.mark.parametrize("asked_s", [2700, 366 * 86_400])
+def test_a_long_wait_on_the_list_leaves_the_operation_to_name_the_job(lab: Lab, asked_s: float) -> None:
+    lab.azure.fails["find_restore_job"] = [None, *[throttled(asked_s)] * 1000]
+
+    done = cancelled_after(lab, timedelta(seconds=20))
+
+    assert (done["status"], lab.azure.calls["cancel_job"]) == ("Cancelled", 1)
+    assert lab.elapsed_s < 3 * 60
     assert lab.elapsed_s <= 32 * 60
 
 

@@ -200,6 +200,30 @@ class TestResourceGuard:
 
         assert guarded.run()["error"]["code"] == "AuthorizationFailed"
 
+    def test_that_has_opened_is_not_waited_for_any_more_however_the_job_was_found(self, guarded: Lab) -> None:
+        guarded.azure.fails["trigger_restore"] = [GUARD_CLOSED]
+        guarded.azure.posts = ["lost"]
+        guarded.azure.job_takes = timedelta(hours=100)
+
+        done = guarded.run(a_restore(replace(LIMITS, deadline_s=3600)))
+
+        told = [each.value for each in guarded.hub.statuses(restore_id_for("test"))]
+        assert {each["status"] for each in told if each["phase"] == "TrackingJob"} == {"Running"}
+        assert done["status"] == "TimedOut"
+        assert guarded.hub.clock.elapsed < timedelta(hours=1, minutes=5)
+
+    @pytest.mark.parametrize("asked_s", [5 * 3600, 366 * 86_400])
+    def test_that_asks_for_a_longer_wait_than_a_person_has_is_rejected_in_time(
+        self, guarded: Lab, asked_s: float
+    ) -> None:
+        closed = TerminalError(GUARD_CLOSED.code, GUARD_CLOSED.message, GUARD_CLOSED.details, retry_after_s=asked_s)
+        guarded.azure.fails["trigger_restore"] = [closed] * 1000
+
+        done = guarded.run()
+
+        assert (done["status"], done["error"]["code"]) == ("Rejected", "ApprovalTimedOut")
+        assert guarded.hub.clock.elapsed == timedelta(hours=4)
+
     def test_that_gives_no_words_is_waited_for(self, guarded: Lab) -> None:
         guarded.azure.fails["trigger_restore"] = [forbidden("Access denied.")]
 

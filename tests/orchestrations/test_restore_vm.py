@@ -371,6 +371,17 @@ class TestValidation:
         assert lab.run(a_restore(validate=True))["error"]["code"] == "AuthorizationFailed"
 
 
+@pytest.mark.parametrize("asked_s", [2700, 366 * 86_400])
+def test_a_long_wait_on_the_list_does_not_keep_a_long_operation_from_being_followed(lab: Lab, asked_s: float) -> None:
+    lab.azure.operations = [Operation(status=OperationStatus.RUNNING)] * 12
+    lab.azure.fails["find_restore_job"] = [None, *[throttled(asked_s)] * 1000]
+
+    done = lab.run()
+
+    assert done["status"] == "Completed"
+    assert lab.elapsed_s < 40 * 60
+
+
 class TestExactlyOnce:
     def test_a_lost_answer_is_followed_by_a_look_not_a_post(self, lab: Lab) -> None:
         lab.azure.posts = ["lost"]

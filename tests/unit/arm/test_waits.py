@@ -122,6 +122,14 @@ def test_an_answer_that_came_later_and_asks_for_nothing_ends_a_wait(clock: Clock
     assert waits.left_s("GET", "/a") == 0
 
 
+def test_a_senseless_wait_does_not_close_an_address_for_the_whole_process(clock: Clock) -> None:
+    waits = Waits(clock)
+
+    waits.note("GET", "/a", 366 * 86_400)
+
+    assert waits.left_s("GET", "/a") == 3600
+
+
 def test_memory_is_bounded_and_the_newest_waits_are_kept(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arm.waits, "_MOST_REMEMBERED", 3)
     waits = Waits(clock)

@@ -373,7 +373,7 @@ class TestValidation:
 
 @pytest.mark.parametrize("asked_s", [2700, 366 * 86_400])
 def test_a_long_wait_on_the_list_does_not_keep_a_long_operation_from_being_followed(lab: Lab, asked_s: float) -> None:
-    lab.azure.operations = [Operation(status=OperationStatus.RUNNING)] * 12
+    lab.azure.operations = [Operation(status=OperationStatus.RUNNING)] * 22  # five minutes and more
     lab.azure.fails["find_restore_job"] = [None, *[throttled(asked_s)] * 1000]
 
     done = lab.run()

@@ -85,8 +85,7 @@ def _turn(run: Run) -> Steps[None]:
         if run.restore.failures:
             run.update(failures=0, failing_since=None)
     except HeldError as held:
-        expires = run.restore.guard_expires if run.restore.open_since is None else None
-        run.wait_until(held.until if expires is None else min(held.until, expires))
+        run.wait_until(held.until)
     except RestoreError as error:
         _mind(run, error)
     if run.now >= run.restore.deadline and not run.restore.is_finished:

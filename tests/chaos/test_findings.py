@@ -101,7 +101,7 @@ def test_a_cancel_that_failed_does_not_cut_a_wait_on_the_job() -> None:
 
 def test_a_cancel_does_not_cut_the_wait_that_the_202_asked_for() -> None:
     lab = Lab()
-    lab.azure.fails["find_restore_job"] = [None, AWAY]
+    lab.azure.fails["find_restore_job"] = [None, *[AWAY] * 20]
     restore_id = lab.start(a_restore())
     lab.hub.run_until(timedelta(seconds=1))
 

@@ -1,23 +1,26 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos host rules check bench
+.PHONY: help setup demo test chaos host rules check bench engine test-engine
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
 
 setup: ## .venv and .tools, once
 	@scripts/setup
 
-demo: setup ## restores started by HTTP and by a queue message, end to end, on this machine
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.demo
+demo: setup ## restores started end to end, on this machine; ENGINE=real: on Microsoft's engine
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.demo $(if $(ENGINE),--engine $(ENGINE))
 
-host: setup ## simulator, Azurite and the app until Ctrl-C
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.host
+host: setup ## simulator, Azurite and the app until Ctrl-C; ENGINE=real: on Microsoft's engine
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.host $(if $(ENGINE),--engine $(ENGINE))
 
 rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing it; FILE alone is checked
 	@$(PY) -m scripts.rules $(FILE) $(ALERT)
 
-test: setup ## the whole test suite
+engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .NET 10 SDK
+	@REAL_ENGINE="$(REAL_ENGINE)" scripts/engine
+
+test: setup ## the whole test suite but that of Microsoft's engine
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest --cov --cov-report=term
 
 chaos: setup ## RESTORES=1000 restores against an Azure that fails at random; SEED=1 repeats a run

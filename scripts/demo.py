@@ -24,7 +24,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from scripts.alerting import rules_for, vm_down
-from scripts.stack import QUICK_POLLS, Stack, StackError, add_setting_option, interruptible, running_stack
+from scripts.stack import (
+    QUICK_POLLS,
+    Stack,
+    StackError,
+    add_engine_option,
+    add_setting_option,
+    interruptible,
+    running_stack,
+)
 from simulator.reading import InvalidDocument
 from simulator.scenario import DEFAULT_FILE, Scenario
 
@@ -145,6 +153,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=10, help="simulated seconds per second (default 10)")
     parser.add_argument("--scenario", type=Path, default=DEFAULT_FILE, help="the simulator's scenario file")
     parser.add_argument("--time-limit", type=float, default=55, metavar="S", help="seconds in all (default 55)")
+    add_engine_option(parser)
     add_setting_option(parser)
     return parser.parse_args(argv)
 
@@ -158,7 +167,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     console.print("Starting the Azure Backup simulator, Azurite and the app ...")
     rules = {"AUTO_RESTORE_RULES": rules_for(_request(scenario, shown[0]))}
     settings = QUICK_POLLS | rules | dict(options.setting)
-    with running_stack(speed=options.speed, scenario=options.scenario, env=settings) as stack:
+    with running_stack(speed=options.speed, scenario=options.scenario, env=settings, engine=options.engine) as stack:
         console.print(f"Ready after {time.monotonic() - began:.1f} s: app {stack.url}, simulator {stack.simulator_url}")
         try:
             for one in shown:

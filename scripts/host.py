@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from scripts.alerting import rules_for, vm_down
-from scripts.stack import QUICK_POLLS, ROOT, Ports, Stack, StackError, add_setting_option, interruptible, running_stack
+from scripts.stack import (
+    QUICK_POLLS,
+    ROOT,
+    Ports,
+    Stack,
+    StackError,
+    add_engine_option,
+    add_setting_option,
+    interruptible,
+    running_stack,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 env=QUICK_POLLS | rules | dict(options.setting),
                 settings=settings if settings.exists() else None,
                 hear=_relay,
+                engine=options.engine,
             ) as stack,
         ):
             for queue in ("restore-requests", "restore-results"):
@@ -58,6 +69,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=10, help="simulated seconds per second (default 10)")
     parser.add_argument("--scenario", type=Path, help="the simulator's scenario file (default: the shipped one)")
     parser.add_argument("--any-ports", action="store_true", help="take any free ports, not 8080, 10001 and 7071")
+    add_engine_option(parser)
     add_setting_option(parser)
     return parser.parse_args(argv)
 
@@ -75,7 +87,7 @@ def _guide(stack: Stack, speed: float) -> str:
     return f"""
 The app                 {api}
 Azure Backup simulator  {stack.simulator_url}/_simulator   ({speed:g} times as fast; job polls 1 to 2 s)
-Queues (Azurite)        {stack.connection.partition("QueueEndpoint=")[2].rstrip(";")}
+Queues (Azurite)        {stack.connection.partition("QueueEndpoint=")[2].partition(";")[0]}
 
 # start a restore; then see it, by the id in the answer
 curl -si -X POST {api}/restores -H 'content-type: application/json' -d '{body}'

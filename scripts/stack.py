@@ -1,7 +1,8 @@
-"""The whole app on this machine: simulator, Azurite's queue service and the local host, each a process of its own.
+"""The whole app on this machine: simulator, Azurite and the local host, each a process of its own.
 
-All listen on loopback. The app finds its Azure by environment alone, as in the cloud: the ARM endpoint and the
-managed identity's endpoint are the simulator's, so that tokens are got on the real path.
+The durable engine is the local host's own, and Azurite serves queues alone; or it is Microsoft's, in one more process
+over Azurite's blobs, queues and tables. All listen on loopback. The app finds its Azure by environment alone, as in the
+cloud: the ARM endpoint and the managed identity's endpoint are the simulator's, so that tokens come on the real path.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from collections import deque
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,16 +27,21 @@ from typing import TYPE_CHECKING, Final
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
+from scripts import real_engine
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT: Final = Path(__file__).parents[1]
+LOCAL: Final = "local"
+REAL: Final = "real"
 ACCOUNT: Final = "devstoreaccount1"
 KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # public
 QUICK_POLLS: Final = {"RESTORE_JOB_POLL_MIN_SECONDS": "1", "RESTORE_JOB_POLL_MAX_SECONDS": "2"}
 
 _AZURITE: Final = ROOT / ".tools/node_modules/.bin/azurite-queue"
-_LISTENS: Final = re.compile(r"listen(?:ing|s) on (http://\S+)")
+_WHOLE_AZURITE: Final = ROOT / ".tools/node_modules/.bin/azurite"
+_LISTENS: Final = re.compile(r"listen(?:ing|s) (?:on|at) ((?:http://)?[\d.]+:\d+)")
 _OURS: Final = ("AZURE_", "RESTORE_", "AUTO_RESTORE_", "IDENTITY_", "MSI_", "AZUREWEBJOBS")
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _START_S: Final = 25.0
@@ -52,13 +59,24 @@ class StackError(Exception):
 
 
 class Child:
-    """One process of the stack, with a thread that reads what it says."""
+    """One process of the stack, with a thread that reads what it says.
+
+    It is ready when it has said at how many addresses (``listens``) it listens.
+    """
 
     def __init__(
-        self, name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path, hear: Hear | None
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        env: Mapping[str, str],
+        cwd: Path,
+        hear: Hear | None,
+        *,
+        listens: int = 1,
     ) -> None:
         self.name = name
-        self.url = ""
+        self.urls: list[str] = []
+        self._listens = listens
         self._lines: deque[str] = deque(maxlen=200)
         self._hear = hear
         self._settled = threading.Event()
@@ -95,15 +113,15 @@ class Child:
         return list(self._lines)[-count:]
 
     def wait_until_ready(self, timeout_s: float = _START_S) -> str:
-        """Wait until it has said where it listens, and return that URL."""
+        """Wait until it has said where it listens, and return the first address."""
         if not self._settled.wait(timeout_s):
             raise StackError(f"{self.name} was not ready within {timeout_s:g} s", self.tail())
-        if not self.url:
+        if len(self.urls) < self._listens:
             with suppress(subprocess.TimeoutExpired):  # it closed its output, so it is about to end
                 self._process.wait(_STOP_S)
             last = next((line for line in reversed(self._lines) if line.strip()), "without a word")
             raise StackError(f"{self.name} did not start: {last}", self.tail())
-        return self.url
+        return self.urls[0]
 
     def check(self) -> None:
         """Raise ``StackError`` when the process has ended."""
@@ -119,20 +137,25 @@ class Child:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_S)
         finally:
-            self._process.kill()
-            self._process.wait()
-            self._reader.join(_STOP_S)
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process with SIGKILL, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(_STOP_S)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
             text = line.rstrip()
             self._lines.append(text)
             found = _LISTENS.search(text)
-            if found and not self.url:
-                self.url = found.group(1)
-                self._settled.set()
+            if found and len(self.urls) < self._listens:
+                self.urls.append(found.group(1))
+                if len(self.urls) == self._listens:
+                    self._settled.set()
             elif self._hear is not None:
                 self._hear(self.name, text)
         self._settled.set()
@@ -149,7 +172,7 @@ class Stack:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The processes by name: ``simulator``, ``azurite``, ``local host``."""
+        """The processes by name: ``simulator``, ``azurite``, ``engine`` where it is Microsoft's, ``local host``."""
         return {child.name: child.pid for child in self.children}
 
     def check(self) -> None:
@@ -198,11 +221,19 @@ class Ports:
     simulator: int = 0
     queues: int = 0
     host: int = 0
+    blobs: int = 0
+    tables: int = 0
 
     @classmethod
     def usual_or_free(cls) -> Ports:
         """Return the ports that Azure's own tools use, each replaced by any free one where it is taken."""
-        return cls(simulator=_free_or_any(8080), queues=_free_or_any(10001), host=_free_or_any(7071))
+        return cls(
+            simulator=_free_or_any(8080),
+            queues=_free_or_any(10001),
+            host=_free_or_any(7071),
+            blobs=_free_or_any(10000),
+            tables=_free_or_any(10002),
+        )
 
 
 @contextmanager
@@ -214,33 +245,44 @@ def running_stack(
     ports: Ports | None = None,
     settings: Path | None = None,
     hear: Hear | None = None,
+    engine: str = LOCAL,
 ) -> Iterator[Stack]:
     """Run the stack while the context lasts; every process is ended on every way out.
 
     ``speed`` is how many simulated seconds pass in one, ``scenario`` the simulator's scenario file (default: its
     own), ``env`` are settings of the app, ``settings`` its settings file (default: none). ``hear`` is called with
-    a process's name and each line it says. Raises ``StackError`` when a process does not start.
+    a process's name and each line it says. ``engine`` is the durable engine: ``LOCAL`` or ``REAL``, Microsoft's. Raises
+    ``StackError`` when a process does not start.
     """
-    ports = ports or Ports()
+    ports, on_real = ports or Ports(), engine == REAL
+    if on_real and not real_engine.is_there():
+        raise StackError(real_engine.MISSING)
     with ExitStack() as cleanup:
         place = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="restore-stack-")))
 
-        def start(name: str, command: Sequence[str | Path], given: Mapping[str, str], cwd: Path = ROOT) -> Child:
-            child = Child(name, command, given, cwd, hear)
+        def start(
+            name: str, command: Sequence[str | Path], given: Mapping[str, str], cwd: Path = ROOT, listens: int = 1
+        ) -> Child:
+            child = Child(name, command, given, cwd, hear, listens=listens)
             cleanup.callback(child.stop)
             return child
 
         clean = clean_environment()
         simulator = start("simulator", _simulator_command(ports.simulator, speed, scenario), clean)
-        azurite = start("azurite", _azurite_command(ports.queues), clean, place)
-        simulator_url, connection = simulator.wait_until_ready(), _connection(azurite.wait_until_ready())
-        given = {**clean, **_azure(simulator_url, connection), **(env or {})}
-        host = start("local host", _host_command(ports.host, settings or _no_settings(place)), given)
+        azurite = start("azurite", azurite_command(ports, whole=on_real), clean, place, 3 if on_real else 1)
+        simulator_url, connection = simulator.wait_until_ready(), connection_to(azurite)
+        children, given = [simulator, azurite], {**clean, **azure_settings(simulator_url, connection), **(env or {})}
+        joined = None
+        if on_real:
+            functions = write_functions(place, given)
+            children.append(start("engine", _engine_command(functions, connection), clean, place))
+            joined = children[-1].wait_until_ready()
+        children.append(start("local host", host_command(ports.host, settings or no_settings(place), joined), given))
         stack = Stack(
-            url=host.wait_until_ready(),
+            url=children[-1].wait_until_ready(),
             simulator_url=simulator_url,
             connection=connection,
-            children=(simulator, azurite, host),
+            children=tuple(children),
         )
         yield stack
 
@@ -271,6 +313,12 @@ def add_setting_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_engine_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--engine local|real``: ``running_stack``'s ``engine``."""
+    told = f"the durable engine: the local host's own, or Microsoft's (default {LOCAL})"
+    parser.add_argument("--engine", choices=(LOCAL, REAL), default=LOCAL, help=told)
+
+
 def clean_environment() -> dict[str, str]:
     """Return our environment without what could lead the app elsewhere: credentials, settings of its own, proxies."""
     kept = {
@@ -282,7 +330,8 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "PATH": tools, "NO_PROXY": "127.0.0.1", "PYTHONUNBUFFERED": "1"}
 
 
-def _azure(simulator_url: str, connection: str) -> dict[str, str]:
+def azure_settings(simulator_url: str, connection: str) -> dict[str, str]:
+    """Return the settings by which the app takes the simulator and Azurite for Azure."""
     return {
         "AZURE_RESOURCE_MANAGER_ENDPOINT": simulator_url,
         "IDENTITY_ENDPOINT": f"{simulator_url}/msi/token",
@@ -296,27 +345,64 @@ def _simulator_command(port: int, speed: float, scenario: Path | None) -> list[s
     return command if scenario is None else [*command, "--scenario", scenario.absolute()]
 
 
-def _azurite_command(port: int) -> list[str | Path]:
-    if not _AZURITE.exists() or not shutil.which("node", path=clean_environment()["PATH"]):
+def azurite_command(ports: Ports, *, whole: bool) -> list[str | Path]:
+    """Return the command of Azurite: queues alone, or the ``whole`` of it with blobs and tables."""
+    azurite = _WHOLE_AZURITE if whole else _AZURITE
+    if not azurite.exists() or not shutil.which("node", path=clean_environment()["PATH"]):
         raise StackError("azurite or the node it runs on is missing; run `make setup`")
-    quiet = ("--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--loose", "--silent")
-    return [_AZURITE, "--queueHost", "127.0.0.1", "--queuePort", str(port), *quiet]
+    served = {"queue": ports.queues} | ({"blob": ports.blobs, "table": ports.tables} if whole else {})
+    where = [
+        each for kind, port in served.items() for each in (f"--{kind}Host", "127.0.0.1", f"--{kind}Port", f"{port}")
+    ]
+    return [
+        azurite,
+        *where,
+        "--inMemoryPersistence",
+        "--disableTelemetry",
+        "--skipApiVersionCheck",
+        "--loose",
+        "--silent",
+    ]
 
 
-def _host_command(port: int, settings: Path) -> list[str | Path]:
-    return [sys.executable, "-m", "local_host", "--port", str(port), "--settings", settings.absolute()]
+def connection_to(azurite: Child) -> str:
+    """Wait until Azurite listens, and return the connection string."""
+    azurite.wait_until_ready()
+    kinds = ("Blob", "Queue", "Table") if len(azurite.urls) > 1 else ("Queue",)  # in the order in which it starts them
+    endpoints = "".join(f"{kind}Endpoint={url}/{ACCOUNT};" for kind, url in zip(kinds, azurite.urls, strict=True))
+    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
 
 
-def _no_settings(place: Path) -> Path:
+def write_functions(place: Path, env: Mapping[str, str]) -> Path:
+    """Write the app's durable functions for Microsoft's engine; the app is read with these settings."""
+    done = subprocess.run(
+        real_engine.functions_command(), cwd=ROOT, env=dict(env), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        told = done.stderr.strip().splitlines() or ["without a word"]
+        raise StackError(f"the app's functions cannot be listed: {told[-1]}", told)
+    path = place / "functions.json"
+    path.write_text(done.stdout, encoding="utf-8")
+    return path
+
+
+def host_command(port: int, settings: Path, joined: str | None = None) -> list[str | Path]:
+    """Return the command of the local host; ``joined`` is the address of another engine than its own."""
+    command = [sys.executable, "-m", "local_host", "--port", str(port), "--settings", settings.absolute()]
+    return command if joined is None else [*command, "--engine", joined]
+
+
+def no_settings(place: Path) -> Path:
     """Return an empty settings file: a ``local.settings.json`` of the developer's must not steer this run."""
     path = place / "settings.json"
     path.write_text('{"Values": {}}', encoding="utf-8")
     return path
 
 
-def _connection(queues: str) -> str:
-    endpoint = f"{queues}/{ACCOUNT}"
-    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};QueueEndpoint={endpoint};"
+def _engine_command(functions: Path, connection: str) -> list[str | Path]:
+    return real_engine.engine_command(
+        functions, connection=connection, hub=f"Run{uuid.uuid4().hex[:12]}", host_json=ROOT / "host.json"
+    )
 
 
 def _free_or_any(port: int) -> int:

@@ -30,9 +30,7 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
     results = ResultActivities(webhook)
     activities = {
         names.RESOLVE_ITEM: restores.resolve_item,
-        names.CHOOSE_RECOVERY_POINT: restores.choose_recovery_point,
-        names.CHECK_RESTORE: restores.check_restore,
-        names.START_VALIDATION: restores.start_validation,
+        names.PREPARE_RESTORE: restores.prepare_restore,
         names.GET_VALIDATION: restores.get_validation,
         names.FIND_JOB: restores.find_job,
         names.GET_OPERATION: restores.get_operation,

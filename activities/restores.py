@@ -12,10 +12,12 @@ from domain import errors, rules
 from domain.disks import made_by
 from domain.envelopes import seal, seal_error
 from domain.errors import ErrorDetail, Json, OpenOutcomeError, RestoreError, TerminalError
+from domain.point_search import PointSearch, newest_first
 from domain.protected_items import ProtectedItem
-from domain.recovery_points import Choice, RecoveryPoint, no_such_point
-from domain.requests import ORIGINAL_LOCATION, RestoreRequest
+from domain.recovery_points import no_such_point
+from domain.requests import RestoreRequest
 from domain.resource_ids import same_id
+from domain.restores import restore_body
 from domain.rules import PointFacts
 from domain.times import parse_request_time
 from domain.wire import as_object
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from domain.answers import Accepted, Answer
     from domain.disks import Disk
     from domain.jobs import Job, Operation
+    from domain.recovery_points import RecoveryPoint
     from domain.validation import Validation
 
 
-_MOST_CANDIDATES: Final = 100
+_SLICE: Final = timedelta(minutes=1)  # of reading a list in one call: far below the host's functionTimeout
+_MAX_SLICES: Final = 20
 _MOST_REMEMBERED: Final = 1000
 _LATE: Final = timedelta(minutes=2)  # a queue's normal delay is far below; the mark of a post stands far longer
 
@@ -45,7 +49,9 @@ class BackupApi(Protocol):  # what each call does is said where it is made, in a
     def list_resource_guard_proxies(self, vault_id: str) -> Iterable[Json]: ...
     def get_protected_item(self, vault_id: str, container_name: str, protected_item_name: str) -> Json: ...
     def list_protected_items(self, vault_id: str) -> Iterable[Json]: ...
-    def list_recovery_points(self, item: ProtectedItem) -> Iterable[RecoveryPoint]: ...
+    def recovery_point_pages(
+        self, item: ProtectedItem, link: str | None
+    ) -> Iterable[tuple[list[RecoveryPoint], str | None]]: ...
     def get_recovery_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint: ...
     def trigger_validation(self, item: ProtectedItem, point_id: str, restore_request: Json) -> Accepted: ...
     def get_validation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Validation]: ...
@@ -86,7 +92,7 @@ class RestoreActivities:
     def __init__(self, api: BackupApi, *, clock: Callable[[], datetime] = _utc_now) -> None:
         self._api = api
         self._clock = clock
-        self._delivered: deque[tuple[str, str]] = deque(maxlen=_MOST_REMEMBERED)
+        self._delivered: deque[tuple[str, int]] = deque(maxlen=_MOST_REMEMBERED)
         self._delivered_lock = threading.Lock()
 
     @_sealed
@@ -95,49 +101,83 @@ class RestoreActivities:
         return self._find_item(data).to_json()
 
     @_sealed
-    def choose_recovery_point(self, data: Json) -> Json:
-        """Choose the point: ``{"item", "request", "now"}`` to ``{"point", "archived", "facts", "candidates"}``.
+    def prepare_restore(self, data: Json) -> Json:
+        """Choose the point, check the restore, start the service's check: ``{"item", "request", "now", "progress"}``.
 
-        Only the chosen point is handed back, however many there are, so that history stays small; for a plan the
-        verdicts on it and on the newest others come along, ``candidatesCut`` says how many more there were. A plan
-        without a point has ``error`` instead, so that its verdicts are not lost.
+        Returns what :meth:`domain.point_search.PointSearch.outcome` does, and ``{"guardRequests", "warnings",
+        "validation", "retryAfterS"}`` unless that holds an ``error``. ``guardRequests`` are the Resource Guard requests
+        that the trigger must carry; ``validation`` is ``{"operationId", "url"}`` of the service's check, ``None`` where
+        it is not wanted or not to be had.
+        A list that takes long is read in slices: then the answer is ``{"progress"}``, with which to call again.
         """
-        item, request = ProtectedItem.from_json(data["item"]), RestoreRequest(data["request"])
-        choice = Choice(
-            request.criteria,
-            parse_request_time(data["now"]),
-            request.rehydrates,
-            in_place=request.recovery_type == ORIGINAL_LOCATION,
+        item, request, began = ProtectedItem.from_json(data["item"]), RestoreRequest(data["request"]), self._clock()
+        search = PointSearch.begin(request, parse_request_time(data["now"]))
+        progress = data["progress"] or {"link": None, "slices": 0, "isRead": False}
+        if data["progress"]:
+            search.go_on_from(progress["search"])
+        if not progress["isRead"]:
+            link = self._search(search, item, request, progress["link"], until=began + _SLICE)
+            if self._clock() > began + _SLICE:
+                slices = progress["slices"] + 1
+                if slices > _MAX_SLICES:
+                    message = f"Azure's list of recovery points has no end: {search.choice.seen} were read."
+                    raise TerminalError(errors.SERVICE_UNAVAILABLE, message)
+                read = {"link": link, "slices": slices, "isRead": link is None, "search": search.to_json()}
+                return {"progress": read}
+        chosen = search.outcome()
+        if "error" in chosen:
+            return chosen
+        return chosen | self._check_and_validate(request, item, chosen)
+
+    def _search(
+        self, search: PointSearch, item: ProtectedItem, request: RestoreRequest, link: str | None, *, until: datetime
+    ) -> str | None:
+        """Read the list on from ``link``; returns where to go on if it was not read to its end."""
+        point_id = None if request.is_plan else request.criteria.point_id
+        if point_id is not None:
+            search.consider([self._point(item, point_id)])
+            return None
+        for points, following in self._api.recovery_point_pages(item, link):
+            search.consider(points)
+            if following is not None and self._clock() > until:
+                return following
+        return None
+
+    def _check_and_validate(self, request: RestoreRequest, item: ProtectedItem, chosen: Json) -> Json:
+        facts = PointFacts.from_json(chosen["facts"])
+        warnings = self._check(request, item, facts)
+        guard_requests = self._guard_requests(request, item, warnings)
+        checked: Json = {"guardRequests": guard_requests, "warnings": warnings, "validation": None, "retryAfterS": None}
+        if not request.validate_first:
+            return checked
+        body = restore_body(
+            request,
+            item,
+            point_id=chosen["point"]["id"],
+            archived=chosen["archived"],
+            edge_zone=facts.extended_location,
+            guard_requests=guard_requests,
         )
-        shown: list[RecoveryPoint] = []
-        for point in self._candidates(item, None if request.is_plan else request.criteria.point_id):
-            choice.consider(point)
-            if request.is_plan:
-                shown.append(point)
-        told: Json = {}
-        if request.is_plan:
-            shown.sort(key=lambda point: (point != choice.best, _newest_first(point)))
-            kept = sorted(shown[:_MOST_CANDIDATES], key=_newest_first)
-            told = {"candidatesCut": len(shown) - len(kept)}
-            told["candidates"] = [choice.verdict(point).to_json() for point in kept]
         try:
-            chosen = choice.result()
+            accepted = self._api.trigger_validation(item, chosen["point"]["id"], body["properties"])
         except TerminalError as error:
-            if not request.is_plan:
+            if error.code != errors.NOT_FOUND:
                 raise
-            return {"point": None, "archived": False, "facts": None, **told, "error": error.to_json()}
-        point = {"point": chosen.to_json(), "archived": chosen.archived, "facts": chosen.facts.to_json()}
-        return {**point, "candidates": [], **told}
+            why = error.message  # the vault or its region lacks the call
+        else:
+            if accepted.operation_id is not None:
+                validation = {"operationId": accepted.operation_id, "url": accepted.url}
+                return {**checked, "validation": validation, "retryAfterS": accepted.retry_after_s}
+            why = "The answer names no operation to follow."
+        message = f"The service could not validate the restore before it was triggered: {why}"
+        warnings.append({"code": "ValidationUnavailable", "message": message})
+        return checked
 
-    @_sealed
-    def check_restore(self, data: Json) -> Json:
-        """Check what is restored against the service's rules: ``{"item", "request", "facts"}``.
+    def _check(self, request: RestoreRequest, item: ProtectedItem, facts: PointFacts) -> list[Json]:
+        """Check the restore against the service's rules and return the warnings; reads only what a rule asks for.
 
-        Returns ``{"guardRequests", "warnings"}``: the Resource Guard requests that the trigger must carry. Reads only
-        what a rule asks for. Every broken rule is named in one ``ValidationFailed``.
+        Every broken rule is named in one ``ValidationFailed``.
         """
-        item, request = ProtectedItem.from_json(data["item"]), RestoreRequest(data["request"])
-        facts = PointFacts.from_json(data["facts"])
         broken = [
             *rules.target_violations(request, item),
             *rules.point_violations(request, facts, item.source_resource_id),
@@ -153,14 +193,7 @@ class RestoreActivities:
         if broken:
             message = f"The restore would break a rule of Azure Backup: {broken[0].target}: {broken[0].message}."
             raise TerminalError(errors.VALIDATION_FAILED, message, broken)
-        return {"guardRequests": self._guard_requests(request, item, warnings), "warnings": warnings}
-
-    @_sealed
-    def start_validation(self, data: Json) -> Json:
-        """Ask the service to validate: ``{"item", "pointId", "body"}`` to ``{"operationId", "url", "retryAfterS"}``."""
-        item = ProtectedItem.from_json(data["item"])
-        accepted = self._api.trigger_validation(item, data["pointId"], data["body"]["properties"])
-        return _accepted(accepted)
+        return warnings
 
     @_sealed
     def get_validation(self, data: Json) -> Json:
@@ -170,7 +203,7 @@ class RestoreActivities:
 
     @_sealed
     def start_restore(self, data: Json, mark: Callable[[Json], bool] = _always_first) -> Json:
-        """Trigger the restore once: ``{"item", "pointId", "body", "clientRequestId", "askedTime"}``.
+        """Trigger the restore once: ``{"item", "pointId", "body", "clientRequestId", "attempt", "askedTime"}``.
 
         Looks for a job that carries the id before it posts, so a second run of this activity adopts what the first
         one started. ``mark`` is called just before the post: it notes durably that this attempt begins, and is false
@@ -207,7 +240,7 @@ class RestoreActivities:
     # Durable delivers at least once: at once in this process or another (the mark tells), or after minutes.
 
     def _was_delivered(self, data: Json) -> bool:
-        delivery = (data["clientRequestId"], data["askedTime"])
+        delivery = (data["clientRequestId"], data["attempt"])
         with self._delivered_lock:
             again = delivery in self._delivered
             self._delivered.append(delivery)
@@ -259,15 +292,14 @@ class RestoreActivities:
         Not an activity: it answers ``GET /api/recovery-points`` directly. Raises :class:`RestoreError`.
         """
         item = self._find_item({"sourceResourceId": source_resource_id})
-        points = sorted(self._api.list_recovery_points(item), key=_newest_first)
+        pages = self._api.recovery_point_pages(item, None)
+        points = sorted((point for page, _ in pages for point in page), key=newest_first)
         verdicts = [(point, point.unusable_because(rehydrates=False)) for point in points]
         return [{**point.to_json(), "restorable": not reasons, "reasons": reasons} for point, reasons in verdicts]
 
-    def _candidates(self, item: ProtectedItem, point_id: str | None) -> Iterable[RecoveryPoint]:
-        if point_id is None:
-            return self._api.list_recovery_points(item)
+    def _point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
         try:
-            return [self._api.get_recovery_point(item, point_id)]
+            return self._api.get_recovery_point(item, point_id)
         except TerminalError as error:
             if error.code != errors.NOT_FOUND:
                 raise
@@ -341,10 +373,6 @@ class RestoreActivities:
                 return ProtectedItem.from_api(body, vault_id=vault_id, region=region)
         message = f"{vm_id} has no backup in {vault_id}. Check both ids, or leave vaultId out to have it looked up."
         raise TerminalError(errors.NOT_PROTECTED, message)
-
-
-def _newest_first(point: RecoveryPoint) -> float:
-    return -point.time.timestamp() if point.time else 0.0
 
 
 def _accepted(accepted: Accepted) -> Json:

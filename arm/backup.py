@@ -137,13 +137,16 @@ class BackupClient:
         for page in self._pages(resource_path(vault_id, "backupProtectedItems"), _VM_ITEMS):
             yield from (entry for entry in page if as_name(entry.get("id")))
 
-    def list_recovery_points(self, item: ProtectedItem) -> Iterator[RecoveryPoint]:
-        """Yield all recovery points of an item, page by page as they are asked for.
+    def recovery_point_pages(
+        self, item: ProtectedItem, link: str | None
+    ) -> Iterator[tuple[list[RecoveryPoint], str | None]]:
+        """Yield an item's recovery points, page by page as they are asked for, each with the next page's link.
 
-        Without a filter: with dates in it, the service has been seen to leave out old points.
+        ``link`` is where an earlier reading stopped, ``None`` for the first page. Without a filter: with dates in it,
+        the service has been seen to leave out old points.
         """
-        for page in self._pages(_point_path(item)):
-            yield from (RecoveryPoint.from_api(body) for body in page if as_name(body.get("name")))
+        for page, following in self._linked_pages(_point_path(item), start=link):
+            yield [RecoveryPoint.from_api(body) for body in page if as_name(body.get("name"))], following
 
     def get_recovery_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
         """Return one recovery point by its name."""
@@ -250,21 +253,31 @@ class BackupClient:
     def _pages(
         self, path: str, expression: str | None = None, *, api_version: str | None = None
     ) -> Iterator[list[Json]]:
-        """Yield the entries of each page; ``TerminalError`` for a list without an end, or that leads elsewhere."""
-        url: str | None = f"{self._session.endpoint}{with_query(path, api_version or self._api_version, expression)}"
+        for page, _ in self._linked_pages(path, expression, api_version=api_version):
+            yield page
+
+    def _linked_pages(
+        self, path: str, expression: str | None = None, *, api_version: str | None = None, start: str | None = None
+    ) -> Iterator[tuple[list[Json], str | None]]:
+        """Yield the entries of each page and the address of the next one, from the address ``start`` on.
+
+        ``TerminalError`` for a list without an end, or that leads elsewhere.
+        """
+        first = f"{self._session.endpoint}{with_query(path, api_version or self._api_version, expression)}"
+        url: str | None = start or first
         seen, entries, ends = set[str](), 0, self._timer() + _LONGEST_LIST_S
         while url is not None:
+            late = self._timer() > ends
+            if (seen or start) and (why := self._no_page(url, seen, entries, late=late)):
+                message = f"Azure's list {path_of(path)} cannot be read to its end: {why}."
+                raise TerminalError(SERVICE_UNAVAILABLE, message)
             seen.add(url)
             reply = self._session.call("GET", url)
             body = _object(reply)
             page = _entries(reply, body)
-            yield page
             entries += len(page)
             url = _next_link(reply, body)
-            late = self._timer() > ends
-            if url is not None and (why := self._no_page(url, seen, entries, late=late)):
-                message = f"Azure's list {path_of(path)} cannot be read to its end: {why}."
-                raise TerminalError(SERVICE_UNAVAILABLE, message)
+            yield page, url
 
     def _no_page(self, url: str, seen: set[str], entries: int, *, late: bool) -> str | None:
         """Say why this next page is not asked for."""

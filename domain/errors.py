@@ -17,6 +17,7 @@ type Json = dict[str, Any]
 
 INVALID_REQUEST = "InvalidRequest"
 REQUEST_CONFLICT = "RequestConflict"
+REQUEST_ID_REUSED = "RequestIdReused"
 REQUEST_TOO_LARGE = "RequestTooLarge"
 UNSUPPORTED_MEDIA_TYPE = "UnsupportedMediaType"
 NOT_FOUND = "NotFound"

@@ -2,6 +2,10 @@
 
 Each function takes the state of one guard and what is asked of it, and returns the new state with the answer; whoever
 holds the state calls one at a time. Times are RFC 3339 texts of the asking orchestration's clock.
+
+Messages may come twice, late and out of order (``docs/engine.md``), so every request goes through :func:`answer_once`.
+A request is ``{"restoreId", "created", "number", "now", ...}``: ``created`` tells a restore from one that was started
+again under its id, ``number`` grows with each request of a restore.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from domain import errors
 from domain.times import format_time, parse_request_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from domain.errors import Json
@@ -24,9 +28,14 @@ _NAMESPACE: Final = uuid.UUID("0b9a6a0c-8f5e-5a53-9b0e-5b8a3f3d9c11")
 _HOUR: Final = timedelta(hours=1)
 _ALERT: Final = "alert"
 _FORGOTTEN: Final = timedelta(minutes=15)  # three times as long as anybody waits before asking again
+_ANSWERS_KEPT_FOR: Final = timedelta(hours=1)  # a message is late by some visibility timeouts of a minute at most
+_MAX_ANSWERS: Final = 500
 
 type State = Json | None
 """What a guard remembers; ``None`` before its first use."""
+
+type Operation = Callable[[State, Json], tuple[State, Json]]
+"""One operation of a guard."""
 
 
 def guard_key(name: str) -> str:
@@ -76,12 +85,33 @@ class AlertStart:
         )
 
 
+def answer_once(name: str, operation: Operation, state: State, asked: Json) -> tuple[State, Json]:
+    """Do the operation called ``name``, unless this request or a later one of the same restore has been answered.
+
+    The same request again gets the same answer and changes nothing. An older one, which nobody waits for any more,
+    changes nothing and is answered ``{"outdated": true}``.
+    """
+    known = dict(state or {})
+    answers: dict[str, Json] = known.pop("answers", {})
+    asker = f"{asked['restoreId']} {asked['created']}"
+    last = answers.get(asker)
+    if last is not None and (last["number"], last["operation"]) == (asked["number"], name):
+        return state, last["answer"]
+    if last is not None and last["number"] > asked["number"]:
+        return state, {"outdated": True}
+    new, answer = operation(known or None, asked)
+    answers[asker] = {"number": asked["number"], "operation": name, "answer": answer, "at": asked["now"]}
+    latest = max(parse_request_time(each["at"]) for each in answers.values())
+    kept = {key: each for key, each in answers.items() if latest - parse_request_time(each["at"]) <= _ANSWERS_KEPT_FOR}
+    return {**(new or {}), "answers": dict(list(kept.items())[-_MAX_ANSWERS:])}, answer
+
+
 def take_vm(state: State, asked: Json) -> tuple[State, Json]:
-    """Take a VM's guard for a restore: ``{"restoreId", "created", "vm", "startedBy", "now", "coolDownS"?}``.
+    """Take a VM's guard for a restore; beside a request's members: ``{"vm", "startedBy", "coolDownS"?}``.
 
     Answers ``{"granted": true}``, or ``granted`` false with ``code``, ``message`` and, while a restore holds it, that
-    one as ``holder``: ``{"restoreId", "created", "since"}``. ``created`` tells a restore from one that was started
-    again under its id. Only a start that names a cool-down is bound by it: a person knows why they restore again.
+    one as ``holder``: ``{"restoreId", "created", "since"}``.
+    Only a start that names a cool-down is bound by it: a person knows why they restore again.
     """
     known = state or {"v": 1, "vm": asked["vm"], "running": None, "last": None}
     running, last = known["running"], known["last"]
@@ -96,19 +126,20 @@ def take_vm(state: State, asked: Json) -> tuple[State, Json]:
 
 
 def release_vm(state: State, asked: Json) -> tuple[State, Json]:
-    """Let go of a VM: ``{"restoreId", "created", "now", "unused"?}``; who does not hold it changes nothing.
+    """Let go of a VM: ``{"holder": {"restoreId", "created"}, "ended", "unused"?}``.
 
-    The cool-down starts at ``now``, unless the guard was ``unused``: the restore was never let in.
+    Whoever does not hold it changes nothing. The cool-down starts at ``ended``, unless the guard was ``unused``: the
+    restore was never let in.
     """
-    running = (state or {}).get("running")
-    if state is None or running is None or any(running[name] != asked[name] for name in ("restoreId", "created")):
+    running, holder = (state or {}).get("running"), asked["holder"]
+    if state is None or running is None or any(running[name] != holder[name] for name in ("restoreId", "created")):
         return state, {"released": False}
-    last = state["last"] if asked.get("unused") else {"restoreId": asked["restoreId"], "ended": asked["now"]}
+    last = state["last"] if asked.get("unused") else {"restoreId": holder["restoreId"], "ended": asked["ended"]}
     return {**state, "running": None, "last": last}, {"released": True}
 
 
 def take_budget(state: State, asked: Json) -> tuple[Json, Json]:
-    """Take one of a rule's starts within an hour: ``{"restoreId", "rule", "maxPerHour", "now"}``; answers as above."""
+    """Take one of a rule's starts within an hour: ``{"rule", "maxPerHour"}``; answers as ``take_vm``."""
     now = parse_request_time(asked["now"])
     starts = [each for each in (state or {}).get("starts", []) if now - parse_request_time(each["at"]) < _HOUR]
     known: Json = {"v": 1, "rule": asked["rule"], "starts": starts}
@@ -126,7 +157,7 @@ def take_budget(state: State, asked: Json) -> tuple[Json, Json]:
 
 
 def take_turn(state: State, asked: Json) -> tuple[Json, Json]:
-    """Ask for one of a vault's places: ``{"restoreId", "most", "now"}``.
+    """Ask for one of a vault's places: ``{"most"}``.
 
     Answers ``{"granted": true}``, or ``granted`` false with ``ahead``, the number of restores that wait before this
     one, and ``holder``, one that holds a place: another each time, so that who asks can see whether it still runs.
@@ -148,12 +179,12 @@ def take_turn(state: State, asked: Json) -> tuple[Json, Json]:
 
 
 def leave_turn(state: State, asked: Json) -> tuple[Json, Json]:
-    """Give a place back, or stop waiting for one: ``{"restoreId", "most", "now"}``.
+    """Give a place back, or stop waiting for one: ``{"holder", "most"}``, ``holder`` being the id of a restore.
 
     The place goes to whoever waits longest; answers ``{"next"}``, its id, ``None`` when nobody waits.
     """
     known = _turns(state, asked["now"])
-    running, waiting, restore_id = known["running"], known["waiting"], asked["restoreId"]
+    running, waiting, restore_id = known["running"], known["waiting"], asked["holder"]
     waiting.pop(restore_id, None)
     if restore_id in running:
         running.remove(restore_id)
@@ -173,18 +204,20 @@ def _turns(state: State, now: str) -> Json:
 
 
 def note_alert(state: State, asked: Json) -> tuple[Json, Json]:
-    """Note that an alert wants a VM restored: ``{"vm", "now", "distinctVms", "withinS"}``.
+    """Note that an alert wants a VM restored: ``{"vm", "distinctVms", "withinS"}``.
 
     Answers ``{"storm", "vms"}``: whether more than ``distinctVms`` different VMs were wanted within ``withinS``.
-    No more VMs are remembered than it takes to tell.
+    No more VMs are remembered than it takes to tell, and none earlier than it was last wanted.
     """
-    now, within = parse_request_time(asked["now"]), timedelta(seconds=asked["withinS"])
-    seen: dict[str, str] = {
-        vm: at for vm, at in (state or {}).get("seen", {}).items() if now - parse_request_time(at) < within
-    }
-    seen.pop(guard_key(asked["vm"]), None)
-    seen[guard_key(asked["vm"])] = asked["now"]
-    kept = dict(list(seen.items())[-(asked["distinctVms"] + 1) :])
+    within = timedelta(seconds=asked["withinS"])
+    known: dict[str, str] = (state or {}).get("seen", {})
+    vm = guard_key(asked["vm"])
+    now: str = asked["now"]
+    seen = {**known, vm: max(known.get(vm, now), now, key=parse_request_time)}
+    latest = max(map(parse_request_time, seen.values()))
+    fresh = {each: at for each, at in seen.items() if latest - parse_request_time(at) < within}
+    in_order = sorted(fresh.items(), key=lambda each: parse_request_time(each[1]))
+    kept = dict(in_order[-(asked["distinctVms"] + 1) :])
     return {"v": 1, "seen": kept}, {"storm": len(kept) > asked["distinctVms"], "vms": len(kept)}
 
 

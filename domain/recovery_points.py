@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
@@ -121,6 +121,16 @@ class RecoveryPoint:
             "tiers": list(self.tiers),
         }
 
+    def to_state(self) -> Json:
+        """Return all of the point, for ``from_state``."""
+        return {**asdict(self), "time": format_time(self.time) if self.time else None, "tiers": list(self.tiers)}
+
+    @classmethod
+    def from_state(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_state`` wrote."""
+        members: Json = {**data, "time": parse_api_time(data["time"]), "tiers": tuple(data["tiers"])}
+        return cls(**members)
+
     @property
     def facts(self) -> PointFacts:
         """What the service's rules ask of the point."""
@@ -201,9 +211,9 @@ class Choice:
     rehydrates: bool
     in_place: bool = False
     best: RecoveryPoint | None = None
-    _nearest: Verdict | None = None
-    _seen: int = 0
-    _misses: Counter[str] = field(default_factory=Counter[str])
+    nearest: Verdict | None = None
+    seen: int = 0
+    misses: Counter[str] = field(default_factory=Counter[str])
 
     def reasons_against(self, point: RecoveryPoint) -> tuple[str, ...]:
         """Say why this point cannot be it, whatever others there are."""
@@ -212,16 +222,16 @@ class Choice:
 
     def consider(self, point: RecoveryPoint) -> None:
         """Look at one more point."""
-        self._seen += 1
+        self.seen += 1
         reasons = self.reasons_against(point)
-        self._misses.update(reasons)
+        self.misses.update(reasons)
         if not reasons:
             if self.best is None or _rank(point) > _rank(self.best):
                 self.best = point
             return
         missed = Verdict(point, reasons)
-        if self._nearest is None or self._nearness(missed) > self._nearness(self._nearest):
-            self._nearest = missed
+        if self.nearest is None or self._nearness(missed) > self._nearness(self.nearest):
+            self.nearest = missed
 
     def _nearness(self, missed: Verdict) -> tuple[bool, int, bool, datetime | None, str]:
         point = missed.point
@@ -239,18 +249,18 @@ class Choice:
         """Return the chosen point; raises ``TerminalError`` ``NoMatchingRecoveryPoint`` with a count per reason."""
         if self.best is not None:
             return self.best
-        if self._nearest is None:
+        if self.nearest is None:
             message = "The item has no recovery points. Check that its backups ran, or give another vault or item."
             raise TerminalError(NO_MATCHING_RECOVERY_POINT, message)
-        near = self._nearest.point
+        near = self.nearest.point
         if self.wanted.point_id is not None and near.point_id != self.wanted.point_id:
             raise no_such_point(self.wanted.point_id)
         when = f" of {format_time(near.time)}" if near.time else ""
         raise TerminalError(
             NO_MATCHING_RECOVERY_POINT,
-            f"None of the {self._seen} recovery points can be used. The nearest, {near.point_id}{when}, misses by: "
-            f"{', '.join(self._nearest.reasons)}. Relax recoveryPoint or ask GET /api/recovery-points.",
-            [_miss(f"{count} of {self._seen}: {reason}") for reason, count in self._misses.most_common()],
+            f"None of the {self.seen} recovery points can be used. The nearest, {near.point_id}{when}, misses by: "
+            f"{', '.join(self.nearest.reasons)}. Relax recoveryPoint or ask GET /api/recovery-points.",
+            [_miss(f"{count} of {self.seen}: {reason}") for reason, count in self.misses.most_common()],
         )
 
 

@@ -20,14 +20,14 @@ from domain.times import format_duration, format_optional_time, format_time, par
 from domain.wire import as_list, as_object, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _LONGEST_TOLD: Final = 1000
 _RETENTION: Final = "P15D"  # az CLI's own; how long an archived point stays brought back
 _NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
 
 ADMISSION_PATIENCE_S: Final = 5.0
-"""How long an HTTP caller is kept for the guards' answer: action groups give up after 10 s."""
+"""How long an HTTP caller is kept for the guards' answer; what is refused later is told by the results queue."""
 
 _REFUSED_LATE: Final = "RefusedLate"
 _CUSTOM_STATUS_CHARACTERS: Final = 7500
@@ -77,10 +77,18 @@ class Status(StrEnum):
     PLANNED = "Planned"
 
 
+ENDED: Final = frozenset(Status) - {Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL}
+"""The statuses of a restore that has come to its end."""
+
+
 class Guard(StrEnum):
-    """How far a restore has come with the guard of its VM, and with its turn at the vault."""
+    """How far a restore has come with the guard of its VM, and with its turn at the vault.
+
+    ``WAITING``: it has asked for its turn, and waits in line.
+    """
 
     WANTED = "Wanted"
+    WAITING = "Waiting"
     HELD = "Held"
 
 
@@ -103,7 +111,10 @@ class Restore:
     ``next_poll`` is when the next call is due; ``failures`` counts the calls that failed in a row;
     ``cancel`` is what a person sent who asked to cancel (``{"by"?, "comment"?}``), ``cancel_sent`` that Azure was told,
     ``cancel_since`` when telling it first failed in passing.
+    ``attempts`` counts how often the trigger was handed to a worker: each has a mark of its own in the task hub.
     ``posts`` counts restore POSTs whose outcome stayed open, ``open_since`` is when the last of them was answered.
+    ``requests`` counts what the guards were asked: its number tells a guard an older request from a newer one.
+    ``start_token`` was made by the call that started the restore, which so knows its own start from another's.
     ``guard`` is ``None`` where no VM's guard is taken: for a plan, and for what older versions started.
     ``approval`` is what the document shows of a person's decision, ``None`` where none is needed; ``paused_s`` is how
     long was, or may be, waited for it: it does not count towards the deadline. ``heard`` is true from when a person
@@ -134,6 +145,7 @@ class Restore:
     validation_id: str | None = None
     validation_url: str | None = None
     validating_since: datetime | None = None
+    attempts: int = 0
     posts: int = 0
     open_since: datetime | None = None
     triggered: datetime | None = None
@@ -154,6 +166,8 @@ class Restore:
     paused_s: float = 0.0
     turn: Guard | None = None
     heard: bool = False
+    requests: int = 0
+    start_token: str | None = None
     waits: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
     @classmethod
@@ -166,6 +180,7 @@ class Restore:
         created: datetime,
         limits: Limits,
         alert: AlertStart | None = None,
+        start_token: str | None = None,
     ) -> Self:
         """Return a restore at its beginning. ``started_by`` is ``http``, ``queue`` or, with ``alert``, ``alert``."""
         restore = cls(
@@ -178,6 +193,7 @@ class Restore:
             guard=None if request.is_plan else Guard.WANTED,
             turn=None if request.is_plan or limits.most_per_vault is None else Guard.WANTED,
             alert=alert,
+            start_token=start_token,
         )
         if request.needs_approval and not request.is_plan:
             return restore.with_approval("The request asks for an approval.")
@@ -224,7 +240,7 @@ class Restore:
     def wants_turn(self) -> bool:
         """Whether it is for the vault's turn to come: not while a person is waited for, who may take hours."""
         waits = self.phase is Phase.AWAITING_APPROVAL and self.guarded_since is None
-        return self.turn is Guard.WANTED and self.item is not None and not waits
+        return self.turn in {Guard.WANTED, Guard.WAITING} and self.item is not None and not waits
 
     @property
     def decision(self) -> Decision | None:
@@ -306,6 +322,27 @@ class Restore:
         return known.finished(Status.CANCELLED if cancelled else Status.FAILED, now, error=error, result=result)
 
     @property
+    def cancellation(self) -> Json | None:
+        """Who asked to cancel, why and when: ``{"by", "comment", "time"}``; ``None`` while nobody has."""
+        if self.cancel is None:
+            return None
+        return {name: as_text(self.cancel.get(name)) for name in ("by", "comment", "time")}
+
+    @property
+    def trigger_body(self) -> Json:
+        """The body of ``POST …/restore``, as soon as item and point are known; else ``ValueError``."""
+        if self.item is None or self.point is None:
+            raise ValueError("a restore's body needs its item and its recovery point")
+        return restore_body(
+            self.request,
+            self.item,
+            point_id=self.point["id"],
+            archived=self.archived,
+            edge_zone=as_object(self.facts).get("extendedLocation"),
+            guard_requests=self.guard_requests,
+        )
+
+    @property
     def cancelled_by(self) -> str:
         """Who asked to cancel and why, as the end of a phrase; empty when they did not say."""
         return _said(self.cancel or {})
@@ -371,7 +408,7 @@ class Restore:
         """What a plan has found out so far, as the document's ``result``; ``None`` for what is no plan, or has not."""
         if not self.request.is_plan or not (self.candidates or self.point):
             return None
-        body = restore_body(self) if self.item and self.point else None
+        body = self.trigger_body if self.item and self.point else None
         return {"plan": {"requestBody": body, "candidates": list(self.candidates)}}
 
     def awaiting_guard(self, now: datetime, refusal: RestoreError) -> Self:
@@ -421,8 +458,8 @@ class Restore:
     def document(self, now: datetime) -> Json:
         """Return the status document. ``links`` are relative here; whoever answers a caller makes them absolute."""
         body = self.request.body
-        # The contract's shape, and one member more where a person has a say.
-        approval: Json = {} if self.approval is None else {"approval": self.approval}
+        # The contract's shape, and one member more for each thing that a person has a say in.
+        people: Json = {"approval": self.approval, "cancellation": self.cancellation}
         return {
             "id": self.restore_id,
             "status": str(self.status),
@@ -442,7 +479,7 @@ class Restore:
             "lastUpdatedTime": format_time(self.completed or now),
             "completedTime": format_optional_time(self.completed),
             "nextPollTime": format_optional_time(self.next_poll),
-            **approval,
+            **{name: value for name, value in people.items() if value is not None},
             "result": self.result,
             "error": self.error,
             "warnings": list(self.warnings),
@@ -458,11 +495,15 @@ class Restore:
         if len(json.dumps(document)) <= _CUSTOM_STATUS_CHARACTERS:
             return document
         error, result, words = self.error, self.result, ("requestedBy", "reason")
+        cancellation = self.cancellation
         approval = self.approval and {name: _cut(value, 300) for name, value in self.approval.items()}
         return {
             **document,
             **{name: _cut(document[name], 300) for name in words},
             **({"approval": {**approval, "required": True}} if approval else {}),
+            **(
+                {"cancellation": {name: _cut(text, 300) for name, text in cancellation.items()}} if cancellation else {}
+            ),
             "error": error and {**error, "message": _cut(error["message"], 1000), "details": []},
             "result": result and {**{name: _cut(value, 300) for name, value in result.items()}, "propertyBag": {}},
             "warnings": [{name: _cut(text, 100) for name, text in each.items()} for each in self.warnings[-10:]],
@@ -494,6 +535,7 @@ class Restore:
             "validationId": self.validation_id,
             "validationUrl": self.validation_url,
             "validatingSince": format_optional_time(self.validating_since),
+            "attempts": self.attempts,
             "posts": self.posts,
             "openSince": format_optional_time(self.open_since),
             "triggered": format_optional_time(self.triggered),
@@ -514,6 +556,8 @@ class Restore:
             "heard": self.heard or None,
             "turn": self.turn and str(self.turn),
             "pausedS": self.paused_s or None,
+            "requests": self.requests,
+            "startToken": self.start_token,
             "waits": {each: format_time(until) for each, until in self.waits.items()} or None,
         }
 
@@ -543,6 +587,7 @@ class Restore:
             validation_id=data["validationId"],
             validation_url=data["validationUrl"],
             validating_since=_time(data.get("validatingSince")),
+            attempts=data.get("attempts", 0),
             posts=data["posts"],
             open_since=_time(data["openSince"]),
             triggered=_time(data["triggered"]),
@@ -563,6 +608,8 @@ class Restore:
             heard=data.get("heard") or False,
             turn=Guard(data["turn"]) if data.get("turn") else None,
             paused_s=data.get("pausedS") or 0.0,
+            requests=data.get("requests", 0),
+            start_token=data.get("startToken"),
             waits={each: parse_request_time(until) for each, until in as_object(data.get("waits")).items()},
         )
 
@@ -596,34 +643,38 @@ def _time(text: str | None) -> datetime | None:
     return None if text is None else parse_request_time(text)
 
 
-def restore_body(restore: Restore) -> Json:
+def restore_body(
+    request: RestoreRequest,
+    item: ProtectedItem,
+    *,
+    point_id: str,
+    archived: bool,
+    edge_zone: Json | None,
+    guard_requests: Sequence[str],
+) -> Json:
     """Return the body of ``POST …/restore``: ``{"properties": IaasVMRestoreRequest}`` for the chosen point.
 
     An archived point needs the rehydrating kind of request; for any other the rehydration fields stay behind.
     """
-    if restore.item is None or restore.point is None:
-        raise ValueError("a restore's body needs its item and its recovery point")
-    kind = "IaasVMRestoreWithRehydrationRequest" if restore.archived else "IaasVMRestoreRequest"
     properties: Json = {
-        "objectType": kind,
-        "recoveryPointId": restore.point["id"],
-        "recoveryType": restore.request.recovery_type,
-        "sourceResourceId": restore.item.source_resource_id,
-        "region": restore.item.region,
+        "objectType": "IaasVMRestoreWithRehydrationRequest" if archived else "IaasVMRestoreRequest",
+        "recoveryPointId": point_id,
+        "recoveryType": request.recovery_type,
+        "sourceResourceId": item.source_resource_id,
+        "region": item.region,
         "createNewCloudService": False,
         "originalStorageAccountOption": False,
-        **restore.request.passed_on,
+        **request.passed_on,
     }
-    if restore.archived:
+    if archived:
         how = as_object(properties.get("recoveryPointRehydrationInfo"))
         properties["recoveryPointRehydrationInfo"] = {"rehydrationRetentionDuration": _RETENTION, **how}
     else:
         properties.pop("recoveryPointRehydrationInfo", None)
-    edge_zone = as_object(restore.facts).get("extendedLocation")
-    if edge_zone is not None and restore.request.recovery_type == ORIGINAL_LOCATION:
+    if edge_zone is not None and request.recovery_type == ORIGINAL_LOCATION:
         properties.setdefault("extendedLocation", edge_zone)
-    if restore.guard_requests:
-        properties["resourceGuardOperationRequests"] = list(restore.guard_requests)
+    if guard_requests:
+        properties["resourceGuardOperationRequests"] = list(guard_requests)
     return {"properties": properties}
 
 

@@ -5,21 +5,47 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from domain.errors import TransientError
+from domain.errors import RestoreError
 from domain.guards import guard_key
 from domain.restores import Guard, Status, was_refused
 from domain.times import format_duration, format_time
 
-from orchestrations.names import FIND_RUNNING, RULE_BUDGET, STORM_GUARD, VM_GUARD
+from orchestrations.names import FIND_RUNNING, RESOLVE_ITEM, RULE_BUDGET, STORM_GUARD, VM_GUARD
+from orchestrations.preparing import become_resolved, resolve_item, wanted_item
 
 if TYPE_CHECKING:
     from domain.errors import Json
-    from domain.guards import AlertStart
     from domain.restores import Restore
 
     from orchestrations.run import Run, Steps
 
 _ALL_ALERTS = guard_key("all alerts")
+
+
+def admit_and_resolve(run: Run) -> Steps[None]:
+    """Ask the guards while the item is looked for: neither needs the other, and each answer takes its time."""
+    if not run.may_ask(RESOLVE_ITEM):
+        yield from admit(run)
+        return
+    resolving = run.begin(RESOLVE_ITEM, wanted_item(run.restore))
+    refusal: RestoreError | None = None
+    try:
+        yield from admit(run)
+    except RestoreError as error:
+        refusal = error
+    if run.restore.is_finished:
+        return  # a guard refused it: nobody needs the item any more
+    become_resolved(run, (yield from run.finish(RESOLVE_ITEM, resolving)))
+    if refusal is not None:
+        raise refusal
+
+
+def resolve(run: Run) -> Steps[None]:
+    """Find the item; the guards are asked meanwhile as soon as it is known which VM they must guard."""
+    if run.restore.wants_guard:
+        yield from admit_and_resolve(run)
+    else:
+        yield from resolve_item(run)
 
 
 def admit(run: Run) -> Steps[None]:
@@ -28,13 +54,21 @@ def admit(run: Run) -> Steps[None]:
     In a storm of alerts it goes on, but waits for a person before it is triggered.
     """
     alert = run.restore.alert
-    storm = (yield from _note_alert(run, alert)) if alert else None
+    noting = None
+    if alert is not None:
+        noted = {
+            "vm": run.restore.guarded_name,
+            "distinctVms": alert.storm_vms,
+            "withinS": alert.storm_within / timedelta(seconds=1),
+        }
+        noting = run.request(STORM_GUARD, _ALL_ALERTS, "note", noted)
     taken = yield from _take_vm(run)
+    storm = (yield from run.answer(STORM_GUARD, noting)) if noting is not None else None
     if taken["granted"] and alert is not None and alert.max_per_hour is not None:
-        budget = {**_asked(run), "rule": alert.rule, "maxPerHour": alert.max_per_hour}
+        budget = {"rule": alert.rule, "maxPerHour": alert.max_per_hour}
         taken = yield from run.operate(RULE_BUDGET, guard_key(alert.rule), "take", budget)
         if not taken["granted"]:
-            yield from _release(run, _mine(run), unused=True)
+            _release(run, unused=True)
     if not taken["granted"]:
         run.become(run.restore.refused(taken["code"], taken["message"], run.now))
         return
@@ -47,31 +81,21 @@ def admit(run: Run) -> Steps[None]:
         run.become(run.restore.with_approval(reason))
 
 
-def release(run: Run) -> Steps[None]:
-    """Let go of the VM at the restore's end. A guard that cannot be reached is free all the same: see ``_take_vm``."""
+def release(run: Run) -> None:
+    """Let go of the VM at the restore's end, without waiting for the guard's answer.
+
+    Until it has come, the guard's next asker finds out that the restore is finished: see ``_take_vm``.
+    """
     restore = run.restore
     if restore.guard is not None and restore.guarded_name is not None and not was_refused(restore.document(run.now)):
         # One that was not let in may all the same have taken it: the answer can have been lost.
-        try:
-            yield from _release(run, _mine(run), unused=restore.guard is not Guard.HELD)
-        except TransientError as error:
-            run.become(run.restore.with_warning("GuardNotReleased", error.message))
-
-
-def _note_alert(run: Run, alert: AlertStart) -> Steps[Json]:
-    asked = {
-        "vm": run.restore.guarded_name,
-        "now": format_time(run.now),
-        "distinctVms": alert.storm_vms,
-        "withinS": alert.storm_within / timedelta(seconds=1),
-    }
-    return (yield from run.operate(STORM_GUARD, _ALL_ALERTS, "note", asked))
+        _release(run, unused=restore.guard is not Guard.HELD)
 
 
 def _take_vm(run: Run) -> Steps[Json]:
     """Take the guard; whoever holds it counts only as long as it runs, however it ended."""
     restore = run.restore
-    asked = {**_asked(run), **_mine(run), "vm": restore.guarded_name, "startedBy": restore.started_by}
+    asked: Json = {"vm": restore.guarded_name, "startedBy": restore.started_by}
     if restore.alert is not None:
         asked["coolDownS"] = restore.alert.cool_down.total_seconds()
     taken = yield from run.operate(VM_GUARD, _key(restore), "take", asked)
@@ -81,22 +105,17 @@ def _take_vm(run: Run) -> Steps[Json]:
     if found["running"]:
         return taken
     # The cool-down counts from its real end, as far as that is known.
-    holder = {**taken["holder"], "now": found["ended"] or taken["holder"]["since"]}
-    yield from _release(run, holder)
+    holder = {name: taken["holder"][name] for name in ("restoreId", "created")}
+    # Its answer is waited for: messages to an entity come in any order.
+    ended = found["ended"] or taken["holder"]["since"]
+    yield from run.operate(VM_GUARD, _key(restore), "release", {"holder": holder, "ended": ended})
     return (yield from run.operate(VM_GUARD, _key(restore), "take", asked))
 
 
-def _release(run: Run, holder: Json, *, unused: bool = False) -> Steps[None]:
-    asked = {"now": format_time(run.now), **holder, "unused": unused}
-    yield from run.operate(VM_GUARD, _key(run.restore), "release", asked)
-
-
-def _mine(run: Run) -> Json:
-    return {"restoreId": run.restore.restore_id, "created": format_time(run.restore.created)}
-
-
-def _asked(run: Run) -> Json:
-    return {"restoreId": run.restore.restore_id, "now": format_time(run.now)}
+def _release(run: Run, *, unused: bool) -> None:
+    holder = {"restoreId": run.restore.restore_id, "created": format_time(run.restore.created)}
+    asked = {"holder": holder, "ended": format_time(run.now), "unused": unused}
+    run.signal(VM_GUARD, _key(run.restore), "release", asked)
 
 
 def _key(restore: Restore) -> str:

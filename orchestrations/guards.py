@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from domain.guards import leave_turn, note_alert, release_vm, take_budget, take_turn, take_vm
+from domain.guards import answer_once, leave_turn, note_alert, release_vm, take_budget, take_turn, take_vm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from domain.errors import Json
-    from domain.guards import State
+    from domain.guards import Operation
     from durabletask.entities import EntityContext
-
-    type Operation = Callable[[State, Json], tuple[State, Json]]
 
 
 def vm_guard(ctx: EntityContext, data: Json) -> Json:
@@ -37,6 +35,6 @@ def storm_guard(ctx: EntityContext, data: Json) -> Json:
 
 
 def _operate(ctx: EntityContext, data: Json, operations: Mapping[str, Operation]) -> Json:
-    state, answer = operations[ctx.operation](ctx.get_state(), data)
+    state, answer = answer_once(ctx.operation, operations[ctx.operation], ctx.get_state(), data)
     ctx.set_state(state)
     return answer

@@ -9,20 +9,17 @@ from domain.errors import RestoreError, TerminalError
 from domain.jobs import OperationStatus
 from domain.polling import operation_interval_s, wait_s
 from domain.protected_items import ProtectedItem
-from domain.restores import Phase, restore_body
+from domain.restores import Phase
 from domain.times import format_time
 from domain.validation import Validation
+from domain.wire import as_object
 
-from orchestrations.names import (
-    CHECK_RESTORE,
-    CHOOSE_RECOVERY_POINT,
-    GET_VALIDATION,
-    RESOLVE_ITEM,
-    START_VALIDATION,
-)
+from orchestrations.names import GET_VALIDATION, PREPARE_RESTORE, RESOLVE_ITEM
 
 if TYPE_CHECKING:
+    from domain.errors import Json
     from domain.restores import Restore
+    from durabletask import task
 
     from orchestrations.run import Run, Steps
 
@@ -34,68 +31,82 @@ def item_of(restore: Restore) -> ProtectedItem:
     return restore.item
 
 
+def wanted_item(restore: Restore) -> Json:
+    """Return what the request says of the item."""
+    names = ("sourceResourceId", "vaultId", "containerName", "protectedItemName")
+    return {name: value for name, value in restore.request.body.items() if name in names}
+
+
 def resolve_item(run: Run) -> Steps[None]:
     """Find the vault and the native names of what is to be restored."""
-    names = ("sourceResourceId", "vaultId", "containerName", "protectedItemName")
-    wanted = {name: value for name, value in run.restore.request.body.items() if name in names}
-    item = yield from run.ask(RESOLVE_ITEM, wanted)
+    become_resolved(run, (yield from run.ask(RESOLVE_ITEM, wanted_item(run.restore))))
+
+
+def become_resolved(run: Run, item: Json) -> None:
+    """Go on with the item that was found."""
     run.update(item=ProtectedItem.from_json(item), phase=Phase.SELECTING_RECOVERY_POINT)
 
 
-def choose_point(run: Run) -> Steps[None]:
-    """Choose the recovery point; only the chosen one enters the history, or the newest of them for a plan."""
-    chosen = yield from run.ask(
-        CHOOSE_RECOVERY_POINT,
-        {
-            "item": item_of(run.restore).to_json(),
-            "request": run.restore.request.to_json(),
-            "now": format_time(run.now),
-        },
-    )
-    if cut := chosen.get("candidatesCut"):
+def prepare(run: Run) -> Steps[None]:
+    """Choose the recovery point, check the restore against the service's rules, and start the service's own check."""
+    yield from finish_preparing(run, begin_preparing(run))
+
+
+def begin_preparing(run: Run) -> task.Task[Json]:
+    """Start the preparation beside other calls; its task goes to ``finish_preparing``."""
+    return run.begin(PREPARE_RESTORE, _preparation(run, None))
+
+
+def finish_preparing(run: Run, preparing: task.Task[Json]) -> Steps[None]:
+    """Take what was chosen and found; only the chosen point enters the history, or the newest of them for a plan."""
+    prepared = yield from run.finish(PREPARE_RESTORE, preparing)
+    while (progress := prepared.get("progress")) is not None:  # the list is long, and is read in slices
+        prepared = yield from run.ask(PREPARE_RESTORE, _preparation(run, progress))
+    become_prepared(run, prepared)
+
+
+def become_prepared(run: Run, prepared: Json) -> None:
+    """Go on with a preparation's result; raises the failure of a plan, whose verdicts are kept."""
+    if cut := prepared.get("candidatesCut"):
         message = f"{cut} older recovery points were considered, too; the plan shows the newest and the chosen one."
         run.become(run.restore.with_warning("CandidatesCut", message))
-    if "error" in chosen:
-        run.update(candidates=tuple(chosen["candidates"]))
-        raise RestoreError.from_json(chosen["error"])
-    run.update(
-        point=chosen["point"],
-        archived=chosen["archived"],
-        facts=chosen["facts"],
-        candidates=tuple(chosen["candidates"]),
-        phase=Phase.VALIDATING,
-    )
-
-
-def validate(run: Run) -> Steps[None]:
-    """Check the restore against the service's rules, then have the service check it too unless that is not wanted."""
-    restore = run.restore
-    if not restore.checked:
-        yield from _check(run)
-    elif not restore.request.validate_first:
-        _ready(run)
-    elif restore.validation_id is None:
-        yield from _start_validation(run)
-    else:
-        yield from _follow_validation(run)
-
-
-def _check(run: Run) -> Steps[None]:
-    restore = run.restore
-    data = {"item": item_of(restore).to_json(), "request": restore.request.to_json(), "facts": restore.facts}
-    checked = yield from run.ask(CHECK_RESTORE, data)
-    for warning in checked["warnings"]:
+    run.update(candidates=tuple(prepared["candidates"]))
+    if "error" in prepared:
+        raise RestoreError.from_json(prepared["error"])
+    for warning in prepared["warnings"]:
         run.become(run.restore.with_warning(warning["code"], warning["message"]))
-    run.update(checked=True, guard_requests=tuple(checked["guardRequests"]))
+    run.update(
+        point=prepared["point"],
+        archived=prepared["archived"],
+        facts=prepared["facts"],
+        guard_requests=tuple(prepared["guardRequests"]),
+    )
+    validation = as_object(prepared["validation"])
+    if (operation_id := validation.get("operationId")) is None:
+        _ready(run)
+        return
+    run.update(
+        phase=Phase.VALIDATING,
+        validation_id=operation_id,
+        validation_url=validation.get("url"),
+        validating_since=run.now,
+    )
+    own_s = operation_interval_s(run.restore.limits, elapsed_s=0.0)
+    run.poll_after(wait_s(prepared["retryAfterS"], own_s))
 
 
-def _follow_validation(run: Run) -> Steps[None]:
+def follow_validation(run: Run) -> Steps[None]:
+    """Look once at the service's own check of the restore."""
     restore = run.restore
     look = {"vaultId": item_of(restore).vault_id, "operationId": restore.validation_id, "url": restore.validation_url}
     try:
         answer = yield from run.ask(GET_VALIDATION, look)
     except TerminalError as error:
-        _without_validation(run, error)
+        if error.code != errors.NOT_FOUND:
+            raise
+        message = f"The service could not validate the restore before it was triggered: {error.message}"
+        run.become(run.restore.with_warning("ValidationUnavailable", message))
+        _ready(run)
         return
     validation = Validation.from_json(answer["validation"])
     if validation.status is OperationStatus.RUNNING:
@@ -111,6 +122,16 @@ def _follow_validation(run: Run) -> Steps[None]:
     _ready(run)
 
 
+def _preparation(run: Run, progress: Json | None) -> Json:
+    restore = run.restore
+    return {
+        "item": item_of(restore).to_json(),
+        "request": restore.request.to_json(),
+        "now": format_time(run.now),
+        "progress": progress,
+    }
+
+
 def _ready(run: Run) -> None:
     if run.restore.request.is_plan:
         run.become(run.restore.planned(run.now))
@@ -118,28 +139,3 @@ def _ready(run: Run) -> None:
         run.update(phase=Phase.AWAITING_APPROVAL, next_poll=None)
     else:
         run.update(phase=Phase.TRIGGERING, next_poll=None)
-
-
-def _start_validation(run: Run) -> Steps[None]:
-    restore = run.restore
-    point_id: str = (restore.point or {})["id"]
-    data = {"item": item_of(restore).to_json(), "pointId": point_id, "body": restore_body(restore)}
-    try:
-        accepted = yield from run.ask(START_VALIDATION, data)
-    except TerminalError as error:
-        _without_validation(run, error)
-        return
-    if accepted["operationId"] is None:
-        _without_validation(run, TerminalError(errors.NOT_FOUND, "The answer names no operation to follow."))
-        return
-    run.update(validation_id=accepted["operationId"], validation_url=accepted["url"], validating_since=run.now)
-    run.poll_after(wait_s(accepted["retryAfterS"], operation_interval_s(restore.limits, elapsed_s=0.0)))
-
-
-def _without_validation(run: Run, error: TerminalError) -> None:
-    """Go on with a warning where the vault or its region lacks the call; every other refusal is one."""
-    if error.code != errors.NOT_FOUND:
-        raise error
-    message = f"The service could not validate the restore before it was triggered: {error.message}"
-    run.become(run.restore.with_warning("ValidationUnavailable", message))
-    _ready(run)

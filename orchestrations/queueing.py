@@ -7,22 +7,41 @@ from typing import TYPE_CHECKING, Final
 from domain.errors import TransientError
 from domain.guards import guard_key
 from domain.restores import Guard
-from domain.times import format_time
 
-from orchestrations.names import FIND_RUNNING, VAULT_TURNS, WAKE_RESTORE
-from orchestrations.preparing import item_of
+from orchestrations.names import FIND_RUNNING, PREPARE_RESTORE, VAULT_TURNS, WAKE_RESTORE
+from orchestrations.preparing import begin_preparing, finish_preparing, item_of, prepare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from domain.errors import Json
 
     from orchestrations.run import Run, Steps
 
 _LONGEST_WAIT_S: Final = 300.0  # whoever leaves wakes the next; this is for the case that it could not
+_MAX_TRIES: Final = 3  # of an operation whose worker died
+
+
+def prepare_in_turn(run: Run) -> Steps[None]:
+    """Prepare the restore while its turn is asked for: most find a place free, and neither needs the other.
+
+    Who has to wait in line prepares once more when the turn has come: newer recovery points may be there by then.
+    """
+    if run.restore.turn is not Guard.WANTED:
+        yield from prepare(run)
+        return
+    if not run.may_ask(PREPARE_RESTORE):
+        yield from take_turn(run)
+        return
+    preparing = begin_preparing(run)
+    yield from take_turn(run)
+    if not run.restore.wants_turn:
+        yield from finish_preparing(run, preparing)
 
 
 def take_turn(run: Run) -> Steps[None]:
     """Take a place at the vault, or wait until somebody leaves one."""
-    taken = yield from run.operate(VAULT_TURNS, _key(run), "take", _asked(run, run.restore.restore_id))
+    taken = yield from run.operate(VAULT_TURNS, _key(run), "take", _asked(run))
     if taken["granted"]:
         run.update(turn=Guard.HELD, next_poll=None)
         return
@@ -31,6 +50,7 @@ def take_turn(run: Run) -> Steps[None]:
         f"{most} restores of this vault run at once (RESTORE_MAX_RUNNING_PER_VAULT); this one waited for its turn."
     )
     run.become(run.restore.with_warning("VaultBusy", message))
+    run.update(turn=Guard.WAITING)
     run.poll_after(_LONGEST_WAIT_S)
     found = yield from run.ask(FIND_RUNNING, {"restoreId": taken["holder"]})
     if not found["running"]:
@@ -44,24 +64,38 @@ def step_aside(run: Run) -> Steps[None]:
         run.update(turn=Guard.WANTED)
 
 
-def leave_turn(run: Run) -> Steps[None]:
-    """Give the place back, or stop waiting for one; a vault that cannot be told finds out when the next one asks."""
+def leave_turn(run: Run) -> Steps[str | None]:
+    """Give the place back, or stop waiting for one; returns why the vault could not be told, if it could not.
+
+    It finds out then when the next one asks.
+    """
     if run.restore.turn is None or run.restore.item is None:
-        return
+        return None
     try:
         yield from _leave(run, run.restore.restore_id)
     except TransientError as error:
-        run.become(run.restore.with_warning("TurnNotGivenBack", error.message))
+        return error.message
+    return None
 
 
 def _leave(run: Run, restore_id: str) -> Steps[None]:
-    left = yield from run.operate(VAULT_TURNS, _key(run), "leave", _asked(run, restore_id))
-    if left["next"] is not None:
-        yield from run.ask(WAKE_RESTORE, {"restoreId": left["next"]})
+    asked = {**_asked(run), "holder": restore_id}
+    left = yield from _persistently(lambda: run.operate(VAULT_TURNS, _key(run), "leave", asked))
+    if (following := left["next"]) is not None:
+        yield from _persistently(lambda: run.ask(WAKE_RESTORE, {"restoreId": following}))
 
 
-def _asked(run: Run, restore_id: str) -> Json:
-    return {"restoreId": restore_id, "most": run.restore.limits.most_per_vault, "now": format_time(run.now)}
+def _persistently[T](call: Callable[[], Steps[T]]) -> Steps[T]:
+    for _ in range(_MAX_TRIES - 1):
+        try:
+            return (yield from call())
+        except TransientError:
+            continue
+    return (yield from call())
+
+
+def _asked(run: Run) -> Json:
+    return {"most": run.restore.limits.most_per_vault}
 
 
 def _key(run: Run) -> str:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 from domain import errors
 from domain.errors import RestoreError, TerminalError, TransientError
 from domain.polling import PATIENCE_S, retry_wait_s
-from domain.restores import Decision, Phase, Restore, Status, was_refused_at_once
+from domain.restores import Decision, Guard, Phase, Restore, Status, was_refused_at_once
 from durabletask import task
 
-from orchestrations.admitting import admit, release
+from orchestrations.admitting import admit, release, resolve
 from orchestrations.approving import await_approval, reject
 from orchestrations.cancelling import cancel
 from orchestrations.names import POST_RESULT, PUBLISH_RESULT
-from orchestrations.preparing import choose_point, resolve_item, validate
-from orchestrations.queueing import leave_turn, take_turn
+from orchestrations.preparing import follow_validation
+from orchestrations.queueing import leave_turn, prepare_in_turn, take_turn
 from orchestrations.run import HeldError, Run, Steps
 from orchestrations.tracking import follow_job, follow_operation
 from orchestrations.triggering import trigger
@@ -41,9 +41,9 @@ PUBLISHING: Final = task.RetryPolicy(
 )
 
 _STEPS: Final[Mapping[Phase, Callable[[Run], Steps[None]]]] = {
-    Phase.RESOLVING: resolve_item,
-    Phase.SELECTING_RECOVERY_POINT: choose_point,
-    Phase.VALIDATING: validate,
+    Phase.RESOLVING: resolve,
+    Phase.SELECTING_RECOVERY_POINT: prepare_in_turn,
+    Phase.VALIDATING: follow_validation,
     Phase.TRIGGERING: trigger,
     Phase.AWAITING_APPROVAL: await_approval,
     Phase.TRACKING_OPERATION: follow_operation,
@@ -66,13 +66,24 @@ def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Tas
         run.tell()
         ctx.continue_as_new(run.restore.to_json(), save_events=True)
         return None
-    yield from leave_turn(run)
-    yield from release(run)  # before the end is told: whoever sees it may start the VM's next restore
+    return (yield from _end(ctx, run))
+
+
+def _end(ctx: task.OrchestrationContext, run: Run) -> Steps[Json]:
+    """Tell the end, and let go of VM and vault meanwhile: nobody who waits for the result waits for them."""
     run.tell()
+    release(run)
     document = run.restore.document(run.now)
-    if was_refused_at_once(document) and run.restore.started_by != "queue":
-        return document  # its sender is told at once; of a queue message's sender we only have the results queue
-    return (yield from _publish(ctx, run, document))
+    # Its sender is told of a refusal at once; of a queue message's sender we only have the results queue.
+    publishing: task.Task[Json] | None = None
+    if not was_refused_at_once(document) or run.restore.started_by == "queue":
+        publishing = ctx.call_activity(PUBLISH_RESULT, input=document, retry_policy=PUBLISHING)
+    problem = yield from leave_turn(run)
+    if publishing is not None:
+        document = yield from _publish(ctx, run, document, publishing)
+    if problem is not None:
+        document = _with_warning(run.restore, document, "TurnNotGivenBack", problem)
+    return document
 
 
 def _turn(run: Run) -> Steps[None]:
@@ -95,11 +106,11 @@ def _turn(run: Run) -> Steps[None]:
 def _next_step(restore: Restore) -> Callable[[Run], Steps[None]]:
     if restore.cancel is not None and not restore.cancel_sent:
         return cancel
-    if restore.wants_guard:
+    if restore.wants_guard and restore.phase is not Phase.RESOLVING:
         return admit
     if restore.decision in {Decision.REJECTED, Decision.TIMED_OUT}:
         return reject
-    if restore.wants_turn:
+    if restore.wants_turn and (restore.turn is Guard.WAITING or restore.phase is not Phase.SELECTING_RECOVERY_POINT):
         return take_turn
     return _STEPS[restore.phase]
 
@@ -128,27 +139,28 @@ def _final(restore: Restore, error: RestoreError) -> RestoreError:
     return TerminalError(error.code, f"{error.message} {restore.what_may_still_run}".strip(), error.details)
 
 
-def _publish(ctx: task.OrchestrationContext, run: Run, document: Json) -> Steps[Json]:
+def _publish(ctx: task.OrchestrationContext, run: Run, document: Json, publishing: task.Task[Json]) -> Steps[Json]:
     """Hand the final document to the results queue, and to the webhook where there is one.
 
     Neither, however long it stays away, changes the restore's outcome.
     """
     has_webhook = True
     try:
-        published: Json = yield ctx.call_activity(PUBLISH_RESULT, input=document, retry_policy=PUBLISHING)
+        published = yield publishing
         has_webhook = published.get("hasWebhook", False)
     except task.TaskFailedError as failure:
-        document = _with_warning(run.restore, document, "ResultNotPublished", "put on the results queue", failure)
+        message = f"The result could not be put on the results queue: {failure.details.message}"
+        document = _with_warning(run.restore, document, "ResultNotPublished", message)
     if has_webhook:
         run.tell(even_cut=run.restore.status is not Status.PLANNED)  # a plan that is cut is none
         try:
             yield ctx.call_activity(POST_RESULT, input=document, retry_policy=PUBLISHING)
         except task.TaskFailedError as failure:
-            document = _with_warning(run.restore, document, "ResultNotPosted", "posted to RESTORE_WEBHOOK_URL", failure)
+            message = f"The result could not be posted to RESTORE_WEBHOOK_URL: {failure.details.message}"
+            document = _with_warning(run.restore, document, "ResultNotPosted", message)
     return document
 
 
-def _with_warning(restore: Restore, document: Json, code: str, what: str, failure: task.TaskFailedError) -> Json:
+def _with_warning(restore: Restore, document: Json, code: str, message: str) -> Json:
     known = replace(restore, warnings=tuple(document["warnings"]))
-    message = f"The result could not be {what}: {failure.details.message}"
     return {**document, "warnings": list(known.with_warning(code, message).warnings)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ from domain.envelopes import asked_wait_s, unseal
 from domain.errors import Json, TransientError
 from domain.polling import wait_s
 from domain.restores import Decision, Phase
-from domain.times import as_utc
+from domain.times import as_utc, format_time
 from domain.wire import as_object
 from durabletask import task
 from durabletask.entities import EntityInstanceId, EntityOperationFailedException
@@ -22,8 +23,8 @@ from orchestrations.names import (
     FIND_JOB,
     GET_OPERATION,
     GET_VALIDATION,
+    PREPARE_RESTORE,
     START_RESTORE,
-    START_VALIDATION,
     TURN_EVENT,
 )
 
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
     from domain.restores import Restore
 
-_FOLLOWED_BY: Final = {START_RESTORE: GET_OPERATION, START_VALIDATION: GET_VALIDATION}
+_FOLLOWED_BY: Final = {START_RESTORE: GET_OPERATION, PREPARE_RESTORE: GET_VALIDATION}
+_TIMER_EARLY_BY: Final = timedelta(seconds=1)
+"""How much too early the engine may deliver a timer: it cuts the delay of a queue message to whole seconds."""
 
 type Steps[T] = Generator[task.Task[Any], Any, T]
 
@@ -82,25 +85,28 @@ class Run:
             self._ctx.set_custom_status(told)
 
     def poll_after(self, wait_s: float) -> None:
-        """Make the next call due after so many seconds, at once for 0, but never after the deadline."""
+        """Make the next call due after so many seconds, rounded up to whole ones, but never after the deadline.
+
+        0 is at once. The engine's timers know whole seconds only, and one that is asked for less may come at once.
+        """
         if wait_s <= 0:
             self.update(next_poll=None)
             return
-        self.wait_until(self.now + timedelta(seconds=min(wait_s, self.restore.limits.deadline_s)))
+        self.wait_until(self.now + timedelta(seconds=math.ceil(min(wait_s, self.restore.limits.deadline_s))))
 
     def wait_until(self, moment: datetime) -> None:
         """Make the next call due at a moment, but never after the deadline."""
         self.update(next_poll=min(moment, max(self.restore.deadline, self.now)))
 
     def wait_for_next_poll(self) -> Steps[None]:
-        """Wait with a durable timer until the next call is due, or until a person says what cannot wait."""
+        """Wait with one durable timer until the next call is due, or until a person says what cannot wait."""
         due, acts_at_once = self.restore.next_poll, self.restore.heard
         if acts_at_once:
             self.update(heard=False)
         if self.hears_urgent() or self.turn_has_come() or acts_at_once or due is None or due <= self.now:
             return
         self.tell()
-        timer = self._ctx.create_timer(due.replace(tzinfo=None))
+        timer = self._ctx.create_timer(due.replace(tzinfo=None) + _TIMER_EARLY_BY)
         while not timer.is_complete:
             events = [each for each in (self._cancel, self._decision, self._turn) if not each.is_complete]
             yield task.when_any([timer, *events]) if events else timer
@@ -110,7 +116,7 @@ class Run:
 
     def _hear(self) -> None:
         if self.restore.cancel is None and self._cancel.is_complete:
-            self.update(cancel=as_object(self._cancel.get_result()))
+            self.update(cancel={**as_object(self._cancel.get_result()), "time": format_time(self.now)})
         if self.restore.awaits_decision and self._decision.is_complete:
             self._hear_decision(as_object(self._decision.get_result()))
 
@@ -144,18 +150,29 @@ class Run:
         )
 
     def ask(self, activity: str, data: Json) -> Steps[Json]:
-        """Call one activity once and open its envelope; raises what the activity sealed.
+        """Call one activity once and return its value; raises what the activity sealed, as ``begin`` and ``finish``."""
+        return (yield from self.finish(activity, self.begin(activity, data)))
 
-        An activity that broke instead of answering (its worker died, a bug) is a passing failure: all of them are
-        safe to run again. Whoever posts must not use this for the posting itself without minding that.
+    def begin(self, activity: str, data: Json) -> task.Task[Json]:
+        """Have an activity started beside others; its task goes to ``finish``.
+
         Raises :class:`HeldError` while a wait that the activity's last answer asked for is not over, whatever has
         happened since: a deadline, a cancellation or another call's failure shortens no wait of Azure's.
         """
         if not self.may_ask(activity):
             raise HeldError(activity, self.restore.waits[activity])
         self.tell()
+        return self._ctx.call_activity(activity, input=data)
+
+    def finish(self, activity: str, begun: task.Task[Json]) -> Steps[Json]:
+        """Wait for an activity that was begun and open its envelope; raises what the activity sealed.
+
+        An activity that broke instead of answering (its worker died, a bug) is a passing failure: all of them are
+        safe to run again. Whoever posts must not use this for the posting itself without minding that.
+        """
+        self.tell()
         try:
-            envelope: Json = yield self._ctx.call_activity(activity, input=data)
+            envelope = yield begun
         except task.TaskFailedError as failure:
             raise TransientError(
                 errors.INTERNAL_ERROR, f"The activity {activity} broke: {failure.details.message}"
@@ -183,11 +200,34 @@ class Run:
 
     def operate(self, entity: str, key: str, operation: str, data: Json) -> Steps[Json]:
         """Have an entity do one operation, and return its answer; one that broke is a passing failure."""
+        return (yield from self.answer(entity, self.request(entity, key, operation, data)))
+
+    def request(self, entity: str, key: str, operation: str, data: Json) -> task.Task[Json]:
+        """Ask an entity beside other calls; the task goes to ``answer``."""
+        return self._ctx.call_entity(EntityInstanceId(entity, key), operation, self._numbered(data))
+
+    def answer(self, entity: str, requested: task.Task[Json]) -> Steps[Json]:
+        """Wait for an entity's answer; one that broke is a passing failure."""
         try:
-            answer: Json = yield self._ctx.call_entity(EntityInstanceId(entity, key), operation, data)
+            answer = yield requested
         except (task.TaskFailedError, EntityOperationFailedException) as failure:
             raise TransientError(errors.INTERNAL_ERROR, f"The entity {entity} broke: {failure}") from failure
         return answer
+
+    def signal(self, entity: str, key: str, operation: str, data: Json) -> None:
+        """Have an entity do one operation whose answer nobody waits for."""
+        self._ctx.signal_entity(EntityInstanceId(entity, key), operation, self._numbered(data))
+
+    def _numbered(self, data: Json) -> Json:
+        restore = self.restore
+        self.update(requests=restore.requests + 1)
+        return {
+            "restoreId": restore.restore_id,
+            "created": format_time(restore.created),
+            "number": restore.requests + 1,
+            "now": format_time(self.now),
+            **data,
+        }
 
 
 def _may_be_the_lists(envelope: Json) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TRUSTED_FAILURES: Final = 2
 _LONG_OPERATION_S: Final = 300.0
+_MAX_DISK_RETRIES: Final = 2  # the job has ended: its report must not wait long for a warning
 
 
 def follow_operation(run: Run) -> Steps[None]:
@@ -144,6 +145,8 @@ def _compare_disks(run: Run, job: Job) -> Steps[None]:
     try:
         found = yield from run.ask(LIST_RESTORED_DISKS, look)
     except RestoreError as error:
+        if isinstance(error, TransientError) and restore.failures < _MAX_DISK_RETRIES:
+            raise
         message = f"The restored disks could not be compared with those asked for: {error.message}"
         run.become(run.restore.with_warning("DisksNotCompared", message))
         return

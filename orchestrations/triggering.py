@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from domain import errors
 from domain.errors import Json, OpenOutcomeError, TerminalError, TransientError
 from domain.polling import job_interval_s, next_look, retry_wait_s, wait_s
-from domain.restores import Phase, Status, restore_body
+from domain.restores import Phase, Status
 from domain.times import format_time
 
 from orchestrations.names import FIND_JOB, START_RESTORE
@@ -39,13 +39,15 @@ def trigger(run: Run) -> Steps[None]:
 
 
 def _post(run: Run) -> Steps[None]:
+    run.update(attempts=run.restore.attempts + 1)
     restore = run.restore
-    point_id: str = (restore.point or {})["id"]
+    body = restore.trigger_body
     data = {
         **job_search(restore),
         "item": item_of(restore).to_json(),
-        "pointId": point_id,
-        "body": restore_body(restore),
+        "pointId": body["properties"]["recoveryPointId"],
+        "body": body,
+        "attempt": restore.attempts,
         "askedTime": format_time(run.now),
     }
     try:

@@ -15,7 +15,8 @@ from domain.auto_restore import judge
 from domain.errors import RestoreError, TerminalError, TransientError
 from domain.guards import AlertStart
 from triggers.answers import error_response, json_response, read_json
-from triggers.starting import Started, admission, now, patience, start_restore
+from triggers.hub import patience
+from triggers.starting import Started, admission, now, start_restore
 
 if TYPE_CHECKING:
     from domain.alerts import Alert

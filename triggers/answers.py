@@ -26,6 +26,7 @@ _STATUS_OF: Final[Mapping[str, int]] = {
     errors.NOT_FOUND: 404,
     errors.NOT_PROTECTED: 404,
     errors.REQUEST_CONFLICT: 409,
+    errors.REQUEST_ID_REUSED: 409,
     errors.REQUEST_TOO_LARGE: 413,
     errors.UNSUPPORTED_MEDIA_TYPE: 415,
     errors.INTERNAL_ERROR: 500,

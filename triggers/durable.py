@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 import azure.functions as func
-from durabletask.client import OrchestrationStatus
+import grpc
 
 from domain import errors
 from domain.envelopes import seal
 from domain.errors import TransientError
 from domain.messages import result_message
-from domain.times import format_time
+from domain.restores import Phase
+from domain.wire import as_object
 from orchestrations.guards import rule_budget, storm_guard, vault_turns, vm_guard
 from orchestrations.marking import mark_post
 from orchestrations.names import (
@@ -31,7 +33,9 @@ from orchestrations.names import (
     WAKE_RESTORE,
 )
 from orchestrations.restore_vm import restore_vm
+from triggers.hub import raise_event, read_payload, suppress_already_exists
 from triggers.queue import results_output
+from triggers.starting import get_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,50 +44,43 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger(__name__)
-_ENDED: Final = (OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED)
 
 
 async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
-    """Tell whether a restore's orchestration still runs, in an envelope: ``{"restoreId"}`` to ``{"running", "ended"}``.
+    """Return whether a restore still runs, in an envelope: ``{"restoreId"}`` to ``{"running", "ended"}``.
 
-    ``ended`` is when, ``None`` while it runs and for one that was purged.
+    One that has come to its end and only hands out its result runs no more. ``ended`` is when, ``None`` while it runs
+    and for one that was purged.
     """
-    state = await client.get_orchestration_state(data["restoreId"], fetch_payloads=False)
-    running = state is not None and state.runtime_status not in _ENDED
-    ended = None if state is None or running else format_time(state.last_updated_at)
+    document = await get_document(client, data["restoreId"])
+    running = document is not None and document["phase"] != str(Phase.FINISHED)
+    ended = None if document is None or running else document["completedTime"]
     return seal({"running": running, "ended": ended})
 
 
 async def wake_restore(data: Json, client: df.DurableFunctionsClient) -> Json:
     """Tell a restore that its turn has come: ``{"restoreId"}``; one that has ended meanwhile needs no telling."""
-    state = await client.get_orchestration_state(data["restoreId"], fetch_payloads=False)
-    if state is not None and state.runtime_status not in _ENDED:
-        await client.raise_orchestration_event(data["restoreId"], TURN_EVENT)
+    await raise_event(client, data["restoreId"], TURN_EVENT)
     return seal({})
 
 
 def mark(client: df.SyncDurableFunctionsClient, data: Json) -> bool:
-    """Note durably that a post of ``start_restore``'s input begins; false when an earlier delivery has noted it.
+    """Note durably that an attempt to post ``start_restore``'s input begins; false when another delivery has noted it.
 
-    Starting an orchestration is the one thing that the task hub does for an id once, whoever asks.
+    An id that is known was noted before. Of two starts at the same moment the task hub runs one; each says whose it is.
     Raises ``TransientError`` when the task hub cannot be asked: nothing was posted then.
     """
-    mark_id = f"post-{data['clientRequestId']}-{data['askedTime'].replace(':', '')}"
+    mark_id, token = f"post-{data['clientRequestId']}-{data['attempt']}", str(uuid.uuid4())
     try:
-        client.schedule_new_orchestration(MARK_POST, instance_id=mark_id)
-    except Exception as error:
-        if _is_known(client, mark_id):
+        if client.get_orchestration_state(mark_id, fetch_payloads=False) is not None:
             return False
+        with suppress_already_exists():
+            client.schedule_new_orchestration(MARK_POST, input={"token": token}, instance_id=mark_id)
+        state = client.get_orchestration_state(mark_id, fetch_payloads=True)
+    except grpc.RpcError as error:
         message = f"The task hub cannot note that the restore is posted: {error}"
         raise TransientError(errors.SERVICE_UNAVAILABLE, message) from error
-    return True
-
-
-def _is_known(client: df.SyncDurableFunctionsClient, instance_id: str) -> bool:
-    try:
-        return client.get_orchestration_state(instance_id, fetch_payloads=False) is not None
-    except Exception:  # noqa: BLE001 - the hub is away, as it was a moment before
-        return False
+    return state is not None and as_object(read_payload(state.serialized_input)).get("token") == token
 
 
 def _starter(start: Callable[[Json, Callable[[Json], bool]], Json]) -> Callable[..., Json]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ import azure.functions as func
 from domain.errors import RestoreError
 from domain.requests import RestoreRequest
 from domain.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
-from domain.restores import Decision, Restore, Status
+from domain.restores import ENDED, Decision, Restore, Status
 from domain.times import parse_request_time
 from triggers.answers import (
     START_POLLING_S,
@@ -27,15 +28,16 @@ from triggers.answers import (
     read_json,
     with_absolute_links,
 )
+from triggers.hub import patience
+from triggers.listing import newest_documents
 from triggers.starting import (
     admission,
     age_of,
     cancel_restore,
     decide_restore,
     get_document,
-    list_documents,
     no_such_restore,
-    patience,
+    now,
     start_restore,
 )
 
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from triggers.starting import LimitsFor
 
 _LOG = logging.getLogger(__name__)
+_RESTORE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _DEFAULT_TOP: Final = 50
 _MOST_TOP: Final = 1000
 
@@ -60,28 +63,37 @@ class RestoresApi:
         self._version = version
 
     async def post_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """202 with the restore's id and links, or an ARM-shaped 400, 409, 413, 415 that names what is wrong."""
+        """202 with the restore's id and links, or an ARM-shaped 400, 409, 413, 415 that names what is wrong.
+
+        For a key and body that were sent before: the restore's present status, and 200 once it has ended.
+        """
         try:
             request = RestoreRequest.from_json(read_json(req))
             started = await start_restore(client, request, started_by="http", limits=self._limits_for(request))
-            await admission(client, started.restore, until=patience())
+            document = await admission(client, started.restore, until=patience())
         except RestoreError as error:
             return error_response(error)
-        return _accepted(started.restore, req)
+        status = str(Status.PENDING)
+        if not started.is_new and (document := document or await get_document(client, started.restore.restore_id)):
+            status = document["status"]
+        return _accepted(started.restore, status, req)
 
     async def get_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with the status document, or 404."""
-        restore_id = req.route_params.get("id", "")
-        document = await get_document(client, restore_id)
-        if document is None:
-            return error_response(no_such_restore(restore_id))
+        try:
+            restore_id = _restore_id(req)
+            document = await get_document(client, restore_id)
+            if document is None:
+                raise no_such_restore(restore_id)
+        except RestoreError as error:
+            return error_response(error)
         return json_response(200, with_absolute_links(document, req))
 
     async def cancel_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, or 409 when the restore has ended. Body: ``{"by"?, "comment"?}``."""
         try:
             said = read_decision(req)
-            document = await cancel_restore(client, req.route_params.get("id", ""), said)
+            document = await cancel_restore(client, _restore_id(req), said)
         except RestoreError as error:
             return error_response(error)
         by, comment = said.get("by"), said.get("comment")
@@ -102,7 +114,7 @@ class RestoresApi:
             query = _ListQuery(req.params)
         except RestoreError as error:
             return error_response(error)
-        documents = [each for each in await list_documents(client) if query.wants(each)]
+        documents = await newest_documents(client, query.wants, count=query.top + 1, now=now(), status=query.status)
         page = documents[: query.top]
         body: Json = {"value": [with_absolute_links(document, req) for document in page]}
         if len(documents) > len(page):
@@ -140,8 +152,8 @@ def blueprint(api: RestoresApi) -> df.Blueprint:
 
 
 async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, decision: Decision) -> func.HttpResponse:
-    restore_id = req.route_params.get("id", "")
     try:
+        restore_id = _restore_id(req)
         said = read_decision(req)
         document = await decide_restore(client, restore_id, decision, said)
     except RestoreError as error:
@@ -150,10 +162,20 @@ async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, deci
     return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 
 
-def _accepted(restore: Restore, req: func.HttpRequest) -> func.HttpResponse:
+def _restore_id(req: func.HttpRequest) -> str:
+    """Return the id in the route; raises ``NotFound`` for what can be none, before the task hub is asked for it."""
+    text = req.route_params.get("id", "")
+    if not _RESTORE_ID.fullmatch(text):
+        raise no_such_restore(text)
+    return text
+
+
+def _accepted(restore: Restore, status: str, req: func.HttpRequest) -> func.HttpResponse:
     link = f"{origin_of(req)}/restores/{restore.restore_id}"
     links = {"self": link, "cancel": f"{link}/cancel", "approve": f"{link}/approve", "reject": f"{link}/reject"}
-    body = {"id": restore.restore_id, "status": str(Status.PENDING), "links": links}
+    body = {"id": restore.restore_id, "status": status, "links": links}
+    if status in ENDED:
+        return json_response(200, body, {"Location": link})
     return json_response(202, body, {"Location": link, "Retry-After": str(START_POLLING_S)})
 
 
@@ -174,8 +196,8 @@ class _ListQuery:
         unknown = params.keys() - {"status", "sourceResourceId", "top", "continuationToken", "code", "clientId"}
         if unknown:
             raise invalid(min(unknown), "is not a known parameter; known are status, sourceResourceId, top")
-        self._status = params.get("status")
-        if self._status and self._status not in list(Status):
+        self.status = params.get("status")
+        if self.status and self.status not in list(Status):
             raise invalid("status", f"must be one of {', '.join(Status)}")
         self._vm_id = _vm_id(params.get("sourceResourceId"))
         self.top = _top(params.get("top"))
@@ -184,7 +206,7 @@ class _ListQuery:
     def wants(self, document: Json) -> bool:
         """Tell whether a document passes the filters and comes after the last page."""
         return (
-            (not self._status or document["status"] == self._status)
+            (not self.status or document["status"] == self.status)
             and (self._vm_id is None or same_id(document["sourceResourceId"] or "", self._vm_id))
             and (self._after is None or age_of(document) < self._after)
         )

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from durabletask.client import OrchestrationQuery, OrchestrationState, OrchestrationStatus
+from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from domain import errors
 from domain.errors import RestoreError, TerminalError
-from domain.restores import (
-    ADMISSION_PATIENCE_S,
-    Decision,
-    Phase,
-    Restore,
-    Status,
-    restore_id_for,
-    was_refused,
-    was_refused_at_once,
-)
+from domain.restores import Decision, Phase, Restore, Status, restore_id_for, was_refused
 from domain.times import as_utc, format_time, parse_request_time
-from domain.wire import as_text
+from domain.wire import as_object, as_text
 from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, RESTORE_VM
+from triggers.hub import looks, patience, raise_event, read_payload, suppress_already_exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +29,6 @@ if TYPE_CHECKING:
 
 type LimitsFor = Callable[[RestoreRequest], Limits]
 
-_SAME_MOMENT: Final = timedelta(minutes=1)
-_LOOKS_S: Final = (0.02, 0.5)  # from one look at an orchestration to the next: at first, at most
-
 
 def now() -> datetime:
     """Return the time; the triggers' only clock."""
@@ -50,7 +37,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A restore and whether this call started it; if not, an earlier one with the same key did."""
+    """A restore and whether this call started it; if not, another one with the same key did."""
 
     restore: Restore
     is_new: bool
@@ -68,7 +55,7 @@ async def start_restore(
     """Start a restore, or find the one that the same key and body started before.
 
     An alert goes by ``key`` alone; else the request's ``requestId`` goes before it, and without either nothing ever
-    repeats it. Raises ``TerminalError`` ``RequestConflict`` when the ``requestId`` belongs to another body.
+    repeats it. Raises ``TerminalError`` ``RequestIdReused`` when the ``requestId`` belongs to another body.
     """
     # A requestId has no colon, every other key has one: they never meet.
     key = key if alert is not None else request.request_id or key
@@ -79,26 +66,20 @@ async def start_restore(
         created=now(),
         limits=limits,
         alert=alert,
+        start_token=str(uuid.uuid4()),
     )
     # Asked first: starting an id anew once its restore has ended would run the restore again.
     # Who was refused may try the same key again, but not a message that is delivered again: its sender was told.
     once = alert is None and request.request_id is None
     if key and (existing := await find_restore(client, restore.restore_id, refused_too=once)) is not None:
         return Started(_same(existing, restore), is_new=False)
-    try:
+    with suppress_already_exists():
         await client.schedule_new_orchestration(RESTORE_VM, input=restore.to_json(), instance_id=restore.restore_id)
-    except Exception:
-        # Two deliveries at the same moment: the hub let one in. Anything else is raised on.
-        existing = await find_restore(client, restore.restore_id, refused_too=True)
-        if existing is None or restore.created - existing.created > _SAME_MOMENT:
-            raise
-        return Started(_same(existing, restore), is_new=False)
-    return Started(restore, is_new=True)
-
-
-def patience() -> float:
-    """Return until when a caller who comes now is kept waiting, by ``time.monotonic``."""
-    return time.monotonic() + ADMISSION_PATIENCE_S
+    # Of several starts at one moment the task hub takes one, and tells none of the others.
+    taken = await find_restore(client, restore.restore_id, refused_too=True)
+    if taken is None or taken.start_token == restore.start_token:
+        return Started(restore, is_new=True)
+    return Started(_same(taken, restore), is_new=False)
 
 
 async def admission(client: df.DurableFunctionsClient, restore: Restore, *, until: float) -> Json | None:
@@ -122,15 +103,11 @@ async def admission(client: df.DurableFunctionsClient, restore: Restore, *, unti
 async def _look_until(
     client: df.DurableFunctionsClient, restore_id: str, holds: Callable[[Json], bool], *, until: float
 ) -> Json | None:
-    pause_s, longest_s = _LOOKS_S
-    while True:
+    async for _ in looks(until):
         document = await get_document(client, restore_id)
         if document is not None and holds(document):
             return document
-        if time.monotonic() + pause_s > until:
-            return None
-        await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, longest_s)
+    return None
 
 
 def _same(existing: Restore, wanted: Restore) -> Restore:
@@ -141,7 +118,7 @@ def _same(existing: Restore, wanted: Restore) -> Restore:
         f"requestId {wanted.request.request_id!r} belongs to another request, accepted {format_time(existing.created)} "
         f"as restore {existing.restore_id}. Send the same body again, or another requestId."
     )
-    raise TerminalError(errors.REQUEST_CONFLICT, message)
+    raise TerminalError(errors.REQUEST_ID_REUSED, message)
 
 
 async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, said: Json) -> Json:
@@ -150,7 +127,8 @@ async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, sai
     Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when it has ended already.
     """
     document = await _unfinished(client, restore_id, "cancel")
-    await client.raise_orchestration_event(restore_id, CANCEL_EVENT, data=said)
+    if not await raise_event(client, restore_id, CANCEL_EVENT, said):
+        document = await _unfinished(client, restore_id, "cancel")
     return document
 
 
@@ -169,7 +147,7 @@ async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, dec
     if not _is_decided(document) and expires is not None and now() > parse_request_time(expires):
         raise TerminalError(errors.REQUEST_CONFLICT, f"Restore {restore_id} could be decided until {expires}.")
     if not _is_decided(document):
-        await client.raise_orchestration_event(restore_id, DECISION_EVENT, data={**said, "decision": str(decision)})
+        await raise_event(client, restore_id, DECISION_EVENT, {**said, "decision": str(decision)})
         document = await _look_until(client, restore_id, _is_settled, until=patience()) or document
     if document["phase"] == str(Phase.FINISHED) and not _is_decided(document):
         message = f"Restore {restore_id} has ended as {document['status']} before the decision reached it."
@@ -216,7 +194,7 @@ async def find_restore(
     state = await client.get_orchestration_state(restore_id, fetch_payloads=True)
     if state is None or state.name != RESTORE_VM or (not refused_too and was_refused(document_of(state))):
         return None
-    return Restore.from_json(state.get_input())
+    return Restore.from_json(read_payload(state.serialized_input))
 
 
 async def get_document(client: df.DurableFunctionsClient, restore_id: str) -> Json | None:
@@ -225,40 +203,42 @@ async def get_document(client: df.DurableFunctionsClient, restore_id: str) -> Js
     return None if state is None or state.name != RESTORE_VM else document_of(state)
 
 
-async def list_documents(client: df.DurableFunctionsClient) -> list[Json]:
-    """Return the status documents of all restores, newest first; starts that a guard refused at once are none.
-
-    The task hub pages in no useful order, so that it is read whole: it holds one row per restore, not per poll.
-    """
-    query = OrchestrationQuery(fetch_inputs_and_outputs=True)
-    states = await client.get_all_orchestration_states(query)
-    documents = (document_of(state) for state in states if state.name == RESTORE_VM)
-    return sorted((each for each in documents if not was_refused_at_once(each)), key=age_of, reverse=True)
-
-
 def age_of(document: Json) -> tuple[datetime, str]:
     """Return what orders restores by age; the id settles restores of one moment."""
     return parse_request_time(document["createdTime"]), document["id"]
 
 
 def document_of(state: OrchestrationState) -> Json:
-    """Return a restore's status document: its output when it ended, else what it last told, else what was accepted."""
+    """Return a restore's status document: its output when it ended, else what it last told, else what was accepted.
+
+    A terminated or failed orchestration left none: then it is what was last known, with the end that it met.
+    """
     last_updated = as_utc(state.last_updated_at)
-    if state.runtime_status is OrchestrationStatus.COMPLETED and (output := state.get_output()):
-        return output
-    told: Json = state.get_custom_status() or Restore.from_json(state.get_input()).document(last_updated)
+    output = read_payload(state.serialized_output)
+    if state.runtime_status is OrchestrationStatus.COMPLETED and (ended := as_object(output)):
+        return {**ended}
+    told: Json = {**as_object(read_payload(state.serialized_custom_status))}
+    told = told or Restore.from_json(read_payload(state.serialized_input)).document(last_updated)
+    if told["phase"] == str(Phase.FINISHED):
+        return told
+    reason = as_text(output)
     if state.runtime_status is OrchestrationStatus.TERMINATED:
-        reason = str(state.get_output() or "no reason was given")
-        return _stopped(told, Status.CANCELLED, f"The orchestration was terminated: {reason}.", last_updated)
+        why = f"The orchestration was terminated: {reason or 'no reason was given'}."
+        return _stopped(told, Status.CANCELLED, why, last_updated)
     if state.runtime_status is OrchestrationStatus.FAILED:
-        reason = state.failure_details.message if state.failure_details else "no details"
-        return _stopped(told, Status.FAILED, f"The orchestration broke: {reason}.", last_updated)
+        # Azure Storage keeps the failure's text as the output, other engines its details.
+        reason = state.failure_details.message if state.failure_details else reason
+        return _stopped(told, Status.FAILED, f"The orchestration broke: {reason or 'no details'}.", last_updated)
     return told
 
 
 def _stopped(told: Json, status: Status, message: str, at: datetime) -> Json:
-    job = told["jobId"]
-    still = f" Azure Backup job {job} may still run: look at it in the vault." if job else ""
+    if told["jobId"]:
+        still = f" Azure Backup job {told['jobId']} may still run: look at it in the vault."
+    elif told["operationId"] or told["phase"] == str(Phase.TRIGGERING):
+        still = " Azure may have the restore: look at the vault's restore jobs before starting another one."
+    else:
+        still = ""
     error = RestoreError(errors.INTERNAL_ERROR, message + still)
     time = format_time(at)
     ended = {"status": str(status), "phase": "Finished", "completedTime": time, "lastUpdatedTime": time}

@@ -83,6 +83,7 @@ def test_the_wait_outlives_the_worker() -> None:
     lab.hub.restart_worker()
 
     assert lab.hub.finish(restore_id)["approval"]["by"] == "ada"
+    lab.settle()
     assert len(lab.azure.bodies) == 1
     assert lab.guard()["running"] is None
 
@@ -240,7 +241,8 @@ class TestWebhook:
 
         assert lab.posted == [done]
         assert done["warnings"] == []
-        assert lab.waits_s()[-3:] == [5.0, 10.0, 20.0]
+        pauses = [each.fire_at - each.created_at for each in lab.hub.timers(a_restore().restore_id)]
+        assert pauses[-3:] == [timedelta(seconds=5), timedelta(seconds=10), timedelta(seconds=20)]
 
     def test_one_that_stays_away_never_changes_the_outcome(self) -> None:
         lab = Lab()

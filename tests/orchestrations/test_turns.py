@@ -11,7 +11,7 @@ import pytest
 from domain.guards import guard_key
 from domain.rules import GUARDED_OPERATION
 from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, VAULT_TURNS
-from tests.support.azure import GUARD_CLOSED, LIMITS, VAULT_ID, Lab, a_restore, vm_id
+from tests.support.azure import GUARD_CLOSED, LIMITS, VAULT_ID, Lab, a_point, a_restore, vm_id
 
 TWO = replace(LIMITS, most_per_vault=2)
 APPROVAL = {"required": True}
@@ -55,7 +55,7 @@ def test_the_next_one_starts_the_moment_that_a_place_is_left() -> None:
     assert lab.azure.jobs[2].made.isoformat().replace("+00:00", "Z") == ends[0]
 
 
-def test_who_waits_says_so_and_asks_azure_for_nothing_meanwhile() -> None:
+def test_who_waits_says_so_and_asks_azure_for_nothing_more_meanwhile() -> None:
     lab = Lab()
     ids = [start(lab, number) for number in range(3)]
     lab.hub.run_until(timedelta(minutes=10))
@@ -65,7 +65,16 @@ def test_who_waits_says_so_and_asks_azure_for_nothing_meanwhile() -> None:
     assert (document["status"], document["phase"]) == ("Running", "SelectingRecoveryPoint")
     assert warning["code"] == "VaultBusy"
     assert "RESTORE_MAX_RUNNING_PER_VAULT" in warning["message"]
-    assert lab.azure.calls["list_recovery_points"] == 2
+    assert lab.azure.calls["list_recovery_points"] == 3  # once each, while the turn was asked for
+
+
+def test_who_waited_chooses_among_the_points_that_are_there_when_the_turn_comes() -> None:
+    lab = Lab()
+    ids = [start(lab, number) for number in range(3)]
+    lab.hub.run_until(lambda: is_waiting(lab, ids[2]))
+    lab.azure.points.append(a_point("newer", hours_old=1))
+
+    assert lab.hub.finish(ids[2])["recoveryPoint"]["id"] == "newer"
 
 
 def test_they_come_in_the_order_of_their_asking() -> None:

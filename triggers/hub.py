@@ -1,0 +1,90 @@
+"""The task hub as it really is: what it refuses, drops in silence, or keeps in a form of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from durabletask.client import OrchestrationStatus
+
+from domain import errors
+from domain.errors import TransientError
+from domain.restores import ADMISSION_PATIENCE_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator
+
+    import azure.durable_functions as df
+
+_LOOKS_S: Final = (0.02, 0.5)  # from one look at an orchestration to the next: at first, at most
+_GONE: Final = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND})
+
+
+def patience() -> float:
+    """Return until when a caller who comes now is kept waiting, by ``time.monotonic``."""
+    return time.monotonic() + ADMISSION_PATIENCE_S
+
+
+async def looks(until: float) -> AsyncIterator[None]:
+    """Yield at growing intervals until ``until`` (``time.monotonic``), at least once."""
+    pause_s, longest_s = _LOOKS_S
+    yield
+    while time.monotonic() + pause_s <= until:
+        await asyncio.sleep(pause_s)
+        yield
+        pause_s = min(pause_s * 1.5, longest_s)
+
+
+def read_payload(text: str | None) -> Any:
+    """Return a payload of the task hub as JSON, as text where it is none, ``None`` where there is none.
+
+    The reason of a termination and the failure of an orchestration are kept as plain text.
+    """
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@contextmanager
+def suppress_already_exists() -> Generator[None]:
+    """Go on where the task hub refuses a start because the instance is there: whose it is shows on the instance."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        if _code(error) is not grpc.StatusCode.ALREADY_EXISTS:
+            raise
+
+
+async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name: str, data: Any = None) -> bool:
+    """Raise an event to an instance; returns false when it has ended or is gone.
+
+    The task hub drops an event to an instance that has not begun to run, so that is waited for first. Raises
+    ``TransientError`` ``ServiceUnavailable`` when it takes too long.
+    """
+    async for _ in looks(patience()):
+        state = await client.get_orchestration_state(instance_id, fetch_payloads=False)
+        if state is None:
+            return False
+        if state.runtime_status is not OrchestrationStatus.PENDING:
+            break
+    else:
+        message = f"Restore {instance_id} has not begun to run yet, and nobody can tell it anything. Try again shortly."
+        raise TransientError(errors.SERVICE_UNAVAILABLE, message)
+    try:
+        await client.raise_orchestration_event(instance_id, name, data=data)
+    except grpc.RpcError as error:
+        if _code(error) not in _GONE:
+            raise
+        return False
+    return True
+
+
+def _code(error: grpc.RpcError) -> Any:
+    return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else None

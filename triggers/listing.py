@@ -1,0 +1,77 @@
+"""The list of restores, newest first, out of a task hub that pages by id and may hold a great many."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import grpc
+from durabletask.client import OrchestrationQuery, OrchestrationStatus
+
+from domain.restores import Status, was_refused_at_once
+from orchestrations.names import RESTORE_VM
+from triggers.starting import age_of, document_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import azure.durable_functions as df
+    from durabletask.client import OrchestrationState
+
+    from domain.errors import Json
+
+_PAGE_SIZES: Final = (100, 20, 5, 1)
+"""How many instances are asked for at once; fewer where so many exceed a gRPC message's 4 MiB. Azure refuses 1,001."""
+
+_FIRST_SPAN: Final = timedelta(seconds=1)
+_MAX_GROWTH: Final = 16
+_BEFORE_ALL: Final = timedelta(days=400)  # a span that reaches further back has no beginning
+
+_ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL})
+_UNENDED: Final = [OrchestrationStatus.PENDING, OrchestrationStatus.RUNNING, OrchestrationStatus.SUSPENDED]
+
+
+async def newest_documents(
+    client: df.DurableFunctionsClient,
+    wants: Callable[[Json], bool],
+    *,
+    count: int,
+    now: datetime,
+    status: str | None = None,
+) -> list[Json]:
+    """Return the status documents of the ``count`` newest restores that are wanted, and of no fewer than there are.
+
+    Starts that a guard refused at once are none. ``status`` narrows what is read where it can.
+
+    The task hub knows an instance by the time at which its history last began, which is never before the restore was
+    accepted. So the hub is read in spans of that time, from now back: once a span has been read, every restore that was
+    accepted in it or later is known. The spans grow with what they bring, so that a page of a hub with ten thousand
+    restores reads some hundreds.
+    """
+    statuses = _UNENDED if status in _ACTIVE else None
+    known: dict[str, Json] = {}
+    to, span, seen = now + timedelta(days=1), _FIRST_SPAN, 0
+    since: datetime | None = now - span
+    while True:
+        states = await _read(client, OrchestrationQuery(since, to, statuses, fetch_inputs_and_outputs=True))
+        seen += len(states)
+        for state in states:
+            if state.name == RESTORE_VM:
+                known[state.instance_id] = document_of(state)
+        complete = [each for each in known.values() if since is None or age_of(each)[0] >= since]
+        wanted = [each for each in complete if not was_refused_at_once(each) and wants(each)]
+        if since is None or len(wanted) >= count:
+            return sorted(wanted, key=age_of, reverse=True)[:count]
+        to, span = since, span * min(max(2 * count / max(seen, 1), 2), _MAX_GROWTH)
+        since = None if now - to + span > _BEFORE_ALL else to - span
+
+
+async def _read(client: df.DurableFunctionsClient, query: OrchestrationQuery) -> list[OrchestrationState]:
+    for size in _PAGE_SIZES:
+        query.max_instance_count = size
+        try:
+            return await client.get_all_orchestration_states(query)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or size == _PAGE_SIZES[-1]:
+                raise
+    return []

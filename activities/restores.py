@@ -49,6 +49,7 @@ class BackupApi(Protocol):  # what each call does is said where it is made, in a
     def list_resource_guard_proxies(self, vault_id: str) -> Iterable[Json]: ...
     def get_protected_item(self, vault_id: str, container_name: str, protected_item_name: str) -> Json: ...
     def list_protected_items(self, vault_id: str) -> Iterable[Json]: ...
+    def list_recovery_points(self, item: ProtectedItem) -> Iterable[RecoveryPoint]: ...
     def recovery_point_pages(
         self, item: ProtectedItem, link: str | None
     ) -> Iterable[tuple[list[RecoveryPoint], str | None]]: ...
@@ -292,8 +293,7 @@ class RestoreActivities:
         Not an activity: it answers ``GET /api/recovery-points`` directly. Raises :class:`RestoreError`.
         """
         item = self._find_item({"sourceResourceId": source_resource_id})
-        pages = self._api.recovery_point_pages(item, None)
-        points = sorted((point for page, _ in pages for point in page), key=newest_first)
+        points = sorted(self._api.list_recovery_points(item), key=newest_first)
         verdicts = [(point, point.unusable_because(rehydrates=False)) for point in points]
         return [{**point.to_json(), "restorable": not reasons, "reasons": reasons} for point, reasons in verdicts]
 

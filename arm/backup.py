@@ -137,6 +137,11 @@ class BackupClient:
         for page in self._pages(resource_path(vault_id, "backupProtectedItems"), _VM_ITEMS):
             yield from (entry for entry in page if as_name(entry.get("id")))
 
+    def list_recovery_points(self, item: ProtectedItem) -> Iterator[RecoveryPoint]:
+        """Yield all recovery points of an item, page by page as they are asked for."""
+        for page, _ in self.recovery_point_pages(item, None):
+            yield from page
+
     def recovery_point_pages(
         self, item: ProtectedItem, link: str | None
     ) -> Iterator[tuple[list[RecoveryPoint], str | None]]:
@@ -267,8 +272,8 @@ class BackupClient:
         url: str | None = start or first
         seen, entries, ends = set[str](), 0, self._timer() + _LONGEST_LIST_S
         while url is not None:
-            late = self._timer() > ends
-            if (seen or start) and (why := self._no_page(url, seen, entries, late=late)):
+            is_next = bool(seen or start)
+            if is_next and (why := self._no_page(url, seen, entries, late=self._timer() > ends)):
                 message = f"Azure's list {path_of(path)} cannot be read to its end: {why}."
                 raise TerminalError(SERVICE_UNAVAILABLE, message)
             seen.add(url)

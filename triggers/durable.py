@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 import azure.functions as func
-import grpc
 
 from domain import errors
 from domain.envelopes import seal
@@ -33,7 +32,7 @@ from orchestrations.names import (
     WAKE_RESTORE,
 )
 from orchestrations.restore_vm import restore_vm
-from triggers.hub import raise_event, read_payload, suppress_already_exists
+from triggers.hub import raise_event, read_payload
 from triggers.queue import results_output
 from triggers.starting import get_document
 
@@ -71,16 +70,25 @@ def mark(client: df.SyncDurableFunctionsClient, data: Json) -> bool:
     Raises ``TransientError`` when the task hub cannot be asked: nothing was posted then.
     """
     mark_id, token = f"post-{data['clientRequestId']}-{data['attempt']}", str(uuid.uuid4())
+    failure: Exception | None = None
     try:
         if client.get_orchestration_state(mark_id, fetch_payloads=False) is not None:
             return False
-        with suppress_already_exists():
+        try:
             client.schedule_new_orchestration(MARK_POST, input={"token": token}, instance_id=mark_id)
+        except Exception as error:  # noqa: BLE001 - raised below, unless the mark is there all the same
+            failure = error
         state = client.get_orchestration_state(mark_id, fetch_payloads=True)
-    except grpc.RpcError as error:
-        message = f"The task hub cannot note that the restore is posted: {error}"
-        raise TransientError(errors.SERVICE_UNAVAILABLE, message) from error
-    return state is not None and as_object(read_payload(state.serialized_input)).get("token") == token
+    except Exception as error:
+        raise _not_marked(error) from error
+    if state is None:
+        raise _not_marked(failure or LookupError(f"the task hub has lost {mark_id}")) from failure
+    return as_object(read_payload(state.serialized_input)).get("token") == token
+
+
+def _not_marked(failure: Exception) -> TransientError:
+    message = f"The task hub cannot note that the restore is posted: {failure}"
+    return TransientError(errors.SERVICE_UNAVAILABLE, message)
 
 
 def _starter(start: Callable[[Json, Callable[[Json], bool]], Json]) -> Callable[..., Json]:

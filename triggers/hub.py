@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -16,7 +15,7 @@ from domain.errors import TransientError
 from domain.restores import ADMISSION_PATIENCE_S
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator
+    from collections.abc import AsyncIterator
 
     import azure.durable_functions as df
 
@@ -52,14 +51,9 @@ def read_payload(text: str | None) -> Any:
         return text
 
 
-@contextmanager
-def suppress_already_exists() -> Generator[None]:
-    """Go on where the task hub refuses a start because the instance is there: whose it is shows on the instance."""
-    try:
-        yield
-    except grpc.RpcError as error:
-        if _code(error) is not grpc.StatusCode.ALREADY_EXISTS:
-            raise
+def says_it_runs(error: Exception) -> bool:
+    """Return whether the task hub refused a start because an instance of that id runs."""
+    return _code(error) is grpc.StatusCode.ALREADY_EXISTS
 
 
 async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name: str, data: Any = None) -> bool:
@@ -86,5 +80,5 @@ async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name:
     return True
 
 
-def _code(error: grpc.RpcError) -> Any:
+def _code(error: Exception) -> Any:
     return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else None

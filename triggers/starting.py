@@ -15,7 +15,7 @@ from domain.restores import Decision, Phase, Restore, Status, restore_id_for, wa
 from domain.times import as_utc, format_time, parse_request_time
 from domain.wire import as_object, as_text
 from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, RESTORE_VM
-from triggers.hub import looks, patience, raise_event, read_payload, suppress_already_exists
+from triggers.hub import looks, patience, raise_event, read_payload, says_it_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,13 +73,18 @@ async def start_restore(
     once = alert is None and request.request_id is None
     if key and (existing := await find_restore(client, restore.restore_id, refused_too=once)) is not None:
         return Started(_same(existing, restore), is_new=False)
-    with suppress_already_exists():
+    failure: Exception | None = None
+    try:
         await client.schedule_new_orchestration(RESTORE_VM, input=restore.to_json(), instance_id=restore.restore_id)
-    # Of several starts at one moment the task hub takes one, and tells none of the others.
+    except Exception as error:  # noqa: BLE001 - raised below, unless the start is there all the same
+        failure = error
+    # Of several starts at one moment the task hub takes one, and says so to none: the token tells whose it was.
     taken = await find_restore(client, restore.restore_id, refused_too=True)
-    if taken is None or taken.start_token == restore.start_token:
+    if taken is not None and taken.start_token == restore.start_token:
         return Started(restore, is_new=True)
-    return Started(_same(taken, restore), is_new=False)
+    if failure is not None and not says_it_runs(failure):
+        raise failure
+    return Started(restore, is_new=True) if taken is None else Started(_same(taken, restore), is_new=False)
 
 
 async def admission(client: df.DurableFunctionsClient, restore: Restore, *, until: float) -> Json | None:

@@ -211,6 +211,9 @@ class ScriptedAzure:
         item = f"backupFabrics/Azure/protectionContainers/{CONTAINER}/protectedItems/{ITEM}"
         return [{"id": f"{vault_id}/{item}", "properties": {"virtualMachineId": VM_ID.upper()}}]
 
+    def list_recovery_points(self, item: ProtectedItem) -> Iterable[RecoveryPoint]:
+        return [point for page, _ in self.recovery_point_pages(item, None) for point in page]
+
     def recovery_point_pages(
         self, item: ProtectedItem, link: str | None
     ) -> Iterable[tuple[list[RecoveryPoint], str | None]]:

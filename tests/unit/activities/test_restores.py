@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from activities.restores import RestoreActivities
 from domain import errors, rules
@@ -24,7 +27,12 @@ from tests.support.azure import (
     a_restore,
     throttled,
 )
-from tests.support.hub import START
+from tests.support.hub import START, Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from domain.recovery_points import RecoveryPoint
 
 ITEM_JSON = {
     "vaultId": VAULT_ID,
@@ -108,10 +116,14 @@ class TestResolveItem:
         assert _failure(activities.resolve_item({"sourceResourceId": VM_ID})).code == errors.AUTHORIZATION_FAILED
 
 
+def prepare(activities: RestoreActivities, request: Json, progress: Json | None = None) -> Json:
+    asked = {"item": ITEM_JSON, "request": request, "now": format_time(START), "progress": progress}
+    return activities.prepare_restore(asked)
+
+
 class TestChooseRecoveryPoint:
     def choose(self, activities: RestoreActivities, *, plan: bool = False, **wanted: object) -> Json:
-        request = a_request(recoveryPoint=wanted, dryRun=plan)
-        return activities.choose_recovery_point({"item": ITEM_JSON, "request": request, "now": format_time(START)})
+        return prepare(activities, a_request(recoveryPoint=wanted, dryRun=plan))
 
     def test_hands_back_the_newest_alone(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.points = [a_point(str(hours), hours) for hours in (5, 2, 9)]
@@ -122,7 +134,7 @@ class TestChooseRecoveryPoint:
         azure.points = [a_point("1", 1), a_point("2", 2)]
 
         assert unseal(self.choose(activities, id="2"))["point"]["id"] == "2"
-        assert azure.calls == {"get_recovery_point": 1}
+        assert azure.calls == {"get_recovery_point": 1, "list_resource_guard_proxies": 1}
 
     def test_a_point_named_by_id_that_is_not_there_is_told(self, activities: RestoreActivities) -> None:
         error = _failure(self.choose(activities, id="7"))
@@ -161,26 +173,96 @@ class TestChooseRecoveryPoint:
 
         assert len(unseal(self.choose(activities, plan=True, id="2"))["candidates"]) == 2
 
+    def test_a_plan_without_a_point_has_its_verdicts_and_is_not_checked(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        found = unseal(self.choose(activities, plan=True, id="7"))
+
+        assert (found["point"], found["error"]["code"]) == (None, errors.NO_MATCHING_RECOVERY_POINT)
+        assert len(found["candidates"]) == 1
+        assert azure.calls == {"list_recovery_points": 1}
+
+
+def outcome(act: Callable[[], Json]) -> Json:
+    try:
+        return act()
+    except TerminalError as error:
+        return error.to_json()
+
+
+class TestALongList:
+    """A list that takes long is read in slices, each far shorter than the host lets a function run."""
+
+    def slices(self, request: Json, points: list[RecoveryPoint]) -> tuple[Json, list[Json], ScriptedAzure]:
+        """Prepare over pages of two points that take 40 s each; returns the result, the states between, Azure."""
+        clock = Clock()
+        azure = ScriptedAzure(clock, points=points, page_size=2)
+        azure.before["list_recovery_points"] = [lambda: clock.advance(timedelta(seconds=40))] * len(points)
+        activities = RestoreActivities(azure, clock=clock.now)
+        between: list[Json] = []
+        prepared = unseal(prepare(activities, request))
+        while "progress" in prepared:
+            between.append(json.loads(json.dumps(prepared["progress"])))
+            prepared = unseal(prepare(activities, request, between[-1]))
+        return prepared, between, azure
+
+    @given(st.lists(st.tuples(st.integers(1, 400), st.booleans()), min_size=1, max_size=12), st.booleans())
+    @settings(deadline=None)
+    def test_comes_to_the_same_choice(self, ages: list[tuple[int, bool]], plan: bool) -> None:
+        kinds = {True: "AppConsistent", False: "CrashConsistent"}
+        points = [
+            a_point(str(number), hours, recoveryPointType=kinds[app], isSourceVMEncrypted=app)
+            for number, (hours, app) in enumerate(ages)
+        ]
+        request = a_request(dryRun=plan, recoveryPoint={"consistency": ["AppConsistent"], "notOlderThan": "P10D"})
+        at_once = ScriptedAzure(Clock(), points=points)
+
+        wanted = outcome(lambda: unseal(prepare(RestoreActivities(at_once, clock=at_once.clock.now), request)))
+
+        assert outcome(lambda: self.slices(request, points)[0]) == wanted
+
+    def test_no_slice_reads_for_much_longer_than_a_minute(self) -> None:
+        _, between, azure = self.slices(a_request(), [a_point(str(number), number + 1) for number in range(12)])
+
+        assert len(between) == 3
+        assert azure.calls["list_recovery_points"] == 6
+
+    def test_a_list_that_took_long_is_not_read_again_for_the_checks(self) -> None:
+        _, between, azure = self.slices(a_request(), [a_point(str(number), number + 1) for number in range(4)])
+
+        assert [each["isRead"] for each in between] == [True]
+        assert azure.calls["list_recovery_points"] == 2
+
+    def test_one_without_an_end_is_given_up(self) -> None:
+        with pytest.raises(TerminalError, match="has no end"):
+            self.slices(a_request(), [a_point(str(number), 2) for number in range(200)])
+
 
 class TestCheckRestore:
     PLAIN: ClassVar[Json] = {"encrypted": False, "managed": True, "tiers": ["InstantRP", "HardenedRP"]}
 
     def check(self, activities: RestoreActivities, facts: Json | None = None, **members: Any) -> Json:
-        request = a_request(**members)
-        return activities.check_restore({"item": ITEM_JSON, "request": request, "facts": facts or self.PLAIN})
+        facts = facts or self.PLAIN
+        tiers = [{"type": tier, "status": "Valid"} for tier in facts["tiers"]]
+        kind = {"isSourceVMEncrypted": facts["encrypted"], "isManagedVirtualMachine": facts["managed"]}
+        azure = cast("ScriptedAzure", activities._api)
+        azure.points = [a_point(recoveryPointTierDetails=tiers, **kind)]
+        return prepare(activities, a_request(**members))
 
     def test_a_plain_restore_asks_for_the_guard_alone(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
-        assert unseal(self.check(activities)) == {"guardRequests": [], "warnings": []}
-        assert azure.calls == {"list_resource_guard_proxies": 1}
+        checked = unseal(self.check(activities))
+
+        assert (checked["guardRequests"], checked["warnings"], checked["validation"]) == ([], [], None)
+        assert azure.calls == {"list_recovery_points": 1, "list_resource_guard_proxies": 1}
 
     def test_requests_to_the_guard_given_by_the_caller_are_enough(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
         self.check(activities, resourceGuardOperationRequests=["/subscriptions/s/guard"])
 
-        assert azure.calls == {}
+        assert azure.calls == {"list_recovery_points": 1}
 
     def test_the_guard_of_the_vault_is_named(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         operation = rules.GUARDED_OPERATION.upper()
@@ -255,6 +337,29 @@ class TestCheckRestore:
         assert [detail.target for detail in error.details] == ["zones", "zones", "restoreDiskLunList", "zones"]
 
 
+class TestStartValidation:
+    def test_the_service_is_asked_about_the_body_that_would_be_sent(self, activities: RestoreActivities) -> None:
+        prepared = unseal(prepare(activities, a_request(validate=True)))
+
+        assert prepared["validation"]["operationId"] == "validation-1"
+        assert prepared["retryAfterS"] == 10
+
+    def test_where_the_service_lacks_the_call_it_goes_on_with_a_warning(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.fails["trigger_validation"] = [TerminalError(errors.NOT_FOUND, "no such call")]
+
+        prepared = unseal(prepare(activities, a_request(validate=True)))
+
+        assert prepared["validation"] is None
+        assert [each["code"] for each in prepared["warnings"]] == ["ValidationUnavailable"]
+
+    def test_every_other_refusal_is_one(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.fails["trigger_validation"] = [TerminalError(errors.VALIDATION_FAILED, "no")]
+
+        assert _failure(prepare(activities, a_request(validate=True))).code == errors.VALIDATION_FAILED
+
+
 class Marks:
     """What all processes of the app have in common: the posts that were begun."""
 
@@ -268,7 +373,12 @@ class Marks:
 
 class TestStartRestore:
     def start(
-        self, activities: RestoreActivities, *, asked: timedelta = timedelta(0), marks: Marks | None = None
+        self,
+        activities: RestoreActivities,
+        *,
+        asked: timedelta = timedelta(0),
+        marks: Marks | None = None,
+        attempt: int = 1,
     ) -> Json:
         return activities.start_restore(
             {
@@ -277,6 +387,7 @@ class TestStartRestore:
                 "body": {"properties": {"recoveryPointId": "1"}},
                 "vaultId": VAULT_ID,
                 "clientRequestId": a_restore().client_request_id,
+                "attempt": attempt,
                 "askedTime": format_time(START + asked),
             },
             marks or Marks(),
@@ -324,7 +435,7 @@ class TestStartRestore:
         marks = Marks()
         self.start(activities, asked=-timedelta(seconds=110), marks=marks)
 
-        assert "operationId" in unseal(self.start(activities, marks=marks))
+        assert "operationId" in unseal(self.start(activities, marks=marks, attempt=2))
 
     def test_nothing_is_marked_by_a_delivery_that_finds_its_job(
         self, activities: RestoreActivities, azure: ScriptedAzure

@@ -286,17 +286,16 @@ class World:
 
 def restored(do: Callable[..., Any], item: Json, asked: Json) -> None:
     now = format_time(START)
-    choices = [do("choose_recovery_point", item=item, request=each, now=now) for each in (asked, plan(asked))]
+    plain = {**asked, "validate": False}
+    requests = (plain, plan(plain), asked, a_request(targetResourceGroupId=None, validate=True))
+    choices = [do("prepare_restore", item=item, request=each, now=now, progress=None) for each in requests]
     choice = choices[0] or choices[1]
     if choice is None or choice["point"] is None:
         return  # a plan without a point has its verdicts alone
     facts = choice["facts"]
     assert PointFacts.from_json(facts).to_json() == facts
-    for each in (asked, a_request(targetResourceGroupId=None, validate=True)):
-        do("check_restore", item=item, request=each, facts=facts)
     body = {"properties": {"recoveryPointId": choice["point"]["id"], "recoveryType": "RestoreDisks"}}
-    do("start_validation", item=item, pointId=choice["point"]["id"], body=body)
-    sent = {"clientRequestId": str(uuid4()), "askedTime": now}
+    sent = {"clientRequestId": str(uuid4()), "attempt": 1, "askedTime": now}
     do("start_restore", item=item, pointId=choice["point"]["id"], body=body, **sent)
     do("find_job", vaultId=item["vaultId"], clientRequestId=REQUEST_ID)
 
@@ -364,7 +363,9 @@ def test_the_good_answers_make_a_restore() -> None:
 
     posts = [asked for asked in world.session.asked if asked.names[-1] == "restore"]
     assert len(posts) == 1
-    assert sum("error" in envelope for envelope in history) == 2  # findings come at once, and the cancel is refused
+    assert (
+        sum("error" in envelope for envelope in history) == 3
+    )  # findings come at once, twice, and the cancel is refused
     safe(world.session)
 
 

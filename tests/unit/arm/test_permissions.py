@@ -58,6 +58,7 @@ def calls(url: str) -> Iterable[tuple[str, Callable[[BackupClient], object]]]:
     yield "get_protected_item", lambda api: api.get_protected_item(VAULT, "c", "i")
     yield "list_protected_items", lambda api: list(api.list_protected_items(VAULT))
     yield "list_recovery_points", lambda api: list(api.list_recovery_points(ITEM))
+    yield "recovery_point_pages", lambda api: list(api.recovery_point_pages(ITEM, None))
     yield "get_recovery_point", lambda api: api.get_recovery_point(ITEM, "p")
     yield "trigger_restore", lambda api: api.trigger_restore(ITEM, "p", {}, client_request_id="r")
     for address in (None, f"{url}{ITEM_PATH}/operationsStatus/o", f"{url}{ITEM_PATH}/operationResults/o"):

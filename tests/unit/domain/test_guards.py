@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.guards import (
     AlertStart,
+    answer_once,
     guard_key,
     leave_turn,
     note_alert,
@@ -44,7 +45,7 @@ def take(
 
 
 def release(restore_id: str, at: timedelta = timedelta(), *, unused: bool = False) -> Json:
-    return {"restoreId": restore_id, "created": "c", "now": format_time(NOW + at), "unused": unused}
+    return {"holder": {"restoreId": restore_id, "created": "c"}, "ended": format_time(NOW + at), "unused": unused}
 
 
 class TestKey:
@@ -177,7 +178,7 @@ class TestTurns:
         for who, verb, later_s in steps:
             at += timedelta(seconds=later_s)
             line = [(each, asked) for each, asked in line if at - asked < timedelta(minutes=15)]
-            asked = {"restoreId": who, "most": most, "now": format_time(at)}
+            asked = {"restoreId": who, "holder": who, "most": most, "now": format_time(at)}
             if verb == "take":
                 state, answer = take_turn(state, asked)
                 if who not in running:
@@ -220,6 +221,107 @@ class TestStorm:
             wanted = sum(at - when < timedelta(minutes=10) for when in last.values())
             assert answer == {"storm": wanted > most, "vms": min(wanted, most + 1)}
             assert len(state["seen"]) <= most + 1
+
+
+class TestMessagesInAnyOrder:
+    """Every request may come twice, late and after newer ones: each counts once, in the order of its number."""
+
+    def asks(self, number: int, who: str = "a", at: timedelta = timedelta(), **members: Any) -> Json:
+        return {"restoreId": who, "created": "c", "number": number, "now": format_time(NOW + at), **members}
+
+    def test_a_late_take_after_the_release_takes_nothing(self) -> None:
+        vm = {"vm": "/vm", "startedBy": "http"}
+        state, _ = answer_once("take", take_vm, None, self.asks(1, **vm))
+        state, _ = answer_once("release", release_vm, state, self.asks(2, **release("a")))
+
+        state, answer = answer_once("take", take_vm, state, self.asks(1, **vm))
+
+        assert state is not None
+        assert state["running"] is None
+        assert answer == {"outdated": True}
+
+    def test_a_release_that_comes_before_its_take_keeps_it_out(self) -> None:
+        state, _ = answer_once("release", release_vm, None, self.asks(2, **release("a")))
+
+        state, _ = answer_once("take", take_vm, state, self.asks(1, vm="/vm", startedBy="http"))
+
+        assert state is not None
+        assert state.get("running") is None
+
+    def test_a_second_leave_wakes_the_same_one_and_not_another(self) -> None:
+        state: State = None
+        for number, who in enumerate("abc"):
+            state, _ = answer_once("take", take_turn, state, self.asks(number, who, most=1))
+        first = answer_once("leave", leave_turn, state, self.asks(9, holder="a", most=1))
+
+        second = answer_once("leave", leave_turn, first[0], self.asks(9, holder="a", most=1))
+
+        assert first[1] == second[1] == {"next": "b"}
+        assert second[0] == first[0]
+
+    def test_a_late_take_of_a_turn_that_was_left_is_no_new_wish(self) -> None:
+        state, _ = answer_once("take", take_turn, None, self.asks(1, most=1))
+        state, _ = answer_once("leave", leave_turn, state, self.asks(2, holder="a", most=1))
+
+        state, _ = answer_once("take", take_turn, state, self.asks(1, most=1))
+
+        assert state is not None
+        assert (state["running"], state["waiting"]) == ([], {})
+
+    def test_a_refusal_stays_one_when_its_request_comes_again(self) -> None:
+        vm = {"vm": "/vm", "startedBy": "http"}
+        state, _ = answer_once("take", take_vm, None, self.asks(1, "a", **vm))
+        state, refused = answer_once("take", take_vm, state, self.asks(1, "b", **vm))
+        state, _ = answer_once("release", release_vm, state, self.asks(2, "a", **release("a")))
+
+        state, again = answer_once("take", take_vm, state, self.asks(1, "b", **vm))
+
+        assert again == refused
+        assert state is not None
+        assert state["running"] is None
+
+    def test_a_later_request_of_one_that_was_refused_is_heard(self) -> None:
+        vm = {"vm": "/vm", "startedBy": "http"}
+        state, _ = answer_once("take", take_vm, None, self.asks(1, "a", **vm))
+        state, _ = answer_once("take", take_vm, state, self.asks(1, "b", **vm))
+        state, _ = answer_once("release", release_vm, state, self.asks(2, "b", **release("a")))
+
+        _, answer = answer_once("take", take_vm, state, self.asks(3, "b", **vm))
+
+        assert answer["granted"]
+
+    def test_an_alert_that_comes_late_is_no_newer_one(self) -> None:
+        storm = {"distinctVms": 1, "withinS": 600}
+        state, _ = note_alert(None, self.asks(1, vm="/vm1", **storm))
+        state, _ = note_alert(state, self.asks(1, "b", HOUR, vm="/vm2", **storm))
+
+        _, late = note_alert(state, self.asks(1, vm="/vm1", **storm))
+
+        assert late == {"storm": False, "vms": 1}
+
+    @given(st.permutations([1, 1, 2, 2, 3, 3]), st.permutations([1, 1, 2, 2, 3, 3]))
+    def test_whatever_the_order_the_last_request_of_each_decides(self, first: list[int], second: list[int]) -> None:
+        """1 takes a turn, 2 leaves it, 3 takes it again."""
+        state: State = None
+        for number, who in [
+            (n, w) for pair in zip(first, second, strict=True) for n, w in zip(pair, "ab", strict=True)
+        ]:
+            asked = self.asks(number, who, holder=who, most=2)
+            name, operation = ("leave", leave_turn) if number == 2 else ("take", take_turn)
+            state, _ = answer_once(name, operation, state, asked)
+
+        assert state is not None
+        assert sorted(state["running"]) == ["a", "b"]
+
+    def test_what_is_remembered_has_a_bound(self) -> None:
+        state: State = None
+        for number in range(1500):
+            state, _ = answer_once("take", take_turn, state, self.asks(1, str(number), most=1))
+        assert state is not None
+        assert len(state["answers"]) <= 500
+
+        state, _ = answer_once("take", take_turn, state, self.asks(1, "later", 2 * HOUR, most=1))
+        assert list(state["answers"]) == ["later c"]
 
 
 def test_what_an_alert_brings_along_survives_the_journey() -> None:

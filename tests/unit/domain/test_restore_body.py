@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
-from domain.restores import Restore, restore_body
+from domain.restores import Restore
 from tests.support.azure import LIMITS, a_point, a_restore
 from tests.support.hub import START
 from tests.support.strategies import SWIFT, good_requests
@@ -86,7 +86,7 @@ def body_for(request: Json, *, source: str, region: str, point_id: str, archived
     accepted = Restore.accepted(
         RestoreRequest.from_json(request), restore_id="r", started_by="http", created=START, limits=LIMITS
     )
-    return restore_body(replace(accepted, item=item, point=a_point(point_id).to_json(), archived=archived))
+    return replace(accepted, item=item, point=a_point(point_id).to_json(), archived=archived).trigger_body
 
 
 def asked_for(golden: Json) -> Json:
@@ -180,7 +180,7 @@ class TestEdgeZones:
         )
         facts: Json = {"encrypted": False, "managed": True, "tiers": [], "extendedLocation": self.PLACE}
 
-        body = restore_body(replace(a_restore(**members), item=item, point={"id": "1"}, facts=facts))
+        body = replace(a_restore(**members), item=item, point={"id": "1"}, facts=facts).trigger_body
 
         sent = body["properties"].get("extendedLocation")
         assert sent == (self.PLACE if kind == "OriginalLocation" else None)
@@ -196,7 +196,7 @@ class TestWhatDecides:
 
     def test_a_body_needs_the_item_and_the_point(self) -> None:
         with pytest.raises(ValueError, match="needs its item and its recovery point"):
-            restore_body(a_restore())
+            _ = a_restore().trigger_body
 
     def test_a_body_needs_the_point_too(self) -> None:
         item = ProtectedItem(
@@ -204,7 +204,7 @@ class TestWhatDecides:
         )
 
         with pytest.raises(ValueError, match="recovery point"):
-            restore_body(replace(a_restore(), item=item))
+            _ = replace(a_restore(), item=item).trigger_body
 
     @given(good_requests(), st.booleans())
     @SWIFT

@@ -34,6 +34,8 @@ DOCUMENT = (
     *("reason", "startedBy", "recoveryPoint", "operationId", "jobId", "vaultId", "createdTime", "lastUpdatedTime"),
     *("completedTime", "nextPollTime", "result", "error", "warnings", "links"),
 )
+PEOPLE = {"approval", "cancellation"}
+"""Members that are there where a person has had, or is to have, a say."""
 
 
 def running(**members: Any) -> Restore:
@@ -377,7 +379,7 @@ class TestDocument:
 
         document = restore.document(NOW - timedelta(minutes=1))
 
-        assert tuple(document) == DOCUMENT
+        assert tuple(each for each in document if each not in PEOPLE) == DOCUMENT
         assert document == {
             "id": restore.restore_id,
             "status": "Running",
@@ -444,7 +446,7 @@ class TestDocument:
         document = restore.document(NOW)
 
         json.dumps(document)
-        assert tuple(document) == DOCUMENT
+        assert tuple(each for each in document if each not in PEOPLE) == DOCUMENT
 
 
 class TestCustomStatus:
@@ -456,7 +458,7 @@ class TestCustomStatus:
     def test_it_is_the_document_where_that_fits(self, restore: Restore) -> None:
         document, told = restore.document(NOW), restore.custom_status(NOW)
 
-        assert tuple(told) == DOCUMENT
+        assert tuple(each for each in told if each not in PEOPLE) == DOCUMENT
         assert told == document or len(json.dumps(document)) > 7000
 
     @pytest.mark.parametrize("letter", ["x", "é", "🙂", '"'])
@@ -479,7 +481,7 @@ class TestCustomStatus:
         told = restore.custom_status(NOW)
 
         assert len(json.dumps(told)) <= self.MOST
-        assert tuple(told) == DOCUMENT
+        assert tuple(each for each in told if each not in PEOPLE) == DOCUMENT
         for name in ("id", "status", "phase", "sourceResourceId", "requestId", "jobId", "operationId", "vaultId"):
             assert told[name] == restore.document(NOW)[name]
         assert told["error"]["code"] == "RestoreFailed"
@@ -545,7 +547,7 @@ class TestRefused:
         document = self.document(sent)
 
         json.dumps(document)
-        assert tuple(document) == DOCUMENT
+        assert tuple(each for each in document if each not in PEOPLE) == DOCUMENT
 
     def test_a_member_of_the_wrong_type_is_not_repeated(self) -> None:
         document = self.document({"sourceResourceId": {"id": VM_ID}, "requestId": 5, "reason": ""})

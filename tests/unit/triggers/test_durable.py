@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,32 +19,38 @@ from triggers.durable import mark
 if TYPE_CHECKING:
     import azure.durable_functions as df
 
-POST: Json = {"clientRequestId": "c0ffee", "askedTime": "2026-11-23T08:00:00.000123Z", "body": {}}
+POST: Json = {"clientRequestId": "c0ffee", "attempt": 1, "askedTime": "2026-11-23T08:00:00.000123Z", "body": {}}
+
+
+@dataclass(frozen=True)
+class _State:
+    serialized_input: str
 
 
 class _TaskHub:
-    """Starts an id that does not run; may be away, or take a start and lose its answer."""
+    """Takes the first start of an id, and every other one at that moment in silence.
 
-    def __init__(self, *, away: bool = False, loses_answers: bool = False) -> None:
-        self.running: list[str] = []
-        self._away, self._loses = away, loses_answers
+    It may be away, or take a start and lose its answer; ``together`` deliveries all look before any of them starts.
+    """
 
-    def schedule_new_orchestration(self, name: str, *, instance_id: str) -> str:
+    def __init__(self, *, away: bool = False, loses_answers: bool = False, together: int = 0) -> None:
+        self.taken: dict[str, str] = {}
+        self._away, self._loses, self._unseen = away, loses_answers, together
+
+    def schedule_new_orchestration(self, name: str, *, input: Json, instance_id: str) -> str:  # noqa: A002 - the SDK's
         assert name == MARK_POST
-        if self._away:
-            raise ConnectionError("the hub is away")
-        if instance_id in self.running:
-            raise RuntimeError("ALREADY_EXISTS")
-        self.running.append(instance_id)
+        self.taken.setdefault(instance_id, json.dumps(input))
         if self._loses:
             raise ConnectionError("the answer is lost")
         return instance_id
 
-    def get_orchestration_state(self, instance_id: str, *, fetch_payloads: bool) -> object | None:
-        assert not fetch_payloads
+    def get_orchestration_state(self, instance_id: str, *, fetch_payloads: bool) -> _State | None:
         if self._away:
             raise ConnectionError("the hub is away")
-        return object() if instance_id in self.running else None
+        if not fetch_payloads and self._unseen:
+            self._unseen -= 1
+            return None
+        return _State(self.taken[instance_id]) if instance_id in self.taken else None
 
 
 def marks(hub: _TaskHub, post: Json = POST) -> bool:
@@ -53,10 +61,23 @@ def test_the_first_delivery_marks_and_the_next_ones_see_it() -> None:
     hub = _TaskHub()
 
     assert [marks(hub) for _ in range(3)] == [True, False, False]
-    assert hub.running == ["post-c0ffee-2026-11-23T080000.000123Z"]
+    assert list(hub.taken) == ["post-c0ffee-1"]
 
 
-@pytest.mark.parametrize("other", [{"clientRequestId": "decaf"}, {"askedTime": "2026-11-23T08:02:00Z"}])
+def test_of_several_deliveries_at_one_moment_one_marks() -> None:
+    hub = _TaskHub(together=5)
+
+    assert [marks(hub) for _ in range(5)].count(True) == 1
+
+
+def test_an_attempt_whose_turn_was_run_again_later_is_the_same_attempt() -> None:
+    hub = _TaskHub()
+    marks(hub)
+
+    assert not marks(hub, {**POST, "askedTime": "2026-11-23T08:07:00Z"})
+
+
+@pytest.mark.parametrize("other", [{"clientRequestId": "decaf"}, {"attempt": 2}])
 def test_another_restore_and_another_attempt_have_marks_of_their_own(other: Json) -> None:
     hub = _TaskHub()
     marks(hub)
@@ -69,8 +90,8 @@ def test_a_hub_that_cannot_be_asked_is_a_passing_failure() -> None:
         marks(_TaskHub(away=True))
 
 
-def test_a_mark_whose_answer_is_lost_counts_as_another_deliverys() -> None:
-    assert not marks(_TaskHub(loses_answers=True))
+def test_a_mark_whose_answer_is_lost_is_known_by_its_token() -> None:
+    assert marks(_TaskHub(loses_answers=True))
 
 
 def test_a_mark_stands_far_longer_than_a_delivery_may_post() -> None:

@@ -23,6 +23,8 @@ from triggers.starting import Started, document_of, start_restore
 if TYPE_CHECKING:
     import azure.durable_functions as df
 
+    from domain.errors import Json
+
 
 def a_state(status: OrchestrationStatus, **members: Any) -> OrchestrationState:
     texts = {
@@ -32,7 +34,9 @@ def a_state(status: OrchestrationStatus, **members: Any) -> OrchestrationState:
         **members,
     }
     failure = texts.pop("failure_details", None)
-    written: dict[str, Any] = {name: None if text is None else json.dumps(text) for name, text in texts.items()}
+    written: dict[str, Any] = {
+        name: text if text is None or isinstance(text, str) else json.dumps(text) for name, text in texts.items()
+    }
     return OrchestrationState(
         instance_id=a_restore().restore_id,
         name=RESTORE_VM,
@@ -90,26 +94,52 @@ def test_one_that_broke_is_failed_not_lost(details: FailureDetails | None) -> No
     assert "may still run" not in document["error"]["message"]
 
 
+def test_azure_keeps_the_failure_of_an_orchestration_as_plain_text() -> None:
+    document = document_of(a_state(OrchestrationStatus.FAILED, serialized_output="KeyError: 'item'"))
+
+    assert (document["status"], document["phase"]) == ("Failed", "Finished")
+    assert "KeyError: 'item'" in document["error"]["message"]
+
+
+@pytest.mark.parametrize("members", [{"jobId": None, "operationId": "o1"}, {"jobId": None, "phase": "Triggering"}])
+def test_one_that_was_terminated_on_its_way_says_that_azure_may_have_it(members: dict[str, Any]) -> None:
+    state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=told(**members))
+
+    assert "Azure may have the restore" in document_of(state)["error"]["message"]
+
+
+def test_one_that_was_terminated_after_its_end_is_what_it_ended_as() -> None:
+    ended = told(status="Completed", phase="Finished")
+    state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=ended, serialized_output="too slow")
+
+    assert document_of(state) == ended
+
+
 def test_the_state_of_an_older_history_can_be_read() -> None:
     assert Restore.from_json(a_restore().to_json()) == a_restore()
 
 
 class _Hub:
-    """A task hub that knows one instance, and notes what is started."""
+    """A task hub that knows one instance and notes what is started; ``late`` shows that instance only at a second look.
 
-    def __init__(self, state: OrchestrationState | None, *, loses_the_race: bool = False) -> None:
-        self._state, self._loses = state, loses_the_race
+    A start that loses against the late one is dropped in silence, as Azure does it; ``fails`` is raised instead.
+    """
+
+    def __init__(self, state: OrchestrationState | None, *, late: bool = False, fails: Exception | None = None) -> None:
+        self._state, self._late, self._fails = state, late, fails
         self._looks = 0
         self.started: list[str] = []
 
     async def get_orchestration_state(self, *_: Any, **__: Any) -> OrchestrationState | None:
         self._looks += 1
-        return None if self._loses and self._looks == 1 else self._state
+        return None if self._late and self._looks == 1 else self._state
 
-    async def schedule_new_orchestration(self, *_: Any, instance_id: str, **__: Any) -> None:
-        if self._loses:
-            raise RuntimeError("an instance of this id runs")
-        self.started.append(instance_id)
+    async def schedule_new_orchestration(self, *_: Any, instance_id: str, input: Json, **__: Any) -> None:  # noqa: A002
+        if self._fails is not None:
+            raise self._fails
+        if not self._late:
+            self.started.append(instance_id)
+            self._state = a_state(OrchestrationStatus.PENDING, serialized_input=input)
 
 
 def refused() -> OrchestrationState:
@@ -137,12 +167,24 @@ class TestARefusedStart:
         assert hub.started == []
 
 
-def test_who_loses_a_race_against_one_that_was_refused_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(starting, "now", lambda: START)
+class TestStartsAtOneMoment:
+    def test_who_loses_against_the_same_body_finds_the_others_restore(self) -> None:
+        winner = a_state(OrchestrationStatus.PENDING, serialized_input=a_restore(requestId="r1").to_json())
 
-    started = start(_Hub(refused(), loses_the_race=True), key="message:1")
+        started = start(_Hub(winner, late=True), request_id="r1")
 
-    assert not started.is_new
+        assert not started.is_new
+
+    def test_who_loses_against_another_body_is_told_that_the_key_is_taken(self) -> None:
+        other = a_restore(requestId="r1", reason="another one").to_json()
+
+        with pytest.raises(TerminalError, match="belongs to another request") as error:
+            start(_Hub(a_state(OrchestrationStatus.PENDING, serialized_input=other), late=True), request_id="r1")
+
+        assert error.value.code == "RequestIdReused"
+
+    def test_who_loses_against_one_that_was_refused_is_told_the_same(self) -> None:
+        assert not start(_Hub(refused(), late=True), key="message:1").is_new
 
 
 def decide(document: dict[str, Any], then: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -183,6 +225,7 @@ class TestDeciding:
             decide(guarded.document(START))
 
 
-def test_a_hub_that_fails_is_not_taken_for_a_lost_race() -> None:
-    with pytest.raises(RuntimeError):
-        start(_Hub(None, loses_the_race=True), key="message:1")
+@pytest.mark.parametrize("state", [None, refused()])
+def test_a_hub_that_fails_is_not_taken_for_a_lost_race(state: OrchestrationState | None) -> None:
+    with pytest.raises(ConnectionError):
+        start(_Hub(state, fails=ConnectionError("the hub is away")), request_id="r1")

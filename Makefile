@@ -23,6 +23,10 @@ engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .
 test: setup ## the whole test suite but that of Microsoft's engine
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest --cov --cov-report=term
 
+test-engine: setup ## the app on Microsoft's Durable engine, which `make engine` brings
+	@[ -x .tools/real-engine ] || { echo "test-engine: Microsoft's engine is missing (.tools/real-engine); run \`make engine\`" >&2; exit 1; }
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest tests/engine
+
 chaos: setup ## RESTORES=1000 restores against an Azure that fails at random; SEED=1 repeats a run
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(RESTORES),--restores $(RESTORES))
 

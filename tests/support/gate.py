@@ -17,11 +17,22 @@ if TYPE_CHECKING:
 
 _RESTORE = re.compile(r"/vaults/([^/]+)/.*/restore$", re.IGNORECASE)
 _JOBS = re.compile(r"/vaults/([^/]+)/backupJobs$", re.IGNORECASE)
+_STEPS = {
+    "resolving": ("GET", re.compile(r"/virtualMachines/([^/]+)$", re.IGNORECASE)),
+    "choosing": ("GET", re.compile(r"/vaults/([^/]+)/.*/recoveryPoints$", re.IGNORECASE)),
+    "validating": ("POST", re.compile(r"/vaults/([^/]+)/backupTriggerValidateOperation$", re.IGNORECASE)),
+    "looking": ("GET", _JOBS),
+    "following": ("GET", re.compile(r"/vaults/([^/]+)/.*/operationsStatus/", re.IGNORECASE)),
+    "tracking": ("GET", re.compile(r"/vaults/([^/]+)/backupJobs/[^/]+$", re.IGNORECASE)),
+}
 _OURS = {"connection", "transfer-encoding", "date", "server"}
 
 
 class Gate:
     """A context manager. Stops are named by the vault: ``post sent`` and ``job made``, before and after the restore.
+
+    A request of the other steps (``resolving`` by the VM, ``choosing``, ``validating``, ``looking``, ``following``,
+    ``tracking``) stops before it is passed on.
 
     ``posts`` and ``looks`` count the answered requests that start restores and list jobs, by vault; the first post to a
     vault in ``resets`` meets a reset connection, its body unread.
@@ -75,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
             return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._stop_at_step(path)
         gate.stops.pass_by("post sent", vault)
         upstream = HTTPConnection(gate.upstream, timeout=30)
         try:
@@ -96,6 +108,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
         if look := _JOBS.search(path):
             gate.looks[look[1].lower()] += 1
+
+    def _stop_at_step(self, path: str) -> None:
+        for step, (method, pattern) in _STEPS.items():
+            found = pattern.search(path) if method == self.command else None
+            if found:
+                self.server.gate.stops.pass_by(step, found[1].lower())
 
     def _reset(self) -> None:
         self.close_connection = True

@@ -1,0 +1,113 @@
+"""What Microsoft's engine tells of its work with ``--events``: messages, turns, and what followed from what."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PREFIX: Final = "MS_DURABLE_FUNCTION_EVENTS_LOGS "
+_SENDING: Final = "SendingMessage"
+_PROCESSING: Final = "ProcessingMessage"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of the extension; ``what`` is its name, ``data`` its members."""
+
+    what: str
+    at: datetime
+    data: dict[str, Any]
+
+    @property
+    def instance_id(self) -> str:
+        """The orchestration or entity that it is about; that of the sender where a message is sent."""
+        return self.data.get("InstanceId") or ""
+
+    @property
+    def kind(self) -> str:
+        """What a message carries, in the words of histories: ``TaskScheduled``, ``TimerFired``, ``EventRaised`` ..."""
+        return self.data.get("EventType") or ""
+
+    @property
+    def function(self) -> str:
+        """The function that starts or has ended."""
+        return self.data.get("FunctionName") or ""
+
+    def names(self, instance_id: str) -> bool:
+        """Return whether a message is to or from an instance."""
+        return instance_id in {self.instance_id, self.data.get("TargetInstanceId")}
+
+
+class EngineEvents:
+    """The events of the engines of a hub, kept as they come; safe for threads that add and one that reads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: list[Event] = []
+
+    def hear(self, line: str) -> None:
+        """Take a line that an engine has printed; what is no event is left out."""
+        if not line.startswith(_PREFIX):
+            return
+        data = json.loads(line.removeprefix(_PREFIX))
+        event = Event(data["TaskName"], _read_time(data["EventTimestamp"]), data)
+        with self._lock:
+            self._events.append(event)
+
+    def all(self, what: str = "", since: datetime | None = None, until: datetime | None = None) -> list[Event]:
+        """Return the events in the order of their times: of one name, from a time on, up to a time."""
+        with self._lock:
+            events = sorted(self._events, key=lambda event: event.at)
+        return [
+            event
+            for event in events
+            if what in {"", event.what}
+            and (since is None or since <= event.at)
+            and (until is None or event.at <= until)
+        ]
+
+    def sent(self, since: datetime | None = None, until: datetime | None = None) -> list[Event]:
+        """Return the messages that were put on queues."""
+        return self.all(_SENDING, since, until)
+
+    def turns(self, instance_id: str) -> list[Event]:
+        """Return the turns of an orchestration: each ends with new events in its history."""
+        return [event for event in self.all("AppendedInstanceHistory") if event.instance_id == instance_id]
+
+    def history_kinds(self, instance_id: str) -> Counter[str]:
+        """Return how often each kind of event was written to an orchestration's history."""
+        kinds = (kind for turn in self.turns(instance_id) for kind in turn.data["NewEvents"].split(","))
+        return Counter(kinds)
+
+    def started(self, function: str) -> list[Event]:
+        """Return the starts of a function: of its activity, or of its orchestrator's turns that are no replay."""
+        return [event for event in self.all("FunctionStarting") if event.function == function]
+
+    def hops_to(self, message: Event) -> int:
+        """Return how many messages followed one from the other up to this one, itself included.
+
+        A message follows from the one whose processing sent it: the one that came last, where a turn took several.
+        """
+        caused = {event.data.get("ActivityId"): event.data["RelatedActivityId"] for event in self.all(_PROCESSING)}
+        by_id = {event.data["RelatedActivityId"]: event for event in self.sent()}
+        hops, at = 1, message
+        while (cause := by_id.get(caused.get(at.data.get("ActivityId"), ""))) is not None and cause.at < at.at:
+            hops, at = hops + 1, cause
+        return hops
+
+
+def kinds_of(messages: Iterable[Event]) -> Counter[str]:
+    """Return how many messages there are of each kind."""
+    return Counter(message.kind for message in messages)
+
+
+def _read_time(text: str) -> datetime:
+    """Read a time of up to seven decimals, of which six are kept."""
+    return datetime.fromisoformat(f"{text.removesuffix('Z')[:26]}+00:00")

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
 
-_MOST_CHARACTERS: Final = 48_000
-"""Azure Storage takes 64 KiB a message, of which base64 leaves three quarters. ``json.dumps`` writes ASCII."""
+_MAX_BYTES: Final = 48_000
+"""Azure Storage takes 64 KiB a message, of which base64 leaves three quarters."""
 
 _LONGEST_TEXT: Final = 100
 _MOST_ENTRIES: Final = 5
@@ -59,13 +59,20 @@ def result_message(document: Json) -> str:
 
     A cut one says so with the warning ``ResultCut``; ``GET /api/restores/{id}`` has the whole document.
     """
-    text = json.dumps(document)
     for cut in _CUTS:
-        if len(text) <= _MOST_CHARACTERS:
+        if _size_as_sent(document) <= _MAX_BYTES:
             break
         document = cut(document)
         message = f"The document was too long for a queue message; GET /api/restores/{document['id']} has all of it."
         others = [each for each in as_list(document["warnings"]) if as_object(each).get("code") != "ResultCut"]
         document = {**document, "warnings": [*others, {"code": "ResultCut", "message": message}]}
-        text = json.dumps(document)
-    return text
+    return json.dumps(document)
+
+
+def _size_as_sent(document: Json) -> int:
+    """Return the bytes of a message: the Functions host writes JSON anew, indented, with its system's line ends.
+
+    Measured as ASCII, which is never shorter than what the host writes.
+    """
+    text = json.dumps(document, indent=2)
+    return len(text) + text.count("\n")

@@ -51,7 +51,7 @@ _ERRORS: Final[Mapping[int, tuple[str, str, tuple[str, ...]]]] = {
         (errors.INVALID_REQUEST,),
     ),
     404: ("NotFound", "There is no such thing, or no backup of it.", (errors.NOT_FOUND, errors.NOT_PROTECTED)),
-    409: ("Conflict", "What is there already does not allow it.", (errors.REQUEST_CONFLICT,)),
+    409: ("Conflict", "What is there already does not allow it.", (errors.REQUEST_CONFLICT, errors.REQUEST_ID_REUSED)),
     413: ("ContentTooLarge", "The body has more than 1 MiB.", (errors.REQUEST_TOO_LARGE,)),
     415: ("UnsupportedMediaType", "The body is not said to be JSON.", (errors.UNSUPPORTED_MEDIA_TYPE,)),
     502: ("BadGateway", "Azure refused the app; its own code and message are in details.", ()),
@@ -132,8 +132,9 @@ def _paths() -> Json:
         _in_query("top", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}),
         _in_query("continuationToken", {**_STRING, "description": "As it stands in a nextLink."}),
     ]
+    ended = _answer(200, "The restore that the same request started before has ended.", "Accepted", "Location")
     start = _operation(
-        "post_restore", "Start a restore, or plan one", [_accepted(), 400, 409, 413, 415], body="RestoreRequest"
+        "post_restore", "Start a restore, or plan one", [ended, _accepted(), 400, 409, 413, 415], body="RestoreRequest"
     )
     listing = _answer(200, "Restores, newest first.", "RestoreList")
     document = _answer(200, "The restore as it stands.", "StatusDocument")
@@ -204,7 +205,7 @@ def _operation(
 
 def _deciding(name: str, summary: str) -> Json:
     answer = _answer(202, "The restore as it stands.", "StatusDocument", "Retry-After")
-    return _operation(name, summary, [answer, 400, 404, 409, 413, 415], body="Said", needed=False)
+    return _operation(name, summary, [answer, 400, 404, 409, 413, 415, 503], body="Said", needed=False)
 
 
 def _accepted() -> Json:
@@ -325,7 +326,7 @@ def _with_refs(schema: Any, homes: list[tuple[Json, str]]) -> Any:
 def _documents() -> Json:
     """Return the schemas of one restore as it is accepted, as it stands, and as it ended."""
     text = _nullable(_STRING)
-    accepted = {"id": _STRING, "status": {"type": "string", "const": str(Status.PENDING)}}
+    accepted = {"id": _STRING, "status": _enum(Status)}
     links: Json = dict.fromkeys(("self", "cancel", "approve", "reject"), _LINK)
     document = {
         "id": _STRING,
@@ -347,6 +348,7 @@ def _documents() -> Json:
         "completedTime": _nullable(_TIME),
         "nextPollTime": _nullable(_TIME),
         "approval": _schema("Approval"),
+        "cancellation": _object("Who asked to cancel.", {"by": text, "comment": text, "time": _nullable(_TIME)}),
         "result": {"anyOf": [_schema("JobResult"), _schema("PlanResult"), {"type": "null"}]},
         "error": _nullable(_schema("ErrorBody")),
         "warnings": _array(_object("What did not end the restore.", {"code": _STRING, "message": _STRING})),
@@ -381,9 +383,11 @@ def _documents() -> Json:
         },
     )
     return {
-        "Accepted": _object("A restore that begins.", {**accepted, "links": _object("Where to go on.", links)}),
+        "Accepted": _object("A restore that was asked for.", {**accepted, "links": _object("Where to go on.", links)}),
         "StatusDocument": _object(
-            "One restore. `approval` is there only where a person has a say.", document, optional=["approval"]
+            "One restore. `approval` and `cancellation` are there only where a person has, or has had, a say.",
+            document,
+            optional=["approval", "cancellation"],
         ),
         "Approval": _object("A person's say; what is not known yet is `null`.", approval),
         "JobResult": _object("The end of the Azure Backup job.", job),

@@ -50,7 +50,7 @@ def rules() -> str:
     return json.dumps({"rules": [rule], "storm": {"distinctVms": 1000, "within": "PT10M"}})
 
 
-def scenario(alone: Iterable[str] = ()) -> Scenario:
+def scenario(alone: Iterable[str] = (), *, pool: int = VMS) -> Scenario:
     """Return many VMs in one vault, and VMs with these names, each in a vault of its own name: the gate knows those."""
     names = list(alone)
     place = {"resourceGroup": "backup-rg", "region": "westeurope"}
@@ -62,7 +62,7 @@ def scenario(alone: Iterable[str] = ()) -> Scenario:
             "vaults": [{"name": name, **place} for name in ("vault-weu", *names)],
             "storageAccounts": [staging],
             "settings": {"limits": _UNLIMITED},
-            "vms": [{"name": "pool", "vault": "vault-weu", "count": VMS, **vm}]
+            "vms": [{"name": "pool", "vault": "vault-weu", "count": pool, **vm}]
             + [{"name": name, "vault": name, **vm} for name in names],
         }
     )

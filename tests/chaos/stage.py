@@ -11,12 +11,12 @@ from activities.restores import RestoreActivities
 from domain.envelopes import seal
 from domain.guards import guard_key
 from domain.restores import was_refused
-from domain.times import format_time
 from domain.wire import as_object
 from orchestrations import guards, names
 from orchestrations.restore_vm import restore_vm
 from tests.chaos.plans import DELIVERIES, RIVAL, SWITCHES, Plan, a_calm_plan, vault_id
 from tests.chaos.service import Service
+from tests.support.azure import find_running
 from tests.support.hub import START, Hub, StillWaitingError
 
 if TYPE_CHECKING:
@@ -291,10 +291,7 @@ class Stage:
             raise ConnectionError(f"{fault}, by chaos")
 
     def _find_running(self, data: Json) -> Json:
-        running = self._is_running(data["restoreId"])
-        known = data["restoreId"] in self.outcomes
-        ended = None if running or not known else format_time(self.hub.state(data["restoreId"]).last_updated_at)
-        return seal({"running": running, "ended": ended})
+        return seal(find_running(self.hub, data["restoreId"]))
 
     def _wake(self, data: Json) -> Json:
         if self._is_running(data["restoreId"]):

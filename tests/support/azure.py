@@ -320,6 +320,16 @@ class ScriptedAzure:
         return Job(job_id=job_id, status=status, details=(ErrorDetail(code="Cancelled", message="Job is cancelled."),))
 
 
+def find_running(hub: Hub, restore_id: str) -> Json:
+    """Answer as ``triggers.durable.find_running`` does: one that only hands out its result runs no more."""
+    if restore_id not in hub.instances():
+        return {"running": False, "ended": None}
+    state = hub.state(restore_id)
+    if (state.custom_status or {}).get("phase") == "Finished":
+        return {"running": False, "ended": state.custom_status["completedTime"]}
+    return {"running": not state.is_over, "ended": format_time(state.last_updated_at) if state.is_over else None}
+
+
 class Lab:
     """A hub with the real orchestrator and activities over a scripted Azure."""
 
@@ -373,10 +383,7 @@ class Lab:
         return {}
 
     def _find_running(self, data: Json) -> Json:
-        running = self._is_running(data["restoreId"])
-        known = data["restoreId"] in self.hub.instances()
-        ended = None if running or not known else format_time(self.hub.state(data["restoreId"]).last_updated_at)
-        return seal({"running": running, "ended": ended})
+        return seal(find_running(self.hub, data["restoreId"]))
 
     def _wake(self, data: Json) -> Json:
         if self._is_running(data["restoreId"]) and not self.loses_wakes:

@@ -11,7 +11,6 @@ import pytest
 
 from activities import restores
 from arm import backup
-from orchestrations import marking
 
 ROOT = Path(__file__).parents[2]
 HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
@@ -51,10 +50,6 @@ def test_no_activity_comes_near_the_time_out() -> None:
 
     assert span(HOST[TIMEOUT]) >= 2 * longest_list + timedelta(minutes=2)
     assert span(HOST[TIMEOUT]) >= 5 * restores._SLICE
-
-
-def test_a_mark_outlives_every_delivery_that_may_still_post() -> None:
-    assert marking.MARKED_FOR >= restores._LATE + timedelta(minutes=5)
 
 
 def test_the_bundle_has_the_extension_that_was_tried() -> None:

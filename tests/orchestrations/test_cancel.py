@@ -59,6 +59,21 @@ def test_while_a_call_before_the_trigger_is_waited_for(lab: Lab, call: str) -> N
     assert lab.elapsed_s == 30
 
 
+def test_it_shows_at_once_who_asked_for_it_and_when(lab: Lab) -> None:
+    lab.azure.cancels = False
+    restore = a_restore()
+    lab.hub.start(RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+    lab.hub.run_until(timedelta(minutes=5))
+    assert "cancellation" not in lab.document(restore.restore_id)
+
+    lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, BY)
+    lab.hub.run_until(timedelta(seconds=5))
+
+    shown = lab.document(restore.restore_id)["cancellation"]
+    assert (shown["by"], shown["comment"]) == ("ops", "wrong VM")
+    assert "2026-11-23T08:05:00" <= shown["time"] <= "2026-11-23T08:05:05"
+
+
 def test_while_the_service_validates(lab: Lab) -> None:
     done = cancelled_after(lab, timedelta(seconds=5), validate=True)
 

@@ -758,6 +758,23 @@ class TestDisksMade:
         assert code == "DisksNotCompared"
         assert "no right to read disks" in message
 
+    def test_a_worker_that_died_while_reading_them_is_no_reason_to_leave_them(self) -> None:
+        lab = Lab()
+        lab.azure.disks = self.made(lab, "osdisk", "datadisk-000")
+        lab.azure.fails["list_disks"] = [RuntimeError("python exited with code 137 (0x89)")]
+
+        assert self.run(lab, [0]) == []
+        assert lab.azure.calls["list_disks"] == 2
+
+    def test_disks_that_stay_out_of_reach_hold_the_report_back_for_seconds_only(self) -> None:
+        lab = Lab()
+        lab.azure.fails["list_disks"] = [throttled(None)] * 100
+
+        [(code, _)] = self.run(lab, [0])
+
+        assert code == "DisksNotCompared"
+        assert lab.elapsed_s <= 60 + lab.azure.job_takes.total_seconds() + 20
+
     def test_a_failed_job_is_not_looked_at(self) -> None:
         lab = Lab()
         lab.azure.job_end = JobStatus.FAILED

@@ -113,7 +113,7 @@ class RestoreActivities:
         """
         item, request, began = ProtectedItem.from_json(data["item"]), RestoreRequest(data["request"]), self._clock()
         search = PointSearch.begin(request, parse_request_time(data["now"]))
-        progress = data["progress"] or {"link": None, "slices": 0, "isRead": False}
+        progress: Json = data["progress"] or {"link": None, "slices": 0, "isRead": False}
         if data["progress"]:
             search.go_on_from(progress["search"])
         if not progress["isRead"]:
@@ -123,7 +123,7 @@ class RestoreActivities:
                 if slices > _MAX_SLICES:
                     message = f"Azure's list of recovery points has no end: {search.choice.seen} were read."
                     raise TerminalError(errors.SERVICE_UNAVAILABLE, message)
-                read = {"link": link, "slices": slices, "isRead": link is None, "search": search.to_json()}
+                read: Json = {"link": link, "slices": slices, "isRead": link is None, "search": search.to_json()}
                 return {"progress": read}
         chosen = search.outcome()
         if "error" in chosen:

@@ -230,7 +230,7 @@ class TestMessagesInAnyOrder:
         return {"restoreId": who, "created": "c", "number": number, "now": format_time(NOW + at), **members}
 
     def test_a_late_take_after_the_release_takes_nothing(self) -> None:
-        vm = {"vm": "/vm", "startedBy": "http"}
+        vm: Json = {"vm": "/vm", "startedBy": "http"}
         state, _ = answer_once("take", take_vm, None, self.asks(1, **vm))
         state, _ = answer_once("release", release_vm, state, self.asks(2, **release("a")))
 
@@ -269,7 +269,7 @@ class TestMessagesInAnyOrder:
         assert (state["running"], state["waiting"]) == ([], {})
 
     def test_a_refusal_stays_one_when_its_request_comes_again(self) -> None:
-        vm = {"vm": "/vm", "startedBy": "http"}
+        vm: Json = {"vm": "/vm", "startedBy": "http"}
         state, _ = answer_once("take", take_vm, None, self.asks(1, "a", **vm))
         state, refused = answer_once("take", take_vm, state, self.asks(1, "b", **vm))
         state, _ = answer_once("release", release_vm, state, self.asks(2, "a", **release("a")))
@@ -281,7 +281,7 @@ class TestMessagesInAnyOrder:
         assert state["running"] is None
 
     def test_a_later_request_of_one_that_was_refused_is_heard(self) -> None:
-        vm = {"vm": "/vm", "startedBy": "http"}
+        vm: Json = {"vm": "/vm", "startedBy": "http"}
         state, _ = answer_once("take", take_vm, None, self.asks(1, "a", **vm))
         state, _ = answer_once("take", take_vm, state, self.asks(1, "b", **vm))
         state, _ = answer_once("release", release_vm, state, self.asks(2, "b", **release("a")))
@@ -291,7 +291,7 @@ class TestMessagesInAnyOrder:
         assert answer["granted"]
 
     def test_an_alert_that_comes_late_is_no_newer_one(self) -> None:
-        storm = {"distinctVms": 1, "withinS": 600}
+        storm: Json = {"distinctVms": 1, "withinS": 600}
         state, _ = note_alert(None, self.asks(1, vm="/vm1", **storm))
         state, _ = note_alert(state, self.asks(1, "b", HOUR, vm="/vm2", **storm))
 
@@ -321,6 +321,7 @@ class TestMessagesInAnyOrder:
         assert len(state["answers"]) <= 500
 
         state, _ = answer_once("take", take_turn, state, self.asks(1, "later", 2 * HOUR, most=1))
+        assert state is not None
         assert list(state["answers"]) == ["later c"]
 
 

@@ -117,7 +117,7 @@ def test_an_empty_hub_has_none() -> None:
 
 def test_marks_and_starts_that_were_refused_are_not_shown() -> None:
     refused = a_restore().refused("RequestConflict", "busy", NOW).document(NOW)
-    gone = {"status": "Failed", "phase": "Finished", "error": refused["error"]}
+    gone: Json = {"status": "Failed", "phase": "Finished", "error": refused["error"]}
     hub = _TaskHub(
         [a_mark(1, timedelta(hours=1)), an_instance(1, timedelta(hours=2), **gone), an_instance(2, timedelta(days=1))]
     )
@@ -126,7 +126,7 @@ def test_marks_and_starts_that_were_refused_are_not_shown() -> None:
 
 
 def test_of_active_ones_no_ended_one_is_read() -> None:
-    ended = {"status": "Completed", "phase": "Finished"}
+    ended: Json = {"status": "Completed", "phase": "Finished"}
     many = [an_instance(number, timedelta(hours=number), **ended) for number in range(2000)]
     hub = _TaskHub([*many, an_instance(9999, timedelta(days=200))])
 

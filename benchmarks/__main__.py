@@ -16,6 +16,7 @@ from benchmarks import (
     alerts,
     calls_before_trigger,
     calls_of_a_job,
+    engine,
     fleet,
     history_size,
     import_time,
@@ -46,6 +47,7 @@ MEASURES: Final[dict[str, Callable[[], list[Row]]]] = {
     "load": load.measure,
     "polls": poll_cost.measure,
     "fleet": fleet.measure,
+    "engine": engine.measure,
 }
 
 

@@ -168,7 +168,7 @@ def run(seed: int, restores: int) -> Soak:
             killer.join()
         if killer.failure is not None:
             raise killer.failure
-        soak.found += _violations(soak, simulator, _told(hub, instance, simulator, len(soak.asked)))
+        soak.found += violations(soak, simulator, _told(hub, instance, simulator, len(soak.asked)))
     return soak
 
 
@@ -183,7 +183,8 @@ def _told(hub: RealHub, instance: Instance, simulator: Simulator, count: int) ->
     return told
 
 
-def _violations(soak: Soak, simulator: Simulator, told: set[str]) -> list[tuple[str, str]]:
+def violations(soak: Soak, simulator: Simulator, told: set[str]) -> list[tuple[str, str]]:
+    """Return what does not hold, each as the check that found it and the restore; ``told`` are those with a result."""
     posts = Counter(each.vm.lower() for each in simulator.requests if each.action == "trigger_restore")
     found: list[tuple[str, str]] = []
     for asked in soak.asked:

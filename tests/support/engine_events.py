@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -90,17 +90,32 @@ class EngineEvents:
         """Return the starts of a function: of its activity, or of its orchestrator's turns that are no replay."""
         return [event for event in self.all("FunctionStarting") if event.function == function]
 
-    def hops_to(self, message: Event) -> int:
-        """Return how many messages followed one from the other up to this one, itself included.
+    def chain_to(self, message: Event) -> list[Event]:
+        """Return the messages that followed one from the other up to this one, which is the last.
 
-        A message follows from the one whose processing sent it: the one that came last, where a turn took several.
+        A message follows from the one whose processing sent it: the last one before it, where a turn took several.
         """
-        caused = {event.data.get("ActivityId"): event.data["RelatedActivityId"] for event in self.all(_PROCESSING)}
+        processed: defaultdict[str, list[Event]] = defaultdict(list)
+        for event in self.all(_PROCESSING):
+            processed[event.data.get("ActivityId", "")].append(event)
         by_id = {event.data["RelatedActivityId"]: event for event in self.sent()}
-        hops, at = 1, message
-        while (cause := by_id.get(caused.get(at.data.get("ActivityId"), ""))) is not None and cause.at < at.at:
-            hops, at = hops + 1, cause
-        return hops
+        chain = [message]
+        while earlier := [event for event in processed[chain[0].data.get("ActivityId", "")] if event.at < chain[0].at]:
+            cause = by_id.get(earlier[-1].data["RelatedActivityId"])
+            if cause is None or cause.at >= chain[0].at:
+                break
+            chain.insert(0, cause)
+        return chain
+
+    def scheduled(self, start: Event) -> Event:
+        """Return the message that brought an activity's start about."""
+        return next(
+            message
+            for message in reversed(self.sent(until=start.at))
+            if message.kind == "TaskScheduled"
+            and message.instance_id == start.instance_id
+            and message.data["TaskEventId"] == start.data["TaskEventId"]
+        )
 
 
 def kinds_of(messages: Iterable[Event]) -> Counter[str]:

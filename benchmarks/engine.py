@@ -1,0 +1,287 @@
+"""What a restore costs on Microsoft's engine: messages, turns, storage requests, and how soon idle instances act."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+
+from benchmarks import calls_of_a_job
+from benchmarks.asking import load_vm, request_for
+from benchmarks.rows import Row, median_of
+from orchestrations.names import PUBLISH_RESULT, START_RESTORE
+from scripts import real_engine
+from scripts.stack import Child, clean_environment, connection_to
+from tests.support.engine_events import EngineEvents, Event, kinds_of
+from tests.support.real_hub import RealHub, start_azurite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_SPEED: Final = 10
+_POLLS: Final = {"RESTORE_JOB_POLL_MIN_SECONDS": "2", "RESTORE_JOB_POLL_MAX_SECONDS": "6"}  # 20 to 60 s of Azure's time
+_JOB_S: Final = 31 * 60
+_SAMPLES: Final = 20
+_IDLE_S: Final = 5.0  # several times as long as an idle instance waits between two looks
+_AT_REST_S: Final = 30.0
+_LEASES_S: Final = 40.0
+_MOST_BEFORE: Final = 13
+_MOST_HOPS: Final = 10
+_MOST_AFTER: Final = 2
+_POLLS_OF_QUEUES: Final = "polls of queues"
+_MACHINES: Final = ("bench-a", "bench-b")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """One restore that has ended, and what the engine said of it.
+
+    ``storage`` are Azurite's requests by kind in the ``took_s`` seconds, ``idle`` those that it had a second before.
+    """
+
+    restore_id: str
+    events: EngineEvents
+    calls: list[dict[str, Any]]
+    storage: Counter[str]
+    took_s: float
+    idle: dict[str, float]
+
+    @property
+    def sent(self) -> int:
+        """How many messages were sent since the restore was asked for."""
+        return sum(each.at >= self.first.at for each in self.events.sent())
+
+    @property
+    def first(self) -> Event:
+        """The message that started it."""
+        return next(each for each in self.events.sent() if each.data.get("TargetInstanceId") == self.restore_id)
+
+    def called(self, action: str) -> list[datetime]:
+        """Return when the simulator was called so."""
+        return [datetime.fromisoformat(call["realTime"]) for call in self.calls if call["action"] == action]
+
+
+def measure() -> list[Row]:
+    """Run one restore of a 31-minute job alone, then start twenty on two instances that idle."""
+    if not real_engine.is_there():
+        print(f"engine: {real_engine.MISSING}; left out", file=sys.stderr)
+        return []
+    return [*_one_restore(), *_two_idle_instances()]
+
+
+class _Storage:
+    """Counts Azurite's requests by kind, from the lines that it prints."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def hear(self, line: str) -> None:
+        _, quote, request = line.partition('"')
+        if quote:
+            method, _, path = request.partition(" ")
+            polls = method == "GET" and "/messages?" in path
+            self.counts[_POLLS_OF_QUEUES if polls else _service(path)] += 1
+
+
+def _service(path: str) -> str:
+    if "/messages" in path:
+        return "queue messages"
+    return "blobs" if "comp=lease" in path or "-leases" in path or "-applease" in path else "tables"
+
+
+def _one_restore() -> list[Row]:
+    restored = _restore_alone()
+    return [*_message_rows(restored), _storage_row(restored)]
+
+
+def _restore_alone() -> Restored:
+    events, storage = EngineEvents(), _Storage()
+
+    def hear(name: str, line: str) -> None:
+        (events if name == "engine" else storage).hear(line) if name != "local host" else None
+
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        azurite = start_azurite(place, hear, tells=True)
+        stack.callback(azurite.stop)
+        simulator = _simulator(stack, _SPEED)
+        hub = stack.enter_context(RealHub(connection_to(azurite), simulator, _POLLS, hear=hear, events=True))
+        instance = hub.start()
+        time.sleep(_IDLE_S)
+        at_rest, began = Counter(storage.counts), time.monotonic()
+        time.sleep(_AT_REST_S)
+        idle = {kind: count / (time.monotonic() - began) for kind, count in (storage.counts - at_rest).items()}
+        before, began = Counter(storage.counts), time.monotonic()
+        faults = {"vm": load_vm(1), "faults": {"jobSeconds": _JOB_S}}
+        requests.post(f"{simulator}/_simulator/faults", json=faults, timeout=30).raise_for_status()
+        restore_id = _post(instance.url, {**request_for(load_vm(1)), "validate": True})
+        # Nobody asks the app meanwhile: that would be counted.
+        _wait(lambda: events.started(PUBLISH_RESULT), within_s=600)
+        time.sleep(_IDLE_S)
+        used, took_s = storage.counts - before, time.monotonic() - began
+        _check(instance.url, restore_id)
+        calls = requests.get(f"{simulator}/_simulator/requests", timeout=30).json()["value"][::-1]
+        return Restored(restore_id, events, calls, used, took_s, idle)
+
+
+def _message_rows(restored: Restored) -> list[Row]:
+    events, restore_id = restored.events, restored.restore_id
+    [posted] = restored.called("trigger_restore")
+    job_ended = restored.called("get_job")[-1]
+    until_post = events.sent(restored.first.at, posted)
+    before = [each for each in until_post if each.names(restore_id)]
+    row_of_hops = events.chain_to(events.scheduled(events.started(START_RESTORE)[0]))
+    [published] = events.started(PUBLISH_RESULT)
+    after = [each for each in events.chain_to(events.scheduled(published)) if each.at >= job_ended]
+    aside = len(events.sent(job_ended, published.at)) - len(after)
+    looks, turns = len(restored.called("validate_status")), events.turns(restore_id)
+    most, history = _MOST_BEFORE + 3 * (looks - 1), events.history_kinds(restore_id)
+    return [
+        Row(
+            measure="messages before the restore POST",
+            target=f"<= {most}, {_MOST_HOPS} in a row",
+            median=str(len(before)),
+            worst=f"{len(row_of_hops)} in a row",
+            met=len(before) <= most and len(row_of_hops) <= _MOST_HOPS,
+            how=f"SendingMessage events to and from the restore up to the POST at the simulator: {_counted(before)}; "
+            f"{looks} look(s) at the validation, each beyond the first may add 3. In a row: each was sent by what the "
+            f"one before it woke ({_counted(row_of_hops)}). {len(until_post) - len(before)} more between others (the "
+            "note that a post begins)",
+        ),
+        Row(
+            measure="messages from the job's end to the result",
+            target=f"<= {_MOST_AFTER}",
+            median=str(len(after)),
+            worst=f"{(published.at - job_ended).total_seconds():.2f} s",
+            met=len(after) <= _MOST_AFTER,
+            how=f"in a row, from the last GET of the job at the simulator to the start of {PUBLISH_RESULT}: "
+            f"{_counted(after)}; {aside} more that it does not wait for",
+        ),
+        Row(
+            measure="turns of a 31-minute job",
+            target="-",
+            median=str(len(turns)),
+            worst=f"{history['TimerCreated']} timers",
+            met=None,
+            how=f"the restore's own AppendedInstanceHistory events with {len(restored.called('get_job'))} looks at the "
+            f"job, 2 turns each where a wait is one timer; simulator at {_SPEED}x, own polls at 2 to 6 s for the real "
+            f"20 to 60. {restored.sent} messages in all",
+        ),
+    ]
+
+
+def _storage_row(restored: Restored) -> Row:
+    own = {
+        kind: round(count - restored.idle.get(kind, 0) * restored.took_s)
+        for kind, count in sorted(restored.storage.items())
+        if kind != _POLLS_OF_QUEUES
+    }
+    looks, wanted = len(restored.called("get_job")), calls_of_a_job.count(validate=True)["get_job"]
+    messages = len(restored.events.sent(*[restored.called("get_job")[place] for place in (0, -1)])) / max(looks - 1, 1)
+    each = sum(own.values()) / restored.sent
+    at_rest = {kind: 60 * rate for kind, rate in sorted(restored.idle.items())}
+    return Row(
+        measure="storage requests of a 31-minute job",
+        target="-",
+        median=f"{sum(own.values()) + (wanted - looks) * messages * each:.0f}",
+        worst=f"+{sum(at_rest.values()):.0f} a minute at rest",
+        met=None,
+        how=f"Azurite's own log from the request to {_IDLE_S:g} s after the result, less reads of queues and what the "
+        f"instance asks for at rest: {sum(own.values())} ({_listed(own)}) with {looks} looks at the job. Azure's times "
+        f"make {wanted} looks (counted on the skipping clock); a look costs {messages:.1f} messages, a message "
+        f"{each:.1f} requests. At rest an instance asks, in a minute, for {_listed(at_rest)}",
+    )
+
+
+def _listed(counts: Mapping[str, float]) -> str:
+    return ", ".join(f"{count:.0f} {kind}" for kind, count in counts.items())
+
+
+def _two_idle_instances() -> list[Row]:
+    if subprocess.run(["unshare", "--uts", "true"], capture_output=True, check=False).returncode:
+        print("engine: two instances need `unshare --uts`, which is not allowed here; left out", file=sys.stderr)
+        return []
+    waits = _waits_of_idle_instances()
+    return [
+        Row(
+            measure="request -> restore POST, two idle instances",
+            target="-",
+            median=f"{median_of(waits):.1f} s",
+            worst=f"max {max(waits):.1f} s",
+            met=None,
+            how=f"{len(waits)} requests, validation included (its wait is 1 s at {_SPEED}x), each after {_IDLE_S:g} s "
+            f"and a bit more of idleness, to either instance in turn; sorted: "
+            f"{', '.join(f'{wait:.1f}' for wait in sorted(waits))} s",
+        )
+    ]
+
+
+def _waits_of_idle_instances() -> list[float]:
+    waits: list[float] = []
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        azurite = start_azurite(place)
+        stack.callback(azurite.stop)
+        simulator = _simulator(stack, _SPEED)
+        # Nothing of the restores before is left to do while the next one waits: their jobs are not asked for again.
+        calm = {"RESTORE_JOB_POLL_MIN_SECONDS": "3600", "RESTORE_JOB_POLL_MAX_SECONDS": "3600"}
+        hub = stack.enter_context(RealHub(connection_to(azurite), simulator, calm))
+        instances = [hub.start(machine) for machine in _MACHINES]
+        time.sleep(_LEASES_S)
+        for number in range(1, _SAMPLES + 1):
+            time.sleep(_IDLE_S + number * 0.37 % 1 + (8 if number > 1 else 0))  # the 202 asks for 6 s
+            body = {**request_for(load_vm(number), managed_disks=False), "validate": True}
+            sent = datetime.now(UTC)
+            _post(instances[number % 2].url, body)
+            waits.append((_posted(simulator, number) - sent).total_seconds())
+    return waits
+
+
+def _posted(simulator: str, number: int) -> datetime:
+    def look() -> datetime | None:
+        log = requests.get(f"{simulator}/_simulator/requests", params={"action": "trigger_restore"}, timeout=30)
+        posts = log.json()["value"]
+        return datetime.fromisoformat(posts[0]["realTime"]) if len(posts) == number else None
+
+    return _wait(look, within_s=300)
+
+
+def _simulator(stack: ExitStack, speed: float) -> str:
+    command: list[str | Path] = [sys.executable, "-m", "simulator", "--port", "0", "--speed", f"{speed:g}"]
+    child = Child("simulator", command, clean_environment(), real_engine.ROOT, None)
+    stack.callback(child.stop)
+    return child.wait_until_ready()
+
+
+def _post(url: str, body: dict[str, Any]) -> str:
+    answer = requests.post(f"{url}/api/restores", json=body, timeout=60)
+    answer.raise_for_status()
+    return answer.json()["id"]
+
+
+def _check(url: str, restore_id: str) -> None:
+    status = requests.get(f"{url}/api/restores/{restore_id}", timeout=30).json()["status"]
+    if status != "Completed":
+        raise RuntimeError(f"the restore ended as {status}")
+
+
+def _wait[T](look: Callable[[], T | None], *, within_s: float) -> T:
+    deadline = time.monotonic() + within_s
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {within_s:g} s")
+        time.sleep(0.2)
+    return seen
+
+
+def _counted(messages: list[Event]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds_of(messages).most_common())

@@ -11,7 +11,7 @@ from google.protobuf import wrappers_pb2
 from tests.engine.stage import EngineStage, soon
 from tests.integration.app_stage import ENDED
 
-LOOKS = 200
+LOOKS = 150  # several histories' worth. The engine has no wait under a second: more would take the suite's five minutes
 MOST_EVENTS = 1000  # of one history: what is read anew for each turn
 
 
@@ -146,7 +146,7 @@ def test_an_id_that_is_no_uuid_is_not_found(stage: EngineStage, restore_id: str)
 
 
 @pytest.mark.timeout(300)
-def test_a_job_that_is_asked_for_two_hundred_times_keeps_its_history_short(
+def test_a_job_that_is_asked_for_very_often_keeps_its_history_short(
     stage: EngineStage, long_job: tuple[str, str]
 ) -> None:
     vm, restore_id = long_job
@@ -156,7 +156,9 @@ def test_a_job_that_is_asked_for_two_hundred_times_keeps_its_history_short(
     running = stage.seen(restore_id)
     stage.call("POST", f"restores/{restore_id}/cancel", json={"by": "ada"})
     done = stage.finished(restore_id)
+    generations = {turn.data["ExecutionId"] for turn in stage.events.turns(restore_id)}
 
+    assert len(generations) > 1
     assert largest < MOST_EVENTS
     assert (running["status"], running["phase"]) == ("Running", "TrackingJob")
     assert done["status"] == "Cancelled"

@@ -14,7 +14,7 @@ from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf import wrappers_pb2
 
-from .backend import UNLIMITED_MESSAGE
+from .backend import MAX_MESSAGE
 from .functions import ACTIVITY, ENTITY, ORCHESTRATION, convert_in, convert_out
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def client_config(rpc_address: str, url: str, task_hub: str) -> str:
             "baseUrl": url + WEBHOOKS,
             "httpBaseUrl": url + WEBHOOKS,
             "rpcBaseUrl": f"http://{rpc_address}",
-            "maxGrpcMessageSizeInBytes": UNLIMITED_MESSAGE,
+            "maxGrpcMessageSizeInBytes": MAX_MESSAGE,
         }
     )
 

@@ -12,7 +12,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 from google.protobuf import empty_pb2
 
-from .backend import UNLIMITED
+from .backend import MESSAGE_LIMITS
 from .functions import HostError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class JoinedEngine:
     def __init__(self, loop: asyncio.AbstractEventLoop, address: str) -> None:
         self.address = address
         self._loop = loop
-        self._channel = grpc.insecure_channel(address, options=UNLIMITED)
+        self._channel = grpc.insecure_channel(address, options=MESSAGE_LIMITS)
         self._stub: Any = stubs.TaskHubSidecarServiceStub(self._channel)
         self._stopping = threading.Event()
         self._reader: threading.Thread | None = None

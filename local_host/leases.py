@@ -1,8 +1,8 @@
-"""Work that was handed out: who has it, and what comes back to be handed out again.
+"""Work that was handed out: who has it, what its worker died with, and what comes back to be handed out again.
 
-durabletask's in-memory backend forgets work once it is handed out, so that a worker that dies takes it along. Here
-every hand-out is remembered under a token of its own until its result comes, its lease ends, or its worker's stream
-breaks. What came back goes out again as it was; a result that carries an earlier token is nobody's any more.
+durabletask's in-memory backend forgets work once it is handed out. Here every hand-out is remembered under a token of
+its own until its result comes, its lease ends, or its worker's stream breaks. What came back goes out again as it was;
+a result that carries an earlier token is nobody's any more.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 class HandOut:
     """One item in a worker's hands. ``token`` is what the backend knows it by.
 
-    ``execution`` is the execution that an activity was handed out for.
+    ``generation`` is the execution that an activity was handed out for.
     """
 
     item: pb.WorkItem
     token: str
     stream: int
-    execution: pb.HistoryEvent | None
+    generation: int
 
 
 class Leases:
@@ -49,24 +49,27 @@ class Leases:
             self._streams.add(stream)
             return stream
 
-    def close_stream(self, stream: int) -> None:
-        """Take back all that went out on this stream."""
+    def is_open(self, stream: int) -> bool:
+        """Return whether the worker is still there."""
+        with self._lock:
+            return stream in self._streams
+
+    def close_stream(self, stream: int) -> list[HandOut]:
+        """Note that a worker is gone; returns what it had not finished, which is in the books no more."""
         with self._lock:
             self._streams.discard(stream)
-            for token in [token for token, each in self._out.items() if each.stream == stream]:
-                self._back.append(self._out.pop(token))
+            return [self._out.pop(token) for token in [key for key, out in self._out.items() if out.stream == stream]]
 
-    def hand_out(
-        self, item: pb.WorkItem, stream: int, *, token: str, execution: pb.HistoryEvent | None = None
-    ) -> pb.WorkItem:
+    def hand_back(self, handed: HandOut) -> None:
+        """Have work handed out again."""
+        with self._lock:
+            self._back.append(handed)
+
+    def hand_out(self, item: pb.WorkItem, stream: int, *, token: str, generation: int = 0) -> pb.WorkItem:
         """Note down that ``item`` goes out on this stream, and give it its hand-out's token."""
         with self._lock:
             item.completionToken = f"hand-out-{next(self._numbers)}"
-            handed = HandOut(item, token, stream, execution)
-            if stream in self._streams:
-                self._out[item.completionToken] = handed
-            else:  # it broke meanwhile
-                self._back.append(handed)
+            self._out[item.completionToken] = HandOut(item, token, stream, generation)
             return item
 
     def take_back(self, token: str) -> bool:
@@ -96,4 +99,4 @@ class Leases:
                 return
             again = pb.WorkItem()
             again.CopyFrom(handed.item)  # the first one may still be on its way
-            yield self.hand_out(again, stream, token=handed.token, execution=handed.execution)
+            yield self.hand_out(again, stream, token=handed.token, generation=handed.generation)

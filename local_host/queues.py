@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _FIRST_POLL_S = 0.1
 _LEASE_S = 600  # how long a message is hidden while its function runs
 _NEVER_S = -1  # time to live of a poison message
+MAX_MESSAGE = 64 * 1024
+"""The most bytes of a message as it stands on the wire."""
 _EMULATOR = (  # its key is the emulator's published one
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
@@ -69,11 +71,8 @@ class _Queue:
             await self.create()
             await self.client.send_message(text, time_to_live=time_to_live_s)
 
-    def encode(self, body: bytes) -> str:
-        return base64.b64encode(body).decode() if self.base64 else body.decode()
-
     def decode(self, text: str) -> bytes:
-        """Undo ``encode``; ``ValueError`` for what is not base64."""
+        """Undo what writing a message did; ``ValueError`` for what is not base64."""
         return base64.b64decode(text, validate=True) if self.base64 else text.encode()
 
 
@@ -168,17 +167,39 @@ def _metadata(message: QueueMessage) -> dict[str, meta.Datum]:
     }
 
 
+class MessageTooLargeError(ValueError):
+    """The queue service does not take so long a message."""
+
+
 def messages_of(value: Any) -> list[bytes]:
-    """Split what a function gave an output into messages; a JSON array is one message for each element."""
+    """Split what a function gave an output into messages, as the Functions host does.
+
+    A JSON array is one message for each element. JSON objects are written anew, indented, which makes them longer: with
+    the longer line ends of the two that the host has (CRLF on Windows). ``ValueError`` for what looks like JSON and is
+    none.
+    """
     datum = meta.Datum(json.dumps(value), "json") if isinstance(value, dict) else convert_out("queue", value)
-    body: bytes = datum.value if datum.type == "bytes" else datum.value.encode()
-    if body.lstrip()[:1] != b"[":
-        return [body]
-    try:
-        elements = json.loads(body)
-    except ValueError:
-        return [body]
-    return [(each if isinstance(each, str) else json.dumps(each)).encode() for each in elements]
+    if datum.type == "bytes":
+        return [datum.value]
+    text: str = datum.value.strip()
+    if not ((text.startswith("{") and text.endswith("}")) or (text.startswith("[") and text.endswith("]"))):
+        return [datum.value.encode()]
+    parsed = json.loads(text)
+    return [_written(each).encode() for each in (parsed if isinstance(parsed, list) else [parsed])]
+
+
+def _written(token: Any) -> str:
+    if isinstance(token, str):
+        return token
+    return json.dumps(token, indent=2, ensure_ascii=False).replace("\n", "\r\n")
+
+
+def encode(body: bytes, *, in_base64: bool) -> str:
+    """Write a message for the wire; ``MessageTooLargeError`` when the queue service would refuse it."""
+    text = base64.b64encode(body).decode() if in_base64 else body.decode()
+    if len(text.encode()) > MAX_MESSAGE:
+        raise MessageTooLargeError(f"a queue message of {len(text.encode())} bytes is above {MAX_MESSAGE}")
+    return text
 
 
 class Queues:
@@ -211,13 +232,14 @@ class Queues:
 
     async def send(self, output: Binding, value: Any) -> None:
         """Put what a function gave one of its outputs on the queue, as one message or several."""
-        messages = messages_of(value)
+        in_base64 = not self._settings or self._settings.base64
+        texts = [encode(body, in_base64=in_base64) for body in messages_of(value)]
         if not self._settings:
-            log.info("queues are off: %d message(s) of output %s dropped", len(messages), output.name)
+            log.info("queues are off: %d message(s) of output %s dropped", len(texts), output.name)
             return
         queue = self._queue(output)
-        for body in messages:
-            await queue.send(queue.encode(body))
+        for text in texts:
+            await queue.send(text)
 
     def stop(self) -> set[asyncio.Task[None]]:
         """Take no more messages; returns what still runs."""

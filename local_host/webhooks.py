@@ -31,6 +31,7 @@ _STATUS = {
 _FINISHED = {"Completed", "Failed", "Terminated"}
 _CONTINUATION = "x-ms-continuation-token"
 _RETRY_AFTER_S = "5"  # what the extension asks for
+_TOP = 100  # instances in a page, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Webhooks:
         query = pb.InstanceQuery(
             runtimeStatus=[value for value, name in _STATUS.items() if name in wanted],
             instanceIdPrefix=wrappers_pb2.StringValue(value=request.query.get("instanceIdPrefix", "")),
-            maxInstanceCount=_number(request, "top"),
+            maxInstanceCount=_number(request, "top") or _TOP,
             continuationToken=wrappers_pb2.StringValue(value=request.headers.get(_CONTINUATION, "")),
             fetchInputsAndOutputs=True,
         )
@@ -140,21 +141,24 @@ class Webhooks:
 
 
 def _document(state: pb.OrchestrationState, *, show_input: bool) -> dict[str, Any]:
-    failed = state.HasField("failureDetails")
     return {
         "name": state.name,
         "instanceId": state.instanceId,
         "runtimeStatus": _STATUS[state.orchestrationStatus],
         "input": _value(state.input.value) if show_input else None,
         "customStatus": _value(state.customStatus.value),
-        "output": state.failureDetails.errorMessage if failed else _value(state.output.value),
+        "output": _value(state.output.value),
         "createdTime": _time(state.createdTimestamp),
         "lastUpdatedTime": _time(state.lastUpdatedTimestamp),
     }
 
 
 def _value(text: str) -> Any:
-    return json.loads(text) if text else None
+    """Read a payload; the reason of a termination and the error of a failure are plain text."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
 
 
 def _time(stamp: Timestamp) -> str:
@@ -171,4 +175,5 @@ def _number(request: web.Request, name: str) -> int:
 
 
 def _reason(request: web.Request) -> wrappers_pb2.StringValue:
-    return wrappers_pb2.StringValue(value=json.dumps(request.query.get("reason")))
+    """Return the reason as it was given: the extension makes no JSON of it."""
+    return wrappers_pb2.StringValue(value=request.query.get("reason", ""))

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import heapq
 import warnings
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, NoReturn, Self, cast, override
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast, override
 
 import durabletask.internal.helpers as ph
 import durabletask.internal.orchestrator_service_pb2 as pb
@@ -27,14 +27,17 @@ from azure.durable_functions.worker import DurableFunctionsWorker
 from azure.functions._durable_functions import df_dumps, df_loads
 from durabletask import task
 from durabletask.testing import in_memory_backend
-from durabletask.testing.in_memory_backend import (
-    ActivityWorkItem,
-    InMemoryOrchestrationBackend,
-    OrchestrationInstance,
-    PendingLockRequest,
-)
 from durabletask.worker import _OrchestrationExecutor, _RuntimeOrchestrationContext
 from google.protobuf import wrappers_pb2
+
+from local_host.azure_like import ENDED, AzureLikeBackend, Faults, output_of
+
+if TYPE_CHECKING:
+    from durabletask.testing.in_memory_backend import (
+        ActivityWorkItem,
+        OrchestrationInstance,
+        PendingLockRequest,
+    )
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
@@ -50,14 +53,12 @@ STATUS_NAMES: Mapping[int, str] = {
 }
 """The words of the durable HTTP API and of the portal."""
 
-REUSABLE = (
-    pb.ORCHESTRATION_STATUS_COMPLETED,
-    pb.ORCHESTRATION_STATUS_FAILED,
-    pb.ORCHESTRATION_STATUS_TERMINATED,
-)
-"""An instance that has ended may be started anew under its id, as the Functions extension allows by default."""
+type Choice = bool | Callable[[str], bool]
 
-type Redelivery = bool | Callable[[str], bool]
+SPINS = 200
+"""So many timers of an instance, all made at one moment, are a loop on a timer that fires at once."""
+SECOND_RUN = timedelta(seconds=0.7)
+"""How much later the second run of a turn is."""
 
 
 class OrchestrationFailed(Exception):  # noqa: N818 - the name says what happened
@@ -127,7 +128,10 @@ class CustomStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What the management API would say of an instance. ``failure`` and ``failure_type`` are set when it failed."""
+    """What the management API would say of an instance: the output of one that failed is its error as text.
+
+    ``failure`` and ``failure_type`` are set when it failed; they stand in its history alone.
+    """
 
     status: str
     input: Any
@@ -147,6 +151,14 @@ class State:
 def decode(payload: str | None) -> Any:
     """Read a payload as the Functions codec does; none and empty are ``None``."""
     return df_loads(payload) if payload else None
+
+
+def decode_output(text: str | None) -> Any:
+    """Read an output: the reason of a termination and the error of a failure are plain text."""
+    try:
+        return decode(text)
+    except ValueError:
+        return text
 
 
 def settle_codec() -> None:
@@ -206,17 +218,45 @@ class _QueuedActivity:
     generation: int
 
 
-class _Backend(InMemoryOrchestrationBackend):
-    """The in-memory backend without its threads, and with three of its gaps closed.
+class _Faults(Faults):
+    """The faults that a test asks for; ``None`` leaves a kind to the count."""
 
-    * What an earlier generation (before ``continue_as_new``, or under a reused id) set going, its timers,
-      activities, entity calls and children, no longer answers a later one that happens to use the same task ids.
+    def __init__(self, starts: Choice | None, turns: Choice | None, operations: Choice | None) -> None:
+        super().__init__()
+        self._starts, self._turns, self._operations = starts, turns, operations
+
+    @override
+    def defers_start(self, name: str, instance_id: str) -> bool:
+        if self._starts is None:
+            return super().defers_start(name, instance_id)
+        return _chooses(self._starts, instance_id)
+
+    @override
+    def repeats_turn(self, name: str, instance_id: str) -> bool:
+        if self._turns is None:
+            return super().repeats_turn(name, instance_id)
+        return _chooses(self._turns, instance_id)
+
+    @override
+    def repeats_operation(self, entity_id: str, operation: str) -> bool:
+        if self._operations is None:
+            return super().repeats_operation(entity_id, operation)
+        return _chooses(self._operations, operation)
+
+
+def _chooses(choice: Choice, what: str) -> bool:
+    return choice(what) if callable(choice) else choice
+
+
+class _Backend(AzureLikeBackend):
+    """The engine that the local host has, without its threads, and with two of its gaps closed.
+
     * Nothing is delivered to an orchestration that has ended.
     * While an entity is locked, operations of others wait.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(max_history_size=1_000_000, port=0)
+    def __init__(self, clock: Clock, faults: Faults) -> None:
+        super().__init__(faults, max_history_size=1_000_000)
         self.clock = clock
         self.due: list[_Due] = []
         self.activities: deque[_QueuedActivity] = deque()
@@ -224,13 +264,19 @@ class _Backend(InMemoryOrchestrationBackend):
         self.statuses: dict[str, list[CustomStatus]] = defaultdict(list)
         self.closed: dict[str, list[list[pb.HistoryEvent]]] = defaultdict(list)
         self.largest_history = 0
+        self.spinning = ""
         self._numbers = 0
-        self._generations: Counter[str] = Counter()
-        self._parents: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
         self._lock_owners: dict[str, str] = {}
-        self._entity_callers: dict[str, int] = {}
 
     # What time brings
+
+    @override
+    def _now(self) -> datetime:
+        return self.clock.now()
+
+    @override
+    def _at(self, when: datetime, act: Callable[[], None], is_wanted: Callable[[], bool] = lambda: True) -> None:
+        self.at(when, act, is_wanted)
 
     def at(self, when: datetime, happen: Callable[[], None], is_wanted: Callable[[], bool]) -> None:
         self._numbers += 1
@@ -241,53 +287,17 @@ class _Backend(InMemoryOrchestrationBackend):
             heapq.heappop(self.due)
         return self.due[0] if self.due else None
 
-    def awaits(self, instance_id: str, generation: int) -> bool:
-        """Whether this generation of the instance still runs."""
-        instance = self._instances.get(instance_id)
-        return (
-            instance is not None
-            and self._generations[instance_id] == generation
-            and not self._is_terminal_status(instance.status)
-        )
-
-    def deliver(self, instance_id: str, generation: int, event: pb.HistoryEvent) -> None:
-        if self.awaits(instance_id, generation):
-            instance = self._instances[instance_id]
-            instance.pending_events.append(event)
-            instance.last_updated_at = self.clock.now()
-            self._enqueue_orchestration(instance_id)
-
     @override
     def _process_create_timer_action(self, instance: OrchestrationInstance, action: pb.OrchestratorAction) -> None:
-        instance_id, generation = instance.instance_id, self._generations[instance.instance_id]
-        fire_at = action.createTimer.fireAt.ToDatetime(tzinfo=UTC)
-        instance.history.append(ph.new_timer_created_event(action.id, fire_at))
-        self.timers[instance_id].append(Timer(self.clock.now(), fire_at))
-        fired = ph.new_timer_fired_event(action.id, fire_at)
-        self.at(
-            fire_at,
-            lambda: self.deliver(instance_id, generation, fired),
-            lambda: self.awaits(instance_id, generation),
-        )
-
-    @override
-    def _schedule_delayed_entity_operation(self, entity_id: str, event: pb.HistoryEvent, fire_at: datetime) -> None:
-        self.at(fire_at, lambda: self._queue_entity_operation(entity_id, event), lambda: True)
+        super()._process_create_timer_action(instance, action)
+        if self._instances[instance.instance_id] is not instance:
+            return  # of a turn that is not written
+        timers = self.timers[instance.instance_id]
+        timers.append(Timer(self.clock.now(), action.createTimer.fireAt.ToDatetime(tzinfo=UTC)))
+        if len(timers) >= SPINS and timers[-SPINS].created_at == self.clock.now():
+            self.spinning = instance.instance_id
 
     # Orchestrations
-
-    @override
-    def StartInstance(self, request: pb.CreateInstanceRequest, context: Any) -> pb.CreateInstanceResponse:
-        response = super().StartInstance(request, context)
-        self._generations[response.instanceId] += 1
-        return response
-
-    @override
-    def _create_instance_internal(
-        self, instance_id: str, name: str, encoded_input: str | None = None, version: str | None = None
-    ) -> None:
-        super()._create_instance_internal(instance_id, name, encoded_input, version)
-        self._generations[instance_id] += 1
 
     def take_orchestration(self) -> OrchestrationInstance | None:
         """The next instance that has something new, in its ``dispatched_events``."""
@@ -305,9 +315,6 @@ class _Backend(InMemoryOrchestrationBackend):
             self._orchestration_in_flight.add(instance_id)
             return instance
         return None
-
-    def generation(self, instance_id: str) -> int:
-        return self._generations[instance_id]
 
     def complete_orchestration(self, response: pb.OrchestratorResponse) -> None:
         instance = self._instances[response.instanceId]
@@ -331,7 +338,6 @@ class _Backend(InMemoryOrchestrationBackend):
         self.closed[instance.instance_id].append(generation)
         self.largest_history = max(self.largest_history, len(generation))
         super()._process_complete_orchestration_action(instance, complete_action)
-        self._generations[instance.instance_id] += 1
         if started.HasField("parentInstance"):
             instance.pending_events[1].executionStarted.parentInstance.CopyFrom(started.parentInstance)
 
@@ -351,19 +357,6 @@ class _Backend(InMemoryOrchestrationBackend):
                 )
             )
 
-    @override
-    def _watch_sub_orchestration(self, parent_instance_id: str, sub_instance_id: str, task_id: int) -> None:
-        self._parents[sub_instance_id].append((parent_instance_id, task_id, self._generations[parent_instance_id]))
-
-    @override
-    def _notify_waiters(self, instance_id: str) -> None:
-        """Called when a turn has been committed: the moment to tell the parents of an orchestration that ended."""
-        instance = self._instances[instance_id]
-        if not self._is_terminal_status(instance.status):
-            return
-        for parent_id, task_id, generation in self._parents.pop(instance_id, []):
-            self.deliver(parent_id, generation, _end_of_child(instance, task_id))
-
     # Activities
 
     @override
@@ -379,7 +372,7 @@ class _Backend(InMemoryOrchestrationBackend):
             details.errorMessage = details.errorMessage or details.errorType
         else:
             event = ph.new_task_completed_event(work.item.task_id, outcome)
-        self.deliver(work.item.instance_id, work.generation, event)
+        self.inform(work.item.instance_id, work.generation, event)
 
     # Entities
 
@@ -407,19 +400,7 @@ class _Backend(InMemoryOrchestrationBackend):
             return True
         return event.entityOperationCalled.parentInstanceId.value == self._lock_owners[entity_id]
 
-    @override
-    def _process_send_entity_message_action(
-        self, instance: OrchestrationInstance, action: pb.OrchestratorAction
-    ) -> None:
-        called = action.sendEntityMessage.entityOperationCalled
-        self._entity_callers[called.requestId] = self._generations[instance.instance_id]
-        super()._process_send_entity_message_action(instance, action)
-
     def complete_entity(self, result: pb.EntityBatchResult, entity_id: str) -> None:
-        for info in result.operationInfos:
-            caller = info.responseDestination.instanceId
-            if caller and not self.awaits(caller, self._entity_callers[info.requestId]):
-                info.ClearField("responseDestination")
         result.completionToken = str(self._entities[entity_id].completion_token)
         self.CompleteEntityTask(result, _CONTEXT)
 
@@ -435,15 +416,6 @@ class _Backend(InMemoryOrchestrationBackend):
         for entity in self._entities.values():
             if entity.pending_operations:
                 self._enqueue_entity(entity.instance_id)
-
-
-def _end_of_child(child: OrchestrationInstance, task_id: int) -> pb.HistoryEvent:
-    if child.status == pb.ORCHESTRATION_STATUS_COMPLETED:
-        return ph.new_sub_orchestration_completed_event(task_id, child.output)
-    failed = ph.new_sub_orchestration_failed_event(task_id, Exception("Sub-orchestration terminated"))
-    if child.failure_details is not None:
-        failed.subOrchestrationInstanceFailed.failureDetails.CopyFrom(child.failure_details)
-    return failed
 
 
 class _Session:
@@ -496,6 +468,13 @@ class Hub:
     they are registered under. ``redeliver_activities`` runs every activity, or those whose name the predicate
     accepts, twice, and goes on with the second outcome: what at-least-once delivery may do.
 
+    The engine's own faults strike always, never, where a predicate says so, or by count (``None``):
+
+    * ``defer_starts`` (asked by instance id) has a start lie for two seconds, in which events to it are lost;
+    * ``repeat_operations`` (by the operation's name) has an entity's operation come twice;
+    * ``repeat_turns`` (by instance id) has a turn's messages leave and then, a moment later, the turn run again, before
+      its history is written. It moves the clock, so it is never unless asked for: exact times would be none.
+
     Azure Functions replays an orchestration from its first event at every turn. So does the hub while the history
     is short; of a long one it holds the generator and replays at lengths that grow by half. A replay that does
     otherwise raises ``NonDeterminismError``. With ``replay_every_turn`` it always replays, as Functions does.
@@ -508,7 +487,10 @@ class Hub:
         activities: Mapping[str, Callable[..., Any]] | None = None,
         entities: Mapping[str, Any] | None = None,
         start: datetime = START,
-        redeliver_activities: Redelivery = False,
+        redeliver_activities: Choice = False,
+        defer_starts: Choice | None = None,
+        repeat_turns: Choice | None = False,
+        repeat_operations: Choice | None = None,
         replay_every_turn: bool = False,
         step_limit: int = 200_000,
     ) -> None:
@@ -518,7 +500,7 @@ class Hub:
         self.redeliver_activities = redeliver_activities
         self._orchestrators = dict(orchestrators)
         self._activities = {name: wrap_activity(fn, "data") for name, fn in (activities or {}).items()}
-        self._backend = _Backend(self.clock)
+        self._backend = _Backend(self.clock, _Faults(defer_starts, repeat_turns, repeat_operations))
         self._entities = {name.lower(): wrap_entity(entity) for name, entity in (entities or {}).items()}
         self._replay_every_turn = replay_every_turn
         self.restart_worker()
@@ -554,7 +536,8 @@ class Hub:
     ) -> str:
         """Queue an orchestration; nothing runs yet. Returns its id.
 
-        ``LookupError`` if an instance of that id still runs, ``TypeError`` if ``data`` is not JSON.
+        ``LookupError`` if an instance of that id still runs, ``TypeError`` if ``data`` is not JSON. A second start at
+        the same moment is lost, as in Azure: it returns the id, and the first one runs.
         """
         name = orchestrator if isinstance(orchestrator, str) else self._name_of(orchestrator)
         self._started += 1
@@ -563,7 +546,7 @@ class Hub:
             name=name,
             input=_payload(data),
             version=ph.get_string_value(version),
-            orchestrationIdReusePolicy=pb.OrchestrationIdReusePolicy(replaceableStatus=REUSABLE),
+            orchestrationIdReusePolicy=pb.OrchestrationIdReusePolicy(replaceableStatus=ENDED),
         )
         with _stamped_by(self.clock):
             return self._backend.StartInstance(request, _CONTEXT).instanceId
@@ -577,9 +560,8 @@ class Hub:
         self.run_until(lambda: self.state(instance_id).is_over)
         state = self.state(instance_id)
         if state.status != "Completed":
-            raise OrchestrationFailed(
-                state.status, state.failure or f"{state.status}: {state.output}", state.failure_type
-            )
+            message = state.failure or f"{state.status}: {state.output}"
+            raise OrchestrationFailed(state.status, message, state.failure_type)
         return state.output
 
     def run_until_idle(self) -> None:
@@ -604,25 +586,25 @@ class Hub:
                 raise StillWaitingError(f"nothing is left to do at {self.clock.now().isoformat()}: {self._summary()}")
 
     def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
-        """Queue an external event. ``LookupError`` if there is no such instance."""
+        """Queue an external event; lost while the start is deferred. ``LookupError`` unless the instance runs."""
         request = pb.RaiseEventRequest(instanceId=instance_id, name=name, input=_payload(data))
         with _stamped_by(self.clock):
             self._backend.RaiseEvent(request, _CONTEXT)
 
-    def terminate(self, instance_id: str, reason: Any = None) -> None:
-        """Queue a termination; ``reason`` becomes the output."""
-        request = pb.TerminateRequest(instanceId=instance_id, output=_payload(reason))
+    def terminate(self, instance_id: str, reason: str = "") -> None:
+        """Queue a termination; ``reason`` becomes the output as it is. ``LookupError`` unless the instance runs."""
+        request = pb.TerminateRequest(instanceId=instance_id, output=ph.get_string_value(reason))
         with _stamped_by(self.clock):
             self._backend.TerminateInstance(request, _CONTEXT)
 
     def suspend(self, instance_id: str, reason: str = "") -> None:
-        """Queue a suspension. ``LookupError`` if there is no such instance."""
+        """Queue a suspension. ``LookupError`` unless the instance runs."""
         request = pb.SuspendRequest(instanceId=instance_id, reason=ph.get_string_value(reason))
         with _stamped_by(self.clock):
             self._backend.SuspendInstance(request, _CONTEXT)
 
     def resume(self, instance_id: str, reason: str = "") -> None:
-        """Queue a resumption. ``LookupError`` if there is no such instance."""
+        """Queue a resumption. ``LookupError`` unless the instance runs."""
         request = pb.ResumeRequest(instanceId=instance_id, reason=ph.get_string_value(reason))
         with _stamped_by(self.clock):
             self._backend.ResumeInstance(request, _CONTEXT)
@@ -654,13 +636,18 @@ class Hub:
         return State(
             status=STATUS_NAMES[instance.status],
             input=decode(instance.input),
-            output=decode(instance.output),
+            output=decode_output(output_of(instance)),
             custom_status=decode(instance.custom_status),
             created_at=instance.created_at,
             last_updated_at=instance.last_updated_at,
             failure=None if failure is None else failure.errorMessage,
             failure_type=None if failure is None else failure.errorType,
         )
+
+    def query(self, query: pb.InstanceQuery) -> pb.QueryInstancesResponse:
+        """One page of the instances. ``LookupError`` if the table service would refuse the query."""
+        with _stamped_by(self.clock):
+            return self._backend.QueryInstances(pb.QueryInstancesRequest(query=query), _CONTEXT)
 
     def instances(self) -> list[str]:
         """The ids of all instances, children included, in the order of their creation."""
@@ -702,6 +689,10 @@ class Hub:
         with _stamped_by(self.clock):
             if not (self._turn() or self._activity() or self._entity() or self._skip(until)):
                 return False
+        if self._backend.spinning:
+            raise StillWaitingError(
+                f"{self._backend.spinning} loops on a timer that fires at once at {self.clock.now().isoformat()}"
+            )
         self._steps_left -= 1
         if self._steps_left <= 0:
             raise StillWaitingError(f"the step limit is used up at {self.clock.now().isoformat()}: {self._summary()}")
@@ -713,25 +704,36 @@ class Hub:
             return False
         instance_id, generation = instance.instance_id, self._backend.generation(instance.instance_id)
         function = _find(self._orchestrators, instance.name, "orchestrator")
+        response = self._run_turn(function, instance, generation)
+        if self._backend.begins_second_run(response):
+            self.clock.advance(SECOND_RUN)
+            instance.dispatched_events[0] = ph.new_orchestrator_started_event(self.clock.now())
+            self._sessions.pop(instance_id, None)
+            response = self._run_turn(function, instance, generation)
+        self._backend.complete_orchestration(response)
+        if not self._backend.awaits(instance_id, generation):
+            self._sessions.pop(instance_id, None)
+        return True
+
+    def _run_turn(
+        self, function: Callable[..., Any], instance: OrchestrationInstance, generation: int
+    ) -> pb.OrchestratorResponse:
+        instance_id = instance.instance_id
         session = self._sessions.get(instance_id)
         if session is None or session.generation != generation:
             session = self._sessions[instance_id] = _Session(self._worker, instance, generation)
         taken = None if self._replay_every_turn else session.advance(instance)
-        if taken is None or session.is_replay_due():
-            request = pb.OrchestratorRequest(
-                instanceId=instance_id, pastEvents=instance.history, newEvents=instance.dispatched_events
+        if taken is not None and not session.is_replay_due():
+            return taken
+        request = pb.OrchestratorRequest(
+            instanceId=instance_id, pastEvents=instance.history, newEvents=instance.dispatched_events
+        )
+        response = self._worker._run_orchestration(function, request)
+        if taken is not None and _outcome(taken) != _outcome(response):
+            raise task.NonDeterminismError(
+                f"{instance_id}: a turn taken twice acts differently: {taken.actions}, then {response.actions}"
             )
-            response = self._worker._run_orchestration(function, request)
-            if taken is not None and _outcome(taken) != _outcome(response):
-                raise task.NonDeterminismError(
-                    f"{instance_id}: a turn taken twice acts differently: {taken.actions}, then {response.actions}"
-                )
-        else:
-            response = taken
-        self._backend.complete_orchestration(response)
-        if not self._backend.awaits(instance_id, generation):
-            del self._sessions[instance_id]
-        return True
+        return response
 
     def _activity(self) -> bool:
         if not self._backend.activities:

@@ -61,6 +61,15 @@ class Caller:
     def status(self, instance_id: str) -> dict[str, Any]:
         return self("GET", f"{self.hub}/{instance_id}").json()
 
+    def instances(self, **parameters: str) -> list[dict[str, Any]]:
+        """Follow the pages of the list to the end."""
+        found, token = list[dict[str, Any]](), ""
+        while True:
+            page = self("GET", self.hub, params=parameters, headers={"x-ms-continuation-token": token})
+            found += page.json()
+            if not (token := page.headers["x-ms-continuation-token"]):
+                return found
+
     def finished(self, instance_id: str) -> dict[str, Any]:
         """Wait for the instance's end and return its status document."""
         answer = eventually(lambda: (got := self("GET", f"{self.hub}/{instance_id}")).status_code != 202 and got)

@@ -2,85 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
 
-import grpc
 import pytest
-from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
-from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 
 from local_host import engine, joined
-from local_host.backend import IN_PROCESS, LocalBackend
+from local_host.backend import IN_PROCESS
 from local_host.leases import Leases
 from tests.integration.local_host.stage import Caller, calling, eventually
+from tests.integration.local_host.worker import (
+    Worker,
+    backend,
+    begins_anew,
+    calls_activity,
+    calls_entity,
+    result,
+    results,
+)
 from tests.support.processes import Command, command
 from tests.support.sample_app import sample_functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from local_host.backend import LocalBackend
     from local_host.joined import JoinedEngine
-
-
-@contextmanager
-def backend(lease_s: float = 60) -> Iterator[LocalBackend]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    hub = LocalBackend(loop, lease_s=lease_s)
-    hub.start()
-    try:
-        yield hub
-    finally:
-        hub.stop()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-class Worker:
-    """A worker that does nothing but what the test has it do."""
-
-    def __init__(self, hub: LocalBackend) -> None:
-        self._channel = grpc.insecure_channel(hub.address)
-        self.hub: Any = stubs.TaskHubSidecarServiceStub(self._channel)
-        self._stream = self.hub.GetWorkItems(pb.GetWorkItemsRequest())
-
-    def next(self) -> pb.WorkItem:
-        return next(self._stream)
-
-    def leave(self) -> None:
-        """Break the stream, with what it was handed still open."""
-        self._channel.close()
-
-
-def calls_activity(item: pb.WorkItem, name: str = "a") -> pb.OrchestratorResponse:
-    call = helpers.new_schedule_task_action(1, name, None, None)
-    return pb.OrchestratorResponse(instanceId="i", actions=[call], completionToken=item.completionToken)
-
-
-def result(item: pb.WorkItem, text: str) -> pb.ActivityResponse:
-    return pb.ActivityResponse(
-        instanceId="i",
-        taskId=item.activityRequest.taskId,
-        result=helpers.get_string_value(text),
-        completionToken=item.completionToken,
-    )
-
-
-def begins_anew(item: pb.WorkItem) -> pb.OrchestratorResponse:
-    end = helpers.new_complete_orchestration_action(2, pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW, "null")
-    return pb.OrchestratorResponse(instanceId="i", actions=[end], completionToken=item.completionToken)
-
-
-def results(item: pb.WorkItem) -> list[str]:
-    """Return the results of activities that a turn hears."""
-    return [e.taskCompleted.result.value for e in item.orchestratorRequest.newEvents if e.HasField("taskCompleted")]
 
 
 @pytest.fixture
@@ -122,34 +72,48 @@ class TestWhatAWorkerTookAlong:
         assert again.orchestratorRequest == first.orchestratorRequest
         assert again.completionToken != first.completionToken
 
-    def test_an_activity_is_handed_out_again(self, worker: Worker, successor: Callable[[], Worker]) -> None:
+    def test_an_activity_fails_as_the_extension_tells_it(self, worker: Worker, successor: Callable[[], Worker]) -> None:
         worker.hub.CompleteOrchestratorTask(calls_activity(worker.next()))
-        first = worker.next()
+        worker.next()
         worker.leave()
 
-        assert successor().next().activityRequest == first.activityRequest
+        heard = successor().next().orchestratorRequest.newEvents
+        failed = next(event.taskFailed for event in heard if event.HasField("taskFailed"))
+        assert failed.taskScheduledId == 1
+        assert failed.failureDetails.errorMessage == "Exception while executing function: a"
+        assert failed.failureDetails.innerFailure.errorMessage == "python exited with code 137 (0x89)"
 
-    def test_an_entitys_batch_is_handed_out_again(
+    def test_a_call_to_an_entity_fails_and_the_entity_is_as_before(
         self, hub: LocalBackend, worker: Worker, successor: Callable[[], Worker]
     ) -> None:
+        worker.hub.CompleteOrchestratorTask(calls_entity(worker.next()))
+        assert worker.next().HasField("entityRequestV2")
+        worker.leave()
+
+        heard = successor().next().orchestratorRequest.newEvents
+        failed = next(event.entityOperationFailed for event in heard if event.HasField("entityOperationFailed"))
+        assert failed.requestId == "r"
+        assert "python exited" in failed.failureDetails.innerFailure.errorMessage
+        found = hub.GetEntity(pb.GetEntityRequest(instanceId="@e@1", includeState=True), IN_PROCESS)
+        assert not found.entity.serializedState.value
+
+    def test_a_signal_to_an_entity_comes_again_after_some_seconds(
+        self,
+        hub: LocalBackend,
+        worker: Worker,
+        successor: Callable[[], Worker],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("local_host.backend._SIGNALED_AGAIN", timedelta(seconds=0.05))
+        worker.hub.CompleteOrchestratorTask(calls_activity(worker.next()))
         worker.next()
         hub.SignalEntity(pb.SignalEntityRequest(instanceId="@e@1", name="add", requestId="r"), IN_PROCESS)
-        first = worker.next()
+        first = worker.next().entityRequestV2
         worker.leave()
         other = successor()
-        again = next(item for item in (other.next(), other.next()) if item.HasField("entityRequestV2"))
-        assert again.entityRequestV2 == first.entityRequestV2
 
-        late, done = (
-            pb.EntityBatchResult(entityState=helpers.get_string_value(text), completionToken=item.completionToken)
-            for text, item in (('"late"', first), ('"done"', again))
-        )
-        other.hub.CompleteEntityTask(late)
-        other.hub.CompleteEntityTask(done)
-        other.hub.CompleteEntityTask(late)
-
-        found = hub.GetEntity(pb.GetEntityRequest(instanceId="@e@1", includeState=True), IN_PROCESS)
-        assert found.entity.serializedState.value == '"done"'
+        items = [other.next(), other.next()]
+        assert first in [item.entityRequestV2 for item in items if item.HasField("entityRequestV2")]
 
     def test_what_it_finished_is_not(self, hub: LocalBackend, worker: Worker, successor: Callable[[], Worker]) -> None:
         worker.hub.CompleteOrchestratorTask(calls_activity(worker.next()))
@@ -165,10 +129,11 @@ class TestWhatAWorkerTookAlong:
         first = worker.next()
         worker.leave()
         other = successor()
-        again = other.next()
+        turn = other.next()
 
         other.hub.CompleteActivityTask(result(first, "late"))
-        other.hub.CompleteActivityTask(result(again, "in time"))
+        other.hub.CompleteOrchestratorTask(calls_activity(turn, number=2))
+        other.hub.CompleteActivityTask(result(other.next(), "in time"))
 
         assert results(other.next()) == ["in time"]
 
@@ -200,14 +165,14 @@ class TestWhatAWorkerTookAlong:
         assert other.next().activityRequest.name == "in time"
         assert not hub._activity_queue
 
-    def test_what_reaches_a_stream_as_it_breaks_comes_back(self) -> None:
+    def test_what_reaches_a_stream_as_it_breaks_is_lost_with_it(self) -> None:
         leases = Leases()
-        broken, other = leases.open_stream(), leases.open_stream()
-        leases.close_stream(broken)
+        stream = leases.open_stream()
+        leases.close_stream(stream)
+        item = leases.hand_out(pb.WorkItem(), stream, token="its own")
 
-        leases.hand_out(pb.WorkItem(), broken, token="its own")
-
-        assert [item.completionToken for item in leases.hand_out_again(other)] == ["hand-out-4"]
+        assert not leases.is_open(stream)
+        assert [lost.item for lost in leases.close_stream(stream)] == [item]
 
 
 def test_work_whose_lease_has_ended_is_handed_out_again() -> None:
@@ -251,7 +216,7 @@ class TestAHostThatJoins:
         assert call.finished(waiting)["output"] == "yes"
         history = call("GET", f"{call.hub}/{waiting}", params={"showHistory": "true"}).json()["historyEvents"]
         assert history[-1]["EventType"] == "ExecutionCompleted"
-        assert waiting in {each["instanceId"] for each in call("GET", call.hub).json()}
+        assert waiting in {each["instanceId"] for each in call.instances()}
         assert call("POST", f"{call.hub}/{waiting}/terminate").status_code == 410
         assert call("DELETE", f"{call.hub}/{waiting}").json() == {"instancesDeleted": 1}
         assert call("GET", f"{call.hub}/{waiting}").status_code == 404

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_host.functions import HostError
-from local_host.queues import connect, messages_of
+from local_host.queues import MessageTooLargeError, connect, encode, messages_of
 from tests.integration.local_host.stage import HOST_JSON, Relay, calling, eventually
 from tests.support.sample_app import sample_functions
 
@@ -219,14 +219,39 @@ def test_development_storage_is_the_emulator_at_its_usual_port(monkeypatch: pyte
     [
         ("text", [b"text"]),
         (b"\x00bytes", [b"\x00bytes"]),
-        ({"a": 1}, [b'{"a": 1}']),
-        (' ["a", {"b": 2}]', [b"a", b'{"b": 2}']),
+        ({"a": 1}, [b'{\r\n  "a": 1\r\n}']),
+        (
+            ' ["a", {"b": [2, "\u00e4"], "c": {}}, 7] ',
+            [b"a", '{\r\n  "b": [\r\n    2,\r\n    "\u00e4"\r\n  ],\r\n  "c": {}\r\n}'.encode(), b"7"],
+        ),
+        (b'{"a": 1}', [b'{"a": 1}']),
         ("[not json", [b"[not json"]),
         (["a", "b"], [b"a", b"b"]),
     ],
 )
 def test_what_an_output_is_given_becomes_messages(given: Any, sent: list[bytes]) -> None:
     assert messages_of(given) == sent
+
+
+def test_what_looks_like_json_and_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="Extra data"):
+        messages_of('{"a": 1}\n{"b": 2}')
+
+
+def test_a_message_is_refused_when_its_base64_is_above_64_kib() -> None:
+    assert len(encode(b"x" * 49_152, in_base64=True)) == 65_536
+    with pytest.raises(MessageTooLargeError, match="65540 bytes is above 65536"):
+        encode(b"x" * 49_153, in_base64=True)
+    with pytest.raises(MessageTooLargeError):
+        encode("\u00e4".encode() * 32_769, in_base64=False)
+
+
+def test_a_message_that_is_too_large_fails_its_function_even_where_queues_are_off() -> None:
+    with calling() as call:
+        told = call.finished(call.start("publish", {"text": ["x"] * 5000}))
+
+    assert told["runtimeStatus"] == "Failed"
+    assert "is above 65536" in told["output"]
 
 
 def test_what_an_output_cannot_take_is_refused() -> None:

@@ -4,7 +4,9 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from durabletask.internal import orchestrator_service_pb2 as pb
 
+from local_host.backend import IN_PROCESS
 from tests.integration.local_host.stage import calling, eventually
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def test_the_list_pages_and_filters() -> None:
         by_prefix = call("GET", call.hub, params={"instanceIdPrefix": "run-", "top": "2"})
         token = {"x-ms-continuation-token": by_prefix.headers["x-ms-continuation-token"]}
         rest = call("GET", call.hub, params={"instanceIdPrefix": "run-", "top": "2"}, headers=token)
-        finished = call("GET", call.hub, params={"runtimeStatus": "Completed,Failed", "showInput": "true"}).json()
+        finished = call.instances(runtimeStatus="Completed,Failed", showInput="true")
 
     assert [each["instanceId"] for each in by_prefix.json() + rest.json()] == running
     assert by_prefix.json()[0]["input"] is None
@@ -95,6 +97,8 @@ def test_an_instance_is_terminated_with_a_reason(call: Caller, waiting: str) -> 
 
     assert answer.status_code == 202
     assert (final["runtimeStatus"], final["output"]) == ("Terminated", "enough")
+    asked = pb.GetInstanceRequest(instanceId=waiting, getInputsAndOutputs=True)
+    assert call.host.backend.GetInstance(asked, IN_PROCESS).orchestrationState.output.value == "enough"
 
 
 def test_a_suspended_instance_hears_its_event_when_resumed(call: Caller, waiting: str) -> None:

@@ -78,7 +78,7 @@ async def start(req: func.HttpRequest, client: df.DurableFunctionsClient) -> fun
 def count(req: func.HttpRequest, client: df.SyncDurableFunctionsClient) -> func.HttpResponse:
     entity = EntityInstanceId("Counter", req.route_params["name"])
     found = client.get_entity(entity)
-    return func.HttpResponse(json.dumps(found.get_typed_state() if found else None))
+    return func.HttpResponse(json.dumps(sum(found.get_typed_state().values()) if found else None))
 
 
 # Queues
@@ -136,11 +136,11 @@ def count_down(ctx: task.OrchestrationContext, left: int) -> Any:
     """Starts itself anew, each time leaving behind a timer that the next execution must not hear."""
     if left == 0:
         return "done"
-    ctx.create_timer(timedelta(milliseconds=60))
+    ctx.create_timer(timedelta(seconds=1.5))
     yield ctx.call_activity("say_hello", input=str(left))
     if left == 1:
         started = ctx.current_utc_datetime
-        yield ctx.create_timer(timedelta(milliseconds=250))
+        yield ctx.create_timer(timedelta(seconds=2.5))
         return (ctx.current_utc_datetime - started).total_seconds()
     ctx.continue_as_new(left - 1)
     return None
@@ -197,8 +197,8 @@ def held(ctx: task.OrchestrationContext, _: Any) -> Any:
 def tally(ctx: task.OrchestrationContext, name: str) -> Any:
     """Calls and signals an entity."""
     counter = EntityInstanceId("Counter", name)
-    ctx.signal_entity(counter, "add", input=2)
-    total = yield ctx.call_entity(counter, "add", input=3)
+    ctx.signal_entity(counter, "add", input={"mark": "signal", "number": 2})
+    total = yield ctx.call_entity(counter, "add", input={"mark": "call", "number": 3})
     try:
         yield ctx.call_entity(counter, "refuse")
     except task.TaskFailedError as error:
@@ -206,7 +206,7 @@ def tally(ctx: task.OrchestrationContext, name: str) -> Any:
 
 
 def lost_entity(ctx: task.OrchestrationContext, _: Any) -> Any:
-    yield ctx.call_entity(EntityInstanceId("Nobody", "x"), "add", input=1)
+    yield ctx.call_entity(EntityInstanceId("Nobody", "x"), "add")
 
 
 def turns(ctx: task.OrchestrationContext, count: int) -> Any:
@@ -263,11 +263,12 @@ more.queue_output(arg_name="results", queue_name="%SAMPLE_ANSWERS%", connection=
 
 
 def counter(ctx: Any, operation_input: Any) -> Any:
+    """Adds each number once, however often it comes: the mark tells."""
     match ctx.operation:
         case "add":
-            total = ctx.get_state(int, 0) + operation_input
-            ctx.set_state(total)
-            return total
+            numbers = {**ctx.get_state(dict, {}), operation_input["mark"]: operation_input["number"]}
+            ctx.set_state(numbers)
+            return sum(numbers.values())
         case _:
             raise ValueError(f"no operation {ctx.operation}")
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import durabletask.internal.helpers as ph
+import durabletask.internal.orchestrator_service_pb2 as pb
 import pytest
 from durabletask import task
 from durabletask.entities import EntityInstanceId
@@ -23,6 +25,10 @@ def seconds(number: float) -> timedelta:
 
 
 def echo(data: Any) -> Any:
+    return data
+
+
+def echo_at_once(_ctx: Ctx, data: Any) -> Any:
     return data
 
 
@@ -128,7 +134,7 @@ def test_a_retry_policy_waits_on_the_skipping_clock() -> None:
     hub = Hub(orchestrators={"o": orchestrator}, activities={"flaky": flaky})
 
     assert hub.run("o", {"v": 1}, instance_id="r1") == "done"
-    assert [call.at - START for call in hub.calls] == [seconds(0), seconds(5), seconds(15), seconds(35)]
+    assert [call.at - START for call in hub.calls] == [seconds(0), seconds(4), seconds(13), seconds(32)]
     assert [call.input for call in hub.calls] == [{"v": 1}] * 4
     assert [timer.fire_at - timer.created_at for timer in hub.timers("r1")] == [seconds(5), seconds(10), seconds(20)]
 
@@ -189,23 +195,41 @@ def test_a_name_that_nobody_registered_is_the_tests_mistake() -> None:
 # The clock
 
 
-def test_a_timer_fires_at_exactly_its_time_and_everything_is_stamped_by_the_clock() -> None:
+def test_a_timer_fires_up_to_a_second_early_and_everything_is_stamped_by_the_clock() -> None:
     hub = Hub(orchestrators={"o": nap})
 
-    assert hub.run("o", 60, instance_id="r1") == ["2026-11-23T08:00:00", "2026-11-23T08:01:00"]
-    assert hub.clock.elapsed == seconds(60)
+    assert hub.run("o", 60, instance_id="r1") == ["2026-11-23T08:00:00", "2026-11-23T08:00:59"]
+    assert hub.clock.elapsed == seconds(59)
     assert hub.timers("r1") == [Timer(START, START + seconds(60))]
     state = hub.state("r1")
-    assert (state.created_at, state.last_updated_at) == (START, START + seconds(60))
-    assert hub._backend._instances["r1"].completed_at == START + seconds(60)
+    assert (state.created_at, state.last_updated_at) == (START, START + seconds(59))
+    assert hub._backend._instances["r1"].completed_at == START + seconds(59)
+
+
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(0.3, 0), (1, 0), (1.3, 1), (2, 1), (59.9, 59), (61, 60)])
+def test_a_wait_is_cut_to_whole_seconds_and_one_within_a_second_is_none(asked_s: float, waited_s: float) -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.run("o", asked_s)
+
+    assert hub.clock.elapsed == seconds(waited_s)
+
+
+def test_a_loop_on_a_timer_that_fires_at_once_is_told() -> None:
+    def impatient(ctx: Ctx, _: Any) -> Steps:
+        until = ctx.current_utc_datetime + seconds(60)
+        while ctx.current_utc_datetime < until:
+            yield ctx.create_timer(until)
+
+    with pytest.raises(StillWaitingError, match="r1 loops on a timer that fires at once at 2026-11-23T08:00:59"):
+        Hub(orchestrators={"o": impatient}).run("o", instance_id="r1")
 
 
 def test_the_clock_starts_where_the_test_wants_it() -> None:
     start = datetime(2027, 2, 28, 23, 59, 30, tzinfo=UTC)
     hub = Hub(orchestrators={"o": nap}, start=start)
 
-    assert hub.run("o", 60) == ["2027-02-28T23:59:30", "2027-03-01T00:00:30"]
-    assert hub.clock.now() == start + seconds(60)
+    assert hub.run("o", 60) == ["2027-02-28T23:59:30", "2027-03-01T00:00:29"]
+    assert hub.clock.now() == start + seconds(59)
 
 
 def test_an_activity_may_take_time() -> None:
@@ -235,7 +259,7 @@ def test_a_timer_longer_than_the_longest_allowed_fires_in_legs() -> None:
     hub = Hub(orchestrators={"o": nap})
     week = 7 * 24 * 3600
 
-    assert hub.run("o", week, instance_id="r1")[1] == "2026-11-30T08:00:00"
+    assert hub.run("o", week, instance_id="r1")[1] == "2026-11-30T07:59:59"
     assert len(hub.timers("r1")) == 3
 
 
@@ -247,7 +271,7 @@ def test_a_timer_left_behind_does_not_move_the_clock() -> None:
     hub.run("o")
     hub.run_until_idle()
 
-    assert hub.clock.elapsed == seconds(10)
+    assert hub.clock.elapsed == seconds(9)
 
 
 def test_two_orchestrations_share_the_clock() -> None:
@@ -256,8 +280,8 @@ def test_two_orchestrations_share_the_clock() -> None:
     hub.start("o", 20, instance_id="short")
     hub.run_until_idle()
 
-    assert hub.state("short").last_updated_at - START == seconds(20)
-    assert hub.state("long").last_updated_at - START == seconds(60)
+    assert hub.state("short").last_updated_at - START == seconds(19)
+    assert hub.state("long").last_updated_at - START == seconds(59)
 
 
 def test_another_threads_backend_keeps_the_real_time() -> None:
@@ -315,8 +339,8 @@ def test_a_timer_wins_over_an_event_that_does_not_come() -> None:
 
 def test_running_until_a_time_includes_what_is_due_then_and_nothing_later() -> None:
     hub = Hub(orchestrators={"o": nap})
-    hub.start("o", 60, instance_id="at")
-    hub.start("o", 61, instance_id="after")
+    hub.start("o", 61, instance_id="at")
+    hub.start("o", 62, instance_id="after")
     hub.run_until(seconds(60))
 
     assert (hub.state("at").status, hub.state("after").status) == ("Completed", "Running")
@@ -363,6 +387,7 @@ def test_termination_ends_it_and_the_reason_is_its_output() -> None:
     with pytest.raises(OrchestrationFailed, match="enough"):
         hub.finish("r1")
     assert (hub.state("r1").status, hub.state("r1").output) == ("Terminated", "enough")
+    assert hub._backend._instances["r1"].output == "enough"
     hub.run_until_idle()
     assert hub.clock.elapsed == seconds(60)
 
@@ -390,23 +415,51 @@ def test_a_suspended_orchestration_goes_on_where_it_was_when_resumed() -> None:
     assert hub.state("r1").status == "Suspended"
     hub.resume("r1")
 
-    assert hub.finish("r1") == ["2026-11-23T08:00:00", "2026-11-23T08:01:00"]
+    assert hub.finish("r1") == ["2026-11-23T08:00:00", "2026-11-23T08:00:59"]
     assert hub.clock.elapsed == seconds(310)
 
 
 def test_an_event_for_nobody_is_refused() -> None:
-    with pytest.raises(LookupError, match="not found"):
+    with pytest.raises(LookupError, match="NOT_FOUND"):
         Hub(orchestrators={}).raise_event("r1", "go")
+
+
+@pytest.mark.parametrize("send", [Hub.terminate, Hub.suspend, Hub.resume, Hub.raise_event])
+def test_nothing_can_be_sent_to_an_orchestration_that_has_ended(send: Callable[[Hub, str, str], None]) -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.run("o", 60, instance_id="r1")
+
+    with pytest.raises(LookupError, match="FAILED_PRECONDITION"):
+        send(hub, "r1", "x")
 
 
 def test_an_id_in_use_is_refused_until_its_orchestration_has_ended() -> None:
     hub = Hub(orchestrators={"o": nap})
     hub.start("o", 60, instance_id="r1")
+    hub.step()
     with pytest.raises(LookupError, match="ALREADY_EXISTS"):
         hub.start("o", 60, instance_id="r1")
     hub.finish("r1")
 
-    assert hub.run("o", 5, instance_id="r1") == ["2026-11-23T08:01:00", "2026-11-23T08:01:05"]
+    assert hub.run("o", 5, instance_id="r1") == ["2026-11-23T08:00:59", "2026-11-23T08:01:03"]
+
+
+def test_of_two_starts_at_once_both_succeed_and_the_first_runs() -> None:
+    hub = Hub(orchestrators={"o": nap})
+
+    assert [hub.start("o", 20, instance_id="r1"), hub.start("o", 60, instance_id="r1")] == ["r1", "r1"]
+    hub.run_until_idle()
+
+    assert (hub.state("r1").input, hub.clock.elapsed) == (20, seconds(19))
+
+
+def test_a_start_that_lies_is_seen_by_another_half_a_second_later() -> None:
+    hub = Hub(orchestrators={"o": nap}, defer_starts=True)
+    hub.start("o", instance_id="r1")
+    hub.clock.advance(seconds(0.5))
+
+    with pytest.raises(LookupError, match="ALREADY_EXISTS"):
+        hub.start("o", instance_id="r1")
 
 
 def test_ids_are_made_up_and_functions_stand_for_their_names() -> None:
@@ -416,6 +469,31 @@ def test_ids_are_made_up_and_functions_stand_for_their_names() -> None:
     assert hub.instances() == ["o-1", "o-2"]
     with pytest.raises(LookupError, match="not an orchestrator"):
         hub.start(call_echo)
+
+
+def test_a_deferred_start_is_pending_for_two_seconds_and_hears_nothing() -> None:
+    hub = Hub(orchestrators={"o": wait_or_give_up}, defer_starts=lambda instance_id: instance_id == "r1")
+    hub.start("o", 60, instance_id="r1")
+    hub.start("o", 60, instance_id="r2")
+    for instance_id in ("r1", "r2"):
+        hub.raise_event(instance_id, "go", "early")
+    hub.terminate("r1", "early")
+    hub.run_until(START + seconds(1.9))
+    assert (hub.state("r1").status, hub.state("r2").status) == ("Pending", "Completed")
+    hub.run_until(START + seconds(2))
+    hub.raise_event("r1", "go", "in time")
+
+    assert hub.finish("r1") == {"event": "in time", "at": "2026-11-23T08:00:02"}
+
+
+def test_each_fourth_start_of_an_orchestrator_is_deferred() -> None:
+    hub = Hub(orchestrators={"o": echo_at_once, "p": echo_at_once})
+    for _ in range(4):
+        hub.start("o")
+    hub.start("p")
+    hub.run_until(seconds(0))
+
+    assert [hub.state(each).status for each in hub.instances()] == ["Completed"] * 3 + ["Pending", "Completed"]
 
 
 # Status and history
@@ -430,8 +508,21 @@ def test_every_custom_status_is_kept_with_its_time_and_equal_ones_once() -> None
     hub = Hub(orchestrators={"o": orchestrator})
     hub.run("o", instance_id="r1")
 
-    assert hub.statuses("r1") == [CustomStatus(START, {"pct": 10}), CustomStatus(START + seconds(120), {"pct": 55})]
+    assert hub.statuses("r1") == [CustomStatus(START, {"pct": 10}), CustomStatus(START + seconds(118), {"pct": 55})]
     assert hub.state("r1").custom_status == {"pct": 55}
+
+
+def test_a_failed_orchestration_has_its_error_as_output_in_plain_text() -> None:
+    def orchestrator(_ctx: Ctx, _: Any) -> None:
+        raise ValueError("no disk")
+
+    hub = Hub(orchestrators={"o": orchestrator})
+    hub.start("o", instance_id="1")
+    hub.run_until_idle()
+    row = hub.query(pb.InstanceQuery(maxInstanceCount=1, fetchInputsAndOutputs=True)).orchestrationState[0]
+
+    assert (row.output.value, row.HasField("failureDetails")) == ("builtins.ValueError: no disk", False)
+    assert (hub.state("1").output, hub.state("1").failure) == ("builtins.ValueError: no disk", "no disk")
 
 
 def test_the_version_reaches_the_orchestrator() -> None:
@@ -464,12 +555,20 @@ def test_continue_as_new_carries_the_input_the_events_and_the_clock() -> None:
     hub.start("o", 2, instance_id="r1")
     hub.raise_event("r1", "go", "early")
 
-    assert hub.finish("r1") == ["early", "2026-11-23T08:03:00"]
-    assert [timer.created_at - START for timer in hub.timers("r1")] == [seconds(0), seconds(60), seconds(120)]
+    assert hub.finish("r1") == ["early", "2026-11-23T08:02:57"]
+    assert [timer.created_at - START for timer in hub.timers("r1")] == [seconds(0), seconds(59), seconds(118)]
     assert [status.value for status in hub.statuses("r1")] == [2, 1]
     assert len(hub.generations("r1")) == 3
     assert hub.history("r1") == hub.generations("r1")[-1]
     assert hub.largest_history == max(len(generation) for generation in hub.generations("r1"))
+
+
+def test_an_instance_was_created_when_its_present_generation_was() -> None:
+    hub = Hub(orchestrators={"o": count_down})
+    hub.start("o", 1, instance_id="r1")
+    hub.run_until(seconds(60))
+
+    assert hub.state("r1").created_at == START + seconds(59)
 
 
 def test_a_timer_of_an_earlier_generation_does_not_answer_a_later_one() -> None:
@@ -483,7 +582,7 @@ def test_a_timer_of_an_earlier_generation_does_not_answer_a_later_one() -> None:
 
     hub = Hub(orchestrators={"o": orchestrator})
 
-    assert hub.run("o", 0) == (START + seconds(1010)).replace(tzinfo=None).isoformat()
+    assert hub.run("o", 0) == (START + seconds(1008)).replace(tzinfo=None).isoformat()
 
 
 def test_an_activity_of_an_earlier_generation_does_not_answer_a_later_one() -> None:
@@ -541,9 +640,171 @@ def test_long_histories_are_replayed_now_and_then_or_every_turn(every: bool) -> 
     hub = Hub(orchestrators={"o": orchestrator}, replay_every_turn=every)
     hub.run("o")
 
-    assert hub.clock.elapsed == seconds(12_000)
+    assert hub.clock.elapsed == seconds(11_800)
     assert (len(turns) == 201) == every
     assert len(turns) > 25
+
+
+# Queries
+
+
+def ids(page: pb.QueryInstancesResponse) -> list[str]:
+    return [state.instanceId for state in page.orchestrationState]
+
+
+@pytest.mark.parametrize("wanted", [-1, 0, 1001, 2**31 - 1])
+def test_a_page_that_the_table_service_does_not_give_is_refused(wanted: int) -> None:
+    with pytest.raises(LookupError, match="UNKNOWN"):
+        Hub(orchestrators={}).query(pb.InstanceQuery(maxInstanceCount=wanted))
+
+
+def test_a_token_that_no_page_gave_is_refused() -> None:
+    with pytest.raises(LookupError, match="UNKNOWN"):
+        Hub(orchestrators={}).query(pb.InstanceQuery(maxInstanceCount=1, continuationToken=ph.get_string_value("?")))
+
+
+def test_pages_go_by_id_and_none_goes_across_the_boundary_of_two_servers() -> None:
+    hub = Hub(orchestrators={"o": nap}, defer_starts=False)
+    for instance_id in ("a", "4", "1", "9", "2"):
+        hub.start("o", 60, instance_id=instance_id)
+    pages, query = list[list[str]](), pb.InstanceQuery(maxInstanceCount=2)
+    while True:
+        page = hub.query(query)
+        pages.append(ids(page))
+        if not page.continuationToken.value:
+            break
+        query.continuationToken.CopyFrom(page.continuationToken)
+
+    assert pages == [["1", "2"], ["4"], ["9", "a"]]
+
+
+def test_an_empty_page_may_have_another_after_it() -> None:
+    hub = Hub(orchestrators={"o": nap}, defer_starts=False)
+    hub.start("o", 60, instance_id="a")
+    first = hub.query(pb.InstanceQuery(maxInstanceCount=2))
+    second = hub.query(pb.InstanceQuery(maxInstanceCount=2, continuationToken=first.continuationToken))
+
+    assert (ids(first), ids(second), second.continuationToken.value) == ([], ["a"], "")
+
+
+def test_queries_filter_by_status_prefix_and_time_of_creation() -> None:
+    hub = Hub(orchestrators={"o": nap}, defer_starts=False)
+    for instance_id, length_s in (("10", 1), ("11", 60), ("12", 60), ("2", 60)):
+        hub.start("o", length_s, instance_id=instance_id)
+        hub.run_until(seconds(10))
+
+    def asked(**members: Any) -> list[str]:
+        return ids(hub.query(pb.InstanceQuery(maxInstanceCount=9, **members)))
+
+    assert asked(instanceIdPrefix=ph.get_string_value("1")) == ["10", "11", "12"]
+    assert asked(runtimeStatus=[pb.ORCHESTRATION_STATUS_COMPLETED]) == ["10"]
+    assert asked(createdTimeFrom=ph.new_timestamp(START + seconds(10))) == ["11", "12", "2"]
+    assert asked(createdTimeTo=ph.new_timestamp(START + seconds(10))) == ["10", "11"]
+
+
+def test_payloads_are_told_only_to_who_asks_for_them() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        ctx.set_custom_status("waits")
+        yield ctx.create_timer(seconds(60))
+
+    hub = Hub(orchestrators={"o": orchestrator}, defer_starts=False)
+    hub.start("o", 7, instance_id="1")
+    hub.run_until(seconds(1))
+    told, bare = (
+        hub.query(pb.InstanceQuery(maxInstanceCount=1, fetchInputsAndOutputs=asked)).orchestrationState[0]
+        for asked in (True, False)
+    )
+
+    assert (told.input.value, told.customStatus.value) == ("7", '"waits"')
+    assert not any(bare.HasField(name) for name in ("input", "output", "customStatus", "failureDetails"))
+
+
+def test_a_custom_status_that_nobody_set_is_the_text_null() -> None:
+    hub = Hub(orchestrators={"o": nap}, defer_starts=False)
+    hub.run("o", 60, instance_id="1")
+    page = hub.query(pb.InstanceQuery(maxInstanceCount=1, fetchInputsAndOutputs=True))
+
+    assert page.orchestrationState[0].customStatus.value == "null"
+
+
+# Turns that are run twice
+
+
+def test_a_turn_that_is_run_twice_sends_its_messages_twice_and_is_written_with_a_later_time() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        ctx.signal_entity(DISK, "add", 1)
+        return (yield ctx.call_activity("echo", input=ctx.current_utc_datetime.isoformat()))
+
+    hub = Hub(
+        orchestrators={"o": orchestrator},
+        activities={"echo": echo},
+        entities={"counter": counter},
+        repeat_turns=True,
+        repeat_operations=False,
+    )
+
+    assert hub.run("o", instance_id="r1") == "2026-11-23T08:00:00"
+    hub.run_until_idle()
+    assert [call.result for call in hub.calls] == ["2026-11-23T08:00:00", "2026-11-23T08:00:00.700000"]
+    scheduled = [event.taskScheduled for event in hub.history("r1") if event.HasField("taskScheduled")]
+    assert [each.input.value for each in scheduled] == ['"2026-11-23T08:00:00.700000"']
+    assert hub.entity_state("counter", "disk") == 2
+
+
+def test_the_answer_to_a_call_that_was_never_written_is_not_heard() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        return (yield ctx.call_entity(DISK, "add", 1))
+
+    hub = Hub(
+        orchestrators={"o": orchestrator}, entities={"counter": counter}, repeat_turns=True, repeat_operations=False
+    )
+
+    assert hub.run("o") == 2
+
+
+def test_turns_with_children_locks_timers_and_events_bear_being_run_twice() -> None:
+    def child(ctx: Ctx, data: Any) -> Steps:
+        yield ctx.create_timer(seconds(60))
+        ctx.send_event("p1", "go", data=data)
+
+    def parent(ctx: Ctx, data: Any) -> Steps:
+        with (yield ctx.lock_entities([DISK])):
+            yield ctx.call_entity(DISK, "add", 1)
+        told = ctx.wait_for_external_event("go")
+        yield ctx.call_sub_orchestrator("child", input=data)
+        return (yield told)
+
+    hub = Hub(orchestrators={"child": child, "parent": parent}, entities={"counter": counter}, repeat_turns=True)
+
+    assert hub.run("parent", 7, instance_id="p1") == 7
+    hub.run_until_idle()
+    assert hub.state("p1").status == "Completed"
+
+
+def test_a_retry_is_heard_although_its_first_try_was_run_twice() -> None:
+    def flaky(_: Any) -> str:
+        if len(hub.calls) < 2:
+            raise TimeoutError("not yet")
+        return "done"
+
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        policy = task.RetryPolicy(first_retry_interval=seconds(5), max_number_of_attempts=2)
+        return (yield ctx.call_activity("flaky", retry_policy=policy))
+
+    hub = Hub(orchestrators={"o": orchestrator}, activities={"flaky": flaky}, repeat_turns=True)
+
+    assert hub.run("o") == "done"
+
+
+def test_each_seventh_turn_of_an_instance_is_run_twice_when_it_goes_by_count() -> None:
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        for number in range(20):
+            yield ctx.call_activity("echo", input=number)
+
+    hub = Hub(orchestrators={"o": orchestrator}, activities={"echo": echo}, repeat_turns=None)
+    hub.run("o")
+
+    assert len(hub.calls) in {22, 23}
 
 
 # Children
@@ -560,7 +821,7 @@ def test_a_child_returns_its_output_and_knows_its_parent() -> None:
     hub = Hub(orchestrators={"child": child, "parent": parent})
 
     assert hub.run("parent", {"v": 1}, instance_id="p1") == [{"v": 1}, "p1"]
-    assert hub.clock.elapsed == seconds(60)
+    assert hub.clock.elapsed == seconds(59)
 
 
 def test_a_child_keeps_its_parent_across_generations() -> None:
@@ -635,12 +896,59 @@ def test_an_entity_is_signalled_and_called() -> None:
         ctx.signal_entity(DISK, "add", data)
         return (yield ctx.call_entity(DISK, "add", 1))
 
-    hub = Hub(orchestrators={"o": orchestrator}, entities={"counter": counter})
+    hub = Hub(orchestrators={"o": orchestrator}, entities={"counter": counter}, repeat_operations=False)
     hub.signal_entity("counter", "disk", "add", 10)
 
     assert hub.run("o", 5) == 16
     assert hub.entity_state("counter", "disk") == 16
     assert hub.entity_state("counter", "other") is None
+
+
+def log(ctx: Any, data: Any) -> Any:
+    """An entity that remembers what it was told, and answers how much that is."""
+    ctx.set_state([*ctx.get_state(list, []), data])
+    return len(ctx.get_state(list))
+
+
+LOG = EntityInstanceId("log", "l")
+
+
+def test_an_operation_that_comes_twice_does_so_at_once_after_two_others_and_late() -> None:
+    def orchestrator(ctx: Ctx, data: str) -> Steps:
+        return (yield ctx.call_entity(LOG, data, data))
+
+    hub = Hub(
+        orchestrators={"o": orchestrator},
+        entities={"log": log},
+        repeat_operations=lambda operation: operation in {"a", "b", "c"},
+    )
+
+    assert [hub.run("o", data) for data in "abcde"] == [1, 3, 4, 5, 7]
+    assert hub.entity_state("log", "l") == ["a", "a", "b", "c", "d", "b", "e"]
+    hub.run_until_idle()
+    assert hub.entity_state("log", "l")[7:] == ["c"]
+    assert hub.clock.elapsed == seconds(30)
+
+
+def test_an_operation_that_no_other_follows_comes_again_late() -> None:
+    hub = Hub(orchestrators={}, entities={"log": log}, repeat_operations=True)
+    hub.signal_entity("log", "l", "a", "a")
+    hub.run_until_idle()
+    hub.signal_entity("log", "l", "b", "b")
+    hub.run_until(seconds(29))
+    assert hub.entity_state("log", "l") == ["a", "a", "b"]
+    hub.run_until(seconds(1))
+
+    assert hub.entity_state("log", "l") == ["a", "a", "b", "b"]
+
+
+def test_each_third_operation_of_an_entity_comes_twice() -> None:
+    hub = Hub(orchestrators={}, entities={"log": log})
+    for number in range(9):
+        hub.signal_entity("log", "l", "add", number)
+    hub.run_until_idle()
+
+    assert len(hub.entity_state("log", "l")) == 12
 
 
 def test_an_entity_that_raises_fails_the_call() -> None:
@@ -653,18 +961,18 @@ def test_an_entity_that_raises_fails_the_call() -> None:
         hub.run("o")
 
 
-def test_a_delayed_signal_arrives_at_its_time() -> None:
+def test_a_delayed_signal_arrives_up_to_a_second_early() -> None:
     def orchestrator(ctx: Ctx, _: Any) -> Steps:
         ctx.signal_entity(DISK, "add", 1, ctx.current_utc_datetime + seconds(3600))
         yield ctx.create_timer(seconds(3599))
 
-    hub = Hub(orchestrators={"o": orchestrator}, entities={"counter": counter})
+    hub = Hub(orchestrators={"o": orchestrator}, entities={"counter": counter}, repeat_operations=False)
     hub.run("o")
     assert hub.entity_state("counter", "disk") is None
     hub.run_until_idle()
 
     assert hub.entity_state("counter", "disk") == 1
-    assert hub.clock.elapsed == seconds(3600)
+    assert hub.clock.elapsed == seconds(3599)
 
 
 def test_a_lock_is_held_by_one_at_a_time() -> None:
@@ -681,9 +989,9 @@ def test_a_lock_is_held_by_one_at_a_time() -> None:
     hub.run_until_idle()
 
     assert [hub.state(one).output for one in ("r1", "r2", "r3")] == [
-        [0, 1, "2026-11-23T08:01:00"],
-        [1, 2, "2026-11-23T08:02:00"],
-        [2, 3, "2026-11-23T08:03:00"],
+        [0, 1, "2026-11-23T08:00:59"],
+        [1, 2, "2026-11-23T08:01:58"],
+        [2, 3, "2026-11-23T08:02:57"],
     ]
 
 
@@ -699,7 +1007,11 @@ def test_an_entity_call_of_an_earlier_generation_does_not_trouble_a_later_one() 
             return None
         return (yield call)
 
-    hub = Hub(orchestrators={"holder": holder, "impatient": impatient}, entities={"counter": counter})
+    hub = Hub(
+        orchestrators={"holder": holder, "impatient": impatient},
+        entities={"counter": counter},
+        repeat_operations=False,
+    )
     hub.start("holder")
     hub.step()
 
@@ -716,7 +1028,9 @@ def test_operations_of_others_wait_while_an_entity_is_locked() -> None:
         result = yield ctx.call_entity(DISK, "add", 10)
         return [result, ctx.current_utc_datetime.isoformat()]
 
-    hub = Hub(orchestrators={"holder": holder, "caller": caller}, entities={"counter": counter})
+    hub = Hub(
+        orchestrators={"holder": holder, "caller": caller}, entities={"counter": counter}, repeat_operations=False
+    )
     hub.start("holder", instance_id="h")
     hub.run_until(seconds(1))
     hub.start("caller", instance_id="c")
@@ -724,7 +1038,7 @@ def test_operations_of_others_wait_while_an_entity_is_locked() -> None:
     hub.run_until_idle()
 
     assert hub.state("h").output == 1
-    assert hub.state("c").output == [111, "2026-11-23T08:01:00"]
+    assert hub.state("c").output == [111, "2026-11-23T08:00:59"]
     assert hub.entity_state("counter", "disk") == 111
 
 
@@ -750,6 +1064,6 @@ def test_twenty_hours_of_polling_take_seconds() -> None:
     )
 
     assert hub.run("poll", {"polls": 1309}, instance_id="r1")["done"]
-    assert hub.clock.elapsed == 1309 * seconds(55)
+    assert hub.clock.elapsed == 1309 * seconds(54)
     assert len(hub.calls) == 1310
     assert len(hub.timers("r1")) == 1309

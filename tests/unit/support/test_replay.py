@@ -134,8 +134,8 @@ def continuing(ctx: Ctx, data: dict[str, Any]) -> Steps:
     [
         (another_activity, 1, "activity #1 start", "activity #1 begin"),
         (another_last_activity, 3, "activity #3 look", "activity #3 see"),
-        (an_extra_timer, 3, "activity #3 look", "timer #3 2026-11-23T08:02:00"),
-        (an_extra_timer_at_the_end, 4, "end Completed", "timer #4 2026-11-23T08:02:00"),
+        (an_extra_timer, 3, "activity #3 look", "timer #3 2026-11-23T08:01:59"),
+        (an_extra_timer_at_the_end, 4, "end Completed", "timer #4 2026-11-23T08:01:59"),
         (a_missing_timer, 2, "timer #2 2026-11-23T08:01:00", "activity #2 look"),
         (a_longer_timer, 2, "timer #2 2026-11-23T08:01:00", "timer #2 2026-11-23T08:02:00"),
         (a_swapped_order, 1, "activity #1 start", "timer #1 2026-11-23T08:01:00"),

@@ -49,7 +49,7 @@ def become_resolved(run: Run, item: Json) -> None:
 
 def prepare(run: Run) -> Steps[None]:
     """Choose the recovery point, check the restore against the service's rules, and start the service's own check."""
-    yield from finish_preparing(run, begin_preparing(run))
+    become_prepared(run, (yield from finish_preparing(run, begin_preparing(run))))
 
 
 def begin_preparing(run: Run) -> task.Task[Json]:
@@ -57,12 +57,12 @@ def begin_preparing(run: Run) -> task.Task[Json]:
     return run.begin(PREPARE_RESTORE, _preparation(run, None))
 
 
-def finish_preparing(run: Run, preparing: task.Task[Json]) -> Steps[None]:
-    """Take what was chosen and found; only the chosen point enters the history, or the newest of them for a plan."""
+def finish_preparing(run: Run, preparing: task.Task[Json]) -> Steps[Json]:
+    """Return what was chosen and found, for ``become_prepared``."""
     prepared = yield from run.finish(PREPARE_RESTORE, preparing)
     while (progress := prepared.get("progress")) is not None:  # the list is long, and is read in slices
         prepared = yield from run.ask(PREPARE_RESTORE, _preparation(run, progress))
-    become_prepared(run, prepared)
+    return prepared
 
 
 def become_prepared(run: Run, prepared: Json) -> None:

@@ -9,7 +9,7 @@ from domain.guards import guard_key
 from domain.restores import Guard
 
 from orchestrations.names import FIND_RUNNING, PREPARE_RESTORE, VAULT_TURNS, WAKE_RESTORE
-from orchestrations.preparing import begin_preparing, finish_preparing, item_of, prepare
+from orchestrations.preparing import become_prepared, begin_preparing, finish_preparing, item_of, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,8 @@ _MAX_TRIES: Final = 3  # of an operation whose worker died
 def prepare_in_turn(run: Run) -> Steps[None]:
     """Prepare the restore while its turn is asked for: most find a place free, and neither needs the other.
 
-    Who has to wait in line prepares once more when the turn has come: newer recovery points may be there by then.
+    Who has to wait in line prepares once more when the turn has come: newer recovery points may be there by then. What
+    can never be restored ends at once, though, and a wait that Azure asks for is kept.
     """
     if run.restore.turn is not Guard.WANTED:
         yield from prepare(run)
@@ -35,8 +36,9 @@ def prepare_in_turn(run: Run) -> Steps[None]:
         return
     preparing = begin_preparing(run)
     yield from take_turn(run)
+    prepared = yield from finish_preparing(run, preparing)
     if not run.restore.wants_turn:
-        yield from finish_preparing(run, preparing)
+        become_prepared(run, prepared)
 
 
 def take_turn(run: Run) -> Steps[None]:

@@ -94,6 +94,11 @@ DELIVERIES: Final = (
 )
 """How an activity may be handed to workers; ``late`` is by a new process, when the dead one's lease has run out."""
 
+ENGINE: Final = ("turn_run_twice", "start_deferred")
+"""What the engine does besides: it sends a turn's messages and crashes before the history is written, or has a start
+lie for two seconds, in which events are lost. Entity operations that come twice and out of order are every restore's.
+"""
+
 PEOPLE: Final = ("person_cancels", "start_repeated", "operator_terminates", "operator_suspends")
 APPROVALS: Final = ("approved", "rejected", "nobody_answers")
 ENDS: Final = ("results_queue_away", "webhook_away")
@@ -106,6 +111,7 @@ ALL_FAULTS: Final = (
     *SERVICE_FAULTS,
     *SWITCHES,
     *DELIVERIES,
+    *ENGINE,
     *PEOPLE,
     *APPROVALS,
     *ENDS,
@@ -216,6 +222,7 @@ def log_uniform(random: Random, low: float, high: float) -> float:
 def _draw(number: int, random: Random) -> Plan:
     faults = {fault for fault in CALL_FAULTS if random.random() < 0.15}
     faults |= {fault for fault in DELIVERIES if random.random() < 0.15}
+    faults |= {fault for fault in ENGINE if random.random() < 0.3}
     faults |= {fault for fault in SERVICE_FAULTS if random.random() < 0.06}
     faults |= {fault for fault in PEOPLE if random.random() < 0.07}
     faults |= {fault for fault in ENDS if random.random() < 0.07}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, override
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from domain.restores import Restore
 
 _DELIVERY_CHANCE: Final = 0.08
+_TURN_CHANCE: Final = 0.1
 _RESTART_EVERY: Final = 500
 _STEPS_PER_RESTORE: Final = 20_000
 _STRUCK_AT_START: Final = frozenset({*SWITCHES, "nobody_answers", RIVAL})
@@ -64,8 +66,11 @@ class _Hub(Hub):
             },
             activities=stage.activities(),
             step_limit=step_limit,
+            repeat_turns=lambda restore_id: stage.plan_of(restore_id).strikes("turn_run_twice", _TURN_CHANCE),
+            defer_starts=lambda restore_id: stage.plan_of(restore_id).strikes("start_deferred", 1),
         )
         self._again: set[tuple[str, int, int]] = set()
+        self._ran: set[tuple[str, int, int]] = set()
 
     def at(self, when: datetime, happen: Callable[[], object]) -> None:
         """Let something happen at a time."""
@@ -78,6 +83,10 @@ class _Hub(Hub):
         work = self._backend.activities.popleft()
         plan = self._stage.plan_of(work.item.instance_id)
         known = (work.item.instance_id, work.item.task_id, work.generation)
+        is_again = (
+            known in self._ran and known not in self._again
+        )  # the turn that asked for it was run twice: nobody waits for this answer
+        self._ran.add(known)
         fate = None if known in self._again else self._fate(plan)
         if fate == "redelivered_late":
             self._again.add(known)
@@ -92,7 +101,7 @@ class _Hub(Hub):
         if fate == "worker_died_after":
             self._run(plan, work.item, counts=False)
         elif fate != "worker_died_before":
-            outcome = self._run(plan, work.item, counts=True)
+            outcome = self._run(plan, work.item, counts=not is_again)
         self._backend.complete_activity(work, outcome)
         return True
 
@@ -119,6 +128,7 @@ class Stage:
         self.livelock: str | None = None
         self._again_every = again_every
         self._away: dict[str, int] = {}
+        self._marked: set[tuple[str, int]] = set()
         limit = _STEPS_PER_RESTORE * (len(self.plans) + 10)
         self._restores: RestoreActivities | None = None
         self.hub = _Hub(self, orchestrator, limit)
@@ -134,6 +144,7 @@ class Stage:
             if hasattr(RestoreActivities, name)
         }
         return found | {
+            names.START_RESTORE: self._start_restore,
             names.PUBLISH_RESULT: self._publish,
             names.POST_RESULT: self._post,
             names.FIND_RUNNING: self._find_running,
@@ -196,7 +207,9 @@ class Stage:
 
         def tell(fault: str, event: str, data: Json) -> Callable[[], None]:
             def say() -> None:
-                if not self._is_over(restore.restore_id):
+                if self.hub.state(restore.restore_id).status == "Pending":  # as triggers.hub.raise_event
+                    self.hub.at(self.hub.clock.now() + timedelta(seconds=1), say)
+                elif not self._is_over(restore.restore_id):
                     plan.struck[fault] += 1
                     self.hub.raise_event(restore.restore_id, event, data)
 
@@ -213,7 +226,7 @@ class Stage:
                 plan.struck["operator_suspends"] += 1
                 self.hub.suspend(restore.restore_id)
                 later = self.hub.clock.now() + timedelta(minutes=40)
-                self.hub.at(later, lambda: self.hub.resume(restore.restore_id))
+                self.hub.at(later, partial(self._resume, restore.restore_id))
 
         return {
             "person_cancels": tell("person_cancels", names.CANCEL_EVENT, {"by": "chaos"}),
@@ -225,6 +238,10 @@ class Stage:
             "vault_deleted": lambda: self.service.delete_vault(plan),
             "job_cancelled_outside": lambda: self.service.cancel_outside(plan, restore.client_request_id),
         }
+
+    def _resume(self, restore_id: str) -> None:
+        if not self._is_over(restore_id):
+            self.hub.resume(restore_id)
 
     def _start_again(self, restore: Restore) -> None:
         """Deliver the same alert, message or request again, as ``triggers.starting`` does: a known id is not new."""
@@ -274,6 +291,17 @@ class Stage:
 
         call.__name__ = name
         return call
+
+    def _start_restore(self, data: Json) -> Json:
+        assert self._restores is not None
+        return self._restores.start_restore(data, self._mark)
+
+    def _mark(self, data: Json) -> bool:
+        """Note that an attempt to post begins, as ``triggers.durable.mark`` does in the task hub: for all processes."""
+        attempt = (data["clientRequestId"], data["attempt"])
+        is_first = attempt not in self._marked
+        self._marked.add(attempt)
+        return is_first
 
     def _publish(self, data: Json) -> Json:
         self._fail("results_queue_away", data)

@@ -106,7 +106,7 @@ class TestEachCheckCanFail:
         assert "stuck" in checks(orchestrator=_wait_for_ever)
 
     def test_stuck_in_a_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tests.chaos.stage._STEPS_PER_RESTORE", 5)
+        monkeypatch.setattr("tests.chaos.stage._STEPS_PER_RESTORE", 2)
 
         assert "stuck" in checks()
 

@@ -77,6 +77,16 @@ def test_who_waited_chooses_among_the_points_that_are_there_when_the_turn_comes(
     assert lab.hub.finish(ids[2])["recoveryPoint"]["id"] == "newer"
 
 
+def test_one_that_can_never_be_restored_does_not_wait_in_line() -> None:
+    lab = Lab()
+    ids = [start(lab, number) for number in range(2)]
+    lab.hub.run_until(timedelta(minutes=1))
+    hopeless = start(lab, 2, recoveryPoint={"notOlderThan": "PT1H"})
+
+    assert lab.hub.finish(hopeless)["error"]["code"] == "NoMatchingRecoveryPoint"
+    assert phases(lab, ids) == ["TrackingJob"] * 2
+
+
 def test_they_come_in_the_order_of_their_asking() -> None:
     lab = Lab()
     for number in range(6):

@@ -76,9 +76,7 @@ class TestABreakIsSeen:
     @pytest.mark.parametrize(
         ("module", "first", "second"),
         [
-            (preparing, "RESOLVE_ITEM", "CHOOSE_RECOVERY_POINT"),
-            (preparing, "CHOOSE_RECOVERY_POINT", "CHECK_RESTORE"),
-            (preparing, "START_VALIDATION", "GET_VALIDATION"),
+            (preparing, "PREPARE_RESTORE", "GET_VALIDATION"),
             (tracking, "GET_OPERATION", "GET_JOB"),
             (restore_vm, "PUBLISH_RESULT", "POST_RESULT"),
         ],
@@ -108,7 +106,7 @@ class TestABreakIsSeen:
 
     def test_a_wait_that_azure_asked_for_moved(self, monkeypatch: pytest.MonkeyPatch) -> None:
         concerned = [path for path in RECORDED if calls(read(path), names.GET_OPERATION)]
-        _later(monkeypatch, triggering, "wait_s", -0.001)
+        _later(monkeypatch, triggering, "wait_s", -1.0)
 
         assert len(concerned) > 1
         assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from scripts import real_engine
 from scripts.stack import connection_to
 from simulator.server import running as simulating
+from tests.engine.scenes import SCENES, Outcome, Scene, machines_can_be_made
 from tests.engine.stage import HELD, QUICK, SPEED, EngineStage, rules, scenario
 from tests.support.engine_events import EngineEvents
 from tests.support.gate import Gate
@@ -18,7 +20,9 @@ from tests.support.stops import Stops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
+_BEGUN_FIRST: Final = ("long_job", "outcomes")
 logging.getLogger(DEADLOCKS).setLevel(logging.INFO)
 
 
@@ -30,8 +34,8 @@ def pytest_sessionstart() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what takes minutes by itself to the end: it goes on beside all the others."""
-    items.sort(key=lambda item: "long_job" in getattr(item, "fixturenames", ()))
+    """Leave what mostly waits to the end: it goes on beside all the others."""
+    items.sort(key=lambda item: any(name in _BEGUN_FIRST for name in _fixtures_of(item)))
 
 
 @pytest.fixture(scope="session")
@@ -62,10 +66,25 @@ def stage(azurite: str) -> Iterator[EngineStage]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def long_job_begins(request: pytest.FixtureRequest) -> None:
-    """Start the job of many polls first of all, if it is asked for."""
-    if any("long_job" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("long_job")
+def begin_what_takes_minutes(request: pytest.FixtureRequest) -> None:
+    """Begin first of all what mostly waits, as far as it is asked for."""
+    wanted = {name for item in request.session.items for name in _fixtures_of(item)}
+    for name in _BEGUN_FIRST:
+        if name in wanted:
+            request.getfixturevalue(name)
+
+
+@pytest.fixture(scope="session")
+def outcomes(azurite: str) -> Iterator[dict[str, Future[Outcome]]]:
+    """Play the scenes beside each other: most of their time they wait for what the dead have in their hands."""
+    wanted = [name for name in SCENES if name != "one of two" or machines_can_be_made()]
+    scenes = {name: Scene(azurite) for name in wanted}
+    try:
+        with ThreadPoolExecutor(len(scenes)) as threads:
+            yield {name: threads.submit(SCENES[name], scene) for name, scene in scenes.items()}
+    finally:
+        for scene in scenes.values():
+            scene.close()
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +93,7 @@ def long_job(stage: EngineStage) -> tuple[str, str]:
     vm = stage.fresh_vm()
     stage.simulator.world.set_faults(vm, {"jobSeconds": 1e6})
     return vm, stage.start(vm, validate=False)
+
+
+def _fixtures_of(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])

@@ -11,7 +11,7 @@ from google.protobuf import wrappers_pb2
 from tests.engine.stage import EngineStage, soon
 from tests.integration.app_stage import ENDED
 
-LOOKS = 150  # several histories' worth. The engine has no wait under a second: more would take the suite's five minutes
+LOOKS = 120  # several histories' worth. The engine has no wait under a second: more would take the suite's five minutes
 MOST_EVENTS = 1000  # of one history: what is read anew for each turn
 
 

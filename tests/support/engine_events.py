@@ -53,10 +53,13 @@ class EngineEvents:
         self._events: list[Event] = []
 
     def hear(self, line: str) -> None:
-        """Take a line that an engine has printed; what is no event is left out."""
+        """Take a line that an engine has printed; what is no event, or half of one, is left out: engines are killed."""
         if not line.startswith(_PREFIX):
             return
-        data = json.loads(line.removeprefix(_PREFIX))
+        try:
+            data = json.loads(line.removeprefix(_PREFIX))
+        except ValueError:
+            return
         event = Event(data["TaskName"], _read_time(data["EventTimestamp"]), data)
         with self._lock:
             self._events.append(event)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 
+BUT_FOR = dict.fromkeys(("links", "completedTime", "lastUpdatedTime"))
+
+
 @pytest.fixture
 def stage(azurite: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with staged(monkeypatch, azurite) as running:
@@ -24,14 +27,15 @@ def stage(azurite: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 
 
 def _results(stage: Stage, count: int) -> list[Json]:
-    taken: list[Json] = []
+    """Return the results of so many restores. One may come twice: the engine delivers at least once."""
+    taken: dict[str, Json] = {}
 
     def look() -> bool:
-        taken.extend(stage.results())
+        taken.update((result["id"], result) for result in stage.results())
         return len(taken) >= count
 
     eventually(look)
-    return taken
+    return list(taken.values())
 
 
 def test_a_message_starts_a_restore_and_its_end_is_a_message(stage: Stage) -> None:
@@ -41,8 +45,9 @@ def test_a_message_starts_a_restore_and_its_end_is_a_message(stage: Stage) -> No
 
     assert (result["status"], result["startedBy"], result["requestedBy"]) == ("Completed", "queue", "cmdb")
     assert result["result"]["configBlobUri"]
-    same = stage.finished(result["id"])  # the message may be there a moment before the status shows the end
-    assert {**same, "links": None} == {**result, "links": None}
+    # The message may be there a moment before the status shows the end, and from a turn that is run again a moment later.
+    same = stage.finished(result["id"])
+    assert {**same, **BUT_FOR} == {**result, **BUT_FOR}
 
 
 def test_a_restore_by_http_leaves_a_message_too(stage: Stage) -> None:

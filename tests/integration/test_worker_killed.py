@@ -1,5 +1,8 @@
 """A worker is killed with SIGKILL at each step of the trigger; another one goes on. Azure Backup makes one job.
 
+As on Azure's engine, the trigger fails with its worker, and only turns of the orchestrator are run again: it cannot
+know whether the restore was posted, so it looks for the job before it tries once more.
+
 Engine, simulator and gate stand in the test's process, so that it knows where the worker is: it is held there, and
 killed. A job that was made is listed only after the next worker has looked for it: the worst case.
 """
@@ -30,11 +33,13 @@ if TYPE_CHECKING:
     from tests.support.engine import StoppedEngine
     from tests.support.stops import Stop
 
-STEPS = ("handed out", "looked up", "marked", "post sent", "job made", "answered", "checkpoint")
+UNPOSTED = ("handed out", "looked up", "marked")  # when the worker died: a second attempt, after the window
+# They come last, so that no second attempt loses its worker, too: a restore ends after two posts of unknown outcome.
+STEPS = ("post sent", "job made", "answered", "checkpoint", *UNPOSTED)
 POSTED = {"post sent", "job made", "answered"}  # when the worker died, and the answer was not yet taken
-DELIVERIES = {"checkpoint": 1, "marked": 3}  # a mark without a post costs a second attempt, after the window
 UNLUCKY, FIVE, RESET, DRAINED = "unlucky", "five", "reset", "drained"
 NEVER_S = 1e8
+LONG_S = 24_000  # longer than it takes to kill all the workers
 soon = partial(eventually, within_s=60)  # many processes start here, on a machine that may be busy
 
 
@@ -64,7 +69,7 @@ def a_worker(engine: str, arm: str, simulator: str) -> Command:
         "IDENTITY_HEADER": "simulator",
         "RESTORE_JOB_POLL_MIN_SECONDS": "0.05",
         "RESTORE_JOB_POLL_MAX_SECONDS": "0.1",
-        "RESTORE_ADOPTION_WINDOW_SECONDS": "12",
+        "RESTORE_ADOPTION_WINDOW_SECONDS": "20",
     }
     return Command("local_host", "--port", "0", "--no-queues", "--engine", engine, env=env)
 
@@ -92,7 +97,8 @@ def scenario() -> Scenario:
     """One VM and one vault for each restore: the gate tells them apart by the vault."""
     names = [named(each) for each in (*STEPS, UNLUCKY, FIVE, RESET, DRAINED)]
     point = {"ageHours": 2, "tiers": {"InstantRP": "Valid", "HardenedRP": "Valid"}}
-    late: dict[str, Any] = {"jobNotListed": {"seconds": NEVER_S}}
+    faults: dict[str, Any] = {name: {"jobNotListed": {"seconds": NEVER_S}} for name in names}
+    faults[UNLUCKY] = {"jobSeconds": LONG_S}
     return Scenario.from_dict(
         {
             "subscriptionId": SUBSCRIPTION.rpartition("/")[2],
@@ -101,7 +107,7 @@ def scenario() -> Scenario:
                 {"name": STORAGE_ID.rpartition("/")[2], "resourceGroup": "backup-rg", "location": "westeurope"}
             ],
             "vms": [
-                {"name": each, "resourceGroup": "web-rg", "vault": each, "points": [point], "faults": late}
+                {"name": each, "resourceGroup": "web-rg", "vault": each, "points": [point], "faults": faults[each]}
                 for each in names
             ],
         }
@@ -157,27 +163,23 @@ class Stage:
 def ended(stage: Stage) -> dict[str, Json]:
     """Kill a worker at each step, each time on another restore's way; returns how the restores ended.
 
-    One restore more goes along all the way: its trigger is delivered to every worker, and none but the last lives to
-    answer. The first worker meets a reset connection; the last one gets one trigger five times at once, and has
-    another handed on to yet another worker while it posts.
+    One restore more goes along all the way: the first worker posts it and dies, the next ones die while they follow its
+    job. The last one meets a reset connection, gets one trigger five times at once, and has another handed on to yet
+    another worker while it posts.
     """
     stage.start_worker()
     held = stage.stops.set("answered", UNLUCKY)
     stage.restore(UNLUCKY)
-    stage.gate.resets.add(RESET)
-    stage.restore(RESET)
+    held.wait()
     for step in STEPS:
         at_step = stage.stops.set(step, named(step))
         stage.restore(named(step))
         at_step.wait()
-        held.wait()
         stage.kill_worker()
         held.let_go()
-        if step != STEPS[-1]:
-            held = stage.stops.set("answered", UNLUCKY)
         go_on_after(stage, step, at_step)
-    soon(lambda: stage.engine.deliveries[UNLUCKY] > len(STEPS))
-    stage.list_jobs_of(UNLUCKY)
+    stage.gate.resets.add(RESET)
+    stage.restore(RESET)
     stage.engine.copies[FIVE] = 4
     stage.restore(FIVE)
     soon(lambda: stage.engine.deliveries[FIVE] == 5 and stage.jobs(FIVE))
@@ -208,7 +210,7 @@ def hand_to_another(stage: Stage, name: str) -> None:
     stream.wait()
     stage.start_another_worker()
     stage.engine.end_lease(name)
-    soon(lambda: stage.gate.looks[name] == 2)
+    soon(lambda: stage.gate.looks[name] >= 2)
     sent.let_go()
     soon(lambda: stage.jobs(name))
     stage.list_jobs_of(name)
@@ -231,11 +233,11 @@ def test_a_worker_killed_at_any_step_leaves_one_restore(stage: Stage, ended: dic
 
     assert jobs_made(stage, name) == [completed(ended[name])]
     assert stage.gate.posts[name] == 1
-    assert stage.engine.deliveries[name] == DELIVERIES.get(step, 2)
+    assert stage.engine.deliveries[name] == (2 if step in UNPOSTED else 1)
 
 
-def test_a_trigger_that_eight_workers_in_a_row_are_handed_posts_once(stage: Stage, ended: dict[str, Json]) -> None:
-    assert stage.engine.deliveries[UNLUCKY] == len(STEPS) + 1
+def test_a_restore_that_loses_seven_workers_in_a_row_is_posted_once(stage: Stage, ended: dict[str, Json]) -> None:
+    assert stage.engine.deliveries[UNLUCKY] == 1
     assert jobs_made(stage, UNLUCKY) == [completed(ended[UNLUCKY])]
     assert stage.gate.posts[UNLUCKY] == 1
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, override
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
+from local_host.azure_like import NoFaults
 from local_host.backend import LocalBackend
 from orchestrations.names import START_RESTORE
 from tests.support.azure import a_restore
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class StoppedEngine(LocalBackend):
-    """Has stops on the way of each restore's trigger, named by the restore's ``requestId``:
+    """No fault strikes in it; it has stops on the way of each restore's trigger, named by the restore's ``requestId``:
 
     ``handed out``, before a worker gets it; ``looked up``, before its post is marked; ``marked``; ``answered``, before
     its result is taken; ``checkpoint``, before the turn that heard of the result is; ``stream``, before the worker that
@@ -31,7 +32,7 @@ class StoppedEngine(LocalBackend):
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stops: Stops, *, lease_s: float) -> None:
-        super().__init__(loop, lease_s=lease_s)
+        super().__init__(loop, lease_s=lease_s, faults=NoFaults())
         self.stops = stops
         self.deliveries: Counter[str] = Counter()
         self.copies: dict[str, int] = {}
@@ -46,7 +47,7 @@ class StoppedEngine(LocalBackend):
         return restore.restore_id
 
     def end_lease(self, name: str) -> None:
-        """Hand a restore's trigger out again, as if its lease had ended."""
+        """Hand a restore's trigger out again, as the queue does when an instance has kept it for too long."""
         for token in [token for token, each in self._triggers.items() if each == name]:
             self._expire(token)
 
@@ -63,7 +64,7 @@ class StoppedEngine(LocalBackend):
                 self._triggers[item.completionToken] = name
                 self.deliveries[name] += 1
                 for _ in range(self.copies.pop(name, 0)):
-                    self._leases._back.append(self._leases._out[item.completionToken])
+                    self._leases.hand_back(self._leases._out[item.completionToken])
                 self.stops.pass_by("handed out", name)
                 yield item
                 self.stops.pass_by("stream", name)

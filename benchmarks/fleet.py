@@ -144,13 +144,13 @@ def _most_at_once(jobs: Sequence[dict[str, Any]]) -> int:
 
 def _results(stack: Stack, count: int) -> list[dict[str, Any]]:
     """Take the results off their queue until all have come or patience ends."""
-    results: list[dict[str, Any]] = []
+    results: dict[str, dict[str, Any]] = {}  # by restore: a message may come twice
     deadline = time.monotonic() + _PATIENCE_S
     while len(results) < count and time.monotonic() < deadline:
         stack.check()
-        results += [json.loads(text) for text in stack.receive("restore-results")]
+        results.update((result["id"], result) for result in map(json.loads, stack.receive("restore-results")))
         time.sleep(0.1)
-    return results
+    return list(results.values())
 
 
 def _throughput(seen: Flood) -> Row:

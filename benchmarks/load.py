@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,14 +165,13 @@ def _wait_for_ends(stack: Stack, process: psutil.Process) -> tuple[dict[str, int
 
     Looking costs the local host nothing: the queue is Azurite's.
     """
-    statuses: dict[str, int] = {}
+    ended: dict[str, str] = {}  # by restore: a message may come twice
     peak, deadline = 0.0, time.monotonic() + _PATIENCE_S
-    while sum(statuses.values()) < _RESTORES and time.monotonic() < deadline:
+    while len(ended) < _RESTORES and time.monotonic() < deadline:
         stack.check()
-        for text in stack.receive("restore-results"):
-            status = json.loads(text)["status"]
-            statuses[status] = statuses.get(status, 0) + 1
+        for result in map(json.loads, stack.receive("restore-results")):
+            ended[result["id"]] = result["status"]
         peak = max(peak, process.memory_info().rss / MIB)
         time.sleep(0.25)
-    missing = _RESTORES - sum(statuses.values())
-    return statuses | ({_HUNG: missing} if missing else {}), peak
+    missing = _RESTORES - len(ended)
+    return Counter(ended.values()) | ({_HUNG: missing} if missing else {}), peak

@@ -81,13 +81,17 @@ def _rows(kind: str, runs: Sequence[Seen]) -> list[Row]:
 def _restore(stack: Stack, kind: str, vm_id: str) -> Seen:
     """Restore one VM and wait for the report, looking at Azurite alone; ``RuntimeError`` unless it is Completed."""
     before, began = len(log(stack)), time.monotonic()
-    requests.post(f"{stack.url}/api/restores", json=_request(kind, vm_id), timeout=30).raise_for_status()
-    while not (texts := stack.receive("restore-results")):
+    answer = requests.post(f"{stack.url}/api/restores", json=_request(kind, vm_id), timeout=30)
+    answer.raise_for_status()
+    document = None
+    while document is None:
+        results = map(json.loads, stack.receive("restore-results"))  # one of an earlier restore may come twice
+        document = next((result for result in results if result["id"] == answer.json()["id"]), None)
         stack.check()
         if time.monotonic() > began + _PATIENCE_S:
             raise TimeoutError(f"{kind} of {vm_id} was not reported")
         time.sleep(0.02)
-    took_s, [document] = time.monotonic() - began, [json.loads(text) for text in texts]
+    took_s = time.monotonic() - began
     if document["status"] != "Completed":
         raise RuntimeError(f"{kind} ended as {document['status']}: {document['error']}")
     start, end = (datetime.fromisoformat(document["result"][name]) for name in ("startTime", "endTime"))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import logging
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import azure.durable_functions as df
 import azure.functions as func
+import grpc
 
-from domain.errors import RestoreError
+from domain import errors
+from domain.errors import RestoreError, TransientError
 from domain.requests import RestoreRequest
 from domain.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
 from domain.restores import ENDED, Decision, Restore, Status
@@ -42,7 +45,7 @@ from triggers.starting import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
 
     from domain.errors import Json
@@ -54,6 +57,29 @@ _DEFAULT_TOP: Final = 50
 _MOST_TOP: Final = 1000
 
 
+type _Route[**P] = Callable[P, Coroutine[Any, Any, func.HttpResponse]]
+
+
+def _answering[**P](route: _Route[P]) -> _Route[P]:
+    """Answer what a route raises: errors in ARM's shape, and 503 where the task hub does not answer."""
+
+    @functools.wraps(route)
+    async def answer(*args: P.args, **kwargs: P.kwargs) -> func.HttpResponse:
+        try:
+            return await route(*args, **kwargs)
+        except RestoreError as error:
+            return error_response(error)
+        except grpc.RpcError as error:
+            _LOG.exception("the task hub did not answer")
+            message = (
+                "The app's task hub does not answer just now. A restore that was asked for may have been accepted all "
+                f"the same: send it again with the same requestId, or look at GET /api/restores first. ({error})"
+            )
+            return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message))
+
+    return answer
+
+
 class RestoresApi:
     """The routes. ``recovery_points`` lists a VM's points by its id; ``limits_for`` gives a request its bounds."""
 
@@ -62,58 +88,52 @@ class RestoresApi:
         self._recovery_points = recovery_points
         self._version = version
 
+    @_answering
     async def post_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the restore's id and links, or an ARM-shaped 400, 409, 413, 415 that names what is wrong.
 
         For a key and body that were sent before: the restore's present status, and 200 once it has ended.
         """
-        try:
-            request = RestoreRequest.from_json(read_json(req))
-            started = await start_restore(client, request, started_by="http", limits=self._limits_for(request))
-            document = await admission(client, started.restore, until=patience())
-        except RestoreError as error:
-            return error_response(error)
+        request = RestoreRequest.from_json(read_json(req))
+        started = await start_restore(client, request, started_by="http", limits=self._limits_for(request))
+        document = await admission(client, started.restore, until=patience())
         status = str(Status.PENDING)
         if not started.is_new and (document := document or await get_document(client, started.restore.restore_id)):
             status = document["status"]
         return _accepted(started.restore, status, req)
 
+    @_answering
     async def get_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with the status document, or 404."""
-        try:
-            restore_id = _restore_id(req)
-            document = await get_document(client, restore_id)
-            if document is None:
-                raise no_such_restore(restore_id)
-        except RestoreError as error:
-            return error_response(error)
+        restore_id = _restore_id(req)
+        document = await get_document(client, restore_id)
+        if document is None:
+            raise no_such_restore(restore_id)
         return json_response(200, with_absolute_links(document, req))
 
+    @_answering
     async def cancel_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, or 409 when the restore has ended. Body: ``{"by"?, "comment"?}``."""
-        try:
-            said = read_decision(req)
-            document = await cancel_restore(client, _restore_id(req), said)
-        except RestoreError as error:
-            return error_response(error)
+        said = read_decision(req)
+        document = await cancel_restore(client, _restore_id(req), said)
         by, comment = said.get("by"), said.get("comment")
         _LOG.info("restore %s: to be cancelled by %r, comment %r", document["id"], by, comment)
         return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 
+    @_answering
     async def approve_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, or 409 when nothing waits. Body: ``{"by"?, "comment"?}``."""
         return await _decide(req, client, Decision.APPROVED)
 
+    @_answering
     async def reject_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, or 409 when nothing waits. Body: ``{"by"?, "comment"?}``."""
         return await _decide(req, client, Decision.REJECTED)
 
+    @_answering
     async def list_restores(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with ``{"value": [status documents], "nextLink"?}``, newest first."""
-        try:
-            query = _ListQuery(req.params)
-        except RestoreError as error:
-            return error_response(error)
+        query = _ListQuery(req.params)
         documents = await newest_documents(client, query.wants, count=query.top + 1, now=now(), status=query.status)
         page = documents[: query.top]
         body: Json = {"value": [with_absolute_links(document, req) for document in page]}
@@ -152,12 +172,9 @@ def blueprint(api: RestoresApi) -> df.Blueprint:
 
 
 async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, decision: Decision) -> func.HttpResponse:
-    try:
-        said = read_decision(req)
-        restore_id = _restore_id(req)
-        document = await decide_restore(client, restore_id, decision, said)
-    except RestoreError as error:
-        return error_response(error)
+    said = read_decision(req)
+    restore_id = _restore_id(req)
+    document = await decide_restore(client, restore_id, decision, said)
     _LOG.info("restore %s: %s by %r, comment %r", restore_id, decision, said.get("by"), said.get("comment"))
     return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 

@@ -134,7 +134,10 @@ def _paths() -> Json:
     ]
     ended = _answer(200, "The restore that the same request started before has ended.", "Accepted", "Location")
     start = _operation(
-        "post_restore", "Start a restore, or plan one", [ended, _accepted(), 400, 409, 413, 415], body="RestoreRequest"
+        "post_restore",
+        "Start a restore, or plan one",
+        [ended, _accepted(), 400, 409, 413, 415, 503],
+        body="RestoreRequest",
     )
     listing = _answer(200, "Restores, newest first.", "RestoreList")
     document = _answer(200, "The restore as it stands.", "StatusDocument")
@@ -145,11 +148,11 @@ def _paths() -> Json:
     return {
         "/restores": {
             "post": start,
-            "get": _operation("list_restores", "List restores", [listing, 400], parameters=filters),
+            "get": _operation("list_restores", "List restores", [listing, 400, 503], parameters=filters),
         },
         "/restores/{id}": {
             "parameters": [restore_id],
-            "get": _operation("get_restore", "Show a restore", [document, 404]),
+            "get": _operation("get_restore", "Show a restore", [document, 404, 503]),
         },
         "/restores/{id}/cancel": {
             "parameters": [restore_id],

@@ -11,7 +11,7 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from domain import errors
 from domain.errors import RestoreError, TerminalError
-from domain.restores import Decision, Phase, Restore, Status, restore_id_for, was_refused
+from domain.restores import Decision, Phase, Restore, Status, refused_document, restore_id_for, was_refused
 from domain.times import as_utc, format_time, parse_request_time
 from domain.wire import as_object, as_text
 from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, RESTORE_VM
@@ -199,7 +199,7 @@ async def find_restore(
     state = await client.get_orchestration_state(restore_id, fetch_payloads=True)
     if state is None or state.name != RESTORE_VM or (not refused_too and was_refused(document_of(state))):
         return None
-    return Restore.from_json(read_payload(state.serialized_input))
+    return _restore_of(state)
 
 
 async def get_document(client: df.DurableFunctionsClient, restore_id: str) -> Json | None:
@@ -223,7 +223,7 @@ def document_of(state: OrchestrationState) -> Json:
     if state.runtime_status is OrchestrationStatus.COMPLETED and (ended := as_object(output)):
         return {**ended}
     told: Json = {**as_object(read_payload(state.serialized_custom_status))}
-    told = told or Restore.from_json(read_payload(state.serialized_input)).document(last_updated)
+    told = told or _accepted_document(state)
     if told["phase"] == str(Phase.FINISHED):
         return told
     reason = as_text(output)
@@ -235,6 +235,24 @@ def document_of(state: OrchestrationState) -> Json:
         reason = state.failure_details.message if state.failure_details else reason
         return _stopped(told, Status.FAILED, f"The orchestration broke: {reason or 'no details'}.", last_updated)
     return told
+
+
+def _accepted_document(state: OrchestrationState) -> Json:
+    """Return the document of a restore that has told nothing yet; of an input that is no restore, what is known."""
+    restore = _restore_of(state)
+    if restore is not None:
+        return restore.document(as_utc(state.last_updated_at))
+    message = "The orchestration's input is no restore: somebody else has started it under this id."
+    error = RestoreError(errors.INTERNAL_ERROR, message)
+    refused = refused_document(restore_id=state.instance_id, created=as_utc(state.created_at), error=error, sent=None)
+    return {**refused, "startedBy": "http"}
+
+
+def _restore_of(state: OrchestrationState) -> Restore | None:
+    try:
+        return Restore.from_json(read_payload(state.serialized_input))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _stopped(told: Json, status: Status, message: str, at: datetime) -> Json:

@@ -45,7 +45,7 @@ def test_a_message_starts_a_restore_and_its_end_is_a_message(stage: Stage) -> No
 
     assert (result["status"], result["startedBy"], result["requestedBy"]) == ("Completed", "queue", "cmdb")
     assert result["result"]["configBlobUri"]
-    # The message may be there a moment before the status shows the end, and from a turn that is run again a moment later.
+    # The message may be there a moment before the status shows the end, and be of a turn that was run again after it.
     same = stage.finished(result["id"])
     assert {**same, **BUT_FOR} == {**result, **BUT_FOR}
 

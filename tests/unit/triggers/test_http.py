@@ -7,11 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import azure.functions as func
+import grpc
 from hypothesis import given
 
 from domain.errors import InvalidRequestError
 from domain.requests import RestoreRequest
-from tests.support.azure import LIMITS
+from tests.support.azure import LIMITS, a_request
 from tests.support.strategies import THOROUGH, damaged, good_requests
 from triggers.http import RestoresApi
 
@@ -35,7 +36,7 @@ class Hub:
         return instance_id
 
 
-def post(body: object) -> tuple[func.HttpResponse, list[Json]]:
+def post(body: object, hub: Hub | None = None) -> tuple[func.HttpResponse, list[Json]]:
     api = RestoresApi(limits_for=lambda _request: LIMITS, recovery_points=lambda _vm: [], version="0")
     request = func.HttpRequest(
         "POST",
@@ -43,9 +44,23 @@ def post(body: object) -> tuple[func.HttpResponse, list[Json]]:
         headers={"Content-Type": "application/json"},
         body=json.dumps(body).encode(),
     )
-    hub = Hub()
+    hub = hub or Hub()
     answer = asyncio.run(api.post_restore(request, cast("df.DurableFunctionsClient", hub)))
     return answer, hub.started
+
+
+def test_a_task_hub_that_is_away_is_a_503_that_says_what_may_have_happened() -> None:
+    class Away(Hub):
+        async def get_orchestration_state(self, *_: Any, **__: Any) -> None:
+            nothing = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, nothing, nothing, details="connection refused")
+
+    answer, started = post(a_request(requestId="r1"), Away())
+
+    error = json.loads(answer.get_body())["error"]
+    assert (answer.status_code, error["code"], started) == (503, "ServiceUnavailable", [])
+    assert "with the same requestId" in error["message"]
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 def is_good(body: object) -> bool:

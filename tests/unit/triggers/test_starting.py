@@ -101,6 +101,16 @@ def test_azure_keeps_the_failure_of_an_orchestration_as_plain_text() -> None:
     assert "KeyError: 'item'" in document["error"]["message"]
 
 
+@pytest.mark.parametrize("foreign", ["no restore", [1], 5, {"v": 1}, None])
+def test_what_somebody_else_started_under_a_restores_name_can_be_read(foreign: Any) -> None:
+    state = a_state(OrchestrationStatus.FAILED, serialized_input=foreign, serialized_output="TypeError: no")
+
+    document = document_of(state)
+
+    assert (document["id"], document["status"]) == (a_restore().restore_id, "Failed")
+    assert document["createdTime"] == "2026-11-23T08:00:00Z"
+
+
 @pytest.mark.parametrize("members", [{"jobId": None, "operationId": "o1"}, {"jobId": None, "phase": "Triggering"}])
 def test_one_that_was_terminated_on_its_way_says_that_azure_may_have_it(members: dict[str, Any]) -> None:
     state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=told(**members))

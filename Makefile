@@ -21,7 +21,7 @@ engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .
 	@REAL_ENGINE="$(REAL_ENGINE)" scripts/engine
 
 test: setup ## the whole test suite but that of Microsoft's engine
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest --cov --cov-report=term
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest -n 4 --dist loadscope --cov --cov-report=term
 
 test-engine: setup ## the app on Microsoft's Durable engine, which `make engine` brings
 	@[ -x .tools/real-engine ] || { echo "test-engine: Microsoft's engine is missing (.tools/real-engine); run \`make engine\`" >&2; exit 1; }

@@ -20,14 +20,14 @@ rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing 
 engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .NET 10 SDK
 	@REAL_ENGINE="$(REAL_ENGINE)" scripts/engine
 
-test: setup ## the whole test suite but that of Microsoft's engine
+test: setup ## all tests except those on Microsoft's engine (make test-engine)
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest -n 4 --dist loadscope --cov --cov-report=term
 
-test-engine: setup ## the app on Microsoft's Durable engine, which `make engine` brings
+test-engine: setup ## the app on Microsoft's Durable engine, which `make engine` installs
 	@[ -x .tools/real-engine ] || { echo "test-engine: Microsoft's engine is missing (.tools/real-engine); run \`make engine\`" >&2; exit 1; }
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest tests/engine
 
-chaos: setup ## RESTORES=1000 restores against an Azure that fails at random; SEED=1 repeats a run; ENGINE=real: kills, on Microsoft's engine
+chaos: setup ## RESTORES=1000 restores against an Azure that fails at random; SEED=1 repeats a run; ENGINE=real: on Microsoft's engine, worker and engine killed at random
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m tests.chaos$(if $(filter real,$(ENGINE)),.real) $(if $(SEED),--seed $(SEED)) $(if $(RESTORES),--restores $(RESTORES))
 
 check: setup ## formatting, lint, strict types, import rules, dead code

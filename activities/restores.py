@@ -115,13 +115,16 @@ class RestoreActivities:
         search = PointSearch.begin(request, parse_request_time(data["now"]))
         progress: Json = data["progress"] or {"link": None, "slices": 0, "isRead": False}
         if data["progress"]:
-            search.go_on_from(progress["search"])
+            search.resume_from(progress["search"])
         if not progress["isRead"]:
             link = self._search(search, item, request, progress["link"], until=began + _SLICE)
             if self._clock() > began + _SLICE:
                 slices = progress["slices"] + 1
-                if slices > _MAX_SLICES:
-                    message = f"Azure's list of recovery points has no end: {search.choice.seen} were read."
+                if slices > _MAX_SLICES and link is not None:
+                    message = (
+                        f"Reading the recovery points took more than {_MAX_SLICES} minutes ({search.choice.seen} were "
+                        "read). Name the point in the request (recoveryPoint.id), or try again later."
+                    )
                     raise TerminalError(errors.SERVICE_UNAVAILABLE, message)
                 read: Json = {"link": link, "slices": slices, "isRead": link is None, "search": search.to_json()}
                 return {"progress": read}

@@ -28,7 +28,9 @@ _NAMESPACE: Final = uuid.UUID("0b9a6a0c-8f5e-5a53-9b0e-5b8a3f3d9c11")
 _HOUR: Final = timedelta(hours=1)
 _ALERT: Final = "alert"
 _FORGOTTEN: Final = timedelta(minutes=15)  # three times as long as anybody waits before asking again
-_ANSWERS_KEPT_FOR: Final = timedelta(hours=1)  # a message is late by some visibility timeouts of a minute at most
+_ANSWERS_KEPT_FOR: Final = timedelta(
+    hours=1
+)  # far longer than a message is late: a few visibility timeouts of a minute
 _MAX_ANSWERS: Final = 500
 
 type State = Json | None
@@ -207,7 +209,7 @@ def note_alert(state: State, asked: Json) -> tuple[Json, Json]:
     """Note that an alert wants a VM restored: ``{"vm", "distinctVms", "withinS"}``.
 
     Answers ``{"storm", "vms"}``: whether more than ``distinctVms`` different VMs were wanted within ``withinS``.
-    No more VMs are remembered than it takes to tell, and none earlier than it was last wanted.
+    Only the newest ``distinctVms`` + 1 VMs are kept, each with its latest time: an older message does not move it back.
     """
     within = timedelta(seconds=asked["withinS"])
     known: dict[str, str] = (state or {}).get("seen", {})

@@ -1,4 +1,4 @@
-"""The search for the point to restore, through a list of any length: it can be interrupted and gone on with."""
+"""The search for the point to restore, through a list of any length: it can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_CANDIDATES: Final = 100
 
 @dataclass(slots=True)
 class PointSearch:
-    """A choice in the making; for a plan together with the newest points, whose verdicts are shown."""
+    """An unfinished choice; for a plan it also keeps the newest points, whose verdicts are shown."""
 
     choice: Choice
     is_plan: bool
@@ -52,7 +52,7 @@ class PointSearch:
             "newest": [point.to_state() for point in self.newest],
         }
 
-    def go_on_from(self, data: Mapping[str, Any]) -> None:
+    def resume_from(self, data: Mapping[str, Any]) -> None:
         """Take over what ``to_json`` wrote."""
         best, nearest = data["best"], data["nearest"]
         self.choice.best = RecoveryPoint.from_state(best) if best else None
@@ -88,5 +88,5 @@ class PointSearch:
 
 
 def newest_first(point: RecoveryPoint) -> float:
-    """Return what sorts points from the newest to the oldest, those without a time last."""
+    """Return the sort key that puts points from the newest to the oldest, those without a time last."""
     return -point.time.timestamp() if point.time else 0.0

@@ -111,10 +111,10 @@ class Restore:
     ``next_poll`` is when the next call is due; ``failures`` counts the calls that failed in a row;
     ``cancel`` is what a person sent who asked to cancel (``{"by"?, "comment"?}``), ``cancel_sent`` that Azure was told,
     ``cancel_since`` when telling it first failed in passing.
-    ``attempts`` counts how often the trigger was handed to a worker: each has a mark of its own in the task hub.
+    ``attempts`` numbers the attempts to post: each number has a mark of its own in the task hub.
     ``posts`` counts restore POSTs whose outcome stayed open, ``open_since`` is when the last of them was answered.
-    ``requests`` counts what the guards were asked: its number tells a guard an older request from a newer one.
-    ``start_token`` was made by the call that started the restore, which so knows its own start from another's.
+    ``requests`` numbers what the guards were asked: by the number a guard recognises an outdated request.
+    ``start_token`` was made by the call that started the restore: by it the call knows whether the instance is its own.
     ``guard`` is ``None`` where no VM's guard is taken: for a plan, and for what older versions started.
     ``approval`` is what the document shows of a person's decision, ``None`` where none is needed; ``paused_s`` is how
     long was, or may be, waited for it: it does not count towards the deadline. ``heard`` is true from when a person
@@ -458,7 +458,7 @@ class Restore:
     def document(self, now: datetime) -> Json:
         """Return the status document. ``links`` are relative here; whoever answers a caller makes them absolute."""
         body = self.request.body
-        # The contract's shape, and one member more for each thing that a person has a say in.
+        # The contract's shape, and ``approval`` and ``cancellation`` where they exist.
         people: Json = {"approval": self.approval, "cancellation": self.cancellation}
         return {
             "id": self.restore_id,

@@ -23,7 +23,7 @@ _ALL_ALERTS = guard_key("all alerts")
 
 
 def admit_and_resolve(run: Run) -> Steps[None]:
-    """Ask the guards while the item is looked for: neither needs the other, and each answer takes its time."""
+    """Ask the guards while the item is looked for: neither needs the other, and both answers are slow."""
     if not run.may_ask(RESOLVE_ITEM):
         yield from admit(run)
         return
@@ -41,7 +41,7 @@ def admit_and_resolve(run: Run) -> Steps[None]:
 
 
 def resolve(run: Run) -> Steps[None]:
-    """Find the item; the guards are asked meanwhile as soon as it is known which VM they must guard."""
+    """Find the item. If the request names the VM, the guards are asked at the same time; else after it."""
     if run.restore.wants_guard:
         yield from admit_and_resolve(run)
     else:
@@ -84,7 +84,7 @@ def admit(run: Run) -> Steps[None]:
 def release(run: Run) -> None:
     """Let go of the VM at the restore's end, without waiting for the guard's answer.
 
-    Until it has come, the guard's next asker finds out that the restore is finished: see ``_take_vm``.
+    Until the signal arrives, the next restore that asks sees that this one is finished: see ``_take_vm``.
     """
     restore = run.restore
     if restore.guard is not None and restore.guarded_name is not None and not was_refused(restore.document(run.now)):
@@ -106,7 +106,7 @@ def _take_vm(run: Run) -> Steps[Json]:
         return taken
     # The cool-down counts from its real end, as far as that is known.
     holder = {name: taken["holder"][name] for name in ("restoreId", "created")}
-    # Its answer is waited for: messages to an entity come in any order.
+    # The answer is waited for before taking again: messages to an entity may change their order.
     ended = found["ended"] or taken["holder"]["since"]
     yield from run.operate(VM_GUARD, _key(restore), "release", {"holder": holder, "ended": ended})
     return (yield from run.operate(VM_GUARD, _key(restore), "take", asked))

@@ -16,8 +16,9 @@ MARKED_FOR: Final = timedelta(minutes=10)
 
 
 def mark_post(ctx: task.OrchestrationContext, _data: Json | None) -> Generator[task.Task[Any], Any]:
-    """Run for a while: as long as it runs, the task hub starts no other of its id, so that its start is the mark.
+    """Run for ten minutes as the mark of one attempt to post.
 
-    Its input is ``{"token"}``, made by the one delivery whose mark it is.
+    Two starts at the same moment may both succeed, but one instance runs: its input, ``{"token"}``, says whose mark it
+    is.
     """
     yield ctx.create_timer(MARKED_FOR)

@@ -43,7 +43,7 @@ def resolve_item(run: Run) -> Steps[None]:
 
 
 def become_resolved(run: Run, item: Json) -> None:
-    """Go on with the item that was found."""
+    """Store the item and move to the next phase."""
     run.update(item=ProtectedItem.from_json(item), phase=Phase.SELECTING_RECOVERY_POINT)
 
 
@@ -66,7 +66,7 @@ def finish_preparing(run: Run, preparing: task.Task[Json]) -> Steps[Json]:
 
 
 def become_prepared(run: Run, prepared: Json) -> None:
-    """Go on with a preparation's result; raises the failure of a plan, whose verdicts are kept."""
+    """Store what was prepared and move to the next phase; for a plan without a point, keep its verdicts and raise."""
     if cut := prepared.get("candidatesCut"):
         message = f"{cut} older recovery points were considered, too; the plan shows the newest and the chosen one."
         run.become(run.restore.with_warning("CandidatesCut", message))
@@ -96,7 +96,7 @@ def become_prepared(run: Run, prepared: Json) -> None:
 
 
 def follow_validation(run: Run) -> Steps[None]:
-    """Look once at the service's own check of the restore."""
+    """Poll the service's own check of the restore once."""
     restore = run.restore
     look = {"vaultId": item_of(restore).vault_id, "operationId": restore.validation_id, "url": restore.validation_url}
     try:

@@ -25,8 +25,8 @@ _MAX_TRIES: Final = 3  # of an operation whose worker died
 def prepare_in_turn(run: Run) -> Steps[None]:
     """Prepare the restore while its turn is asked for: most find a place free, and neither needs the other.
 
-    Who has to wait in line prepares once more when the turn has come: newer recovery points may be there by then. What
-    can never be restored ends at once, though, and a wait that Azure asks for is kept.
+    A restore that has to wait prepares again when its turn comes: newer recovery points may exist by then. If the first
+    preparation fails for good, the restore ends at once; a wait that Azure asked for is kept.
     """
     if run.restore.turn is not Guard.WANTED:
         yield from prepare(run)
@@ -69,7 +69,7 @@ def step_aside(run: Run) -> Steps[None]:
 def leave_turn(run: Run) -> Steps[str | None]:
     """Give the place back, or stop waiting for one; returns why the vault could not be told, if it could not.
 
-    It finds out then when the next one asks.
+    The vault then notices at the next restore's request.
     """
     if run.restore.turn is None or run.restore.item is None:
         return None
@@ -82,12 +82,12 @@ def leave_turn(run: Run) -> Steps[str | None]:
 
 def _leave(run: Run, restore_id: str) -> Steps[None]:
     asked = {**_asked(run), "holder": restore_id}
-    left = yield from _persistently(lambda: run.operate(VAULT_TURNS, _key(run), "leave", asked))
+    left = yield from _retry_transient(lambda: run.operate(VAULT_TURNS, _key(run), "leave", asked))
     if (following := left["next"]) is not None:
-        yield from _persistently(lambda: run.ask(WAKE_RESTORE, {"restoreId": following}))
+        yield from _retry_transient(lambda: run.ask(WAKE_RESTORE, {"restoreId": following}))
 
 
-def _persistently[T](call: Callable[[], Steps[T]]) -> Steps[T]:
+def _retry_transient[T](call: Callable[[], Steps[T]]) -> Steps[T]:
     for _ in range(_MAX_TRIES - 1):
         try:
             return (yield from call())

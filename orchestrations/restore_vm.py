@@ -70,11 +70,14 @@ def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Tas
 
 
 def _end(ctx: task.OrchestrationContext, run: Run) -> Steps[Json]:
-    """Tell the end, and let go of VM and vault meanwhile: nobody who waits for the result waits for them."""
+    """Publish the end and let go of VM and vault.
+
+    The result goes to its queue without waiting for either; the webhook is called once the vault has answered.
+    """
     run.tell()
     release(run)
     document = run.restore.document(run.now)
-    # Its sender is told of a refusal at once; of a queue message's sender we only have the results queue.
+    # An HTTP caller or an alert was answered with the refusal; a queue message's sender has only the results queue.
     publishing: task.Task[Json] | None = None
     if not was_refused_at_once(document) or run.restore.started_by == "queue":
         publishing = ctx.call_activity(PUBLISH_RESULT, input=document, retry_policy=PUBLISHING)

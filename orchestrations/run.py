@@ -87,7 +87,7 @@ class Run:
     def poll_after(self, wait_s: float) -> None:
         """Make the next call due after so many seconds, rounded up to whole ones, but never after the deadline.
 
-        0 is at once. The engine's timers know whole seconds only, and one that is asked for less may come at once.
+        With 0 it is due at once. The engine's timers know whole seconds only: one of less than a second fires at once.
         """
         if wait_s <= 0:
             self.update(next_poll=None)
@@ -154,7 +154,7 @@ class Run:
         return (yield from self.finish(activity, self.begin(activity, data)))
 
     def begin(self, activity: str, data: Json) -> task.Task[Json]:
-        """Have an activity started beside others; its task goes to ``finish``.
+        """Start an activity without waiting for it; its task goes to ``finish``.
 
         Raises :class:`HeldError` while a wait that the activity's last answer asked for is not over, whatever has
         happened since: a deadline, a cancellation or another call's failure shortens no wait of Azure's.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _TRUSTED_FAILURES: Final = 2
 _LONG_OPERATION_S: Final = 300.0
-_MAX_DISK_RETRIES: Final = 2  # the job has ended: its report must not wait long for a warning
+_MAX_DISK_RETRIES: Final = 2  # the job has ended: its result must not wait long for this check
 
 
 def follow_operation(run: Run) -> Steps[None]:

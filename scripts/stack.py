@@ -61,7 +61,7 @@ class StackError(Exception):
 class Child:
     """One process of the stack, with a thread that reads what it says.
 
-    It is ready when it has said at how many addresses (``listens``) it listens.
+    It is ready when it has printed ``listens`` addresses at which it listens.
     """
 
     def __init__(

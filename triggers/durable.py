@@ -48,8 +48,8 @@ _LOG = logging.getLogger(__name__)
 async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
     """Return whether a restore still runs, in an envelope: ``{"restoreId"}`` to ``{"running", "ended"}``.
 
-    One that has come to its end and only hands out its result runs no more. ``ended`` is when, ``None`` while it runs
-    and for one that was purged.
+    One that has come to its end and only hands out its result counts as ended. ``ended`` is the time, ``None`` while it
+    runs and for one that was purged.
     """
     document = await get_document(client, data["restoreId"])
     running = document is not None and document["phase"] != str(Phase.FINISHED)
@@ -66,7 +66,8 @@ async def wake_restore(data: Json, client: df.DurableFunctionsClient) -> Json:
 def mark(client: df.SyncDurableFunctionsClient, data: Json) -> bool:
     """Note durably that an attempt to post ``start_restore``'s input begins; false when another delivery has noted it.
 
-    An id that is known was noted before. Of two starts at the same moment the task hub runs one; each says whose it is.
+    If the id exists, another delivery has noted it. If two deliveries start it at the same moment, one instance runs,
+    and the token in its input shows which delivery may post.
     Raises ``TransientError`` when the task hub cannot be asked: nothing was posted then.
     """
     mark_id, token = f"post-{data['clientRequestId']}-{data['attempt']}", str(uuid.uuid4())
@@ -82,12 +83,14 @@ def mark(client: df.SyncDurableFunctionsClient, data: Json) -> bool:
     except Exception as error:
         raise _not_marked(error) from error
     if state is None:
-        raise _not_marked(failure or LookupError(f"the task hub has lost {mark_id}")) from failure
+        raise _not_marked(failure or LookupError(f"{mark_id} was started but cannot be found")) from failure
     return as_object(read_payload(state.serialized_input)).get("token") == token
 
 
 def _not_marked(failure: Exception) -> TransientError:
-    message = f"The task hub cannot note that the restore is posted: {failure}"
+    message = (
+        f"The restore was not posted: its attempt could not be recorded in the task hub ({failure}). It is tried again."
+    )
     return TransientError(errors.SERVICE_UNAVAILABLE, message)
 
 

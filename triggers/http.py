@@ -69,11 +69,11 @@ def _answering[**P](route: _Route[P]) -> _Route[P]:
             return await route(*args, **kwargs)
         except RestoreError as error:
             return error_response(error)
-        except grpc.RpcError as error:
+        except grpc.RpcError:
             _LOG.exception("the task hub did not answer")
             message = (
-                "The app's task hub does not answer just now. A restore that was asked for may have been accepted all "
-                f"the same: send it again with the same requestId, or look at GET /api/restores first. ({error})"
+                "The app's task hub did not answer. Send the same request again; a request for a restore without a "
+                "requestId only after a look at GET /api/restores, because it may have been accepted."
             )
             return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message))
 

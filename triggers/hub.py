@@ -1,4 +1,4 @@
-"""The task hub as it really is: what it refuses, drops in silence, or keeps in a form of its own."""
+"""What the SDK does not say of the task hub: what it refuses, drops in silence, or keeps in a form of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     import azure.durable_functions as df
 
-_LOOKS_S: Final = (0.02, 0.5)  # from one look at an orchestration to the next: at first, at most
+_FIRST_PAUSE_S: Final = 0.02  # from one look at an orchestration to the next
+_MAX_PAUSE_S: Final = 0.5
 _GONE: Final = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND})
 
 
@@ -30,12 +31,12 @@ def patience() -> float:
 
 async def looks(until: float) -> AsyncIterator[None]:
     """Yield at growing intervals until ``until`` (``time.monotonic``), at least once."""
-    pause_s, longest_s = _LOOKS_S
+    pause_s = _FIRST_PAUSE_S
     yield
     while time.monotonic() + pause_s <= until:
         await asyncio.sleep(pause_s)
         yield
-        pause_s = min(pause_s * 1.5, longest_s)
+        pause_s = min(pause_s * 1.5, _MAX_PAUSE_S)
 
 
 def read_payload(text: str | None) -> Any:
@@ -69,7 +70,10 @@ async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name:
         if state.runtime_status is not OrchestrationStatus.PENDING:
             break
     else:
-        message = f"Restore {instance_id} has not begun to run yet, and nobody can tell it anything. Try again shortly."
+        message = (
+            f"Restore {instance_id} has not begun to run, so that it cannot receive this request yet. "
+            "Send the request again in a few seconds."
+        )
         raise TransientError(errors.SERVICE_UNAVAILABLE, message)
     try:
         await client.raise_orchestration_event(instance_id, name, data=data)

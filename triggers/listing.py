@@ -25,10 +25,10 @@ _PAGE_SIZES: Final = (100, 20, 5, 1)
 
 _FIRST_SPAN: Final = timedelta(seconds=1)
 _MAX_GROWTH: Final = 16
-_BEFORE_ALL: Final = timedelta(days=400)  # a span that reaches further back has no beginning
+_OLDEST: Final = timedelta(days=400)  # where a span would begin earlier, everything older is read at once
 
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL})
-_UNENDED: Final = [OrchestrationStatus.PENDING, OrchestrationStatus.RUNNING, OrchestrationStatus.SUSPENDED]
+_NOT_ENDED: Final = [OrchestrationStatus.PENDING, OrchestrationStatus.RUNNING, OrchestrationStatus.SUSPENDED]
 
 
 async def newest_documents(
@@ -39,16 +39,16 @@ async def newest_documents(
     now: datetime,
     status: str | None = None,
 ) -> list[Json]:
-    """Return the status documents of the ``count`` newest restores that are wanted, and of no fewer than there are.
+    """Return the status documents of the ``count`` newest restores that ``wants`` accepts, of all if there are fewer.
 
-    Starts that a guard refused at once are none. ``status`` narrows what is read where it can.
+    Starts that a guard refused at once are left out. ``status`` narrows what is read where it can.
 
     The task hub knows an instance by the time at which its history last began, which is never before the restore was
     accepted. So the hub is read in spans of that time, from now back: once a span has been read, every restore that was
     accepted in it or later is known. The spans grow with what they bring, so that a page of a hub with ten thousand
     restores reads some hundreds.
     """
-    statuses = _UNENDED if status in _ACTIVE else None
+    statuses = _NOT_ENDED if status in _ACTIVE else None
     known: dict[str, Json] = {}
     to, span, seen = now + timedelta(days=1), _FIRST_SPAN, 0
     since: datetime | None = now - span
@@ -63,7 +63,7 @@ async def newest_documents(
         if since is None or len(wanted) >= count:
             return sorted(wanted, key=age_of, reverse=True)[:count]
         to, span = since, span * min(max(2 * count / max(seen, 1), 2), _MAX_GROWTH)
-        since = None if now - to + span > _BEFORE_ALL else to - span
+        since = None if now - to + span > _OLDEST else to - span
 
 
 async def _read(client: df.DurableFunctionsClient, query: OrchestrationQuery) -> list[OrchestrationState]:

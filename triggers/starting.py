@@ -76,9 +76,9 @@ async def start_restore(
     failure: Exception | None = None
     try:
         await client.schedule_new_orchestration(RESTORE_VM, input=restore.to_json(), instance_id=restore.restore_id)
-    except Exception as error:  # noqa: BLE001 - raised below, unless the start is there all the same
+    except Exception as error:  # noqa: BLE001 - raised below, unless the instance was started nevertheless
         failure = error
-    # Of several starts at one moment the task hub takes one, and says so to none: the token tells whose it was.
+    # Several starts of one id at the same moment all seem to succeed, but one instance runs. The token shows whose.
     taken = await find_restore(client, restore.restore_id, refused_too=True)
     if taken is not None and taken.start_token == restore.start_token:
         return Started(restore, is_new=True)
@@ -233,7 +233,12 @@ def document_of(state: OrchestrationState) -> Json:
     if state.runtime_status is OrchestrationStatus.FAILED:
         # Azure Storage keeps the failure's text as the output, other engines its details.
         reason = state.failure_details.message if state.failure_details else reason
-        return _stopped(told, Status.FAILED, f"The orchestration broke: {reason or 'no details'}.", last_updated)
+        return _stopped(
+            told,
+            Status.FAILED,
+            f"The orchestration broke: {reason or 'no details; look in the log of the app'}.",
+            last_updated,
+        )
     return told
 
 
@@ -242,10 +247,13 @@ def _accepted_document(state: OrchestrationState) -> Json:
     restore = _restore_of(state)
     if restore is not None:
         return restore.document(as_utc(state.last_updated_at))
-    message = "The orchestration's input is no restore: somebody else has started it under this id."
+    message = (
+        f"The input of orchestration {state.instance_id} cannot be read as a restore: this version of the app has not "
+        "written it. Look at the instance in the task hub, and purge it if nobody needs it."
+    )
     error = RestoreError(errors.INTERNAL_ERROR, message)
     refused = refused_document(restore_id=state.instance_id, created=as_utc(state.created_at), error=error, sent=None)
-    return {**refused, "startedBy": "http"}
+    return {**refused, "startedBy": "http"}  # not known; the API's description has no word for that
 
 
 def _restore_of(state: OrchestrationState) -> Restore | None:
@@ -259,7 +267,7 @@ def _stopped(told: Json, status: Status, message: str, at: datetime) -> Json:
     if told["jobId"]:
         still = f" Azure Backup job {told['jobId']} may still run: look at it in the vault."
     elif told["operationId"] or told["phase"] == str(Phase.TRIGGERING):
-        still = " Azure may have the restore: look at the vault's restore jobs before starting another one."
+        still = " Azure may have the restore. Look at the restore jobs of the vault before you start another one."
     else:
         still = ""
     error = RestoreError(errors.INTERNAL_ERROR, message + still)

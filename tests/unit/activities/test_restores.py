@@ -234,7 +234,7 @@ class TestALongList:
         assert azure.calls["list_recovery_points"] == 2
 
     def test_one_without_an_end_is_given_up(self) -> None:
-        with pytest.raises(TerminalError, match="has no end"):
+        with pytest.raises(TerminalError, match="Name the point in the request"):
             self.slices(a_request(), [a_point(str(number), 2) for number in range(200)])
 
 

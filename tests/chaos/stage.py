@@ -240,7 +240,7 @@ class Stage:
         }
 
     def _resume(self, restore_id: str) -> None:
-        if not self._is_over(restore_id):
+        if self.hub.state(restore_id).status == "Suspended":  # the SDK fails an orchestration that is resumed in vain
             self.hub.resume(restore_id)
 
     def _start_again(self, restore: Restore) -> None:

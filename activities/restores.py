@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from domain import errors, rules
 from domain.disks import made_by
 from domain.envelopes import seal, seal_error
-from domain.errors import ErrorDetail, Json, OpenOutcomeError, RestoreError, TerminalError
+from domain.errors import ErrorDetail, Json, OpenOutcomeError, RestoreError, TerminalError, TransientError
 from domain.point_search import PointSearch, newest_first
 from domain.protected_items import ProtectedItem
 from domain.recovery_points import no_such_point
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _SLICE: Final = timedelta(minutes=1)  # of reading a list in one call: far below the host's functionTimeout
 _MAX_SLICES: Final = 20
+_PREPARING: Final = timedelta(minutes=3)  # after it no further call is made: each may take two minutes
 _MOST_REMEMBERED: Final = 1000
 _LATE: Final = timedelta(minutes=2)  # a queue's normal delay is far below; the mark of a post stands far longer
 
@@ -131,7 +132,7 @@ class RestoreActivities:
         chosen = search.outcome()
         if "error" in chosen:
             return chosen
-        return chosen | self._check_and_validate(request, item, chosen)
+        return chosen | self._check_and_validate(request, item, chosen, until=began + _PREPARING)
 
     def _search(
         self, search: PointSearch, item: ProtectedItem, request: RestoreRequest, link: str | None, *, until: datetime
@@ -147,10 +148,14 @@ class RestoreActivities:
                 return following
         return None
 
-    def _check_and_validate(self, request: RestoreRequest, item: ProtectedItem, chosen: Json) -> Json:
+    def _check_and_validate(
+        self, request: RestoreRequest, item: ProtectedItem, chosen: Json, *, until: datetime
+    ) -> Json:
         facts = PointFacts.from_json(chosen["facts"])
-        warnings = self._check(request, item, facts)
+        warnings = self._check(request, item, facts, until=until)
+        self._still_in_time(until)
         guard_requests = self._guard_requests(request, item, warnings)
+        self._still_in_time(until)
         checked: Json = {"guardRequests": guard_requests, "warnings": warnings, "validation": None, "retryAfterS": None}
         if not request.validate_first:
             return checked
@@ -177,7 +182,12 @@ class RestoreActivities:
         warnings.append({"code": "ValidationUnavailable", "message": message})
         return checked
 
-    def _check(self, request: RestoreRequest, item: ProtectedItem, facts: PointFacts) -> list[Json]:
+    def _still_in_time(self, until: datetime) -> None:
+        """Raise ``TransientError`` where Azure's answers have taken so long that one more may be cut by the host."""
+        if self._clock() > until:
+            raise TransientError(errors.SERVICE_UNAVAILABLE, "Azure answers so slowly that the checks are begun anew.")
+
+    def _check(self, request: RestoreRequest, item: ProtectedItem, facts: PointFacts, *, until: datetime) -> list[Json]:
         """Check the restore against the service's rules and return the warnings; reads only what a rule asks for.
 
         Every broken rule is named in one ``ValidationFailed``.
@@ -190,8 +200,10 @@ class RestoreActivities:
         if rules.needs_item(request):
             body = self._api.get_protected_item(item.vault_id, item.container_name, item.protected_item_name)
             broken += rules.item_violations(request, body)
+        self._still_in_time(until)
         if rules.needs_vault(request, item.source_resource_id):
             broken += rules.vault_violations(request, self._api.get_vault(item.vault_id), item.source_resource_id)
+        self._still_in_time(until)
         if request.validate_first:
             broken += self._staging_violations(request, item, warnings)
         if broken:

@@ -60,7 +60,7 @@ _VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'Azure
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _MOST_PAGES: Final = 2000
 _MOST_ENTRIES: Final = 200_000
-_LONGEST_LIST_S: Final = 240.0  # below the host's functionTimeout
+_LONGEST_LIST_S: Final = 120.0  # below the host's functionTimeout
 _LONGEST_LINK: Final = 16_384
 _ACCEPTED: Final = 202
 _NO_CONTENT: Final = 204

@@ -102,6 +102,7 @@ def answer_once(name: str, operation: Operation, state: State, asked: Json) -> t
     if last is not None and last["number"] > asked["number"]:
         return state, {"outdated": True}
     new, answer = operation(known or None, asked)
+    answers.pop(asker, None)  # so that whoever was answered last is forgotten last
     answers[asker] = {"number": asked["number"], "operation": name, "answer": answer, "at": asked["now"]}
     latest = max(parse_request_time(each["at"]) for each in answers.values())
     kept = {key: each for key, each in answers.items() if latest - parse_request_time(each["at"]) <= _ANSWERS_KEPT_FOR}

@@ -51,7 +51,17 @@ def _shortened(value: object) -> object:
     return value
 
 
-_CUTS: Final[tuple[Callable[[Json], Json], ...]] = (_without_the_bulk, _with_few_words, _with_short_texts)
+def _without_details(document: Json) -> Json:
+    error = as_object(document["error"])
+    return {**document, "error": {**error, "details": []} if error else None, "warnings": []}
+
+
+_CUTS: Final[tuple[Callable[[Json], Json], ...]] = (
+    _without_the_bulk,
+    _with_few_words,
+    _with_short_texts,
+    _without_details,
+)
 
 
 def result_message(document: Json) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 type Completion = pb.OrchestratorResponse | pb.ActivityResponse | pb.EntityBatchResult
 
 _RPC_THREADS = 32  # a client that waits for an instance holds one
-_SECOND_RUN = timedelta(seconds=0.1)  # how long after the first run of a turn that is repeated
+_SECOND_RUN = timedelta(seconds=0.03)  # how long after the first run of a turn that is repeated
 _SIGNALED_AGAIN = timedelta(seconds=3)  # how long a signal lies that a worker died with
 MAX_MESSAGE = 4 * 1024 * 1024
 """The most bytes that a gRPC message may hold, the extension's default."""

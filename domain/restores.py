@@ -113,6 +113,7 @@ class Restore:
     ``cancel_since`` when telling it first failed in passing.
     ``attempts`` numbers the attempts to post: each number has a mark of its own in the task hub.
     ``posts`` counts restore POSTs whose outcome stayed open, ``open_since`` is when the last of them was answered.
+    ``clock`` is the time as far as what was delivered tells it: answers, timers and events carry theirs.
     ``requests`` numbers what the guards were asked: by the number a guard recognises an outdated request.
     ``start_token`` was made by the call that started the restore: by it the call knows whether the instance is its own.
     ``guard`` is ``None`` where no VM's guard is taken: for a plan, and for what older versions started.
@@ -167,6 +168,7 @@ class Restore:
     turn: Guard | None = None
     heard: bool = False
     requests: int = 0
+    clock: datetime | None = None
     start_token: str | None = None
     waits: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
@@ -557,6 +559,7 @@ class Restore:
             "turn": self.turn and str(self.turn),
             "pausedS": self.paused_s or None,
             "requests": self.requests,
+            "clock": format_optional_time(self.clock),
             "startToken": self.start_token,
             "waits": {each: format_time(until) for each, until in self.waits.items()} or None,
         }
@@ -609,6 +612,7 @@ class Restore:
             turn=Guard(data["turn"]) if data.get("turn") else None,
             paused_s=data.get("pausedS") or 0.0,
             requests=data.get("requests", 0),
+            clock=_time(data.get("clock")),
             start_token=data.get("startToken"),
             waits={each: parse_request_time(until) for each, until in as_object(data.get("waits")).items()},
         )

@@ -10,7 +10,7 @@ from domain.restores import Decision, Phase, Status
 
 from orchestrations.names import START_RESTORE
 from orchestrations.queueing import step_aside
-from orchestrations.triggering import trigger
+from orchestrations.triggering import keep_from_posting, trigger
 
 if TYPE_CHECKING:
     from orchestrations.run import Run, Steps
@@ -35,6 +35,9 @@ def await_approval(run: Run) -> Steps[None]:
 
 
 def reject(run: Run) -> Steps[None]:
-    """End a restore that was not approved."""
-    run.become(run.restore.rejected(run.now))
-    yield from ()
+    """End a restore that was not approved; one that may have been posted all the same is cancelled."""
+    if (yield from keep_from_posting(run)):
+        run.become(run.restore.rejected(run.now))
+    else:
+        said = run.restore.approval or {}
+        run.update(cancel={name: said.get(name) for name in ("by", "comment", "time")})

@@ -12,7 +12,7 @@ from domain.restores import Phase
 from orchestrations.names import CANCEL_JOB, FIND_JOB, GET_JOB
 from orchestrations.preparing import item_of
 from orchestrations.tracking import follow_job, follow_operation
-from orchestrations.triggering import adopt, job_search, trigger
+from orchestrations.triggering import adopt, job_search, keep_from_posting, trigger
 
 if TYPE_CHECKING:
     from orchestrations.run import Run, Steps
@@ -27,8 +27,8 @@ def cancel(run: Run) -> Steps[None]:
         yield from _find_job(run)
     elif restore.open_since is not None:
         yield from trigger(run)
-    else:
-        run.become(restore.cancelled(run.now))
+    elif (yield from keep_from_posting(run)):
+        run.become(run.restore.cancelled(run.now))
 
 
 def _find_job(run: Run) -> Steps[None]:

@@ -12,8 +12,8 @@ from domain.envelopes import asked_wait_s, unseal
 from domain.errors import Json, TransientError
 from domain.polling import wait_s
 from domain.restores import Decision, Phase
-from domain.times import as_utc, format_time
-from domain.wire import as_object
+from domain.times import as_utc, format_time, parse_request_time
+from domain.wire import as_object, as_text
 from durabletask import task
 from durabletask.entities import EntityInstanceId, EntityOperationFailedException
 
@@ -61,8 +61,28 @@ class Run:
 
     @property
     def now(self) -> datetime:
-        """The orchestration's own clock, aware UTC (durabletask's is naive)."""
+        """The time of the latest thing that was delivered: an answer, a timer, an event. Aware UTC.
+
+        Not the turn's own time: the engine sends a turn's messages before it commits the history, so that after a crash
+        the turn is run again, later. What is decided by the delivered times is decided alike both times.
+        """
+        return self.restore.clock or self.restore.created
+
+    @property
+    def turn_time(self) -> datetime:
+        """The time of this run of the turn, aware UTC (durabletask's is naive): for what only says how late it is."""
         return as_utc(self._ctx.current_utc_datetime)
+
+    def _advance(self, moment: datetime) -> None:
+        if moment > self.now:
+            is_told = self._told is self.restore
+            self.update(clock=moment)
+            if is_told:
+                self._told = self.restore  # the time alone is no news
+
+    def _advance_to_event(self, data: Mapping[str, Any]) -> None:
+        told = as_text(data.get("time"))
+        self._advance(parse_request_time(told) if told else self.turn_time)  # without one: raised past the API
 
     def update(self, **changes: Any) -> None:
         """Change the state."""
@@ -110,15 +130,21 @@ class Run:
         while not timer.is_complete:
             events = [each for each in (self._cancel, self._decision, self._turn) if not each.is_complete]
             yield task.when_any([timer, *events]) if events else timer
+            if timer.is_complete:
+                self._advance(due)
             if self.hears_urgent() or self.turn_has_come():
                 return
             self.tell()  # a decision that cuts no wait is seen all the same
 
     def _hear(self) -> None:
         if self.restore.cancel is None and self._cancel.is_complete:
-            self.update(cancel={**as_object(self._cancel.get_result()), "time": format_time(self.now)})
+            said = as_object(self._cancel.get_result())
+            self._advance_to_event(said)
+            self.update(cancel={**said, "time": format_time(self.now)})
         if self.restore.awaits_decision and self._decision.is_complete:
-            self._hear_decision(as_object(self._decision.get_result()))
+            said = as_object(self._decision.get_result())
+            self._advance_to_event(said)
+            self._hear_decision(said)
 
     def _hear_decision(self, said: Mapping[str, Any]) -> None:
         expires, word = self.restore.approval_expires, said.get("decision")
@@ -133,6 +159,7 @@ class Run:
         """Tell whether the vault's turn has come while it is waited for."""
         if not self._turn.is_complete:
             return False
+        self._advance_to_event(as_object(self._turn.get_result()))
         self._turn = self._ctx.wait_for_external_event(TURN_EVENT)
         return self.restore.wants_turn
 
@@ -177,6 +204,11 @@ class Run:
             raise TransientError(
                 errors.INTERNAL_ERROR, f"The activity {activity} broke: {failure.details.message}"
             ) from failure
+        if envelope.get("activity", activity) != activity:
+            # It was asked for by a run of the turn that did not count, and bears the number of this one.
+            raise TransientError(errors.INTERNAL_ERROR, f"The answer of {activity} was one of {envelope['activity']}.")
+        if at := envelope.get("at"):
+            self._advance(parse_request_time(at))
         self._note_wait(activity, envelope)
         return unseal(envelope)
 
@@ -212,6 +244,8 @@ class Run:
             answer = yield requested
         except (task.TaskFailedError, EntityOperationFailedException) as failure:
             raise TransientError(errors.INTERNAL_ERROR, f"The entity {entity} broke: {failure}") from failure
+        if "activity" in answer:  # as in ``finish``
+            raise TransientError(errors.INTERNAL_ERROR, f"The answer of {entity} was one of {answer['activity']}.")
         return answer
 
     def signal(self, entity: str, key: str, operation: str, data: Json) -> None:

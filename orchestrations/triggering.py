@@ -10,7 +10,7 @@ from domain.polling import job_interval_s, next_look, retry_wait_s, wait_s
 from domain.restores import Phase, Status
 from domain.times import format_time
 
-from orchestrations.names import FIND_JOB, START_RESTORE
+from orchestrations.names import CLAIM_POST, FIND_JOB, START_RESTORE
 from orchestrations.preparing import item_of
 from orchestrations.queueing import step_aside
 
@@ -48,7 +48,7 @@ def _post(run: Run) -> Steps[None]:
         "pointId": body["properties"]["recoveryPointId"],
         "body": body,
         "attempt": restore.attempts,
-        "askedTime": format_time(run.now),
+        "askedTime": format_time(run.turn_time),
     }
     try:
         answer = yield from run.ask(START_RESTORE, data)
@@ -72,6 +72,25 @@ def _post(run: Run) -> Steps[None]:
     run.update(triggered=run.now, status=Status.RUNNING)
     run.update(operation_id=answer["operationId"], operation_url=answer["url"], phase=Phase.TRACKING_OPERATION)
     run.poll_after(wait_s(answer["retryAfterS"], 0.0))
+
+
+def keep_from_posting(run: Run) -> Steps[bool]:
+    """Return whether surely nothing was posted and nothing will be; else look for the job, as after an open answer.
+
+    The engine may have crashed after it sent the trigger and before it wrote so: this turn was run twice then, and the
+    person who is heard now came in between. Whoever has the mark of the next attempt decides which of both counts.
+    """
+    restore = run.restore
+    if restore.phase is Phase.RESOLVING or restore.item is None or restore.request.is_plan:
+        return True
+    attempt = restore.attempts + 1
+    claimed = yield from run.ask(CLAIM_POST, {"clientRequestId": restore.client_request_id, "attempt": attempt})
+    if claimed["claimed"]:
+        return True
+    run.update(attempts=attempt)
+    words = "Another delivery of the request to post has begun."
+    _stay_open(run, OpenOutcomeError(errors.SERVICE_UNAVAILABLE, words), None)
+    return False
 
 
 def _await_guard(run: Run, error: TerminalError) -> Steps[None]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import uuid
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from domain import errors
-from domain.envelopes import seal
+from domain.envelopes import seal, seal_error, stamped
 from domain.errors import TransientError
 from domain.messages import result_message
 from domain.restores import Phase
+from domain.times import format_time
 from domain.wire import as_object
 from orchestrations.guards import rule_budget, storm_guard, vault_turns, vm_guard
 from orchestrations.marking import mark_post
 from orchestrations.names import (
+    CLAIM_POST,
     FIND_RUNNING,
     MARK_POST,
     PUBLISH_RESULT,
@@ -34,7 +36,7 @@ from orchestrations.names import (
 from orchestrations.restore_vm import restore_vm
 from triggers.hub import raise_event, read_payload
 from triggers.queue import results_output
-from triggers.starting import get_document
+from triggers.starting import get_document, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger(__name__)
+_CLAIMED: Final = "claimed"  # one token for every claim: the same claim again is granted again
 
 
 async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
@@ -54,32 +57,44 @@ async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
     document = await get_document(client, data["restoreId"])
     running = document is not None and document["phase"] != str(Phase.FINISHED)
     ended = None if document is None or running else document["completedTime"]
-    return seal({"running": running, "ended": ended})
+    return stamped(seal({"running": running, "ended": ended}), activity=FIND_RUNNING, at=now())
 
 
 async def wake_restore(data: Json, client: df.DurableFunctionsClient) -> Json:
     """Tell a restore that its turn has come: ``{"restoreId"}``; one that has ended meanwhile needs no telling."""
-    await raise_event(client, data["restoreId"], TURN_EVENT)
-    return seal({})
+    await raise_event(client, data["restoreId"], TURN_EVENT, {"time": format_time(now())})
+    return stamped(seal({}), activity=WAKE_RESTORE, at=now())
 
 
-def mark(client: df.SyncDurableFunctionsClient, data: Json) -> bool:
+def claim_post(data: Json, client: df.SyncDurableFunctionsClient) -> Json:
+    """Take the mark of an attempt to post, so that nobody posts under it: ``{"clientRequestId", "attempt"}``.
+
+    Returns ``{"claimed"}`` in an envelope, false when a delivery of ``start_restore`` has it.
+    """
+    try:
+        envelope = seal({"claimed": mark(client, data, _CLAIMED)})
+    except TransientError as error:
+        envelope = seal_error(error)
+    return stamped(envelope, activity=CLAIM_POST, at=now())
+
+
+def mark(client: df.SyncDurableFunctionsClient, data: Json, token: str | None = None) -> bool:
     """Note durably that an attempt to post ``start_restore``'s input begins; false when another delivery has noted it.
 
-    If the id exists, another delivery has noted it. If two deliveries start it at the same moment, one instance runs,
-    and the token in its input shows which delivery may post.
+    If the id exists, its token tells whose the mark is: each delivery makes one of its own. If two deliveries start it
+    at the same moment, one instance runs, and the token in its input shows which delivery may post.
     Raises ``TransientError`` when the task hub cannot be asked: nothing was posted then.
     """
-    mark_id, token = f"post-{data['clientRequestId']}-{data['attempt']}", str(uuid.uuid4())
+    mark_id, token = f"post-{data['clientRequestId']}-{data['attempt']}", token or str(uuid.uuid4())
     failure: Exception | None = None
     try:
-        if client.get_orchestration_state(mark_id, fetch_payloads=False) is not None:
-            return False
-        try:
-            client.schedule_new_orchestration(MARK_POST, input={"token": token}, instance_id=mark_id)
-        except Exception as error:  # noqa: BLE001 - raised below, unless the mark is there all the same
-            failure = error
         state = client.get_orchestration_state(mark_id, fetch_payloads=True)
+        if state is None:
+            try:
+                client.schedule_new_orchestration(MARK_POST, input={"token": token}, instance_id=mark_id)
+            except Exception as error:  # noqa: BLE001 - raised below, unless the mark is there all the same
+                failure = error
+            state = client.get_orchestration_state(mark_id, fetch_payloads=True)
     except Exception as error:
         raise _not_marked(error) from error
     if state is None:
@@ -147,7 +162,12 @@ def blueprint(
     for name, activity in activities.items():
         bp.activity_trigger(input_name="data", activity=name)(_as_function(name, activity))
     client = bp.durable_client_input(client_name="client")
-    with_client = {FIND_RUNNING: find_running, WAKE_RESTORE: wake_restore, START_RESTORE: _starter(start_restore)}
+    with_client: dict[str, Callable[..., Any]] = {
+        FIND_RUNNING: find_running,
+        WAKE_RESTORE: wake_restore,
+        CLAIM_POST: claim_post,
+        START_RESTORE: _starter(start_restore),
+    }
     for name, activity in with_client.items():
         bp.activity_trigger(input_name="data", activity=name)(client(_annotated(activity)))
     publish = results_output(bp, results_queue)(_publisher(has_webhook=has_webhook))

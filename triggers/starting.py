@@ -132,7 +132,7 @@ async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, sai
     Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when it has ended already.
     """
     document = await _unfinished(client, restore_id, "cancel")
-    if not await raise_event(client, restore_id, CANCEL_EVENT, said):
+    if not await raise_event(client, restore_id, CANCEL_EVENT, {**said, "time": format_time(now())}):
         document = await _unfinished(client, restore_id, "cancel")
     return document
 
@@ -152,7 +152,8 @@ async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, dec
     if not _is_decided(document) and expires is not None and now() > parse_request_time(expires):
         raise TerminalError(errors.REQUEST_CONFLICT, f"Restore {restore_id} could be decided until {expires}.")
     if not _is_decided(document):
-        await raise_event(client, restore_id, DECISION_EVENT, {**said, "decision": str(decision)})
+        told = {**said, "decision": str(decision), "time": format_time(now())}
+        await raise_event(client, restore_id, DECISION_EVENT, told)
         document = await _look_until(client, restore_id, _is_settled, until=patience()) or document
     if document["phase"] == str(Phase.FINISHED) and not _is_decided(document):
         message = f"Restore {restore_id} has ended as {document['status']} before the decision reached it."

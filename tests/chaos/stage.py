@@ -69,6 +69,7 @@ class _Hub(Hub):
             repeat_turns=lambda restore_id: stage.plan_of(restore_id).strikes("turn_run_twice", _TURN_CHANCE),
             defer_starts=lambda restore_id: stage.plan_of(restore_id).strikes("start_deferred", 1),
         )
+        self.second_run = timedelta(seconds=70)  # the queue's visibility timeout, and more
         self._again: set[tuple[str, int, int]] = set()
         self._ran: set[tuple[str, int, int]] = set()
 
@@ -128,7 +129,7 @@ class Stage:
         self.livelock: str | None = None
         self._again_every = again_every
         self._away: dict[str, int] = {}
-        self._marked: set[tuple[str, int]] = set()
+        self._marked: dict[tuple[str, int], str] = {}
         limit = _STEPS_PER_RESTORE * (len(self.plans) + 10)
         self._restores: RestoreActivities | None = None
         self.hub = _Hub(self, orchestrator, limit)
@@ -145,6 +146,7 @@ class Stage:
         }
         return found | {
             names.START_RESTORE: self._start_restore,
+            names.CLAIM_POST: lambda data: seal({"claimed": self._mark(data, by="claim")}),
             names.PUBLISH_RESULT: self._publish,
             names.POST_RESULT: self._post,
             names.FIND_RUNNING: self._find_running,
@@ -296,12 +298,11 @@ class Stage:
         assert self._restores is not None
         return self._restores.start_restore(data, self._mark)
 
-    def _mark(self, data: Json) -> bool:
+    def _mark(self, data: Json, by: str = "") -> bool:
         """Note that an attempt to post begins, as ``triggers.durable.mark`` does in the task hub: for all processes."""
         attempt = (data["clientRequestId"], data["attempt"])
         is_first = attempt not in self._marked
-        self._marked.add(attempt)
-        return is_first
+        return self._marked.setdefault(attempt, by) == by and (is_first or bool(by))
 
     def _publish(self, data: Json) -> Json:
         self._fail("results_queue_away", data)

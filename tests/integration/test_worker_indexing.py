@@ -65,6 +65,7 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         "prepare_restore",
         "get_validation",
         "start_restore",
+        "claim_post",
         "find_job",
         "get_operation",
         "get_job",
@@ -122,7 +123,7 @@ def test_durable_functions_keep_the_names_that_histories_know(indexed: dict[str,
         assert _one(indexed[name], "orchestrationTrigger")["orchestration"] == name
     for name in ("vm_guard", "rule_budget", "storm_guard", "vault_turns"):
         assert _one(indexed[name], "entityTrigger")["entityName"] == name
-    for name in ("find_running", "wake_restore", "start_restore"):
+    for name in ("find_running", "wake_restore", "start_restore", "claim_post"):
         assert _one(indexed[name], "durableClient")["name"] == "client"
     for name in ("resolve_item", "start_restore", "get_job", "find_running", "post_result", "publish_result"):
         assert _one(indexed[name], "activityTrigger")["activity"] == name

@@ -340,6 +340,7 @@ class Lab:
         self.posted: list[Json] = []
         self.posting_fails = 0
         self.loses_wakes = False
+        self.marked: dict[tuple[str, int], str] = {}
         self.azure = ScriptedAzure(_LabClock(self))
         activities = RestoreActivities(self.azure, clock=self.azure.clock.now)
         self.hub = Hub(
@@ -354,7 +355,8 @@ class Lab:
                 names.RESOLVE_ITEM: activities.resolve_item,
                 names.PREPARE_RESTORE: activities.prepare_restore,
                 names.GET_VALIDATION: activities.get_validation,
-                names.START_RESTORE: activities.start_restore,
+                names.START_RESTORE: lambda data: activities.start_restore(data, self._mark),
+                names.CLAIM_POST: lambda data: seal({"claimed": self._mark(data, by="claim")}),
                 names.FIND_JOB: activities.find_job,
                 names.GET_OPERATION: activities.get_operation,
                 names.GET_JOB: activities.get_job,
@@ -381,6 +383,12 @@ class Lab:
             raise ConnectionError("the webhook is away")
         self.posted.append(data)
         return {}
+
+    def _mark(self, data: Json, by: str = "") -> bool:
+        """Note that an attempt to post begins, as ``triggers.durable.mark`` does in the task hub."""
+        attempt = (data["clientRequestId"], data["attempt"])
+        is_first = attempt not in self.marked
+        return self.marked.setdefault(attempt, by) == by and (is_first or bool(by))
 
     def _find_running(self, data: Json) -> Json:
         return seal(find_running(self.hub, data["restoreId"]))

@@ -498,6 +498,7 @@ class Hub:
         self.clock = Clock(start)
         self.calls: list[Call] = []
         self.redeliver_activities = redeliver_activities
+        self.second_run = SECOND_RUN
         self._orchestrators = dict(orchestrators)
         self._activities = {name: wrap_activity(fn, "data") for name, fn in (activities or {}).items()}
         self._backend = _Backend(self.clock, _Faults(defer_starts, repeat_turns, repeat_operations))
@@ -706,7 +707,7 @@ class Hub:
         function = _find(self._orchestrators, instance.name, "orchestrator")
         response = self._run_turn(function, instance, generation)
         if self._backend.begins_second_run(response):
-            self.clock.advance(SECOND_RUN)
+            self.clock.advance(self.second_run)
             instance.dispatched_events[0] = ph.new_orchestrator_started_event(self.clock.now())
             self._sessions.pop(instance_id, None)
             response = self._run_turn(function, instance, generation)

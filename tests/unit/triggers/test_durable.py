@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from activities import restores
+from domain.envelopes import unseal
 from domain.errors import Json, TransientError
 from orchestrations.marking import MARKED_FOR, mark_post
 from orchestrations.names import MARK_POST
 from tests.support.hub import Hub
-from triggers.durable import mark
+from triggers.durable import claim_post, mark
 
 if TYPE_CHECKING:
     import azure.durable_functions as df
@@ -36,10 +37,12 @@ class _TaskHub:
     def __init__(self, *, away: bool = False, loses_answers: bool = False, together: int = 0) -> None:
         self.taken: dict[str, str] = {}
         self._away, self._loses, self._unseen = away, loses_answers, together
+        self._has_started = False
 
     def schedule_new_orchestration(self, name: str, *, input: Json, instance_id: str) -> str:  # noqa: A002 - the SDK's
         assert name == MARK_POST
         self.taken.setdefault(instance_id, json.dumps(input))
+        self._has_started = True
         if self._loses:
             raise ConnectionError("the answer is lost")
         return instance_id
@@ -47,9 +50,11 @@ class _TaskHub:
     def get_orchestration_state(self, instance_id: str, *, fetch_payloads: bool) -> _State | None:
         if self._away:
             raise ConnectionError("the hub is away")
-        if not fetch_payloads and self._unseen:
+        assert fetch_payloads
+        if self._unseen and not self._has_started:
             self._unseen -= 1
             return None
+        self._has_started = False
         return _State(self.taken[instance_id]) if instance_id in self.taken else None
 
 
@@ -68,6 +73,22 @@ def test_of_several_deliveries_at_one_moment_one_marks() -> None:
     hub = _TaskHub(together=5)
 
     assert [marks(hub) for _ in range(5)].count(True) == 1
+
+
+def test_a_claimed_attempt_is_posted_by_nobody_and_can_be_claimed_again() -> None:
+    hub = cast("df.SyncDurableFunctionsClient", _TaskHub())
+
+    first, again = (unseal(claim_post(POST, hub)) for _ in range(2))
+
+    assert first == again == {"claimed": True}
+    assert not mark(hub, POST)
+
+
+def test_an_attempt_that_is_posted_cannot_be_claimed() -> None:
+    hub = cast("df.SyncDurableFunctionsClient", _TaskHub())
+    assert mark(hub, POST)
+
+    assert unseal(claim_post(POST, hub)) == {"claimed": False}
 
 
 def test_an_attempt_whose_turn_was_run_again_later_is_the_same_attempt() -> None:

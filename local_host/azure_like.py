@@ -46,14 +46,18 @@ _RUN_ONCE = frozenset({"createSubOrchestration", "rewindOrchestration", "termina
 
 
 class Faults:
-    """Which starts, turns and entity operations meet one of the engine's faults: by count, each kind for itself."""
+    """Which starts, turns and entity operations meet one of the engine's faults: by count, each kind for itself.
 
-    def __init__(self) -> None:
+    Of the starts of one orchestrator, each ``deferred``-th lies: where time is real, that costs two seconds.
+    """
+
+    def __init__(self, *, deferred: int = 4) -> None:
+        self._deferred = deferred
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def defers_start(self, name: str, instance_id: str) -> bool:
-        """Return whether this start of the orchestrator ``name`` is deferred: each fourth."""
-        return bool(instance_id) and self._is_due("start", name, 4)
+        """Return whether this start of the orchestrator ``name`` is deferred."""
+        return bool(instance_id) and self._is_due("start", name, self._deferred)
 
     def repeats_turn(self, name: str, instance_id: str) -> bool:
         """Return whether this turn of an instance is run twice: each seventh."""

@@ -79,7 +79,7 @@ class LocalBackend(AzureLikeBackend):
     def __init__(
         self, loop: asyncio.AbstractEventLoop, *, lease_s: float | None = None, faults: Faults | None = None
     ) -> None:
-        super().__init__(faults or Faults(), max_history_size=sys.maxsize)
+        super().__init__(faults or Faults(deferred=8), max_history_size=sys.maxsize)
         self.address = ""
         self._loop = loop
         self._lease_s = lease_s

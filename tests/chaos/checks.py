@@ -117,17 +117,11 @@ def _publication(outcome: Outcome, document: Json) -> Iterator[tuple[str, str]]:
         if wanted is not bool(outcome.published) and not gave_up:
             yield "published", f"a refused start was published {len(outcome.published)} times"
         return
-    # The same start, repeated after a refusal, is another one: its result comes on top. A turn that is run again after
-    # a crash has a later clock: its result is the same but for the times.
-    results = [_without_times(each) for each in outcome.published if not was_refused(each)]
+    # The same start, repeated after a refusal, is another one: its result comes on top.
+    results = [each for each in outcome.published if not was_refused(each)]
     distinct = [each for n, each in enumerate(results) if each not in results[:n]]
     if len(distinct) != 1 and not (gave_up and not distinct):
         yield "published", f"{len(distinct)} different results"
-
-
-def _without_times(document: Json) -> Json:
-    said = {name: {**document[name], "time": None} for name in ("approval", "cancellation") if name in document}
-    return {**document, **said, "lastUpdatedTime": None, "completedTime": None}
 
 
 def _overlaps(stage: Stage) -> Iterator[tuple[int, str]]:

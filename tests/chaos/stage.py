@@ -12,6 +12,7 @@ from activities.restores import RestoreActivities
 from domain.envelopes import seal
 from domain.guards import guard_key
 from domain.restores import was_refused
+from domain.times import format_time
 from domain.wire import as_object
 from orchestrations import guards, names
 from orchestrations.restore_vm import restore_vm
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _DELIVERY_CHANCE: Final = 0.08
 _TURN_CHANCE: Final = 0.1
+_RUN_AGAIN_AFTER: Final = (timedelta(seconds=0.1), timedelta(seconds=5), timedelta(seconds=70))
+"""At once, after a restart of the engine, after the visibility timeout of an instance that died."""
 _RESTART_EVERY: Final = 500
 _STEPS_PER_RESTORE: Final = 20_000
 _STRUCK_AT_START: Final = frozenset({*SWITCHES, "nobody_answers", RIVAL})
@@ -66,12 +69,18 @@ class _Hub(Hub):
             },
             activities=stage.activities(),
             step_limit=step_limit,
-            repeat_turns=lambda restore_id: stage.plan_of(restore_id).strikes("turn_run_twice", _TURN_CHANCE),
+            repeat_turns=self._runs_twice,
             defer_starts=lambda restore_id: stage.plan_of(restore_id).strikes("start_deferred", 1),
         )
-        self.second_run = timedelta(seconds=70)  # the queue's visibility timeout, and more
         self._again: set[tuple[str, int, int]] = set()
         self._ran: set[tuple[str, int, int]] = set()
+
+    def _runs_twice(self, restore_id: str) -> bool:
+        plan = self._stage.plan_of(restore_id)
+        strikes = plan.strikes("turn_run_twice", _TURN_CHANCE)
+        if strikes:
+            self.second_run = plan.random.choice(_RUN_AGAIN_AFTER)
+        return strikes
 
     def at(self, when: datetime, happen: Callable[[], object]) -> None:
         """Let something happen at a time."""
@@ -213,7 +222,8 @@ class Stage:
                     self.hub.at(self.hub.clock.now() + timedelta(seconds=1), say)
                 elif not self._is_over(restore.restore_id):
                     plan.struck[fault] += 1
-                    self.hub.raise_event(restore.restore_id, event, data)
+                    told = {**data, "time": format_time(self.hub.clock.now())}  # as triggers.starting
+                    self.hub.raise_event(restore.restore_id, event, told)
 
             return say
 

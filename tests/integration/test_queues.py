@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 
-BUT_FOR = dict.fromkeys(("links", "completedTime", "lastUpdatedTime"))
-
-
 @pytest.fixture
 def stage(azurite: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     with staged(monkeypatch, azurite) as running:
@@ -45,9 +42,8 @@ def test_a_message_starts_a_restore_and_its_end_is_a_message(stage: Stage) -> No
 
     assert (result["status"], result["startedBy"], result["requestedBy"]) == ("Completed", "queue", "cmdb")
     assert result["result"]["configBlobUri"]
-    # The message may be there a moment before the status shows the end, and be of a turn that was run again after it.
-    same = stage.finished(result["id"])
-    assert {**same, **BUT_FOR} == {**result, **BUT_FOR}
+    same = stage.finished(result["id"])  # the message may be there a moment before the status shows the end
+    assert {**same, "links": None} == {**result, "links": None}
 
 
 def test_a_restore_by_http_leaves_a_message_too(stage: Stage) -> None:

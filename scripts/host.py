@@ -130,8 +130,8 @@ def _sending(connection: str, message: str) -> str:
 
 def _reading(connection: str) -> str:
     code = (
-        "import base64, sys; from azure.storage.queue import QueueClient; "
-        "[print(base64.b64decode(each.content).decode()) for each in "
+        "import base64, json, sys; from azure.storage.queue import QueueClient; "
+        "[print(json.dumps(json.loads(base64.b64decode(each.content)))) for each in "
         "QueueClient.from_connection_string(sys.argv[1], 'restore-results').peek_messages(32)]"
     )
     return f"\"{code}\" \\\n  '{connection}'"

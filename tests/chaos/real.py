@@ -54,6 +54,7 @@ class Asked:
     number: int
     restore_id: str = ""
     status: str = ""
+    error: str = ""
     answers: list[str] = field(default_factory=list[str])
     unknown: bool = False
 
@@ -122,6 +123,7 @@ class _Caller:
         while time.monotonic() < deadline and self._killer.failure is None:
             document = self._look(asked) if asked.restore_id else self._ask(asked, body)
             asked.status = document.get("status", asked.status)
+            asked.error = (document.get("error") or {}).get("message", "")
             if asked.restore_id and asked.status in ENDED:
                 return
             time.sleep(_LOOK_EVERY_S)
@@ -197,7 +199,7 @@ def violations(soak: Soak, simulator: Simulator, told: set[str]) -> list[tuple[s
         if asked.unknown or (asked.status == "Completed" and jobs == 0):
             found.append(("lost", what))
         if asked.status in ENDED - {"Completed"}:
-            found.append(("not completed", what))
+            found.append(("not completed", f"{what}: {asked.error}"))
         if asked.status in ENDED and asked.restore_id not in told:
             found.append(("untold", what))
     return found

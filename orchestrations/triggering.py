@@ -61,8 +61,8 @@ def _post(run: Run) -> Steps[None]:
         yield from _await_guard(run, error)
         return
     except TransientError as error:
-        if error.code != errors.INTERNAL_ERROR:
-            raise  # surely not taken: throttled, or it never left
+        if error.code != errors.INTERNAL_ERROR or (yield from _can_claim(run, restore.attempts)):
+            raise  # surely not taken: throttled, it never left, or its worker died before it could post
         _stay_open(run, error, error.retry_after_s)
         return
     if "jobId" in answer:
@@ -84,13 +84,26 @@ def keep_from_posting(run: Run) -> Steps[bool]:
     if restore.phase is Phase.RESOLVING or restore.item is None or restore.request.is_plan:
         return True
     attempt = restore.attempts + 1
-    claimed = yield from run.ask(CLAIM_POST, {"clientRequestId": restore.client_request_id, "attempt": attempt})
-    if claimed["claimed"]:
+    if (yield from _claim(run, attempt)):
         return True
     run.update(attempts=attempt)
     words = "Another delivery of the request to post has begun."
     _stay_open(run, OpenOutcomeError(errors.SERVICE_UNAVAILABLE, words), None)
     return False
+
+
+def _claim(run: Run, attempt: int) -> Steps[bool]:
+    """Take the mark of an attempt, so that nobody posts under it; false when somebody has begun to."""
+    asked = {"clientRequestId": run.restore.client_request_id, "attempt": attempt}
+    claimed = yield from run.ask(CLAIM_POST, asked)
+    return claimed["claimed"]
+
+
+def _can_claim(run: Run, attempt: int) -> Steps[bool]:
+    try:
+        return (yield from _claim(run, attempt))
+    except TransientError:
+        return False  # not known: the job is looked for
 
 
 def _await_guard(run: Run, error: TerminalError) -> Steps[None]:

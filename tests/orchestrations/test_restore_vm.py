@@ -523,6 +523,16 @@ class TestExactlyOnce:
         assert (done["status"], done["error"]["code"]) == ("Failed", "RestoreRefused")
         assert "Nothing was started." in done["error"]["message"]
 
+    @pytest.mark.parametrize("deaths", [1, 2, 5])
+    def test_workers_that_died_before_they_could_post_cost_seconds_and_no_person(self, lab: Lab, deaths: int) -> None:
+        lab.azure.fails["find_restore_job"] = [RuntimeError("python exited with code 137 (0x89)")] * deaths
+
+        done = lab.run()
+
+        assert (done["status"], done["warnings"]) == ("Completed", [])
+        assert lab.azure.calls["trigger_restore"] == 1
+        assert (lab.azure.jobs[0].made - START).total_seconds() <= 5 * 2**deaths
+
     def test_an_activity_that_broke_while_posting_counts_as_open(self, lab: Lab) -> None:
         lab.azure.fails["trigger_restore"] = [MemoryError("the worker died")]
 

@@ -246,6 +246,8 @@ class Run:
             raise TransientError(errors.INTERNAL_ERROR, f"The entity {entity} broke: {failure}") from failure
         if "activity" in answer:  # as in ``finish``
             raise TransientError(errors.INTERNAL_ERROR, f"The answer of {entity} was one of {answer['activity']}.")
+        if "outdated" in answer:  # the instance was started again with the same input: its numbers begin anew
+            raise TransientError(errors.INTERNAL_ERROR, f"{entity} has answered a later request of this restore.")
         return answer
 
     def signal(self, entity: str, key: str, operation: str, data: Json) -> None:

@@ -133,7 +133,6 @@ class _Caller:
         asked.answers.append("none" if answer is None else str(answer.status_code))
         if answer is not None and answer.ok:
             asked.restore_id = answer.json()["id"]
-            return answer.json()
         return {}
 
     def _look(self, asked: Asked) -> dict[str, Any]:

@@ -260,7 +260,9 @@ class Stage:
         self.plan_of(restore.restore_id).struck["start_repeated"] += 1
         state = self.hub.state(restore.restore_id)
         if state.status == "Completed" and was_refused(state.output):
-            self.hub.start(names.RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+            outcome = self.outcomes[restore.restore_id]
+            outcome.restore = outcome.plan.restore(self.hub.clock.now())
+            self.hub.start(names.RESTORE_VM, outcome.restore.to_json(), instance_id=restore.restore_id)
 
     def _is_over(self, restore_id: str) -> bool:
         return self.hub.state(restore_id).is_over

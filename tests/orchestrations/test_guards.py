@@ -294,6 +294,15 @@ class TestStorm:
         assert lab.hub.finish(late)["status"] == "Completed"
 
 
+def test_a_restore_that_an_operator_restarts_with_its_old_input_goes_on() -> None:
+    lab = Lab()
+    lab.azure.fails["get_virtual_machine_region"] = [TerminalError("NotFound", "gone")]
+    assert lab.run()["status"] == "Failed"
+    lab.settle()
+
+    assert lab.run()["status"] == "Completed"
+
+
 def test_a_guard_that_breaks_lets_nothing_in(monkeypatch: pytest.MonkeyPatch) -> None:
     lab = Lab()
     entities: dict[str, Callable[..., Any]] = lab.hub._worker._registry.entities

@@ -36,6 +36,7 @@ from orchestrations.names import (
 from orchestrations.restore_vm import restore_vm
 from triggers.hub import raise_event, read_payload
 from triggers.queue import results_output
+from triggers.sdk import read_plain_text_too
 from triggers.starting import get_document, now
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def blueprint(
     has_webhook: bool,
 ) -> df.Blueprint:
     """Return the orchestrators, the entities and the activities, each under the name that histories know."""
+    read_plain_text_too()
     bp = df.Blueprint()
     for name, orchestrator in {RESTORE_VM: restore_vm, MARK_POST: mark_post}.items():
         bp.orchestration_trigger(context_name="context", orchestration=name)(orchestrator)

@@ -20,7 +20,7 @@ from triggers import alerts, durable, http, openapi, queue
 if TYPE_CHECKING:
     from activities.restores import BackupApi
     from activities.results import Webhook
-    from domain.polling import Limits
+    from domain.restore.polling import Limits
     from domain.requests import RestoreRequest
 
 

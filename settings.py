@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from domain.alerts import plain
 from domain.auto_restore import NO_RULES, Rules
 from domain.errors import InvalidRequestError
-from domain.polling import Limits
+from domain.restore.polling import Limits
 from domain.reading import strict_json
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Settings:
             job_poll_max_s=self.job_poll_max_s,
             deadline_s=self.deadline_s(rehydrates),
             adoption_window_s=self.adoption_window_s,
-            most_per_vault=self.max_running_per_vault,
+            max_per_vault=self.max_running_per_vault,
         )
 
 

@@ -1,11 +1,15 @@
-"""The activity that hands a finished restore to whoever asked to be told by HTTP."""
+"""The activity that posts the result of a restore to the webhook."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from domain.answers import Answer
+from domain.restore.calls import Done
+
 if TYPE_CHECKING:
     from domain.errors import Json
+    from domain.restore.calls import PostResult
 
 
 class Webhook(Protocol):
@@ -17,13 +21,13 @@ class Webhook(Protocol):
 
 
 class ResultActivities:
-    """The side effect of telling. Posting twice is safe: ``X-Restore-Id`` and the body are the same."""
+    """Posting twice is safe: ``X-Restore-Id`` and the body are the same."""
 
     def __init__(self, webhook: Webhook | None) -> None:
         self._webhook = webhook
 
-    def post_result(self, data: Json) -> Json:
-        """Post a status document; raises what is worth repeating, so that the retry policy does."""
+    def post_result(self, call: PostResult) -> Answer[Done]:
+        """Post a status document."""
         if self._webhook is not None:
-            self._webhook.post(data)
-        return {}
+            self._webhook.post(call.document)
+        return Answer(Done())

@@ -161,7 +161,7 @@ class BackupClient:
     def trigger_restore(self, item: ProtectedItem, point_id: str, body: Json, *, client_request_id: str) -> Accepted:
         """Start a restore; ``body`` is the whole JSON, ``client_request_id`` becomes the job's ``activityId``.
 
-        Posted exactly once. ``OpenOutcomeError``: the restore may or may not have been started (5xx, 408, a
+        Posted exactly once. ``UnknownOutcomeError``: the restore may or may not have been started (5xx, 408, a
         connection lost or timed out after it stood, an answer that cannot be read). ``TransientError``: it surely
         was not (429, no connection). Only a 202 means that it was.
         """

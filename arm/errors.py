@@ -21,7 +21,7 @@ from domain.errors import (
     SERVICE_UNAVAILABLE,
     ErrorDetail,
     Json,
-    OpenOutcomeError,
+    UnknownOutcomeError,
     TerminalError,
     TransientError,
 )
@@ -97,11 +97,11 @@ _TABLE: Final = (
 )
 
 
-def service_error(reply: Reply, *, once: bool = False) -> TransientError | TerminalError | OpenOutcomeError:
+def service_error(reply: Reply, *, once: bool = False) -> TransientError | TerminalError | UnknownOutcomeError:
     """Return the error that an answer other than 2xx stands for, the service's own words in its details.
 
     ``once``: the request must not be done twice, so an answer that leaves open whether it was done
-    (5xx, 408) is an ``OpenOutcomeError``. A 429 is none: it comes before anything is done.
+    (5xx, 408) is an ``UnknownOutcomeError``. A 429 is none: it comes before anything is done.
     """
     details = _read_details(reply)
     service_code = details[0].code
@@ -112,7 +112,7 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
     )
     message = f"{rule.message} ({reply.method} {reply.path}: HTTP {reply.status} {service_code})"
     if once and (reply.status == _REQUEST_TIMEOUT or reply.status in _SERVER_ERRORS):
-        return OpenOutcomeError(rule.code, f"{_OPEN} {message}", details, retry_after_s=reply.retry_after_s)
+        return UnknownOutcomeError(rule.code, f"{_OPEN} {message}", details, retry_after_s=reply.retry_after_s)
     return rule.error(rule.code, message, details, retry_after_s=reply.retry_after_s)
 
 
@@ -122,13 +122,13 @@ def held_error(request: str, left_s: float) -> TransientError:
     return TransientError(SERVICE_UNAVAILABLE, message, retry_after_s=left_s)
 
 
-def not_accepted(reply: Reply) -> OpenOutcomeError:
+def not_accepted(reply: Reply) -> UnknownOutcomeError:
     """Return the error for a 2xx other than 202 to the one request that must not be done twice."""
     message = f"{_OPEN} ({reply.method} {reply.path}: HTTP {reply.status}, where 202 means that it did.)"
     detail = ErrorDetail(
         code=f"Http{reply.status}", message="Azure answered otherwise than it does.", info=_info(reply)
     )
-    return OpenOutcomeError(SERVICE_UNAVAILABLE, message, [detail], retry_after_s=reply.retry_after_s)
+    return UnknownOutcomeError(SERVICE_UNAVAILABLE, message, [detail], retry_after_s=reply.retry_after_s)
 
 
 def unreadable(reply: Reply, wanted: str) -> TransientError:
@@ -140,12 +140,12 @@ def unreadable(reply: Reply, wanted: str) -> TransientError:
 
 def transport_error(
     error: Exception, call: str, client_request_id: str, *, once: bool
-) -> TransientError | OpenOutcomeError:
+) -> TransientError | UnknownOutcomeError:
     """Return the error for a call that got no answer. Says its kind only: such an error's text quotes the whole URL."""
     kinds = ": ".join(dict.fromkeys(type(each).__name__ for each in (error, _reason(error))))
     detail = ErrorDetail(code=type(error).__name__, message=kinds, info={"clientRequestId": client_request_id})
     if once and not _never_left(error):
-        return OpenOutcomeError(SERVICE_UNAVAILABLE, f"{_OPEN} ({call}: {kinds})", [detail])
+        return UnknownOutcomeError(SERVICE_UNAVAILABLE, f"{_OPEN} ({call}: {kinds})", [detail])
     lead = f"Azure's answer is longer than {LONGEST_ANSWER >> 20} MiB."
     if not isinstance(error, AnswerTooLongError):
         lead = "Azure could not be reached."

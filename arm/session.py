@@ -113,7 +113,7 @@ class ArmSession:
         """Call ``url`` (whole, or a path with its query at the endpoint) and return the answer if it is a 2xx.
 
         Anything else raises what ``arm.errors`` makes of it. ``once`` is for the one request that must not be done
-        twice: where it is not known whether Azure took it, ``OpenOutcomeError`` is raised. A 401 renews the token
+        twice: where it is not known whether Azure took it, ``UnknownOutcomeError`` is raised. A 401 renews the token
         and repeats the call, once: Azure did nothing the first time. A URL whose last answer asked for a wait that is
         not over is not called: ``TransientError`` with the seconds that are left.
         """

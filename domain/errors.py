@@ -1,12 +1,12 @@
 """Every failure we can name, and what crosses a durable boundary of it.
 
-Retryability is a fact on the error; the orchestrator asks nothing else before it tries again.
+Whether an error is transient is a fact on it; what follows from that is decided in ``domain.restore.failure``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from domain.redaction import redacted
 
@@ -39,10 +39,10 @@ INTERNAL_ERROR = "InternalError"
 LATE_DELIVERY = "LateDelivery"
 
 # History, queue messages and status documents have bounds; a service's error text and a caller's names need not.
-_LONGEST_MESSAGE = 1000
-_LONGEST_NAME = 200
-_LONGEST_TEXT = 4000
-_MOST_DETAILS = 100
+_MAX_MESSAGE = 1000
+_MAX_NAME = 200
+_MAX_TEXT = 4000
+_MAX_DETAILS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,8 @@ class ErrorDetail:
 
     ``target`` is a JSON path into the request; ``info`` goes out as ARM's ``additionalInfo``
     (HTTP status and request ids of an Azure answer, so that support can find the call).
+    Secrets are taken out of the texts here, which often quote others; then they are cut to what histories, queue
+    messages and status documents can hold.
     """
 
     code: str
@@ -59,17 +61,16 @@ class ErrorDetail:
     info: Json | None = None
 
     def __post_init__(self) -> None:
-        """Take secrets out of the words, which are often not ours."""
-        object.__setattr__(self, "code", redacted(self.code[:_LONGEST_TEXT]))
-        object.__setattr__(self, "message", redacted(self.message[:_LONGEST_TEXT]))
-        if self.target is not None:
-            object.__setattr__(self, "target", redacted(self.target[:_LONGEST_TEXT]))
+        """Redact and cut the texts."""
+        for name, bound in (("code", _MAX_NAME), ("message", _MAX_MESSAGE), ("target", _MAX_NAME)):
+            text: str | None = getattr(self, name)
+            object.__setattr__(self, name, text and redacted(text[:_MAX_TEXT])[:bound])
 
     def to_json(self) -> Json:
         """Return ARM's ``{"code", "message", "target"?, "additionalInfo"?}``."""
-        body: Json = {"code": self.code[:_LONGEST_NAME], "message": self.message[:_LONGEST_MESSAGE]}
+        body: Json = {"code": self.code, "message": self.message}
         if self.target is not None:
-            body["target"] = self.target[:_LONGEST_NAME]
+            body["target"] = self.target
         if self.info:
             body["additionalInfo"] = [{"type": "AzureResponse", "info": self.info}]
         return body
@@ -81,72 +82,53 @@ class ErrorDetail:
         return cls(code=data["code"], message=data["message"], target=data.get("target"), info=extra[0].get("info"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreWarning:
+    """Something that did not end a restore, for whoever reads its status."""
+
+    code: str
+    message: str
+
+
 class RestoreError(Exception):
     """Base of every failure we can name. ``code`` is stable: it is stored in history and read by callers.
 
+    ``retry_after_s`` is the wait in seconds that the service asked for, ``None`` where it named none: even an answer
+    that is final by itself may pass while Azure works on a restore.
     Secrets are taken out of ``message`` here, once for logs, history and answers: it often quotes others.
     """
 
-    retryable: ClassVar[bool] = False
-
-    def __init__(self, code: str, message: str, details: Iterable[ErrorDetail] = ()) -> None:
-        message = redacted(message[:_LONGEST_TEXT])
-        super().__init__(f"{code}: {message}")
+    def __init__(
+        self, code: str, message: str, details: Iterable[ErrorDetail] = (), *, retry_after_s: float | None = None
+    ) -> None:
         self.code = code
-        self.message = message
+        self.message = redacted(message[:_MAX_TEXT])
         self.details = tuple(details)
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{code}: {self.message}")
 
     def to_json(self) -> Json:
         """Return ARM's inner error object ``{"code", "message", "details"}``."""
-        details = [detail.to_json() for detail in self.details[:_MOST_DETAILS]]
-        return {"code": self.code, "message": self.message[:_LONGEST_MESSAGE], "details": details}
+        details = [detail.to_json() for detail in self.details[:_MAX_DETAILS]]
+        return {"code": self.code, "message": self.message[:_MAX_MESSAGE], "details": details}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any], *, retry_after_s: float | None = None) -> Self:
         """Read what ``to_json`` wrote."""
         details = [ErrorDetail.from_json(detail) for detail in data.get("details", ())]
-        return cls(data["code"], data["message"], details)
+        return cls(data["code"], data["message"], details, retry_after_s=retry_after_s)
 
 
 class TransientError(RestoreError):
-    """Worth repeating unchanged: throttling, 5xx on a read, dropped sockets.
-
-    ``retry_after_s`` is the wait that the service asked for, in seconds; ``None`` when it named none.
-    """
-
-    retryable = True
-
-    def __init__(
-        self, code: str, message: str, details: Iterable[ErrorDetail] = (), *, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(code, message, details)
-        self.retry_after_s = retry_after_s
+    """Worth repeating unchanged: throttling, 5xx on a read, dropped sockets."""
 
 
 class TerminalError(RestoreError):
-    """Repeating cannot help; a person or a new request must change something.
-
-    ``retry_after_s`` as on :class:`TransientError`: while Azure works on a restore, even such an answer may pass.
-    """
-
-    def __init__(
-        self, code: str, message: str, details: Iterable[ErrorDetail] = (), *, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(code, message, details)
-        self.retry_after_s = retry_after_s
+    """Repeating cannot help; a person or a new request must change something."""
 
 
-class OpenOutcomeError(RestoreError):
-    """The answer leaves it open whether the service took the request. Never repeated before somebody looked.
-
-    ``retry_after_s`` as on :class:`TransientError`.
-    """
-
-    def __init__(
-        self, code: str, message: str, details: Iterable[ErrorDetail] = (), *, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(code, message, details)
-        self.retry_after_s = retry_after_s
+class UnknownOutcomeError(RestoreError):
+    """The answer leaves open whether the service took the request. Never repeated before the job was looked for."""
 
 
 class InvalidRequestError(TerminalError):

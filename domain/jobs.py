@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -13,7 +14,6 @@ from domain.wire import as_label, as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
 
 
 _LONGEST_WORDS: Final = 700  # what is left of a message's bound is for the recommendations
@@ -141,37 +141,10 @@ class Job:
             tasks=_read_tasks(extended),
         )
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
-        return cls(
-            job_id=data["jobId"],
-            status=JobStatus.read(data["status"]),
-            activity_id=data.get("activityId"),
-            progress_pct=data.get("progressPercentage"),
-            start=parse_api_time(data.get("startTime")),
-            end=parse_api_time(data.get("endTime")),
-            duration=parse_api_duration(data.get("duration")),
-            details=tuple(ErrorDetail.from_json(detail) for detail in data.get("details", ())),
-            property_bag=data.get("propertyBag"),
-            tasks=tuple(data.get("tasks", ())),
-        )
-
-    def to_json(self) -> Json:
-        """Return what history keeps. While the job runs only its state and progress: history stays small."""
-        brief: Json = {"jobId": self.job_id, "status": str(self.status), "progressPercentage": self.progress_pct}
-        if self.status.is_running:
-            return brief
-        return {
-            **brief,
-            "activityId": self.activity_id,
-            "startTime": format_optional_time(self.start),
-            "endTime": format_optional_time(self.end),
-            "duration": None if self.duration is None else format_duration(self.duration),
-            "details": [detail.to_json() for detail in self.details],
-            "propertyBag": self.property_bag or {},
-            "tasks": list(self.tasks),
-        }
+    @property
+    def brief(self) -> Self:
+        """The job as far as history needs it while it runs: state and progress, so that it stays small."""
+        return replace(self, details=(), property_bag=None, tasks=()) if self.status.is_running else self
 
     def result(self) -> Json:
         """Return the status document's ``result``: how long it took and what the job says it made."""
@@ -230,23 +203,3 @@ class Operation:
             error=ErrorDetail(code=as_label(error.get("code")) or "Unknown", message=message) if error else None,
             next_url=next_url,
         )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
-        error = data.get("error")
-        return cls(
-            status=OperationStatus.read(data["status"]),
-            job_id=data.get("jobId"),
-            error=None if error is None else ErrorDetail.from_json(error),
-            next_url=data.get("nextUrl"),
-        )
-
-    def to_json(self) -> Json:
-        """Return what history keeps."""
-        return {
-            "status": str(self.status),
-            "jobId": self.job_id,
-            "error": None if self.error is None else self.error.to_json(),
-            "nextUrl": self.next_url,
-        }

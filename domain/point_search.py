@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from domain.errors import Json, TerminalError
 from domain.recovery_points import Choice, RecoveryPoint, Verdict
 from domain.requests import ORIGINAL_LOCATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
     from domain.requests import RestoreRequest
 
 _MAX_CANDIDATES: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchProgress:
+    """How far the search through a long list has come. ``link`` is the next page, ``None`` once all have been read.
+
+    ``slices`` counts the calls that have read a part of the list.
+    """
+
+    link: str | None
+    slices: int
+    best: RecoveryPoint | None = None
+    nearest: Verdict | None = None
+    seen: int = 0
+    misses: dict[str, int] = field(default_factory=dict[str, int])
+    newest: tuple[RecoveryPoint, ...] = ()
 
 
 @dataclass(slots=True)
@@ -28,10 +43,15 @@ class PointSearch:
     newest: list[RecoveryPoint] = field(default_factory=list[RecoveryPoint])
 
     @classmethod
-    def begin(cls, request: RestoreRequest, now: datetime) -> Self:
-        """Return a search that has seen no point yet."""
+    def begin(cls, request: RestoreRequest, now: datetime, progress: SearchProgress | None = None) -> Self:
+        """Return a search that goes on from ``progress``, or has seen no point yet."""
         in_place = request.recovery_type == ORIGINAL_LOCATION
-        return cls(Choice(request.criteria, now, request.rehydrates, in_place=in_place), request.is_plan)
+        choice = Choice(request.criteria, now, request.rehydrates, in_place=in_place)
+        if progress is None:
+            return cls(choice, request.is_plan)
+        choice.best, choice.nearest, choice.seen = progress.best, progress.nearest, progress.seen
+        choice.misses = Counter(progress.misses)
+        return cls(choice, request.is_plan, list(progress.newest))
 
     def consider(self, points: Iterable[RecoveryPoint]) -> None:
         """Look at some more points."""
@@ -41,50 +61,26 @@ class PointSearch:
                 self.newest.append(point)
         self.newest = sorted(self.newest, key=newest_first)[:_MAX_CANDIDATES]
 
-    def to_json(self) -> Json:
+    def progress(self, link: str | None, slices: int) -> SearchProgress:
         """Return how far the search has come."""
-        nearest = self.choice.nearest
-        return {
-            "best": self.choice.best and self.choice.best.to_state(),
-            "nearest": nearest and {"point": nearest.point.to_state(), "reasons": list(nearest.reasons)},
-            "seen": self.choice.seen,
-            "misses": dict(self.choice.misses),
-            "newest": [point.to_state() for point in self.newest],
-        }
+        return SearchProgress(
+            link=link,
+            slices=slices,
+            best=self.choice.best,
+            nearest=self.choice.nearest,
+            seen=self.choice.seen,
+            misses=dict(self.choice.misses),
+            newest=tuple(self.newest),
+        )
 
-    def resume_from(self, data: Mapping[str, Any]) -> None:
-        """Take over what ``to_json`` wrote."""
-        best, nearest = data["best"], data["nearest"]
-        self.choice.best = RecoveryPoint.from_state(best) if best else None
-        if nearest:
-            self.choice.nearest = Verdict(RecoveryPoint.from_state(nearest["point"]), tuple(nearest["reasons"]))
-        self.choice.seen, self.choice.misses = data["seen"], Counter(data["misses"])
-        self.newest = [RecoveryPoint.from_state(each) for each in data["newest"]]
-
-    def outcome(self) -> Json:
-        """Return ``{"point", "archived", "facts", "candidates", "candidatesCut", "error"?}``.
-
-        A plan has the verdicts on the chosen point and the newest others as ``candidates``, and ``candidatesCut`` says
-        how many more there were. Without a point, a plan has ``error``; otherwise ``TerminalError`` is raised.
-        """
-        found: Json = {"point": None, "archived": False, "facts": None, "candidates": [], "candidatesCut": 0}
-        if self.is_plan:
-            kept = sorted(self._shown(), key=newest_first)
-            found["candidatesCut"] = self.choice.seen - len(kept)
-            found["candidates"] = [self.choice.verdict(point).to_json() for point in kept]
-        try:
-            chosen = self.choice.result()
-        except TerminalError as error:
-            if not self.is_plan:
-                raise
-            return {**found, "error": error.to_json()}
-        return {**found, "point": chosen.to_json(), "archived": chosen.archived, "facts": chosen.facts.to_json()}
-
-    def _shown(self) -> list[RecoveryPoint]:
+    @property
+    def candidates(self) -> list[Verdict]:
+        """The verdicts that a plan shows, newest first: on the chosen point and on the newest others."""
         best = self.choice.best
-        if best is None or best in self.newest:
-            return self.newest
-        return [best, *self.newest[: _MAX_CANDIDATES - 1]]
+        shown = self.newest
+        if self.is_plan and best is not None and best not in shown:
+            shown = [best, *shown[: _MAX_CANDIDATES - 1]]
+        return [self.choice.verdict(point) for point in sorted(shown, key=newest_first)]
 
 
 def newest_first(point: RecoveryPoint) -> float:

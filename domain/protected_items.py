@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from domain.errors import NOT_PROTECTED, ErrorDetail, Json, TerminalError
+from domain.errors import NOT_PROTECTED, ErrorDetail, TerminalError
 from domain.resource_ids import VAULT, VIRTUAL_MACHINE, ResourceId, ResourceKind
 from domain.wire import as_name, as_object, as_text
 
@@ -30,27 +30,6 @@ class ProtectedItem:
     protected_item_name: str
     source_resource_id: str
     region: str
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
-        return cls(
-            vault_id=data["vaultId"],
-            container_name=data["containerName"],
-            protected_item_name=data["protectedItemName"],
-            source_resource_id=data["sourceResourceId"],
-            region=data["region"],
-        )
-
-    def to_json(self) -> Json:
-        """Return what history keeps."""
-        return {
-            "vaultId": self.vault_id,
-            "containerName": self.container_name,
-            "protectedItemName": self.protected_item_name,
-            "sourceResourceId": self.source_resource_id,
-            "region": self.region,
-        }
 
     @classmethod
     def from_backup_status(cls, body: Mapping[str, Any], *, source_resource_id: str, region: str) -> Self:

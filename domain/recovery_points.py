@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
@@ -15,7 +16,6 @@ from domain.wire import as_flag, as_label, as_list, as_name, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
 # Old api-versions send the enums as integers, in this order.
 _TIER_TYPES: Final = ("Invalid", "InstantRP", "HardenedRP", "ArchivedRP", "IASnapshotRP")
@@ -121,19 +121,9 @@ class RecoveryPoint:
             "tiers": list(self.tiers),
         }
 
-    def to_state(self) -> Json:
-        """Return all of the point, for ``from_state``."""
-        return {**asdict(self), "time": format_time(self.time) if self.time else None, "tiers": list(self.tiers)}
-
-    @classmethod
-    def from_state(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_state`` wrote."""
-        members: Json = {**data, "time": parse_api_time(data["time"]), "tiers": tuple(data["tiers"])}
-        return cls(**members)
-
     @property
     def facts(self) -> PointFacts:
-        """What the service's rules ask of the point."""
+        """What the restore constraints ask of the point."""
         return PointFacts(
             encrypted=self.encrypted,
             managed=self.managed,
@@ -273,17 +263,3 @@ def no_such_point(point_id: str, details: Iterable[ErrorDetail] = ()) -> Termina
 def _miss(message: str) -> ErrorDetail:
     return ErrorDetail(code=NO_MATCHING_RECOVERY_POINT, message=message, target="recoveryPoint")
 
-
-def choose_recovery_point(
-    points: Iterable[RecoveryPoint],
-    wanted: RecoveryPointCriteria,
-    *,
-    rehydrates: bool,
-    now: datetime,
-    in_place: bool = False,
-) -> RecoveryPoint:
-    """Return the best of these points, or raise ``NoMatchingRecoveryPoint``: see :class:`Choice`."""
-    choice = Choice(wanted, now, rehydrates, in_place)
-    for point in points:
-        choice.consider(point)
-    return choice.result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from domain.errors import ErrorDetail, Json
+from domain.errors import ErrorDetail
 from domain.jobs import OperationStatus
 from domain.wire import as_label, as_list, as_object, as_text
 
@@ -42,13 +42,3 @@ class Validation:
         if not entries and status in {OperationStatus.FAILED, OperationStatus.CANCELED}:
             entries = [as_object(body.get("error"))]
         return cls(status=status, findings=tuple(_finding(entry) for entry in entries if entry))
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
-        findings = tuple(ErrorDetail.from_json(finding) for finding in data.get("findings", ()))
-        return cls(status=OperationStatus.read(data["status"]), findings=findings)
-
-    def to_json(self) -> Json:
-        """Return what history keeps."""
-        return {"status": str(self.status), "findings": [finding.to_json() for finding in self.findings]}

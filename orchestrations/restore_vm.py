@@ -1,8 +1,8 @@
-"""Restore one VM: be let in, resolve, choose, validate, be approved, trigger once, follow the job, report.
+"""Restore one VM: the interpreter of ``domain.restore.machine``, which decides everything.
 
-A durable state machine. Each turn waits until the next call is due, makes it, and moves the state on; a call that
-failed in passing is simply due again later. After some turns the history is started afresh with the state as its
-input, so that it stays small however long the restore runs.
+Each step makes the calls that the machine wants, or waits with one durable timer, and hands what came to the machine.
+After some steps the history is started afresh with the state as its input, so that it stays small however long the
+restore runs.
 """
 
 from __future__ import annotations
@@ -11,159 +11,152 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from domain import errors
-from domain.errors import RestoreError, TerminalError, TransientError
-from domain.polling import PATIENCE_S, retry_wait_s
-from domain.restores import Decision, Guard, Phase, Restore, Status, was_refused_at_once
+from domain.answers import Answer
+from domain.codec import pack, unpack
+from domain.envelopes import answer_time, request_of, unseal
+from domain.errors import INTERNAL_ERROR, Json, TransientError
+from domain.restore.calls import ActivityCall, StartRestore
+from domain.restore.document import document, shown_status
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
+from domain.restore.state import Clock, Restore
+from domain.restore.steps import Finish, MakeCall, Wait
+from domain.times import as_utc, parse_request_time
+from domain.wire import as_object, as_text
 from durabletask import task
-
-from orchestrations.admitting import admit, release, resolve
-from orchestrations.approving import await_approval, reject
-from orchestrations.cancelling import cancel
-from orchestrations.names import POST_RESULT, PUBLISH_RESULT
-from orchestrations.preparing import follow_validation
-from orchestrations.queueing import leave_turn, prepare_in_turn, take_turn
-from orchestrations.run import HeldError, Run, Steps
-from orchestrations.tracking import follow_job, follow_operation
-from orchestrations.triggering import trigger
+from durabletask.entities import EntityInstanceId, EntityOperationFailedException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Generator
+    from datetime import datetime
 
-    from domain.errors import Json
+    from domain.restore.calls import Call
 
-TURNS_PER_HISTORY: Final = 12  # about eight events each; every turn replays those before it
-PUBLISHING: Final = task.RetryPolicy(
-    first_retry_interval=timedelta(seconds=5),
-    max_number_of_attempts=8,
-    backoff_coefficient=2.0,
-    max_retry_interval=timedelta(minutes=5),
-)
+MAX_STEPS: Final = 24
+"""Calls and waits of one history: about four events each, and every one replays those before it."""
 
-_STEPS: Final[Mapping[Phase, Callable[[Run], Steps[None]]]] = {
-    Phase.RESOLVING: resolve,
-    Phase.SELECTING_RECOVERY_POINT: prepare_in_turn,
-    Phase.VALIDATING: follow_validation,
-    Phase.TRIGGERING: trigger,
-    Phase.AWAITING_APPROVAL: await_approval,
-    Phase.TRACKING_OPERATION: follow_operation,
-    Phase.TRACKING_JOB: follow_job,
-}
+_TIMER_EARLY_BY: Final = timedelta(seconds=1)
+"""How much too early the engine may deliver a timer: it cuts the delay of a queue message to whole seconds."""
+
+type Steps[T] = Generator[task.Task[Any], Any, T]
 
 
-def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Task[Any], Any, Json | None]:
-    """Run a :class:`Restore` (as JSON) to its end; returns the final status document."""
-    run = Run(ctx, Restore.from_json(data))
-    if not run.restore.wants_guard and run.restore.status is Status.PENDING:
-        run.update(status=Status.RUNNING)  # one that wants its guard stays pending until it is let in
-    for _ in range(TURNS_PER_HISTORY):
-        if run.restore.is_finished:
-            break
-        yield from _turn(run)
-    if not run.restore.is_finished:
-        if run.hears_urgent() or run.turn_has_come():
-            run.update(heard=True)
-        run.tell()
-        ctx.continue_as_new(run.restore.to_json(), save_events=True)
-        return None
-    return (yield from _end(ctx, run))
+def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Steps[Json | None]:
+    """Run a :class:`Restore` (packed) to its end; returns the final status document."""
+    return (yield from _Run(ctx, unpack(Restore, data)).to_its_end())
 
 
-def _end(ctx: task.OrchestrationContext, run: Run) -> Steps[Json]:
-    """Publish the end and let go of VM and vault.
+class _Run:
+    """A restore together with its orchestration."""
 
-    The result goes to its queue without waiting for either; the webhook is called once the vault has answered.
-    """
-    run.tell()
-    release(run)
-    document = run.restore.document(run.now)
-    # An HTTP caller or an alert was answered with the refusal; a queue message's sender has only the results queue.
-    publishing: task.Task[Json] | None = None
-    if not was_refused_at_once(document) or run.restore.started_by == "queue":
-        publishing = ctx.call_activity(PUBLISH_RESULT, input=document, retry_policy=PUBLISHING)
-    problem = yield from leave_turn(run)
-    if publishing is not None:
-        document = yield from _publish(ctx, run, document, publishing)
-    if problem is not None:
-        document = _with_warning(run.restore, document, "TurnNotGivenBack", problem)
-    return document
+    def __init__(self, ctx: task.OrchestrationContext, restore: Restore) -> None:
+        self._ctx = ctx
+        self._restore = restore
+        self._events = {name: ctx.wait_for_external_event(name) for name in (CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT)}
+        self._in_flight: dict[str, tuple[Call, task.Task[Any]]] = {}
+        self._shown: tuple[Restore, datetime | None] | None = None
 
+    @property
+    def _now(self) -> datetime:
+        """The time of the latest thing that was delivered: an answer, a timer, an event. Aware UTC.
 
-def _turn(run: Run) -> Steps[None]:
-    yield from run.wait_for_next_poll()
-    if run.now >= run.restore.deadline and not run.restore.may_be_running:
-        run.become(run.restore.timed_out(run.now))
-        return
-    try:
-        yield from _next_step(run.restore)(run)
-        if run.restore.failures:
-            run.update(failures=0, failing_since=None)
-    except HeldError as held:
-        run.wait_until(held.until)
-    except RestoreError as error:
-        _mind(run, error)
-    if run.now >= run.restore.deadline and not run.restore.is_finished:
-        run.become(run.restore.timed_out(run.now))
+        Not the engine's own time: it sends a step's messages before it commits the history, so that after a crash the
+        step is run again, later. What is decided by the delivered times is decided alike both times.
+        """
+        return self._restore.clock.now
 
+    def to_its_end(self) -> Steps[Json | None]:
+        steps = 0
+        while True:
+            self._hear()
+            self._restore = advance(self._restore, self._now)
+            step = decide(self._restore, self._now)
+            if isinstance(step, Finish):
+                self._show()
+                return document(self._restore, self._now)
+            if steps >= MAX_STEPS and not self._in_flight:
+                self._show()
+                self._ctx.continue_as_new(pack(self._restore), save_events=True)
+                return None
+            steps += 1
+            if isinstance(step, MakeCall):
+                for call in (step.call, *step.beside):
+                    self._begin(call)
+                yield from self._finish(step.call)
+            elif self._in_flight:
+                yield from self._finish(next(iter(self._in_flight.values()))[0])
+            else:
+                yield from self._wait(step.until)
 
-def _next_step(restore: Restore) -> Callable[[Run], Steps[None]]:
-    if restore.cancel is not None and not restore.cancel_sent:
-        return cancel
-    if restore.wants_guard and restore.phase is not Phase.RESOLVING:
-        return admit
-    if restore.decision in {Decision.REJECTED, Decision.TIMED_OUT}:
-        return reject
-    if restore.wants_turn and (restore.turn is Guard.WAITING or restore.phase is not Phase.SELECTING_RECOVERY_POINT):
-        return take_turn
-    return _STEPS[restore.phase]
+    def _begin(self, call: Call) -> None:
+        """Start a call, unless it is in flight. A signal is answered as soon as it is sent."""
+        if call.name in self._in_flight:
+            return
+        self._show()
+        if isinstance(call, ActivityCall):
+            if isinstance(call, StartRestore):
+                call = replace(call, asked=as_utc(self._ctx.current_utc_datetime))
+            self._in_flight[call.name] = call, self._ctx.call_activity(call.name, input=pack(call))
+            return
+        clock = replace(self._restore.clock, requests=self._restore.clock.requests + 1)
+        self._restore = replace(self._restore, clock=clock)
+        entity, data = EntityInstanceId(call.entity, call.key), request_of(self._restore, call)
+        if call.is_signal:
+            self._ctx.signal_entity(entity, call.operation, data)
+            self._restore = absorb(self._restore, call, Answer(None), self._now)
+        else:
+            self._in_flight[call.name] = call, self._ctx.call_entity(entity, call.operation, data)
 
-
-def _mind(run: Run, error: RestoreError) -> None:
-    """Decide what a failed call means: try again later, or the end.
-
-    While Azure works on the restore, or may, no single answer ends it: even a 403 or a 404 may pass, and the disks are
-    being made meanwhile. Throttling and outages are waited out until the deadline then, anything else for half an hour.
-    """
-    restore = run.restore
-    since = restore.failing_since or run.now
-    passing = isinstance(error, TransientError)
-    patient = restore.may_be_running and passing and error.code == errors.SERVICE_UNAVAILABLE
-    fresh = (run.now - since).total_seconds() < PATIENCE_S
-    if (passing or restore.may_be_running) and (patient or fresh):
-        attempt = restore.failures + 1
-        asked_s = error.retry_after_s if isinstance(error, TransientError | TerminalError) else None
-        run.update(failures=attempt, failing_since=since)
-        run.poll_after(retry_wait_s(asked_s, attempt=attempt))
-        return
-    run.become(restore.finished(Status.FAILED, run.now, error=_final(restore, error), result=restore.plan))
-
-
-def _final(restore: Restore, error: RestoreError) -> RestoreError:
-    return TerminalError(error.code, f"{error.message} {restore.what_may_still_run}".strip(), error.details)
-
-
-def _publish(ctx: task.OrchestrationContext, run: Run, document: Json, publishing: task.Task[Json]) -> Steps[Json]:
-    """Hand the final document to the results queue, and to the webhook where there is one.
-
-    Neither, however long it stays away, changes the restore's outcome.
-    """
-    has_webhook = True
-    try:
-        published = yield publishing
-        has_webhook = published.get("hasWebhook", False)
-    except task.TaskFailedError as failure:
-        message = f"The result could not be put on the results queue: {failure.details.message}"
-        document = _with_warning(run.restore, document, "ResultNotPublished", message)
-    if has_webhook:
-        run.tell(even_cut=run.restore.status is not Status.PLANNED)  # a plan that is cut is none
+    def _finish(self, call: Call) -> Steps[None]:
+        """Wait for the answer to a call in flight. What somebody said meanwhile is heard before it."""
+        if call.name not in self._in_flight:
+            return
+        call, pending = self._in_flight[call.name]
+        self._show()
         try:
-            yield ctx.call_activity(POST_RESULT, input=document, retry_policy=PUBLISHING)
-        except task.TaskFailedError as failure:
-            message = f"The result could not be posted to RESTORE_WEBHOOK_URL: {failure.details.message}"
-            document = _with_warning(run.restore, document, "ResultNotPosted", message)
-    return document
+            data = yield pending
+            self._advance_clock(answer_time(data))
+            answer = unseal(call, data)
+        except (task.TaskFailedError, EntityOperationFailedException) as failure:
+            # Its worker died, or it has a bug. All calls are safe to be made again; the post itself looks first.
+            answer = TransientError(INTERNAL_ERROR, f"{call.name} broke: {failure}")
+        del self._in_flight[call.name]
+        self._hear()
+        self._restore = absorb(self._restore, call, answer, self._now)
 
+    def _wait(self, until: datetime) -> Steps[None]:
+        """Wait with one durable timer, or until something is heard that changes what is next."""
+        timer = self._ctx.create_timer(until.replace(tzinfo=None) + _TIMER_EARLY_BY)
+        while not timer.is_complete and decide(self._restore, self._now) == Wait(until=until):
+            self._show(until)
+            yield task.when_any([timer, *(event for event in self._events.values() if not event.is_complete)])
+            if timer.is_complete:
+                self._advance_clock(until)
+            self._hear()
 
-def _with_warning(restore: Restore, document: Json, code: str, message: str) -> Json:
-    known = replace(restore, warnings=tuple(document["warnings"]))
-    return {**document, "warnings": list(known.with_warning(code, message).warnings)}
+    def _hear(self) -> None:
+        """Hand what was said to the machine. A cancellation is said once; the others are waited for again."""
+        for name, event in self._events.items():
+            if event.is_complete and (name != CANCEL_EVENT or self._restore.cancellation is None):
+                data = event.get_result()
+                said_at = as_text(as_object(data).get("time"))  # none where it was raised past the API
+                self._advance_clock(parse_request_time(said_at) if said_at else as_utc(self._ctx.current_utc_datetime))
+                self._restore = hear(self._restore, name, data, self._now)
+                if name != CANCEL_EVENT:
+                    self._events[name] = self._ctx.wait_for_external_event(name)
+
+    def _advance_clock(self, moment: datetime | None) -> None:
+        if moment is not None and moment > self._now:
+            self._restore = replace(self._restore, clock=replace(self._restore.clock, now=moment))
+
+    def _show(self, next_poll: datetime | None = None) -> None:
+        """Make the state the orchestration's custom status, which is what callers see, if there is any news.
+
+        That costs, and every replay of a history does it again.
+        """
+        news = replace(self._restore, clock=Clock(now=self._restore.accepted.created))
+        if self._shown == (news, next_poll) or (next_poll is None and self._shown and self._shown[0] == news):
+            return
+        self._shown = news, next_poll
+        shown = shown_status(self._restore, self._now, next_poll)
+        if shown is not None:
+            self._ctx.set_custom_status(shown)

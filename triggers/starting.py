@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
     from domain.guards import AlertStart
-    from domain.polling import Limits
+    from domain.restore.polling import Limits
     from domain.requests import RestoreRequest
 
 type LimitsFor = Callable[[RestoreRequest], Limits]

@@ -148,7 +148,7 @@ def _crowds(stage: Stage) -> Iterator[tuple[int, str]]:
             continue
         for job in stage.service.jobs_of(outcome.restore.client_request_id):
             jobs_of.setdefault(job.vault, []).append(job)
-            most_of[job.vault] = outcome.restore.limits.most_per_vault or 1_000_000
+            most_of[job.vault] = outcome.restore.limits.max_per_vault or 1_000_000
     for vault, jobs in jobs_of.items():
         changes = sorted([(job.ends_at(), -1) for job in jobs] + [(job.started, 1) for job in jobs])
         most = max(accumulate(change for _, change in changes))

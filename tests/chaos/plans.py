@@ -12,15 +12,15 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.polling import Limits
-from domain.restores import restore_id_for
+from domain.restore.polling import Limits
+from domain.restore.state import restore_id_for
 from tests.support.azure import TARGET_GROUP, VAULT_ID, a_restore, an_alert_start, vm_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import Json
-    from domain.restores import Restore
+    from domain.restore.state import Restore
 
 CALL_FAULTS: Final = (
     "throttled_seconds",
@@ -191,7 +191,7 @@ def draw_plans(seed: int, count: int) -> list[Plan]:
         if rival:
             before = plans[-1]
             plan.vm, plan.switches = before.vm, before.switches
-            plan.limits = replace(plan.limits, most_per_vault=before.limits.most_per_vault)
+            plan.limits = replace(plan.limits, max_per_vault=before.limits.max_per_vault)
             plan.starts_s = before.starts_s + random.choice((0.0, 1.0, random.uniform(0, 3600)))
             plan.faults |= {RIVAL}
         plans.append(plan)
@@ -243,7 +243,7 @@ def _draw(number: int, random: Random) -> Plan:
         vm=number,
         starts_s=number * 60 + random.uniform(0, 600),
         started_by=random.choice(("http", "queue", "alert")),
-        limits=_limits(random, _most_per_vault(number)),
+        limits=_limits(random, _max_per_vault(number)),
         members=members,
         switches=switches,
         faults=frozenset(faults),
@@ -258,18 +258,18 @@ def vault_id(vm: int) -> str:
     return VAULT_ID.replace("vault-weu", f"vault-{vm // RESTORES_PER_VAULT}")
 
 
-def _most_per_vault(vm: int) -> int:
+def _max_per_vault(vm: int) -> int:
     """Return how many restores of a VM's vault may run at once: too few in every second vault."""
     return 50 if vm // RESTORES_PER_VAULT % 2 else 5
 
 
-def _limits(random: Random, most_per_vault: int) -> Limits:
+def _limits(random: Random, max_per_vault: int) -> Limits:
     return Limits(
         job_poll_min_s=15,
         job_poll_max_s=random.choice((60, 300)),
         deadline_s=timedelta(hours=random.choice((2, 4, 8))).total_seconds(),
         adoption_window_s=random.choice((60, 120, 300)),
-        most_per_vault=most_per_vault,
+        max_per_vault=max_per_vault,
     )
 
 

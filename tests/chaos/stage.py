@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 
 from activities.restores import RestoreActivities
 from domain.envelopes import seal
-from domain.guards import guard_key
+from domain.restore.calls import entity_key
 from domain.restores import was_refused
 from domain.times import format_time
 from domain.wire import as_object
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from domain.errors import Json
-    from domain.restores import Restore
+    from domain.codec import pack
+from domain.errors import Json
+    from domain.restore.state import Restore
 
 _DELIVERY_CHANCE: Final = 0.08
 _TURN_CHANCE: Final = 0.1
@@ -182,12 +183,12 @@ class Stage:
 
     def guard_holder(self, plan: Plan) -> str | None:
         """Return the id of the restore that the VM's guard knows as running."""
-        state = as_object(self.hub.entity_state(names.VM_GUARD, guard_key(plan.vm_id)))
+        state = as_object(self.hub.entity_state(names.VM_GUARD, entity_key(plan.vm_id)))
         return as_object(state.get("running")).get("restoreId")
 
     def place_holders(self, vm: int) -> list[str]:
         """Return the ids of the restores that a VM's vault knows as running."""
-        state = as_object(self.hub.entity_state(names.VAULT_TURNS, guard_key(vault_id(vm))))
+        state = as_object(self.hub.entity_state(names.VAULT_TURNS, entity_key(vault_id(vm))))
         return [*state.get("running", [])]
 
     def _pump(self) -> None:
@@ -208,7 +209,7 @@ class Stage:
             self.service.world.set_faults(plan.vm_id, plan.switches)
         plan.struck.update(each for each in plan.faults if each in _STRUCK_AT_START)
         self._away[restore.restore_id] = plan.publish_failures
-        self.hub.start(names.RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+        self.hub.start(names.RESTORE_VM, pack(restore), instance_id=restore.restore_id)
         for fault, act in self._people(restore).items():
             if plan.has(fault):
                 self.hub.at(self.hub.clock.now() + timedelta(seconds=plan.after_s[fault]), act)
@@ -262,7 +263,7 @@ class Stage:
         if state.status == "Completed" and was_refused(state.output):
             outcome = self.outcomes[restore.restore_id]
             outcome.restore = outcome.plan.restore(self.hub.clock.now())
-            self.hub.start(names.RESTORE_VM, outcome.restore.to_json(), instance_id=restore.restore_id)
+            self.hub.start(names.RESTORE_VM, outcome.pack(restore), instance_id=restore.restore_id)
 
     def _is_over(self, restore_id: str) -> bool:
         return self.hub.state(restore_id).is_over

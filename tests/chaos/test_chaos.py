@@ -125,7 +125,7 @@ class TestEachCheckCanFail:
         monkeypatch.setattr(orchestrations.restore_vm, "leave_turn", _do_nothing)
         plan = a_calm_plan(0, 0)
 
-        assert "guard" in checks(replace(plan, limits=replace(plan.limits, most_per_vault=5)))
+        assert "guard" in checks(replace(plan, limits=replace(plan.limits, max_per_vault=5)))
 
     def test_disagrees(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def say_completed(self: Restore, _job: object, now: Any) -> Restore:
@@ -152,7 +152,7 @@ class TestEachCheckCanFail:
 
     def test_crowded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(orchestrations.guards, "take_turn", _grant)
-        limits = replace(a_calm_plan(0, 0).limits, most_per_vault=1)
+        limits = replace(a_calm_plan(0, 0).limits, max_per_vault=1)
 
         assert "crowded" in checks(a_plan(0, limits=limits), a_plan(1, vm=1, limits=limits))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrations.names import CANCEL_EVENT, DECISION_EVENT
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from tests.support.azure import LIMITS, Lab, a_restore
 from tests.support.hub import START
 
@@ -85,7 +85,7 @@ def test_the_wait_outlives_the_worker() -> None:
     assert lab.hub.finish(restore_id)["approval"]["by"] == "ada"
     lab.settle()
     assert len(lab.azure.bodies) == 1
-    assert lab.guard()["running"] is None
+    assert lab.lock().get("holder") is None
 
 
 def test_rejected_it_ends_and_nothing_was_started() -> None:
@@ -241,8 +241,7 @@ class TestWebhook:
 
         assert lab.posted == [done]
         assert done["warnings"] == []
-        pauses = [each.fire_at - each.created_at for each in lab.hub.timers(a_restore().restore_id)]
-        assert pauses[-3:] == [timedelta(seconds=5), timedelta(seconds=10), timedelta(seconds=20)]
+        assert lab.waits_s()[-3:] == [5, 10, 20]
 
     def test_one_that_stays_away_never_changes_the_outcome(self) -> None:
         lab = Lab()

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from domain import errors
+from domain.codec import pack
 from domain.errors import TerminalError
-from orchestrations.names import CANCEL_EVENT, RESTORE_VM
+from domain.restore.machine import CANCEL_EVENT
+from orchestrations.names import RESTORE_VM
 from tests.support.azure import Lab, a_restore, throttled
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def lab() -> Lab:
 def cancelled_after(lab: Lab, after: timedelta, **members: Any) -> Json:
     """Run a restore that somebody cancels some time after its start; returns the final document."""
     restore = a_restore(**members)
-    lab.hub.start(RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+    lab.hub.start(RESTORE_VM, pack(restore), instance_id=restore.restore_id)
     lab.hub.run_until(after)
     lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, BY)
     return lab.hub.finish(restore.restore_id)
@@ -36,7 +38,7 @@ def cancelled_after(lab: Lab, after: timedelta, **members: Any) -> Json:
 
 def test_before_anything_was_done_nothing_is_started(lab: Lab) -> None:
     restore = a_restore()
-    lab.hub.start(RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+    lab.hub.start(RESTORE_VM, pack(restore), instance_id=restore.restore_id)
     lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, BY)
 
     done = lab.hub.finish(restore.restore_id)
@@ -62,7 +64,7 @@ def test_while_a_call_before_the_trigger_is_waited_for(lab: Lab, call: str) -> N
 def test_it_shows_at_once_who_asked_for_it_and_when(lab: Lab) -> None:
     lab.azure.cancels = False
     restore = a_restore()
-    lab.hub.start(RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+    lab.hub.start(RESTORE_VM, pack(restore), instance_id=restore.restore_id)
     lab.hub.run_until(timedelta(minutes=5))
     assert "cancellation" not in lab.document(restore.restore_id)
 
@@ -268,7 +270,7 @@ def test_at_any_minute_it_is_heard_once(lab: Lab, minute: int) -> None:
 
 def test_asked_twice_it_is_done_once(lab: Lab) -> None:
     restore = a_restore()
-    lab.hub.start(RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+    lab.hub.start(RESTORE_VM, pack(restore), instance_id=restore.restore_id)
     lab.hub.run_until(timedelta(minutes=10))
     lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, BY)
     lab.hub.raise_event(restore.restore_id, CANCEL_EVENT, {})

@@ -9,8 +9,8 @@ import pytest
 
 from domain.errors import Json, TerminalError
 from domain.jobs import JobStatus
-from domain.restores import was_refused, was_refused_at_once
-from orchestrations.names import CANCEL_EVENT, DECISION_EVENT
+
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from tests.support.azure import VM_ID, Lab, a_restore, an_alert_start, vm_id
 from tests.support.hub import OrchestrationFailed
 
@@ -75,10 +75,10 @@ class TestOneAtATime:
         lab = Lab()
         first = lab.start(a_restore())
         lab.reach(first, "Running")
-        holder = lab.guard()
+        holder = lab.lock()
 
         assert lab.run(a_restore(key="plan", dryRun=True))["status"] == "Planned"
-        assert lab.guard() == holder
+        assert lab.lock() == holder
 
     def test_a_refused_start_is_told_to_the_results_queue_only_where_a_message_asked_for_it(self) -> None:
         lab = Lab()
@@ -98,7 +98,7 @@ class TestReleased:
         again = lab.run(a_restore(key="again", created=lab.azure.clock.now()))
         assert again["status"] == "Completed", again["error"]
         lab.settle()
-        assert lab.guard()["running"] is None
+        assert lab.lock().get("holder") is None
 
     def test_after_success(self) -> None:
         lab = Lab()
@@ -147,10 +147,10 @@ class TestReleased:
     def test_after_somebody_terminated_it(self, phase: str) -> None:
         lab = Lab()
         first = lab.start(a_restore())
-        lab.hub.run_until(lambda: lab.document(first).get("phase") == phase and lab.guard() is not None)
+        lab.hub.run_until(lambda: lab.document(first).get("phase") == phase and "holder" in lab.lock())
         lab.hub.terminate(first, "enough")
         lab.hub.run_until(lambda: lab.hub.state(first).is_over)
-        assert lab.guard()["running"]["restoreId"] == first
+        assert lab.lock()["holder"]["restoreId"] == first
         self.check(lab, first)
 
     def test_after_the_orchestration_broke(self) -> None:
@@ -159,7 +159,7 @@ class TestReleased:
         first = lab.start(a_restore())
         with pytest.raises(OrchestrationFailed):
             lab.hub.finish(first)
-        assert lab.guard()["running"]["restoreId"] == first
+        assert lab.lock()["holder"]["restoreId"] == first
         del lab.azure.retry_after["get_job"]
         self.check(lab, first)
 
@@ -259,7 +259,7 @@ class TestBudget:
         lab.hub.finish(by_alert(lab, "a2", max_per_hour=1))
 
         lab.settle()
-        assert (lab.guard()["running"], lab.guard()["last"]) == (None, None)
+        assert lab.lock().keys().isdisjoint({"holder", "last"})
 
 
 class TestStorm:
@@ -310,7 +310,7 @@ def test_a_guard_that_breaks_lets_nothing_in(monkeypatch: pytest.MonkeyPatch) ->
     def broken(_ctx: object, _data: object) -> None:
         raise RuntimeError("the state is away")
 
-    monkeypatch.setitem(entities, "vm_guard", broken)
+    monkeypatch.setitem(entities, "vm_lock", broken)
     done = lab.run()
 
     assert done["status"] == "Failed"
@@ -331,7 +331,7 @@ def test_one_that_was_never_let_in_leaves_the_vm_free(monkeypatch: pytest.Monkey
         assert lab.hub.finish(by_alert(lab, "a1", max_per_hour=1))["error"]["code"] == "InternalError"
 
     lab.settle()
-    assert lab.guard()["running"] is None
+    assert lab.lock().get("holder") is None
     assert lab.hub.finish(by_alert(lab, "a2", max_per_hour=1))["status"] == "Completed"
 
 
@@ -344,5 +344,4 @@ def test_a_refusal_that_nobody_was_told_of_is_a_message() -> None:
 
     assert [each["code"] for each in refused["warnings"]] == ["RefusedLate"]
     assert lab.published == [refused]
-    assert was_refused(refused)
-    assert not was_refused_at_once(refused)
+    assert refused["refused"] == "Later"

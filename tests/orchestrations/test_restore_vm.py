@@ -13,7 +13,7 @@ from domain import errors
 from domain.disks import Disk
 from domain.errors import ErrorDetail, TerminalError, TransientError
 from domain.jobs import JobStatus, Operation, OperationStatus
-from domain.polling import Limits
+from domain.restore.polling import Limits
 from domain.validation import Validation
 from tests.support.azure import LIMITS, VAULT_ID, VM_ID, Lab, a_point, a_restore, throttled
 from tests.support.hub import START

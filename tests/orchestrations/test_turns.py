@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from domain.guards import guard_key
+from domain.restore.calls import entity_key
 from domain.rules import GUARDED_OPERATION
-from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, VAULT_TURNS
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from tests.support.azure import GUARD_CLOSED, LIMITS, VAULT_ID, Lab, a_point, a_restore, vm_id
 
-TWO = replace(LIMITS, most_per_vault=2)
+TWO = replace(LIMITS, max_per_vault=2)
 APPROVAL = {"required": True}
 
 
@@ -42,8 +42,8 @@ def test_no_more_run_at_once_than_allowed_and_all_complete() -> None:
 
     assert [lab.hub.state(each).output["status"] for each in ids] == ["Completed"] * 7
     assert most == 2
-    state = lab.hub.entity_state(VAULT_TURNS, guard_key(VAULT_ID))
-    assert (state["running"], state["waiting"]) == ([], {})
+    state = lab.hub.entity_state("vault_slots", entity_key(VAULT_ID))
+    assert state.keys().isdisjoint({"running", "waiting"})
 
 
 def test_the_next_one_starts_the_moment_that_a_place_is_left() -> None:
@@ -161,7 +161,7 @@ def test_a_wake_that_is_lost_costs_five_minutes_and_no_more() -> None:
 
 
 def test_waiting_for_a_resource_guard_takes_no_place() -> None:
-    one = replace(LIMITS, most_per_vault=1)
+    one = replace(LIMITS, max_per_vault=1)
     lab = Lab()
     detail = {"vaultCriticalOperation": GUARDED_OPERATION, "defaultResourceRequest": "/guard"}
     lab.azure.guard_proxies = [{"properties": {"resourceGuardOperationDetails": [detail]}}]
@@ -178,7 +178,7 @@ def test_waiting_for_a_resource_guard_takes_no_place() -> None:
 
 
 def test_a_wake_that_comes_before_the_wait_is_heard() -> None:
-    one = replace(LIMITS, most_per_vault=1)
+    one = replace(LIMITS, max_per_vault=1)
     lab = Lab()
     first = lab.start(a_restore(one, key="1", sourceResourceId=vm_id(1)))
     lab.hub.run_until(lambda: lab.document(first).get("phase") == "TrackingJob")

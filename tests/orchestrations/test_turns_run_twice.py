@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, override
 import durabletask.internal.helpers as ph
 import pytest
 
-from domain.restores import restore_id_for
-from orchestrations.names import CANCEL_EVENT, DECISION_EVENT
+from domain.restore.state import restore_id_for
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from tests.support import hub as hubs
 from tests.support.azure import LIMITS, Lab, a_restore, throttled
 from tests.support.hub import Hub
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from domain.errors import Json
-    from domain.restores import Restore
+    from domain.restore.state import Restore
 
 RESTORE = restore_id_for("test")
 TURNS = 40
@@ -75,7 +75,7 @@ def _posted_in_vain(lab: Lab) -> Restore:
 def _throttled(lab: Lab) -> Restore:
     lab.azure.fails["list_recovery_points"] = [throttled(40)]
     lab.azure.fails["get_job"] = [throttled(30), None, throttled(20)]
-    return a_restore(replace(LIMITS, most_per_vault=1))
+    return a_restore(replace(LIMITS, max_per_vault=1))
 
 
 def _approved(lab: Lab) -> Restore:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from domain.errors import ErrorDetail
 from domain.jobs import JobStatus, Operation, OperationStatus
-from domain.restores import restore_id_for
+from domain.restore.state import restore_id_for
 from domain.rules import GUARDED_OPERATION
 from domain.validation import Validation
 from orchestrations.marking import mark_post
-from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, MARK_POST
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
+from orchestrations.names import HOLD_POST_CLAIM
 from tests.support.azure import (
     GUARD_CLOSED,
     LIMITS,
@@ -36,7 +37,7 @@ from tests.support.replay import dump, record
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from domain.restores import Restore
+    from domain.restore.state import Restore
     from tests.support.replay import Recorded
 
 _NETWORK: Final = TARGET_GROUP.replace("restored-rg", "net-rg/providers/Microsoft.Network/virtualNetworks/isolated")
@@ -224,7 +225,7 @@ def _guard_opened(lab: Lab) -> Restore:
 
 
 def _waited_its_turn(lab: Lab) -> Restore:
-    limits = replace(LIMITS, most_per_vault=1)
+    limits = replace(LIMITS, max_per_vault=1)
     lab.azure.job_takes = timedelta(seconds=74)
     lab.start(a_restore(limits, key="the first", sourceResourceId=vm_id(1)))
     lab.reach(restore_id_for("the first"), "Running")
@@ -233,7 +234,7 @@ def _waited_its_turn(lab: Lab) -> Restore:
 
 
 def _gave_its_turn(lab: Lab) -> Restore:
-    limits = replace(LIMITS, most_per_vault=1)
+    limits = replace(LIMITS, max_per_vault=1)
     lab.azure.job_takes = timedelta(seconds=74)
     restore = a_restore(limits)
     lab.start(restore)

@@ -8,19 +8,23 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from activities.restores import RestoreActivities
+from activities.sealing import sealed
 from domain import errors
 from domain.answers import Accepted, Answer
-from domain.envelopes import seal
-from domain.errors import ErrorDetail, Json, OpenOutcomeError, TerminalError, TransientError
-from domain.guards import AlertStart, guard_key
+from domain.codec import pack
+from domain.errors import ErrorDetail, Json, UnknownOutcomeError, TerminalError, TransientError
 from domain.jobs import Job, JobStatus, Operation, OperationStatus
-from domain.polling import Limits
 from domain.recovery_points import RecoveryPoint
 from domain.requests import RestoreRequest
-from domain.restores import Restore, restore_id_for
-from domain.times import format_time
+from domain.restore import calls
+from domain.restore.calls import Claim, Done, Published, Running, entity_key
+from domain.restore.machine import SLOT_EVENT
+from domain.restore.polling import Limits
+from domain.restore.state import AlertStart, Restore, Source, restore_id_for
+from domain.times import parse_request_time
 from domain.validation import Validation
-from orchestrations import guards, names
+from orchestrations import names
+from orchestrations.entities import ENTITIES
 from orchestrations.restore_vm import restore_vm
 from tests.support.hub import START, Hub
 
@@ -64,10 +68,10 @@ def a_restore(
 ) -> Restore:
     """Return an accepted restore, its id derived from the key."""
     request = RestoreRequest.from_json(a_request(**members))
-    return Restore.accepted(
+    return Restore.accept(
         request,
         restore_id=restore_id_for(key),
-        started_by=started_by,
+        source=Source(started_by),
         created=created,
         limits=limits,
         alert=alert,
@@ -253,7 +257,7 @@ class ScriptedAzure:
         if fate not in {"unheard", "jobless"}:
             self.jobs.append(MadeJob(f"job-{len(self.jobs) + 1}", client_request_id, self.clock.now()))
         if fate not in {"accepted", "jobless"}:
-            raise OpenOutcomeError(
+            raise UnknownOutcomeError(
                 errors.SERVICE_UNAVAILABLE, "the connection broke", retry_after_s=self.retry_after.get("open")
             )
         return Accepted(
@@ -320,14 +324,34 @@ class ScriptedAzure:
         return Job(job_id=job_id, status=status, details=(ErrorDetail(code="Cancelled", message="Job is cancelled."),))
 
 
-def find_running(hub: Hub, restore_id: str) -> Json:
+def find_running(hub: Hub, restore_id: str) -> Running:
     """Answer as ``triggers.durable.find_running`` does: one that only hands out its result runs no more."""
     if restore_id not in hub.instances():
-        return {"running": False, "ended": None}
+        return Running(is_running=False)
     state = hub.state(restore_id)
     if (state.custom_status or {}).get("phase") == "Finished":
-        return {"running": False, "ended": state.custom_status["completedTime"]}
-    return {"running": not state.is_over, "ended": format_time(state.last_updated_at) if state.is_over else None}
+        return Running(is_running=False, ended=parse_request_time(state.custom_status["completedTime"]))
+    return Running(is_running=not state.is_over, ended=state.last_updated_at if state.is_over else None)
+
+
+class PostClaims:
+    """The claims of attempts to post, as ``triggers.durable.claim`` keeps them in the task hub: for all processes."""
+
+    def __init__(self) -> None:
+        self._owners: dict[tuple[str, int], str] = {}
+
+    def take(self, client_request_id: str, attempt: int) -> bool:
+        """Claim an attempt for a delivery of the trigger; each is another one."""
+        return self._take(client_request_id, attempt, by="")
+
+    def claim_post(self, call: calls.ClaimPost) -> Answer[Claim]:
+        """Claim an attempt for its restore, which may claim it again."""
+        return Answer(Claim(is_ours=self._take(call.client_request_id, call.attempt, by="restore")))
+
+    def _take(self, client_request_id: str, attempt: int, *, by: str) -> bool:
+        is_first = (client_request_id, attempt) not in self._owners
+        owner = self._owners.setdefault((client_request_id, attempt), by)
+        return owner == by and (is_first or bool(by))
 
 
 class Lab:
@@ -340,63 +364,49 @@ class Lab:
         self.posted: list[Json] = []
         self.posting_fails = 0
         self.loses_wakes = False
-        self.marked: dict[tuple[str, int], str] = {}
+        self.claims = PostClaims()
         self.azure = ScriptedAzure(_LabClock(self))
-        activities = RestoreActivities(self.azure, clock=self.azure.clock.now)
+        clock = self.azure.clock.now
+        activities = RestoreActivities(self.azure, clock=clock)
+        others: dict[type[calls.ActivityCall], Callable[[Any], Answer[Any]]] = {
+            calls.ClaimPost: self.claims.claim_post,
+            calls.PublishResult: self._publish,
+            calls.PostResult: self._post,
+            calls.FindRunning: self._find_running,
+            calls.WakeRestore: self._wake,
+        }
         self.hub = Hub(
             orchestrators={names.RESTORE_VM: restore_vm},
-            entities={
-                names.VM_GUARD: guards.vm_guard,
-                names.RULE_BUDGET: guards.rule_budget,
-                names.STORM_GUARD: guards.storm_guard,
-                names.VAULT_TURNS: guards.vault_turns,
-            },
+            entities=dict(ENTITIES),
             activities={
-                names.RESOLVE_ITEM: activities.resolve_item,
-                names.PREPARE_RESTORE: activities.prepare_restore,
-                names.GET_VALIDATION: activities.get_validation,
-                names.START_RESTORE: lambda data: activities.start_restore(data, self._mark),
-                names.CLAIM_POST: lambda data: seal({"claimed": self._mark(data, by="claim")}),
-                names.FIND_JOB: activities.find_job,
-                names.GET_OPERATION: activities.get_operation,
-                names.GET_JOB: activities.get_job,
-                names.CANCEL_JOB: activities.cancel_job,
-                names.LIST_RESTORED_DISKS: activities.list_restored_disks,
-                names.PUBLISH_RESULT: self._publish,
-                names.POST_RESULT: self._post,
-                names.FIND_RUNNING: self._find_running,
-                names.WAKE_RESTORE: self._wake,
+                **activities.by_name(),
+                calls.StartRestore.name: activities.start_restore_with(self.claims.take),
+                **{kind.name: sealed(kind, activity, clock) for kind, activity in others.items()},
             },
             redeliver_activities=redeliver,
         )
 
-    def _publish(self, data: Json) -> Json:
+    def _publish(self, call: calls.PublishResult) -> Answer[Published]:
         if self.publishing_fails:
             self.publishing_fails -= 1
             raise ConnectionError("the queue is away")
-        self.published.append(data)
-        return {"hasWebhook": self.has_webhook}
+        self.published.append(call.document)
+        return Answer(Published(has_webhook=self.has_webhook))
 
-    def _post(self, data: Json) -> Json:
+    def _post(self, call: calls.PostResult) -> Answer[Done]:
         if self.posting_fails:
             self.posting_fails -= 1
             raise ConnectionError("the webhook is away")
-        self.posted.append(data)
-        return {}
+        self.posted.append(call.document)
+        return Answer(Done())
 
-    def _mark(self, data: Json, by: str = "") -> bool:
-        """Note that an attempt to post begins, as ``triggers.durable.mark`` does in the task hub."""
-        attempt = (data["clientRequestId"], data["attempt"])
-        is_first = attempt not in self.marked
-        return self.marked.setdefault(attempt, by) == by and (is_first or bool(by))
+    def _find_running(self, call: calls.FindRunning) -> Answer[Running]:
+        return Answer(find_running(self.hub, call.restore_id))
 
-    def _find_running(self, data: Json) -> Json:
-        return seal(find_running(self.hub, data["restoreId"]))
-
-    def _wake(self, data: Json) -> Json:
-        if self._is_running(data["restoreId"]) and not self.loses_wakes:
-            self.hub.raise_event(data["restoreId"], names.TURN_EVENT)
-        return seal({})
+    def _wake(self, call: calls.WakeRestore) -> Answer[Done]:
+        if self._is_running(call.restore_id) and not self.loses_wakes:
+            self.hub.raise_event(call.restore_id, SLOT_EVENT)
+        return Answer(Done())
 
     def _is_running(self, restore_id: str) -> bool:
         return restore_id in self.hub.instances() and not self.hub.state(restore_id).is_over
@@ -407,7 +417,7 @@ class Lab:
 
     def start(self, restore: Restore) -> str:
         """Queue a restore; returns its id."""
-        return self.hub.start(names.RESTORE_VM, restore.to_json(), instance_id=restore.restore_id)
+        return self.hub.start(names.RESTORE_VM, pack(restore), instance_id=restore.restore_id)
 
     def document(self, restore_id: str) -> Json:
         """Return what a caller sees of a restore, once it says something."""
@@ -423,9 +433,9 @@ class Lab:
         """Let everything arrive that has been sent, without moving the clock."""
         self.hub.run_until(self.hub.clock.now())
 
-    def guard(self, vm: str = VM_ID) -> Json:
-        """Return what the VM's guard remembers."""
-        return self.hub.entity_state(names.VM_GUARD, guard_key(vm))
+    def lock(self, vm: str = VM_ID) -> Json:
+        """Return what the VM's lock remembers."""
+        return self.hub.entity_state(calls.AcquireLock.entity, entity_key(vm)) or {}
 
     def waits_s(self) -> list[float]:
         """Return how long the restore waited with each durable timer, in seconds.

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.auto_restore import NO_RULES
-from domain.polling import Limits
+from domain.restore.polling import Limits
 from settings import Settings, SettingsError
 
 ENDPOINT = "AZURE_RESOURCE_MANAGER_ENDPOINT"
@@ -173,7 +173,7 @@ def test_the_deadline_is_longer_for_an_archived_point_unless_it_is_set(
 
     assert settings.deadline_s(rehydrates) == seconds
     assert settings.limits(rehydrates) == Limits(
-        job_poll_min_s=15.0, job_poll_max_s=60.0, deadline_s=seconds, adoption_window_s=120.0, most_per_vault=50
+        job_poll_min_s=15.0, job_poll_max_s=60.0, deadline_s=seconds, adoption_window_s=120.0, max_per_vault=50
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from activities.restores import RestoreActivities
 from domain import errors, rules
 from domain.envelopes import unseal
-from domain.errors import Json, OpenOutcomeError, RestoreError, TerminalError
+from domain.errors import Json, UnknownOutcomeError, RestoreError, TerminalError
 from domain.times import format_time
 from tests.support.azure import (
     CONTAINER,
@@ -412,7 +412,7 @@ class TestStartRestore:
         azure.listed_after = timedelta(hours=1)
         self.start(activities)
 
-        assert isinstance(_failure(self.start(activities)), OpenOutcomeError)
+        assert isinstance(_failure(self.start(activities)), UnknownOutcomeError)
         assert azure.calls["trigger_restore"] == 1
 
     @pytest.mark.parametrize("deliveries", [2, 5])
@@ -467,7 +467,7 @@ class TestStartRestore:
     def test_an_open_answer_is_told_as_open(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.posts = ["lost"]
 
-        assert isinstance(_failure(self.start(activities)), OpenOutcomeError)
+        assert isinstance(_failure(self.start(activities)), UnknownOutcomeError)
 
 
 def test_recovery_points_come_newest_first_each_with_its_verdict(

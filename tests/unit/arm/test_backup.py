@@ -8,7 +8,7 @@ import pytest
 
 from arm.backup import BackupClient
 from domain.answers import Accepted
-from domain.errors import InvalidRequestError, OpenOutcomeError, TerminalError, TransientError
+from domain.errors import InvalidRequestError, UnknownOutcomeError, TerminalError, TransientError
 from domain.jobs import JobStatus, OperationStatus
 from domain.protected_items import ProtectedItem
 from settings import Settings
@@ -290,7 +290,7 @@ def test_only_a_202_means_that_the_restore_was_taken(server: ArmServer, client: 
     location = f"{server.url}{RAW_ITEM_PATH}/operationResults/ca08"
     server.answers(Say(status, headers={"Location": location, "Retry-After": "9"}))
 
-    with pytest.raises(OpenOutcomeError, match=f"HTTP {status}") as caught:
+    with pytest.raises(UnknownOutcomeError, match=f"HTTP {status}") as caught:
         trigger(client)
 
     assert caught.value.retry_after_s == 9.0
@@ -312,7 +312,7 @@ def test_a_restore_stays_open_after_an_answer_that_does_not_tell(
 ) -> None:
     server.answers(answer)
 
-    with pytest.raises(OpenOutcomeError) as caught:
+    with pytest.raises(UnknownOutcomeError) as caught:
         trigger(client)
 
     assert caught.value.retry_after_s == 20.0
@@ -325,7 +325,7 @@ def test_a_restore_stays_open_without_a_readable_answer(
 ) -> None:
     server.answers(answer)
 
-    with pytest.raises(OpenOutcomeError):
+    with pytest.raises(UnknownOutcomeError):
         trigger(impatient)
 
     assert len(server.requests) == 1

@@ -12,7 +12,7 @@ from requests.structures import CaseInsensitiveDict
 
 from arm.errors import credential_error, service_error
 from arm.reply import Reply
-from domain.errors import OpenOutcomeError, TerminalError, TransientError
+from domain.errors import UnknownOutcomeError, TerminalError, TransientError
 
 if TYPE_CHECKING:
     from domain.errors import RestoreError
@@ -78,7 +78,7 @@ def test_each_status_has_its_error(
 def test_what_may_not_be_done_twice_stays_open_after_a_server_error(status: int) -> None:
     error = service_error(reply(status, wait_s=7.0), once=True)
 
-    assert isinstance(error, OpenOutcomeError)
+    assert isinstance(error, UnknownOutcomeError)
     assert error.retry_after_s == 7.0
 
 

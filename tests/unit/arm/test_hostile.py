@@ -17,7 +17,7 @@ import pytest
 
 from arm import transport
 from arm.session import ArmSession, Timeouts
-from domain.errors import OpenOutcomeError, RestoreError, TerminalError, TransientError
+from domain.errors import UnknownOutcomeError, RestoreError, TerminalError, TransientError
 from domain.jobs import OperationStatus
 from domain.protected_items import ProtectedItem
 from tests.support.arm_script import ENDPOINT, Asked, Told, scripted
@@ -180,7 +180,7 @@ class TestSizes:
         answer = endless(kind)
         server.answers(answer)
 
-        error, message = (OpenOutcomeError, "look for its job") if once else (TransientError, "longer than 16 MiB")
+        error, message = (UnknownOutcomeError, "look for its job") if once else (TransientError, "longer than 16 MiB")
         with memory_below(40), pytest.raises(error, match=message) as caught:
             session.call("POST", "/a", body={}, once=once)
 
@@ -241,7 +241,7 @@ class TestTimes:
         server.answers(drip)
         began = time.monotonic()
 
-        with pytest.raises(OpenOutcomeError, match=r"Timeout|Connection"):
+        with pytest.raises(UnknownOutcomeError, match=r"Timeout|Connection"):
             impatient_session.call("POST", "/a", body={}, once=True)
 
         assert time.monotonic() - began < 2.0  # 0.4 s, and a busy machine

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from arm.session import ArmSession, Timeouts
-from domain.errors import OpenOutcomeError, RestoreError, TerminalError, TransientError
+from domain.errors import UnknownOutcomeError, RestoreError, TerminalError, TransientError
 from tests.support.arm_server import DROP, HANG, Answer, ArmServer, FakeCredential, FakeIdentity, Raw, Recorded, Say
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def test_a_lost_answer_is_never_followed_by_another_request(
 ) -> None:
     server.answers(answer)
 
-    with pytest.raises(OpenOutcomeError if once else TransientError):
+    with pytest.raises(UnknownOutcomeError if once else TransientError):
         impatient_session.call("POST", "/a", body={}, once=once)
 
     assert len(server.requests) == 1
@@ -198,7 +198,7 @@ def test_a_kept_connection_that_breaks_is_not_tried_again(server: ArmServer, ses
     server.answers(Say(body={}), DROP)
     session.call("GET", "/a")
 
-    with pytest.raises(OpenOutcomeError if once else TransientError):
+    with pytest.raises(UnknownOutcomeError if once else TransientError):
         session.call("POST", "/b", body={}, once=once)
 
     first, second = server.requests
@@ -301,7 +301,7 @@ def test_a_connection_lost_behind_a_proxy_leaves_the_outcome_open(
     session = open_session("http://arm.invalid")
     server.answers(DROP)
 
-    with pytest.raises(OpenOutcomeError):
+    with pytest.raises(UnknownOutcomeError):
         session.call("POST", "/a", body={}, once=True)
 
 

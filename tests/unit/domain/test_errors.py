@@ -12,7 +12,7 @@ from domain.envelopes import seal, seal_error, unseal
 from domain.errors import (
     ErrorDetail,
     InvalidRequestError,
-    OpenOutcomeError,
+    UnknownOutcomeError,
     RestoreError,
     TerminalError,
     TransientError,
@@ -46,12 +46,12 @@ class TestEnvelopes:
     def test_a_value_is_never_taken_for_a_failure(self, value: Any) -> None:
         assert through_history(seal(value)) == value
 
-    @pytest.mark.parametrize("kind", [TransientError, OpenOutcomeError])
+    @pytest.mark.parametrize("kind", [TransientError, UnknownOutcomeError])
     @given(code=st.text(), message=st.text(max_size=50), details=detail_lists, retry_after_s=waits)
     @SWIFT
     def test_a_passing_and_an_open_failure_keep_all_they_say(
         self,
-        kind: type[TransientError | OpenOutcomeError],
+        kind: type[TransientError | UnknownOutcomeError],
         code: str,
         message: str,
         details: list[ErrorDetail],
@@ -93,7 +93,7 @@ class TestEnvelopes:
 
         assert seal(5) == {"v": 1, "value": 5}
         assert seal_error(failure) == {"v": 1, "error": error, "kind": "transient", "retryAfterS": 7.5}
-        assert seal_error(OpenOutcomeError("Busy", "later"))["kind"] == "open"
+        assert seal_error(UnknownOutcomeError("Busy", "later"))["kind"] == "open"
         assert seal_error(TerminalError("Busy", "later")) == {
             "v": 1,
             "error": error,
@@ -104,12 +104,12 @@ class TestEnvelopes:
 
 class TestRetryability:
     def test_only_passing_failures_are_repeated_unchanged(self) -> None:
-        kinds = [RestoreError, TerminalError, OpenOutcomeError, InvalidRequestError, TransientError]
+        kinds = [RestoreError, TerminalError, UnknownOutcomeError, InvalidRequestError, TransientError]
 
         assert [kind for kind in kinds if kind.retryable] == [TransientError]
 
-    @pytest.mark.parametrize("kind", [TransientError, OpenOutcomeError])
-    def test_no_wait_is_asked_for_by_default(self, kind: type[TransientError | OpenOutcomeError]) -> None:
+    @pytest.mark.parametrize("kind", [TransientError, UnknownOutcomeError])
+    def test_no_wait_is_asked_for_by_default(self, kind: type[TransientError | UnknownOutcomeError]) -> None:
         assert kind("c", "m").retry_after_s is None
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from domain.errors import ErrorDetail, InvalidRequestError, Json, RestoreError
 from domain.jobs import Job, JobStatus
-from domain.polling import Limits
+from domain.restore.polling import Limits
 from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
 from domain.restores import Decision, Phase, Restore, Status, refused_document, restore_id_for

@@ -1,0 +1,185 @@
+"""The activity that prepares a restore: it chooses the point, checks the restore, and starts the service's own check."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from domain import errors, rules
+from domain.answers import Answer
+from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientError
+from domain.point_search import PointSearch
+from domain.recovery_points import no_such_point
+from domain.restore.calls import AcceptedOperation, NoPointForPlan, Preparation, StillReading
+from domain.restore.request_body import restore_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from domain.protected_items import ProtectedItem
+    from domain.recovery_points import RecoveryPoint
+    from domain.requests import RestoreRequest
+    from domain.restore.calls import Prepared, PrepareRestore
+    from queries.backup_api import BackupApi
+
+_SLICE: Final = timedelta(minutes=1)  # of reading a list in one call: far below the host's functionTimeout
+_MAX_SLICES: Final = 20
+_PREPARING: Final = timedelta(minutes=3)  # after it no further call is made: each may take two minutes
+
+
+class RestorePreparation:
+    """One preparation. ``clock`` returns aware UTC."""
+
+    def __init__(self, api: BackupApi, call: PrepareRestore, clock: Callable[[], datetime]) -> None:
+        self._api = api
+        self._request, self._item, self._progress = call.request, call.item, call.progress
+        self._search = PointSearch.begin(call.request, call.now, call.progress)
+        self._clock = clock
+        self._began = clock()
+        self._warnings: list[RestoreWarning] = []
+
+    def prepare(self) -> Answer[Prepared]:
+        """Return what was found; the wait is that for the first poll of the service's check.
+
+        A list that takes long is read in slices: then the answer is how far it was read, with which to call again.
+        """
+        reading = self._read_points()
+        if reading is not None:
+            return Answer(reading)
+        candidates = tuple(verdict.to_json() for verdict in self._search.candidates)
+        cut = self._search.choice.seen - len(candidates) if self._request.is_plan else 0
+        try:
+            point = self._search.choice.result()
+        except TerminalError as error:
+            if not self._request.is_plan:
+                raise
+            return Answer(NoPointForPlan(candidates=candidates, candidates_cut=cut, error=error.to_json()))
+        self._check(point)
+        self._check_time()
+        guard_requests = self._guard_requests()
+        self._check_time()
+        validation, retry_after_s = None, None
+        if self._request.validate_first:
+            validation, retry_after_s = self._start_validation(point, guard_requests)
+        found = Preparation(
+            point=point,
+            guard_requests=guard_requests,
+            validation=validation,
+            candidates=candidates,
+            candidates_cut=cut,
+            warnings=tuple(self._warnings),
+        )
+        return Answer(found, retry_after_s)
+
+    def _read_points(self) -> StillReading | None:
+        """Read the list on; returns how far that has come where it took longer than a slice."""
+        known = self._progress
+        if known is not None and known.link is None:
+            return None
+        until = self._began + _SLICE
+        link = self._read_until(until, None if known is None else known.link)
+        if self._clock() <= until:
+            return None
+        slices = (0 if known is None else known.slices) + 1
+        if slices > _MAX_SLICES and link is not None:
+            message = (
+                f"Reading the recovery points took more than {_MAX_SLICES} minutes ({self._search.choice.seen} were "
+                "read). Name the point in the request (recoveryPoint.id), or try again later."
+            )
+            raise TerminalError(errors.SERVICE_UNAVAILABLE, message)
+        return StillReading(progress=self._search.progress(link, slices))
+
+    def _read_until(self, until: datetime, link: str | None) -> str | None:
+        """Read the list on from ``link``; returns where to go on if it was not read to its end."""
+        point_id = None if self._request.is_plan else self._request.criteria.point_id
+        if point_id is not None:
+            self._search.consider([self._point(point_id)])
+            return None
+        for points, following in self._api.recovery_point_pages(self._item, link):
+            self._search.consider(points)
+            if following is not None and self._clock() > until:
+                return following
+        return None
+
+    def _point(self, point_id: str) -> RecoveryPoint:
+        try:
+            return self._api.get_recovery_point(self._item, point_id)
+        except TerminalError as error:
+            if error.code != errors.NOT_FOUND:
+                raise
+            raise no_such_point(point_id, error.details) from error
+
+    def _check_time(self) -> None:
+        """Raise ``TransientError`` where Azure's answers have taken so long that one more may be cut by the host."""
+        if self._clock() > self._began + _PREPARING:
+            raise TransientError(errors.SERVICE_UNAVAILABLE, "Azure answers so slowly that the checks are begun anew.")
+
+    def _check(self, point: RecoveryPoint) -> None:
+        """Check the restore constraints; reads only what one of them asks for. ``ValidationFailed`` names all broken."""
+        request, item = self._request, self._item
+        violations = [
+            *rules.target_violations(request, item),
+            *rules.point_violations(request, point.facts, item.source_resource_id),
+        ]
+        self._warnings += [RestoreWarning(**warning) for warning in rules.warnings_for(request, point.facts)]
+        if rules.needs_item(request):
+            body = self._api.get_protected_item(item.vault_id, item.container_name, item.protected_item_name)
+            violations += rules.item_violations(request, body)
+        self._check_time()
+        if rules.needs_vault(request, item.source_resource_id):
+            vault = self._api.get_vault(item.vault_id)
+            violations += rules.vault_violations(request, vault, item.source_resource_id)
+        self._check_time()
+        if request.validate_first:
+            violations += self._staging_violations(request, item)
+        if violations:
+            first = violations[0]
+            message = f"The restore would break a rule of Azure Backup: {first.target}: {first.message}."
+            raise TerminalError(errors.VALIDATION_FAILED, message, violations)
+
+    def _staging_violations(self, request: RestoreRequest, item: ProtectedItem) -> list[ErrorDetail]:
+        account_id = rules.staging_account_id(request)
+        is_direct = "storageAccountId" in request.body
+        target = "storageAccountId" if is_direct else "identityBasedRestoreDetails.targetStorageAccountId"
+        try:
+            account = self._api.get_storage_account(account_id)
+        except TerminalError as error:
+            if error.code == errors.NOT_FOUND:
+                return [ErrorDetail(code=error.code, message=f"{account_id} does not exist", target=target)]
+            self._warn("StagingAccountNotChecked", f"The staging account was not checked: {error.message}")
+            return []
+        return list(rules.staging_violations(account, region=item.region, target=target))
+
+    def _guard_requests(self) -> tuple[str, ...]:
+        """Return the Resource Guard requests that the trigger must carry, where the caller gave none."""
+        if self._request.body.get("resourceGuardOperationRequests"):
+            return ()
+        try:
+            return tuple(rules.guard_requests(self._api.list_resource_guard_proxies(self._item.vault_id)))
+        except TerminalError as error:
+            message = f"Whether a Resource Guard protects the vault could not be read: {error.message}"
+            self._warn("ResourceGuardNotRead", message)
+            return ()
+
+    def _start_validation(
+        self, point: RecoveryPoint, guard_requests: tuple[str, ...]
+    ) -> tuple[AcceptedOperation | None, float | None]:
+        body = restore_body(self._request, self._item, point, guard_requests)
+        try:
+            accepted = self._api.trigger_validation(self._item, point.point_id, body["properties"])
+        except TerminalError as error:
+            if error.code != errors.NOT_FOUND:
+                raise
+            reason = error.message  # the vault or its region lacks the call
+        else:
+            if accepted.operation_id is not None:
+                operation = AcceptedOperation(operation_id=accepted.operation_id, url=accepted.url)
+                return operation, accepted.retry_after_s
+            reason = "The answer names no operation to follow."
+        message = f"The service could not validate the restore before it was triggered: {reason}"
+        self._warn("ValidationUnavailable", message)
+        return None, None
+
+    def _warn(self, code: str, message: str) -> None:
+        self._warnings.append(RestoreWarning(code=code, message=message))

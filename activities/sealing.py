@@ -1,0 +1,36 @@
+"""Activities as Durable Functions calls them: JSON in, an envelope out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from domain.codec import unpack
+from domain.envelopes import seal
+from domain.errors import RestoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from domain.answers import Answer
+    from domain.errors import Json
+    from domain.restore.calls import ActivityCall
+
+
+def sealed[C: ActivityCall](
+    kind: type[C], activity: Callable[[C], Answer[Any]], clock: Callable[[], datetime]
+) -> Callable[[Json], Json]:
+    """Return the activity with what it returns or raises put into an envelope.
+
+    Exceptions that nobody named stay exceptions: the activity broke.
+    """
+
+    def call(data: Json) -> Json:
+        try:
+            answer = activity(unpack(kind, data))
+        except RestoreError as error:
+            return seal(error, activity=kind.name, at=clock())
+        return seal(answer, activity=kind.name, at=clock())
+
+    call.__name__ = kind.name
+    return call

@@ -1,0 +1,33 @@
+"""The count of VMs that alerts want restored, all rules together: a storm of them may be an outage of Azure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from domain.restore.calls import NoteAlert, Storm, entity_key
+
+if TYPE_CHECKING:
+    from domain.admission.answer_once import Asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertStorm:
+    """When each of the VMs was last wanted, by the keys of their locks."""
+
+    seen: dict[str, datetime]
+
+
+def note(storm: AlertStorm | None, call: NoteAlert, asked: Asked) -> tuple[AlertStorm, Storm]:
+    """Note a VM, and answer whether more than ``distinct_vms`` VMs were wanted within ``within``.
+
+    Only the newest ``distinct_vms`` + 1 VMs are kept, each with its latest time: an older message does not move it
+    back.
+    """
+    vm, known = entity_key(call.vm), {} if storm is None else storm.seen
+    seen = {**known, vm: max(known.get(vm, asked.now), asked.now)}
+    latest = max(seen.values())
+    fresh = [(key, time) for key, time in seen.items() if latest - time < call.within]
+    kept = dict(sorted(fresh, key=lambda entry: entry[1])[-(call.distinct_vms + 1) :])
+    return AlertStorm(seen=kept), Storm(is_storm=len(kept) > call.distinct_vms, vms=len(kept))

@@ -1,0 +1,77 @@
+"""One answer per request: messages to an entity may come twice, late and out of order (``docs/engine.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from domain.codec import pack, unpack
+from domain.errors import Json
+
+_ANSWERS_KEPT_FOR: Final = timedelta(hours=1)  # far longer than a message is late
+_MAX_ANSWERS: Final = 500
+
+OUTDATED: Final = "outdated"
+"""The member of an answer that nobody waits for: the restore has asked something later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who asks an entity, and when by the restore's time.
+
+    ``created`` tells a restore from one that was started again under its id; ``number`` grows with each request.
+    """
+
+    restore_id: str
+    created: datetime
+    number: int
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastAnswer:
+    """The last answer that a restore got: to which of its requests, when, and what."""
+
+    number: int
+    operation: str
+    time: datetime
+    answer: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One operation of an entity: the types of its state and of its request, and the function.
+
+    The function takes the state, ``None`` before the first use, and returns the new one with the answer.
+    """
+
+    state: Any
+    request: Any
+    function: Callable[[Any, Any, Asked], tuple[Any, Any]]
+
+
+def answer_once(name: str, operation: Operation, kept: Json | None, data: Json) -> tuple[Json, Json]:
+    """Do an operation, unless this request or a later one of the same restore has been answered.
+
+    ``kept`` is the entity's state as JSON, ``data`` a packed :class:`Asked` with the operation's request as ``call``.
+    The same request again gets the same answer and changes nothing. An older one, which nobody waits for any more,
+    changes nothing and is answered ``{"outdated": true}``.
+    """
+    asked = unpack(Asked, data)
+    known: Json = dict(kept or {})
+    answers = {key: unpack(LastAnswer, answer) for key, answer in known.pop("answers", {}).items()}
+    asker = f"{data['restoreId']} {data['created']}"
+    last = answers.pop(asker, None)
+    if last is not None and (last.number, last.operation) == (asked.number, name):
+        return kept or {}, last.answer
+    if last is not None and last.number > asked.number:
+        return kept or {}, {OUTDATED: True}
+    state = unpack(operation.state, known) if known else None
+    new, answer = operation.function(state, unpack(operation.request, data["call"]), asked)
+    sealed = pack(answer)
+    answers[asker] = LastAnswer(number=asked.number, operation=name, time=asked.now, answer=sealed)
+    latest = max(answer.time for answer in answers.values())
+    fresh = [(key, pack(answer)) for key, answer in answers.items() if latest - answer.time <= _ANSWERS_KEPT_FOR]
+    return {**pack(new), "answers": dict(fresh[-_MAX_ANSWERS:])}, sealed

@@ -1,0 +1,59 @@
+"""The slots of a vault: so many of its restores run at once, the others wait in line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from domain.restore.calls import AcquireSlot, ReleaseSlot, SlotGrant, SlotReleased
+
+if TYPE_CHECKING:
+    from domain.admission.answer_once import Asked
+
+_FORGOTTEN_AFTER: Final = timedelta(minutes=15)  # three times as long as anybody waits before asking again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultSlots:
+    """The ids of the restores that have a slot, and of those in line with the time at which they last asked."""
+
+    running: tuple[str, ...] = ()
+    waiting: dict[str, datetime] = field(default_factory=dict[str, datetime])
+
+
+def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[VaultSlots, SlotGrant]:
+    """Take a slot, or a place in line. One in line must ask again now and then, or loses its place.
+
+    Where none is free, the answer names one that has a slot: another each time, so that who asks can see whether it
+    still runs.
+    """
+    running, waiting = _known(slots, asked.now)
+    if asked.restore_id in running:
+        return VaultSlots(running=tuple(running), waiting=waiting), SlotGrant()
+    waiting[asked.restore_id] = asked.now  # a dict keeps the place of a key that it has
+    ahead = list(waiting).index(asked.restore_id)
+    if ahead < call.max_per_vault - len(running):
+        del waiting[asked.restore_id]
+        return VaultSlots(running=(*running, asked.restore_id), waiting=waiting), SlotGrant()
+    holder, *others = running
+    return VaultSlots(running=(*others, holder), waiting=waiting), SlotGrant(holder=holder, ahead=ahead)
+
+
+def release(slots: VaultSlots | None, call: ReleaseSlot, asked: Asked) -> tuple[VaultSlots, SlotReleased]:
+    """Give a slot back, or leave the line. The slot goes to whoever has waited longest."""
+    running, waiting = _known(slots, asked.now)
+    waiting.pop(call.holder_id, None)
+    running = [restore_id for restore_id in running if restore_id != call.holder_id]
+    if not waiting or len(running) >= call.max_per_vault:
+        return VaultSlots(running=tuple(running), waiting=waiting), SlotReleased()
+    following = next(iter(waiting))
+    del waiting[following]
+    return VaultSlots(running=(*running, following), waiting=waiting), SlotReleased(next_id=following)
+
+
+def _known(slots: VaultSlots | None, now: datetime) -> tuple[list[str], dict[str, datetime]]:
+    if slots is None:
+        return [], {}
+    waiting = {restore_id: time for restore_id, time in slots.waiting.items() if now - time < _FORGOTTEN_AFTER}
+    return list(slots.running), waiting

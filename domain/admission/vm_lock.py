@@ -1,0 +1,84 @@
+"""The lock of a VM: one restore at a time, and a cool-down between restores that alerts start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from domain import errors
+from domain.restore.calls import AcquireLock, Done, Grant, LockHolder, Refusal, ReleaseLock, ReleaseVanishedLock
+from domain.restore.state import Source
+from domain.times import format_time
+
+if TYPE_CHECKING:
+    from domain.admission.answer_once import Asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRestore:
+    """The last restore of the VM that was let in, and when it ended."""
+
+    restore_id: str
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmLock:
+    """What a VM's lock remembers. ``vm`` is there for people."""
+
+    vm: str
+    holder: LockHolder | None = None
+    last: LastRestore | None = None
+
+
+def acquire(lock: VmLock | None, call: AcquireLock, asked: Asked) -> tuple[VmLock, Grant]:
+    """Let a restore have the VM, unless another one holds it or its cool-down is not over.
+
+    Only a start that names a cool-down is bound by it: a person knows why they restore again.
+    """
+    lock = lock or VmLock(vm=call.vm)
+    holder = lock.holder
+    if holder is not None and holder.restore_id != asked.restore_id:
+        return lock, Grant(refusal=_busy(holder, call))
+    refusal = None if holder is not None else _cooling_down(lock.last, call, asked.now)
+    if refusal is not None:
+        return lock, Grant(refusal=refusal)
+    since = asked.now if holder is None else holder.since
+    mine = LockHolder(restore_id=asked.restore_id, created=asked.created, source=call.source, since=since)
+    return replace(lock, holder=mine), Grant()
+
+
+def release(
+    lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked: Asked
+) -> tuple[VmLock | None, Done]:
+    """Release a VM; whoever does not hold it changes nothing. The cool-down begins, unless the lock was unused."""
+    if isinstance(call, ReleaseVanishedLock):
+        restore_id, created, is_unused = call.holder.restore_id, call.holder.created, False
+    else:
+        restore_id, created, is_unused = asked.restore_id, asked.created, call.unused
+    holder = None if lock is None else lock.holder
+    if lock is None or holder is None or (holder.restore_id, holder.created) != (restore_id, created):
+        return lock, Done()
+    last = lock.last if is_unused else LastRestore(restore_id=restore_id, ended=call.ended)
+    return replace(lock, holder=None, last=last), Done()
+
+
+def _busy(holder: LockHolder, call: AcquireLock) -> Refusal:
+    by_alerts = holder.source == Source.ALERT == call.source  # most likely another alert about the same incident
+    message = (
+        f"Restore {holder.restore_id} of this VM, started by {holder.source} at {format_time(holder.since)}, has not "
+        "ended. Wait for it or cancel it; two restores of one VM never run at once."
+    )
+    code = errors.COOLING_DOWN if by_alerts else errors.REQUEST_CONFLICT
+    return Refusal(code=code, message=message, holder=holder)
+
+
+def _cooling_down(last: LastRestore | None, call: AcquireLock, now: datetime) -> Refusal | None:
+    if last is None or call.cool_down is None or now >= last.ended + call.cool_down:
+        return None
+    message = (
+        f"Restore {last.restore_id} of this VM ended at {format_time(last.ended)}; the rule's cool-down lasts until "
+        f"{format_time(last.ended + call.cool_down)}. Start a restore by hand if it is needed now."
+    )
+    return Refusal(code=errors.COOLING_DOWN, message=message)

@@ -1,0 +1,132 @@
+"""Admission control: one restore of a VM at a time; alerts keep cool-downs, hourly budgets, and stop in a storm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from domain.restore.calls import (
+    AcquireLock,
+    FindRunning,
+    NoteAlert,
+    ReleaseVanishedLock,
+    TakeBudget,
+    entity_key,
+)
+from domain.restore.outcome import refused
+from domain.restore.prepare import resolve_item
+from domain.restore.state import LockState, Resolving
+from domain.restore.steps import MakeCall, when_due
+from domain.times import format_duration
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.restore.calls import Call, Done, Grant, Running, Storm
+    from domain.restore.state import AlertStart, Restore
+    from domain.restore.steps import Step
+
+_ALL_ALERTS: Final = entity_key("all alerts")
+
+
+def decide(restore: Restore, now: datetime) -> Step | None:
+    """Return the next step of admission; ``None`` once the restore is admitted, or while its VM is not known.
+
+    The item is resolved beside it: neither needs the other, and both answers are slow.
+    """
+    vm_id, call = restore.source_resource_id, _next_call(restore)
+    if vm_id is None or call is None:
+        return None
+    step = when_due(restore, call, now)
+    if not isinstance(step, MakeCall) or not isinstance(call, AcquireLock):
+        return step
+    noting = _note_alert(restore, vm_id)
+    resolving = resolve_item(restore) if isinstance(restore.stage, Resolving) else None
+    beside = [known for known in (noting, resolving) if known is not None and restore.backoff.is_due(known.name, now)]
+    return MakeCall(call=call, beside=tuple(beside))
+
+
+def _next_call(restore: Restore) -> Call | None:
+    admission, alert, vm_id = restore.admission, restore.accepted.alert, restore.source_resource_id or ""
+    if admission.admitted:
+        return None
+    if admission.lock is LockState.WANTED and admission.refusal is not None and admission.refusal.holder is not None:
+        holder = admission.refusal.holder
+        if admission.holder_ended is None:
+            return FindRunning(restore_id=holder.restore_id)
+        # Its answer is waited for before the lock is asked for again: messages to an entity may change their order.
+        return ReleaseVanishedLock(key=entity_key(vm_id), holder=holder, ended=admission.holder_ended)
+    if admission.lock is LockState.WANTED:
+        cool_down = None if alert is None else alert.cool_down
+        return AcquireLock(
+            key=entity_key(vm_id), vm=vm_id, source=restore.accepted.source, cool_down=cool_down
+        )
+    if (noting := _note_alert(restore, vm_id)) is not None:
+        return noting
+    if alert is not None and alert.max_per_hour is not None and not admission.has_budget:
+        return TakeBudget(key=entity_key(alert.rule), rule=alert.rule, max_per_hour=alert.max_per_hour)
+    return None
+
+
+def _note_alert(restore: Restore, vm_id: str) -> NoteAlert | None:
+    alert = restore.accepted.alert
+    if alert is None or restore.admission.storm_noted:
+        return None
+    return NoteAlert(key=_ALL_ALERTS, vm=vm_id, distinct_vms=alert.storm_vms, within=alert.storm_within)
+
+
+def lock_answered(restore: Restore, _call: AcquireLock, grant: Grant, now: datetime) -> Restore:
+    """Return the restore with the lock, or refused; a holder is asked after once, for it may have vanished."""
+    admission, refusal = restore.admission, grant.refusal
+    if refusal is None:
+        return _settled(replace(restore, admission=replace(admission, lock=LockState.HELD, refusal=None)))
+    if refusal.holder is None or admission.rechecked:
+        return refused(restore, refusal, now)
+    return replace(restore, admission=replace(admission, refusal=refusal))
+
+
+def holder_found(restore: Restore, running: Running, now: datetime) -> Restore:
+    """Return the restore refused, or with the time at which the lock's holder ended."""
+    refusal = restore.admission.refusal
+    if refusal is None or refusal.holder is None:
+        return restore
+    if running.is_running:
+        return refused(restore, refusal, now)
+    # A cool-down counts from the holder's real end, as far as that is known.
+    ended = running.ended or refusal.holder.since
+    return replace(restore, admission=replace(restore.admission, holder_ended=ended))
+
+
+def lock_freed(restore: Restore, _call: ReleaseVanishedLock, _done: Done, _now: datetime) -> Restore:
+    """Return the restore about to ask for the lock again."""
+    return replace(
+        restore, admission=replace(restore.admission, refusal=None, holder_ended=None, rechecked=True)
+    )
+
+
+def storm_answered(restore: Restore, _call: NoteAlert, storm: Storm, _now: datetime) -> Restore:
+    """Return the restore, which waits for a person before it is triggered where alerts come in a storm."""
+    alert = restore.accepted.alert
+    restore = replace(restore, admission=replace(restore.admission, storm_noted=True))
+    if alert is not None and storm.is_storm:
+        restore = restore.with_approval(_storm_reason(alert))
+    return _settled(restore)
+
+
+def budget_answered(restore: Restore, _call: TakeBudget, grant: Grant, now: datetime) -> Restore:
+    """Return the restore within its rule's hourly budget, or refused."""
+    if grant.refusal is not None:
+        return refused(restore, grant.refusal, now)
+    return _settled(replace(restore, admission=replace(restore.admission, has_budget=True)))
+
+
+def _settled(restore: Restore) -> Restore:
+    """Return the restore admitted, if nothing is left to ask."""
+    if _next_call(restore) is not None:
+        return restore
+    return replace(restore, admission=replace(restore.admission, admitted=True))
+
+
+def _storm_reason(alert: AlertStart) -> str:
+    within = format_duration(alert.storm_within)
+    return f"Alerts want more than {alert.storm_vms} VMs restored within {within}: this may be an outage of Azure."

@@ -1,0 +1,121 @@
+"""When each call may be made again: what Azure asked for, our own polling interval, and retries of what failed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+_FIRST_RETRY_S: Final = 5.0
+_MAX_RETRY_S: Final = 300.0
+_MAX_DOUBLINGS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """What is known of one call that was made: not before when it may be made again, and how often it has failed.
+
+    ``by_azure``: Azure asked for the wait, so that no deadline and no cancellation shortens it.
+    ``failures`` counts the failures in a row, ``failing_since`` is when they began.
+    """
+
+    not_before: datetime
+    by_azure: bool = False
+    failures: int = 0
+    failing_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """The pauses of a restore's calls, by the calls' names. Waits are rounded up to whole seconds, as the engine's
+    timers know no others; a wait of nothing counts as none, so that no service can put us into a tight loop.
+    """
+
+    pauses: dict[str, Pause] = field(default_factory=dict[str, Pause])
+
+    def not_before(self, call: str) -> datetime | None:
+        """Return when the call may be made, ``None`` for at once."""
+        pause = self.pauses.get(call)
+        return None if pause is None else pause.not_before
+
+    def is_due(self, call: str, now: datetime) -> bool:
+        """Return whether the call may be made now."""
+        not_before = self.not_before(call)
+        return not_before is None or not_before <= now
+
+    def is_held_by_azure(self, call: str, now: datetime) -> bool:
+        """Return whether Azure asked for a wait before this call that is not over."""
+        pause = self.pauses.get(call)
+        return pause is not None and pause.by_azure and pause.not_before > now
+
+    def asked_s(self, call: str, now: datetime) -> float | None:
+        """Return how much of Azure's wait before this call is left, in seconds, ``None`` where there is none."""
+        pause = self.pauses.get(call)
+        return (pause.not_before - now).total_seconds() if pause is not None and pause.by_azure else None
+
+    def failures(self, call: str) -> int:
+        """Return how often the call has failed in a row."""
+        pause = self.pauses.get(call)
+        return 0 if pause is None else pause.failures
+
+    def failing_for(self, call: str, now: datetime) -> timedelta:
+        """Return for how long the call has failed without a success."""
+        pause = self.pauses.get(call)
+        return timedelta() if pause is None or pause.failing_since is None else now - pause.failing_since
+
+    def succeeded(self, call: str, asked_s: float | None, now: datetime) -> Backoff:
+        """Return what holds after a good answer: nothing but the wait that it asked for."""
+        others = Backoff(pauses={name: pause for name, pause in self.pauses.items() if name != call})
+        return others.hold(call, asked_s, now)
+
+    def hold(self, call: str, asked_s: float | None, now: datetime) -> Backoff:
+        """Return with the wait that Azure asked for before this call, where it asked for one."""
+        return self._later(call, asked_s or 0.0, now, by_azure=True) if _asks(asked_s) else self
+
+    def wait(self, call: str, own_s: float, now: datetime, *, asked_s: float | None = None) -> Backoff:
+        """Return with a wait before this call: what another call's answer asked for, else our own.
+
+        Our own never adds to a wait that Azure asked for before this very call.
+        """
+        if not _asks(asked_s) and self.is_held_by_azure(call, now):
+            return self
+        return self._later(call, asked_s if asked_s and asked_s > 0 else own_s, now, by_azure=False)
+
+    def retry(self, call: str, now: datetime, *, own_s: float | None = None) -> Backoff:
+        """Return with one more failure of the call; it is made again after Azure's wait, else ours or a doubled one."""
+        doublings = min(self.failures(call), _MAX_DOUBLINGS)
+        backoff = self.wait(call, own_s or min(_FIRST_RETRY_S * 2**doublings, _MAX_RETRY_S), now)
+        pause = backoff.pauses[call]
+        failed = replace(pause, failures=pause.failures + 1, failing_since=pause.failing_since or now)
+        return Backoff(pauses={**backoff.pauses, call: failed})
+
+    def without_failures(self, call: str) -> Backoff:
+        """Return with the failures of the call forgotten: what it answered was no failure."""
+        pause = self.pauses.get(call)
+        if pause is None:
+            return self
+        return Backoff(pauses={**self.pauses, call: replace(pause, failures=0, failing_since=None)})
+
+    def without_wait(self, call: str) -> Backoff:
+        """Return with the call due at once, unless Azure asked for the wait."""
+        pause = self.pauses.get(call)
+        if pause is None or pause.by_azure:
+            return self
+        return Backoff(pauses={name: known for name, known in self.pauses.items() if name != call})
+
+    def _later(self, call: str, wait_s: float, now: datetime, *, by_azure: bool) -> Backoff:
+        """Return with this wait, or with Azure's where that lasts longer."""
+        not_before, known = now + _seconds(wait_s), self.pauses.get(call)
+        if known is not None and self.is_held_by_azure(call, now):
+            not_before, by_azure = max(not_before, known.not_before), True
+        pause = replace(known or Pause(not_before=not_before), not_before=not_before, by_azure=by_azure)
+        return Backoff(pauses={**self.pauses, call: pause})
+
+
+def _asks(asked_s: float | None) -> bool:
+    return asked_s is not None and asked_s > 0
+
+
+def _seconds(wait_s: float) -> timedelta:
+    return timedelta(seconds=math.ceil(wait_s))

@@ -1,0 +1,452 @@
+"""Every call that a restore makes: its input as a type, and the type of its answer.
+
+An activity's call reaches Azure or the task hub. An entity's call reaches the VM's lock, a budget, the storm count or
+the slots of a vault. Names stand in the history of every restore: add names, never rename one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final
+
+from domain.disks import Disk
+from domain.errors import Json, RestoreWarning
+from domain.jobs import Job, Operation
+from domain.point_search import SearchProgress
+from domain.protected_items import ProtectedItem
+from domain.recovery_points import RecoveryPoint
+from domain.requests import RestoreRequest
+from domain.validation import Validation
+
+_KEYS: Final = uuid.UUID("0b9a6a0c-8f5e-5a53-9b0e-5b8a3f3d9c11")
+
+
+def entity_key(name: str) -> str:
+    """Return the key of the entity of a VM id, a vault id or a rule's name: keys may hold no slash, case is ignored.
+
+    ``lower`` as in ``same_id``: two names that Azure tells apart never share an entity.
+    """
+    return str(uuid.uuid5(_KEYS, name.rstrip("/").lower()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCall:
+    """The input of an activity. ``answer`` is the type of what it returns."""
+
+    name: ClassVar[str]
+    answer: ClassVar[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityCall:
+    """A request to an entity. ``entity_key`` turns a name into the key of its entity.
+
+    ``is_signal``: nobody waits for the answer.
+    """
+
+    entity: ClassVar[str]
+    operation: ClassVar[str]
+    name: ClassVar[str]
+    answer: ClassVar[Any]
+    is_signal: ClassVar[bool] = False
+    key: str
+
+
+type Call = ActivityCall | EntityCall
+
+
+# Answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """An answer that says nothing more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedOperation:
+    """An operation that the service has begun. ``url`` is its address as given, ``None`` where that is not usable."""
+
+    operation_id: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillReading:
+    """The list of points is long and not read to its end: call again with this progress."""
+
+    kind: ClassVar = "reading"
+    progress: SearchProgress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoPointForPlan:
+    """No point fits a plan; its ``candidates`` say why. ``error`` is ARM's inner error object."""
+
+    kind: ClassVar = "noPoint"
+    candidates: tuple[Json, ...]
+    candidates_cut: int
+    error: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """The chosen point, checked against the restore constraints.
+
+    ``guard_requests`` are the Resource Guard requests that the trigger must carry. ``validation`` is the service's own
+    check, ``None`` where it is not wanted or not to be had. ``candidates`` are a plan's verdicts; ``candidates_cut``
+    counts those that were left out.
+    """
+
+    kind: ClassVar = "prepared"
+    point: RecoveryPoint
+    guard_requests: tuple[str, ...] = ()
+    validation: AcceptedOperation | None = None
+    candidates: tuple[Json, ...] = ()
+    candidates_cut: int = 0
+    warnings: tuple[RestoreWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A restore that the service has taken. ``job_id`` is that of a job adopted from an earlier post.
+
+    Neither is there when the answer carried no usable header.
+    """
+
+    job_id: str | None = None
+    operation: AcceptedOperation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Whether the attempt to post was claimed; false when a delivery of ``start_restore`` has it."""
+
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundJob:
+    """The restore's job, ``None`` where the service lists none."""
+
+    job_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoredDisks:
+    """The managed disks that a restore made."""
+
+    disks: tuple[Disk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Whether a restore runs; one that only hands out its result does not. ``ended`` is when it ended, if known."""
+
+    is_running: bool
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The result is on its queue. ``has_webhook``: it must be posted to the webhook, too."""
+
+    has_webhook: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockHolder:
+    """The restore that holds a VM's lock, and since when."""
+
+    restore_id: str
+    created: datetime
+    source: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why admission control does not let a restore start. ``holder`` is the restore that holds the VM's lock."""
+
+    code: str
+    message: str
+    holder: LockHolder | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """The answer of a lock or a budget: granted where there is no refusal."""
+
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storm:
+    """Whether alerts want more VMs restored than a rule thinks likely, and how many."""
+
+    is_storm: bool
+    vms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotGrant:
+    """The answer of a vault's slots; ``holder`` has one where none was free: another restore each time."""
+
+    holder: str | None = None
+    ahead: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotReleased:
+    """``next_id`` is the restore that waited longest and has the slot now."""
+
+    next_id: str | None = None
+
+
+# Activities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveItem(ActivityCall):
+    """Find the protected item that a request means."""
+
+    name: ClassVar = "resolve_item"
+    answer: ClassVar = ProtectedItem
+    source_resource_id: str | None = None
+    vault_id: str | None = None
+    container_name: str | None = None
+    protected_item_name: str | None = None
+
+
+type Prepared = Preparation | NoPointForPlan | StillReading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareRestore(ActivityCall):
+    """Choose the point, check the restore constraints, and start the service's own check."""
+
+    name: ClassVar = "prepare_restore"
+    answer: ClassVar = Prepared
+    item: ProtectedItem
+    request: RestoreRequest
+    now: datetime
+    progress: SearchProgress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetValidation(ActivityCall):
+    """Poll the service's own check of the restore."""
+
+    name: ClassVar = "get_validation"
+    answer: ClassVar = Validation
+    vault_id: str
+    operation_id: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRestore(ActivityCall):
+    """Post the restore, once: ``attempt`` numbers the posts. ``asked`` is when the orchestrator asked for this one."""
+
+    name: ClassVar = "start_restore"
+    answer: ClassVar = Started
+    item: ProtectedItem
+    body: Json
+    client_request_id: str
+    attempt: int
+    asked: datetime | None = None
+
+    @property
+    def point_id(self) -> str:
+        """The recovery point's name."""
+        return self.body["properties"]["recoveryPointId"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimPost(ActivityCall):
+    """Claim an attempt to post, so that no delivery of ``start_restore`` posts under it."""
+
+    name: ClassVar = "claim_post"
+    answer: ClassVar = Claim
+    client_request_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindJob(ActivityCall):
+    """Search the vault's restore jobs for the one whose ``activityId`` is the trigger's client request id."""
+
+    name: ClassVar = "find_job"
+    answer: ClassVar = FoundJob
+    vault_id: str
+    client_request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetOperation(ActivityCall):
+    """Poll the restore's operation, at ``url`` or at the vault's own address for it."""
+
+    name: ClassVar = "get_operation"
+    answer: ClassVar = Operation
+    vault_id: str
+    operation_id: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetJob(ActivityCall):
+    """Poll the restore's job."""
+
+    name: ClassVar = "get_job"
+    answer: ClassVar = Job
+    vault_id: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelJob(ActivityCall):
+    """Ask the service to cancel the restore's job."""
+
+    name: ClassVar = "cancel_job"
+    answer: ClassVar = Done
+    vault_id: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRestoredDisks(ActivityCall):
+    """List the managed disks that were made from a VM's backup within a time."""
+
+    name: ClassVar = "list_restored_disks"
+    answer: ClassVar = RestoredDisks
+    target_resource_group_id: str
+    source_resource_id: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindRunning(ActivityCall):
+    """Ask the task hub whether a restore runs."""
+
+    name: ClassVar = "find_running"
+    answer: ClassVar = Running
+    restore_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WakeRestore(ActivityCall):
+    """Tell a waiting restore that it has a slot."""
+
+    name: ClassVar = "wake_restore"
+    answer: ClassVar = Done
+    restore_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishResult(ActivityCall):
+    """Put the status document on the results queue."""
+
+    name: ClassVar = "publish_result"
+    answer: ClassVar = Published
+    document: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostResult(ActivityCall):
+    """Post the status document to the webhook."""
+
+    name: ClassVar = "post_result"
+    answer: ClassVar = Done
+    document: Json
+
+
+# Entities
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcquireLock(EntityCall):
+    """Take the lock of a VM. A start that names a cool-down is bound by it: counted from the VM's last restore."""
+
+    entity: ClassVar = "vm_lock"
+    operation: ClassVar = "acquire"
+    name: ClassVar = "acquire_lock"
+    answer: ClassVar = Grant
+    vm: str
+    source: str
+    cool_down: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseVanishedLock(EntityCall):
+    """Release a VM's lock in the name of a restore that no longer runs."""
+
+    entity: ClassVar = "vm_lock"
+    operation: ClassVar = "release_vanished"
+    name: ClassVar = "release_vanished_lock"
+    answer: ClassVar = Done
+    holder: LockHolder
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseLock(EntityCall):
+    """Release a VM's lock at the restore's end. ``unused``: it was never let in, so no cool-down begins."""
+
+    entity: ClassVar = "vm_lock"
+    operation: ClassVar = "release"
+    name: ClassVar = "release_lock"
+    answer: ClassVar = Done
+    is_signal: ClassVar = True
+    ended: datetime
+    unused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBudget(EntityCall):
+    """Take one of the restores that a rule may start within an hour."""
+
+    entity: ClassVar = "rule_budget"
+    operation: ClassVar = "take"
+    name: ClassVar = "take_budget"
+    answer: ClassVar = Grant
+    rule: str
+    max_per_hour: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteAlert(EntityCall):
+    """Note that an alert wants a VM restored, to notice a storm of alerts."""
+
+    entity: ClassVar = "alert_storm"
+    operation: ClassVar = "note"
+    name: ClassVar = "note_alert"
+    answer: ClassVar = Storm
+    vm: str
+    distinct_vms: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcquireSlot(EntityCall):
+    """Take one of a vault's slots, or wait in line for one."""
+
+    entity: ClassVar = "vault_slots"
+    operation: ClassVar = "acquire"
+    name: ClassVar = "acquire_slot"
+    answer: ClassVar = SlotGrant
+    max_per_vault: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSlot(EntityCall):
+    """Give a slot back, or leave the line, in the name of the restore ``holder_id``."""
+
+    entity: ClassVar = "vault_slots"
+    operation: ClassVar = "release"
+    name: ClassVar = "release_slot"
+    answer: ClassVar = SlotReleased
+    max_per_vault: int
+    holder_id: str

@@ -1,0 +1,223 @@
+"""The restore as a state machine without I/O: what to do next, and what an answer makes of the state.
+
+Whoever runs it (``orchestrations.restore_vm``) calls ``advance`` and ``decide``, makes the call or waits, and hands the
+answer to ``absorb``, or what somebody said to ``hear``. All are pure: the same state, answer and time give the same
+result, so that a step that is run again after a crash is decided alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from domain.errors import LATE_DELIVERY, RestoreError, UnknownOutcomeError
+from domain.restore import admit, calls, outcome, prepare, report, slots, state, track, trigger, withdraw
+from domain.restore.failure import retry_or_end
+from domain.restore.state import Cancellation, Decision, Restore
+from domain.restore.steps import MakeCall, Step
+from domain.wire import as_object, as_text
+
+if TYPE_CHECKING:
+    from domain.answers import Answer
+    from domain.restore.calls import Call
+    from domain.restore.state import Stage
+
+CANCEL_EVENT: Final = "cancel"
+DECISION_EVENT: Final = "decision"
+SLOT_EVENT: Final = "slot"
+
+TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
+    state.Resolving: frozenset({state.Preparing}),
+    state.Preparing: frozenset({state.Validating, state.AwaitingApproval, state.Triggering}),
+    state.Validating: frozenset({state.AwaitingApproval, state.Triggering, state.Searching}),
+    state.AwaitingApproval: frozenset({state.Triggering, state.Searching}),
+    state.Triggering: frozenset(
+        {state.AwaitingResourceGuard, state.Searching, state.TrackingOperation, state.FindingJob, state.TrackingJob}
+    ),
+    state.AwaitingResourceGuard: frozenset(
+        {state.Searching, state.TrackingOperation, state.FindingJob, state.TrackingJob}
+    ),
+    state.Searching: frozenset({state.Triggering, state.AwaitingResourceGuard, state.TrackingJob}),
+    state.TrackingOperation: frozenset({state.FindingJob, state.TrackingJob}),
+    state.FindingJob: frozenset({state.TrackingJob}),
+    state.TrackingJob: frozenset({state.ComparingDisks}),
+    state.ComparingDisks: frozenset(),
+}
+"""Which stage may follow which. A restore can end in each of them."""
+
+_STAGES: Final[Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]]] = {
+    state.Resolving: prepare.decide_resolving,
+    state.Preparing: prepare.decide_preparing,
+    state.Validating: prepare.decide_validating,
+    state.AwaitingApproval: prepare.decide_approval,
+    state.Triggering: trigger.decide_posting,
+    state.AwaitingResourceGuard: trigger.decide_posting,
+    state.Searching: trigger.decide_searching,
+    state.TrackingOperation: track.decide_operation,
+    state.FindingJob: track.decide_finding_job,
+    state.TrackingJob: track.decide_job,
+    state.ComparingDisks: track.decide_disks,
+}
+"""What each stage does next."""
+
+_CONCERNS: Final = (trigger.decide_doubt, withdraw.decide, admit.decide, slots.decide)
+"""What comes before the stage's own next step, the most urgent first."""
+
+
+def decide(restore: Restore, now: datetime) -> Step:
+    """Return what the restore does next."""
+    if restore.outcome is not None:
+        return report.decide(restore, restore.outcome, now)
+    for concern in _CONCERNS:
+        step = concern(restore, now)
+        if step is not None:
+            return step
+    return _STAGES[type(restore.stage)](restore, restore.stage, now)
+
+
+def advance(restore: Restore, now: datetime) -> Restore:
+    """Return the restore as the time alone has changed it: what it waited for is over, or its deadline has passed."""
+    stage, until = restore.stage, restore.waits_for_person_until
+    if restore.outcome is not None:
+        return restore
+    if isinstance(stage, state.AwaitingApproval) and restore.awaits_decision and until is not None and now >= until:
+        return _decided(restore, Decision.TIMED_OUT, now)
+    if isinstance(stage, state.AwaitingResourceGuard) and until is not None and now >= until:
+        if restore.backoff.is_held_by_azure(calls.StartRestore.name, now):
+            return outcome.resource_guard_stayed_closed(restore, stage.refusal, now)
+    if now < restore.deadline or isinstance(stage, state.ComparingDisks):
+        return restore
+    may_poll_once_more = restore.azure_has_it and isinstance(decide(restore, now), MakeCall)
+    return restore if may_poll_once_more else outcome.timed_out(restore, now)
+
+
+def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
+    """Return the restore that was told something: what a person asked for, or that it has a slot at its vault.
+
+    The first cancellation and the first decision count; anything that is none changes nothing.
+    """
+    said = as_object(data)
+    if restore.outcome is not None:
+        return restore
+    if event == SLOT_EVENT:
+        return slots.slot_came(restore)
+    by, comment = as_text(said.get("by")), as_text(said.get("comment"))
+    if event == CANCEL_EVENT and restore.cancellation is None:
+        cancelled = replace(restore, cancellation=Cancellation(by=by, comment=comment, time=now))
+        return withdraw.withdrawn(cancelled, now)
+    word = said.get("decision")
+    if event == DECISION_EVENT and restore.awaits_decision and word in list(Decision):
+        return _decided(restore, Decision(word), now, by=by, comment=comment)
+    return restore
+
+
+def _decided(
+    restore: Restore, decision: Decision, now: datetime, *, by: str | None = None, comment: str | None = None
+) -> Restore:
+    """Return the restore with a decision; one that comes after the time for it is none."""
+    if restore.approval is None:
+        return restore
+    expires = restore.approval.expires
+    if decision is Decision.TIMED_OUT or (expires is not None and now > expires):
+        decision, by, comment = Decision.TIMED_OUT, None, None
+    approval = replace(restore.approval, decision=decision, by=by, comment=comment, time=now)
+    restore = replace(restore, approval=approval)
+    if decision is Decision.APPROVED and isinstance(restore.stage, state.AwaitingApproval):
+        return restore.with_stage(state.Triggering(prepared=restore.stage.prepared), now)
+    return withdraw.withdrawn(restore, now)
+
+
+def absorb(restore: Restore, call: Call, answer: Answer[Any] | RestoreError, now: datetime) -> Restore:
+    """Return the restore after a call was answered, or failed."""
+    absorber = _ABSORBERS[type(call)]
+    if restore.outcome is not None and not absorber.after_end:
+        return restore  # it was started beside another call, and nobody needs it any more
+    name, asked_s = call.name, answer.retry_after_s
+    if isinstance(answer, RestoreError):
+        backoff = restore.backoff.hold(name, asked_s, now)
+        if isinstance(call, calls.StartRestore) and _may_be_the_lists(answer):
+            backoff = backoff.hold(calls.FindJob.name, asked_s, now)
+        after = absorber.failed(replace(restore, backoff=backoff), call, answer, now)
+    else:
+        backoff = restore.backoff.succeeded(name, asked_s, now)
+        if (following := _FOLLOWING.get(name)) is not None:
+            backoff = backoff.hold(following, asked_s, now)
+        after = absorber.answered(replace(restore, backoff=backoff), call, answer.value, now)
+    is_over = after.outcome is not None or isinstance(after.stage, state.ComparingDisks)
+    return after if is_over or now < after.deadline else outcome.timed_out(after, now)
+
+
+_FOLLOWING: Final = {
+    calls.StartRestore.name: calls.GetOperation.name,
+    calls.PrepareRestore.name: calls.GetValidation.name,
+}
+"""The wait that an accepted request asks for is for the first poll of what was begun."""
+
+
+def _may_be_the_lists(error: RestoreError) -> bool:
+    """Return whether a failed trigger's wait may be that of the list of jobs, which it reads before it posts."""
+    posted = isinstance(error, UnknownOutcomeError) and error.code != LATE_DELIVERY
+    return not posted
+
+
+def _job_search_answered(restore: Restore, _call: calls.FindJob, found: calls.FoundJob, now: datetime) -> Restore:
+    match restore.stage:
+        case state.Searching() as stage:
+            return trigger.search_answered(restore, stage, found, now)
+        case state.TrackingOperation() | state.FindingJob() as stage:
+            return track.search_answered(restore, stage, found, now)
+        case _:
+            return restore
+
+
+def _running_answered(restore: Restore, call: calls.FindRunning, running: calls.Running, now: datetime) -> Restore:
+    if restore.slot.suspect == call.restore_id:
+        return slots.holder_found(restore, running)
+    return admit.holder_found(restore, running, now)
+
+
+def _running_unknown(restore: Restore, call: calls.FindRunning, error: RestoreError, now: datetime) -> Restore:
+    if restore.slot.suspect == call.restore_id:
+        return slots.debt_failed(restore, call, error, now)
+    return retry_or_end(restore, call, error, now)
+
+
+def _slot_not_released(restore: Restore, call: calls.ReleaseSlot, error: RestoreError, now: datetime) -> Restore:
+    failed = slots.debt_failed if restore.outcome is None else report.release_failed
+    return failed(restore, call, error, now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Absorber:
+    """What an answer to a call makes of the state, and what a failure does. ``after_end``: also once it has ended."""
+
+    answered: Callable[[Restore, Any, Any, datetime], Restore]
+    failed: Callable[[Restore, Any, RestoreError, datetime], Restore] = retry_or_end
+    after_end: bool = False
+
+
+_ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
+    calls.AcquireLock: _Absorber(answered=admit.lock_answered),
+    calls.ReleaseVanishedLock: _Absorber(answered=admit.lock_freed),
+    calls.NoteAlert: _Absorber(answered=admit.storm_answered),
+    calls.TakeBudget: _Absorber(answered=admit.budget_answered),
+    calls.FindRunning: _Absorber(answered=_running_answered, failed=_running_unknown),
+    calls.AcquireSlot: _Absorber(answered=slots.slot_answered),
+    calls.ReleaseSlot: _Absorber(answered=slots.slot_released, failed=_slot_not_released, after_end=True),
+    calls.WakeRestore: _Absorber(answered=slots.woken, failed=slots.debt_failed, after_end=True),
+    calls.ResolveItem: _Absorber(answered=prepare.resolved),
+    calls.PrepareRestore: _Absorber(answered=prepare.prepared),
+    calls.GetValidation: _Absorber(answered=prepare.validated, failed=prepare.validation_failed),
+    calls.StartRestore: _Absorber(answered=trigger.started, failed=trigger.start_failed),
+    calls.ClaimPost: _Absorber(answered=withdraw.claim_answered, failed=withdraw.claim_failed),
+    calls.FindJob: _Absorber(answered=_job_search_answered, failed=track.search_failed),
+    calls.GetOperation: _Absorber(answered=track.operation_answered, failed=track.operation_failed),
+    calls.GetJob: _Absorber(answered=track.job_answered),
+    calls.CancelJob: _Absorber(answered=withdraw.cancel_sent, failed=withdraw.cancel_failed),
+    calls.ListRestoredDisks: _Absorber(answered=track.disks_listed, failed=track.disks_failed),
+    calls.ReleaseLock: _Absorber(answered=report.lock_released, after_end=True),
+    calls.PublishResult: _Absorber(answered=report.published, failed=report.publish_failed, after_end=True),
+    calls.PostResult: _Absorber(answered=report.posted, failed=report.post_failed, after_end=True),
+}

@@ -1,0 +1,209 @@
+"""How a restore ends, in words that tell a person what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from domain import errors
+from domain.errors import RestoreError, TerminalError
+from domain.jobs import JobStatus, OperationStatus
+from domain.requests import ORIGINAL_LOCATION
+from domain.restore.request_body import restore_body
+from domain.restore.state import (
+    ADMISSION_PATIENCE_S,
+    ComparingDisks,
+    Decision,
+    Delivery,
+    FindingJob,
+    LockState,
+    Outcome,
+    RefusedWhen,
+    Source,
+    Status,
+    TrackingJob,
+    TrackingOperation,
+)
+from domain.times import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from domain.errors import Json
+    from domain.jobs import Job, Operation
+    from domain.restore.calls import Refusal
+    from domain.restore.state import Approval, Cancellation, Restore
+
+_REFUSED_LATE: Final = "RefusedLate"
+_DISK_NAMES_CHANGED: Final = (
+    "The VM's disks were replaced by new ones with other names. Bring Terraform, Bicep or other descriptions of the VM "
+    "into line before they are applied again; the old disks are detached in its resource group."
+)
+
+
+def ended(
+    restore: Restore, status: Status, now: datetime, *, error: RestoreError | None = None, result: Json | None = None
+) -> Restore:
+    """Return the restore at its end."""
+    outcome = Outcome(
+        status=status, completed=now, error=None if error is None else error.to_json(), result=result
+    )
+    return replace(restore, outcome=outcome)
+
+
+def failed(restore: Restore, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore ended by an error; a plan keeps what it has found out."""
+    message = f"{error.message} {what_may_still_run(restore)}".strip()
+    final = TerminalError(error.code, message, error.details)
+    return ended(restore, Status.FAILED, now, error=final, result=plan_of(restore))
+
+
+def timed_out(restore: Restore, now: datetime) -> Restore:
+    """Return the restore past its deadline. What Azure does meanwhile is not touched."""
+    allowed = format_duration(timedelta(seconds=restore.limits.deadline_s))
+    message = (
+        f"The restore had not ended {allowed} after it was accepted, which RESTORE_DEADLINE_HOURS allows. "
+        f"{what_may_still_run(restore)}"
+    )
+    return ended(restore, Status.TIMED_OUT, now, error=RestoreError(errors.DEADLINE_EXCEEDED, message))
+
+
+def cancelled(restore: Restore, now: datetime) -> Restore:
+    """Return the restore ended on request, with no job known that could be cancelled."""
+    message = f"The restore was cancelled{_by(restore.cancellation)}. {what_may_still_run(restore)}"
+    return ended(restore, Status.CANCELLED, now, error=RestoreError(errors.RESTORE_CANCELLED, message))
+
+
+def rejected(restore: Restore, now: datetime) -> Restore:
+    """Return the restore ended because a person said no, or nobody said anything in time."""
+    if restore.approval is not None and restore.approval.decision is Decision.TIMED_OUT:
+        timeout = format_duration(restore.request.approval_timeout)
+        message = f"Nobody approved the restore within {timeout}. Nothing was started."
+        return ended(restore, Status.REJECTED, now, error=RestoreError(errors.APPROVAL_TIMED_OUT, message))
+    message = f"The restore was rejected{_by(restore.approval)}. Nothing was started."
+    return ended(restore, Status.REJECTED, now, error=RestoreError(errors.REJECTED, message))
+
+
+def resource_guard_stayed_closed(restore: Restore, refusal: Json, now: datetime) -> Restore:
+    """Return the restore rejected because nobody opened the Resource Guard in time; ``refusal`` is its last answer."""
+    timeout = format_duration(restore.request.approval_timeout)
+    message = f"The Resource Guard was not opened within {timeout}. {what_may_still_run(restore)}"
+    error = RestoreError(errors.APPROVAL_TIMED_OUT, message, RestoreError.from_json(refusal).details)
+    return ended(restore, Status.REJECTED, now, error=error)
+
+
+def refused(restore: Restore, refusal: Refusal, now: datetime) -> Restore:
+    """Return the start refused by admission control: it never became a restore.
+
+    A caller who was still waiting was answered with the refusal; others learn it from the results queue.
+    """
+    told = restore.accepted.source.waits_for_admission
+    in_time = restore.request.source_resource_id is not None and (
+        (now - restore.accepted.created).total_seconds() <= ADMISSION_PATIENCE_S
+    )
+    if not in_time:
+        restore = restore.with_warning(
+            _REFUSED_LATE, "Its caller had been answered before admission control refused it."
+        )
+    error = RestoreError(refusal.code, f"{refusal.message} Nothing was started.")
+    status = Status.REJECTED if restore.accepted.source is Source.ALERT else Status.FAILED
+    done = ended(restore, status, now, error=error)
+    assert done.outcome is not None  # noqa: S101 - set a line above
+    outcome = replace(
+        done.outcome,
+        refused=RefusedWhen.AT_ONCE if in_time else RefusedWhen.LATER,
+        queue=Delivery.NOT_NEEDED if told and in_time else Delivery.PENDING,
+    )
+    lock = LockState.REFUSED if done.admission.lock is LockState.WANTED else done.admission.lock
+    return replace(done, outcome=outcome, admission=replace(done.admission, lock=lock))
+
+
+def planned(restore: Restore, now: datetime) -> Restore:
+    """Return the restore ended as a plan."""
+    return ended(restore, Status.PLANNED, now, result=plan_of(restore))
+
+
+def plan_of(restore: Restore) -> Json | None:
+    """Return a plan's ``result``: the body that would be sent, and the verdict on each candidate; else ``None``."""
+    prepared = restore.prepared
+    if not restore.request.is_plan or prepared is None:
+        return None
+    body = restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests)
+    return plan_result(body, prepared.candidates)
+
+
+def plan_result(body: Json | None, candidates: Sequence[Json]) -> Json:
+    """Return the ``result`` of a plan; ``body`` is ``None`` where no point fits."""
+    return {"plan": {"requestBody": body, "candidates": list(candidates)}}
+
+
+def ended_by_operation(restore: Restore, operation: Operation, operation_id: str, now: datetime) -> Restore:
+    """Return the restore ended by an operation that failed or was cancelled, and has no job."""
+    reason = f": {operation.error.message}" if operation.error else "."
+    details = () if operation.error is None else (operation.error,)
+    if operation.status is OperationStatus.CANCELED:
+        status, code, verb = Status.CANCELLED, errors.RESTORE_CANCELLED, "was cancelled"
+    else:
+        status, code, verb = Status.FAILED, errors.RESTORE_FAILED, "failed"
+    error = TerminalError(code, f"The restore operation {operation_id} {verb}{reason}", details)
+    return ended(restore, status, now, error=error)
+
+
+def ended_by_job(restore: Restore, job: Job, now: datetime) -> Restore:
+    """Return the restore as its job ended: the job alone decides, in the service's own words."""
+    if restore.cancellation is not None and job.status is not JobStatus.CANCELLED:
+        by = _by(restore.cancellation)
+        message = f"The restore was to be cancelled{by}, but its job ended as {job.status}."
+        restore = restore.with_warning("CancelledTooLate", message)
+    if not job.status.is_good:
+        return _ended_badly(restore, job, now)
+    if restore.request.recovery_type == ORIGINAL_LOCATION:
+        restore = restore.with_warning("DiskNamesChanged", _DISK_NAMES_CHANGED)
+    result = _result(restore, job)
+    if job.status is JobStatus.COMPLETED:
+        return ended(restore, Status.COMPLETED, now, result=result)
+    for detail in job.details:
+        restore = restore.with_warning(detail.code, detail.message)
+    restore = restore.with_warning(
+        "CompletedWithWarnings",
+        "The service reports warnings. Check that the disks are there before you rely on them.",
+    )
+    return ended(restore, Status.COMPLETED_WITH_WARNINGS, now, result=result)
+
+
+def _ended_badly(restore: Restore, job: Job, now: datetime) -> Restore:
+    if job.status is JobStatus.CANCELLED:
+        status, code = Status.CANCELLED, errors.RESTORE_CANCELLED
+        verb = f"was cancelled{_by(restore.cancellation)}"
+    else:
+        status, code, verb = Status.FAILED, errors.RESTORE_FAILED, "failed"
+    reason = f": {job.details[0].message}" if job.details else "."
+    error = RestoreError(code, f"Azure Backup job {job.job_id} {verb}{reason}", job.details)
+    return ended(restore, status, now, error=error, result=_result(restore, job))
+
+
+def _result(restore: Restore, job: Job) -> Json:
+    made = restore.request.body.get("targetVirtualMachineId") if job.status.is_good else None
+    return {**job.result(), "targetVirtualMachineId": made}
+
+
+def what_may_still_run(restore: Restore) -> str:
+    """Return what Azure may still be doing when the restore is given up, and where a person finds it."""
+    stage = restore.stage.tracked if isinstance(restore.stage, ComparingDisks) else restore.stage
+    if isinstance(stage, TrackingJob):
+        return f"Azure Backup job {stage.job_id} may still run: look at it in the vault."
+    if restore.trigger.unknown or isinstance(stage, TrackingOperation | FindingJob):
+        return (
+            f"A person must look: search the vault's restore jobs for activityId {restore.client_request_id} "
+            "before starting another restore."
+        )
+    return "Nothing was started."
+
+
+def _by(person: Approval | Cancellation | None) -> str:
+    """Return who decided and why, as the end of a phrase; empty where they did not say."""
+    if person is None:
+        return ""
+    return (f" by {person.by}" if person.by else "") + (f" ({person.comment})" if person.comment else "")

@@ -1,0 +1,142 @@
+"""Before the trigger: which item, which recovery point, and would the service restore it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from domain import errors
+from domain.errors import RestoreError, TerminalError
+from domain.jobs import OperationStatus
+from domain.restore.calls import GetValidation, NoPointForPlan, PrepareRestore, ResolveItem, StillReading
+from domain.restore.failure import retry_or_end
+from domain.restore.outcome import ended, failed, plan_result, planned
+from domain.restore.polling import operation_interval_s
+from domain.restore.state import AwaitingApproval, Prepared, Preparing, Resolving, Status, Triggering, Validating
+from domain.restore.steps import Wait, when_due
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.protected_items import ProtectedItem
+    from domain.restore import calls
+    from domain.restore.state import Restore
+    from domain.restore.steps import Step
+    from domain.validation import Validation
+
+
+def resolve_item(restore: Restore) -> ResolveItem:
+    """Return the call that finds the item."""
+    body = restore.request.body
+    return ResolveItem(
+        source_resource_id=body.get("sourceResourceId"),
+        vault_id=body.get("vaultId"),
+        container_name=body.get("containerName"),
+        protected_item_name=body.get("protectedItemName"),
+    )
+
+
+def prepare_restore(restore: Restore, now: datetime) -> PrepareRestore:
+    """Return the call that chooses the point; only made in the stage ``Preparing``."""
+    stage = restore.stage
+    if not isinstance(stage, Preparing):
+        raise TypeError(f"nothing is prepared in the stage {stage.kind}")
+    return PrepareRestore(item=stage.item, request=restore.request, now=now, progress=stage.progress)
+
+
+def decide_resolving(restore: Restore, _stage: Resolving, now: datetime) -> Step:
+    """Find the item."""
+    return when_due(restore, resolve_item(restore), now)
+
+
+def decide_preparing(restore: Restore, _stage: Preparing, now: datetime) -> Step:
+    """Choose the point."""
+    return when_due(restore, prepare_restore(restore, now), now)
+
+
+def decide_validating(restore: Restore, stage: Validating, now: datetime) -> Step:
+    """Poll the service's own check."""
+    call = GetValidation(
+        vault_id=stage.prepared.item.vault_id, operation_id=stage.operation.operation_id, url=stage.operation.url
+    )
+    return when_due(restore, call, now)
+
+
+def decide_approval(restore: Restore, stage: AwaitingApproval, _now: datetime) -> Step:
+    """Wait for a person."""
+    return Wait(until=stage.since + restore.request.approval_timeout)
+
+
+def resolved(restore: Restore, _call: ResolveItem, item: ProtectedItem, now: datetime) -> Restore:
+    """Return the restore with its item."""
+    if not isinstance(restore.stage, Resolving):
+        return restore
+    return restore.with_stage(Preparing(item=item), now)
+
+
+def prepared(restore: Restore, _call: PrepareRestore, found: calls.Prepared, now: datetime) -> Restore:
+    """Return the restore with its point. One that waits for a slot chooses again when it has it."""
+    stage = restore.stage
+    if not isinstance(stage, Preparing) or not restore.slot.is_ready:
+        return restore
+    if isinstance(found, StillReading):
+        return restore.with_stage(Preparing(item=stage.item, progress=found.progress), now)
+    if found.candidates_cut:
+        message = (
+            f"{found.candidates_cut} older recovery points were considered, too; the plan shows the newest and the "
+            "chosen one."
+        )
+        restore = restore.with_warning("CandidatesCut", message)
+    if isinstance(found, NoPointForPlan):
+        result = plan_result(None, found.candidates)
+        return ended(restore, Status.FAILED, now, error=_no_point(found), result=result)
+    for warning in found.warnings:
+        restore = restore.with_warning(warning.code, warning.message)
+    ready = Prepared(
+        item=stage.item, point=found.point, guard_requests=found.guard_requests, candidates=found.candidates
+    )
+    if found.validation is None:
+        return _ready(restore, ready, now)
+    own_s = operation_interval_s(restore.limits, timedelta())
+    restore = replace(restore, backoff=restore.backoff.wait(GetValidation.name, own_s, now))
+    return restore.with_stage(Validating(prepared=ready, operation=found.validation, since=now), now)
+
+
+def _no_point(found: NoPointForPlan) -> RestoreError:
+    error = RestoreError.from_json(found.error)
+    return RestoreError(error.code, f"{error.message} Nothing was started.", error.details)
+
+
+def validated(restore: Restore, call: GetValidation, validation: Validation, now: datetime) -> Restore:
+    """Return the restore checked by the service, or failed by its findings."""
+    stage = restore.stage
+    if not isinstance(stage, Validating):
+        return restore
+    if validation.status is OperationStatus.RUNNING:
+        own_s = operation_interval_s(restore.limits, now - stage.since)
+        return replace(restore, backoff=restore.backoff.wait(call.name, own_s, now))
+    if validation.findings or validation.status is not OperationStatus.SUCCEEDED:
+        reason = f": {validation.findings[0].message}" if validation.findings else "."
+        message = f"The service would not do this restore{reason}"
+        return failed(restore, TerminalError(errors.VALIDATION_FAILED, message, validation.findings), now)
+    return _ready(restore, stage.prepared, now)
+
+
+def validation_failed(restore: Restore, call: GetValidation, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore after a failed poll; a check that the service has forgotten is not waited for."""
+    stage = restore.stage
+    if error.code != errors.NOT_FOUND or not isinstance(stage, Validating):
+        return retry_or_end(restore, call, error, now)
+    message = f"The service could not validate the restore before it was triggered: {error.message}"
+    return _ready(restore.with_warning("ValidationUnavailable", message), stage.prepared, now)
+
+
+def _ready(restore: Restore, ready: Prepared, now: datetime) -> Restore:
+    if restore.request.is_plan:
+        return planned(restore.with_stage(Triggering(prepared=ready), now), now)
+    if restore.approval is None or not restore.awaits_decision:
+        return restore.with_stage(Triggering(prepared=ready), now)
+    waiting = restore.with_stage(AwaitingApproval(prepared=ready, since=now), now)
+    approval = replace(restore.approval, expires=waiting.waits_for_person_until)
+    return replace(waiting, approval=approval)

@@ -1,0 +1,109 @@
+"""After the end: the VM's lock and the vault's slot are released, and the result goes to whoever wants it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from domain.errors import RestoreWarning
+from domain.restore import slots
+from domain.restore.calls import PostResult, PublishResult, ReleaseLock, ReleaseSlot, WakeRestore, entity_key
+from domain.restore.document import result_document
+from domain.restore.failure import retry
+from domain.restore.state import Delivery, LockState, SlotState
+from domain.restore.steps import Finish, MakeCall, first_due
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.errors import RestoreError
+    from domain.restore.calls import Call, Done, Published
+    from domain.restore.state import Outcome, Restore
+    from domain.restore.steps import Step
+
+_MAX_DELIVERIES: Final = 8
+_MAX_RELEASES: Final = 3
+
+
+def decide(restore: Restore, outcome: Outcome, now: datetime) -> Step:
+    """Return the next step of a restore that has ended. The result waits neither for the lock nor for the slot."""
+    lock, vm_id = restore.admission.lock, restore.source_resource_id
+    if lock in {LockState.WANTED, LockState.HELD} and vm_id is not None:
+        # One that was not let in may have taken it all the same: the answer can have been lost.
+        unused = not restore.admission.admitted
+        return MakeCall(call=ReleaseLock(key=entity_key(vm_id), ended=outcome.completed, unused=unused))
+    calls: list[Call] = []
+    if (releasing := _next_release(restore)) is not None:
+        calls.append(releasing)
+    if outcome.queue is Delivery.PENDING:
+        calls.append(PublishResult(document=result_document(restore, outcome)))
+    elif outcome.webhook is Delivery.PENDING:
+        calls.append(PostResult(document=result_document(restore, outcome)))
+    if not calls:
+        return Finish()
+    step = first_due(restore, tuple(calls), now)
+    if not isinstance(step, MakeCall):
+        return step
+    others = [call for call in calls if call is not step.call and restore.backoff.is_due(call.name, now)]
+    return MakeCall(call=step.call, beside=tuple(others))
+
+
+def _next_release(restore: Restore) -> Call | None:
+    if restore.slot.to_wake is not None:
+        return WakeRestore(restore_id=restore.slot.to_wake)
+    if restore.slot.state is SlotState.NOT_NEEDED or restore.item is None:
+        return None
+    return slots.release(restore, restore.restore_id)
+
+
+def lock_released(restore: Restore, _call: ReleaseLock, _done: Done, _now: datetime) -> Restore:
+    """Return the restore without its lock. Until the message arrives, the next one sees that this one has ended."""
+    return replace(restore, admission=replace(restore.admission, lock=LockState.RELEASED))
+
+
+def published(restore: Restore, _call: PublishResult, answer: Published, _now: datetime) -> Restore:
+    """Return the restore with its result on the queue."""
+    webhook = Delivery.PENDING if answer.has_webhook else Delivery.NOT_NEEDED
+    return _reported(restore, queue=Delivery.DONE, webhook=webhook)
+
+
+def publish_failed(restore: Restore, call: PublishResult, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore to be published again, or given up for the queue; a webhook may be there all the same."""
+    if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
+        return retry(restore, call, now)
+    noted = _noted(restore, "ResultNotPublished", f"The result could not be put on the results queue: {error.message}")
+    return _reported(noted, queue=Delivery.FAILED, webhook=Delivery.PENDING)
+
+
+def posted(restore: Restore, _call: PostResult, _done: Done, _now: datetime) -> Restore:
+    """Return the restore with its result at the webhook."""
+    return _reported(restore, webhook=Delivery.DONE)
+
+
+def post_failed(restore: Restore, call: PostResult, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore to be posted again, or given up for the webhook."""
+    if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
+        return retry(restore, call, now)
+    message = f"The result could not be posted to RESTORE_WEBHOOK_URL: {error.message}"
+    return _reported(_noted(restore, "ResultNotPosted", message), webhook=Delivery.FAILED)
+
+
+def release_failed(restore: Restore, call: ReleaseSlot, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore that tries again, or leaves it to the vault's next restore to notice that this one ended."""
+    if restore.backoff.failures(call.name) + 1 < _MAX_RELEASES:
+        return retry(restore, call, now)
+    noted = _noted(restore, "SlotNotReleased", error.message)
+    return replace(noted, slot=replace(noted.slot, state=SlotState.NOT_NEEDED, vanished=None))
+
+
+def _reported(restore: Restore, **deliveries: Delivery) -> Restore:
+    if restore.outcome is None:
+        return restore
+    return replace(restore, outcome=replace(restore.outcome, **deliveries))
+
+
+def _noted(restore: Restore, code: str, message: str) -> Restore:
+    if restore.outcome is None:
+        return restore
+    notes = (*restore.outcome.notes, RestoreWarning(code=code, message=message))
+    return replace(restore, outcome=replace(restore.outcome, notes=notes))

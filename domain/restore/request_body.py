@@ -1,0 +1,47 @@
+"""The body of ``POST …/restore``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from domain.requests import ORIGINAL_LOCATION
+from domain.wire import as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from domain.errors import Json
+    from domain.protected_items import ProtectedItem
+    from domain.recovery_points import RecoveryPoint
+    from domain.requests import RestoreRequest
+
+_RETENTION: Final = "P15D"  # az CLI's own; how long an archived point stays rehydrated
+
+
+def restore_body(
+    request: RestoreRequest, item: ProtectedItem, point: RecoveryPoint, guard_requests: Sequence[str]
+) -> Json:
+    """Return ``{"properties": IaasVMRestoreRequest}`` for the chosen point.
+
+    An archived point needs the rehydrating kind of request; for any other the rehydration fields are left out.
+    """
+    properties: Json = {
+        "objectType": "IaasVMRestoreWithRehydrationRequest" if point.archived else "IaasVMRestoreRequest",
+        "recoveryPointId": point.point_id,
+        "recoveryType": request.recovery_type,
+        "sourceResourceId": item.source_resource_id,
+        "region": item.region,
+        "createNewCloudService": False,
+        "originalStorageAccountOption": False,
+        **request.passed_on,
+    }
+    if point.archived:
+        wanted = as_object(properties.get("recoveryPointRehydrationInfo"))
+        properties["recoveryPointRehydrationInfo"] = {"rehydrationRetentionDuration": _RETENTION, **wanted}
+    else:
+        properties.pop("recoveryPointRehydrationInfo", None)
+    if point.extended_location is not None and request.recovery_type == ORIGINAL_LOCATION:
+        properties.setdefault("extendedLocation", point.extended_location)
+    if guard_requests:
+        properties["resourceGuardOperationRequests"] = list(guard_requests)
+    return {"properties": properties}

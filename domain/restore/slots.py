@@ -1,0 +1,136 @@
+"""A restore's slot at its vault: so many restores run at once, the others wait in line and say so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from domain.restore.calls import AcquireSlot, FindRunning, PrepareRestore, ReleaseSlot, WakeRestore, entity_key
+from domain.restore.failure import retry, retry_or_end
+from domain.restore.prepare import prepare_restore
+from domain.restore.state import AwaitingApproval, AwaitingResourceGuard, Preparing, SlotState, Triggering
+from domain.restore.steps import MakeCall, when_due
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.errors import RestoreError
+    from domain.restore.calls import Call, Done, Running, SlotGrant, SlotReleased
+    from domain.restore.state import Restore
+    from domain.restore.steps import Step
+
+_MAX_TRIES: Final = 3  # of what is owed to others
+_MAX_WAIT_S: Final = 300.0  # whoever releases a slot wakes the next; this is for the case that it could not
+
+
+def decide(restore: Restore, now: datetime) -> Step | None:
+    """Return the next step with the vault's slots, ``None`` where there is none.
+
+    While a person is waited for, the slot is given to others. Most find a slot free, so that the point is chosen beside
+    the request for one; a restore that has to wait chooses again when it gets its slot: newer points may exist then.
+    """
+    if (owed := _debt(restore)) is not None:
+        return when_due(restore, owed, now)
+    if restore.item is None:
+        return None
+    if restore.slot.state is SlotState.HELD and _stands_aside(restore, now):
+        return when_due(restore, release(restore, restore.restore_id), now)
+    if restore.slot.is_ready or not _runs_next(restore, now):
+        return None
+    acquiring = AcquireSlot(key=_key(restore), max_per_vault=_max_per_vault(restore))
+    step = when_due(restore, acquiring, now)
+    chooses = isinstance(restore.stage, Preparing) and restore.slot.state is SlotState.WANTED
+    if isinstance(step, MakeCall) and chooses and restore.backoff.is_due(PrepareRestore.name, now):
+        return MakeCall(call=acquiring, beside=(prepare_restore(restore, now),))
+    return step
+
+
+def release(restore: Restore, holder_id: str) -> ReleaseSlot:
+    """Return the call that releases the slot of ``holder_id``; only made once the item is known."""
+    return ReleaseSlot(key=_key(restore), max_per_vault=_max_per_vault(restore), holder_id=holder_id)
+
+
+def _debt(restore: Restore) -> Call | None:
+    """Return what must be done for the others in line."""
+    slot = restore.slot
+    if slot.to_wake is not None:
+        return WakeRestore(restore_id=slot.to_wake)
+    if slot.vanished is not None:
+        return release(restore, slot.vanished)
+    return None if slot.suspect is None else FindRunning(restore_id=slot.suspect)
+
+
+def _stands_aside(restore: Restore, now: datetime) -> bool:
+    if isinstance(restore.stage, AwaitingResourceGuard):
+        return not _runs_next(restore, now)
+    return isinstance(restore.stage, AwaitingApproval)
+
+
+def _runs_next(restore: Restore, now: datetime) -> bool:
+    """Return whether the next call at the vault needs the slot."""
+    if isinstance(restore.stage, AwaitingResourceGuard):
+        until = restore.waits_for_person_until
+        is_last = until is not None and now >= until
+        return restore.stage.in_doubt is None and (is_last or restore.backoff.is_due("start_restore", now))
+    return isinstance(restore.stage, Preparing | Triggering)
+
+
+def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: datetime) -> Restore:
+    """Return the restore with its slot, or waiting in line; one of the holders is asked after each time."""
+    if grant.holder is None:
+        return replace(restore, slot=replace(restore.slot, state=SlotState.HELD))
+    message = (
+        f"{_max_per_vault(restore)} restores of this vault run at once (RESTORE_MAX_RUNNING_PER_VAULT); this one "
+        "waited for its turn."
+    )
+    waiting = replace(
+        restore,
+        slot=replace(restore.slot, state=SlotState.WAITING, suspect=grant.holder),
+        backoff=restore.backoff.wait(AcquireSlot.name, _MAX_WAIT_S, now),
+    )
+    return waiting.with_warning("VaultBusy", message)
+
+
+def holder_found(restore: Restore, running: Running) -> Restore:
+    """Return the restore; the slot of a holder that has vanished is to be released."""
+    slot = restore.slot
+    vanished = None if running.is_running else slot.suspect
+    return replace(restore, slot=replace(slot, suspect=None, vanished=vanished))
+
+
+def slot_released(restore: Restore, call: ReleaseSlot, released: SlotReleased, _now: datetime) -> Restore:
+    """Return the restore without the slot that was released; whoever got it must be woken."""
+    slot = replace(restore.slot, to_wake=released.next_id)
+    if call.holder_id != restore.restore_id:
+        return replace(restore, slot=replace(slot, vanished=None))
+    state = SlotState.WANTED if restore.outcome is None else SlotState.NOT_NEEDED
+    return replace(restore, slot=replace(slot, state=state))
+
+
+def woken(restore: Restore, _call: WakeRestore, _done: Done, _now: datetime) -> Restore:
+    """Return the restore with its debt paid."""
+    return replace(restore, slot=replace(restore.slot, to_wake=None))
+
+
+def debt_failed(restore: Restore, call: Call, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore that tries again, or leaves it: the one in line asks again by itself."""
+    if isinstance(call, ReleaseSlot) and call.holder_id == restore.restore_id:
+        return retry_or_end(restore, call, error, now)
+    if restore.backoff.failures(call.name) + 1 < _MAX_TRIES:
+        return retry(restore, call, now)
+    return replace(restore, slot=replace(restore.slot, vanished=None, to_wake=None, suspect=None))
+
+
+def slot_came(restore: Restore) -> Restore:
+    """Return the restore, told that it has a slot: it asks at once."""
+    if restore.slot.state is not SlotState.WAITING:
+        return restore
+    return replace(restore, backoff=restore.backoff.without_wait(AcquireSlot.name))
+
+
+def _max_per_vault(restore: Restore) -> int:
+    return restore.limits.max_per_vault or 0
+
+
+def _key(restore: Restore) -> str:
+    return entity_key(restore.item.vault_id if restore.item else "")

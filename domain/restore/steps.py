@@ -1,0 +1,58 @@
+"""What a restore does next: make a call, wait, or finish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.restore.calls import Call
+    from domain.restore.state import Restore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeCall:
+    """Make this call and wait for its answer; start the calls ``beside`` it, whose answers are needed later."""
+
+    call: Call
+    beside: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Wait until this time, or until a person or another restore says something."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Nothing more is to be done."""
+
+
+type Step = MakeCall | Wait | Finish
+
+
+def when_due(restore: Restore, call: Call, now: datetime, *, latest: datetime | None = None) -> MakeCall | Wait:
+    """Return the call if it may be made now, else the wait for it.
+
+    At ``latest``, by default the deadline, it is made in any case, for the last time, unless Azure asked for a longer
+    wait.
+    """
+    latest = latest or restore.deadline
+    not_before = restore.backoff.not_before(call.name)
+    if not_before is None or not_before <= now:
+        return MakeCall(call=call)
+    if restore.backoff.is_held_by_azure(call.name, now):
+        return Wait(until=min(not_before, latest) if latest > now else not_before)
+    return MakeCall(call=call) if latest <= now else Wait(until=min(not_before, latest))
+
+
+def first_due(restore: Restore, calls: tuple[Call, ...], now: datetime) -> MakeCall | Wait:
+    """Return the first of these calls that may be made now, else the wait for the first that will be."""
+    steps = [when_due(restore, call, now) for call in calls]
+    return next((step for step in steps if isinstance(step, MakeCall)), None) or min(
+        (step for step in steps if isinstance(step, Wait)), key=lambda step: step.until
+    )

@@ -1,0 +1,184 @@
+"""After the trigger: the operation is polled until it names the job, then the job until it ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from domain import errors
+from domain.disks import difference
+from domain.errors import TerminalError, TransientError
+from domain.jobs import OperationStatus
+from domain.restore import outcome
+from domain.restore.calls import FindJob, GetJob, GetOperation, ListRestoredDisks
+from domain.restore.failure import PATIENCE, retry, retry_or_end
+from domain.restore.polling import job_interval_s, operation_interval_s
+from domain.restore.state import ComparingDisks, FindingJob, TrackingJob, TrackingOperation
+from domain.restore.steps import first_due, when_due
+from domain.restore.trigger import find_job, job_found
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.errors import RestoreError
+    from domain.jobs import Job, Operation
+    from domain.restore.backoff import Backoff
+    from domain.restore.calls import FoundJob, RestoredDisks
+    from domain.restore.state import Restore
+    from domain.restore.steps import Step
+
+_MAX_FAILURES_OF_ADDRESS: Final = 2
+_LONG_OPERATION: Final = timedelta(minutes=5)
+_MAX_DISK_RETRIES: Final = 2  # the job has ended: its result must not wait long for this check
+
+
+def decide_operation(restore: Restore, stage: TrackingOperation, now: datetime) -> Step:
+    """Poll the operation. One that has ended without a job, or takes long, may have one all the same.
+
+    Somebody who cancels needs the job: then the list, which may name it at once, is read as well.
+    """
+    searching = find_job(restore, stage.prepared)
+    if stage.ended is not None:
+        return when_due(restore, searching, now)
+    polling = GetOperation(
+        vault_id=stage.prepared.item.vault_id, operation_id=stage.operation.operation_id, url=stage.operation.url
+    )
+    is_cancelled = restore.cancellation is not None and not restore.cancellation.is_done
+    if is_cancelled or now - stage.triggered > _LONG_OPERATION:
+        return first_due(restore, (searching, polling), now)
+    return when_due(restore, polling, now)
+
+
+def decide_finding_job(restore: Restore, stage: FindingJob, now: datetime) -> Step:
+    """Look for the job in the vault's list."""
+    return when_due(restore, find_job(restore, stage.prepared), now)
+
+
+def get_job(stage: TrackingJob) -> GetJob:
+    """Return the poll of the job."""
+    return GetJob(vault_id=stage.prepared.item.vault_id, job_id=stage.job_id)
+
+
+def decide_job(restore: Restore, stage: TrackingJob, now: datetime) -> Step:
+    """Poll the job."""
+    return when_due(restore, get_job(stage), now)
+
+
+def decide_disks(restore: Restore, stage: ComparingDisks, now: datetime) -> Step:
+    """List the disks that the job has made, whatever the deadline: the job has ended."""
+    call = ListRestoredDisks(
+        target_resource_group_id=stage.resource_group_id,
+        source_resource_id=stage.prepared.item.source_resource_id,
+        since=stage.job.start or stage.tracked.triggered,
+        until=stage.job.end or now,
+    )
+    return when_due(restore, call, now, latest=restore.backoff.not_before(call.name))
+
+
+def operation_answered(restore: Restore, call: GetOperation, operation: Operation, now: datetime) -> Restore:
+    """Return the restore with the job that the operation names, or waiting for the next poll."""
+    stage = restore.stage
+    if not isinstance(stage, TrackingOperation):
+        return restore
+    if operation.job_id is not None:
+        return job_found(restore, operation.job_id, now, asked_s=restore.backoff.asked_s(call.name, now))
+    if operation.status is not OperationStatus.RUNNING:
+        return replace(restore, stage=replace(stage, ended=operation))
+    known = replace(stage.operation, url=operation.next_url or stage.operation.url)
+    own_s = operation_interval_s(restore.limits, now - stage.triggered)
+    backoff = restore.backoff.wait(call.name, own_s, now)
+    return replace(restore, stage=replace(stage, operation=known), backoff=backoff)
+
+
+def operation_failed(restore: Restore, call: GetOperation, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore after a failed poll; operations are forgotten after a while, jobs are not."""
+    stage = restore.stage
+    if not isinstance(stage, TrackingOperation):
+        return restore
+    if error.code == errors.NOT_FOUND and isinstance(error, TerminalError):
+        following = FindingJob(
+            prepared=stage.prepared, triggered=stage.triggered, operation_id=stage.operation.operation_id
+        )
+        return restore.with_stage(following, now)
+    failures = restore.backoff.failures(call.name)
+    if isinstance(error, TransientError) and failures >= _MAX_FAILURES_OF_ADDRESS:
+        known = replace(stage.operation, url=None)  # the vault has an address of its own for it
+        restore = replace(restore, stage=replace(stage, operation=known))
+    return retry_or_end(restore, call, error, now)
+
+
+def search_answered(
+    restore: Restore, stage: TrackingOperation | FindingJob, found: FoundJob, now: datetime
+) -> Restore:
+    """Return the restore with its job, or waiting for it to be listed."""
+    if found.job_id is not None:
+        return job_found(restore, found.job_id, now)
+    elapsed = now - stage.triggered
+    own_s = job_interval_s(restore.limits, elapsed)
+    if isinstance(stage, TrackingOperation):
+        if stage.ended is None:
+            return replace(restore, backoff=_search_with_next_poll(restore, own_s, now))
+        if stage.ended.status is not OperationStatus.SUCCEEDED:
+            return outcome.ended_by_operation(restore, stage.ended, stage.operation.operation_id, now)
+    if elapsed >= PATIENCE:
+        message = "The service took the restore, but no job of it has shown up in half an hour."
+        return outcome.failed(restore, TerminalError(errors.RESTORE_FAILED, message), now)
+    if isinstance(stage, TrackingOperation):
+        restore = replace(restore, stage=replace(stage, ended=None))
+        return replace(restore, backoff=restore.backoff.wait(GetOperation.name, own_s, now))
+    return replace(restore, backoff=restore.backoff.wait(FindJob.name, own_s, now))
+
+
+def _search_with_next_poll(restore: Restore, own_s: float, now: datetime) -> Backoff:
+    """Return the backoff with the next search not before the operation's next poll."""
+    polled = restore.backoff.not_before(GetOperation.name) or now
+    return restore.backoff.wait(FindJob.name, max((polled - now).total_seconds(), own_s), now)
+
+
+def search_failed(restore: Restore, call: FindJob, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore after a failed search; while the operation is polled it is only a second way to the job."""
+    stage = restore.stage
+    if isinstance(stage, TrackingOperation) and stage.ended is None and isinstance(error, TransientError):
+        return retry(restore, call, now)
+    return retry_or_end(restore, call, error, now)
+
+
+def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Restore:
+    """Return the restore with the job's progress, or at its end."""
+    stage = restore.stage
+    if not isinstance(stage, TrackingJob):
+        return restore
+    told = stage if job.progress_pct is None else replace(stage, progress_pct=job.progress_pct)
+    restore = replace(restore, stage=told)
+    if job.status.is_running:
+        own_s = job_interval_s(restore.limits, now - stage.triggered)
+        return replace(restore, backoff=restore.backoff.wait(call.name, own_s, now))
+    luns, group_id = restore.request.disk_luns, restore.request.target_group
+    if job.status.is_good and luns is not None and group_id is not None:
+        comparing = ComparingDisks(tracked=told, job=job, resource_group_id=group_id, luns=tuple(luns))
+        return restore.with_stage(comparing, now)
+    return outcome.ended_by_job(restore, job, now)
+
+
+def disks_listed(restore: Restore, _call: ListRestoredDisks, found: RestoredDisks, now: datetime) -> Restore:
+    """Return the restore at its end, with a warning where other disks were restored than those asked for."""
+    stage = restore.stage
+    if not isinstance(stage, ComparingDisks):
+        return restore
+    differs = difference(stage.luns, found.disks)
+    if differs is not None:
+        restore = restore.with_warning("DisksDiffer", differs)
+    return outcome.ended_by_job(restore, stage.job, now)
+
+
+def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore at its end, with a warning where the disks cannot be listed."""
+    stage = restore.stage
+    if not isinstance(stage, ComparingDisks):
+        return restore
+    if isinstance(error, TransientError) and restore.backoff.failures(call.name) < _MAX_DISK_RETRIES:
+        return retry(restore, call, now)
+    message = f"The restored disks could not be compared with those asked for: {error.message}"
+    return outcome.ended_by_job(restore.with_warning("DisksNotCompared", message), stage.job, now)
+

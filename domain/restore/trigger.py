@@ -1,0 +1,200 @@
+"""The one step that starts something: exactly once, whatever the answer (``docs/decisions/0003``)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from domain import errors
+from domain.errors import TerminalError, TransientError, UnknownOutcomeError
+from domain.restore import outcome
+from domain.restore.calls import ClaimPost, FindJob, GetJob, StartRestore
+from domain.restore.failure import retry_or_end
+from domain.restore.polling import job_interval_s, search_interval_s
+from domain.restore.request_body import restore_body
+from domain.restore.state import (
+    AwaitingResourceGuard,
+    FindingJob,
+    Searching,
+    TrackingJob,
+    TrackingOperation,
+    Triggering,
+)
+from domain.restore.steps import when_due
+from domain.times import format_time
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.errors import RestoreError
+    from domain.restore.calls import FoundJob, Started
+    from domain.restore.state import Posting, Prepared, Restore
+    from domain.restore.steps import Step
+
+_MAX_UNKNOWN: Final = 2
+_FIRST_SEARCH_S: Final = 5.0
+
+
+def find_job(restore: Restore, prepared: Prepared) -> FindJob:
+    """Return the search for the restore's job: it carries the trigger's client request id as its ``activityId``."""
+    return FindJob(vault_id=prepared.item.vault_id, client_request_id=restore.client_request_id)
+
+
+def claim_post(restore: Restore, attempt: int) -> ClaimPost:
+    """Return the call that claims an attempt, so that no delivery of the trigger posts under it."""
+    return ClaimPost(client_request_id=restore.client_request_id, attempt=attempt)
+
+
+def decide_posting(restore: Restore, stage: Posting, now: datetime) -> Step:
+    """Post the restore; at the latest when the Resource Guard is no longer waited for."""
+    prepared = stage.prepared
+    call = StartRestore(
+        item=prepared.item,
+        body=restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests),
+        client_request_id=restore.client_request_id,
+        attempt=restore.trigger.attempts + 1,
+    )
+    return when_due(restore, call, now, latest=restore.waits_for_person_until)
+
+
+def decide_doubt(restore: Restore, now: datetime) -> Step | None:
+    """Return the claim of an attempt that broke: if it can be claimed, the attempt has not posted and never will."""
+    if isinstance(restore.stage, Triggering | AwaitingResourceGuard) and restore.stage.in_doubt is not None:
+        return when_due(restore, claim_post(restore, restore.trigger.attempts), now)
+    return None
+
+
+def decide_searching(restore: Restore, stage: Searching, now: datetime) -> Step:
+    """Search for the job that the post may have started."""
+    return when_due(restore, find_job(restore, stage.prepared), now)
+
+
+def started(restore: Restore, call: StartRestore, answer: Started, now: datetime) -> Restore:
+    """Return the restore that Azure has taken."""
+    stage = restore.stage
+    if not isinstance(stage, Triggering | AwaitingResourceGuard):
+        return restore
+    restore = _attempted(restore, call)
+    if answer.job_id is not None:
+        return job_found(restore, answer.job_id, now)
+    if answer.operation is None:
+        asked_s = restore.backoff.asked_s(call.name, now)
+        restore = replace(restore, backoff=restore.backoff.wait(FindJob.name, 0.0, now, asked_s=asked_s))
+        return restore.with_stage(FindingJob(prepared=stage.prepared, triggered=now), now)
+    following = TrackingOperation(prepared=stage.prepared, triggered=now, operation=answer.operation)
+    return restore.with_stage(following, now)
+
+
+def start_failed(restore: Restore, call: StartRestore, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore after a post that failed, by what it says about whether Azure took the restore."""
+    stage = restore.stage
+    if not isinstance(stage, Triggering | AwaitingResourceGuard):
+        return restore
+    restore = _attempted(restore, call)
+    answered = replace(restore, backoff=restore.backoff.without_failures(call.name))
+    if isinstance(error, UnknownOutcomeError):
+        return outcome_unknown(answered, error, now)
+    if error.code == errors.RESOURCE_GUARD_CLOSED:
+        return _guard_closed(answered, stage, error, now)
+    if isinstance(error, TransientError) and error.code == errors.INTERNAL_ERROR:
+        return replace(restore, stage=replace(stage, in_doubt=error.message))
+    return retry_or_end(restore, call, error, now)  # surely not taken
+
+
+def _attempted(restore: Restore, call: StartRestore) -> Restore:
+    return replace(restore, trigger=replace(restore.trigger, attempts=call.attempt))
+
+
+def _guard_closed(restore: Restore, stage: Posting, error: RestoreError, now: datetime) -> Restore:
+    since = stage.since if isinstance(stage, AwaitingResourceGuard) else now
+    until = since + restore.request.approval_timeout
+    if now >= until:
+        return outcome.resource_guard_stayed_closed(restore, error.to_json(), now)
+    own_s = job_interval_s(restore.limits, now - since)
+    waiting = AwaitingResourceGuard(prepared=stage.prepared, since=since, refusal=error.to_json())
+    restore = replace(restore, backoff=restore.backoff.wait(StartRestore.name, own_s, now))
+    return restore.with_stage(waiting, now).with_warning(
+        "ResourceGuardClosed",
+        "The vault's Resource Guard does not let the app restore yet. Give its identity Backup MUA Operator on the "
+        f"guard; the trigger is sent again until {format_time(until)}.",
+    )
+
+
+def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore whose job is searched for before anything else is tried."""
+    stage = restore.stage
+    if not isinstance(stage, Triggering | AwaitingResourceGuard):
+        return restore
+    # A late delivery did not post itself, though an earlier one may have.
+    unknown = restore.trigger.unknown + (error.code != errors.LATE_DELIVERY)
+    message = (
+        f"The answer to the restore request leaves open whether the service took it: {error.message} "
+        "Its job is looked for before anything else is tried."
+    )
+    restore = replace(
+        restore,
+        trigger=replace(restore.trigger, unknown=unknown),
+        backoff=restore.backoff.wait(FindJob.name, _FIRST_SEARCH_S, now, asked_s=error.retry_after_s),
+    )
+    searching = Searching(before=replace(stage, in_doubt=None), since=now)
+    return restore.with_stage(searching, now).with_warning("TriggerOutcomeOpen", message)
+
+
+def doubt_resolved(restore: Restore, *, is_ours: bool, now: datetime) -> Restore:
+    """Return the restore that posts again where its broken attempt could be claimed, else searches for its job."""
+    stage = restore.stage
+    if not isinstance(stage, Triggering | AwaitingResourceGuard) or stage.in_doubt is None:
+        return restore
+    error = TransientError(errors.INTERNAL_ERROR, stage.in_doubt)
+    if not is_ours:
+        return outcome_unknown(restore, error, now)
+    prepared = stage.prepared
+    body = restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests)
+    call = StartRestore(
+        item=prepared.item,
+        body=body,
+        client_request_id=restore.client_request_id,
+        attempt=restore.trigger.attempts,
+    )
+    return retry_or_end(replace(restore, stage=replace(stage, in_doubt=None)), call, error, now)
+
+
+def search_answered(restore: Restore, stage: Searching, found: FoundJob, now: datetime) -> Restore:
+    """Return the restore with its job; without one when the window has closed, it may be posted once more."""
+    if found.job_id is not None:
+        return job_found(restore, found.job_id, now)
+    wait_s = search_interval_s(restore.limits, stage.since, now)
+    if wait_s is not None:
+        return replace(restore, backoff=restore.backoff.wait(FindJob.name, wait_s, now))
+    if restore.trigger.unknown < _MAX_UNKNOWN:
+        again = replace(restore, backoff=restore.backoff.without_wait(StartRestore.name))
+        return again.with_stage(stage.before, now)
+    message = (
+        f"The restore was posted {restore.trigger.unknown} times without a clear answer, and no job has shown up since."
+    )
+    return outcome.failed(restore, TerminalError(errors.RESTORE_FAILED, message), now)
+
+
+def job_found(restore: Restore, job_id: str, now: datetime, *, asked_s: float | None = None) -> Restore:
+    """Return the restore that follows this job, after the wait that the answer which named it asked for."""
+    stage = restore.stage
+    prepared = restore.prepared
+    if prepared is None:
+        return restore
+    operation_id: str | None = None
+    triggered = now
+    match stage:
+        case TrackingOperation():
+            triggered, operation_id = stage.triggered, stage.operation.operation_id
+        case FindingJob():
+            triggered, operation_id = stage.triggered, stage.operation_id
+        case Searching():
+            triggered = stage.since
+        case _:
+            pass
+    tracking = TrackingJob(prepared=prepared, triggered=triggered, job_id=job_id, operation_id=operation_id)
+    if asked_s:
+        restore = replace(restore, backoff=restore.backoff.wait(GetJob.name, 0.0, now, asked_s=asked_s))
+    return restore.with_stage(tracking, now)
+
+

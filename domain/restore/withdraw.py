@@ -1,0 +1,122 @@
+"""A restore that a person cancels or rejects: nothing is started, or Azure's job is cancelled and followed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from domain import errors
+from domain.errors import TransientError, UnknownOutcomeError
+from domain.restore import outcome
+from domain.restore.calls import CancelJob, ClaimPost, GetJob
+from domain.restore.failure import PATIENCE, retry_or_end
+from domain.restore.polling import job_interval_s
+from domain.restore.state import (
+    AwaitingApproval,
+    AwaitingResourceGuard,
+    Cancellation,
+    Decision,
+    Preparing,
+    Resolving,
+    TrackingJob,
+    Triggering,
+    Validating,
+)
+from domain.restore.steps import first_due, when_due
+from domain.restore.track import get_job
+from domain.restore.trigger import claim_post, doubt_resolved, outcome_unknown
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.errors import RestoreError
+    from domain.restore.calls import Claim, Done
+    from domain.restore.state import Restore
+    from domain.restore.steps import Step
+
+
+def is_withdrawn(restore: Restore) -> bool:
+    """Return whether a person has cancelled the restore, or nobody approved it."""
+    decision = None if restore.approval is None else restore.approval.decision
+    return restore.cancellation is not None or decision in {Decision.REJECTED, Decision.TIMED_OUT}
+
+
+def decide(restore: Restore, now: datetime) -> Step | None:
+    """Return the next step towards the end that a person asked for, ``None`` where there is none of its own.
+
+    The engine may have crashed after it sent the trigger and before it wrote so: the same step runs twice then, and the
+    person is heard only in the second run. Whoever claims the next attempt decides which of both counts.
+    """
+    stage = restore.stage
+    if not is_withdrawn(restore):
+        return None
+    if isinstance(stage, TrackingJob) and restore.cancellation is not None and not restore.cancellation.is_done:
+        cancelling = CancelJob(vault_id=stage.prepared.item.vault_id, job_id=stage.job_id)
+        polling = get_job(stage)
+        has_failed = restore.backoff.failures(cancelling.name) > 0
+        return first_due(restore, (polling, cancelling) if has_failed else (cancelling, polling), now)
+    if isinstance(stage, Preparing | Validating | AwaitingApproval | Triggering | AwaitingResourceGuard):
+        return when_due(restore, claim_post(restore, restore.trigger.attempts + 1), now)
+    return None
+
+
+def withdrawn(restore: Restore, now: datetime) -> Restore:
+    """Return the restore ended at once, if a person has withdrawn it where nothing can have been posted yet."""
+    early = isinstance(restore.stage, Resolving) or restore.request.is_plan
+    if not (early and is_withdrawn(restore)):
+        return restore
+    return _ended(restore, now)
+
+
+def _ended(restore: Restore, now: datetime) -> Restore:
+    return outcome.rejected(restore, now) if restore.cancellation is None else outcome.cancelled(restore, now)
+
+
+def claim_answered(restore: Restore, call: ClaimPost, claim: Claim, now: datetime) -> Restore:
+    """Return the restore withdrawn, with nothing posted, or searched for where another delivery has begun to post."""
+    stage = restore.stage
+    if isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None:
+        return doubt_resolved(restore, is_ours=claim.is_ours, now=now)
+    if claim.is_ours:
+        return _ended(restore, now)
+    prepared = restore.prepared
+    if prepared is None:  # this run of the step does not know what was posted: a person must look for it
+        return _ended(replace(restore, trigger=replace(restore.trigger, unknown=1)), now)
+    if not isinstance(stage, Triggering | AwaitingResourceGuard):
+        restore = restore.with_stage(Triggering(prepared=prepared), now)
+    if restore.cancellation is None and restore.approval is not None:
+        by = restore.approval
+        restore = replace(restore, cancellation=Cancellation(by=by.by, comment=by.comment, time=by.time))
+    restore = replace(restore, trigger=replace(restore.trigger, attempts=call.attempt))
+    message = "Another delivery of the request to post has begun."
+    return outcome_unknown(restore, UnknownOutcomeError(errors.SERVICE_UNAVAILABLE, message), now)
+
+
+def claim_failed(restore: Restore, call: ClaimPost, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore after a claim that failed: a broken attempt that cannot be claimed may have posted."""
+    stage = restore.stage
+    if isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None:
+        return doubt_resolved(restore, is_ours=False, now=now)
+    return retry_or_end(restore, call, error, now)
+
+
+def cancel_sent(restore: Restore, call: CancelJob, _done: Done, now: datetime) -> Restore:
+    """Return the restore whose job was told to stop; the job says whether it does."""
+    return _told(restore, restore.backoff.asked_s(call.name, now), now)
+
+
+def _told(restore: Restore, asked_s: float | None, now: datetime) -> Restore:
+    if restore.cancellation is None:
+        return restore
+    backoff = restore.backoff.wait(GetJob.name, restore.limits.job_poll_min_s, now, asked_s=asked_s)
+    return replace(restore, cancellation=replace(restore.cancellation, is_done=True), backoff=backoff)
+
+
+def cancel_failed(restore: Restore, call: CancelJob, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore whose job is to be cancelled again, or goes on with a warning; meanwhile it is polled."""
+    if not isinstance(error, TransientError) or restore.backoff.failing_for(call.name, now) >= PATIENCE:
+        message = f"Job {call.job_id} could not be cancelled: {error.message} The restore goes on."
+        return _told(restore.with_warning("CancelRefused", message), None, now)
+    own_s = job_interval_s(restore.limits, restore.backoff.failing_for(call.name, now))
+    backoff = restore.backoff.retry(call.name, now, own_s=own_s).wait(GetJob.name, own_s, now)
+    return replace(restore, backoff=backoff)

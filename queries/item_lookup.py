@@ -1,0 +1,57 @@
+"""Which protected item a request means: found from the VM, in a vault, or by its native names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domain import errors
+from domain.errors import TerminalError
+from domain.protected_items import ProtectedItem
+from domain.resource_ids import same_id
+from domain.wire import as_object
+
+if TYPE_CHECKING:
+    from domain.restore.calls import ResolveItem
+
+    from queries.backup_api import BackupApi
+
+
+def find_item(api: BackupApi, wanted: ResolveItem) -> ProtectedItem:
+    """Return the protected item; raises :class:`domain.errors.RestoreError`."""
+    vm_id = wanted.source_resource_id
+    if wanted.vault_id is None:
+        return _of_vm(api, vm_id or "")
+    region = api.get_vault_region(wanted.vault_id)
+    if wanted.container_name is None or wanted.protected_item_name is None:
+        return _in_vault(api, vm_id or "", wanted.vault_id, region)
+    body = api.get_protected_item(wanted.vault_id, wanted.container_name, wanted.protected_item_name)
+    item = ProtectedItem.from_api(body, vault_id=wanted.vault_id, region=region)
+    if vm_id is not None and not same_id(vm_id, item.source_resource_id):
+        message = (
+            f"{item.protected_item_name} protects {item.source_resource_id}, not {vm_id}. "
+            "Correct sourceResourceId, or containerName and protectedItemName."
+        )
+        raise TerminalError(errors.NOT_PROTECTED, message)
+    return item
+
+
+def _of_vm(api: BackupApi, vm_id: str) -> ProtectedItem:
+    try:
+        region = api.get_virtual_machine_region(vm_id)
+    except TerminalError as error:
+        if error.code != errors.NOT_FOUND:
+            raise
+        message = f"{vm_id} does not exist (any more), so its vault cannot be looked up. Give vaultId to restore it."
+        raise TerminalError(errors.NOT_FOUND, message, error.details) from error
+    status = api.get_backup_status(vm_id, region)
+    return ProtectedItem.from_backup_status(status, source_resource_id=vm_id, region=region)
+
+
+def _in_vault(api: BackupApi, vm_id: str, vault_id: str, region: str) -> ProtectedItem:
+    for body in api.list_protected_items(vault_id):
+        properties = as_object(body.get("properties"))
+        names = (properties.get("sourceResourceId"), properties.get("virtualMachineId"))
+        if any(isinstance(name, str) and same_id(name, vm_id) for name in names):
+            return ProtectedItem.from_api(body, vault_id=vault_id, region=region)
+    message = f"{vm_id} has no backup in {vault_id}. Check both ids, or leave vaultId out to have it looked up."
+    raise TerminalError(errors.NOT_PROTECTED, message)

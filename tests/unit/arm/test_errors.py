@@ -57,10 +57,10 @@ def error_for(status: int, body: Any = None) -> RestoreError:
         (400, "BMSUserErrorInvalidInput", TerminalError, "RestoreRefused", "BMSUserErrorInvalidInput"),
         (409, "Conflict", TerminalError, "RestoreRefused", "refused"),
         (302, "Found", TerminalError, "RestoreRefused", "refused"),
-        (408, "RequestTimeout", TransientError, "ServiceUnavailable", "could not answer"),
+        (408, "RequestTimeout", TransientError, "ServiceUnavailable", "failed to process"),
         (429, "ResourceRequestsThrottled", TransientError, "ServiceUnavailable", "fewer requests"),
-        (500, "CloudInternalError", TransientError, "ServiceUnavailable", "could not answer"),
-        (503, "ServiceUnavailable", TransientError, "ServiceUnavailable", "could not answer"),
+        (500, "CloudInternalError", TransientError, "ServiceUnavailable", "failed to process"),
+        (503, "ServiceUnavailable", TransientError, "ServiceUnavailable", "failed to process"),
     ],
 )
 def test_each_status_has_its_error(
@@ -153,7 +153,7 @@ def test_no_json_is_too_strange(status: int, body: Any, once: bool) -> None:
     error = service_error(reply(status, json.dumps(body).encode()), once=once)
 
     assert 1 <= len(error.details) <= 20
-    assert all(detail.code and 0 < len(detail.message) <= 2000 for detail in error.details)
+    assert all(detail.code and 0 < len(detail.message) <= 4000 for detail in error.details)
     assert json.loads(json.dumps(error.to_json())) == error.to_json()
 
 

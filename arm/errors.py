@@ -103,7 +103,7 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
 
 def throttled_error(call: str, wait_s: float) -> TransientError:
     """Return the error for a call that was not sent, because Azure's last answer asked for a wait that is not over."""
-    message = f"{_THROTTLED} ({call}: not sent; the last answer asked to wait, {wait_s:.0f} s are left)"
+    message = f"{_THROTTLED} ({call}: not sent, {wait_s:.0f} s are left of the wait that Azure asked for)"
     return TransientError(SERVICE_UNAVAILABLE, message, retry_after_s=wait_s)
 
 

@@ -65,7 +65,7 @@ def test_the_error_says_that_nothing_was_sent(server: ArmServer, session: ArmSes
     server.answers(THROTTLED)
     wait_of_failed_call(session, "POST", "/a/restore", once=True)
 
-    with pytest.raises(TransientError, match="POST /a/restore: not sent; the last answer asked to wait, 30 s are left"):
+    with pytest.raises(TransientError, match="POST /a/restore: not sent, 30 s are left of the wait"):
         session.call("POST", "/a/restore", once=True)
 
 

@@ -248,9 +248,8 @@ class BackupClient:
 
     def _accepted(self, reply: Reply) -> Accepted:
         for header in ("Azure-AsyncOperation", "Location"):
-            url = without_signature(
-                reply.headers.get(header, "").partition(",")[0].strip()
-            )  # the first of two header lines
+            first, _, _ = reply.headers.get(header, "").partition(",")  # several header lines arrive joined by commas
+            url = without_signature(first.strip())
             operation_id = operation_id_of(url) if url else None
             if operation_id is not None:
                 usable = url if is_usable(url, self._session.endpoint) else None

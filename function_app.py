@@ -12,8 +12,8 @@ from activities.restores import RestoreActivities
 from activities.results import ResultActivities
 from arm.backup import BackupClient
 from arm.session import VERSION
-from arm.webhook import ResultWebhook
 from orchestrations import names
+from outbound.webhook import ResultWebhook
 from settings import Settings
 from triggers import alerts, durable, http, openapi, queue
 

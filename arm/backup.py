@@ -1,7 +1,7 @@
-"""Azure Backup over ARM REST: the calls that a restore of an Azure VM needs, read into the domain's models.
+"""Azure Backup over ARM REST: the calls that restoring an Azure VM needs, read into the domain's models.
 
-Addresses, bodies and asynchronous rules are those of Microsoft.RecoveryServices (recoveryservicesbackup) as its
-REST reference has them and as recordings of the service show them.
+URLs, bodies and asynchronous operations follow the REST reference of Microsoft.RecoveryServices
+(recoveryservicesbackup) and recordings of the service.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from arm.addresses import (
     with_query,
     without_signature,
 )
-from arm.errors import not_accepted, unreadable
+from arm.errors import not_accepted_error, unreadable_error
 from arm.session import ArmSession
 
 if TYPE_CHECKING:
@@ -50,28 +50,29 @@ if TYPE_CHECKING:
 
     from arm.reply import Reply
 
-VIRTUAL_MACHINE_API_VERSION: Final = "2024-07-01"
-DISK_API_VERSION: Final = "2024-03-02"
-VAULT_API_VERSION: Final = "2025-08-01"
-STORAGE_ACCOUNT_API_VERSION: Final = "2024-01-01"
+_VIRTUAL_MACHINE_API_VERSION: Final = "2024-07-01"
+_DISK_API_VERSION: Final = "2024-03-02"
+_VAULT_API_VERSION: Final = "2025-08-01"
+_STORAGE_ACCOUNT_API_VERSION: Final = "2024-01-01"
 
 _VM_ITEMS: Final = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
 _VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-_MOST_PAGES: Final = 2000
-_MOST_ENTRIES: Final = 200_000
-_LONGEST_LIST_S: Final = 120.0  # below the host's functionTimeout
-_LONGEST_LINK: Final = 16_384
+_MAX_TIME: Final = datetime.max.replace(tzinfo=UTC)
+_MAX_PAGES: Final = 2000
+_MAX_ENTRIES: Final = 200_000
+_MAX_LIST_S: Final = 120.0  # below the host's functionTimeout
+_MAX_LINK_LENGTH: Final = 16_384
 _ACCEPTED: Final = 202
 _NO_CONTENT: Final = 204
 
 
 class BackupClient:
-    """Azure Backup of one ARM endpoint. Synchronous, and safe to use from several threads.
+    """Azure Backup at one ARM endpoint. Synchronous, and safe to use from several threads.
 
-    Every method raises ``TransientError`` for what may pass (throttling, 5xx, the network, an answer that cannot be
-    read), with the wait that Azure asked for, and ``TerminalError`` for what does not (``AuthorizationFailed``,
-    ``NotFound``, ``RestoreRefused``). Nothing is retried here.
+    Every method raises ``TransientError`` for failures that may pass (throttling, 5xx, the network, an answer that
+    cannot be read), with the wait that Azure asked for, and ``TerminalError`` for the others (``AuthorizationFailed``,
+    ``NotFound``, ``RestoreRefused``). Nothing is retried here. The lists are generators: they read a page when its
+    first entry is asked for.
     """
 
     def __init__(self, session: ArmSession, *, api_version: str, timer: Callable[[], float] = time.monotonic) -> None:
@@ -91,34 +92,33 @@ class BackupClient:
 
     def get_virtual_machine_region(self, vm_id: str) -> str:
         """Return the VM's location, such as ``westeurope``."""
-        return self._location(with_query(resource_path(vm_id), VIRTUAL_MACHINE_API_VERSION))
+        return self._get(vm_id, _VIRTUAL_MACHINE_API_VERSION, "location")["location"]
 
     def get_vault_region(self, vault_id: str) -> str:
         """Return the vault's location."""
-        return self._location(with_query(resource_path(vault_id), VAULT_API_VERSION))
+        return self._get(vault_id, _VAULT_API_VERSION, "location")["location"]
 
     def get_vault(self, vault_id: str) -> Json:
-        """Return the vault as the service sends it: its redundancy and restore settings are among its properties."""
-        return _having("id", self._session.call("GET", with_query(resource_path(vault_id), VAULT_API_VERSION)))
+        """Return the vault as the service sends it, with its redundancy and restore settings in ``properties``."""
+        return self._get(vault_id, _VAULT_API_VERSION, "id")
 
     def get_storage_account(self, account_id: str) -> Json:
-        """Return a storage account: ``location``, ``sku.name`` and ``kind`` among others."""
-        path = with_query(resource_path(account_id), STORAGE_ACCOUNT_API_VERSION)
-        return _having("id", self._session.call("GET", path))
+        """Return a storage account as the service sends it, with ``location``, ``sku.name`` and ``kind``."""
+        return self._get(account_id, _STORAGE_ACCOUNT_API_VERSION, "id")
 
     def list_disks(self, resource_group_id: str) -> Iterator[Disk]:
-        """Yield the managed disks of a resource group, page by page as they are asked for."""
+        """Yield the managed disks of a resource group."""
         path = resource_path(resource_group_id, "providers", "Microsoft.Compute", "disks")
-        for page in self._pages(path, api_version=DISK_API_VERSION):
+        for page, _ in self._pages(path, api_version=_DISK_API_VERSION):
             yield from map(Disk.from_api, page)
 
     def list_resource_guard_proxies(self, vault_id: str) -> Iterator[Json]:
-        """Yield the vault's Resource Guard proxies, page by page as they are asked for."""
-        for page in self._pages(resource_path(vault_id, "backupResourceGuardProxies")):
+        """Yield the vault's Resource Guard proxies."""
+        for page, _ in self._pages(resource_path(vault_id, "backupResourceGuardProxies")):
             yield from page
 
     def get_backup_status(self, vm_id: str, region: str) -> Json:
-        """Return the ``BackupStatusResponse`` of a VM: which vault protects it, under which names."""
+        """Return the ``BackupStatusResponse`` of a VM: the vault that protects it, and its names there."""
         try:
             subscription_id = ResourceId.parse(vm_id, VIRTUAL_MACHINE).subscription_id
         except ValueError as error:
@@ -130,68 +130,67 @@ class BackupClient:
     def get_protected_item(self, vault_id: str, container_name: str, protected_item_name: str) -> Json:
         """Return one protected item as the service sends it."""
         names = _item_names(container_name, protected_item_name)
-        return _having("id", self._call("GET", resource_path(vault_id, *names)))
+        return _resource(self._call("GET", resource_path(vault_id, *names)), "id")
 
     def list_protected_items(self, vault_id: str) -> Iterator[Json]:
-        """Yield the vault's protected Azure VMs, page by page as they are asked for."""
-        for page in self._pages(resource_path(vault_id, "backupProtectedItems"), _VM_ITEMS):
+        """Yield the vault's protected Azure VMs."""
+        for page, _ in self._pages(resource_path(vault_id, "backupProtectedItems"), _VM_ITEMS):
             yield from (entry for entry in page if as_name(entry.get("id")))
 
     def list_recovery_points(self, item: ProtectedItem) -> Iterator[RecoveryPoint]:
-        """Yield all recovery points of an item, page by page as they are asked for."""
+        """Yield all recovery points of an item."""
         for page, _ in self.recovery_point_pages(item, None):
             yield from page
 
     def recovery_point_pages(
         self, item: ProtectedItem, link: str | None
     ) -> Iterator[tuple[list[RecoveryPoint], str | None]]:
-        """Yield an item's recovery points, page by page as they are asked for, each with the next page's link.
+        """Yield the pages of an item's recovery points, each with the link to the next page.
 
-        ``link`` is where an earlier reading stopped, ``None`` for the first page. Without a filter: with dates in it,
-        the service has been seen to leave out old points.
+        ``link`` is where an earlier call stopped reading, or ``None`` for the first page. The list is not filtered:
+        with dates in the filter, the service was seen to leave out old points.
         """
-        for page, following in self._linked_pages(_point_path(item), start=link):
-            yield [RecoveryPoint.from_api(body) for body in page if as_name(body.get("name"))], following
+        for page, next_link in self._pages(_point_path(item), start=link):
+            yield [RecoveryPoint.from_api(body) for body in page if as_name(body.get("name"))], next_link
 
     def get_recovery_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
         """Return one recovery point by its name."""
-        reply = self._call("GET", _point_path(item, point_id))
-        return RecoveryPoint.from_api(_having("name", reply))
+        return RecoveryPoint.from_api(_resource(self._call("GET", _point_path(item, point_id)), "name"))
 
     def trigger_restore(self, item: ProtectedItem, point_id: str, body: Json, *, client_request_id: str) -> Accepted:
-        """Start a restore; ``body`` is the whole JSON, ``client_request_id`` becomes the job's ``activityId``.
+        """Start a restore with ``body``. ``client_request_id`` becomes the job's ``activityId``.
 
-        Posted exactly once. ``UnknownOutcomeError``: the restore may or may not have been started (5xx, 408, a
-        connection lost or timed out after it stood, an answer that cannot be read). ``TransientError``: it surely
-        was not (429, no connection). Only a 202 means that it was.
+        Posted exactly once. Only a 202 means that the restore was started. Raises ``UnknownOutcomeError`` when that is
+        unknown (5xx, 408, a connection that broke or timed out after it was established, an answer that cannot be
+        read) and ``TransientError`` when it certainly was not started (429, no connection).
         """
         path = with_query(_point_path(item, point_id, "restore"), self._api_version)
         reply = self._session.call("POST", path, body=body, client_request_id=client_request_id, once=True)
         if reply.status != _ACCEPTED:
-            raise not_accepted(reply)
+            raise not_accepted_error(reply)
         return self._accepted(reply)
 
     def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]:
-        """Look at a restore's operation: at ``url`` as given, else or if that is refused, at the vault's address."""
-        reply = self._look(url, resource_path(vault_id, "backupOperations", operation_id))
+        """Poll a restore's operation at ``url``, or at the vault's URL for it when ``url`` is unusable or refused."""
+        reply = self._poll(url, resource_path(vault_id, "backupOperations", operation_id))
         next_url = self._accepted(reply).url
         if (status := _status_by_code(reply)) is not None:
             return Answer(Operation(status=status, next_url=next_url), reply.retry_after_s)
         return Answer(Operation.from_api(_object(reply), next_url=next_url), reply.retry_after_s)
 
     def find_restore_job(self, vault_id: str, *, activity_id: str) -> Job | None:
-        """Return the restore job that a trigger with this client request id made, or ``None`` where there is none.
+        """Return the restore job of the trigger with this client request id, or ``None`` when there is no such job.
 
-        Reads the list to its last page: it was recorded newest first, but nothing promises that. Of several jobs the
-        one that started first is the answer.
+        Reads the whole list: recordings show it newest first, but no documentation promises an order. Of several such
+        jobs, returns the one that started first.
         """
         found: list[Job] = []
-        for page in self._pages(resource_path(vault_id, "backupJobs"), _VM_RESTORES):
+        for page, _ in self._pages(resource_path(vault_id, "backupJobs"), _VM_RESTORES):
             jobs = [Job.from_api({"name": "", **body}) for body in page]
             found += [job for job in jobs if (job.activity_id or "").casefold() == activity_id.casefold()]
         if any(as_name(job.job_id) is None for job in found):
             raise TransientError(SERVICE_UNAVAILABLE, f"Azure lists the job of request {activity_id} without a name.")
-        return min(found, key=lambda job: (job.start is None, job.start or _LONG_AGO), default=None)
+        return min(found, key=lambda job: job.start or _MAX_TIME, default=None)
 
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
         """Return one job with its extended information."""
@@ -200,16 +199,16 @@ class BackupClient:
         return Answer(Job.from_api({**body, "name": as_name(body.get("name")) or job_id}), reply.retry_after_s)
 
     def cancel_job(self, vault_id: str, job_id: str) -> float | None:
-        """Ask the service to cancel a job, and return the wait in seconds that it asked for.
+        """Ask the service to cancel a job; return the wait in seconds that it asks for.
 
-        Whether it does shows on the job. A refusal is ``RestoreRefused``.
+        The job shows later whether it was cancelled. A refusal is ``RestoreRefused``.
         """
         return self._call("POST", resource_path(vault_id, "backupJobs", job_id, "cancel")).retry_after_s
 
     def trigger_validation(self, item: ProtectedItem, point_id: str, restore_request: Json) -> Accepted:
-        """Ask whether a restore would work; ``restore_request`` is the trigger's ``properties``.
+        """Start the service's validation of a restore; ``restore_request`` is the ``properties`` of the trigger.
 
-        A service that answers at once with findings raises ``TerminalError`` ``ValidationFailed``.
+        Raises ``TerminalError`` ``ValidationFailed`` when the service answers with findings immediately.
         """
         path = resource_path(item.vault_id, "backupTriggerValidateOperation")
         body: Json = {
@@ -221,15 +220,15 @@ class BackupClient:
         }
         reply = self._call("POST", path, body=body)
         if reply.status != _ACCEPTED and (findings := Validation.from_api(as_object(reply.parsed())).findings):
-            message = f"The service would not do this restore: {findings[0].message}"
+            message = f"The service would refuse this restore: {findings[0].message}"
             raise TerminalError(VALIDATION_FAILED, message, findings)
         return self._accepted(reply)
 
     def get_validation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Validation]:
-        """Look at a validation, as ``get_operation`` looks at a restore's operation."""
-        # A results address answers without the findings: then only the vault's address is worth asking.
+        """Poll a validation, as ``get_operation`` polls a restore's operation."""
+        # An operationResults URL answers without the findings, so that the vault's URL is polled instead.
         status_url = None if url is None or is_results_url(url) else url
-        reply = self._look(status_url, resource_path(vault_id, "backupValidateOperationsStatuses", operation_id))
+        reply = self._poll(status_url, resource_path(vault_id, "backupValidateOperationsStatuses", operation_id))
         if reply.status == _ACCEPTED:
             return Answer(Validation(status=OperationStatus.RUNNING), reply.retry_after_s)
         return Answer(Validation.from_api(_object(reply)), reply.retry_after_s)
@@ -237,18 +236,20 @@ class BackupClient:
     def _call(self, method: str, path: str, *, body: Json | None = None) -> Reply:
         return self._session.call(method, with_query(path, self._api_version), body=body)
 
-    def _location(self, path: str) -> str:
-        return _having("location", self._session.call("GET", path))["location"]
+    def _get(self, resource_id: str, api_version: str, member: str) -> Json:
+        path = with_query(resource_path(resource_id), api_version)
+        return _resource(self._session.call("GET", path), member)
 
-    def _look(self, url: str | None, vault_path: str) -> Reply:
+    def _poll(self, url: str | None, vault_path: str) -> Reply:
         if url is not None and is_usable(url, self._session.endpoint):
-            with suppress(TerminalError):  # forgotten, moved or not for us: the vault has an address of its own
+            with suppress(TerminalError):  # expired, moved or forbidden: the vault has its own URL for the operation
                 return self._session.call("GET", url)
         return self._call("GET", vault_path)
 
     def _accepted(self, reply: Reply) -> Accepted:
         for header in ("Azure-AsyncOperation", "Location"):
-            url = without_signature(reply.headers.get(header, "").partition(",")[0].strip())  # of two, the first
+            first, _, _ = reply.headers.get(header, "").partition(",")  # several header lines arrive joined by commas
+            url = without_signature(first.strip())
             operation_id = operation_id_of(url) if url else None
             if operation_id is not None:
                 usable = url if is_usable(url, self._session.endpoint) else None
@@ -256,27 +257,21 @@ class BackupClient:
         return Accepted(operation_id=None, url=None, retry_after_s=reply.retry_after_s)
 
     def _pages(
-        self, path: str, expression: str | None = None, *, api_version: str | None = None
-    ) -> Iterator[list[Json]]:
-        for page, _ in self._linked_pages(path, expression, api_version=api_version):
-            yield page
-
-    def _linked_pages(
         self, path: str, expression: str | None = None, *, api_version: str | None = None, start: str | None = None
     ) -> Iterator[tuple[list[Json], str | None]]:
-        """Yield the entries of each page and the address of the next one, from the address ``start`` on.
+        """Yield the entries of each page and the link to the next page, beginning with the link ``start``, if given.
 
-        ``TerminalError`` for a list without an end, or that leads elsewhere.
+        Raises ``TerminalError`` when the list exceeds a limit or links to another host.
         """
         first = f"{self._session.endpoint}{with_query(path, api_version or self._api_version, expression)}"
         url: str | None = start or first
-        seen, entries, ends = set[str](), 0, self._timer() + _LONGEST_LIST_S
+        pages_read, entries, deadline = set[str](), 0, self._timer() + _MAX_LIST_S
         while url is not None:
-            is_next = bool(seen or start)
-            if is_next and (why := self._no_page(url, seen, entries, late=self._timer() > ends)):
-                message = f"Azure's list {path_of(path)} cannot be read to its end: {why}."
+            is_link = bool(pages_read or start)
+            if is_link and (problem := self._page_problem(url, pages_read, entries, late=self._timer() > deadline)):
+                message = f"Azure's list {path_of(path)} cannot be read to its end: {problem}."
                 raise TerminalError(SERVICE_UNAVAILABLE, message)
-            seen.add(url)
+            pages_read.add(url)
             reply = self._session.call("GET", url)
             body = _object(reply)
             page = _entries(reply, body)
@@ -284,17 +279,17 @@ class BackupClient:
             url = _next_link(reply, body)
             yield page, url
 
-    def _no_page(self, url: str, seen: set[str], entries: int, *, late: bool) -> str | None:
-        """Say why this next page is not asked for."""
-        reasons = {
-            "its next page was read already": url in seen,
+    def _page_problem(self, url: str, pages_read: set[str], entries: int, *, late: bool) -> str | None:
+        """Return why the next page must not be read, or ``None`` when it may be."""
+        problems = {
+            "its next page was read already": url in pages_read,
             "its next page is on another host": not has_origin(url, self._session.endpoint),
-            "the address of its next page is too long": len(url) > _LONGEST_LINK,
-            f"it has more than {_MOST_PAGES} pages": len(seen) >= _MOST_PAGES,
-            f"it has more than {_MOST_ENTRIES} entries": entries > _MOST_ENTRIES,
-            f"it takes longer than {_LONGEST_LIST_S:.0f} s": late,
+            "the link to its next page is too long": len(url) > _MAX_LINK_LENGTH,
+            f"it has more than {_MAX_PAGES} pages": len(pages_read) >= _MAX_PAGES,
+            f"it has more than {_MAX_ENTRIES} entries": entries > _MAX_ENTRIES,
+            f"it takes longer than {_MAX_LIST_S:.0f} s": late,
         }
-        return next((why for why, holds in reasons.items() if holds), None)
+        return next((problem for problem, is_found in problems.items() if is_found), None)
 
 
 def _item_names(container_name: str, protected_item_name: str) -> tuple[str, ...]:
@@ -312,36 +307,36 @@ def _point_path(item: ProtectedItem, *names: str) -> str:
 def _object(reply: Reply) -> Json:
     body = reply.parsed()
     if not isinstance(body, dict):
-        raise unreadable(reply, "a JSON object")
+        raise unreadable_error(reply, "a JSON object")
     return cast("Json", body)
 
 
-def _having(member: str, reply: Reply) -> Json:
+def _resource(reply: Reply, member: str) -> Json:
+    """Return the body, an object whose ``member`` is a usable name."""
     body = _object(reply)
     if as_name(body.get(member)) is None:
-        raise unreadable(reply, f"a resource with {member}")
+        raise unreadable_error(reply, f"a resource with {member}")
     return body
 
 
 def _entries(reply: Reply, body: Json) -> list[Json]:
-    # A list that is not there is not an empty one: "no such job" must not be read out of half an answer.
+    # A missing list is not an empty one: a truncated answer must not be read as "there is no such job".
     entries = body.get("value")
     if not isinstance(entries, list):
-        raise unreadable(reply, "a list")
+        raise unreadable_error(reply, "a list")
     return [cast("Json", entry) for entry in cast("list[Any]", entries) if isinstance(entry, dict)]
 
 
 def _next_link(reply: Reply, body: Json) -> str | None:
-    # Nor is a list over because its next page cannot be told.
     link = body.get("nextLink") or None
-    if link is not None and not isinstance(link, str):
-        raise unreadable(reply, "a page of a list")
+    if link is not None and not isinstance(link, str):  # not the end of the list either
+        raise unreadable_error(reply, "a page of a list")
     return link
 
 
 def _status_by_code(reply: Reply) -> OperationStatus | None:
-    """Read the status of an answer without a status body: 202 runs on, 204 (and 200 of a results address) is done."""
+    """Return the status that an answer without a status body means: 202 is running; 204, or 200 of results, is done."""
     if reply.status == _ACCEPTED:
         return OperationStatus.RUNNING
-    done = reply.status == _NO_CONTENT or is_results_url(reply.path)
-    return OperationStatus.SUCCEEDED if done else None
+    is_done = reply.status == _NO_CONTENT or is_results_url(reply.path)
+    return OperationStatus.SUCCEEDED if is_done else None

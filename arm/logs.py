@@ -1,4 +1,4 @@
-"""What libraries log of our calls to Azure, without what opens something."""
+"""Removes secrets from what the HTTP and identity libraries log about our calls to Azure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from domain.redaction import redacted
 if TYPE_CHECKING:
     from logging import LogRecord
 
-_URLS: Final = ("urllib3.connectionpool",)
-_WORDS: Final = (
+_HTTP_LOGGER: Final = "urllib3.connectionpool"
+_IDENTITY_LOGGERS: Final = (
     "azure.identity._credentials.chained",
     "azure.identity._internal.decorators",
     "azure.identity._internal.msal_managed_identity_client",
@@ -20,39 +20,38 @@ _WORDS: Final = (
 )
 
 
-def guard_logs() -> None:
-    """Have the lines of the HTTP and identity libraries cleaned before anybody sees them; once more is no matter."""
-    for name in _URLS:
-        logging.getLogger(name).addFilter(_cut_queries)
-    for name in _WORDS:
-        logging.getLogger(name).addFilter(_clean_words)
+def redact_library_logs() -> None:
+    """Add the filters that remove secrets. Calling it again changes nothing."""
+    logging.getLogger(_HTTP_LOGGER).addFilter(_remove_queries)
+    for name in _IDENTITY_LOGGERS:
+        logging.getLogger(name).addFilter(_redact)
 
 
 def without_identity_secret(text: str) -> str:
-    """Return the text without what the app proves itself with to the identity endpoint, should that quote it."""
+    """Return the text without the secret that the app sends to the identity endpoint (``IDENTITY_HEADER``)."""
     secret = os.environ.get("IDENTITY_HEADER")
     return text.replace(secret, "(removed)") if secret else text
 
 
-def _cut_queries(record: LogRecord) -> bool:
-    """Cut the query off the URLs in urllib3's own lines: that of an async URL is a signature.
+def _remove_queries(record: LogRecord) -> bool:
+    """Remove the queries of URLs, which may hold a signature.
 
-    Its errors quote what they could not read, such as a header with such a URL: only their kind stays.
+    An exception is replaced by its type: it may quote a header that urllib3 could not parse, with such a URL in it.
     """
     if isinstance(record.args, tuple):
-        record.args = tuple(_cut(arg) for arg in record.args)
+        record.args = tuple(_without_query(arg) for arg in record.args)
     record.exc_info = None
     return True
 
 
-def _cut(arg: object) -> object:
+def _without_query(arg: object) -> object:
     if isinstance(arg, BaseException):
         return type(arg).__name__
     return arg.partition("?")[0] if isinstance(arg, str) else arg
 
 
-def _clean_words(record: LogRecord) -> bool:
-    """Clean a line that may quote the identity endpoint's answer; its traceback would quote it again."""
+def _redact(record: LogRecord) -> bool:
+    """Redact a line that may quote the answer of the identity endpoint, and drop a traceback, which would quote it."""
     record.msg, record.args = without_identity_secret(redacted(record.getMessage())), None
     record.exc_info = None
     return True

@@ -1,4 +1,4 @@
-"""The wait that a response asks for, in the forms that Azure uses (as azure-core reads them)."""
+"""The wait that an answer asks for, in the forms that azure-core reads."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-LONGEST_WAIT_S: Final = 366 * 86_400.0
-"""A longer wait is cut to a year: it outlasts every deadline that can be set, and a timer must be able to hold it."""
+MAX_WAIT_S: Final = 366 * 86_400.0
+"""Longer waits are cut to a year: that is longer than every deadline, and a durable timer can hold it."""
 
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _MILLISECONDS: Final = ("x-ms-retry-after-ms", "retry-after-ms")
 
 
 def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the wait in seconds, 0 to a year, or ``None`` where the response names none that can be read.
+    """Return the wait in seconds, from 0 to a year, or ``None`` when there is no readable one.
 
     Reads ``Retry-After`` as (fractional) seconds or as an HTTP date, then ``x-ms-retry-after-ms`` and
-    ``retry-after-ms``. A date counts from the response's own ``Date``, so that clocks need not agree, else from
-    ``now``; one that has passed is a wait of 0. ``headers`` must find names in any casing.
+    ``retry-after-ms``. A date is compared with the answer's own ``Date``, so that clocks may differ, or with ``now``;
+    a date in the past is a wait of 0. ``headers`` must ignore the case of names.
     """
     text = headers.get("Retry-After", "").strip()
-    # Two header lines arrive joined by a comma, which only a date may have otherwise.
+    # Several header lines arrive joined by commas. Only a date may contain a comma itself.
     wait_s = max((number for part in text.split(",") if (number := _number(part.strip())) is not None), default=None)
     if wait_s is None and (due := _http_date(text)) is not None:
         sent = _http_date(headers.get("Date", "")) or as_utc(now)
@@ -36,7 +36,7 @@ def read_retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     for name in _MILLISECONDS:
         if wait_s is None and (wait_ms := _number(headers.get(name, "").strip())) is not None:
             wait_s = wait_ms / 1000
-    return None if wait_s is None else min(wait_s, LONGEST_WAIT_S)
+    return None if wait_s is None else min(wait_s, MAX_WAIT_S)
 
 
 def _number(text: str) -> float | None:

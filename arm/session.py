@@ -1,4 +1,4 @@
-"""One call to Azure Resource Manager: token, headers, timeouts, errors. Nothing is ever repeated by itself."""
+"""One call to Azure Resource Manager: token, headers, timeouts, errors. Failed calls are not retried here."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final, override
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from arm.addresses import path_of
-from arm.errors import credential_error, held_error, service_error, transport_error
-from arm.logs import guard_logs
+from arm.body import read_body
+from arm.errors import credential_error, service_error, throttled_error, transport_error
+from arm.logs import redact_library_logs
 from arm.reply import Reply
 from arm.retry_after import read_retry_after
-from arm.transport import Adapter, read_body
-from arm.waits import Waits
+from arm.throttling import Throttling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,18 +33,21 @@ if TYPE_CHECKING:
 VERSION: Final = "0.1.0"
 _ACCEPTED: Final = 202
 _UNAUTHORIZED: Final = 401
-_FEW_LEFT: Final = 10
-_LONGEST_ID: Final = 100
-_LIMIT_HEADERS: Final = "x-ms-ratelimit-remaining-"
+_POOL_SIZE: Final = 32
+_BODY_DEADLINE_READS: Final = 3  # read timeouts until the last read may begin: a body ends within four
+_MAX_ID_LENGTH: Final = 100
+_LOW_REMAINING: Final = 10
+_REMAINING_HEADERS: Final = "x-ms-ratelimit-remaining-"
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a call may take to connect and to go on answering, in seconds; a restore's trigger may take longer.
+    """How long to wait for a connection and for the next byte of an answer, in seconds.
 
-    A whole answer may take four times as long.
+    ``trigger_read_s`` replaces ``read_s`` for the trigger of a restore. The last byte of a body must come within four
+    times the read timeout after the call began.
     """
 
     connect_s: float = 5.0
@@ -52,7 +56,7 @@ class Timeouts:
 
 
 class _Bearer(AuthBase):
-    """Sets our token. As requests' own auth it keeps ``.netrc`` and user names in URLs from setting theirs."""
+    """Sets our token. Without it, requests would use a password from ``.netrc`` or from the URL."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -70,8 +74,8 @@ def _utc_now() -> datetime:
 class ArmSession:
     """Calls ARM at one endpoint with a token of the app's identity. Safe to use from several threads.
 
-    ``credential_factory`` makes a credential; it is asked again when Azure refuses a token, because the old
-    credential would hand out the same one from its cache.
+    ``credential_factory`` makes a credential. It is called again when Azure refuses a token, because the old
+    credential would return the same token from its cache.
     """
 
     def __init__(
@@ -89,11 +93,11 @@ class ArmSession:
         self._credential: TokenCredential | None = None
         self._credential_lock = threading.Lock()
         self._clock = clock
-        self._waits = Waits(clock)
+        self._throttling = Throttling(clock)
         self._http = _new_http_session()
 
     def close(self) -> None:
-        """Close the pooled connections and the credential's."""
+        """Close the pooled connections and the credential."""
         self._http.close()
         with self._credential_lock:
             credential, self._credential = self._credential, None
@@ -110,12 +114,12 @@ class ArmSession:
         client_request_id: str | None = None,
         once: bool = False,
     ) -> Reply:
-        """Call ``url`` (whole, or a path with its query at the endpoint) and return the answer if it is a 2xx.
+        """Call ``url`` (absolute, or a path with its query at the endpoint) and return a 2xx answer.
 
-        Anything else raises what ``arm.errors`` makes of it. ``once`` is for the one request that must not be done
-        twice: where it is not known whether Azure took it, ``UnknownOutcomeError`` is raised. A 401 renews the token
-        and repeats the call, once: Azure did nothing the first time. A URL whose last answer asked for a wait that is
-        not over is not called: ``TransientError`` with the seconds that are left.
+        Every other answer is raised as the error that ``arm.errors`` makes of it. ``once`` is for the one request that
+        must not be done twice: when it is unknown whether Azure accepted it, ``UnknownOutcomeError`` is raised. After a
+        401 the token is renewed and the call repeated, once: Azure did nothing the first time. When the last answer of
+        the URL asked for a wait that is not over, nothing is sent: ``TransientError`` with the remaining seconds.
         """
         url = f"{self.endpoint}{url}" if url.startswith("/") else url
         request_id = client_request_id or str(uuid.uuid4())
@@ -129,7 +133,7 @@ class ArmSession:
         return reply
 
     def _token(self, refused: TokenCredential | None) -> tuple[TokenCredential, str]:
-        """Return a credential and its token; a new one where the present one's token is the one that was refused."""
+        """Return a credential and its token. The credential is a new one if the present one is ``refused``."""
         try:
             with self._credential_lock:
                 if self._credential is None or self._credential is refused:
@@ -141,8 +145,9 @@ class ArmSession:
 
     def _send(self, method: str, url: str, body: Json | None, request_id: str, token: str, *, once: bool) -> Reply:
         path, started = path_of(url), time.monotonic()
-        if left_s := self._waits.left_s(method, url):
-            raise held_error(f"{method} {path}", left_s)
+        if wait_s := self._throttling.wait_s(method, url):
+            raise throttled_error(f"{method} {path}", wait_s)
+        read_s = self.timeouts.trigger_read_s if once else self.timeouts.read_s
         try:
             with self._http.request(
                 method,
@@ -150,49 +155,51 @@ class ArmSession:
                 json=body,
                 headers={"x-ms-client-request-id": request_id},
                 auth=_Bearer(token),
-                timeout=(self.timeouts.connect_s, self.timeouts.trigger_read_s if once else self.timeouts.read_s),
+                timeout=(self.timeouts.connect_s, read_s),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = read_body(response)
+                content = read_body(response, deadline=started + _BODY_DEADLINE_READS * read_s)
         except (requests.RequestException, HTTPError, ValueError) as error:
             _log_call(method, path, type(error).__name__, started, request_id)
             raise transport_error(error, f"{method} {path}", request_id, once=once) from None
         _log_call(method, path, response.status_code, started, response.headers.get("x-ms-request-id"))
-        _warn_of_limits(path, response)
+        _warn_before_throttling(path, response)
         retry_after_s = read_retry_after(response.headers, self._clock())
-        # Accepted with a wait: that is for what was started, not for starting another at the same address.
-        started_something = method == "POST" and response.status_code == _ACCEPTED
-        self._waits.note(method, url, None if started_something else retry_after_s)
+        # The wait of a POST that was accepted is for polling what it started, not for the next POST to the same URL.
+        is_accepted_post = method == "POST" and response.status_code == _ACCEPTED
+        self._throttling.record(method, url, None if is_accepted_post else retry_after_s)
         return Reply(
             method=method,
             path=path,
             client_request_id=request_id,
             status=response.status_code,
             headers=response.headers,
-            content=content.replace(token.encode(), b"(removed)"),  # a gateway may quote what it was sent
+            content=content.replace(token.encode(), b"(removed)"),  # a gateway may quote the request
             retry_after_s=retry_after_s,
         )
 
 
 def _new_http_session() -> requests.Session:
     session = requests.Session()
-    adapter = Adapter()
+    adapter = HTTPAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    session.headers.update({"Accept": "application/json", "User-Agent": f"azure-vm-restore/{VERSION}"})
+    session.headers.update(
+        {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"azure-vm-restore/{VERSION}"}
+    )
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    guard_logs()
+    redact_library_logs()
     return session
 
 
 def _log_call(method: str, path: str, outcome: int | str, started: float, request_id: str | None) -> None:
     took_ms = (time.monotonic() - started) * 1000
-    shown_id = " ".join((request_id or "").split())[:_LONGEST_ID]  # folded header lines would forge one of the log
-    _log.debug("%s %s %s in %.0f ms, request %s", method, path, outcome, took_ms, shown_id or None)
+    one_line_id = " ".join((request_id or "").split())[:_MAX_ID_LENGTH]  # line breaks would forge a line of the log
+    _log.debug("%s %s %s in %.0f ms, request %s", method, path, outcome, took_ms, one_line_id or None)
 
 
-def _warn_of_limits(path: str, response: requests.Response) -> None:
+def _warn_before_throttling(path: str, response: requests.Response) -> None:
     for name, value in response.headers.items():
-        if name.lower().startswith(_LIMIT_HEADERS) and value.isdecimal() and int(value[:9]) < _FEW_LEFT:
+        if name.lower().startswith(_REMAINING_HEADERS) and value.isdecimal() and int(value[:9]) < _LOW_REMAINING:
             _log.warning("Azure will soon throttle: %s is %s after %s", name, value, path)

@@ -17,8 +17,8 @@ from azure.storage.queue import QueueServiceClient
 
 import function_app
 from arm.backup import BackupClient
-from arm.webhook import ResultWebhook
 from local_host.server import running as hosting
+from outbound.webhook import ResultWebhook
 from settings import Settings
 from simulator.server import running as simulating
 

@@ -337,7 +337,7 @@ class TestBodies:
 
 
 FORGED = "ada\r\nX-Forged: yes\r\n\r\n2026-11-24 CRITICAL forged\n\tby eve"
-OURS = {"activities", "arm", "domain", "function_app", "orchestrations", "triggers"}
+OURS = {"activities", "arm", "domain", "function_app", "orchestrations", "outbound", "triggers"}
 
 
 def test_words_of_a_caller_forge_no_header_and_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -46,8 +46,8 @@ def test_every_function_that_runs_at_once_has_a_thread() -> None:
 
 
 def test_no_activity_comes_near_the_time_out() -> None:
-    answer, post = timedelta(minutes=2), timedelta(minutes=4)  # the longest that one may take: arm.transport
-    a_list = timedelta(seconds=backup._LONGEST_LIST_S) + answer
+    answer, post = timedelta(minutes=2), timedelta(minutes=4)  # four read timeouts: arm.session
+    a_list = timedelta(seconds=backup._MAX_LIST_S) + answer
     triggering = a_list + post
     preparing = max(restores._SLICE + answer, restores._PREPARING + max(a_list, answer))
 

@@ -43,7 +43,7 @@ def identity() -> FakeIdentity:
 
 @pytest.fixture
 def open_session(server: ArmServer, identity: FakeIdentity) -> Iterator[Callable[..., ArmSession]]:
-    """Opens sessions, at the server unless told otherwise, and closes them after the test."""
+    """Opens sessions, at the server by default, and closes them after the test."""
     with ExitStack() as opened:
 
         def open_one(endpoint: str = server.url, **options: Any) -> ArmSession:

@@ -38,7 +38,7 @@ RAW_ITEM_PATH = f"{VAULT_PATH}/backupFabrics/Azure/protectionContainers/{CONTAIN
 VERSION = "?api-version=2025-08-01"
 SIGNATURE = "?api-version=2019-05-13-preview&t=639206722615199273&c=MIIH-_&s=abc-_&h=def"
 SINCE = datetime(2026, 11, 23, 8, tzinfo=UTC)
-ASKED_FOR = "0E6F3B5A-0000-4000-8000-00000000ABCD"
+REQUEST_ID = "0E6F3B5A-0000-4000-8000-00000000ABCD"
 
 
 def operation(status: str = "Succeeded", **members: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def operation(status: str = "Succeeded", **members: Any) -> dict[str, Any]:
 
 
 def job(name: str, *, minutes: float | None = 0, activity_id: str | None = None) -> dict[str, Any]:
-    """A job that started so many minutes after SINCE; ``None`` leaves its start out."""
+    """Return a job that started that many minutes after SINCE; ``None``: without a start time."""
     started = (
         {} if minutes is None else {"startTime": f"{SINCE + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S.1234567Z}"}
     )
@@ -55,42 +55,42 @@ def job(name: str, *, minutes: float | None = 0, activity_id: str | None = None)
 
 
 def trigger(client: BackupClient) -> Accepted:
-    return client.trigger_restore(PROTECTED, "1103", {"properties": {"a": 1}}, client_request_id=ASKED_FOR)
+    return client.trigger_restore(PROTECTED, "1103", {"properties": {"a": 1}}, client_request_id=REQUEST_ID)
 
 
 def find(client: BackupClient) -> Job | None:
-    return client.find_restore_job(VAULT, activity_id=ASKED_FOR)
+    return client.find_restore_job(VAULT, activity_id=REQUEST_ID)
 
 
 # Reads
 
 
-def test_the_vms_region_comes_from_the_vm(server: ArmServer, client: BackupClient) -> None:
+def test_the_region_of_a_vm_is_read_from_the_vm(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(body={"location": "westeurope", "name": "vm1"}))
 
     assert client.get_virtual_machine_region(VM) == "westeurope"
     assert server.requests[0].target == f"{VM}?api-version=2024-07-01"
 
 
-def test_the_vaults_region_comes_from_the_vault(server: ArmServer, client: BackupClient) -> None:
+def test_the_region_of_a_vault_is_read_from_the_vault(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(body={"location": "westeurope"}))
 
     assert client.get_vault_region(VAULT) == "westeurope"
     assert server.requests[0].target == f"{VAULT_PATH}?api-version=2025-08-01"
 
 
-def test_the_backup_status_is_asked_for_in_the_vms_subscription(server: ArmServer, client: BackupClient) -> None:
+def test_the_backup_status_is_requested_in_the_subscription_of_the_vm(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(body={"protectionStatus": "Protected", "vaultId": VAULT}))
 
     assert client.get_backup_status(VM, "westeurope") == {"protectionStatus": "Protected", "vaultId": VAULT}
 
-    (asked,) = server.requests
+    (request,) = server.requests
     path = "/subscriptions/vm-sub/providers/Microsoft.RecoveryServices/locations/westeurope/backupStatus"
-    assert (asked.method, asked.target) == ("POST", path + VERSION)
-    assert asked.json == {"resourceType": "VM", "resourceId": VM}
+    assert (request.method, request.target) == ("POST", path + VERSION)
+    assert request.json == {"resourceType": "VM", "resourceId": VM}
 
 
-def test_the_backup_status_of_what_is_no_vm_is_not_asked_for(server: ArmServer, client: BackupClient) -> None:
+def test_the_backup_status_is_requested_only_for_a_vm(server: ArmServer, client: BackupClient) -> None:
     with pytest.raises(InvalidRequestError, match="virtualMachines"):
         client.get_backup_status(VAULT, "westeurope")
 
@@ -114,7 +114,7 @@ def test_a_recovery_point_is_read_by_its_name(server: ArmServer, client: BackupC
     assert server.requests[0].target == f"{ITEM_PATH}/recoveryPoints/1103{VERSION}"
 
 
-def test_a_job_comes_with_the_wait_that_was_asked_for(server: ArmServer, client: BackupClient) -> None:
+def test_a_job_is_returned_with_its_retry_after(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(body=job("j-1"), headers={"x-ms-retry-after-ms": "1500"}))
 
     answer = client.get_job(VAULT, "j-1")
@@ -155,7 +155,7 @@ def test_an_answer_that_cannot_be_read_is_transient(
 
 
 @pytest.mark.parametrize("name", ["vm", "vault", "item", "items", "points", "point", "find"])
-def test_an_answer_without_what_it_is_for_is_transient(server: ArmServer, client: BackupClient, name: str) -> None:
+def test_an_answer_without_the_required_member_is_transient(server: ArmServer, client: BackupClient, name: str) -> None:
     server.answers(Say(body={"value": None, "location": 5, "properties": {}}))
 
     with pytest.raises(TransientError, match="could not be read"):
@@ -163,7 +163,7 @@ def test_an_answer_without_what_it_is_for_is_transient(server: ArmServer, client
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_every_read_reports_a_throttle_with_its_wait(
+def test_a_throttled_read_raises_the_wait(
     server: ArmServer, client: BackupClient, read: Callable[[BackupClient], object]
 ) -> None:
     server.answers(Say(429, {"error": {"code": "ResourceRequestsThrottled"}}, {"Retry-After": "372"}))
@@ -178,15 +178,13 @@ def test_every_read_reports_a_throttle_with_its_wait(
 
 
 def pages(server: ArmServer, *bodies: list[Any], path: str = "/next") -> None:
-    """Script a list of several pages."""
+    """Add a list of several pages to the script."""
     for number, entries in enumerate(bodies, start=1):
         link = f"{server.url}{path}?$skipToken={number}%3D" if number < len(bodies) else None
         server.answers(Say(body={"value": entries, "nextLink": link}))
 
 
-def test_protected_items_are_filtered_by_the_service_and_read_to_the_last_page(
-    server: ArmServer, client: BackupClient
-) -> None:
+def test_protected_items_are_listed_with_a_filter_to_the_last_page(server: ArmServer, client: BackupClient) -> None:
     pages(server, [{"id": "/1"}, {"id": "/2"}, "odd", {}], [], [{"id": "/3"}])
 
     assert [entry["id"] for entry in client.list_protected_items(VAULT)] == ["/1", "/2", "/3"]
@@ -213,7 +211,7 @@ def test_recovery_points_are_listed_without_a_filter_and_page_by_page(server: Ar
 
 
 @pytest.mark.parametrize("end", [{}, {"nextLink": None}, {"nextLink": ""}])
-def test_a_list_ends_where_there_is_no_next_link(server: ArmServer, client: BackupClient, end: dict[str, Any]) -> None:
+def test_a_list_without_a_next_link_ends(server: ArmServer, client: BackupClient, end: dict[str, Any]) -> None:
     server.answers(Say(body={"value": [], **end}))
 
     assert list(client.list_recovery_points(PROTECTED)) == []
@@ -222,7 +220,7 @@ def test_a_list_ends_where_there_is_no_next_link(server: ArmServer, client: Back
 @pytest.mark.parametrize(
     "link", ["https://evil.example/next", "http://127.0.0.1:9/next", "/relative", "http://127.0.0.1@evil.example/"]
 )
-def test_a_next_page_on_another_host_is_not_asked_for(server: ArmServer, client: BackupClient, link: str) -> None:
+def test_a_next_page_on_another_host_is_not_read(server: ArmServer, client: BackupClient, link: str) -> None:
     server.answers(Say(body={"value": [{"name": "1"}], "nextLink": link}))
 
     with pytest.raises(TerminalError, match="another host"):
@@ -231,7 +229,7 @@ def test_a_next_page_on_another_host_is_not_asked_for(server: ArmServer, client:
     assert len(server.requests) == 1
 
 
-def test_a_list_that_leads_back_into_itself_is_given_up(server: ArmServer, client: BackupClient) -> None:
+def test_a_list_that_links_to_an_earlier_page_is_an_error(server: ArmServer, client: BackupClient) -> None:
     again = {"value": [], "nextLink": f"{server.url}/next"}
     server.answers(Say(body=again), Say(body=again), Say(body=again))
 
@@ -244,7 +242,9 @@ def test_a_list_that_leads_back_into_itself_is_given_up(server: ArmServer, clien
 # The trigger
 
 
-def test_a_restore_is_posted_as_given_under_its_request_id(server: ArmServer, client: BackupClient) -> None:
+def test_the_trigger_sends_the_body_unchanged_with_the_client_request_id(
+    server: ArmServer, client: BackupClient
+) -> None:
     status_url = f"{server.url}{RAW_ITEM_PATH}/operationsStatus/ca08{SIGNATURE}"
     location = f"{server.url}{RAW_ITEM_PATH}/operationResults/ca08{SIGNATURE}"
     server.answers(Say(202, headers={"Azure-AsyncOperation": status_url, "Location": location, "Retry-After": "60"}))
@@ -256,7 +256,7 @@ def test_a_restore_is_posted_as_given_under_its_request_id(server: ArmServer, cl
     (posted,) = server.requests
     assert (posted.method, posted.target) == ("POST", f"{ITEM_PATH}/recoveryPoints/1103/restore{VERSION}")
     assert posted.json == {"properties": {"a": 1}}
-    assert posted.headers["x-ms-client-request-id"] == ASKED_FOR
+    assert posted.headers["x-ms-client-request-id"] == REQUEST_ID
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_a_restore_is_posted_as_given_under_its_request_id(server: ArmServer, cl
         ({}, None, None),
     ],
 )
-def test_the_operation_is_found_in_whatever_headers_there_are(
+def test_the_operation_is_read_from_the_headers_that_there_are(
     server: ArmServer,
     client: BackupClient,
     headers: dict[str, str],
@@ -286,7 +286,7 @@ def test_the_operation_is_found_in_whatever_headers_there_are(
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 206])
-def test_only_a_202_means_that_the_restore_was_taken(server: ArmServer, client: BackupClient, status: int) -> None:
+def test_a_2xx_other_than_202_is_an_unknown_outcome(server: ArmServer, client: BackupClient, status: int) -> None:
     location = f"{server.url}{RAW_ITEM_PATH}/operationResults/ca08"
     server.answers(Say(status, headers={"Location": location, "Retry-After": "9"}))
 
@@ -297,7 +297,7 @@ def test_only_a_202_means_that_the_restore_was_taken(server: ArmServer, client: 
     assert len(server.requests) == 1
 
 
-OPEN = {
+UNCLEAR = {
     "500": Say(500, {"error": {"code": "CloudInternalError", "message": "m"}}, {"Retry-After": "20"}),
     "502 page": Say(502, b"<html></html>", {"Retry-After": "20"}),
     "503": Say(503, headers={"x-ms-retry-after-ms": "20000"}),
@@ -306,8 +306,8 @@ OPEN = {
 }
 
 
-@pytest.mark.parametrize("answer", OPEN.values(), ids=OPEN)
-def test_a_restore_stays_open_after_an_answer_that_does_not_tell(
+@pytest.mark.parametrize("answer", UNCLEAR.values(), ids=UNCLEAR)
+def test_a_server_failure_is_an_unknown_outcome_of_the_trigger(
     server: ArmServer, client: BackupClient, answer: Answer
 ) -> None:
     server.answers(answer)
@@ -320,7 +320,7 @@ def test_a_restore_stays_open_after_an_answer_that_does_not_tell(
 
 
 @pytest.mark.parametrize("answer", [DROP, HANG, Raw(b"nonsense\r\n\r\n")], ids=["dropped", "no answer", "nonsense"])
-def test_a_restore_stays_open_without_a_readable_answer(
+def test_a_missing_or_unreadable_answer_is_an_unknown_outcome_of_the_trigger(
     server: ArmServer, impatient: BackupClient, answer: Answer
 ) -> None:
     server.answers(answer)
@@ -341,7 +341,7 @@ def test_a_restore_stays_open_without_a_readable_answer(
         (409, TerminalError, "RestoreRefused"),
     ],
 )
-def test_a_refused_restore_is_not_open(
+def test_a_refused_trigger_is_not_an_unknown_outcome(
     server: ArmServer, client: BackupClient, status: int, kind: type[Exception], code: str
 ) -> None:
     server.answers(Say(status, {"error": {"code": "X", "message": "m"}}))
@@ -352,7 +352,7 @@ def test_a_refused_restore_is_not_open(
     assert len(server.requests) == 1
 
 
-def test_the_trigger_waits_longer_for_its_answer_than_other_calls(client: BackupClient) -> None:
+def test_the_trigger_has_a_longer_read_timeout(client: BackupClient) -> None:
     timeouts = client._session.timeouts
 
     assert (timeouts.connect_s, timeouts.read_s, timeouts.trigger_read_s) == (5.0, 30.0, 60.0)
@@ -361,7 +361,7 @@ def test_the_trigger_waits_longer_for_its_answer_than_other_calls(client: Backup
 # Operations
 
 
-def test_an_operation_is_followed_at_the_address_given(server: ArmServer, client: BackupClient) -> None:
+def test_an_operation_is_polled_at_the_given_url(server: ArmServer, client: BackupClient) -> None:
     path = f"{RAW_ITEM_PATH}/operationsStatus/op-1{SIGNATURE}"
     properties = {"objectType": "OperationStatusJobExtendedInfo", "jobId": "j-1"}
     server.answers(Say(body=operation(properties=properties)))
@@ -373,7 +373,7 @@ def test_an_operation_is_followed_at_the_address_given(server: ArmServer, client
     assert server.requests[0].target == path
 
 
-def test_a_running_operation_hands_on_its_new_address_and_wait(server: ArmServer, client: BackupClient) -> None:
+def test_a_running_operation_returns_its_new_url_and_retry_after(server: ArmServer, client: BackupClient) -> None:
     fresh = f"{server.url}{VAULT_PATH}/backupOperations/op-1{SIGNATURE}"
     unsigned = fresh.partition("&t=")[0]
     server.answers(Say(body=operation("InProgress"), headers={"Azure-AsyncOperation": fresh, "Retry-After": "5"}))
@@ -385,14 +385,14 @@ def test_a_running_operation_hands_on_its_new_address_and_wait(server: ArmServer
     assert server.requests[0].target == f"{VAULT_PATH}/backupOperations/op-1{VERSION}"
 
 
-def test_a_new_address_on_another_host_is_not_handed_on(server: ArmServer, client: BackupClient) -> None:
+def test_a_new_url_on_another_host_is_not_returned(server: ArmServer, client: BackupClient) -> None:
     headers = {"Azure-AsyncOperation": "https://evil.example/backupOperations/op-1"}
     server.answers(Say(body=operation("InProgress"), headers=headers))
 
     assert client.get_operation(VAULT, "op-1", None).value.next_url is None
 
 
-def test_a_failed_operation_says_why(server: ArmServer, client: BackupClient) -> None:
+def test_a_failed_operation_has_its_error(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(body=operation("Failed", error={"code": "UserErrorX", "message": "m"})))
 
     found = client.get_operation(VAULT, "op-1", None).value
@@ -410,9 +410,7 @@ def test_a_failed_operation_says_why(server: ArmServer, client: BackupClient) ->
         "{server}/subscriptions//subscriptions/s/operationResults/op-1",
     ],
 )
-def test_an_address_that_must_not_be_called_is_replaced_by_the_vaults(
-    server: ArmServer, client: BackupClient, url: str
-) -> None:
+def test_the_vaults_url_is_polled_instead_of_an_unusable_one(server: ArmServer, client: BackupClient, url: str) -> None:
     server.answers(Say(body=operation()))
 
     client.get_operation(VAULT, "op-1", url.format(server=server.url))
@@ -420,7 +418,7 @@ def test_an_address_that_must_not_be_called_is_replaced_by_the_vaults(
     assert [request.target for request in server.requests] == [f"{VAULT_PATH}/backupOperations/op-1{VERSION}"]
 
 
-def test_an_address_that_is_not_found_is_replaced_by_the_vaults(server: ArmServer, client: BackupClient) -> None:
+def test_the_vaults_url_is_polled_after_a_404(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(404), Say(body=operation()))
 
     answer = client.get_operation(VAULT, "op-1", f"{server.url}/v/operationsStatus/op-1")
@@ -429,7 +427,7 @@ def test_an_address_that_is_not_found_is_replaced_by_the_vaults(server: ArmServe
     assert server.requests[1].target == f"{VAULT_PATH}/backupOperations/op-1{VERSION}"
 
 
-def test_an_operation_that_nobody_knows_is_not_found(server: ArmServer, client: BackupClient) -> None:
+def test_an_operation_that_neither_url_knows_is_not_found(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(404), Say(404))
 
     with pytest.raises(TerminalError, match="NotFound"):
@@ -437,9 +435,7 @@ def test_an_operation_that_nobody_knows_is_not_found(server: ArmServer, client: 
 
 
 @pytest.mark.parametrize("status", [301, 400, 403, 410])
-def test_an_address_that_is_refused_is_replaced_by_the_vaults(
-    server: ArmServer, client: BackupClient, status: int
-) -> None:
+def test_the_vaults_url_is_polled_after_a_refusal(server: ArmServer, client: BackupClient, status: int) -> None:
     server.answers(Say(status), Say(body=operation()))
 
     answer = client.get_operation(VAULT, "op-1", f"{server.url}/v/operationsStatus/op-1")
@@ -448,7 +444,7 @@ def test_an_address_that_is_refused_is_replaced_by_the_vaults(
     assert server.requests[1].target == f"{VAULT_PATH}/backupOperations/op-1{VERSION}"
 
 
-def test_an_address_that_is_out_just_now_is_not_given_up(server: ArmServer, client: BackupClient) -> None:
+def test_the_vaults_url_is_not_polled_after_a_transient_error(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(503, headers={"Retry-After": "7"}))
 
     with pytest.raises(TransientError) as caught:
@@ -466,7 +462,7 @@ def test_an_address_that_is_out_just_now_is_not_given_up(server: ArmServer, clie
     ],
     ids=["202", "200", "204"],
 )
-def test_a_results_address_answers_by_status_code(
+def test_the_status_code_of_a_results_url_is_the_operations_status(
     server: ArmServer, client: BackupClient, answer: Answer, status: OperationStatus
 ) -> None:
     server.answers(answer)
@@ -479,7 +475,7 @@ def test_a_results_address_answers_by_status_code(
 # Validations
 
 
-def test_a_validation_is_asked_for_with_the_points_id_and_the_restores_properties(
+def test_a_validation_is_posted_with_the_points_id_and_the_restores_properties(
     server: ArmServer, client: BackupClient
 ) -> None:
     url = f"{server.url}{VAULT_PATH}/backupValidateOperationsStatuses/val-1"
@@ -499,14 +495,14 @@ def test_a_validation_is_asked_for_with_the_points_id_and_the_restores_propertie
     }
 
 
-def test_a_validation_may_be_asked_for_again_after_a_server_error(server: ArmServer, client: BackupClient) -> None:
+def test_a_server_error_of_the_validation_is_transient(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(500))
 
     with pytest.raises(TransientError):
         client.trigger_validation(PROTECTED, "1103", {})
 
 
-def test_a_validation_that_ran_has_its_findings(server: ArmServer, client: BackupClient) -> None:
+def test_a_finished_validation_has_its_findings(server: ArmServer, client: BackupClient) -> None:
     finding = {
         "code": "UserErrorCoreCountSubscriptionQuotaReached",
         "message": "Core Count subscription quota has been reached.",
@@ -532,7 +528,7 @@ def test_a_validation_that_ran_has_its_findings(server: ArmServer, client: Backu
 @pytest.mark.parametrize(
     "url", [None, "https://evil.example/backupValidateOperationsStatuses/val-1", "{server}/v/operationResults/val-1"]
 )
-def test_a_validation_without_a_status_address_is_looked_at_in_the_vault(
+def test_a_validation_without_a_status_url_is_polled_at_the_vaults_url(
     server: ArmServer, client: BackupClient, url: str | None
 ) -> None:
     server.answers(Say(body=operation("InProgress")))
@@ -545,7 +541,7 @@ def test_a_validation_without_a_status_address_is_looked_at_in_the_vault(
     ]
 
 
-def test_a_validation_that_still_runs_may_answer_202(server: ArmServer, client: BackupClient) -> None:
+def test_a_202_means_that_the_validation_is_running(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(202, headers={"Retry-After": "10"}))
 
     answer = client.get_validation(VAULT, "val-1", None)
@@ -560,19 +556,19 @@ def job_pages(server: ArmServer, *bodies: list[dict[str, Any]]) -> None:
     pages(server, *bodies, path="/backupJobs")
 
 
-def test_a_restores_job_is_found_by_its_activity_whatever_the_case(server: ArmServer, client: BackupClient) -> None:
-    job_pages(server, [job("other", activity_id="x"), job("nobody's"), job("ours", activity_id=ASKED_FOR.lower())])
+def test_a_job_is_found_by_its_activity_id_in_any_case(server: ArmServer, client: BackupClient) -> None:
+    job_pages(server, [job("other", activity_id="x"), job("nobody's"), job("ours", activity_id=REQUEST_ID.lower())])
 
     found = find(client)
 
     assert found is not None
     assert found.job_id == "ours"
-    (asked,) = server.requests
-    assert asked.path == f"{VAULT_PATH}/backupJobs"
-    assert asked.query["$filter"] == "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
+    (request,) = server.requests
+    assert request.path == f"{VAULT_PATH}/backupJobs"
+    assert request.query["$filter"] == "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
 
 
-def test_no_job_is_none(server: ArmServer, client: BackupClient) -> None:
+def test_without_such_a_job_the_answer_is_none(server: ArmServer, client: BackupClient) -> None:
     job_pages(server, [job("other", activity_id="x")], [])
 
     assert find(client) is None
@@ -580,10 +576,10 @@ def test_no_job_is_none(server: ArmServer, client: BackupClient) -> None:
 
 
 @pytest.mark.parametrize("minutes", [-1, -60, -100_000, None])
-def test_the_search_reads_every_page_since_nothing_promises_an_order(
+def test_every_page_of_jobs_is_read_in_any_order_of_times(
     server: ArmServer, client: BackupClient, minutes: float | None
 ) -> None:
-    job_pages(server, [job("old", minutes=-100_000)], [], [job("ours", minutes=minutes, activity_id=ASKED_FOR)])
+    job_pages(server, [job("old", minutes=-100_000)], [], [job("ours", minutes=minutes, activity_id=REQUEST_ID)])
 
     found = find(client)
 
@@ -591,9 +587,9 @@ def test_the_search_reads_every_page_since_nothing_promises_an_order(
     assert found.job_id == "ours"
 
 
-def test_of_several_jobs_the_first_started_is_ours(server: ArmServer, client: BackupClient) -> None:
+def test_of_several_jobs_the_first_started_is_returned(server: ArmServer, client: BackupClient) -> None:
     ours = [("third", 3.0), ("first", 1.0), ("unknown", None), ("second", 2.0)]
-    job_pages(server, *([job(name, minutes=start, activity_id=ASKED_FOR)] for name, start in ours))
+    job_pages(server, *([job(name, minutes=start, activity_id=REQUEST_ID)] for name, start in ours))
 
     found = find(client)
 
@@ -601,8 +597,8 @@ def test_of_several_jobs_the_first_started_is_ours(server: ArmServer, client: Ba
     assert found.job_id == "first"
 
 
-def test_a_job_of_ours_without_a_name_is_not_taken_for_no_job(server: ArmServer, client: BackupClient) -> None:
-    nameless = job("x", activity_id=ASKED_FOR)
+def test_a_matching_job_without_a_name_is_an_error(server: ArmServer, client: BackupClient) -> None:
+    nameless = job("x", activity_id=REQUEST_ID)
     del nameless["name"]
     job_pages(server, [nameless])
 
@@ -610,21 +606,21 @@ def test_a_job_of_ours_without_a_name_is_not_taken_for_no_job(server: ArmServer,
         find(client)
 
 
-def test_a_job_without_a_name_is_the_one_that_was_asked_for(server: ArmServer, client: BackupClient) -> None:
+def test_a_job_without_a_name_gets_the_requested_id(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(body={"properties": {"status": "Completed"}}))
 
     assert client.get_job(VAULT, "job-1").value.job_id == "job-1"
 
 
-def test_a_cancel_tells_the_wait_that_it_asks_for(server: ArmServer, client: BackupClient) -> None:
+def test_a_cancel_returns_its_retry_after(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(202, headers={"Retry-After": "60"}))
 
     assert client.cancel_job(VAULT, "job-1") == 60.0
 
 
-@pytest.mark.parametrize("wrap", [lambda each: each, lambda each: {"properties": each}])
+@pytest.mark.parametrize("wrap", [lambda body: body, lambda body: {"properties": body}])
 @pytest.mark.parametrize("named", [True, False])
-def test_findings_that_come_at_once_are_not_lost(
+def test_findings_in_the_first_answer_are_raised(
     server: ArmServer, client: BackupClient, wrap: Callable[[Any], Any], named: bool
 ) -> None:
     results = {"validationResults": [{"code": "Quota", "message": "Too many cores."}]}
@@ -636,7 +632,7 @@ def test_findings_that_come_at_once_are_not_lost(
     assert caught.value.code == "ValidationFailed"
 
 
-def test_a_vault_a_staging_account_and_its_guards_are_read(server: ArmServer, client: BackupClient) -> None:
+def test_a_vault_a_storage_account_and_resource_guard_proxies_are_read(server: ArmServer, client: BackupClient) -> None:
     account = VAULT.replace("Microsoft.RecoveryServices/vaults", "Microsoft.Storage/storageAccounts")
     server.answers(Say(body={"id": VAULT}), Say(body={"id": account}), Say(body={"value": [{"properties": {}}]}))
 
@@ -661,7 +657,7 @@ def test_the_disks_of_a_group_are_read_page_by_page(server: ArmServer, client: B
     assert [request.target for request in server.requests] == [f"{path}?api-version=2024-03-02", f"{path}?skip=1"]
 
 
-def test_a_job_is_cancelled_by_an_empty_post(server: ArmServer, client: BackupClient) -> None:
+def test_a_job_is_cancelled_with_an_empty_post(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(202, headers={"Retry-After": "60"}))
 
     client.cancel_job(VAULT, "j-1")
@@ -671,7 +667,7 @@ def test_a_job_is_cancelled_by_an_empty_post(server: ArmServer, client: BackupCl
     assert posted.headers["Content-Length"] == "0"
 
 
-def test_a_refused_cancel_says_so(server: ArmServer, client: BackupClient) -> None:
+def test_a_refused_cancel_is_an_error(server: ArmServer, client: BackupClient) -> None:
     server.answers(Say(400, {"error": {"code": "UserErrorNotCancellable", "message": "Too late."}}))
 
     with pytest.raises(TerminalError, match="RestoreRefused") as caught:
@@ -687,18 +683,18 @@ HOSTILE = ["a?b=c", "a#b", "a%2Fb", "a/b", "..%2f..", "a\r\nHost: x", "ü;ß", "
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_name_leaves_its_segment(server: ArmServer, client: BackupClient, name: str) -> None:
+def test_a_name_cannot_leave_its_path_segment(server: ArmServer, client: BackupClient, name: str) -> None:
     server.answers(Say(body=job("j-1")))
 
     client.get_job(VAULT, name)
 
-    (asked,) = server.requests
-    assert asked.names[-2:] == ["backupJobs", name]
-    assert asked.query == {"api-version": "2025-08-01"}
+    (request,) = server.requests
+    assert request.names[-2:] == ["backupJobs", name]
+    assert request.query == {"api-version": "2025-08-01"}
 
 
 @pytest.mark.parametrize("name", ["..", ".", ""])
-def test_a_name_that_would_climb_never_leaves(server: ArmServer, client: BackupClient, name: str) -> None:
+def test_a_name_of_dots_is_never_sent(server: ArmServer, client: BackupClient, name: str) -> None:
     with pytest.raises(InvalidRequestError):
         client.get_job(VAULT, name)
     with pytest.raises(InvalidRequestError):
@@ -707,7 +703,7 @@ def test_a_name_that_would_climb_never_leaves(server: ArmServer, client: BackupC
     assert server.requests == []
 
 
-def test_the_settings_say_where_and_in_which_version(server: ArmServer, identity: FakeIdentity) -> None:
+def test_endpoint_and_api_version_come_from_the_settings(server: ArmServer, identity: FakeIdentity) -> None:
     env = {"AZURE_RESOURCE_MANAGER_ENDPOINT": server.url + "/", "AZURE_BACKUP_API_VERSION": "2026-10-01"}
     server.answers(Say(body=job("j-1")))
 

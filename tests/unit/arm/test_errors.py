@@ -57,13 +57,13 @@ def error_for(status: int, body: Any = None) -> RestoreError:
         (400, "BMSUserErrorInvalidInput", TerminalError, "RestoreRefused", "BMSUserErrorInvalidInput"),
         (409, "Conflict", TerminalError, "RestoreRefused", "refused"),
         (302, "Found", TerminalError, "RestoreRefused", "refused"),
-        (408, "RequestTimeout", TransientError, "ServiceUnavailable", "could not answer"),
+        (408, "RequestTimeout", TransientError, "ServiceUnavailable", "failed to process"),
         (429, "ResourceRequestsThrottled", TransientError, "ServiceUnavailable", "fewer requests"),
-        (500, "CloudInternalError", TransientError, "ServiceUnavailable", "could not answer"),
-        (503, "ServiceUnavailable", TransientError, "ServiceUnavailable", "could not answer"),
+        (500, "CloudInternalError", TransientError, "ServiceUnavailable", "failed to process"),
+        (503, "ServiceUnavailable", TransientError, "ServiceUnavailable", "failed to process"),
     ],
 )
-def test_each_status_has_its_error(
+def test_every_status_has_its_error(
     status: int, service_code: str, kind: type[RestoreError], code: str, words: str
 ) -> None:
     error = error_for(status, {"error": {"code": service_code, "message": "m"}})
@@ -75,7 +75,7 @@ def test_each_status_has_its_error(
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 599])
-def test_what_may_not_be_done_twice_stays_open_after_a_server_error(status: int) -> None:
+def test_a_server_failure_of_a_request_to_be_sent_once_is_an_unknown_outcome(status: int) -> None:
     error = service_error(reply(status, wait_s=7.0), once=True)
 
     assert isinstance(error, UnknownOutcomeError)
@@ -85,11 +85,11 @@ def test_what_may_not_be_done_twice_stays_open_after_a_server_error(status: int)
 @pytest.mark.parametrize(
     ("status", "kind"), [(429, TransientError), (400, TerminalError), (403, TerminalError), (307, TerminalError)]
 )
-def test_what_was_refused_before_it_was_done_is_not_open(status: int, kind: type[RestoreError]) -> None:
+def test_a_refusal_is_not_an_unknown_outcome(status: int, kind: type[RestoreError]) -> None:
     assert type(service_error(reply(status), once=True)) is kind
 
 
-def test_the_services_words_advice_and_request_ids_are_kept() -> None:
+def test_the_services_texts_recommendations_and_request_ids_are_kept() -> None:
     headers = {
         "x-ms-request-id": "r-1",
         "X-MS-Correlation-Request-Id": "k-1",
@@ -142,28 +142,28 @@ def test_the_services_words_advice_and_request_ids_are_kept() -> None:
         (b"[" * 100_000, "Http500", "The service gave no message."),
     ],
 )
-def test_every_shape_of_error_body_is_read(content: bytes, code: str, message: str) -> None:
+def test_every_form_of_error_body_is_read(content: bytes, code: str, message: str) -> None:
     detail = service_error(reply(500, content)).details[0]
 
     assert (detail.code, detail.message) == (code, message)
 
 
 @given(status=NOT_SUCCESS, body=ERROR_LIKE, once=st.booleans())
-def test_no_json_is_too_strange(status: int, body: Any, once: bool) -> None:
+def test_any_json_gives_a_bounded_error(status: int, body: Any, once: bool) -> None:
     error = service_error(reply(status, json.dumps(body).encode()), once=once)
 
     assert 1 <= len(error.details) <= 20
-    assert all(detail.code and 0 < len(detail.message) <= 2000 for detail in error.details)
+    assert all(detail.code and 0 < len(detail.message) <= 4000 for detail in error.details)
     assert json.loads(json.dumps(error.to_json())) == error.to_json()
 
 
 @given(status=NOT_SUCCESS, content=st.binary())
-def test_no_bytes_are_too_strange(status: int, content: bytes) -> None:
+def test_any_bytes_give_an_error(status: int, content: bytes) -> None:
     assert service_error(reply(status, content)).message
 
 
-class Answered:
-    """As much of azure-core's response as its errors look at."""
+class FakeResponse:
+    """The part of azure-core's response that its errors read."""
 
     def __init__(self, status_code: int) -> None:
         self.status_code = status_code
@@ -183,10 +183,10 @@ REFUSED = "Token request error: (invalid_scope) 400, No User Assigned or Delegat
     [
         CredentialUnavailableError(message="No managed identity endpoint found."),
         ClientAuthenticationError(message=REFUSED),
-        ClientAuthenticationError(message="denied", response=Answered(401)),  # type: ignore[arg-type]
+        ClientAuthenticationError(message="denied", response=FakeResponse(401)),  # type: ignore[arg-type]
         caused_by(
             CredentialUnavailableError(message="no"),
-            HttpResponseError(message="no", response=Answered(400)),  # type: ignore[arg-type]
+            HttpResponseError(message="no", response=FakeResponse(400)),  # type: ignore[arg-type]
         ),
     ],
 )
@@ -204,12 +204,12 @@ def test_a_refused_token_is_terminal(error: Exception) -> None:
         ServiceRequestError("no route"),
         TimeoutError("late"),
         json.JSONDecodeError("Expecting value", "<html>", 0),
-        ClientAuthenticationError(message="busy", response=Answered(429)),  # type: ignore[arg-type]
-        ClientAuthenticationError(message="down", response=Answered(503)),  # type: ignore[arg-type]
+        ClientAuthenticationError(message="busy", response=FakeResponse(429)),  # type: ignore[arg-type]
+        ClientAuthenticationError(message="down", response=FakeResponse(503)),  # type: ignore[arg-type]
         caused_by(CredentialUnavailableError(message="no response"), ServiceRequestError("no route")),
         ClientAuthenticationError(message=REFUSED.replace("400", "503")),
         ClientAuthenticationError(message="Attempted credentials: x: Failed to establish a new connection: 111"),
     ],
 )
-def test_passing_trouble_with_the_identity_endpoint_is_transient(error: Exception) -> None:
+def test_a_transient_failure_of_the_identity_endpoint_is_transient(error: Exception) -> None:
     assert isinstance(credential_error(error), TransientError)

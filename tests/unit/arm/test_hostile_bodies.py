@@ -1,4 +1,4 @@
-"""Every place of every answer, replaced by what must not be there: a named error or a value that history can keep."""
+"""Every member of every answer, replaced by a wrong value: the result is a known error or fits into the history."""
 
 from __future__ import annotations
 
@@ -167,12 +167,12 @@ KINDS = (
     ("protectedItems", "item"),
     ("vaults", "vault"),
 )
-LOOKED_AT = {"validation", "operation", "job", "disks", "refusal"}
+POLLED = {"validation", "operation", "job", "disks", "refusal"}
 SAFE_POST = re.compile(
     re.escape(f"{VAULT_ID}/backupFabrics/Azure/protectionContainers/")
     + r"(?!\.)[^/]+/protectedItems/(?!\.)[^/]+/recoveryPoints/(?!\.{1,2}/)[^/]+/restore"
 )
-LARGEST_HISTORY = 600_000
+MAX_HISTORY = 600_000
 MISSING: Any = object()
 
 
@@ -217,7 +217,7 @@ WRONG: dict[str, Any] = {
 
 
 class World:
-    """The answers of one restore's calls; ``post`` decides whether the trigger is taken or refused."""
+    """Answers the calls of one restore with ``bodies``; the trigger is accepted if they have an operation."""
 
     def __init__(self, bodies: dict[str, Json]) -> None:
         self.bodies = bodies
@@ -245,53 +245,53 @@ class World:
         return Told(None, 202, {"Azure-AsyncOperation": url, "Retry-After": "5"})
 
     def run(self, kinds: Iterable[str] = GOOD) -> list[Json]:
-        """Make every call that reads such answers, each with what history keeps of those before; returns that."""
+        """Make every call that reads these answers, with the stored results of earlier calls; return the history."""
         history: list[Json] = []
 
         def do(name: str, **data: Any) -> Any:
             envelope = getattr(self.activities, name)(data)
-            history.append(kept(envelope))
+            history.append(stored(envelope))
             return history[-1].get("value")
 
-        if not LOOKED_AT.issuperset(kinds):
+        if not POLLED.issuperset(kinds):
             self.restore(do)
-        if LOOKED_AT & set(kinds):
-            self.look(do)
+        if POLLED & set(kinds):
+            self.poll(do)
         return history
 
     def restore(self, do: Callable[..., Any]) -> None:
-        asked = a_request(zones=["1"], restoreDiskLunList=[1], validate=True)
+        request = a_request(zones=["1"], restoreDiskLunList=[1], validate=True)
         by_vm, by_name = {"sourceResourceId": VM_ID}, {"containerName": CONTAINER, "protectedItemName": ITEM}
         items = [do("resolve_item", **by_vm, **more) for more in ({}, {"vaultId": VAULT_ID})]
         items += [do("resolve_item", vaultId=VAULT_ID, **by_name, **more) for more in ({}, by_vm)]
-        for item in {json.dumps(each): each for each in items if each}.values():
+        for item in {json.dumps(item): item for item in items if item}.values():
             assert ProtectedItem.from_json(item).to_json() == item
-            restored(do, item, asked)
+            check_restore(do, item, request)
 
-    def look(self, do: Callable[..., Any]) -> None:
-        look = {"vaultId": VAULT_ID, "operationId": "op-1", "url": None}
-        if seen := do("get_validation", **look):
-            assert Validation.from_json(seen["validation"]).to_json() == seen["validation"]
-        if seen := do("get_operation", **look):
-            assert Operation.from_json(seen["operation"]).to_json() == seen["operation"]
-        if seen := do("get_job", vaultId=VAULT_ID, jobId=JOB):
-            job = Job.from_json(seen["job"])
-            assert job.to_json() == seen["job"]
-            shown(kept(job.result()))
-            since, until = (format_time(each or START) for each in (job.start, job.end))
+    def poll(self, do: Callable[..., Any]) -> None:
+        data = {"vaultId": VAULT_ID, "operationId": "op-1", "url": None}
+        if result := do("get_validation", **data):
+            assert Validation.from_json(result["validation"]).to_json() == result["validation"]
+        if result := do("get_operation", **data):
+            assert Operation.from_json(result["operation"]).to_json() == result["operation"]
+        if result := do("get_job", vaultId=VAULT_ID, jobId=JOB):
+            job = Job.from_json(result["job"])
+            assert job.to_json() == result["job"]
+            check_result(stored(job.result()))
+            since, until = (format_time(time or START) for time in (job.start, job.end))
             group = {"targetResourceGroupId": TARGET_GROUP, "sourceResourceId": VM_ID}
             do("list_restored_disks", **group, since=since, until=until)
         do("cancel_job", vaultId=VAULT_ID, jobId=JOB)
 
 
-def restored(do: Callable[..., Any], item: Json, asked: Json) -> None:
+def check_restore(do: Callable[..., Any], item: Json, request: Json) -> None:
     now = format_time(START)
-    plain = {**asked, "validate": False}
-    requests = (plain, plan(plain), asked, a_request(targetResourceGroupId=None, validate=True))
-    choices = [do("prepare_restore", item=item, request=each, now=now, progress=None) for each in requests]
+    plain = {**request, "validate": False}
+    requests = (plain, plan(plain), request, a_request(targetResourceGroupId=None, validate=True))
+    choices = [do("prepare_restore", item=item, request=request, now=now, progress=None) for request in requests]
     choice = choices[0] or choices[1]
     if choice is None or choice["point"] is None:
-        return  # a plan without a point has its verdicts alone
+        return  # a plan without a point has only verdicts
     facts = choice["facts"]
     assert PointFacts.from_json(facts).to_json() == facts
     body = {"properties": {"recoveryPointId": choice["point"]["id"], "recoveryType": "RestoreDisks"}}
@@ -300,28 +300,28 @@ def restored(do: Callable[..., Any], item: Json, asked: Json) -> None:
     do("find_job", vaultId=item["vaultId"], clientRequestId=REQUEST_ID)
 
 
-def plan(asked: Json) -> Json:
-    return {**asked, "dryRun": True}
+def plan(request: Json) -> Json:
+    return {**request, "dryRun": True}
 
 
-def kept(value: Any) -> Any:
-    """Return what history gives back, which must be what it was given; it has bounds and is UTF-8."""
+def stored(value: Any) -> Any:
+    """Return the value as the history returns it; it must be unchanged, small enough and UTF-8."""
     text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-    assert len(text.encode()) < LARGEST_HISTORY
+    assert len(text.encode()) < MAX_HISTORY
     assert json.loads(text) == value
     return json.loads(text)
 
 
-def shown(result: Json) -> None:
-    """Fail unless a job's result is what the API's description says."""
+def check_result(result: Json) -> None:
+    """Fail unless a job's result is as the OpenAPI description says."""
     for name, value in result.items():
         if name not in {"tasks", "propertyBag"}:
             assert value is None or isinstance(value, str), name
-    for value in (*result["propertyBag"].values(), *(each for task in result["tasks"] for each in task.values())):
+    for value in (*result["propertyBag"].values(), *(text for task in result["tasks"] for text in task.values())):
         assert value is None or isinstance(value, str)
 
 
-def safe(session: ScriptedSession) -> None:
+def check_calls(session: ScriptedSession) -> None:
     """Fail unless every call went to our endpoint, and every restore to an item of our vault."""
     for asked in session.asked:
         url = urlsplit(asked.url)
@@ -332,11 +332,11 @@ def safe(session: ScriptedSession) -> None:
             assert SAFE_POST.fullmatch(asked.path.replace("%3B", ";")), asked.path
 
 
-def paths(value: Any, so_far: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    yield so_far
+def paths(value: Any, prefix: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield prefix
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in members:
-        yield from paths(inner, (*so_far, key))
+        yield from paths(inner, (*prefix, key))
 
 
 def replaced(body: Any, path: tuple[str | int, ...], wrong: Any) -> Any:
@@ -356,26 +356,24 @@ def replaced(body: Any, path: tuple[str | int, ...], wrong: Any) -> Any:
 PLACES = [(kind, path) for kind, body in GOOD.items() for path in paths(body)]
 
 
-def test_the_good_answers_make_a_restore() -> None:
+def test_good_answers_make_one_restore() -> None:
     world = World(GOOD)
 
     history = world.run()
 
     posts = [asked for asked in world.session.asked if asked.names[-1] == "restore"]
     assert len(posts) == 1
-    assert (
-        sum("error" in envelope for envelope in history) == 3
-    )  # findings come at once, twice, and the cancel is refused
-    safe(world.session)
+    assert sum("error" in envelope for envelope in history) == 3  # two validations with findings, and a refused cancel
+    check_calls(world.session)
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_value_at_any_place_is_survived_or_named(wrong: str) -> None:
+def test_a_wrong_value_at_any_place_breaks_nothing(wrong: str) -> None:
     for kind, path in PLACES:
         world = World({**GOOD, kind: replaced(GOOD[kind], path, WRONG[wrong])})
         try:
             world.run([kind])
-            safe(world.session)
+            check_calls(world.session)
         except Exception as error:
             error.add_note(f"{wrong} at {kind} {path}")
             raise
@@ -389,23 +387,25 @@ ANY = st.recursive(
 
 
 @settings(deadline=None, max_examples=300)
-@given(places=st.lists(st.tuples(st.sampled_from(PLACES), ANY), min_size=1, max_size=3, unique_by=lambda each: each[0]))
-def test_any_json_at_several_places_is_survived_or_named(places: list[tuple[Any, Any]]) -> None:
+@given(
+    places=st.lists(st.tuples(st.sampled_from(PLACES), ANY), min_size=1, max_size=3, unique_by=lambda place: place[0])
+)
+def test_any_json_at_several_places_breaks_nothing(places: list[tuple[Any, Any]]) -> None:
     bodies = dict(GOOD)
     for (kind, path), wrong in places:
         try:
             bodies[kind] = replaced(bodies[kind], path, wrong)
-        except (KeyError, IndexError, TypeError):  # the place went with one above it
+        except (KeyError, IndexError, TypeError):  # an earlier replacement removed the place
             continue
     world = World(bodies)
 
     world.run()
 
-    safe(world.session)
+    check_calls(world.session)
 
 
 @pytest.mark.parametrize("minutes", [-1, 1])
-def test_disks_made_at_the_end_of_time_are_told_apart(minutes: int) -> None:
+def test_disks_of_the_year_9999_are_compared(minutes: int) -> None:
     end = "9999-12-31T23:59:30Z"
     disks = {"value": [{"name": "web-01-a", "properties": {"timeCreated": "9999-12-31T23:59:59Z"}}]}
     since = format_time(START - timedelta(minutes=minutes))

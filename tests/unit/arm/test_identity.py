@@ -1,4 +1,4 @@
-"""The managed-identity path for real: DefaultAzureCredential against App Service's identity endpoint, as in Azure."""
+"""DefaultAzureCredential with a managed identity, against an identity endpoint like the one of App Service."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 AN_HOUR_S = 3600
-NEARLY_OVER_S = 60  # azure-identity takes a token of less than five minutes for expired
+SHORT_S = 60  # azure-identity treats a token of less than five minutes as expired
 IDENTITY_FIRST = "ManagedIdentityCredential"
 
 
 class IdentityEndpoint:
-    """``/msi/token`` of the test server: gives ``msi-1``, ``msi-2``, … or whatever ``instead`` says."""
+    """``/msi/token`` of the test server: gives ``msi-1``, ``msi-2``, … or answers with ``instead``."""
 
     def __init__(self, server: ArmServer) -> None:
-        self.asked: list[Recorded] = []
+        self.requests: list[Recorded] = []
         self.instead: Answer | None = None
         self.valid_s = AN_HOUR_S
         server.routes["/msi/token"] = self.answer
 
     def answer(self, request: Recorded) -> Answer:
-        self.asked.append(request)
+        self.requests.append(request)
         if self.instead is not None:
             return self.instead
         if request.headers["X-IDENTITY-HEADER"] != "simulator":
             return Say(401, {"statusCode": 401, "message": "wrong header"})
         expires_on = str(int(time.time()) + self.valid_s)
-        return Say(200, {"access_token": f"msi-{len(self.asked)}", "expires_on": expires_on, "token_type": "Bearer"})
+        return Say(200, {"access_token": f"msi-{len(self.requests)}", "expires_on": expires_on, "token_type": "Bearer"})
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def endpoint(server: ArmServer, monkeypatch: pytest.MonkeyPatch) -> IdentityEndp
 
 @pytest.fixture
 def session(server: ArmServer, endpoint: IdentityEndpoint) -> Iterator[ArmSession]:
-    assert endpoint.asked == []
+    assert endpoint.requests == []
     with closing(ArmSession(server.url, DefaultAzureCredential)) as session:
         yield session
 
@@ -59,7 +59,7 @@ def session(server: ArmServer, endpoint: IdentityEndpoint) -> Iterator[ArmSessio
 @pytest.fixture
 def swift(server: ArmServer, endpoint: IdentityEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArmSession]:
     """The same, without azure-identity's own retries and without the developer tools at the end of its chain."""
-    assert endpoint.asked == []
+    assert endpoint.requests == []
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", IDENTITY_FIRST)
     with closing(ArmSession(server.url, lambda: DefaultAzureCredential(retry_total=0))) as session:
         yield session
@@ -69,7 +69,7 @@ def tokens(server: ArmServer) -> list[str]:
     return [request.headers["Authorization"] for request in server.requests if request.path != "/msi/token"]
 
 
-def test_the_managed_identitys_token_is_asked_for_once_and_kept(
+def test_the_token_of_the_managed_identity_is_requested_once_and_cached(
     server: ArmServer, session: ArmSession, endpoint: IdentityEndpoint
 ) -> None:
     server.answers(Say(), Say())
@@ -78,11 +78,11 @@ def test_the_managed_identitys_token_is_asked_for_once_and_kept(
     session.call("GET", "/a")
 
     assert tokens(server) == ["Bearer msi-1", "Bearer msi-1"]
-    assert endpoint.asked[0].query == {"api-version": "2019-08-01", "resource": server.url}
-    assert len(endpoint.asked) == 1
+    assert endpoint.requests[0].query == {"api-version": "2019-08-01", "resource": server.url}
+    assert len(endpoint.requests) == 1
 
 
-def test_a_user_assigned_identity_is_named(
+def test_the_client_id_of_a_user_assigned_identity_is_sent(
     server: ArmServer, session: ArmSession, endpoint: IdentityEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_CLIENT_ID", "11111111-2222-3333-4444-555555555555")
@@ -90,10 +90,10 @@ def test_a_user_assigned_identity_is_named(
 
     session.call("GET", "/a")
 
-    assert endpoint.asked[0].query["client_id"] == "11111111-2222-3333-4444-555555555555"
+    assert endpoint.requests[0].query["client_id"] == "11111111-2222-3333-4444-555555555555"
 
 
-def test_a_401_fetches_a_really_new_token(server: ArmServer, session: ArmSession) -> None:
+def test_after_a_401_a_new_token_is_requested(server: ArmServer, session: ArmSession) -> None:
     server.answers(Say(), Say(401), Say(), Say())
 
     for _ in range(3):
@@ -122,10 +122,10 @@ def test_no_identity_at_all_is_an_authorization_failure(
     with pytest.raises(TerminalError, match="IDENTITY_ENDPOINT"):
         swift.call("GET", "/a")
 
-    assert endpoint.asked == []
+    assert endpoint.requests == []
 
 
-PASSING = [
+TRANSIENT = [
     DROP,
     Say(503, {"statusCode": 503, "message": "starting"}),
     Say(429, {"statusCode": 429, "message": "slow down"}),
@@ -135,19 +135,21 @@ PASSING = [
 ]
 
 
-@pytest.mark.parametrize("answer", PASSING, ids=["dropped", "503", "429", "502", "page", "nonsense"])
-def test_trouble_with_the_first_token_passes(swift: ArmSession, endpoint: IdentityEndpoint, answer: Answer) -> None:
+@pytest.mark.parametrize("answer", TRANSIENT, ids=["dropped", "503", "429", "502", "page", "nonsense"])
+def test_a_failure_to_get_the_first_token_is_transient(
+    swift: ArmSession, endpoint: IdentityEndpoint, answer: Answer
+) -> None:
     endpoint.instead = answer
 
     with pytest.raises(TransientError):
         swift.call("GET", "/a")
 
 
-@pytest.mark.parametrize("answer", PASSING, ids=["dropped", "503", "429", "502", "page", "nonsense"])
-def test_trouble_with_a_later_token_passes(
+@pytest.mark.parametrize("answer", TRANSIENT, ids=["dropped", "503", "429", "502", "page", "nonsense"])
+def test_a_failure_to_get_a_later_token_is_transient(
     server: ArmServer, swift: ArmSession, endpoint: IdentityEndpoint, answer: Answer
 ) -> None:
-    endpoint.valid_s = NEARLY_OVER_S
+    endpoint.valid_s = SHORT_S
     server.answers(Say(), Say())
     swift.call("GET", "/a")
     endpoint.instead = answer
@@ -156,7 +158,7 @@ def test_trouble_with_a_later_token_passes(
         swift.call("GET", "/a")
 
 
-def test_an_identity_endpoint_that_is_not_there_yet_passes(
+def test_an_unreachable_identity_endpoint_is_transient(
     swift: ArmSession, closed_port: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{closed_port}/msi/token")
@@ -165,7 +167,9 @@ def test_an_identity_endpoint_that_is_not_there_yet_passes(
         swift.call("GET", "/a")
 
 
-def test_a_renewal_that_fails_repeats_nothing(server: ArmServer, swift: ArmSession, endpoint: IdentityEndpoint) -> None:
+def test_after_a_failed_renewal_the_call_is_not_repeated(
+    server: ArmServer, swift: ArmSession, endpoint: IdentityEndpoint
+) -> None:
     def refuse(_: Recorded) -> Answer:
         endpoint.instead = Say(400, {"statusCode": 400, "message": "gone"})
         return Say(401)

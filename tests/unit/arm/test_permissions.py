@@ -1,4 +1,4 @@
-"""The custom role in ``infra/`` grants what the client calls, what Azure Backup checks of its caller, and no more."""
+"""The custom role in ``infra/`` grants what the client calls and what Azure Backup requires of its caller, no more."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ ITEM = ProtectedItem(
 )
 ITEM_PATH = f"{VAULT}/backupFabrics/Azure/protectionContainers/c/protectedItems/i"
 ROLE = json.loads((Path(__file__).parents[3] / "infra" / "azure-vm-restore.role.json").read_text(encoding="utf-8"))
-# Restoring runs with the caller's rights on all that it touches: Azure's documentation of roles for restores.
-CHECKED_OF_THE_CALLER = {
+# Azure Backup restores with the rights of its caller: see Azure's documentation of roles for restores.
+REQUIRED_OF_THE_CALLER = {
     "Microsoft.Compute/disks/write",
     "Microsoft.Compute/virtualMachines/write",
     "Microsoft.Network/networkInterfaces/join/action",
@@ -46,7 +46,7 @@ CHECKED_OF_THE_CALLER = {
 
 
 def calls(url: str) -> Iterable[tuple[str, Callable[[BackupClient], object]]]:
-    """Every public method, those that follow a URL of the service with each address it may name."""
+    """Yield a call of every public method; methods that poll a URL are called with every kind of URL."""
     yield "get_virtual_machine_region", lambda api: api.get_virtual_machine_region(VM)
     yield "get_vault_region", lambda api: api.get_vault_region(VAULT)
     yield "get_vault", lambda api: api.get_vault(VAULT)
@@ -73,13 +73,13 @@ def calls(url: str) -> Iterable[tuple[str, Callable[[BackupClient], object]]]:
 
 
 def action_of(method: str, path: str) -> str:
-    """Return what ARM calls an operation: the types of the path, then read, or a POST's last word and action."""
+    """Return ARM's name of an operation: the types in the path, then ``read``, or the last segment and ``action``."""
     names = unquote(path).rpartition("/providers/")[2].split("/")
     types = names[1::2]
     return "/".join([names[0], *types, "read" if method == "GET" else "action"])
 
 
-def test_the_list_and_the_clients_calls_agree(open_session: Callable[[str], ArmSession]) -> None:
+def test_the_role_grants_exactly_what_is_needed(open_session: Callable[[str], ArmSession]) -> None:
     with (
         closing(ArmServer()) as server,
         closing(BackupClient(open_session(server.url), api_version="2025-08-01")) as api,
@@ -87,24 +87,24 @@ def test_the_list_and_the_clients_calls_agree(open_session: Callable[[str], ArmS
         made = list(calls(server.url))
         server.answers(
             *[Say(404, {"error": {"code": "NotFound", "message": "no"}})] * 2 * len(made)
-        )  # a 404 has a second address tried
+        )  # after a 404 a second URL is polled
         for _, call in made:
             with suppress(RestoreError):
                 call(api)
         actions = {action_of(request.method, request.path) for request in server.requests}
 
     assert len(server.requests) >= len(made)
-    assert set(ROLE["Actions"]) == actions | CHECKED_OF_THE_CALLER
+    assert set(ROLE["Actions"]) == actions | REQUIRED_OF_THE_CALLER
 
 
-def test_every_method_of_the_client_is_called_above() -> None:
+def test_every_public_method_of_the_client_is_called_above() -> None:
     public = {name for name, _ in inspect.getmembers(BackupClient, inspect.isfunction) if not name.startswith("_")}
 
     assert {name for name, _ in calls("")} == public - {"close", "from_settings"}
 
 
-def test_nothing_is_granted_wholesale() -> None:
-    assert not [each for each in ROLE["Actions"] if "*" in each]
+def test_the_role_has_no_wildcards() -> None:
+    assert not [action for action in ROLE["Actions"] if "*" in action]
     assert ROLE["Actions"] == sorted(set(ROLE["Actions"]))
     assert ROLE["DataActions"] == []
 
@@ -117,5 +117,5 @@ def test_nothing_is_granted_wholesale() -> None:
         ("POST", f"{VAULT}/backupJobs/j/cancel", "Microsoft.RecoveryServices/vaults/backupJobs/cancel/action"),
     ],
 )
-def test_actions_are_read_off_as_arm_names_them(method: str, path: str, action: str) -> None:
+def test_actions_have_the_names_that_arm_gives_them(method: str, path: str, action: str) -> None:
     assert action_of(method, path) == action

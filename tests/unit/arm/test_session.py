@@ -34,7 +34,7 @@ TWO_LENGTHS = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\
 type OpenSession = Callable[..., ArmSession]
 
 
-def test_every_call_carries_token_request_id_and_our_name(
+def test_every_call_has_the_token_a_request_id_and_json_headers(
     server: ArmServer, session: ArmSession, identity: FakeIdentity
 ) -> None:
     server.answers(Say(body={}), Say(body={}))
@@ -68,7 +68,7 @@ def test_request_ids_differ_from_call_to_call(server: ArmServer, session: ArmSes
     assert session.call("GET", "/a").client_request_id != session.call("GET", "/a").client_request_id
 
 
-def test_a_signed_url_arrives_as_it_was_given(server: ArmServer, session: ArmSession) -> None:
+def test_a_signed_url_is_sent_unchanged(server: ArmServer, session: ArmSession) -> None:
     given = "/a/protectedItems/VM;iaasvmcontainerv2;rg;vm/operationsStatus/1?api-version=1&t=1&c=a-_&s=b~&h=c%3D&x='y'"
     server.answers(Say())
 
@@ -77,7 +77,7 @@ def test_a_signed_url_arrives_as_it_was_given(server: ArmServer, session: ArmSes
     assert server.requests[0].target == given
 
 
-def test_connections_are_kept_and_shared(server: ArmServer, session: ArmSession) -> None:
+def test_a_connection_is_used_again(server: ArmServer, session: ArmSession) -> None:
     server.answers(Say(body={}), Say(body={}), Say(body={}))
 
     for _ in range(3):
@@ -86,7 +86,7 @@ def test_connections_are_kept_and_shared(server: ArmServer, session: ArmSession)
     assert len({request.connection for request in server.requests}) == 1
 
 
-def test_as_many_connections_are_kept_as_restores_run_at_once(server: ArmServer, session: ArmSession) -> None:
+def test_32_connections_are_kept(server: ArmServer, session: ArmSession) -> None:
     together = threading.Barrier(32)
 
     def answer(_: Recorded) -> Answer:
@@ -101,7 +101,7 @@ def test_as_many_connections_are_kept_as_restores_run_at_once(server: ArmServer,
     assert len({request.connection for request in server.requests}) == 32
 
 
-def test_a_401_renews_the_token_once_and_repeats_the_call_as_it_was(
+def test_after_a_401_the_token_is_renewed_and_the_call_repeated_unchanged(
     server: ArmServer, session: ArmSession, identity: FakeIdentity
 ) -> None:
     server.answers(Say(401), Say(202), Say(200))
@@ -129,7 +129,7 @@ def test_a_second_401_is_an_authorization_failure(server: ArmServer, session: Ar
     assert len(server.requests) == 2
 
 
-def test_many_threads_with_one_refused_token_renew_it_once(
+def test_many_threads_with_the_same_refused_token_renew_it_once(
     server: ArmServer, session: ArmSession, identity: FakeIdentity
 ) -> None:
     together = threading.Barrier(8)
@@ -182,7 +182,7 @@ def test_redirects_are_not_followed(server: ArmServer, session: ArmSession, stat
 
 @pytest.mark.parametrize("answer", [DROP, HALF, NOT_HTTP, TWO_LENGTHS, HANG], ids=lambda answer: str(answer)[:12])
 @pytest.mark.parametrize("once", [False, True])
-def test_a_lost_answer_is_never_followed_by_another_request(
+def test_after_a_lost_answer_the_request_is_not_sent_again(
     server: ArmServer, impatient_session: ArmSession, answer: Answer, once: bool
 ) -> None:
     server.answers(answer)
@@ -194,7 +194,9 @@ def test_a_lost_answer_is_never_followed_by_another_request(
 
 
 @pytest.mark.parametrize("once", [False, True])
-def test_a_kept_connection_that_breaks_is_not_tried_again(server: ArmServer, session: ArmSession, once: bool) -> None:
+def test_after_a_kept_connection_breaks_the_request_is_not_sent_again(
+    server: ArmServer, session: ArmSession, once: bool
+) -> None:
     server.answers(Say(body={}), DROP)
     session.call("GET", "/a")
 
@@ -206,9 +208,7 @@ def test_a_kept_connection_that_breaks_is_not_tried_again(server: ArmServer, ses
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_a_status_with_a_retry_after_is_not_tried_again_here(
-    server: ArmServer, session: ArmSession, status: int
-) -> None:
+def test_after_a_retry_after_the_session_does_not_retry(server: ArmServer, session: ArmSession, status: int) -> None:
     server.answers(Say(status, headers={"Retry-After": "0"}))
 
     with pytest.raises(TransientError) as caught:
@@ -218,7 +218,7 @@ def test_a_status_with_a_retry_after_is_not_tried_again_here(
     assert len(server.requests) == 1
 
 
-def test_a_wait_until_a_date_counts_from_the_injected_clock(server: ArmServer, open_session: OpenSession) -> None:
+def test_a_retry_after_date_is_compared_with_the_injected_clock(server: ArmServer, open_session: OpenSession) -> None:
     session = open_session(clock=lambda: datetime(2026, 11, 23, 8, tzinfo=UTC))
     late = b"HTTP/1.1 503 x\r\nRetry-After: Mon, 23 Nov 2026 08:00:45 GMT\r\nContent-Length: 0\r\n\r\n"
     server.answers(Raw(late))
@@ -229,7 +229,7 @@ def test_a_wait_until_a_date_counts_from_the_injected_clock(server: ArmServer, o
     assert caught.value.retry_after_s == 45.0
 
 
-def test_no_connection_at_all_means_that_nothing_was_sent(closed_port: str, open_session: OpenSession) -> None:
+def test_a_refused_connection_means_that_nothing_was_sent(closed_port: str, open_session: OpenSession) -> None:
     session = open_session(closed_port)
 
     with pytest.raises(TransientError, match="NewConnectionError"):
@@ -237,7 +237,7 @@ def test_no_connection_at_all_means_that_nothing_was_sent(closed_port: str, open
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how a full backlog behaves is the kernel's own")
-def test_a_connection_that_does_not_come_up_in_time_means_that_nothing_was_sent(open_session: OpenSession) -> None:
+def test_a_connect_timeout_means_that_nothing_was_sent(open_session: OpenSession) -> None:
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -251,7 +251,7 @@ def test_a_connection_that_does_not_come_up_in_time_means_that_nothing_was_sent(
             session.call("POST", "/a", body={}, once=True)
 
 
-def test_a_wrong_certificate_means_that_nothing_was_sent(tmp_path: Path, open_session: OpenSession) -> None:
+def test_an_invalid_certificate_means_that_nothing_was_sent(tmp_path: Path, open_session: OpenSession) -> None:
     with closing(ArmServer(tls=own_certificate(tmp_path))) as server:
         with pytest.raises(TransientError, match="SSLError"):
             open_session(server.url).call("POST", "/a", body={}, once=True)
@@ -294,7 +294,7 @@ def test_the_environments_proxy_is_used(
     assert server.requests[0].target == "http://arm.invalid/a?b=c"
 
 
-def test_a_connection_lost_behind_a_proxy_leaves_the_outcome_open(
+def test_a_connection_lost_behind_a_proxy_is_an_unknown_outcome(
     server: ArmServer, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", server.url)
@@ -305,7 +305,7 @@ def test_a_connection_lost_behind_a_proxy_leaves_the_outcome_open(
         session.call("POST", "/a", body={}, once=True)
 
 
-def test_a_proxy_that_is_not_there_means_that_nothing_was_sent(
+def test_an_unreachable_proxy_means_that_nothing_was_sent(
     closed_port: str, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", closed_port)
@@ -316,24 +316,24 @@ def test_a_proxy_that_is_not_there_means_that_nothing_was_sent(
 
 
 @pytest.mark.parametrize("answer", [Say(200, {}), Say(500), DROP], ids=["200", "500", "dropped"])
-def test_tokens_and_signatures_stay_out_of_logs_and_errors(
+def test_logs_and_errors_contain_no_tokens_and_signatures(
     server: ArmServer, session: ArmSession, answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.answers(answer)
-    told = ""
+    text = ""
 
     try:
         session.call("GET", server.url + SIGNED)
     except RestoreError as error:
-        told = "".join(traceback.format_exception(error)) + str(error.to_json())
+        text = "".join(traceback.format_exception(error)) + str(error.to_json())
 
     assert "/a/operationsStatus/1" in caplog.text
     for secret in ("SIGNATURE", "HASH", "token-1"):
-        assert secret not in caplog.text + told
+        assert secret not in caplog.text + text
 
 
-def test_a_credential_that_cannot_be_sent_is_not_quoted(open_session: OpenSession) -> None:
+def test_a_token_that_cannot_be_sent_is_not_quoted(open_session: OpenSession) -> None:
     session = open_session(identity=lambda: FakeCredential("secret\r\ntoken"))
 
     with pytest.raises(TransientError) as caught:
@@ -342,7 +342,7 @@ def test_a_credential_that_cannot_be_sent_is_not_quoted(open_session: OpenSessio
     assert "secret" not in "".join(traceback.format_exception(caught.value)) + str(caught.value.to_json())
 
 
-def test_one_debug_line_tells_of_each_call(
+def test_every_call_is_logged_in_one_debug_line(
     server: ArmServer, session: ArmSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "arm.session")
@@ -359,7 +359,7 @@ def test_one_debug_line_tells_of_each_call(
     assert lost.endswith("request mine")
 
 
-def test_a_limit_that_runs_out_is_warned_of(
+def test_a_low_remaining_limit_is_a_warning(
     server: ArmServer, session: ArmSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     plenty, odd = "x-ms-ratelimit-remaining-subscription-reads", "x-ms-ratelimit-remaining-resource"
@@ -372,7 +372,7 @@ def test_a_limit_that_runs_out_is_warned_of(
     assert caplog.messages == [f"Azure will soon throttle: {plenty} is 9 after /a"]
 
 
-def test_closing_closes_the_credential_too(server: ArmServer, session: ArmSession, identity: FakeIdentity) -> None:
+def test_close_closes_the_credential_too(server: ArmServer, session: ArmSession, identity: FakeIdentity) -> None:
     server.answers(Say())
     session.call("GET", "/a")
 
@@ -381,7 +381,7 @@ def test_closing_closes_the_credential_too(server: ArmServer, session: ArmSessio
     assert identity.made[0].closed
 
 
-def test_closing_a_session_that_was_never_used_makes_no_credential(server: ArmServer, identity: FakeIdentity) -> None:
+def test_closing_an_unused_session_creates_no_credential(server: ArmServer, identity: FakeIdentity) -> None:
     ArmSession(server.url, identity).close()
 
     assert identity.made == []

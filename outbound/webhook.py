@@ -1,4 +1,4 @@
-"""The results webhook: the one place besides Azure that the app ever calls."""
+"""The results webhook: the only address outside Azure that the app calls."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 import requests
+
 from domain import errors
 from domain.errors import TransientError
-
-from arm.transport import Adapter
 
 if TYPE_CHECKING:
     from domain.errors import Json
     from settings import Settings
 
-_TIMEOUT_S: Final = (5.0, 15.0)  # to connect, to answer
+_TIMEOUTS_S: Final = (5.0, 15.0)  # to connect, and to wait for the next byte of the answer
 
 
 class ResultWebhook:
@@ -29,15 +28,16 @@ class ResultWebhook:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
-        """Return the webhook of ``RESTORE_WEBHOOK_URL``; ``None`` where none is set."""
+        """Return the webhook of ``RESTORE_WEBHOOK_URL``, or ``None`` when none is set."""
         if settings.webhook_url is None or settings.webhook_secret is None:
             return None
         return cls(settings.webhook_url, settings.webhook_secret)
 
     def post(self, document: Json) -> None:
-        """Post a document; raises ``TransientError`` unless the answer is a 2xx.
+        """Post a document once; raise ``TransientError`` unless the answer is a 2xx.
 
-        A redirect is not followed, and the messages name the host alone: webhook URLs often hold a key.
+        Redirects are not followed and the answer's body is not read. Messages name only the host, because webhook
+        URLs often contain a key.
         """
         body = json.dumps(document).encode()
         signature = hmac.new(self._key, body, hashlib.sha256).hexdigest()
@@ -49,16 +49,14 @@ class ResultWebhook:
         host = urlsplit(self._url).hostname
         problem = ""
         try:
-            with requests.Session() as session:  # no cookies from one result to the next
-                session.trust_env = False  # no password of a .netrc goes along
-                for scheme in ("https://", "http://"):
-                    session.mount(scheme, Adapter())
+            with requests.Session() as session:  # a new session each time: no cookie is sent back later
+                session.trust_env = False  # no password from a .netrc is sent
                 status = session.post(
-                    self._url, data=body, headers=headers, timeout=_TIMEOUT_S, allow_redirects=False, stream=True
+                    self._url, data=body, headers=headers, timeout=_TIMEOUTS_S, allow_redirects=False, stream=True
                 ).status_code
-            if not 200 <= status < 300:  # noqa: PLR2004 - the class of success
+            if not 200 <= status < 300:  # noqa: PLR2004 - every 2xx
                 problem = f"{host} answered {status}."
-        except (requests.RequestException, ValueError) as error:  # urllib3 has a ValueError for odd hosts
+        except (requests.RequestException, ValueError) as error:  # urllib3 raises ValueError for some invalid hosts
             problem = f"{host} could not be reached ({type(error).__name__})."
-        if problem:  # raised here, where no other error with the URL in it becomes its context
+        if problem:  # raised outside of "except": otherwise its context would be an error that quotes the URL
             raise TransientError(errors.SERVICE_UNAVAILABLE, problem)

@@ -1,0 +1,41 @@
+"""What one process remembers of the waits that Azure asked for, so that all its restores respect them."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_URLS: Final = 10_000  # more than one process calls
+_MAX_WAIT_S: Final = 3600.0  # the longest wait seen is 45 minutes; an absurd one must not block a URL for days
+
+
+class Throttling:
+    """The time before which each URL must not be called, by method and URL. Safe to use from several threads.
+
+    The orchestration of a restore keeps its own waits with durable timers. It does not know that Azure throttled the
+    same list for another restore, nor which of the calls of one activity was throttled.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._not_before: dict[tuple[str, str], datetime] = {}
+        self._lock = threading.Lock()
+
+    def wait_s(self, method: str, url: str) -> float:
+        """Return for how many seconds the URL must not be called yet; 0 when it may be called."""
+        with self._lock:
+            not_before = self._not_before.get((method, url))
+        return 0.0 if not_before is None else max((not_before - self._clock()).total_seconds(), 0.0)
+
+    def record(self, method: str, url: str, wait_s: float | None) -> None:
+        """Record the wait of the latest answer; an answer without one ends an earlier wait."""
+        with self._lock:
+            self._not_before.pop((method, url), None)
+            if wait_s:
+                if len(self._not_before) >= _MAX_URLS:
+                    del self._not_before[next(iter(self._not_before))]  # the oldest
+                self._not_before[method, url] = self._clock() + timedelta(seconds=min(wait_s, _MAX_WAIT_S))

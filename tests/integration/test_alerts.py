@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from domain.alerts import MOST_VMS
-from domain.auto_restore import MOST_STARTS
+from domain.alerts.decide import MAX_STARTS
+from domain.alerts.payload import MAX_VMS
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
 from tests.support.receiver import Receiver
 
@@ -334,17 +334,17 @@ class TestRefused:
     def test_what_an_alert_wants_beyond_a_hundred_is_told_and_not_started(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        ghosts = [vm_id(f"ghost-{number:04d}", "load-rg") for number in range(MOST_VMS)]
+        ghosts = [vm_id(f"ghost-{number:04d}", "load-rg") for number in range(MAX_VMS)]
         with staged(monkeypatch, AUTO_RESTORE_RULES=json.dumps(RULES)) as stage:
             decisions = decide(stage, an_alert("a1", *ghosts))
 
         assert [each["sourceResourceId"] for each in decisions] == [each.lower() for each in ghosts]
-        assert all("restoreId" in each for each in decisions[:MOST_STARTS])
-        beyond = decisions[MOST_STARTS:]
+        assert all("restoreId" in each for each in decisions[:MAX_STARTS])
+        beyond = decisions[MAX_STARTS:]
         assert {(each["decision"], each["rule"], "restoreId" in each) for each in beyond} == {
             ("Refused", "load", False)
         }
-        assert all("Azure that is down" in each["reason"] for each in beyond)
+        assert all("Azure itself has an outage" in each["reason"] for each in beyond)
 
     def test_without_rules_nothing_is_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with staged(monkeypatch) as stage:

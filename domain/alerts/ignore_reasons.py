@@ -35,7 +35,7 @@ def ignore_reason(kind: AlertKind, essentials: Mapping[str, Any], context: Mappi
             return _activity_reason(context)
         case AlertKind.BACKUP:
             return _backup_reason(context)
-        case AlertKind.METRIC | AlertKind.LOG_SEARCH | AlertKind.LOG_SEARCH_V1 | AlertKind.OTHER:
+        case _:
             return None
 
 

@@ -21,7 +21,6 @@ _ID_COLUMNS: Final = frozenset({"_resourceid", "resourceid"})
 _SCOPE_IT: Final = "Scope the alert rule to virtual machines, so that it fires for each of them"
 _QUERY_IT: Final = "Make the alert rule's query return _ResourceId and split the alert by it."
 _REMEDIES: Final[Mapping[AlertKind, str]] = {
-    AlertKind.METRIC: f"{_SCOPE_IT}.",
     AlertKind.RESOURCE_HEALTH: f"{_SCOPE_IT} and not for a resource group or subscription.",
     AlertKind.ACTIVITY_LOG: f"{_SCOPE_IT}, with operations of Microsoft.Compute/virtualMachines.",
     AlertKind.LOG_SEARCH: _QUERY_IT,
@@ -29,7 +28,6 @@ _REMEDIES: Final[Mapping[AlertKind, str]] = {
     AlertKind.BACKUP: (
         "Only an alert about the backup or restore of an Azure virtual machine (linkedResourceId) can start a restore."
     ),
-    AlertKind.OTHER: f"{_SCOPE_IT}.",
 }
 
 
@@ -53,7 +51,7 @@ def find_vms(kind: AlertKind, essentials: Mapping[str, Any], context: Mapping[st
             places = [_ids_in_rows(context), targets]
         case AlertKind.BACKUP:
             places = [[context.get("linkedResourceId")], [context.get("sourceId")], targets]
-        case AlertKind.METRIC | AlertKind.RESOURCE_HEALTH | AlertKind.OTHER:
+        case _:
             places = [targets]
     vm_ids = next((found for place in places if (found := _distinct_vm_ids(place))), ())
     return vm_ids, () if vm_ids else (_no_vm_message(kind, essentials),)
@@ -65,7 +63,7 @@ def _no_vm_message(kind: AlertKind, essentials: Mapping[str, Any]) -> str:
     names = name_list(essentials.get("configurationItems"))
     if names and kind in {AlertKind.LOG_SEARCH, AlertKind.LOG_SEARCH_V1}:
         found += f", and computer names alone ({names}) do not say which resource is meant"
-    return f"The alert names no virtual machine: {found}. {_REMEDIES[kind]}"
+    return f"The alert names no virtual machine: {found}. {_REMEDIES.get(kind, f'{_SCOPE_IT}.')}"
 
 
 def _affected_items(context: Mapping[str, Any]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def test_it_is_asked_to_send_the_alert_again(caplog: pytest.LogCaptureFixture) -
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert json.loads(answer.get_body())["error"]["code"] == "ServiceUnavailable"
-    [told] = [each for each in caplog.records if each.levelno == logging.ERROR]
+    [told] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "storage is away" in str(told.exc_info)
 
 
@@ -51,7 +51,7 @@ def test_an_alert_that_is_refused_whole_is_in_the_log(caplog: pytest.LogCaptureF
 
     assert post(alert).status_code == 400
 
-    [told] = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    [told] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert f"names {MAX_VMS + 1} virtual machines" in told
 
 

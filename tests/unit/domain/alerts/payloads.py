@@ -22,7 +22,7 @@ METRIC = {"signalType": "Metric", "monitoringService": "Platform"}
 HEALTH = {"signalType": "Activity Log", "monitoringService": "Resource Health"}
 ACTIVITY = {"signalType": "Activity Log", "monitoringService": "Activity Log - Administrative"}
 LOG = {"signalType": "Log", "monitoringService": "Log Alerts V2"}
-OLD_LOG = {"signalType": "Log", "monitoringService": "Log Analytics"}
+LOG_V1 = {"signalType": "Log", "monitoringService": "Log Analytics"}
 BACKUP = {"signalType": "Log", "monitoringService": "Azure Backup"}
 
 

@@ -17,8 +17,8 @@ from tests.unit.domain.alerts.payloads import (
     BACKUP,
     HEALTH,
     LOG,
+    LOG_V1,
     METRIC,
-    OLD_LOG,
     SAMPLES,
     VM_2,
     VM_3,
@@ -140,7 +140,7 @@ class TestWhatIsNoAlert:
     @given(json_values, json_values)
     @THOROUGH
     def test_parts_of_any_shape_never_break_it(self, essentials: Any, context: Any) -> None:
-        kinds = (METRIC, HEALTH, ACTIVITY, LOG, OLD_LOG, BACKUP, {"monitoringService": "New"})
+        kinds = (METRIC, HEALTH, ACTIVITY, LOG, LOG_V1, BACKUP, {"monitoringService": "New"})
         for kind in kinds:
             more = essentials if isinstance(essentials, dict) else {"alertTargetIDs": essentials}
             assert set(read_alert(an_alert({**more, **kind}, context)).vm_ids) <= {VM_ID}
@@ -186,7 +186,7 @@ class TestWhatIsNoAlert:
         with pytest.raises(InvalidRequestError, match="at most 1000"):
             alert_of(METRIC, None, *ids)
         with pytest.raises(InvalidRequestError, match="at most 1000"):
-            alert_of(OLD_LOG, {"AffectedConfigurationItems": [f"vm{index}" for index in range(MAX_VMS + 1)]})
+            alert_of(LOG_V1, {"AffectedConfigurationItems": [f"vm{index}" for index in range(MAX_VMS + 1)]})
 
 
 def refused(body: Any) -> list[tuple[str, str | None]]:

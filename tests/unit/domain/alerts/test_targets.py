@@ -11,8 +11,8 @@ from tests.unit.domain.alerts.payloads import (
     GROUP,
     HEALTH,
     LOG,
+    LOG_V1,
     METRIC,
-    OLD_LOG,
     SCALE_SET_VM,
     VM_2,
     VM_3,
@@ -40,7 +40,7 @@ def the_sentence(alert: Alert) -> str:
 
 class TestWhereTheVmIs:
     @pytest.mark.parametrize(
-        "kind", [METRIC, HEALTH, ACTIVITY, LOG, OLD_LOG, BACKUP, {"monitoringService": "Brand New"}, {}]
+        "kind", [METRIC, HEALTH, ACTIVITY, LOG, LOG_V1, BACKUP, {"monitoringService": "Brand New"}, {}]
     )
     def test_every_kind_takes_vms_among_its_targets(self, kind: Json) -> None:
         assert alert_of(kind, None, WORKSPACE, VM_ID, 5, None).vm_ids == (VM_ID,)
@@ -59,7 +59,7 @@ class TestWhereTheVmIs:
     def test_a_metrics_dimension_is_not_asked(self) -> None:
         assert alert_of(METRIC, dimensions([{"name": "ResourceId", "value": VM_ID}])).vm_ids == ()
 
-    def test_a_group_whose_health_is_told_is_no_vm(self) -> None:
+    def test_a_resource_group_whose_health_changed_is_no_vm(self) -> None:
         assert "resource group or subscription" in the_sentence(alert_of(HEALTH, {"status": "Active"}, GROUP))
 
     def test_the_scope_of_an_operation_goes_before_the_target(self) -> None:
@@ -83,7 +83,7 @@ class TestWhereTheVmIs:
         assert alert_of(items, context, VM_ID).vm_ids == (VM_ID,)
         assert alert_of(items, context, WORKSPACE).vm_ids == (VM_2,)
 
-    @pytest.mark.parametrize("kind", [LOG, OLD_LOG])
+    @pytest.mark.parametrize("kind", [LOG, LOG_V1])
     def test_computer_names_are_not_enough(self, kind: Json) -> None:
         items = {"configurationItems": ["web-01", "web-02", "web-03", "web-04", "web-05"]}
 
@@ -100,19 +100,19 @@ class TestWhereTheVmIs:
         )
 
     @pytest.mark.parametrize(
-        "kind", [OLD_LOG, {**OLD_LOG, "monitoringService": "Application Insights"}, {**METRIC, "signalType": "Log"}]
+        "kind", [LOG_V1, {**LOG_V1, "monitoringService": "Application Insights"}, {**METRIC, "signalType": "Log"}]
     )
-    def test_the_rows_of_an_old_log_alert(self, kind: Json) -> None:
+    def test_the_rows_of_a_v1_log_alert(self, kind: Json) -> None:
         context = results(["n", "_ResourceId", "ResourceId"], [1, VM_ID, VM_2], [2, VM_ID], [3], [4, None, VM_3])
 
         assert alert_of(kind, context, WORKSPACE).vm_ids == (VM_ID, VM_2, VM_3)
 
-    def test_the_affected_items_of_an_old_log_alert_go_before_its_rows(self) -> None:
+    def test_the_affected_items_of_a_v1_log_alert_go_before_its_rows(self) -> None:
         # A metric measurement's rows hold every machine, the healthy ones too.
         context = {"AffectedConfigurationItems": [VM_ID], **results(["_ResourceId"], [VM_ID], [VM_2])}
 
-        assert alert_of(OLD_LOG, context).vm_ids == (VM_ID,)
-        assert alert_of(OLD_LOG, {**context, "AffectedConfigurationItems": []}).vm_ids == (VM_ID, VM_2)
+        assert alert_of(LOG_V1, context).vm_ids == (VM_ID,)
+        assert alert_of(LOG_V1, {**context, "AffectedConfigurationItems": []}).vm_ids == (VM_ID, VM_2)
 
     @pytest.mark.parametrize(
         "name", ["web-01", "WEB-01", " web-01 ", "web-01.contoso.local", "Web-01.a.b", VM_ID, VM_ID.upper()]
@@ -120,26 +120,26 @@ class TestWhereTheVmIs:
     def test_a_computers_name_takes_its_own_row_alone(self, name: str) -> None:
         context = {"AffectedConfigurationItems": [name], **results(["_ResourceId"], [VM_ID], [VM_2], [VM_3])}
 
-        alert = alert_of(OLD_LOG, context, WORKSPACE)
+        alert = alert_of(LOG_V1, context, WORKSPACE)
 
         assert ([vm_id.lower() for vm_id in alert.vm_ids], alert.unresolved) == ([VM_ID.lower()], ())
 
     def test_a_computers_name_may_be_that_of_the_target(self) -> None:
-        assert alert_of(OLD_LOG, {"AffectedConfigurationItems": ["web-01"]}, VM_2, VM_ID).vm_ids == (VM_ID,)
+        assert alert_of(LOG_V1, {"AffectedConfigurationItems": ["web-01"]}, VM_2, VM_ID).vm_ids == (VM_ID,)
 
     def test_an_item_that_is_affected_twice_counts_once_as_it_came_first(self) -> None:
-        assert alert_of(OLD_LOG, {"AffectedConfigurationItems": [VM_ID, VM_ID.upper(), f"{VM_ID}/"]}).vm_ids == (VM_ID,)
-        assert len(alert_of(OLD_LOG, {"AffectedConfigurationItems": ["web-01", "WEB-01"]}).unresolved) == 1
+        assert alert_of(LOG_V1, {"AffectedConfigurationItems": [VM_ID, VM_ID.upper(), f"{VM_ID}/"]}).vm_ids == (VM_ID,)
+        assert len(alert_of(LOG_V1, {"AffectedConfigurationItems": ["web-01", "WEB-01"]}).unresolved) == 1
 
     def test_names_and_ids_may_stand_side_by_side(self) -> None:
         context = {"AffectedConfigurationItems": [VM_3, "web-01"], **results(["_ResourceId"], [VM_ID], [VM_2])}
 
-        assert alert_of(OLD_LOG, context).vm_ids == (VM_3, VM_ID)
+        assert alert_of(LOG_V1, context).vm_ids == (VM_3, VM_ID)
 
     @pytest.mark.parametrize("items", ["web-09", ["web-09"], ["web"], ["web-011"], [""], [5], [None], [WORKSPACE]])
     def test_a_name_that_fits_no_row_is_not_guessed(self, items: Any) -> None:
         alert = alert_of(
-            OLD_LOG, {"AffectedConfigurationItems": items, **results(["_ResourceId"], [VM_ID], [VM_2])}, VM_3
+            LOG_V1, {"AffectedConfigurationItems": items, **results(["_ResourceId"], [VM_ID], [VM_2])}, VM_3
         )
 
         assert alert.vm_ids == ()
@@ -150,17 +150,15 @@ class TestWhereTheVmIs:
     def test_a_name_that_fits_two_is_not_guessed(self, twin: str) -> None:
         affected = {"AffectedConfigurationItems": ["web-02", twin.rpartition("/")[2]]}
 
-        alert = alert_of(OLD_LOG, {**affected, **results(["_ResourceId"], [VM_ID], [twin], [VM_2], [VM_ID.upper()])})
+        alert = alert_of(LOG_V1, {**affected, **results(["_ResourceId"], [VM_ID], [twin], [VM_2], [VM_ID.upper()])})
 
         assert alert.vm_ids == (VM_2,)
         assert VM_ID in the_sentence(alert)
         assert twin in the_sentence(alert)
         assert "does not guess" in the_sentence(alert)
 
-    def test_rows_of_an_old_log_alert_that_were_left_out(self) -> None:
-        assert alert_of(
-            OLD_LOG, {"AffectedConfigurationItems": ["web-01"], "IncludedSearchResults": "False"}
-        ).unresolved
+    def test_rows_of_a_v1_log_alert_that_were_left_out(self) -> None:
+        assert alert_of(LOG_V1, {"AffectedConfigurationItems": ["web-01"], "IncludedSearchResults": "False"}).unresolved
 
     def test_a_backup_alert_names_the_vm_beside_the_vault(self) -> None:
         source = f"{VM_2}/providers/Microsoft.RecoveryServices/backupProtectedItem/x"

@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import azure.durable_functions as df
 from azure.identity import DefaultAzureCredential
 
-from activities.restores import RestoreActivities
+from activities.restores import RestoreActivities, utc_now
 from activities.results import ResultActivities
+from activities.sealing import sealed
 from arm.backup import BackupClient
 from arm.session import VERSION
-from orchestrations import names
+from domain.restore.calls import PostResult
 from outbound.webhook import ResultWebhook
+from queries.recovery_points import list_recovery_points
 from settings import Settings
 from triggers import alerts, durable, http, openapi, queue
 
 if TYPE_CHECKING:
-    from activities.restores import BackupApi
     from activities.results import Webhook
-    from domain.restore.polling import Limits
     from domain.requests import RestoreRequest
+    from domain.restore.polling import Limits
+    from queries.backup_api import BackupApi
 
 
 def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None) -> df.DFApp:
     """Return the app over these settings, this client, and the webhook that is told of results."""
     restores = RestoreActivities(api)
-    results = ResultActivities(webhook)
-    activities = {
-        names.RESOLVE_ITEM: restores.resolve_item,
-        names.PREPARE_RESTORE: restores.prepare_restore,
-        names.GET_VALIDATION: restores.get_validation,
-        names.FIND_JOB: restores.find_job,
-        names.GET_OPERATION: restores.get_operation,
-        names.GET_JOB: restores.get_job,
-        names.CANCEL_JOB: restores.cancel_job,
-        names.LIST_RESTORED_DISKS: restores.list_restored_disks,
-        names.POST_RESULT: results.post_result,
-    }
+    posting = sealed(PostResult, ResultActivities(webhook).post_result, utc_now)
+    activities = {**restores.by_name(), PostResult.name: posting}
 
     def limits_for(request: RestoreRequest) -> Limits:
         return settings.limits(request.rehydrates)
 
-    routes = http.RestoresApi(limits_for=limits_for, recovery_points=restores.recovery_points, version=VERSION)
+    routes = http.RestoresApi(
+        limits_for=limits_for, recovery_points=partial(list_recovery_points, api), version=VERSION
+    )
     requests = queue.RequestsQueue(limits_for=limits_for)
     monitor = alerts.AlertsApi(rules=settings.auto_restore_rules, limits_for=limits_for)
     in_queue, out_queue = settings.requests_queue, settings.results_queue
@@ -53,7 +48,9 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
     new.register_functions(openapi.blueprint(openapi.DescriptionApi(version=VERSION)))
     new.register_functions(queue.blueprint(requests, requests_queue=in_queue, results_queue=out_queue))
     new.register_functions(
-        durable.blueprint(activities, restores.start_restore, results_queue=out_queue, has_webhook=webhook is not None)
+        durable.blueprint(
+            activities, restores.start_restore_with, results_queue=out_queue, has_webhook=webhook is not None
+        )
     )
     return new
 

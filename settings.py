@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import SplitResult, urlsplit
 
-from domain.alerts import plain
-from domain.auto_restore import NO_RULES, Rules
+from domain.alerts.alert_rules import NO_RULES, AlertRules
+from domain.alerts.fields import single_line
+from domain.alerts.rules_file import read_rules
 from domain.errors import InvalidRequestError
-from domain.restore.polling import Limits
 from domain.reading import strict_json
+from domain.restore.polling import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +52,7 @@ class Settings:
     job_poll_max_s: float
     deadline_hours: float | None
     adoption_window_s: float
-    auto_restore_rules: Rules
+    auto_restore_rules: AlertRules
     max_running_per_vault: int
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
@@ -130,12 +131,12 @@ def _contradictions(settings: Settings) -> list[str]:
     return problems
 
 
-def _rules(text: str) -> Rules:
+def _rules(text: str) -> AlertRules:
     """Read the rules: the JSON itself, or the path of a file in the app. Only the default file may be missing."""
     text = text.removeprefix("\ufeff")
     if text.startswith("{"):
-        return Rules.from_json(_json(text, "JSON"))
-    path, wanted = _APP / text, f"a JSON file of rules in the app, or the JSON itself; {plain(text)}"
+        return read_rules(_json(text, "JSON"))
+    path, wanted = _APP / text, f"a JSON file of rules in the app, or the JSON itself; {single_line(text)}"
     if text == _RULES_FILE and not path.exists():
         return NO_RULES
     try:
@@ -143,7 +144,7 @@ def _rules(text: str) -> Rules:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise ValueError(f"{wanted} cannot be read: {why}") from None
-    return Rules.from_json(_json(text, f"{wanted}: it is not JSON"))
+    return read_rules(_json(text, f"{wanted}: it is not JSON"))
 
 
 def _json(text: str, wanted: str) -> object:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from activities.preparation import RestorePreparation
+from activities.sealing import sealed
 from domain import errors, rules
 from domain.answers import Answer
 from domain.disks import made_by
@@ -12,9 +14,6 @@ from domain.errors import RestoreError, TerminalError, UnknownOutcomeError
 from domain.restore import calls
 from domain.restore.calls import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
 from queries.item_lookup import find_item
-
-from activities.preparation import RestorePreparation
-from activities.sealing import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,9 +20,9 @@ from domain.errors import (
     SERVICE_UNAVAILABLE,
     ErrorDetail,
     Json,
-    UnknownOutcomeError,
     TerminalError,
     TransientError,
+    UnknownOutcomeError,
 )
 from domain.wire import as_label, as_list, as_object, as_text
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
@@ -97,7 +97,9 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
     row = next(row for row in _TABLE if reply.status in row.statuses and row.service_code in {None, service_code})
     message = f"{row.message} ({_call(reply)} {service_code})"
     if once and reply.status in _SERVER_FAILURES:
-        return UnknownOutcomeError(row.code, f"{_UNKNOWN_OUTCOME} {message}", details, retry_after_s=reply.retry_after_s)
+        return UnknownOutcomeError(
+            row.code, f"{_UNKNOWN_OUTCOME} {message}", details, retry_after_s=reply.retry_after_s
+        )
     return row.error(row.code, message, details, retry_after_s=reply.retry_after_s)
 
 

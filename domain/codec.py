@@ -44,7 +44,7 @@ def _write(value: Any) -> Any:
     if not is_dataclass(value):
         return value
     members = [(name, getattr(value, name), default) for name, default in _defaults(type(value)).items()]
-    kind = {"kind": getattr(value, "kind")} if hasattr(value, "kind") else {}
+    kind = {"kind": value.kind} if hasattr(value, "kind") else {}
     return kind | {_camel(name): _write(member) for name, member, default in members if member != default}
 
 

@@ -71,7 +71,5 @@ def answer_time(data: Mapping[str, Any]) -> datetime | None:
 def request_of(restore: Restore, call: EntityCall) -> Json:
     """Return a restore's request to an entity, see :class:`domain.admission.answer_once.Asked`."""
     clock = restore.clock
-    asked = Asked(
-        restore_id=restore.restore_id, created=restore.accepted.created, number=clock.requests, now=clock.now
-    )
+    asked = Asked(restore_id=restore.restore_id, created=restore.accepted.created, number=clock.requests, now=clock.now)
     return {**pack(asked), "call": pack(call)}

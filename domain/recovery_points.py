@@ -262,4 +262,3 @@ def no_such_point(point_id: str, details: Iterable[ErrorDetail] = ()) -> Termina
 
 def _miss(message: str) -> ErrorDetail:
     return ErrorDetail(code=NO_MATCHING_RECOVERY_POINT, message=message, target="recoveryPoint")
-

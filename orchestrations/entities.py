@@ -39,7 +39,5 @@ def _entity(name: str) -> Callable[[EntityContext, Json], Json]:
     return operate
 
 
-ENTITIES: Final[Mapping[str, Callable[[EntityContext, Json], Json]]] = {
-    name: _entity(name) for name, _ in _OPERATIONS
-}
+ENTITIES: Final[Mapping[str, Callable[[EntityContext, Json], Json]]] = {name: _entity(name) for name, _ in _OPERATIONS}
 """The entities by their names."""

@@ -12,7 +12,6 @@ from domain.wire import as_object
 
 if TYPE_CHECKING:
     from domain.restore.calls import ResolveItem
-
     from queries.backup_api import BackupApi
 
 

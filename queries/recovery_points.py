@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from domain.point_search import newest_first
 from domain.restore.calls import ResolveItem
-
 from queries.item_lookup import find_item
 
 if TYPE_CHECKING:
     from domain.errors import Json
-
     from queries.backup_api import BackupApi
 
 

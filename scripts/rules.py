@@ -1,6 +1,6 @@
-"""``make rules``: checks a file of alert rules and shows what they would do with an alert, without doing it.
+"""``make rules``: checks a file of alert rules and shows the decisions they make about an alert.
 
-Nothing is called and nothing is started. The exit code is 1 where the file or an alert cannot be read.
+It calls nothing and starts nothing. The exit code is 1 when the file or an alert cannot be read.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from domain.alerts import plain, read_alert
-from domain.auto_restore import Rules, judge, rules_schema
+from domain.alerts.decide import decide_alert
+from domain.alerts.fields import single_line
+from domain.alerts.payload import read_alert
+from domain.alerts.rules_file import read_rules, rules_schema
 from domain.errors import InvalidRequestError
 from domain.reading import strict_json
 from domain.times import format_duration
@@ -21,18 +23,18 @@ from domain.times import format_duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from domain.alerts import Alert
-    from domain.auto_restore import Verdict
+    from domain.alerts.decide import VmDecision
+    from domain.alerts.payload import Alert
 
 SCHEMA_FILE: Final = Path("auto_restore_rules.schema.json")
-_GUARDS: Final = (
-    "Not asked here: the guards. In the app a cool-down, an hourly budget or a running restore may still keep a "
-    "restore from starting, and a storm of alerts makes it wait for approval."
+_NOT_CHECKED: Final = (
+    "Not checked here: admission control. In the app a cool-down, an hourly budget or a running restore may still "
+    "prevent a restore, and a storm of alerts makes it wait for approval."
 )
 
 
 class UnusableFileError(Exception):
-    """A file that is of no use, and all that is wrong with it."""
+    """A file that cannot be used, with all its problems."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
@@ -40,17 +42,17 @@ class UnusableFileError(Exception):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
+    """Run the command; return the exit code."""
     options = _parse(argv)
     if options.schema:
         options.schema.write_text(schema_text(), encoding="utf-8")
         print(f"rules: wrote {options.schema}")
         return 0
     try:
-        rules = _read(options.file, Rules.from_json)
+        rules = _read(options.file, read_rules)
     except UnusableFileError as error:
         return _refuse(options.file, error)
-    denying = sum(rule.deny for rule in rules.rules)
+    denying = sum(rule.restore is None for rule in rules.rules)
     storm = f"more than {rules.storm.distinct_vms} virtual machines within {format_duration(rules.storm.within)}"
     print(f"{options.file}: good; rules: {len(rules.rules)}, of which {denying} deny; a storm is {storm}")
     failures = 0
@@ -60,9 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except UnusableFileError as error:
             failures += _refuse(path, error)
         else:
-            _show(path, alert, judge(alert, rules, datetime.now(UTC)))
+            _show(path, alert, decide_alert(alert, rules, datetime.now(UTC)))
     if options.alerts:
-        print(f"\n{_GUARDS}")
+        print(f"\n{_NOT_CHECKED}")
     return min(failures, 1)
 
 
@@ -73,7 +75,8 @@ def schema_text() -> str:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m scripts.rules", description="Checks alert rules and shows what they would do with an alert."
+        prog="python -m scripts.rules",
+        description="Checks alert rules and shows the decisions they make about an alert.",
     )
     parser.add_argument(
         "file", metavar="FILE", type=Path, nargs="?", help="the rules, as AUTO_RESTORE_RULES names them"
@@ -103,25 +106,27 @@ def _read[T](path: Path, read: Callable[[object], T]) -> T:
     try:
         return read(data)
     except InvalidRequestError as error:
-        raise UnusableFileError([f"{each.target or 'the file'} {each.message}" for each in error.details]) from None
+        raise UnusableFileError(
+            [f"{detail.target or 'the file'} {detail.message}" for detail in error.details]
+        ) from None
 
 
 def _refuse(path: Path, error: UnusableFileError) -> int:
-    for each in error.problems:
-        print(f"{path}: {each}", file=sys.stderr)
+    for problem in error.problems:
+        print(f"{path}: {problem}", file=sys.stderr)
     return 1
 
 
-def _show(path: Path, alert: Alert, verdicts: Sequence[Verdict]) -> None:
-    told = ", ".join(filter(None, map(plain, (alert.severity, alert.monitoring_service))))
-    print(f"\n{path}: alert {alert.alert_rule!r}" + (f" ({told})" if told else ""))
-    for each in verdicts:
-        print(f"  {each.source_resource_id or '(no virtual machine)'}")
-        print(f"    decision: {each.decision}")
-        print(f"    rule:     {each.rule.name if each.rule else '-'}")
-        print(f"    reason:   {each.reason}")
-        if each.request is not None:
-            body = json.dumps(each.request.to_json(), indent=2, ensure_ascii=False)
+def _show(path: Path, alert: Alert, decisions: Sequence[VmDecision]) -> None:
+    words = ", ".join(filter(None, map(single_line, (alert.severity, alert.monitoring_service))))
+    print(f"\n{path}: alert {alert.alert_rule!r}" + (f" ({words})" if words else ""))
+    for decision in decisions:
+        print(f"  {decision.source_resource_id or '(no virtual machine)'}")
+        print(f"    decision: {decision.decision}")
+        print(f"    rule:     {decision.rule.name if decision.rule else '-'}")
+        print(f"    reason:   {decision.reason}")
+        if decision.request is not None:
+            body = json.dumps(decision.request.to_json(), indent=2, ensure_ascii=False)
             print("    request:  " + body.replace("\n", "\n    "))
 
 

@@ -1,4 +1,4 @@
-"""Azure Monitor's alerts: read, judged by the rules, answered with a decision for each VM."""
+"""Azure Monitor's alerts: read, matched with the rules, answered with a decision for each VM."""
 
 from __future__ import annotations
 
@@ -10,97 +10,107 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from domain import errors
-from domain.alerts import plain, read_alert
-from domain.auto_restore import judge
+from domain.alerts.decide import accepted_start, decide_alert, refused_start
+from domain.alerts.fields import single_line
+from domain.alerts.payload import read_alert
 from domain.errors import RestoreError, TerminalError, TransientError
-from domain.guards import AlertStart
+from domain.restore.state import AlertStart, Source
 from triggers.answers import error_response, json_response, read_json
 from triggers.hub import patience
 from triggers.starting import Started, admission, now, start_restore
 
 if TYPE_CHECKING:
-    from domain.alerts import Alert
-    from domain.auto_restore import Rule, Rules, Verdict
+    from domain.alerts.alert_rules import AlertRules
+    from domain.alerts.decide import VmDecision
+    from domain.alerts.payload import Alert
     from domain.errors import Json
     from triggers.starting import LimitsFor
 
 _LOG = logging.getLogger(__name__)
-_AT_ONCE: Final = 50  # VMs of one alert
-_LONGEST_TOLD: Final = 1000
+_MAX_VMS_AT_ONCE: Final = 50
+_MAX_LOGGED_ERROR: Final = 1000
 
 
 class AlertsApi:
-    """The route of the alerts. ``rules`` say what an alert may start, ``limits_for`` gives a request its bounds."""
+    """The route of the alerts. ``rules`` say what an alert may start, ``limits_for`` returns a request's limits."""
 
-    def __init__(self, *, rules: Rules, limits_for: LimitsFor) -> None:
+    def __init__(self, *, rules: AlertRules, limits_for: LimitsFor) -> None:
         self._rules = rules
         self._limits_for = limits_for
 
     async def post_alert(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """202 with ``{"decisions": [...]}``, one for each VM; ARM-shaped 400, 413, 415 for what is no alert.
+        """202 with ``{"decisions": [...]}``, one for each VM; ARM-shaped 400, 413, 415 when the body is no alert.
 
-        503 when the task hub failed for some VM: action groups send an alert again for that, but not for a 500. What
-        was started meanwhile is a ``Duplicate`` then.
+        503 when the task hub failed for at least one VM: action groups send the alert again after a 503, but not after
+        a 500. The restores that were started meanwhile are a ``Duplicate`` then.
         """
         try:
             alert = read_alert(read_json(req))
         except RestoreError as error:
-            # Action groups do not send it again, and show nobody what they were told.
-            _LOG.warning("an alert was refused: %s", plain(str(error), _LONGEST_TOLD))
+            # Action groups do not send the alert again, and show the answer to nobody.
+            _LOG.warning("an alert was refused: %s", single_line(str(error), _MAX_LOGGED_ERROR))
             return error_response(error)
-        until, free = patience(), asyncio.Semaphore(_AT_ONCE)
+        decisions = await self._decide(client, alert)
+        failures = [failure for failure in decisions if isinstance(failure, BaseException)]
+        for failure in failures:
+            _LOG.error("alert %r: a decision failed", alert.alert_id, exc_info=failure)
+        if failures:
+            message = f"{len(failures)} of {len(decisions)} decisions could not be made. Send the same alert again."
+            return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message))
+        return json_response(202, {"decisions": decisions})
 
-        async def start(verdict: Verdict) -> Started | Json:
-            async with free:
-                return await self._start(client, alert, verdict)
+    async def _decide(self, client: df.DurableFunctionsClient, alert: Alert) -> list[Json | BaseException]:
+        """Start all restores, then wait for admission control; return the answer for each VM, or why there is none."""
+        until, at_once = patience(), asyncio.Semaphore(_MAX_VMS_AT_ONCE)
 
-        async def decide(verdict: Verdict, started: Started | Json | BaseException) -> Json:
+        async def start(decision: VmDecision) -> Started | None:
+            async with at_once:
+                return await self._start(client, alert, decision)
+
+        async def finish(decision: VmDecision, started: Started | BaseException | None) -> Json:
             if isinstance(started, BaseException):
                 raise started
-            async with free:
-                decision = started if isinstance(started, dict) else await _decide(client, verdict, started, until)
-            _LOG.info("alert %r: %s", alert.alert_id, decision)
-            return decision
+            if started is not None:
+                async with at_once:
+                    decision = await _after_admission(client, decision, started, until)
+            answer = decision.to_json()
+            _LOG.info("alert %r: %s", alert.alert_id, answer)
+            return answer
 
-        verdicts = judge(alert, self._rules, now())
-        started = await asyncio.gather(*map(start, verdicts), return_exceptions=True)
-        decided = await asyncio.gather(*map(decide, verdicts, started), return_exceptions=True)
-        broken = [each for each in decided if isinstance(each, BaseException)]
-        for error in broken:
-            _LOG.error("alert %r could not be decided", alert.alert_id, exc_info=error)
-        if broken:
-            message = f"{len(broken)} of {len(decided)} decisions could not be made. Send the same alert again."
-            return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message))
-        return json_response(202, {"decisions": decided})
+        decisions = decide_alert(alert, self._rules, now())
+        started = await asyncio.gather(*map(start, decisions), return_exceptions=True)
+        return await asyncio.gather(*map(finish, decisions, started), return_exceptions=True)
 
-    async def _start(self, client: df.DurableFunctionsClient, alert: Alert, verdict: Verdict) -> Started | Json:
-        """Start the restore of one VM; a decision where there is nothing to start."""
-        if verdict.rule is None or verdict.request is None:
-            return _decision(verdict, verdict.decision, verdict.reason)
+    async def _start(self, client: df.DurableFunctionsClient, alert: Alert, decision: VmDecision) -> Started | None:
+        """Start the restore of one VM; ``None`` when the decision is to start none."""
+        rule, storm = decision.rule, self._rules.storm
+        if rule is None or decision.request is None:
+            return None
         return await start_restore(
             client,
-            verdict.request,
-            started_by="alert",
-            limits=self._limits_for(verdict.request),
-            key=f"alert:{alert.alert_id.lower()}:{(verdict.source_resource_id or '').lower()}",
-            alert=_start_of(alert, verdict.rule, self._rules),
+            decision.request,
+            source=Source.ALERT,
+            limits=self._limits_for(decision.request),
+            key=f"alert:{alert.alert_id.lower()}:{(decision.source_resource_id or '').lower()}",
+            alert=AlertStart(
+                alert_id=alert.alert_id,
+                rule=rule.name,
+                cool_down=rule.cool_down,
+                max_per_hour=rule.max_per_hour,
+                storm_vms=storm.distinct_vms,
+                storm_within=storm.within,
+            ),
         )
 
 
-async def _decide(client: df.DurableFunctionsClient, verdict: Verdict, started: Started, until: float) -> Json:
+async def _after_admission(
+    client: df.DurableFunctionsClient, decision: VmDecision, started: Started, until: float
+) -> VmDecision:
     try:
         document = await admission(client, started.restore, until=until)
     except TerminalError as error:
-        decision = "CoolingDown" if error.code == errors.COOLING_DOWN else "Refused"
-        return _decision(verdict, decision, f"{error.code}: {error.message}")
-    decision, reason = verdict.decision, verdict.reason
-    if not started.is_new:
-        decision, reason = "Duplicate", "This alert has been delivered before."
-    elif document is None:
-        reason = f"{reason} Its guards have not answered yet: the restore's status will tell."
-    elif document.get("approval"):
-        decision, reason = "AwaitingApproval", document["approval"]["reason"]
-    return _decision(verdict, decision, reason, started.restore.restore_id)
+        return refused_start(decision, error)
+    return accepted_start(decision, started.restore.restore_id, is_new=started.is_new, document=document)
 
 
 def blueprint(api: AlertsApi) -> df.Blueprint:
@@ -108,23 +118,3 @@ def blueprint(api: AlertsApi) -> df.Blueprint:
     bp = df.Blueprint(http_auth_level=func.AuthLevel.FUNCTION)
     bp.route(route="alerts", methods=["POST"])(bp.durable_client_input(client_name="client")(api.post_alert))
     return bp
-
-
-def _start_of(alert: Alert, rule: Rule, rules: Rules) -> AlertStart:
-    return AlertStart(
-        alert_id=alert.alert_id,
-        rule=rule.name,
-        cool_down=rule.cool_down,
-        max_per_hour=rule.max_per_hour,
-        storm_vms=rules.storm.distinct_vms,
-        storm_within=rules.storm.within,
-    )
-
-
-def _decision(verdict: Verdict, decision: str, reason: str, restore_id: str | None = None) -> Json:
-    body: Json = {"sourceResourceId": verdict.source_resource_id, "decision": decision, "reason": reason}
-    if restore_id is not None:
-        body["restoreId"] = restore_id
-    if verdict.rule is not None:
-        body["rule"] = verdict.rule.name
-    return body

@@ -3,133 +3,103 @@
 from __future__ import annotations
 
 import logging
-import uuid
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from domain import errors
-from domain.envelopes import seal, seal_error, stamped
-from domain.errors import TransientError
+from domain.answers import Answer
+from domain.codec import unpack
+from domain.envelopes import seal
+from domain.errors import RestoreError
 from domain.messages import result_message
-from domain.restores import Phase
-from domain.times import format_time
-from domain.wire import as_object
-from orchestrations.guards import rule_budget, storm_guard, vault_turns, vm_guard
-from orchestrations.marking import mark_post
-from orchestrations.names import (
-    CLAIM_POST,
-    FIND_RUNNING,
-    MARK_POST,
-    PUBLISH_RESULT,
-    RESTORE_VM,
-    RULE_BUDGET,
-    START_RESTORE,
-    STORM_GUARD,
-    TURN_EVENT,
-    VAULT_TURNS,
-    VM_GUARD,
-    WAKE_RESTORE,
+from domain.restore.calls import (
+    Claim,
+    ClaimPost,
+    Done,
+    FindRunning,
+    Published,
+    PublishResult,
+    Running,
+    StartRestore,
+    WakeRestore,
 )
+from domain.restore.machine import SLOT_EVENT
+from domain.restore.state import Phase
+from domain.times import format_time, parse_request_time
+from orchestrations.entities import ENTITIES
+from orchestrations.names import HOLD_POST_CLAIM, RESTORE_VM
+from orchestrations.post_claim import hold_post_claim
 from orchestrations.restore_vm import restore_vm
-from triggers.hub import raise_event, read_payload
+from triggers.hub import raise_event
+from triggers.post_claims import PostClaims
 from triggers.queue import results_output
+from triggers.restore_states import get_document
 from triggers.sdk import read_plain_text_too
-from triggers.starting import get_document, now
+from triggers.starting import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from domain.errors import Json
 
-
 _LOG = logging.getLogger(__name__)
-_CLAIMED: Final = "claimed"  # one token for every claim: the same claim again is granted again
+
+type Activity = Callable[[Json], Json]
+type StartWith = Callable[[Callable[[str, int], bool]], Activity]
+"""Makes the activity that posts, out of the claim that it takes before it does."""
 
 
 async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
-    """Return whether a restore still runs, in an envelope: ``{"restoreId"}`` to ``{"running", "ended"}``.
-
-    One that has come to its end and only hands out its result counts as ended. ``ended`` is the time, ``None`` while it
-    runs and for one that was purged.
-    """
-    document = await get_document(client, data["restoreId"])
-    running = document is not None and document["phase"] != str(Phase.FINISHED)
-    ended = None if document is None or running else document["completedTime"]
-    return stamped(seal({"running": running, "ended": ended}), activity=FIND_RUNNING, at=now())
+    """Return whether a restore still runs; one that has ended and only hands out its result does not."""
+    document = await get_document(client, unpack(FindRunning, data).restore_id)
+    if document is None:
+        answer = Running(is_running=False)
+    elif document["phase"] == str(Phase.FINISHED):
+        answer = Running(is_running=False, ended=parse_request_time(document["completedTime"]))
+    else:
+        answer = Running(is_running=True)
+    return seal(Answer(answer), activity=FindRunning.name, at=now())
 
 
 async def wake_restore(data: Json, client: df.DurableFunctionsClient) -> Json:
-    """Tell a restore that its turn has come: ``{"restoreId"}``; one that has ended meanwhile needs no telling."""
-    await raise_event(client, data["restoreId"], TURN_EVENT, {"time": format_time(now())})
-    return stamped(seal({}), activity=WAKE_RESTORE, at=now())
+    """Tell a restore that it has a slot; one that has ended meanwhile needs no telling."""
+    await raise_event(client, unpack(WakeRestore, data).restore_id, SLOT_EVENT, {"time": format_time(now())})
+    return seal(Answer(Done()), activity=WakeRestore.name, at=now())
 
 
 def claim_post(data: Json, client: df.SyncDurableFunctionsClient) -> Json:
-    """Take the mark of an attempt to post, so that nobody posts under it: ``{"clientRequestId", "attempt"}``.
-
-    Returns ``{"claimed"}`` in an envelope, false when a delivery of ``start_restore`` has it.
-    """
+    """Claim an attempt to post for its restore."""
+    answer: Answer[Claim] | RestoreError
     try:
-        envelope = seal({"claimed": mark(client, data, _CLAIMED)})
-    except TransientError as error:
-        envelope = seal_error(error)
-    return stamped(envelope, activity=CLAIM_POST, at=now())
+        answer = PostClaims(client).claim_post(unpack(ClaimPost, data))
+    except RestoreError as error:
+        answer = error
+    return seal(answer, activity=ClaimPost.name, at=now())
 
 
-def mark(client: df.SyncDurableFunctionsClient, data: Json, token: str | None = None) -> bool:
-    """Note durably that an attempt to post ``start_restore``'s input begins; false when another delivery has noted it.
-
-    If the id exists, its token tells whose the mark is: each delivery makes one of its own. If two deliveries start it
-    at the same moment, one instance runs, and the token in its input shows which delivery may post.
-    Raises ``TransientError`` when the task hub cannot be asked: nothing was posted then.
-    """
-    mark_id, token = f"post-{data['clientRequestId']}-{data['attempt']}", token or str(uuid.uuid4())
-    failure: Exception | None = None
-    try:
-        state = client.get_orchestration_state(mark_id, fetch_payloads=True)
-        if state is None:
-            try:
-                client.schedule_new_orchestration(MARK_POST, input={"token": token}, instance_id=mark_id)
-            except Exception as error:  # noqa: BLE001 - raised below, unless the mark is there all the same
-                failure = error
-            state = client.get_orchestration_state(mark_id, fetch_payloads=True)
-    except Exception as error:
-        raise _not_marked(error) from error
-    if state is None:
-        raise _not_marked(failure or LookupError(f"{mark_id} was started but cannot be found")) from failure
-    return as_object(read_payload(state.serialized_input)).get("token") == token
-
-
-def _not_marked(failure: Exception) -> TransientError:
-    message = (
-        f"The restore was not posted: its attempt could not be recorded in the task hub ({failure}). It is tried again."
-    )
-    return TransientError(errors.SERVICE_UNAVAILABLE, message)
-
-
-def _starter(start: Callable[[Json, Callable[[Json], bool]], Json]) -> Callable[..., Json]:
+def _starter(start_with: StartWith) -> Callable[..., Json]:
     def start_restore(data: Json, client: df.SyncDurableFunctionsClient) -> Json:
-        return start(data, partial(mark, client))
+        return start_with(PostClaims(client).take)(data)
 
     return start_restore
 
 
 def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
     def publish_result(data: Json, results: func.Out[str]) -> Json:
+        document = unpack(PublishResult, data).document
+        error = document["error"]
         _LOG.info(
             "restore %s of %s ended as %s%s",
-            data["id"],
-            data["sourceResourceId"],
-            data["status"],
-            f": {data['error']['code']}: {data['error']['message']!r}" if data["error"] else "",
+            document["id"],
+            document["sourceResourceId"],
+            document["status"],
+            f": {error['code']}: {error['message']!r}" if error else "",
         )
-        results.set(result_message(data))
-        return {"hasWebhook": has_webhook}
+        results.set(result_message(document))
+        return seal(Answer(Published(has_webhook=has_webhook)), activity=PublishResult.name, at=now())
 
-    return _annotated(publish_result)
+    return publish_result
 
 
 def _annotated[**P](function: Callable[P, Any]) -> Callable[P, Any]:
@@ -138,7 +108,7 @@ def _annotated[**P](function: Callable[P, Any]) -> Callable[P, Any]:
     return function
 
 
-def _as_function(name: str, activity: Callable[[Json], Json]) -> Callable[[Json], Json]:
+def _as_function(name: str, activity: Activity) -> Activity:
     def call(data: Json) -> Json:
         return activity(data)
 
@@ -147,8 +117,8 @@ def _as_function(name: str, activity: Callable[[Json], Json]) -> Callable[[Json]
 
 
 def blueprint(
-    activities: Mapping[str, Callable[[Json], Json]],
-    start_restore: Callable[[Json, Callable[[Json], bool]], Json],
+    activities: Mapping[str, Activity],
+    start_with: StartWith,
     *,
     results_queue: str,
     has_webhook: bool,
@@ -156,22 +126,21 @@ def blueprint(
     """Return the orchestrators, the entities and the activities, each under the name that histories know."""
     read_plain_text_too()
     bp = df.Blueprint()
-    for name, orchestrator in {RESTORE_VM: restore_vm, MARK_POST: mark_post}.items():
+    for name, orchestrator in {RESTORE_VM: restore_vm, HOLD_POST_CLAIM: hold_post_claim}.items():
         bp.orchestration_trigger(context_name="context", orchestration=name)(orchestrator)
-    entities = {VM_GUARD: vm_guard, RULE_BUDGET: rule_budget, STORM_GUARD: storm_guard, VAULT_TURNS: vault_turns}
-    for name, entity in entities.items():
+    for name, entity in ENTITIES.items():
         bp.entity_trigger(context_name="context", entity_name=name)(entity)
     for name, activity in activities.items():
         bp.activity_trigger(input_name="data", activity=name)(_as_function(name, activity))
     client = bp.durable_client_input(client_name="client")
     with_client: dict[str, Callable[..., Any]] = {
-        FIND_RUNNING: find_running,
-        WAKE_RESTORE: wake_restore,
-        CLAIM_POST: claim_post,
-        START_RESTORE: _starter(start_restore),
+        FindRunning.name: find_running,
+        WakeRestore.name: wake_restore,
+        ClaimPost.name: claim_post,
+        StartRestore.name: _starter(start_with),
     }
     for name, activity in with_client.items():
         bp.activity_trigger(input_name="data", activity=name)(client(_annotated(activity)))
-    publish = results_output(bp, results_queue)(_publisher(has_webhook=has_webhook))
-    bp.activity_trigger(input_name="data", activity=PUBLISH_RESULT)(publish)
+    publish = results_output(bp, results_queue)(_annotated(_publisher(has_webhook=has_webhook)))
+    bp.activity_trigger(input_name="data", activity=PublishResult.name)(publish)
     return bp

@@ -19,7 +19,7 @@ from domain import errors
 from domain.errors import RestoreError, TransientError
 from domain.requests import RestoreRequest
 from domain.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
-from domain.restores import ENDED, Decision, Restore, Status
+from domain.restore.state import ENDED, Decision, Restore, Source, Status
 from domain.times import parse_request_time
 from triggers.answers import (
     START_POLLING_S,
@@ -31,18 +31,11 @@ from triggers.answers import (
     read_json,
     with_absolute_links,
 )
+from triggers.deciding import cancel_restore, decide_restore
 from triggers.hub import patience
 from triggers.listing import newest_documents
-from triggers.starting import (
-    admission,
-    age_of,
-    cancel_restore,
-    decide_restore,
-    get_document,
-    no_such_restore,
-    now,
-    start_restore,
-)
+from triggers.restore_states import age_of, get_document, no_such_restore
+from triggers.starting import admission, now, start_restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -95,7 +88,7 @@ class RestoresApi:
         For a key and body that were sent before: the restore's present status, and 200 once it has ended.
         """
         request = RestoreRequest.from_json(read_json(req))
-        started = await start_restore(client, request, started_by="http", limits=self._limits_for(request))
+        started = await start_restore(client, request, source=Source.HTTP, limits=self._limits_for(request))
         document = await admission(client, started.restore, until=patience())
         status = str(Status.PENDING)
         if not started.is_new and (document := document or await get_document(client, started.restore.restore_id)):
@@ -114,9 +107,9 @@ class RestoresApi:
     @_answering
     async def cancel_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, or 409 when the restore has ended. Body: ``{"by"?, "comment"?}``."""
-        said = read_decision(req)
-        document = await cancel_restore(client, _restore_id(req), said)
-        by, comment = said.get("by"), said.get("comment")
+        person = read_decision(req)
+        document = await cancel_restore(client, _restore_id(req), person)
+        by, comment = person.get("by"), person.get("comment")
         _LOG.info("restore %s: to be cancelled by %r, comment %r", document["id"], by, comment)
         return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 
@@ -172,10 +165,10 @@ def blueprint(api: RestoresApi) -> df.Blueprint:
 
 
 async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, decision: Decision) -> func.HttpResponse:
-    said = read_decision(req)
+    person = read_decision(req)
     restore_id = _restore_id(req)
-    document = await decide_restore(client, restore_id, decision, said)
-    _LOG.info("restore %s: %s by %r, comment %r", restore_id, decision, said.get("by"), said.get("comment"))
+    document = await decide_restore(client, restore_id, decision, person)
+    _LOG.info("restore %s: %s by %r, comment %r", restore_id, decision, person.get("by"), person.get("comment"))
     return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 
 

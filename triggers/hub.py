@@ -12,14 +12,14 @@ from durabletask.client import OrchestrationStatus
 
 from domain import errors
 from domain.errors import TransientError
-from domain.restores import ADMISSION_PATIENCE_S
+from domain.restore.state import ADMISSION_PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import azure.durable_functions as df
 
-_FIRST_PAUSE_S: Final = 0.02  # from one look at an orchestration to the next
+_FIRST_PAUSE_S: Final = 0.02  # from one poll of an orchestration to the next
 _MAX_PAUSE_S: Final = 0.5
 _GONE: Final = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND})
 
@@ -29,7 +29,7 @@ def patience() -> float:
     return time.monotonic() + ADMISSION_PATIENCE_S
 
 
-async def looks(until: float) -> AsyncIterator[None]:
+async def polls(until: float) -> AsyncIterator[None]:
     """Yield at growing intervals until ``until`` (``time.monotonic``), at least once."""
     pause_s = _FIRST_PAUSE_S
     yield
@@ -63,7 +63,7 @@ async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name:
     The task hub drops an event to an instance that has not begun to run, so that is waited for first. Raises
     ``TransientError`` ``ServiceUnavailable`` when it takes too long.
     """
-    async for _ in looks(patience()):
+    async for _ in polls(patience()):
         state = await client.get_orchestration_state(instance_id, fetch_payloads=False)
         if state is None:
             return False

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import grpc
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 
-from domain.restores import Status, was_refused_at_once
+from domain.restore.state import RefusedWhen, Status
 from orchestrations.names import RESTORE_VM
-from triggers.starting import age_of, document_of
+from triggers.restore_states import age_of, document_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ async def newest_documents(
 ) -> list[Json]:
     """Return the status documents of the ``count`` newest restores that ``wants`` accepts, of all if there are fewer.
 
-    Starts that a guard refused at once are left out. ``status`` narrows what is read where it can.
+    Starts that admission control refused while their callers waited are left out. ``status`` narrows what is read where it can.
 
     The task hub knows an instance by the time at which its history last began, which is never before the restore was
     accepted. So the hub is read in spans of that time, from now back: once a span has been read, every restore that was
@@ -63,9 +63,9 @@ async def newest_documents(
         return len(states)
 
     def newest(since: datetime | None) -> list[Json]:
-        complete = (each for each in known.values() if since is None or age_of(each)[0] >= since)
-        wanted = (each for each in complete if not was_refused_at_once(each) and wants(each))
-        return sorted(wanted, key=age_of, reverse=True)[:count]
+        complete = (document for document in known.values() if since is None or age_of(document)[0] >= since)
+        shown = (document for document in complete if document.get("refused") != RefusedWhen.AT_ONCE)
+        return sorted(filter(wants, shown), key=age_of, reverse=True)[:count]
 
     end = now + timedelta(days=1)
     to, span, seen = end, _FIRST_SPAN, 0

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import azure.durable_functions as df
 import azure.functions as func
 
-from domain import auto_restore, errors
+from domain import errors
 from domain import resource_ids as ids
-from domain.alerts import MOST_VMS, SCHEMA_ID
-from domain.auto_restore import MOST_STARTS
+from domain.alerts.decide import MAX_STARTS, AlertDecision
+from domain.alerts.payload import MAX_VMS, SCHEMA_ID
 from domain.jobs import JobStatus
 from domain.reading import an_object, duration, prose, resource_id, string
 from domain.requests import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS, request_schema
-from domain.restores import Decision, Phase, Status
+from domain.restore.state import Decision, Phase, RefusedWhen, Source, Status
 from triggers.answers import json_response
 
 if TYPE_CHECKING:
@@ -35,14 +35,6 @@ _IDS: Final[Mapping[str, ResourceKind]] = {
     "DiskAccessId": ids.DISK_ACCESS,
     "ManagedIdentityId": ids.MANAGED_IDENTITY,
 }
-_DECISIONS: Final = (
-    auto_restore.STARTED,
-    auto_restore.AWAITING_APPROVAL,
-    auto_restore.IGNORED,
-    "Duplicate",
-    errors.COOLING_DOWN,
-    auto_restore.REFUSED,
-)
 # The name of each error's response, when it comes, and the codes it may have; none where they are too many to name.
 _ERRORS: Final[Mapping[int, tuple[str, str, tuple[str, ...]]]] = {
     400: (
@@ -142,7 +134,7 @@ def _paths() -> Json:
     listing = _answer(200, "Restores, newest first.", "RestoreList")
     document = _answer(200, "The restore as it stands.", "StatusDocument")
     points = _answer(200, "Recovery points, newest first.", "RecoveryPointList")
-    decisions = _answer(202, "What each virtual machine of the alert gets.", "DecisionList")
+    decisions = _answer(202, "The decision for each virtual machine of the alert.", "DecisionList")
     health = _answer(200, "The app runs; Azure was not asked.", "Health")
     itself = {"200": {"description": "This.", "content": {"application/json": {"schema": {"type": "object"}}}}}
     return {
@@ -292,7 +284,7 @@ def _asked() -> Json:
             "monitoringService": _STRING,
             "alertTargetIDs": {
                 **_array(_STRING),
-                "description": f"At most {MOST_VMS} virtual machines are taken, of which {MOST_STARTS} are restored.",
+                "description": f"At most {MAX_VMS} virtual machines; at most {MAX_STARTS} of them are restored.",
             },
         },
         "required": ["alertId", "monitorCondition"],
@@ -341,7 +333,7 @@ def _documents() -> Json:
         "requestId": text,
         "requestedBy": text,
         "reason": text,
-        "startedBy": _enum(("http", "queue", "alert")),
+        "startedBy": _enum(Source),
         "recoveryPoint": _nullable(_schema("RecoveryPoint")),
         "operationId": text,
         "jobId": text,
@@ -352,6 +344,7 @@ def _documents() -> Json:
         "nextPollTime": _nullable(_TIME),
         "approval": _schema("Approval"),
         "cancellation": _object("Who asked to cancel.", {"by": text, "comment": text, "time": _nullable(_TIME)}),
+        "refused": {**_enum(RefusedWhen), "description": "Only on a start that admission control refused, and when."},
         "result": {"anyOf": [_schema("JobResult"), _schema("PlanResult"), {"type": "null"}]},
         "error": _nullable(_schema("ErrorBody")),
         "warnings": _array(_object("What did not end the restore.", {"code": _STRING, "message": _STRING})),
@@ -388,9 +381,9 @@ def _documents() -> Json:
     return {
         "Accepted": _object("A restore that was asked for.", {**accepted, "links": _object("Where to go on.", links)}),
         "StatusDocument": _object(
-            "One restore. `approval` and `cancellation` are there only where a person has, or has had, a say.",
+            "One restore. `approval`, `cancellation` and `refused` are there only where they say something.",
             document,
-            optional=["approval", "cancellation"],
+            optional=["approval", "cancellation", "refused"],
         ),
         "Approval": _object("A person's say; what is not known yet is `null`.", approval),
         "JobResult": _object("The end of the Azure Backup job.", job),
@@ -426,7 +419,7 @@ def _lists() -> Json:
     reasons = {**_array(_STRING), "description": "Why not; empty where it is."}
     decision = {
         "sourceResourceId": _nullable(_STRING),
-        "decision": _enum(_DECISIONS),
+        "decision": _enum(AlertDecision),
         "reason": _STRING,
         "restoreId": _STRING,
         "rule": _STRING,
@@ -434,7 +427,7 @@ def _lists() -> Json:
     listed = _object(
         "A point and whether it can be restored.", {**point, "restorable": {"type": "boolean"}, "reasons": reasons}
     )
-    decided = _object("What one virtual machine of an alert gets.", decision, optional=["restoreId", "rule"])
+    decided = _object("The decision for one virtual machine of an alert.", decision, optional=["restoreId", "rule"])
     restores = {"value": _array(_schema("StatusDocument")), "nextLink": _LINK}
     return {
         "RestoreList": _object(
@@ -445,7 +438,7 @@ def _lists() -> Json:
             "A point and why it was not chosen.", {**point, "chosen": {"type": "boolean"}, "reasons": reasons}
         ),
         "RecoveryPointList": _object("All points of a virtual machine.", {"value": _array(listed)}),
-        "DecisionList": _object("What became of an alert.", {"decisions": _array(decided)}),
+        "DecisionList": _object("The answer to an alert.", {"decisions": _array(decided)}),
         "Health": _object(
             "The app as it sees itself.", {"status": {"type": "string", "const": "ok"}, "version": _STRING}
         ),

@@ -11,7 +11,8 @@ import azure.functions as func
 from domain.errors import RestoreError, TerminalError
 from domain.messages import result_message
 from domain.requests import RestoreRequest
-from domain.restores import refused_document, restore_id_for
+from domain.restore.document import refused_document
+from domain.restore.state import Source, restore_id_for
 from triggers.answers import parse_json
 from triggers.starting import now, start_restore
 
@@ -46,7 +47,7 @@ class RequestsQueue:
             await start_restore(
                 client,
                 request,
-                started_by="queue",
+                source=Source.QUEUE,
                 limits=self._limits_for(request),
                 key=f"message:{message.id}",
             )

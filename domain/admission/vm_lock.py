@@ -49,9 +49,7 @@ def acquire(lock: VmLock | None, call: AcquireLock, asked: Asked) -> tuple[VmLoc
     return replace(lock, holder=mine), Grant()
 
 
-def release(
-    lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked: Asked
-) -> tuple[VmLock | None, Done]:
+def release(lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked: Asked) -> tuple[VmLock | None, Done]:
     """Release a VM; whoever does not hold it changes nothing. The cool-down begins, unless the lock was unused."""
     if isinstance(call, ReleaseVanishedLock):
         restore_id, created, is_unused = call.holder.restore_id, call.holder.created, False

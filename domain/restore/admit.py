@@ -58,9 +58,7 @@ def _next_call(restore: Restore) -> Call | None:
         return ReleaseVanishedLock(key=entity_key(vm_id), holder=holder, ended=admission.holder_ended)
     if admission.lock is LockState.WANTED:
         cool_down = None if alert is None else alert.cool_down
-        return AcquireLock(
-            key=entity_key(vm_id), vm=vm_id, source=restore.accepted.source, cool_down=cool_down
-        )
+        return AcquireLock(key=entity_key(vm_id), vm=vm_id, source=restore.accepted.source, cool_down=cool_down)
     if (noting := _note_alert(restore, vm_id)) is not None:
         return noting
     if alert is not None and alert.max_per_hour is not None and not admission.has_budget:
@@ -99,9 +97,7 @@ def holder_found(restore: Restore, running: Running, now: datetime) -> Restore:
 
 def lock_freed(restore: Restore, _call: ReleaseVanishedLock, _done: Done, _now: datetime) -> Restore:
     """Return the restore about to ask for the lock again."""
-    return replace(
-        restore, admission=replace(restore.admission, refusal=None, holder_ended=None, rechecked=True)
-    )
+    return replace(restore, admission=replace(restore.admission, refusal=None, holder_ended=None, rechecked=True))
 
 
 def storm_answered(restore: Restore, _call: NoteAlert, storm: Storm, _now: datetime) -> Restore:

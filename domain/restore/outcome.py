@@ -47,9 +47,7 @@ def ended(
     restore: Restore, status: Status, now: datetime, *, error: RestoreError | None = None, result: Json | None = None
 ) -> Restore:
     """Return the restore at its end."""
-    outcome = Outcome(
-        status=status, completed=now, error=None if error is None else error.to_json(), result=result
-    )
+    outcome = Outcome(status=status, completed=now, error=None if error is None else error.to_json(), result=result)
     return replace(restore, outcome=outcome)
 
 

@@ -108,9 +108,7 @@ def operation_failed(restore: Restore, call: GetOperation, error: RestoreError, 
     return retry_or_end(restore, call, error, now)
 
 
-def search_answered(
-    restore: Restore, stage: TrackingOperation | FindingJob, found: FoundJob, now: datetime
-) -> Restore:
+def search_answered(restore: Restore, stage: TrackingOperation | FindingJob, found: FoundJob, now: datetime) -> Restore:
     """Return the restore with its job, or waiting for it to be listed."""
     if found.job_id is not None:
         return job_found(restore, found.job_id, now)
@@ -181,4 +179,3 @@ def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError,
         return retry(restore, call, now)
     message = f"The restored disks could not be compared with those asked for: {error.message}"
     return outcome.ended_by_job(restore.with_warning("DisksNotCompared", message), stage.job, now)
-

@@ -196,5 +196,3 @@ def job_found(restore: Restore, job_id: str, now: datetime, *, asked_s: float | 
     if asked_s:
         restore = replace(restore, backoff=restore.backoff.wait(GetJob.name, 0.0, now, asked_s=asked_s))
     return restore.with_stage(tracking, now)
-
-

@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
 from domain.restores import was_refused, was_refused_at_once
+
 from domain.times import parse_request_time
 from domain.wire import as_object, as_text
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final
 
+from domain.restores import was_refused
 from rich.console import Console
 from rich.table import Table
 
-from domain.restores import was_refused
 from domain.wire import as_object
 from tests.chaos.checks import Violation, violations
 from tests.chaos.plans import ALL_FAULTS, RESTART, draw_plans

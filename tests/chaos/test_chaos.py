@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import orchestrations.guards
 import pytest
+from domain.restores import Restore, Status
 
 import arm.backup
 import arm.session
-import orchestrations.guards
 import orchestrations.restore_vm
 from arm.backup import BackupClient
-from domain.restores import Restore, Status
 from tests.chaos.checks import Violation, violations
 from tests.chaos.plans import ALL_FAULTS, Plan, a_calm_plan, draw_plans
 from tests.chaos.run import main, run
@@ -23,10 +23,10 @@ from tests.support.hub import START
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from domain.guards import State
     from durabletask import task
 
     from domain.errors import Json
-    from domain.guards import State
 
 OPEN = frozenset({"trigger_500_after"})
 FAILED_JOB: Json = {"jobFailed": {"afterSeconds": 100}}

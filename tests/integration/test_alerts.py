@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from domain.alerts import MOST_VMS
-from domain.auto_restore import MOST_STARTS
+from domain.alerts.decide import MAX_STARTS
+from domain.alerts.payload import MAX_VMS
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
 from tests.support.receiver import Receiver
 
@@ -57,7 +57,7 @@ def an_alert(alert_id: str, *vms: str, **essentials: Any) -> Json:
         "signalType": "Metric",
         "monitorCondition": "Fired",
         "monitoringService": "Platform",
-        "alertTargetIDs": [each.lower() for each in vms or (vm_id(),)],
+        "alertTargetIDs": [vm.lower() for vm in vms or (vm_id(),)],
         "firedDateTime": "2026-11-24T10:00:00Z",
     }
     data = {"essentials": {**known, **essentials}, "alertContext": {}}
@@ -96,9 +96,9 @@ class TestStarted:
         vms = [vm_id("web-01"), vm_id("empty-01"), vm_id("sql-01", "sql-rg"), vm_id("web-02")]
         decisions = decide(stage, an_alert("a1", *vms))
 
-        told = {each["sourceResourceId"].rpartition("/")[2]: each["decision"] for each in decisions}
+        told = {decision["sourceResourceId"].rpartition("/")[2]: decision["decision"] for decision in decisions}
         assert told == {"web-01": "Started", "empty-01": "Refused", "sql-01": "Ignored", "web-02": "Started"}
-        assert all(("restoreId" in each) == (each["decision"] == "Started") for each in decisions)
+        assert all(("restoreId" in decision) == (decision["decision"] == "Started") for decision in decisions)
 
     def test_a_deleted_vm_is_restored_from_the_vault_that_the_rule_names(self, stage: Stage) -> None:
         gone, operation = vm_id("gone-01"), "Microsoft.Compute/virtualMachines/delete"
@@ -134,16 +134,16 @@ class TestOnlyOnce:
         stage.finished(first["restoreId"])
         [third] = decide(stage, an_alert("a1"))
 
-        assert [each["decision"] for each in (first, second, third)] == ["Started", "Duplicate", "Duplicate"]
-        assert len({each["restoreId"] for each in (first, second, third)}) == 1
+        assert [decision["decision"] for decision in (first, second, third)] == ["Started", "Duplicate", "Duplicate"]
+        assert len({decision["restoreId"] for decision in (first, second, third)}) == 1
         assert stage.jobs_of("web-01") == 1
 
     def test_fifty_at_the_same_moment_start_exactly_one_restore(self, stage: Stage) -> None:
         with ThreadPoolExecutor(50) as threads:
             answers = list(threads.map(lambda _: decide(stage, an_alert("a1"))[0], range(50)))
 
-        assert sorted(each["decision"] for each in answers) == ["Duplicate"] * 49 + ["Started"]
-        assert len({each["restoreId"] for each in answers}) == 1
+        assert sorted(decision["decision"] for decision in answers) == ["Duplicate"] * 49 + ["Started"]
+        assert len({decision["restoreId"] for decision in answers}) == 1
         assert stage.finished(answers[0]["restoreId"])["status"] == "Completed"
         assert stage.jobs_of("web-01") == 1
 
@@ -160,14 +160,14 @@ class TestOnlyOnce:
         assert "restoreId" not in during
         assert stage.jobs_of("web-01") == 1
         listed = stage.call("GET", "restores").json()["value"]
-        assert [each["id"] for each in listed] == [first["restoreId"]]
+        assert [document["id"] for document in listed] == [first["restoreId"]]
 
     def test_fifty_at_the_same_moment_about_a_vm_that_cools_down_are_all_told_so(self, stage: Stage) -> None:
         stage.restore()
         for number in range(3):
             with ThreadPoolExecutor(50) as threads:
                 answers = list(threads.map(lambda _, n=number: decide(stage, an_alert(f"b{n}"))[0], range(50)))
-            assert {each["decision"] for each in answers} == {"CoolingDown"}
+            assert {decision["decision"] for decision in answers} == {"CoolingDown"}
         assert stage.jobs_of("web-01") == 1
 
     def test_the_same_alert_with_another_severity_is_the_same_alert_whatever_the_template(
@@ -219,8 +219,8 @@ class TestGuards:
     def test_a_storm_asks_a_person(self, stage: Stage) -> None:
         told = [decide(stage, an_alert(f"a{n}", load(n)))[0] for n in range(1, 13)]
 
-        assert [each["decision"] for each in told] == ["Started"] * 10 + ["AwaitingApproval"] * 2
-        assert all(stage.finished(each["restoreId"])["status"] == "Completed" for each in told[:10])
+        assert [decision["decision"] for decision in told] == ["Started"] * 10 + ["AwaitingApproval"] * 2
+        assert all(stage.finished(decision["restoreId"])["status"] == "Completed" for decision in told[:10])
         waiting = stage.call("GET", f"restores/{told[10]['restoreId']}").json()
         assert (waiting["status"], stage.jobs_of("load-011")) == ("AwaitingApproval", 0)
 
@@ -255,12 +255,12 @@ class TestApproval:
         stage.call("POST", f"restores/{decision['restoreId']}/reject", json={"by": "ada\nroot", "comment": "drill"})
         stage.finished(decision["restoreId"])
 
-        told = [each.getMessage() for each in caplog.records if each.name.startswith("triggers.")]
-        assert sum("AwaitingApproval" in each and decision["restoreId"] in each for each in told) == 1
-        rejected = [each for each in told if "Rejected" in each and "ada" in each and "drill" in each]
-        assert sum(": Rejected by " in each for each in rejected) == 1
-        assert sum("ended as Rejected" in each for each in rejected) == 1
-        assert not any("\n" in each for each in told)
+        told = [record.getMessage() for record in caplog.records if record.name.startswith("triggers.")]
+        assert sum("AwaitingApproval" in line and decision["restoreId"] in line for line in told) == 1
+        rejected = [line for line in told if "Rejected" in line and "ada" in line and "drill" in line]
+        assert sum(": Rejected by " in line for line in rejected) == 1
+        assert sum("ended as Rejected" in line for line in rejected) == 1
+        assert not any("\n" in line for line in told)
 
     def test_an_approval_may_come_the_moment_after_the_decision(self, stage: Stage) -> None:
         [decision] = decide(stage, an_alert("a1", alertRule="ask"))
@@ -285,7 +285,7 @@ class TestApproval:
             verbs = ["approve", "reject"] * 5
             codes = list(threads.map(lambda verb: stage.call("POST", f"{link}/{verb}", json={"by": verb}), verbs))
 
-        told = {(each.status_code, verb) for each, verb in zip(codes, verbs, strict=True)}
+        told = {(answer.status_code, verb) for answer, verb in zip(codes, verbs, strict=True)}
         status = stage.finished(decision["restoreId"])["status"]
         won, lost = ("approve", "reject") if status == "Completed" else ("reject", "approve")
         assert (409, lost) in told
@@ -312,7 +312,7 @@ class TestApproval:
         unneeded = stage.call("POST", f"restores/{running}/{verb}")
         unknown = stage.call("POST", f"restores/nonsense/{verb}")
 
-        assert [each.status_code for each in (ended, unneeded, unknown)] == [409, 409, 404]
+        assert [answer.status_code for answer in (ended, unneeded, unknown)] == [409, 409, 404]
         assert stage.finished(running)["status"] == "Completed"
 
     def test_a_request_may_ask_for_one(self, stage: Stage) -> None:
@@ -334,17 +334,17 @@ class TestRefused:
     def test_what_an_alert_wants_beyond_a_hundred_is_told_and_not_started(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        ghosts = [vm_id(f"ghost-{number:04d}", "load-rg") for number in range(MOST_VMS)]
+        ghosts = [vm_id(f"ghost-{number:04d}", "load-rg") for number in range(MAX_VMS)]
         with staged(monkeypatch, AUTO_RESTORE_RULES=json.dumps(RULES)) as stage:
             decisions = decide(stage, an_alert("a1", *ghosts))
 
-        assert [each["sourceResourceId"] for each in decisions] == [each.lower() for each in ghosts]
-        assert all("restoreId" in each for each in decisions[:MOST_STARTS])
-        beyond = decisions[MOST_STARTS:]
-        assert {(each["decision"], each["rule"], "restoreId" in each) for each in beyond} == {
+        assert [decision["sourceResourceId"] for decision in decisions] == [vm.lower() for vm in ghosts]
+        assert all("restoreId" in decision for decision in decisions[:MAX_STARTS])
+        beyond = decisions[MAX_STARTS:]
+        assert {(decision["decision"], decision["rule"], "restoreId" in decision) for decision in beyond} == {
             ("Refused", "load", False)
         }
-        assert all("Azure that is down" in each["reason"] for each in beyond)
+        assert all("Azure itself has an outage" in decision["reason"] for decision in beyond)
 
     def test_without_rules_nothing_is_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with staged(monkeypatch) as stage:

@@ -9,7 +9,6 @@ import pytest
 
 from domain.errors import Json, TerminalError
 from domain.jobs import JobStatus
-
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from tests.support.azure import VM_ID, Lab, a_restore, an_alert_start, vm_id
 from tests.support.hub import OrchestrationFailed

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, override
 import durabletask.internal.helpers as ph
 import pytest
 
-from domain.restore.state import restore_id_for
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
+from domain.restore.state import restore_id_for
 from tests.support import hub as hubs
 from tests.support.azure import LIMITS, Lab, a_restore, throttled
 from tests.support.hub import Hub

@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from orchestrations.marking import mark_post
+
 from domain.errors import ErrorDetail
 from domain.jobs import JobStatus, Operation, OperationStatus
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import restore_id_for
 from domain.rules import GUARDED_OPERATION
 from domain.validation import Validation
-from orchestrations.marking import mark_post
-from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
-from orchestrations.names import HOLD_POST_CLAIM
 from tests.support.azure import (
     GUARD_CLOSED,
     LIMITS,

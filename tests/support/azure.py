@@ -12,7 +12,7 @@ from activities.sealing import sealed
 from domain import errors
 from domain.answers import Accepted, Answer
 from domain.codec import pack
-from domain.errors import ErrorDetail, Json, UnknownOutcomeError, TerminalError, TransientError
+from domain.errors import ErrorDetail, Json, TerminalError, TransientError, UnknownOutcomeError
 from domain.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.recovery_points import RecoveryPoint
 from domain.requests import RestoreRequest

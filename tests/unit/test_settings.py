@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.auto_restore import NO_RULES
+from domain.alerts.alert_rules import NO_RULES
 from domain.restore.polling import Limits
 from settings import Settings, SettingsError
 
@@ -210,7 +210,7 @@ class TestRules:
     def test_the_json_itself(self) -> None:
         read = Settings.from_env({RULES: json.dumps({"rules": [self.RULE]})})
 
-        assert [rule.deny for rule in read.auto_restore_rules.rules] == [True]
+        assert [rule.restore for rule in read.auto_restore_rules.rules] == [None]
 
     @pytest.mark.parametrize(
         "text", ["no_such_file.json", "tests", "{", '{"rules": NaN', "{}}", '{"rules": [], "rules": []}', "bad.bin"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from activities.restores import RestoreActivities
 from domain import errors, rules
 from domain.envelopes import unseal
-from domain.errors import Json, UnknownOutcomeError, RestoreError, TerminalError
+from domain.errors import Json, RestoreError, TerminalError, UnknownOutcomeError
 from domain.times import format_time
 from tests.support.azure import (
     CONTAINER,

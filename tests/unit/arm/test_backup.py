@@ -8,7 +8,7 @@ import pytest
 
 from arm.backup import BackupClient
 from domain.answers import Accepted
-from domain.errors import InvalidRequestError, UnknownOutcomeError, TerminalError, TransientError
+from domain.errors import InvalidRequestError, TerminalError, TransientError, UnknownOutcomeError
 from domain.jobs import JobStatus, OperationStatus
 from domain.protected_items import ProtectedItem
 from settings import Settings

@@ -12,7 +12,7 @@ from requests.structures import CaseInsensitiveDict
 
 from arm.errors import credential_error, service_error
 from arm.reply import Reply
-from domain.errors import UnknownOutcomeError, TerminalError, TransientError
+from domain.errors import TerminalError, TransientError, UnknownOutcomeError
 
 if TYPE_CHECKING:
     from domain.errors import RestoreError

@@ -17,7 +17,7 @@ import pytest
 
 from arm import body
 from arm.session import ArmSession, Timeouts
-from domain.errors import UnknownOutcomeError, RestoreError, TerminalError, TransientError
+from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.jobs import OperationStatus
 from domain.protected_items import ProtectedItem
 from tests.support.arm_script import ENDPOINT, Asked, Told, scripted

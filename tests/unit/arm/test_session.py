@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from arm.session import ArmSession, Timeouts
-from domain.errors import UnknownOutcomeError, RestoreError, TerminalError, TransientError
+from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from tests.support.arm_server import DROP, HANG, Answer, ArmServer, FakeCredential, FakeIdentity, Raw, Recorded, Say
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from domain.envelopes import seal, seal_error, unseal
 from domain.errors import (
     ErrorDetail,
     InvalidRequestError,
-    UnknownOutcomeError,
     RestoreError,
     TerminalError,
     TransientError,
+    UnknownOutcomeError,
 )
 from tests.support.strategies import SWIFT, json_values
 

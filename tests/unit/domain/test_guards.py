@@ -7,9 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from domain.guards import (
     AlertStart,
     answer_once,
@@ -21,11 +18,15 @@ from domain.guards import (
     take_turn,
     take_vm,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+
 from domain.times import format_time
 
 if TYPE_CHECKING:
-    from domain.errors import Json
     from domain.guards import State
+
+    from domain.errors import Json
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from domain.restores import refused_document
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import ErrorDetail, InvalidRequestError, Json, RestoreError
 from domain.messages import result_message
-from domain.restores import refused_document
 from tests.support.azure import a_restore
 from tests.support.hub import START
 from tests.support.strategies import SWIFT

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.restore.polling import PATIENCE_S, Limits, job_interval_s, next_look, operation_interval_s, retry_wait_s, wait_s
+from domain.restore.polling import (
+    PATIENCE_S,
+    Limits,
+    job_interval_s,
+    next_look,
+    operation_interval_s,
+    retry_wait_s,
+    wait_s,
+)
 from tests.support.strategies import SWIFT
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)

@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from domain.restores import Restore
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
-from domain.restores import Restore
 from tests.support.azure import LIMITS, a_point, a_restore
 from tests.support.hub import START
 from tests.support.strategies import SWIFT, good_requests

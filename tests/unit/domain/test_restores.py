@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from domain.restores import Decision, Phase, Restore, Status, refused_document, restore_id_for
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import ErrorDetail, InvalidRequestError, Json, RestoreError
 from domain.jobs import Job, JobStatus
-from domain.restore.polling import Limits
 from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
-from domain.restores import Decision, Phase, Restore, Status, refused_document, restore_id_for
+from domain.restore.polling import Limits
 from tests.support.azure import LIMITS, STORAGE_ID, VAULT_ID, VM_ID, a_request, a_restore
 from tests.support.hub import START
 from tests.support.strategies import NAMES, SWIFT, good_requests, json_values

@@ -28,7 +28,7 @@ def test_good_rules_are_called_good(capsys: pytest.CaptureFixture[str]) -> None:
 
     out = capsys.readouterr().out
     assert "good; rules: 3, of which 1 deny; a storm is more than 10 virtual machines within PT10M" in out
-    assert "guards" not in out
+    assert "admission control" not in out
 
 
 def test_an_alert_shows_each_vm_with_decision_rule_reason_and_request(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,10 +37,10 @@ def test_an_alert_shows_each_vm_with_decision_rule_reason_and_request(capsys: py
     out = capsys.readouterr().out
     assert "metric.json: alert 'vm-web-down' (Sev1, Platform)" in out
     assert "virtualmachines/web-03\n    decision: Started\n    rule:     web tier\n    reason:   Rule 'web tier'" in out
-    request = json.loads(out.partition("request:")[2].partition("\n\nNot asked")[0])
+    request = json.loads(out.partition("request:")[2].partition("\n\nNot checked")[0])
     assert request["sourceResourceId"].endswith("/web-03")
     assert request["targetResourceGroupId"].endswith("/resourceGroups/restored-web-rg")
-    assert "Not asked here: the guards" in out
+    assert "Not checked here: admission control" in out
 
 
 def test_an_alert_that_starts_nothing_shows_no_request(capsys: pytest.CaptureFixture[str]) -> None:

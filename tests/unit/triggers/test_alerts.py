@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import azure.functions as func
 
-from domain.alerts import MOST_VMS
-from domain.auto_restore import Rules
+from domain.alerts.payload import MAX_VMS
+from domain.alerts.rules_file import read_rules
 from scripts.alerting import vm_down
 from tests.support.azure import LIMITS, VM_ID, a_request
 from triggers.alerts import AlertsApi
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
 RESTORE = {name: value for name, value in a_request().items() if name != "sourceResourceId"}
-API = AlertsApi(
-    rules=Rules.from_json({"rules": [{"name": "all", "restore": RESTORE}]}), limits_for=lambda _request: LIMITS
-)
+API = AlertsApi(rules=read_rules({"rules": [{"name": "all", "restore": RESTORE}]}), limits_for=lambda _request: LIMITS)
 
 
 class _Away:
@@ -43,18 +41,18 @@ def test_it_is_asked_to_send_the_alert_again(caplog: pytest.LogCaptureFixture) -
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert json.loads(answer.get_body())["error"]["code"] == "ServiceUnavailable"
-    [told] = [each for each in caplog.records if each.levelno == logging.ERROR]
+    [told] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "storage is away" in str(told.exc_info)
 
 
 def test_an_alert_that_is_refused_whole_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     alert = vm_down(VM_ID)
-    alert["data"]["essentials"]["alertTargetIDs"] = [f"{VM_ID}{number}" for number in range(MOST_VMS + 1)]
+    alert["data"]["essentials"]["alertTargetIDs"] = [f"{VM_ID}{number}" for number in range(MAX_VMS + 1)]
 
     assert post(alert).status_code == 400
 
-    [told] = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
-    assert f"names {MOST_VMS + 1} virtual machines" in told
+    [told] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert f"names {MAX_VMS + 1} virtual machines" in told
 
 
 def test_what_starts_nothing_needs_no_task_hub() -> None:

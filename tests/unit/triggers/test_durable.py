@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from orchestrations.marking import MARKED_FOR, mark_post
 
 from activities import restores
 from domain.envelopes import unseal
 from domain.errors import Json, TransientError
-from orchestrations.marking import MARKED_FOR, mark_post
 from orchestrations.names import MARK_POST
 from tests.support.hub import Hub
 from triggers.durable import claim_post, mark

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import pytest
+from domain.restores import Status
 from durabletask.client import OrchestrationQuery, OrchestrationState, OrchestrationStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.restores import Status
 from orchestrations.names import MARK_POST, RESTORE_VM
 from tests.support.azure import a_restore
 from tests.support.strategies import SWIFT

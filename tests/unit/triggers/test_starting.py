@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from domain.restores import Decision, Restore, restore_id_for
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.task import FailureDetails
 
 from domain.errors import TerminalError
 from domain.requests import RestoreRequest
-from domain.restores import Decision, Restore, restore_id_for
 from orchestrations.names import RESTORE_VM
 from tests.support.azure import LIMITS, a_request, a_restore
 from tests.support.hub import START

@@ -1,0 +1,143 @@
+"""The decision for each VM of an alert: first by the alert and the rules, then by what admission control answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from domain import errors
+from domain.alerts.fields import single_line
+from domain.alerts.templates import alert_name, fill_template
+from domain.errors import InvalidRequestError
+from domain.requests import ORIGINAL_LOCATION, RestoreRequest
+from domain.wire import as_object
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.alerts.alert_rules import AlertRule, AlertRules
+    from domain.alerts.payload import Alert
+    from domain.errors import Json, RestoreError
+
+MAX_STARTS: Final = 100
+"""How many restores one alert starts: it must be answered within ten seconds, which is how long action groups wait."""
+
+_MAX_REASON: Final = 2048
+
+
+class AlertDecision(StrEnum):
+    """What an alert does with a VM, as the answer to the alert says it."""
+
+    STARTED = "Started"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    IGNORED = "Ignored"
+    DUPLICATE = "Duplicate"
+    COOLING_DOWN = "CoolingDown"
+    REFUSED = "Refused"
+
+
+@dataclass(frozen=True, slots=True)
+class VmDecision:
+    """The decision for one VM. ``source_resource_id`` is ``None`` when the alert does not say which VM it is.
+
+    ``reason`` is a sentence for the operator. ``request`` is the restore to start, with the decisions ``Started`` and
+    ``AwaitingApproval`` only; ``restore_id`` is there once it was started.
+    """
+
+    source_resource_id: str | None
+    decision: AlertDecision
+    reason: str
+    rule: AlertRule | None = None
+    request: RestoreRequest | None = None
+    restore_id: str | None = None
+
+    def to_json(self) -> Json:
+        """Return what the sender of the alert gets."""
+        body: Json = {
+            "sourceResourceId": self.source_resource_id,
+            "decision": str(self.decision),
+            "reason": self.reason,
+            "restoreId": self.restore_id,
+            "rule": self.rule and self.rule.name,
+        }
+        return {name: value for name, value in body.items() if value is not None or name == "sourceResourceId"}
+
+
+def decide_alert(alert: Alert, rules: AlertRules, now: datetime) -> list[VmDecision]:
+    """Return the decision for each VM of the alert, and one for each name that is no VM.
+
+    At most ``MAX_STARTS`` of them have a request. ``now`` dates an alert that does not say when it fired.
+    """
+    if alert.ignore_reason is not None:
+        return [VmDecision(vm_id, AlertDecision.IGNORED, alert.ignore_reason) for vm_id in alert.vm_ids or (None,)]
+    decisions: list[VmDecision] = []
+    starts = 0
+    for vm_id in alert.vm_ids:
+        decision = _decide_vm(alert, vm_id, rules.first_match(alert, vm_id), now)
+        if decision.request is not None:
+            starts += 1
+            decision = decision if starts <= MAX_STARTS else _over_the_limit(decision)
+        decisions.append(decision)
+    return [*decisions, *(VmDecision(None, AlertDecision.REFUSED, reason) for reason in alert.unresolved)]
+
+
+def refused_start(decision: VmDecision, error: RestoreError) -> VmDecision:
+    """Return the decision for a VM whose restore was refused with this error by admission control."""
+    refused = AlertDecision.COOLING_DOWN if error.code == errors.COOLING_DOWN else AlertDecision.REFUSED
+    return replace(decision, decision=refused, reason=f"{error.code}: {error.message}", request=None)
+
+
+def accepted_start(decision: VmDecision, restore_id: str, *, is_new: bool, document: Json | None) -> VmDecision:
+    """Return the decision for a VM whose restore exists: ``is_new``, or started by an earlier delivery of the alert.
+
+    ``document`` is its status document, ``None`` when admission control has not answered in time.
+    """
+    outcome, reason = decision.decision, decision.reason
+    if not is_new:
+        outcome, reason = AlertDecision.DUPLICATE, "This alert has been delivered before."
+    elif document is None:
+        reason = f"{reason} Admission control has not answered yet; see the status of the restore."
+    elif approval := document.get("approval"):
+        outcome, reason = AlertDecision.AWAITING_APPROVAL, approval["reason"]
+    return replace(decision, decision=outcome, reason=reason, restore_id=restore_id)
+
+
+def _over_the_limit(decision: VmDecision) -> VmDecision:
+    reason = (
+        f"{decision.reason} But one alert starts at most {MAX_STARTS} restores, and this would be one more: probably "
+        "Azure itself has an outage. If this virtual machine must be restored, use POST /api/restores."
+    )
+    return replace(decision, decision=AlertDecision.REFUSED, reason=reason, request=None)
+
+
+def _decide_vm(alert: Alert, vm_id: str, rule: AlertRule | None, now: datetime) -> VmDecision:
+    if rule is None:
+        return VmDecision(vm_id, AlertDecision.IGNORED, "No rule covers it.")
+    if rule.restore is None:
+        reason = f"Rule {rule.name!r} denies restores of this virtual machine."
+        return VmDecision(vm_id, AlertDecision.REFUSED, reason, rule)
+    covered = f"Rule {rule.name!r} covers it"
+    try:
+        request = RestoreRequest.from_json(_request_body(alert, vm_id, rule, rule.restore, now))
+    except InvalidRequestError as error:
+        wrong = "; ".join(f"{detail.target} {detail.message}" for detail in error.details)
+        reason = f"{covered}, but its restore cannot be requested for this virtual machine: {wrong}."
+        return VmDecision(vm_id, AlertDecision.REFUSED, reason, rule)
+    if request.needs_approval and not request.is_plan:
+        why = " to replace its disks" if request.recovery_type == ORIGINAL_LOCATION else ""
+        reason = f"{covered}; a person must approve the restore{why}."
+        return VmDecision(vm_id, AlertDecision.AWAITING_APPROVAL, reason, rule, request)
+    return VmDecision(vm_id, AlertDecision.STARTED, f"{covered}.", rule, request)
+
+
+def _request_body(alert: Alert, vm_id: str, rule: AlertRule, template: Json, now: datetime) -> Json:
+    own = {name: value for name, value in as_object(template.get("approval")).items() if value is not None}
+    approval = {**own, **rule.approval}
+    if own.get("required") or rule.approval.get("required") or template.get("recoveryType") == ORIGINAL_LOCATION:
+        approval["required"] = True
+    severity = f" ({alert.severity})" if alert.severity else ""
+    reason = f"Alert {alert.alert_rule or alert_name(alert.alert_id)}{severity}: rule {rule.name!r}"
+    defaults = {"requestedBy": "Azure Monitor", "reason": single_line(reason, _MAX_REASON)}
+    body = fill_template(template, vm_id=vm_id, alert_id=alert.alert_id, fired=alert.fired or now)
+    return {**defaults, **body, **({"approval": approval} if approval else {})}

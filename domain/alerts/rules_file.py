@@ -1,0 +1,195 @@
+"""The file of alert rules (``AUTO_RESTORE_RULES``): read, checked and described by one set of readers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final, cast
+
+from domain import resource_ids as ids
+from domain.alerts.alert_rules import AlertRule, AlertRules, Match, Storm
+from domain.alerts.fields import without_spaces
+from domain.alerts.patterns import Pattern, can_match_vm_id
+from domain.alerts.templates import PLACEHOLDER_LIST, TEMPLATE, TEMPLATE_DEFINITIONS
+from domain.errors import InvalidRequestError, Json
+from domain.reading import (
+    INVALID_VALUE,
+    MISSING_FIELD,
+    NOT_ALLOWED,
+    Problems,
+    Reader,
+    an_object,
+    array,
+    boolean,
+    duration_up_to,
+    string,
+    whole_number,
+)
+from domain.requests import APPROVAL
+from domain.times import parse_duration
+from domain.wire import as_list, as_object
+
+_SEVERITIES: Final = ("sev0", "sev1", "sev2", "sev3", "sev4")
+_NOT_WITH_DENY: Final = ("restore", "approval", "coolDown", "maxPerHour")
+_DEFAULT_COOL_DOWN: Final = timedelta(hours=1)
+_MAX_DURATION: Final = timedelta(days=365)
+_MAX_COUNT: Final = 1_000_000
+
+
+def read_rules(data: object) -> AlertRules:
+    """Read the JSON of the file; raise ``InvalidRequestError`` that names every problem and its place."""
+    problems = Problems()
+    body: Json = _FILE(data, "", problems)
+    _check_names(as_list(body.get("rules")), problems)
+    if problems.found:
+        raise InvalidRequestError(problems.found)
+    storm: Json = body.get("storm", {})
+    default = Storm()
+    return AlertRules(
+        rules=tuple(map(_rule_of, body["rules"])),
+        storm=Storm(
+            distinct_vms=storm.get("distinctVms", default.distinct_vms),
+            within=parse_duration(storm["within"]) if "within" in storm else default.within,
+        ),
+    )
+
+
+def rules_schema() -> Json:
+    """Return the JSON Schema (draft 2020-12) of the file, made of the readers that ``read_rules`` uses.
+
+    It cannot say that names are unique, that patterns can match, and which ids of a request must belong together.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Rules for restores that alerts start",
+        "description": "AUTO_RESTORE_RULES: which alert of Azure Monitor restores which virtual machine, and how.",
+        **_FILE.schema,
+        "$defs": TEMPLATE_DEFINITIONS,
+    }
+
+
+def _rule_of(body: Json) -> AlertRule:
+    match: Json = body.get("match", {})
+
+    def patterns(name: str) -> tuple[Pattern, ...] | None:
+        return tuple(map(Pattern.parse, match[name])) if name in match else None
+
+    if "monitoringServices" in match:
+        match = {**match, "monitoringServices": map(without_spaces, match["monitoringServices"])}
+    return AlertRule(
+        name=body["name"],
+        match=Match(
+            source_resource_ids=patterns("sourceResourceIds"),
+            alert_rules=patterns("alertRules"),
+            severities=patterns("severities"),
+            monitoring_services=patterns("monitoringServices"),
+        ),
+        restore=body.get("restore"),
+        approval=body.get("approval", {}),
+        cool_down=parse_duration(body["coolDown"]) if "coolDown" in body else _DEFAULT_COOL_DOWN,
+        max_per_hour=body.get("maxPerHour"),
+    )
+
+
+def _read_rule(value: Any, path: str, problems: Problems) -> Json:
+    rule = _RULE_MEMBERS(value, path, problems)
+    if isinstance(value, dict):
+        _check_deny(rule, path, problems)
+        _check_nulls(cast("Json", value), path, problems)
+    return rule
+
+
+def _check_deny(rule: Json, path: str, problems: Problems) -> None:
+    """Check that the rule either restores or denies."""
+    if rule.get("deny") is True:
+        for name in _NOT_WITH_DENY:
+            if name in rule:
+                problems.add(NOT_ALLOWED, f"{path}.{name}", "must be left out: a rule with deny: true starts nothing")
+    elif "restore" not in rule and isinstance(rule.get("deny", False), bool):
+        problems.add(MISSING_FIELD, f"{path}.restore", "is needed, unless the rule says deny: true")
+
+
+def _check_nulls(rule: Json, path: str, problems: Problems) -> None:
+    """Refuse ``null`` in a match: what made the file had no value there, and the rule would match everything."""
+    match = rule.get("match", {})
+    members = {f"{path}.match": match, **{f"{path}.match.{name}": value for name, value in as_object(match).items()}}
+    for target, value in members.items():
+        if value is None and not problems.concern(target):
+            problems.add(INVALID_VALUE, target, "must not be null: left out, it matches everything")
+
+
+def _check_names(rules: list[Any], problems: Problems) -> None:
+    index_of: dict[str, int] = {}
+    for index, name in enumerate(as_object(rule).get("name") for rule in rules):
+        if isinstance(name, str):
+            # Compared as admission control does, so that two rules never share an hourly budget.
+            first = index_of.setdefault(name.rstrip("/").lower(), index)
+            if first != index:
+                problems.add(INVALID_VALUE, f"rules[{index}].name", f"must differ from the name of rules[{first}]")
+
+
+def _severity_complaint(text: str) -> str | None:
+    return None if any(map(Pattern.parse(text).matches, _SEVERITIES)) else "matches none of Sev0 to Sev4"
+
+
+def _vm_complaint(text: str) -> str | None:
+    """Return what is wrong with a pattern that matches no VM id: a rule that denies would deny nothing."""
+    if can_match_vm_id(text):
+        return None
+    return f"matches no virtual machine: it is compared with the whole id, such as {ids.VIRTUAL_MACHINE.example}"
+
+
+_MATCH: Final = an_object(
+    {
+        "sourceResourceIds": array(string.also(_vm_complaint), least=1).described(
+            "Shell patterns for the whole resource id of the virtual machine, compared without case; * matches slashes."
+        ),
+        "alertRules": array(string, least=1).described("Shell patterns for the name of the alert rule."),
+        "severities": array(string.also(_severity_complaint), least=1).described("Shell patterns for Sev0 to Sev4."),
+        "monitoringServices": array(string, least=1).described(
+            "Shell patterns for the monitoringService, such as Platform or Resource Health; spaces do not count."
+        ),
+    }
+)
+_RULE_MEMBERS: Final = an_object(
+    {
+        "name": string.described("Unique; appears in decisions, logs and the reason of the restore."),
+        "match": _MATCH.described("What the rule is about. A member that is left out matches all."),
+        "restore": TEMPLATE.described(
+            "The restore request to start; the alert names the virtual machine. "
+            f"Texts may have {PLACEHOLDER_LIST}, filled in from the alert."
+        ),
+        "deny": boolean.described("Never restore what this rule matches."),
+        "approval": APPROVAL.described("Whether a person must approve first. In-place restores always wait."),
+        "coolDown": duration_up_to(_MAX_DURATION).described(
+            "How long after any restore of a virtual machine the rule starts none for it. Default PT1H."
+        ),
+        "maxPerHour": whole_number(1, _MAX_COUNT).described("How many restores the rule may start within an hour."),
+    },
+    needed=("name",),
+)
+_RULE: Final = Reader(
+    _read_rule,
+    {
+        **_RULE_MEMBERS.schema,
+        "oneOf": [
+            {"required": ["restore"], "properties": {"deny": {"const": False}}},
+            {
+                "required": ["deny"],
+                "properties": {"deny": {"const": True}, **dict.fromkeys(_NOT_WITH_DENY, False)},
+            },
+        ],
+    },
+)
+_FILE: Final = an_object(
+    {
+        "$schema": string.described("For editors: the path of this schema."),
+        "rules": array(_RULE).described("In order: the first rule that matches decides. What none matches is ignored."),
+        "storm": an_object(
+            {
+                "distinctVms": whole_number(1, _MAX_COUNT).described("Default 10."),
+                "within": duration_up_to(_MAX_DURATION, least=timedelta(seconds=1)).described("Default PT10M."),
+            }
+        ).described("With more distinct virtual machines than this within this time, every start waits for a person."),
+    },
+    needed=("rules",),
+)

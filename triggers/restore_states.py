@@ -1,0 +1,118 @@
+"""Restores as the task hub knows them: what was accepted, and the status document that stands for an orchestration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from durabletask.client import OrchestrationState, OrchestrationStatus
+
+from domain import errors
+from domain.codec import unpack
+from domain.errors import RestoreError, TerminalError
+from domain.restore.document import document, refused_document
+from domain.restore.state import Phase, Restore, Status
+from domain.times import as_utc, format_time, parse_request_time
+from domain.wire import as_object
+from orchestrations.names import RESTORE_VM
+from triggers.hub import read_payload
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import azure.durable_functions as df
+
+    from domain.errors import Json
+
+
+async def find_restore(
+    client: df.DurableFunctionsClient, restore_id: str, *, even_refused: bool = False
+) -> Restore | None:
+    """Return the restore as it was accepted (or as its history last began), ``None`` when there is none.
+
+    A start that admission control refused counts as none, unless ``even_refused``.
+    """
+    state = await client.get_orchestration_state(restore_id, fetch_payloads=True)
+    if state is None or state.name != RESTORE_VM or (not even_refused and "refused" in document_of(state)):
+        return None
+    return _restore_of(state)
+
+
+async def get_document(client: df.DurableFunctionsClient, restore_id: str) -> Json | None:
+    """Return the status document of one restore, ``None`` when there is none."""
+    state = await client.get_orchestration_state(restore_id, fetch_payloads=True)
+    return None if state is None or state.name != RESTORE_VM else document_of(state)
+
+
+def no_such_restore(restore_id: str) -> TerminalError:
+    """Return the error for an id that is not a restore's."""
+    message = f"There is no restore {restore_id!r}. GET /api/restores lists those there are."
+    return TerminalError(errors.NOT_FOUND, message)
+
+
+def age_of(document: Json) -> tuple[datetime, str]:
+    """Return what orders restores by age; the id decides between restores of one moment."""
+    return parse_request_time(document["createdTime"]), document["id"]
+
+
+def document_of(state: OrchestrationState) -> Json:
+    """Return a restore's status document: its output when it ended, else what it last showed, else what was accepted.
+
+    A terminated or failed orchestration left none: then it is what was last known, with the end that it met.
+    """
+    last_updated = as_utc(state.last_updated_at)
+    if state.runtime_status is OrchestrationStatus.COMPLETED and (ended := _document_in(state.serialized_output)):
+        return ended
+    shown = _document_in(state.serialized_custom_status) or _accepted_document(state)
+    if shown["phase"] == str(Phase.FINISHED):
+        return shown
+    output = read_payload(state.serialized_output)
+    reason = output if isinstance(output, str) else state.serialized_output  # "4711" is a reason, and JSON
+    if state.runtime_status is OrchestrationStatus.TERMINATED:
+        message = f"The orchestration was terminated: {reason or 'no reason was given'}."
+        return _stopped(shown, Status.CANCELLED, message, last_updated)
+    if state.runtime_status is OrchestrationStatus.FAILED:
+        # Azure Storage keeps the failure's text as the output, other engines its details.
+        reason = state.failure_details.message if state.failure_details else reason
+        message = f"The orchestration broke: {reason or 'no details; look in the log of the app'}."
+        return _stopped(shown, Status.FAILED, message, last_updated)
+    return shown
+
+
+def _document_in(payload: str | None) -> Json | None:
+    """Return the status document in a payload, ``None`` where it holds anything else."""
+    found = as_object(read_payload(payload))
+    return {**found} if found.keys() >= {"id", "status", "phase", "createdTime", "error"} else None
+
+
+def _accepted_document(state: OrchestrationState) -> Json:
+    """Return the document of a restore that has shown nothing yet; of an input that is no restore, what is known."""
+    restore = _restore_of(state)
+    if restore is not None:
+        return document(restore, as_utc(state.last_updated_at))
+    message = (
+        f"The input of orchestration {state.instance_id} cannot be read as a restore: this version of the app has not "
+        "written it. Look at the instance in the task hub, and purge it if nobody needs it."
+    )
+    error = RestoreError(errors.INTERNAL_ERROR, message)
+    refused = refused_document(restore_id=state.instance_id, created=as_utc(state.created_at), error=error, sent=None)
+    return {**refused, "startedBy": "http"}  # not known; the API's description has no word for that
+
+
+def _restore_of(state: OrchestrationState) -> Restore | None:
+    try:
+        return unpack(Restore, read_payload(state.serialized_input))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _stopped(shown: Json, status: Status, message: str, at: datetime) -> Json:
+    if shown["jobId"]:
+        still = f" Azure Backup job {shown['jobId']} may still run: look at it in the vault."
+    elif shown["operationId"] or shown["phase"] == str(Phase.TRIGGERING):
+        still = " Azure may have the restore. Look at the restore jobs of the vault before you start another one."
+    else:
+        still = ""
+    error = RestoreError(errors.INTERNAL_ERROR, message + still)
+    time = format_time(at)
+    ended = {"status": str(status), "phase": str(Phase.FINISHED), "completedTime": time, "lastUpdatedTime": time}
+    return {**shown, **ended, "nextPollTime": None, "error": error.to_json()}

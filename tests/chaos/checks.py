@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
-from domain.restores import was_refused, was_refused_at_once
-
 from domain.times import parse_request_time
 from domain.wire import as_object, as_text
 
@@ -79,7 +77,7 @@ def _of_one(stage: Stage, outcome: Outcome, jobs: list[Job]) -> Iterator[tuple[s
         yield "stuck", f"ended {late} after its bound"
     if outcome.holds_vm:
         yield "guard", f"still holds vm-{outcome.plan.vm}"
-    if outcome.holds_place:
+    if outcome.holds_slot:
         yield "guard", f"still holds a place at the vault of vm-{outcome.plan.vm}"
     yield from _agreement(document, jobs[0] if jobs else None, stage.service.world.now())
     yield from _publication(outcome, document)
@@ -113,13 +111,13 @@ def _agreement(document: Json, job: Job | None, now: datetime) -> Iterator[tuple
 
 def _publication(outcome: Outcome, document: Json) -> Iterator[tuple[str, str]]:
     gave_up = any(each["code"] == "ResultNotPublished" for each in document["warnings"])
-    if was_refused(document):
-        wanted = outcome.restore.started_by == "queue" or not was_refused_at_once(document)
+    if "refused" in document:
+        wanted = outcome.restore.accepted.source == "queue" or document["refused"] != "AtOnce"
         if wanted is not bool(outcome.published) and not gave_up:
             yield "published", f"a refused start was published {len(outcome.published)} times"
         return
     # The same start, repeated after a refusal, is another one: its result comes on top.
-    results = [each for each in outcome.published if not was_refused(each)]
+    results = [each for each in outcome.published if "refused" not in each]
     distinct = [each for n, each in enumerate(results) if each not in results[:n]]
     if len(distinct) != 1 and not (gave_up and not distinct):
         yield "published", f"{len(distinct)} different results"

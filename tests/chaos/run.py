@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.restores import was_refused
 from rich.console import Console
 from rich.table import Table
 
@@ -118,7 +117,7 @@ def _outcome(stage: Stage, restore_id: str) -> str:
     outcome = stage.outcomes.get(restore_id)
     if outcome is None or outcome.document is None:
         return outcome.state if outcome else "NotStarted"
-    if was_refused(outcome.document):
+    if "refused" in outcome.document:
         return f"refused: {outcome.document['error']['code']}"
     code = as_object(outcome.document.get("error")).get("code")
     return outcome.document["status"] + (f" ({code})" if code else "")

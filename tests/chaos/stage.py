@@ -9,24 +9,27 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, override
 
 from activities.restores import RestoreActivities
-from domain.envelopes import seal
-from domain.restore.calls import entity_key
-from domain.restores import was_refused
+from activities.sealing import sealed
+from domain.answers import Answer
+from domain.codec import pack
+from domain.restore import calls
+from domain.restore.calls import Done, Published, Running, entity_key
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT
 from domain.times import format_time
 from domain.wire import as_object
-from orchestrations import guards, names
+from orchestrations import names
+from orchestrations.entities import ENTITIES
 from orchestrations.restore_vm import restore_vm
 from tests.chaos.plans import DELIVERIES, RIVAL, SWITCHES, Plan, a_calm_plan, vault_id
 from tests.chaos.service import Service
-from tests.support.azure import find_running
+from tests.support.azure import PostClaims, find_running
 from tests.support.hub import START, Hub, StillWaitingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from domain.codec import pack
-from domain.errors import Json
+    from domain.errors import Json
     from domain.restore.state import Restore
 
 _DELIVERY_CHANCE: Final = 0.08
@@ -52,7 +55,7 @@ class Outcome:
     published: list[Json] = field(default_factory=list["Json"])
     terminated: bool = False
     holds_vm: bool = False
-    holds_place: bool = False
+    holds_slot: bool = False
 
 
 class _Hub(Hub):
@@ -62,12 +65,7 @@ class _Hub(Hub):
         self._stage = stage
         super().__init__(
             orchestrators={names.RESTORE_VM: orchestrator},
-            entities={
-                names.VM_GUARD: guards.vm_guard,
-                names.RULE_BUDGET: guards.rule_budget,
-                names.STORM_GUARD: guards.storm_guard,
-                names.VAULT_TURNS: guards.vault_turns,
-            },
+            entities=dict(ENTITIES),
             activities=stage.activities(),
             step_limit=step_limit,
             repeat_turns=self._runs_twice,
@@ -139,9 +137,9 @@ class Stage:
         self.livelock: str | None = None
         self._again_every = again_every
         self._away: dict[str, int] = {}
-        self._marked: dict[tuple[str, int], str] = {}
+        self.claims = PostClaims()
         limit = _STEPS_PER_RESTORE * (len(self.plans) + 10)
-        self._restores: RestoreActivities | None = None
+        self._process: dict[str, Callable[[Json], Json]] = {}
         self.hub = _Hub(self, orchestrator, limit)
         self.service = Service(self.hub.clock, seed, self.plans)
         self._client = self.service.client()
@@ -149,23 +147,27 @@ class Stage:
 
     def activities(self) -> dict[str, Callable[[Json], Json]]:
         """Return every activity by name; those of a restore are whatever the present process has."""
-        found: dict[str, Callable[[Json], Json]] = {
-            name: self._delegate(name)
-            for name in (value for key, value in vars(names).items() if key.isupper())
-            if hasattr(RestoreActivities, name)
+        others: dict[type[calls.ActivityCall], Callable[[Any], Answer[Any]]] = {
+            calls.ClaimPost: self.claims.claim_post,
+            calls.PublishResult: self._publish,
+            calls.PostResult: self._post,
+            calls.FindRunning: self._find_running,
+            calls.WakeRestore: self._wake,
         }
-        return found | {
-            names.START_RESTORE: self._start_restore,
-            names.CLAIM_POST: lambda data: seal({"claimed": self._mark(data, by="claim")}),
-            names.PUBLISH_RESULT: self._publish,
-            names.POST_RESULT: self._post,
-            names.FIND_RUNNING: self._find_running,
-            names.WAKE_RESTORE: self._wake,
+        delegated = [kind for kind in calls.ActivityCall.__subclasses__() if kind not in others]
+        return {kind.name: self._delegate(kind.name) for kind in delegated} | {
+            kind.name: sealed(kind, activity, self.hub_now) for kind, activity in others.items()
         }
+
+    def hub_now(self) -> datetime:
+        """Return the time of the hub's clock."""
+        return self.hub.clock.now()
 
     def new_process(self) -> None:
         """Replace the process: what only its memory knew is gone."""
-        self._restores = RestoreActivities(self._client, clock=self.hub.clock.now)
+        restores = RestoreActivities(self._client, clock=self.hub.clock.now)
+        starting = restores.start_restore_with(self.claims.take)
+        self._process = {**restores.by_name(), calls.StartRestore.name: starting}
         self.hub.restart_worker()
 
     def plan_of(self, restore_id: str) -> Plan:
@@ -181,14 +183,14 @@ class Stage:
             self._close(outcome)
         self._restore_again()
 
-    def guard_holder(self, plan: Plan) -> str | None:
+    def lock_holder(self, plan: Plan) -> str | None:
         """Return the id of the restore that the VM's guard knows as running."""
-        state = as_object(self.hub.entity_state(names.VM_GUARD, entity_key(plan.vm_id)))
-        return as_object(state.get("running")).get("restoreId")
+        state = as_object(self.hub.entity_state(calls.AcquireLock.entity, entity_key(plan.vm_id)))
+        return as_object(state.get("holder")).get("restoreId")
 
-    def place_holders(self, vm: int) -> list[str]:
+    def slot_holders(self, vm: int) -> list[str]:
         """Return the ids of the restores that a VM's vault knows as running."""
-        state = as_object(self.hub.entity_state(names.VAULT_TURNS, entity_key(vault_id(vm))))
+        state = as_object(self.hub.entity_state(calls.AcquireSlot.entity, entity_key(vault_id(vm))))
         return [*state.get("running", [])]
 
     def _pump(self) -> None:
@@ -242,9 +244,9 @@ class Stage:
                 self.hub.at(later, partial(self._resume, restore.restore_id))
 
         return {
-            "person_cancels": tell("person_cancels", names.CANCEL_EVENT, {"by": "chaos"}),
-            "approved": tell("approved", names.DECISION_EVENT, {"decision": "Approved", "by": "chaos"}),
-            "rejected": tell("rejected", names.DECISION_EVENT, {"decision": "Rejected", "by": "chaos"}),
+            "person_cancels": tell("person_cancels", CANCEL_EVENT, {"by": "chaos"}),
+            "approved": tell("approved", DECISION_EVENT, {"decision": "Approved", "by": "chaos"}),
+            "rejected": tell("rejected", DECISION_EVENT, {"decision": "Rejected", "by": "chaos"}),
             "operator_terminates": terminate,
             "operator_suspends": suspend,
             "start_repeated": lambda: self._start_again(restore),
@@ -260,10 +262,10 @@ class Stage:
         """Deliver the same alert, message or request again, as ``triggers.starting`` does: a known id is not new."""
         self.plan_of(restore.restore_id).struck["start_repeated"] += 1
         state = self.hub.state(restore.restore_id)
-        if state.status == "Completed" and was_refused(state.output):
+        if state.status == "Completed" and "refused" in state.output:
             outcome = self.outcomes[restore.restore_id]
             outcome.restore = outcome.plan.restore(self.hub.clock.now())
-            self.hub.start(names.RESTORE_VM, outcome.pack(restore), instance_id=restore.restore_id)
+            self.hub.start(names.RESTORE_VM, pack(outcome.restore), instance_id=restore.restore_id)
 
     def _is_over(self, restore_id: str) -> bool:
         return self.hub.state(restore_id).is_over
@@ -274,8 +276,8 @@ class Stage:
         state = self.hub.state(outcome.restore.restore_id)
         outcome.state = state.status
         outcome.document = state.output if state.status == "Completed" else None
-        outcome.holds_vm = self.guard_holder(outcome.plan) == outcome.restore.restore_id
-        outcome.holds_place = outcome.restore.restore_id in self.place_holders(outcome.plan.vm)
+        outcome.holds_vm = self.lock_holder(outcome.plan) == outcome.restore.restore_id
+        outcome.holds_slot = outcome.restore.restore_id in self.slot_holders(outcome.plan.vm)
 
     def _restore_again(self) -> None:
         """Start a calm restore of each VM whose guard may be held, and of some others."""
@@ -283,7 +285,7 @@ class Stage:
         suspicious = {
             outcome.plan.vm for outcome in self.outcomes.values() if outcome.terminated or outcome.state != "Completed"
         }
-        suspicious |= {outcome.plan.vm for outcome in last.values() if self.guard_holder(outcome.plan) is not None}
+        suspicious |= {outcome.plan.vm for outcome in last.values() if self.lock_holder(outcome.plan) is not None}
         again: list[tuple[Outcome, Plan]] = []
         for vm, outcome in last.items():
             if vm in suspicious or vm % self._again_every == 0:
@@ -302,29 +304,19 @@ class Stage:
 
     def _delegate(self, name: str) -> Callable[[Json], Json]:
         def call(data: Json) -> Json:
-            return getattr(self._restores, name)(data)
+            return self._process[name](data)
 
         call.__name__ = name
         return call
 
-    def _start_restore(self, data: Json) -> Json:
-        assert self._restores is not None
-        return self._restores.start_restore(data, self._mark)
+    def _publish(self, call: calls.PublishResult) -> Answer[Published]:
+        self._fail("results_queue_away", call.document)
+        self.outcomes[call.document["id"]].published.append(call.document)
+        return Answer(Published(has_webhook=True))
 
-    def _mark(self, data: Json, by: str = "") -> bool:
-        """Note that an attempt to post begins, as ``triggers.durable.mark`` does in the task hub: for all processes."""
-        attempt = (data["clientRequestId"], data["attempt"])
-        is_first = attempt not in self._marked
-        return self._marked.setdefault(attempt, by) == by and (is_first or bool(by))
-
-    def _publish(self, data: Json) -> Json:
-        self._fail("results_queue_away", data)
-        self.outcomes[data["id"]].published.append(data)
-        return {"hasWebhook": True}
-
-    def _post(self, data: Json) -> Json:
-        self._fail("webhook_away", data)
-        return {}
+    def _post(self, call: calls.PostResult) -> Answer[Done]:
+        self._fail("webhook_away", call.document)
+        return Answer(Done())
 
     def _fail(self, fault: str, data: Json) -> None:
         plan = self.plan_of(data["id"])
@@ -332,13 +324,13 @@ class Stage:
             plan.struck[fault] += 1
             raise ConnectionError(f"{fault}, by chaos")
 
-    def _find_running(self, data: Json) -> Json:
-        return seal(find_running(self.hub, data["restoreId"]))
+    def _find_running(self, call: calls.FindRunning) -> Answer[Running]:
+        return Answer(find_running(self.hub, call.restore_id))
 
-    def _wake(self, data: Json) -> Json:
-        if self._is_running(data["restoreId"]):
-            self.hub.raise_event(data["restoreId"], names.TURN_EVENT)
-        return seal({})
+    def _wake(self, call: calls.WakeRestore) -> Answer[Done]:
+        if self._is_running(call.restore_id):
+            self.hub.raise_event(call.restore_id, SLOT_EVENT)
+        return Answer(Done())
 
     def _is_running(self, restore_id: str) -> bool:
         return restore_id in self.outcomes and not self._is_over(restore_id)

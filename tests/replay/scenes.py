@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrations.marking import mark_post
-
 from domain.errors import ErrorDetail
 from domain.jobs import JobStatus, Operation, OperationStatus
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import restore_id_for
 from domain.rules import GUARDED_OPERATION
 from domain.validation import Validation
+from orchestrations.names import HOLD_POST_CLAIM
+from orchestrations.post_claim import hold_post_claim
 from tests.support.azure import (
     GUARD_CLOSED,
     LIMITS,
@@ -296,15 +296,15 @@ def _restored(scene: Callable[[Lab], Restore]) -> Recorded:
     return record(lab.hub, restore.restore_id)
 
 
-def _marked() -> Recorded:
-    hub = Hub(orchestrators={MARK_POST: mark_post})
-    hub.finish(hub.start(MARK_POST, None, instance_id="post-1"))
+def _claimed() -> Recorded:
+    hub = Hub(orchestrators={HOLD_POST_CLAIM: hold_post_claim})
+    hub.finish(hub.start(HOLD_POST_CLAIM, None, instance_id="post-1"))
     return record(hub, "post-1")
 
 
 RECORDINGS: Mapping[str, Callable[[], Recorded]] = {
     **{name: partial(_restored, scene) for name, scene in SCENES.items()},
-    "0003_marked_post": _marked,
+    "0003_claimed_post": _claimed,
 }
 
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from durabletask.task import NonDeterminismError
 
-from orchestrations import marking, names, preparing, restore_vm, tracking, triggering
+from domain.restore import backoff, calls, report, track
+from orchestrations import names, post_claim, restore_vm
 from tests.replay.scenes import HISTORIES, RECORDINGS
 from tests.support.replay import replay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from pathlib import Path
-
-    from durabletask import task
 
     from tests.support.replay import Recorded
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
-ORCHESTRATORS = {names.RESTORE_VM: restore_vm.restore_vm, names.MARK_POST: marking.mark_post}
+ORCHESTRATORS = {names.RESTORE_VM: restore_vm.restore_vm, names.HOLD_POST_CLAIM: post_claim.hold_post_claim}
 
 
 def read(path: Path) -> Recorded:
@@ -37,7 +37,7 @@ def goes_the_way_it_went(recorded: Recorded) -> bool:
     return True
 
 
-def calls(recorded: Recorded, activity: str) -> int:
+def count_calls(recorded: Recorded, activity: str) -> int:
     """Return how often a history calls an activity."""
     return sum(event.get("taskScheduled", {}).get("name") == activity for event in recorded["events"])
 
@@ -60,72 +60,67 @@ def test_every_orchestrator_has_one() -> None:
 
 def test_every_activity_is_called_in_some_history() -> None:
     recorded = [read(path) for path in RECORDED]
-    activities = {
-        value
-        for name, value in vars(names).items()
-        if name.isupper() and not name.endswith(("_EVENT", "_GUARD", "_BUDGET", "_TURNS"))
-    }
-    activities -= set(ORCHESTRATORS)
+    activities = {kind.name for kind in calls.ActivityCall.__subclasses__()}
 
-    assert {each for each in activities if not any(calls(one, each) for one in recorded)} == set()
+    assert {each for each in activities if not any(count_calls(one, each) for one in recorded)} == set()
 
 
 class TestABreakIsSeen:
     """In every history that it concerns, so that no scene is there for nothing."""
 
     @pytest.mark.parametrize(
-        ("module", "first", "second"),
+        ("first", "second"),
         [
-            (preparing, "PREPARE_RESTORE", "GET_VALIDATION"),
-            (tracking, "GET_OPERATION", "GET_JOB"),
-            (restore_vm, "PUBLISH_RESULT", "POST_RESULT"),
+            (calls.PrepareRestore, calls.GetValidation),
+            (calls.GetOperation, calls.GetJob),
+            (calls.PublishResult, calls.PostResult),
         ],
     )
     def test_two_activities_swapped(
-        self, monkeypatch: pytest.MonkeyPatch, module: Any, first: str, second: str
+        self, monkeypatch: pytest.MonkeyPatch, first: type[calls.ActivityCall], second: type[calls.ActivityCall]
     ) -> None:
-        names_of = getattr(module, first), getattr(module, second)
-        concerned = [path for path in RECORDED if any(calls(read(path), name) for name in names_of)]
-        monkeypatch.setattr(module, first, names_of[1])
-        monkeypatch.setattr(module, second, names_of[0])
+        names_of = first.name, second.name
+        concerned = [path for path in RECORDED if any(count_calls(read(path), name) for name in names_of)]
+        monkeypatch.setattr(first, "name", names_of[1])
+        monkeypatch.setattr(second, "name", names_of[0])
 
         assert len(concerned) > 1
         assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []
 
     def test_a_timer_moved(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        concerned = [path for path in RECORDED if calls(read(path), names.GET_JOB) > 1]
-        _later(monkeypatch, tracking, "job_interval_s", 1.0)
+        concerned = [path for path in RECORDED if count_calls(read(path), calls.GetJob.name) > 1]
+        _later(monkeypatch, track, "job_interval_s", 1.0)
 
         assert len(concerned) > 1
         assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []
 
-    def test_a_mark_that_ends_sooner(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(marking, "MARKED_FOR", marking.MARKED_FOR / 2)
+    def test_a_claim_that_ends_sooner(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(post_claim, "CLAIMED_FOR", post_claim.CLAIMED_FOR / 2)
 
-        assert [path.stem for path in RECORDED if not goes_the_way_it_went(read(path))] == ["0003_marked_post"]
+        assert [path.stem for path in RECORDED if not goes_the_way_it_went(read(path))] == ["0003_claimed_post"]
 
     def test_a_wait_that_azure_asked_for_moved(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        concerned = [path for path in RECORDED if calls(read(path), names.GET_OPERATION)]
-        _later(monkeypatch, triggering, "wait_s", -1.0)
+        concerned = [path for path in RECORDED if count_calls(read(path), calls.GetOperation.name)]
+        _later(monkeypatch, backoff, "_seconds", timedelta(seconds=-1))
 
         assert len(concerned) > 1
         assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []
 
-    @pytest.mark.parametrize("step", ["release", "leave_turn"])
-    def test_a_guard_that_is_kept(self, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-        monkeypatch.setattr(restore_vm, step, _do_nothing)
+    def test_a_lock_that_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(calls.ReleaseLock, "operation", "keep")
+
+        assert not all(goes_the_way_it_went(read(path)) for path in RECORDED)
+
+    def test_a_slot_that_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(report, "_next_release", lambda _restore: None)
 
         assert not all(goes_the_way_it_went(read(path)) for path in RECORDED)
 
 
-def _later(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, by_s: float) -> None:
-    real: Callable[..., float] = getattr(module, name)
+def _later(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, by: Any) -> None:
+    real: Callable[..., Any] = getattr(module, name)
 
-    def moved(*args: Any, **options: Any) -> float:
-        return real(*args, **options) + by_s
+    def moved(*args: Any, **options: Any) -> Any:
+        return real(*args, **options) + by
 
     monkeypatch.setattr(module, name, moved)
-
-
-def _do_nothing(*_: object) -> Generator[task.Task[Any], Any]:
-    yield from ()

@@ -8,17 +8,18 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Protocol
 
-from domain import errors, rules
-from domain.disks import made_by
+from domain import errors
+from domain.azure import restore_constraints
+from domain.azure.disks import made_by
+from domain.azure.resource_ids import same_id
+from domain.azure.restore_constraints import PointFacts
 from domain.envelopes import seal, seal_error, stamped
 from domain.errors import ErrorDetail, Json, OpenOutcomeError, RestoreError, TerminalError, TransientError
 from domain.point_search import PointSearch, newest_first
 from domain.protected_items import ProtectedItem
 from domain.recovery_points import no_such_point
 from domain.requests import RestoreRequest
-from domain.resource_ids import same_id
 from domain.restores import restore_body
-from domain.rules import PointFacts
 from domain.times import parse_request_time
 from domain.wire import as_object
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from domain.answers import Accepted, Answer
-    from domain.disks import Disk
+    from domain.azure.disks import Disk
     from domain.jobs import Job, Operation
     from domain.recovery_points import RecoveryPoint
     from domain.validation import Validation
@@ -200,16 +201,18 @@ class RestoreActivities:
         Every broken rule is named in one ``ValidationFailed``.
         """
         broken = [
-            *rules.target_violations(request, item),
-            *rules.point_violations(request, facts, item.source_resource_id),
+            *restore_constraints.target_violations(request, item),
+            *restore_constraints.point_violations(request, facts, item.source_resource_id),
         ]
-        warnings = rules.warnings_for(request, facts)
-        if rules.needs_item(request):
+        warnings = restore_constraints.warnings_for(request, facts)
+        if restore_constraints.needs_item(request):
             body = self._api.get_protected_item(item.vault_id, item.container_name, item.protected_item_name)
-            broken += rules.item_violations(request, body)
+            broken += restore_constraints.item_violations(request, body)
         self._still_in_time(until)
-        if rules.needs_vault(request, item.source_resource_id):
-            broken += rules.vault_violations(request, self._api.get_vault(item.vault_id), item.source_resource_id)
+        if restore_constraints.needs_vault(request, item.source_resource_id):
+            broken += restore_constraints.vault_violations(
+                request, self._api.get_vault(item.vault_id), item.source_resource_id
+            )
         self._still_in_time(until)
         if request.validate_first:
             broken += self._staging_violations(request, item, warnings)
@@ -254,7 +257,7 @@ class RestoreActivities:
             )
         except TerminalError as error:
             is_guarded = bool(data["body"]["properties"].get("resourceGuardOperationRequests"))
-            if not (is_guarded and rules.is_guards_refusal(error)):
+            if not (is_guarded and restore_constraints.is_guards_refusal(error)):
                 raise
             code = errors.RESOURCE_GUARD_CLOSED
             raise TerminalError(code, error.message, error.details, retry_after_s=error.retry_after_s) from error
@@ -330,7 +333,7 @@ class RestoreActivities:
     def _staging_violations(
         self, request: RestoreRequest, item: ProtectedItem, warnings: list[Json]
     ) -> list[ErrorDetail]:
-        account_id = rules.staging_account_id(request)
+        account_id = restore_constraints.staging_account_id(request)
         direct = "storageAccountId" in request.body
         target = "storageAccountId" if direct else "identityBasedRestoreDetails.targetStorageAccountId"
         try:
@@ -341,13 +344,13 @@ class RestoreActivities:
             message = f"The staging account was not checked: {error.message}"
             warnings.append({"code": "StagingAccountNotChecked", "message": message})
             return []
-        return list(rules.staging_violations(account, region=item.region, target=target))
+        return list(restore_constraints.staging_violations(account, region=item.region, target=target))
 
     def _guard_requests(self, request: RestoreRequest, item: ProtectedItem, warnings: list[Json]) -> list[str]:
         if request.body.get("resourceGuardOperationRequests"):
             return []
         try:
-            return rules.guard_requests(self._api.list_resource_guard_proxies(item.vault_id))
+            return restore_constraints.guard_requests(self._api.list_resource_guard_proxies(item.vault_id))
         except TerminalError as error:
             message = f"Whether a Resource Guard protects the vault could not be read: {error.message}"
             warnings.append({"code": "ResourceGuardNotRead", "message": message})

@@ -13,10 +13,10 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from domain import resource_ids as ids
+from domain.azure import resource_ids as ids
+from domain.azure.resource_ids import ResourceId
 from domain.errors import InvalidRequestError
 from domain.reading import INVALID_VALUE, MISSING_FIELD, Problems, string
-from domain.resource_ids import ResourceId
 from domain.times import parse_api_time
 from domain.wire import as_list, as_object, as_text
 

@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-from domain import resource_ids as ids
 from domain.alerts import plain, without_spaces
+from domain.azure import resource_ids as ids
+from domain.azure.resource_ids import ResourceId
 from domain.errors import InvalidRequestError, Json
 from domain.reading import (
     INVALID_VALUE,
@@ -31,7 +32,6 @@ from domain.reading import (
     whole_number,
 )
 from domain.requests import APPROVAL, ORIGINAL_LOCATION, RestoreRequest, request_schema
-from domain.resource_ids import ResourceId
 from domain.times import as_utc, parse_duration
 from domain.wire import as_list, as_object
 

@@ -9,8 +9,8 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from domain.azure.resource_ids import ResourceId, ResourceKind
 from domain.errors import ErrorDetail
-from domain.resource_ids import ResourceId, ResourceKind
 from domain.times import format_duration, parse_duration, parse_request_time
 
 if TYPE_CHECKING:

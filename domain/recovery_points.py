@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from domain.azure.restore_constraints import PointFacts
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
 from domain.requests import CONSISTENCIES, RecoveryPointCriteria
-from domain.rules import PointFacts
 from domain.times import as_utc, format_duration, format_time, parse_api_time
 from domain.wire import as_flag, as_label, as_list, as_name, as_object
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from domain import resource_ids as ids
+from domain.azure import resource_ids as ids
 from domain.errors import InvalidRequestError, Json
 from domain.reading import (
     INVALID_VALUE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
-from domain.disks import Disk, difference
+from domain.azure.disks import Disk, difference
 from domain.errors import RestoreError, TerminalError, TransientError
 from domain.jobs import Job, Operation, OperationStatus
 from domain.polling import PATIENCE_S, job_interval_s, operation_interval_s, wait_s

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.guards import guard_key
-from domain.rules import GUARDED_OPERATION
 from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, VAULT_TURNS
 from tests.support.azure import GUARD_CLOSED, LIMITS, VAULT_ID, Lab, a_point, a_restore, vm_id
 

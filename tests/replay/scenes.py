@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.errors import ErrorDetail
 from domain.jobs import JobStatus, Operation, OperationStatus
 from domain.restores import restore_id_for
-from domain.rules import GUARDED_OPERATION
 from domain.validation import Validation
 from orchestrations.marking import mark_post
 from orchestrations.names import CANCEL_EVENT, DECISION_EVENT, MARK_POST

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.disks import Disk, difference, made_by
+from domain.azure.disks import Disk, difference, made_by
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 END = START + timedelta(minutes=2)

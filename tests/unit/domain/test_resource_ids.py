@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import resource_ids as ids
-from domain.resource_ids import ResourceId, ResourceKind, same_id
+from domain.azure import resource_ids as ids
+from domain.azure.resource_ids import ResourceId, ResourceKind, same_id
 from tests.support.azure import STORAGE_ID, TARGET_GROUP, VAULT_ID, VM_ID
 from tests.support.strategies import DISK_ACCESS, ENCRYPTION_SET, IDENTITY, NETWORK, SUBNET, SWIFT, THOROUGH
 

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from domain.protected_items import ProtectedItem
-from domain.requests import RestoreRequest
-from domain.rules import (
+from domain.azure.restore_constraints import (
     GUARDED_OPERATION,
     PointFacts,
     guard_requests,
@@ -20,6 +18,8 @@ from domain.rules import (
     target_violations,
     vault_violations,
 )
+from domain.protected_items import ProtectedItem
+from domain.requests import RestoreRequest
 from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, a_request
 
 if TYPE_CHECKING:

@@ -31,7 +31,8 @@ from domain.reading import (
     string,
     whole_number,
 )
-from domain.requests import APPROVAL, ORIGINAL_LOCATION, RestoreRequest, request_schema
+from domain.request_schema import APPROVAL, ORIGINAL_LOCATION, request_schema
+from domain.requests import RestoreRequest
 from domain.times import as_utc, parse_duration
 from domain.wire import as_list, as_object
 

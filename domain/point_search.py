@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.errors import Json, TerminalError
 from domain.recovery_points import Choice, RecoveryPoint, Verdict
-from domain.requests import ORIGINAL_LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,8 +29,8 @@ class PointSearch:
     @classmethod
     def begin(cls, request: RestoreRequest, now: datetime) -> Self:
         """Return a search that has seen no point yet."""
-        in_place = request.recovery_type == ORIGINAL_LOCATION
-        return cls(Choice(request.criteria, now, request.rehydrates, in_place=in_place), request.is_plan)
+        choice = Choice(request.criteria, now, request.rehydrates, in_place=request.is_in_place)
+        return cls(choice, request.is_plan)
 
     def consider(self, points: Iterable[RecoveryPoint]) -> None:
         """Look at some more points."""

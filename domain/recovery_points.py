@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.azure.restore_constraints import PointFacts
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
-from domain.requests import CONSISTENCIES, RecoveryPointCriteria
+from domain.request_schema import CONSISTENCIES
 from domain.times import as_utc, format_duration, format_time, parse_api_time
 from domain.wire import as_flag, as_label, as_list, as_name, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
+
+    from domain.requests import RecoveryPointCriteria
 
 # Old api-versions send the enums as integers, in this order.
 _TIER_TYPES: Final = ("Invalid", "InstantRP", "HardenedRP", "ArchivedRP", "IASnapshotRP")

@@ -14,7 +14,7 @@ from domain.auto_restore import MOST_STARTS
 from domain.azure import resource_ids as ids
 from domain.jobs import JobStatus
 from domain.reading import an_object, duration, prose, resource_id, string
-from domain.requests import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS, request_schema
+from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS, request_schema
 from domain.restores import Decision, Phase, Status
 from triggers.answers import json_response
 

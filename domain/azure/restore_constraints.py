@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from domain.azure.resource_ids import same_id
 from domain.errors import AUTHORIZATION_FAILED, ErrorDetail, Json
 from domain.reading import NOT_ALLOWED
-from domain.requests import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
+from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.wire import as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:

@@ -204,7 +204,7 @@ class RestoreActivities:
             *restore_constraints.target_violations(request, item),
             *restore_constraints.point_violations(request, facts, item.source_resource_id),
         ]
-        warnings = restore_constraints.warnings_for(request, facts)
+        warnings = restore_constraints.restore_warnings(request, facts)
         if restore_constraints.needs_item(request):
             body = self._api.get_protected_item(item.vault_id, item.container_name, item.protected_item_name)
             broken += restore_constraints.item_violations(request, body)
@@ -257,7 +257,7 @@ class RestoreActivities:
             )
         except TerminalError as error:
             is_guarded = bool(data["body"]["properties"].get("resourceGuardOperationRequests"))
-            if not (is_guarded and restore_constraints.is_guards_refusal(error)):
+            if not (is_guarded and restore_constraints.is_resource_guard_refusal(error)):
                 raise
             code = errors.RESOURCE_GUARD_CLOSED
             raise TerminalError(code, error.message, error.details, retry_after_s=error.retry_after_s) from error
@@ -350,7 +350,7 @@ class RestoreActivities:
         if request.body.get("resourceGuardOperationRequests"):
             return []
         try:
-            return restore_constraints.guard_requests(self._api.list_resource_guard_proxies(item.vault_id))
+            return restore_constraints.resource_guard_requests(self._api.list_resource_guard_proxies(item.vault_id))
         except TerminalError as error:
             message = f"Whether a Resource Guard protects the vault could not be read: {error.message}"
             warnings.append({"code": "ResourceGuardNotRead", "message": message})

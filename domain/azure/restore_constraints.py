@@ -1,7 +1,7 @@
-"""Azure Backup's rules for a restore that depend on what is restored: item, point, vault and staging account.
+"""Restore constraints: what Azure Backup allows for a given item, recovery point, vault and staging account.
 
-What a request alone can break is checked when it comes in (``domain.requests``). Source: Microsoft's documentation of
-the restore options and the rules that az CLI 2.91 enforces.
+What depends on the request alone is checked when the request comes in (``domain.requests``). Source: Microsoft's
+documentation of the restore options, and the checks of az CLI 2.91.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from domain.azure.resource_ids import same_id
 from domain.errors import AUTHORIZATION_FAILED, ErrorDetail, Json
 from domain.reading import NOT_ALLOWED
-from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
+from domain.request_schema import RESTORE_DISKS, TARGETS
 from domain.wire import as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from domain.errors import RestoreError
     from domain.protected_items import ProtectedItem
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 GUARDED_OPERATION: Final = (
     "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/restore/action"
 )
-_FORBIDDEN: Final = 403
+_HTTP_FORBIDDEN: Final = 403
 _PROVIDER: Final = re.compile(r"microsoft\.[a-z]+/")
-_TARGETS: Final = ("targetResourceGroupId", "targetVirtualMachineId", "virtualNetworkId", "subnetId")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointFacts:
-    """What the rules ask of a recovery point. ``tiers`` and ``extended_location`` as on ``RecoveryPoint``."""
+    """What the constraints depend on in a recovery point. ``tiers``, ``extended_location`` as on ``RecoveryPoint``."""
 
     encrypted: bool
     managed: bool
@@ -42,7 +41,7 @@ class PointFacts:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
+        """Read what ``to_json`` returned."""
         return cls(
             encrypted=data["encrypted"],
             managed=data["managed"],
@@ -51,7 +50,7 @@ class PointFacts:
         )
 
     def to_json(self) -> Json:
-        """Return what history keeps."""
+        """Return the facts in the form that is stored in history."""
         return {
             "encrypted": self.encrypted,
             "managed": self.managed,
@@ -61,20 +60,25 @@ class PointFacts:
 
     @property
     def snapshot_only(self) -> bool:
-        """Whether the point has not reached the vault."""
+        """Whether the point is only a snapshot: it is not in the vault yet."""
         return self.tiers == ("InstantRP",)
+
+    @property
+    def managed_and_unencrypted(self) -> bool:
+        """Whether the point has managed disks without encryption, which have the fewest constraints."""
+        return self.managed and not self.encrypted
 
 
 def staging_account_id(request: RestoreRequest) -> str:
-    """Return the staging account's id, which every request has in one of two places."""
+    """Return the id of the staging account, which a request has in one of two places."""
     direct: str | None = request.body.get("storageAccountId")
     return direct or request.body["identityBasedRestoreDetails"]["targetStorageAccountId"]
 
 
 def crosses_subscriptions(request: RestoreRequest, source_id: str) -> bool:
-    """Tell whether a target lies in another subscription than the source VM."""
+    """Return whether a target is in another subscription than the source VM."""
     source = _subscription(source_id)
-    return any(_subscription(request.body[name]) != source for name in _TARGETS if name in request.body)
+    return any(_subscription(request.body[name]) != source for name in TARGETS if name in request.body)
 
 
 def _subscription(resource_id: str) -> str:
@@ -82,190 +86,136 @@ def _subscription(resource_id: str) -> str:
 
 
 def needs_item(request: RestoreRequest) -> bool:
-    """Tell whether a rule asks for the protected item itself."""
+    """Return whether a constraint of this restore depends on the protected item, which must then be read."""
     return request.recovery_type != RESTORE_DISKS or "restoreDiskLunList" in request.body
 
 
 def needs_vault(request: RestoreRequest, source_id: str) -> bool:
-    """Tell whether a rule asks for the vault's settings."""
+    """Return whether a constraint of this restore depends on the vault's settings, which must then be read."""
     return "zones" in request.body or crosses_subscriptions(request, source_id)
 
 
-@dataclass(frozen=True, slots=True)
-class _PointRule:
-    """What a request of a certain kind must not meet in its recovery point."""
-
-    asked: Callable[[RestoreRequest, str], bool]
-    broken: Callable[[PointFacts], bool]
-    target: str
-    message: str
-
-
-def _in_place(request: RestoreRequest, _source_id: str) -> bool:
-    return request.recovery_type == ORIGINAL_LOCATION
-
-
-def _names(member: str) -> Callable[[RestoreRequest, str], bool]:
-    return lambda request, _source_id: member in request.body
-
-
-def _plain_only(point: PointFacts) -> bool:
-    return point.encrypted or not point.managed
-
-
-_EDGE_ZONE: Final = "a VM of an edge zone cannot be restored to another subscription"
-_ACROSS: Final = crosses_subscriptions
-_POINT_RULES: Final = (
-    _PointRule(
-        _in_place,
-        lambda point: point.encrypted,
-        "recoveryType",
-        "the disks of an encrypted VM cannot be replaced in place; restore them with RestoreDisks",
-    ),
-    _PointRule(
-        _in_place,
-        lambda point: not point.managed,
-        "recoveryType",
-        "unmanaged disks cannot be replaced in place; restore them with RestoreDisks",
-    ),
-    _PointRule(
-        _names("zones"),
-        _plain_only,
-        "zones",
-        "only managed, unencrypted disks can be restored to a zone of your choice",
-    ),
-    _PointRule(
-        _names("zones"),
-        lambda point: "HardenedRP" not in point.tiers,
-        "zones",
-        "the recovery point is not in the vault tier; choose one that is, or leave zones out",
-    ),
-    _PointRule(
-        _names("zones"),
-        lambda point: {"HardenedRP", "ArchivedRP"} <= set(point.tiers),
-        "zones",
-        "the recovery point was brought back from the archive; choose one that was not, or leave zones out",
-    ),
-    _PointRule(
-        lambda request, _source_id: request.body.get("restoreWithManagedDisks") is True,
-        lambda point: not point.managed and point.snapshot_only,
-        "restoreWithManagedDisks",
-        "the recovery point is a snapshot only; unmanaged disks become managed ones from the vault tier alone",
-    ),
-    _PointRule(
-        _ACROSS,
-        _plain_only,
-        "targetResourceGroupId",
-        "only managed, unencrypted disks can be restored to another subscription",
-    ),
-    _PointRule(
-        _ACROSS,
-        lambda point: point.snapshot_only,
-        "targetResourceGroupId",
-        "the recovery point is a snapshot only, which cannot be restored to another subscription",
-    ),
-    _PointRule(
-        lambda request, source_id: "extendedLocation" in request.body and crosses_subscriptions(request, source_id),
-        lambda _point: True,
-        "extendedLocation",
-        _EDGE_ZONE,
-    ),
-    _PointRule(
-        lambda request, source_id: "extendedLocation" not in request.body and crosses_subscriptions(request, source_id),
-        lambda point: point.extended_location is not None,
-        "targetResourceGroupId",
-        _EDGE_ZONE,
-    ),
-    _PointRule(
-        _names("diskEncryptionSetId"),
-        _plain_only,
-        "diskEncryptionSetId",
-        "only managed, unencrypted disks can be given a disk encryption set",
-    ),
-)
-
-
 def point_violations(request: RestoreRequest, point: PointFacts, source_id: str) -> Iterable[ErrorDetail]:
-    """Yield what the request asks of this point that the service does not do."""
-    for rule in _POINT_RULES:
-        if rule.asked(request, source_id) and rule.broken(point):
-            yield _no(rule.target, rule.message)
+    """Yield an error for each constraint of the recovery point that the request violates."""
+    if request.is_in_place and point.encrypted:
+        message = "the disks of an encrypted VM cannot be replaced in place; restore them with RestoreDisks"
+        yield _violation("recoveryType", message)
+    if request.is_in_place and not point.managed:
+        yield _violation("recoveryType", "unmanaged disks cannot be replaced in place; restore them with RestoreDisks")
+    if "zones" in request.body:
+        yield from _zone_violations(point)
+    if request.body.get("restoreWithManagedDisks") is True and not point.managed and point.snapshot_only:
+        message = (
+            "the recovery point is only a snapshot; unmanaged disks can become managed ones only from the vault tier"
+        )
+        yield _violation("restoreWithManagedDisks", message)
+    if crosses_subscriptions(request, source_id):
+        yield from _cross_subscription_violations(request, point)
+    if "diskEncryptionSetId" in request.body and not point.managed_and_unencrypted:
+        yield _violation("diskEncryptionSetId", "only managed, unencrypted disks can get a disk encryption set")
+
+
+def _zone_violations(point: PointFacts) -> Iterable[ErrorDetail]:
+    if not point.managed_and_unencrypted:
+        yield _violation("zones", "only managed, unencrypted disks can be restored to a zone of your choice")
+    if "HardenedRP" not in point.tiers:
+        yield _violation("zones", "the recovery point is not in the vault tier; choose one that is, or leave zones out")
+    elif "ArchivedRP" in point.tiers:
+        message = "the recovery point was rehydrated from the archive; choose one that was not, or leave zones out"
+        yield _violation("zones", message)
+
+
+def _cross_subscription_violations(request: RestoreRequest, point: PointFacts) -> Iterable[ErrorDetail]:
+    group, edge_zone = "targetResourceGroupId", "a VM of an edge zone cannot be restored to another subscription"
+    if not point.managed_and_unencrypted:
+        yield _violation(group, "only managed, unencrypted disks can be restored to another subscription")
+    if point.snapshot_only:
+        yield _violation(
+            group, "the recovery point is only a snapshot, which cannot be restored to another subscription"
+        )
+    if "extendedLocation" in request.body:
+        yield _violation("extendedLocation", edge_zone)
+    elif point.extended_location is not None:
+        yield _violation(group, edge_zone)
 
 
 def target_violations(request: RestoreRequest, item: ProtectedItem) -> Iterable[ErrorDetail]:
-    """Yield what the request's targets must not be for this item, wherever it was found."""
+    """Yield an error for each target of the request that is not allowed for this item."""
     source, target = item.source_resource_id, request.body.get("targetVirtualMachineId")
     if target is not None and same_id(target, source):
         message = "is the VM that was backed up; use OriginalLocation to replace its disks"
-        yield _no("targetVirtualMachineId", message)
-    across = _subscription(item.vault_id) != _subscription(source)
-    staging = staging_account_id(request)
-    if across and request.recovery_type == ORIGINAL_LOCATION and _subscription(staging) != _subscription(source):
+        yield _violation("targetVirtualMachineId", message)
+    staging_elsewhere = _subscription(staging_account_id(request)) != _subscription(source)
+    if request.is_in_place and staging_elsewhere and _subscription(item.vault_id) != _subscription(source):
         message = (
             "the VM is backed up to a vault of another subscription; to replace its disks the staging account must "
-            "be in the VM's own"
+            "be in the VM's own subscription"
         )
-        yield _no("storageAccountId", message)
+        yield _violation("storageAccountId", message)
 
 
 def item_violations(request: RestoreRequest, item: Mapping[str, Any]) -> Iterable[ErrorDetail]:
-    """Yield what the request asks of this protected item that the service does not do."""
+    """Yield an error for each constraint of the protected item that the request violates."""
     extended = as_object(as_object(item.get("properties")).get("extendedProperties"))
     selective = bool(as_object(extended.get("diskExclusionProperties")))
     if "restoreDiskLunList" in request.body and not selective:
-        message = "the item backs up all disks, and the service would restore all of them whatever this list says"
-        yield _no("restoreDiskLunList", f"{message}; leave it out")
-    if selective and request.recovery_type in {ALTERNATE_LOCATION, ORIGINAL_LOCATION}:
-        yield _no("recoveryType", "the item backs up selected disks only, so that only RestoreDisks can restore it")
+        message = "the item backs up all disks, so the service would ignore this list and restore all of them"
+        yield _violation("restoreDiskLunList", f"{message}; leave it out")
+    if selective and request.recovery_type != RESTORE_DISKS:
+        yield _violation("recoveryType", "the item backs up selected disks only, so only RestoreDisks can restore it")
 
 
 def vault_violations(request: RestoreRequest, vault: Mapping[str, Any], source_id: str) -> Iterable[ErrorDetail]:
-    """Yield what the request asks of this vault that its settings do not allow. Settings it does not name allow all."""
+    """Yield an error for each setting of the vault that the request violates. A setting that is absent allows all."""
     properties = as_object(vault.get("properties"))
     if crosses_subscriptions(request, source_id):
         settings = as_object(as_object(properties.get("restoreSettings")).get("crossSubscriptionRestoreSettings"))
         state = as_text(settings.get("crossSubscriptionRestoreState"))
         if state is not None and state.casefold() != "enabled":
-            message = f"cross-subscription restore is {state} on the vault; enable it or choose a target in its own"
-            yield _no("targetResourceGroupId", message)
+            message = (
+                f"cross-subscription restore is {state} on the vault; enable it, or choose a target in the VM's own"
+            )
+            yield _violation("targetResourceGroupId", f"{message} subscription")
     if "zones" in request.body:
         redundancy = as_text(as_object(properties.get("redundancySettings")).get("standardTierStorageRedundancy"))
-        named = request.body["zones"] != ["NoZone"]
-        if named and redundancy is not None and redundancy.casefold() != "zoneredundant":
-            yield _no("zones", f"the vault is {redundancy}; only a ZoneRedundant one restores to a zone of your choice")
+        has_zone = request.body["zones"] != ["NoZone"]
+        if has_zone and redundancy is not None and redundancy.casefold() != "zoneredundant":
+            yield _violation(
+                "zones", f"the vault is {redundancy}; only a ZoneRedundant one restores to a zone of your choice"
+            )
 
 
 def staging_violations(account: Mapping[str, Any], *, region: str, target: str) -> Iterable[ErrorDetail]:
-    """Yield why the staging account cannot serve a vault in ``region``. ``target`` is the member that named it."""
+    """Yield an error for each reason why a vault in ``region`` cannot use the staging account that ``target`` names."""
     location = (as_text(account.get("location")) or region).replace(" ", "").casefold()
     sku = as_text(as_object(account.get("sku")).get("name")) or ""
     if location != region.replace(" ", "").casefold():
-        yield _no(target, f"the staging account is in {location}; it must be in the vault's region, {region}")
+        yield _violation(target, f"the staging account is in {location}; it must be in the vault's region, {region}")
     if "ZRS" in sku.upper():
-        yield _no(target, f"the staging account is zone-redundant ({sku}); choose one that is not")
+        yield _violation(target, f"the staging account is zone-redundant ({sku}); choose one that is not")
     if (as_text(account.get("kind")) or "").casefold() == "blobstorage":
-        yield _no(target, "the staging account is of kind BlobStorage; choose a general-purpose one")
+        yield _violation(target, "the staging account is of kind BlobStorage; choose a general-purpose one")
 
 
-def warnings_for(request: RestoreRequest, point: PointFacts) -> list[Json]:
-    """Return what is allowed but seldom meant, as ``{"code", "message"}``."""
+def restore_warnings(request: RestoreRequest, point: PointFacts) -> list[Json]:
+    """Return a warning, ``{"code", "message"}``, for what is allowed but rarely intended."""
     if request.recovery_type == RESTORE_DISKS and point.managed and "targetResourceGroupId" not in request.body:
         message = (
-            "Without targetResourceGroupId the disks become VHDs in the staging account, slowly and without the "
-            "snapshot. Give a target resource group to get managed disks."
+            "Without targetResourceGroupId the disks become VHDs in the staging account; this takes longer, because "
+            "the snapshot is not used. Give a target resource group to get managed disks."
         )
         return [{"code": "UnmanagedDisks", "message": message}]
-    if request.recovery_type == ORIGINAL_LOCATION and point.snapshot_only:
+    if request.is_in_place and point.snapshot_only:
         message = (
-            "The recovery point has not reached the vault yet. Should replacing the disks fail, choose one whose "
-            "transfer to the vault has ended (recoveryPoint.tiers HardenedRP)."
+            "The recovery point is not in the vault yet. If replacing the disks fails, choose one whose transfer to "
+            "the vault has finished (recoveryPoint.tiers HardenedRP)."
         )
         return [{"code": "SnapshotOnly", "message": message}]
     return []
 
 
-def guard_requests(proxies: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the Resource Guard requests that the vault's proxies ask of a restore; empty for none."""
+def resource_guard_requests(proxies: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the Resource Guard requests that a restore needs, as the vault's proxies name them; empty for none."""
     found: list[str] = []
     for proxy in proxies:
         details = as_list(as_object(proxy.get("properties")).get("resourceGuardOperationDetails"))
@@ -277,18 +227,18 @@ def guard_requests(proxies: Iterable[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def is_guards_refusal(refusal: RestoreError) -> bool:
-    """Tell whether a refused trigger was refused by a Resource Guard, which a person can open meanwhile.
+def is_resource_guard_refusal(refusal: RestoreError) -> bool:
+    """Return whether a Resource Guard refused the trigger, which a person can still approve there.
 
-    That is a 403 whose words name a guard, or nothing at all: one that names another resource or action is for want of
-    a role, and waiting does not help. A 401 is no guard's.
+    Such an answer is a 403 that names a Resource Guard, or no Azure resource at all. A 403 that names another resource
+    or action means that a role is missing, and waiting does not help. A 401 never comes from a Resource Guard.
     """
     if refusal.code != AUTHORIZATION_FAILED or not refusal.details:
         return False
     status = as_object(refusal.details[0].info).get("httpStatus")
-    words = " ".join(f"{each.message} {each.target or ''}" for each in refusal.details).casefold()
-    return status == _FORBIDDEN and ("resourceguard" in words or _PROVIDER.search(words) is None)
+    text = " ".join(f"{detail.message} {detail.target or ''}" for detail in refusal.details).casefold()
+    return status == _HTTP_FORBIDDEN and ("resourceguard" in text or _PROVIDER.search(text) is None)
 
 
-def _no(target: str, message: str) -> ErrorDetail:
+def _violation(target: str, message: str) -> ErrorDetail:
     return ErrorDetail(code=NOT_ALLOWED, message=message, target=target)

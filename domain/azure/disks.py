@@ -1,8 +1,8 @@
-"""Which disks a restore really made, compared with those that were asked for.
+"""Which disks a restore created, compared with the disks that were requested.
 
-No answer of Azure Backup names the disks of a finished restore, and a list of LUNs has been seen to be ignored (all
-disks were restored). What can be seen is Compute's list of the target group's disks: this restore's are those that bear
-the VM's name and were made while its job ran.
+Azure Backup does not report the disks of a finished restore, and it has been observed to ignore a list of LUNs and
+restore all disks. The only evidence is Compute's list of the disks in the target resource group: those of this restore
+have the VM's name and were created while its job ran.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from domain.wire import as_name, as_object, as_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_SKEW: Final = timedelta(minutes=5)
-_SHOWN: Final = 20
+_MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
+_MAX_NAMES: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """One managed disk of the target group. ``is_os_disk`` tells the OS disk from data disks."""
+    """One managed disk in the target resource group."""
 
     name: str
     is_os_disk: bool
@@ -31,7 +31,7 @@ class Disk:
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
-        """Read Compute's ``disk``; only a disk with an operating system on it has ``osType``."""
+        """Read a ``Disk`` of the Compute API; only OS disks have ``osType``."""
         properties = as_object(body.get("properties"))
         return cls(
             name=as_name(body.get("name")) or "",
@@ -41,9 +41,9 @@ class Disk:
 
 
 def made_by(disks: Iterable[Disk], *, vm_name: str, since: datetime, until: datetime) -> list[Disk]:
-    """Return the disks that a restore of this VM made between its job's start and, give or take the clocks, its end.
+    """Return the disks that a restore of this VM created between ``since`` and ``until``, its job's start and end.
 
-    Those made before belong to an earlier restore, which may have ended a moment ago.
+    Clocks may differ by five minutes at the end, but not at the start: an earlier restore may have ended just before.
     """
     prefix = f"{vm_name.lower()}-"
     return [
@@ -52,26 +52,29 @@ def made_by(disks: Iterable[Disk], *, vm_name: str, since: datetime, until: date
         if disk.name.lower().startswith(prefix)
         and disk.created is not None
         and since <= disk.created
-        and disk.created - _SKEW <= until
+        and disk.created - _MAX_CLOCK_SKEW <= until
     ]
 
 
-def difference(asked_luns: Sequence[int], made: Sequence[Disk]) -> str | None:
-    """Say how the disks made differ from the LUNs asked for, ``None`` where they do not; LUN -1 is the OS disk.
+def difference(requested_luns: Sequence[int], made: Sequence[Disk]) -> str | None:
+    """Return how the disks made differ from the requested LUNs, or ``None`` if they do not. LUN -1 is the OS disk.
 
-    The OS disk comes with every restore, so that one which is missing is told whatever was asked for. Of data disks
-    the number is compared: a restored disk does not say which LUN it was at.
+    Every restore includes the OS disk, so its absence is always a difference. Of the data disks only the number is
+    compared, because a restored disk does not have its former LUN.
     """
     data = [disk.name for disk in made if not disk.is_os_disk]
-    asked = sorted(lun for lun in asked_luns if lun >= 0)
+    requested = sorted(lun for lun in requested_luns if lun >= 0)
+    names = ", ".join(data[:_MAX_NAMES]) or "none"
     if not made:
         return (
             "The disks of this restore could not be told from the others in the target group: check by hand that they "
-            f"are the OS disk and those of LUN {asked}."
+            f"are the OS disk and those of LUN {requested}."
         )
     if len(data) == len(made):
-        return f"No OS disk was restored, only data disks: {', '.join(data[:_SHOWN])}. Check them before use."
-    if len(data) == len(asked):
+        return f"No OS disk was restored, only data disks: {names}. Check them before use."
+    if len(data) == len(requested):
         return None
-    names = ", ".join(data[:_SHOWN]) or "none"
-    return f"Asked for were the data disks of LUN {asked}, {len(data)} were restored: {names}. Check them before use."
+    return (
+        f"The data disks of LUN {requested} were requested, but {len(data)} data disks were restored: {names}. "
+        "Check them before use."
+    )

@@ -87,7 +87,7 @@ class Reader:
         return replace(self, schema={**self.schema, "description": text})
 
     def also(self, check: Callable[[Any], str | None]) -> Reader:
-        """Return a reader with a further check. ``check`` gets a valid value; returns its complaint or ``None``."""
+        """Return a reader with a further check, which gets a valid value and returns what is wrong with it, if any."""
 
         def read(value: Any, path: str, problems: Problems) -> Any:
             result = self.read(value, path, problems)
@@ -98,9 +98,9 @@ class Reader:
         return replace(self, read=read)
 
 
-def _checked(
-    kind: type | tuple[type, ...], wanted: str, schema: Json, check: Callable[[Any], str | None] | None = None
-) -> Reader:
+def _checked(kind: type, wanted: str, schema: Json, check: Callable[[Any], str | None] | None = None) -> Reader:
+    """Return a reader of values of this type; ``check`` returns what is wrong with such a value, or ``None``."""
+
     def read(value: Any, path: str, problems: Problems) -> Any:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             problems.add(INVALID_VALUE, path, f"must be {wanted}")
@@ -112,7 +112,7 @@ def _checked(
 
 
 def _parse_check(parse: Callable[[str], object]) -> Callable[[str], str | None]:
-    """Return a check whose complaint is the message of the ``ValueError`` that ``parse`` raises."""
+    """Return a check that returns the message of the ``ValueError`` that ``parse`` raises, or ``None``."""
 
     def check(value: str) -> str | None:
         try:
@@ -134,10 +134,10 @@ def _text_complaint(value: str) -> str | None:
 
 
 def _prose_complaint(value: str) -> str | None:
-    # Text by people may be empty, have several lines and emoji. No log or queue takes lone surrogates and controls.
+    # People may write nothing, several lines, or emoji. Logs and queues cannot take control characters and surrogates.
     if len(value) > _MAX_TEXT_LENGTH:
         return f"must not be longer than {_MAX_TEXT_LENGTH} characters"
-    bad = any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in value if letter not in "\n\r\t")
+    bad = any(unicodedata.category(char) in {"Cc", "Cs"} for char in value if char not in "\n\r\t")
     return "must not contain control characters" if bad else None
 
 
@@ -166,7 +166,7 @@ duration = _checked(str, "a string", {"type": "string", "pattern": _DURATION}, _
 
 
 def duration_up_to(most: timedelta, *, least: timedelta | None = None) -> Reader:
-    """Read a duration from ``least`` to ``most``; without a bound, a time plus a duration may exceed the calendar."""
+    """Read a duration from ``least`` to ``most``; with a longer one, a time plus the duration may be out of range."""
 
     def check(text: str) -> str | None:
         if least is not None and parse_duration(text) < least:
@@ -267,9 +267,8 @@ def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Read
             reader = members.get(name)
             if reader is None:
                 # The search for a similar name is slow, so it ends after the first hundred problems.
-                similar = (
-                    difflib.get_close_matches(name, members, n=1) if len(problems.found) < _MAX_SUGGESTIONS else []
-                )
+                known = members if len(problems.found) < _MAX_SUGGESTIONS else ()
+                similar = difflib.get_close_matches(name, known, n=1)
                 problems.add(UNKNOWN_FIELD, target, "is not a known field" + "".join(f"; is it {s}?" for s in similar))
             elif member is not None:
                 result[name] = reader(member, target, problems)

@@ -6,7 +6,7 @@ The members are the project's contract; what a recovery type requires is what Az
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -146,11 +146,11 @@ REQUEST: Final = an_object(
 class Condition:
     """Members that a request must have (``requires``) or must not have (``forbids``) because of its other members.
 
-    It applies to a request that has every member of ``given``, with one of the values listed there (with any value
-    where none is listed), and no member of ``absent``. ``reason`` completes "is needed …" and "is not allowed …".
+    It applies to a request that has all members of ``given``, each with one of its values there (or with any value if
+    there are none), and no member of ``absent``. ``reason`` completes "is needed …" and "is not allowed …".
     """
 
-    given: Mapping[str, tuple[str | bool, ...]] = field(default_factory=dict[str, tuple[str | bool, ...]])
+    given: Mapping[str, tuple[str | bool, ...]]
     absent: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     forbids: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ class Condition:
         """Add a problem for each member of ``body`` that is missing or not allowed."""
         if any(name in body for name in self.absent) or any(name not in body for name in self.given):
             return
-        # Python takes 1 for True: a value counts only where its reader has accepted it.
+        # In Python 1 equals True, so a value counts only if its own reader accepted it.
         if any(values and (body[name] not in values or problems.concern(name)) for name, values in self.given.items()):
             return
         for name in self.requires:
@@ -188,11 +188,14 @@ CONDITIONS: Final = (
     Condition(given={"containerName": _ANY}, requires=_ITEM, reason="together with containerName"),
     Condition(given={"protectedItemName": _ANY}, requires=_ITEM, reason="together with protectedItemName"),
     Condition(
+        given={},
         absent=("containerName", "protectedItemName"),
         requires=(_SOURCE,),
         reason="unless vaultId, containerName and protectedItemName are given",
     ),
-    Condition(absent=("identityInfo",), requires=("storageAccountId",), reason="unless identityInfo is given"),
+    Condition(
+        given={}, absent=("identityInfo",), requires=("storageAccountId",), reason="unless identityInfo is given"
+    ),
     Condition(
         given={"identityInfo": _ANY},
         requires=("identityBasedRestoreDetails",),

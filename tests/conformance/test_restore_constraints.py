@@ -1,4 +1,4 @@
-"""The restore constraints of item, point, vault, target and staging account: refused by a restore, found by a validation."""
+"""Restore constraints of item, point, vault, target and staging account: refused by a restore, found by validation."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def json_size(document: Json) -> int:
 @st.composite
 def documents(draw: st.DrawFn) -> Json:
     """Return status documents with anything in the members that may be cut, also very much of it."""
-    texts = st.builds(lambda text, times: text * times, st.text(max_size=10), st.sampled_from([1, 20, 500]))
+    texts = st.builds(lambda text, times: text * times, st.text(max_size=10), st.sampled_from([1, 20, 200]))
     entries = st.lists(st.fixed_dictionaries({"code": texts, "message": texts}), max_size=5)
     many = st.builds(lambda found, times: found * times, entries, st.sampled_from([1, 20]))
     anything = st.dictionaries(st.text(max_size=10), texts | json_values | st.lists(json_values), max_size=5)

@@ -14,7 +14,7 @@ from domain.errors import ErrorDetail
 from domain.times import format_duration, parse_duration, parse_request_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import timedelta
 
     from domain.errors import Json
@@ -267,9 +267,8 @@ def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Read
             reader = members.get(name)
             if reader is None:
                 # The search for a similar name is slow, so it ends after the first hundred problems.
-                known = members if len(problems.found) < _MAX_SUGGESTIONS else ()
-                similar = difflib.get_close_matches(name, known, n=1)
-                problems.add(UNKNOWN_FIELD, target, "is not a known field" + "".join(f"; is it {s}?" for s in similar))
+                hint = _suggestion(name, members) if len(problems.found) < _MAX_SUGGESTIONS else ""
+                problems.add(UNKNOWN_FIELD, target, f"is not a known field{hint}")
             elif member is not None:
                 result[name] = reader(member, target, problems)
         for name in needed:
@@ -280,3 +279,8 @@ def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Read
     properties = {name: reader.schema for name, reader in members.items()}
     required = {"required": list(needed)} if needed else {}
     return Reader(read, {"type": "object", "properties": properties, **required, "additionalProperties": False})
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    """Return a question with the known name that is most similar, or an empty text if none is."""
+    return "".join(f"; is it {similar}?" for similar in difflib.get_close_matches(name, known, n=1))

@@ -519,5 +519,6 @@ def test_the_worst_body_of_the_largest_size_is_refused_quickly_and_briefly(body:
     with pytest.raises(InvalidRequestError) as caught:
         RestoreRequest.from_json({**BASES["RestoreDisks"], **body})
 
-    assert time.process_time() - before < 2
+    # About a second; whatever grows with the square of the size would take minutes.
+    assert time.process_time() - before < 10
     assert len(str(caught.value.to_json())) < 100_000

@@ -1,12 +1,13 @@
-"""The activity that prepares a restore: it chooses the point, checks the restore, and starts the service's own check."""
+"""The activity that prepares a restore: choose the point, check the restore, start the service's own check."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from domain import errors, rules
+from domain import errors
 from domain.answers import Answer
+from domain.azure import restore_constraints as constraints
 from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientError
 from domain.point_search import PointSearch
 from domain.recovery_points import no_such_point
@@ -116,30 +117,33 @@ class RestorePreparation:
             raise TransientError(errors.SERVICE_UNAVAILABLE, "Azure answers so slowly that the checks are begun anew.")
 
     def _check(self, point: RecoveryPoint) -> None:
-        """Check the restore constraints; reads only what one of them asks for. ``ValidationFailed`` names all broken."""
+        """Check the restore constraints, reading only what one of them depends on.
+
+        Raises ``ValidationFailed`` with every violation.
+        """
         request, item = self._request, self._item
         violations = [
-            *rules.target_violations(request, item),
-            *rules.point_violations(request, point.facts, item.source_resource_id),
+            *constraints.target_violations(request, item),
+            *constraints.point_violations(request, point, item.source_resource_id),
         ]
-        self._warnings += [RestoreWarning(**warning) for warning in rules.warnings_for(request, point.facts)]
-        if rules.needs_item(request):
+        self._warnings += [RestoreWarning(**warning) for warning in constraints.restore_warnings(request, point)]
+        if constraints.needs_item(request):
             body = self._api.get_protected_item(item.vault_id, item.container_name, item.protected_item_name)
-            violations += rules.item_violations(request, body)
+            violations += constraints.item_violations(request, body)
         self._check_time()
-        if rules.needs_vault(request, item.source_resource_id):
+        if constraints.needs_vault(request, item.source_resource_id):
             vault = self._api.get_vault(item.vault_id)
-            violations += rules.vault_violations(request, vault, item.source_resource_id)
+            violations += constraints.vault_violations(request, vault, item.source_resource_id)
         self._check_time()
         if request.validate_first:
             violations += self._staging_violations(request, item)
         if violations:
             first = violations[0]
-            message = f"The restore would break a rule of Azure Backup: {first.target}: {first.message}."
+            message = f"Azure Backup does not allow this restore: {first.target}: {first.message}."
             raise TerminalError(errors.VALIDATION_FAILED, message, violations)
 
     def _staging_violations(self, request: RestoreRequest, item: ProtectedItem) -> list[ErrorDetail]:
-        account_id = rules.staging_account_id(request)
+        account_id = constraints.staging_account_id(request)
         is_direct = "storageAccountId" in request.body
         target = "storageAccountId" if is_direct else "identityBasedRestoreDetails.targetStorageAccountId"
         try:
@@ -149,14 +153,16 @@ class RestorePreparation:
                 return [ErrorDetail(code=error.code, message=f"{account_id} does not exist", target=target)]
             self._warn("StagingAccountNotChecked", f"The staging account was not checked: {error.message}")
             return []
-        return list(rules.staging_violations(account, region=item.region, target=target))
+        return list(constraints.staging_violations(account, region=item.region, target=target))
 
     def _guard_requests(self) -> tuple[str, ...]:
         """Return the Resource Guard requests that the trigger must carry, where the caller gave none."""
         if self._request.body.get("resourceGuardOperationRequests"):
             return ()
         try:
-            return tuple(rules.guard_requests(self._api.list_resource_guard_proxies(self._item.vault_id)))
+            return tuple(
+                constraints.resource_guard_requests(self._api.list_resource_guard_proxies(self._item.vault_id))
+            )
         except TerminalError as error:
             message = f"Whether a Resource Guard protects the vault could not be read: {error.message}"
             self._warn("ResourceGuardNotRead", message)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from activities.preparation import RestorePreparation
 from activities.sealing import sealed
-from domain import errors, rules
+from domain import errors
 from domain.answers import Answer
-from domain.disks import made_by
+from domain.azure import restore_constraints as constraints
+from domain.azure.disks import made_by
 from domain.errors import RestoreError, TerminalError, UnknownOutcomeError
 from domain.restore import calls
 from domain.restore.calls import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
@@ -102,7 +103,7 @@ class RestoreActivities:
             )
         except TerminalError as error:
             is_guarded = bool(call.body["properties"].get("resourceGuardOperationRequests"))
-            if not (is_guarded and rules.is_guards_refusal(error)):
+            if not (is_guarded and constraints.is_resource_guard_refusal(error)):
                 raise
             code = errors.RESOURCE_GUARD_CLOSED
             raise TerminalError(code, error.message, error.details, retry_after_s=error.retry_after_s) from error

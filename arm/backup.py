@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from domain.answers import Accepted, Answer
-from domain.disks import Disk
+from domain.azure.disks import Disk
+from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId
 from domain.errors import (
     SERVICE_UNAVAILABLE,
     VALIDATION_FAILED,
@@ -24,7 +25,6 @@ from domain.errors import (
 )
 from domain.jobs import Job, Operation, OperationStatus
 from domain.recovery_points import RecoveryPoint
-from domain.resource_ids import VIRTUAL_MACHINE, ResourceId
 from domain.validation import Validation
 from domain.wire import as_name, as_object
 

@@ -1,8 +1,10 @@
-"""Result messages: a status document as a queue can carry it."""
+"""Status documents where space is limited: cut until they fit, and as messages of the results queue."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, cast
 
 from domain.wire import as_list, as_object
@@ -12,15 +14,57 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
 
-_MAX_BYTES: Final = 48_000
-"""Azure Storage takes 64 KiB a message, of which base64 leaves three quarters."""
+_MAX_MESSAGE_BYTES: Final = 48_000
+"""Azure Storage takes 64 KiB per message; base64 leaves three quarters of it."""
 
-_LONGEST_TEXT: Final = 100
-_MOST_ENTRIES: Final = 5
-_IDENTITY: Final = ("id", "sourceResourceId", "requestId", "jobId", "operationId", "vaultId", "links")
+_MAX_WARNINGS: Final = 5
+_IDENTITY: Final = (
+    *("id", "sourceResourceId", "requestId", "jobId", "operationId", "vaultId", "recoveryId", "links"),
+    *("status", "phase", "createdTime", "lastUpdatedTime", "completedTime", "nextPollTime"),
+)
+"""The members that are never cut: what identifies the restore and how far it is."""
 
 
-def _without_the_bulk(document: Json) -> Json:
+def fit(document: Json, *, size_of: Callable[[Json], int], max_size: int) -> Json:
+    """Return the status document, cut no further than needed for ``size_of(document) <= max_size``.
+
+    The cuts become more severe from one to the next. The members that identify the restore stay whole, so the result
+    is larger than ``max_size`` if they alone are.
+    """
+    for cut in _CUTS:
+        if size_of(document) <= max_size:
+            break
+        document = cut(document)
+    return document
+
+
+def result_message(document: Json) -> str:
+    """Return the message for the results queue: the status document as JSON, cut only if it is too long.
+
+    A document that was cut has the warning ``ResultCut``; ``GET /api/restores/{id}`` returns the whole document.
+    """
+    if _sent_size(document) > _MAX_MESSAGE_BYTES:
+        cut = fit(document, size_of=lambda cut: _sent_size(_with_notice(cut)), max_size=_MAX_MESSAGE_BYTES)
+        document = _with_notice(cut)
+    return json.dumps(document)
+
+
+def _sent_size(document: Json) -> int:
+    """Return the size in bytes as sent: the Functions host writes the JSON again, indented, with CRLF on Windows.
+
+    Counted as ASCII, which is never shorter than what the host writes.
+    """
+    text = json.dumps(document, indent=2)
+    return len(text) + text.count("\n")
+
+
+def _with_notice(document: Json) -> Json:
+    message = f"The document was too long for a queue message; GET /api/restores/{document['id']} returns all of it."
+    return {**document, "warnings": [*as_list(document["warnings"]), {"code": "ResultCut", "message": message}]}
+
+
+def _without_bulk(document: Json) -> Json:
+    """Return the document without the job's property bag and without the candidates of a plan."""
     result = dict(as_object(document["result"]))
     if "propertyBag" in result:
         result["propertyBag"] = {}
@@ -29,60 +73,49 @@ def _without_the_bulk(document: Json) -> Json:
     return {**document, "result": result or None}
 
 
-def _with_few_words(document: Json) -> Json:
-    error = dict(as_object(document["error"]))
-    if error:
-        error["details"] = as_list(error.get("details"))[:_MOST_ENTRIES]
-    return {**document, "error": error or None, "warnings": as_list(document["warnings"])[-_MOST_ENTRIES:]}
+def _with_details(document: Json, *, count: int) -> Json:
+    """Return the document with the first ``count`` details of its error and with its last few warnings."""
+    error, warnings = as_object(document["error"]), as_list(document["warnings"])[-_MAX_WARNINGS:]
+    details = as_list(error.get("details"))[:count]
+    return {**document, "error": {**error, "details": details} if error else None, "warnings": warnings}
 
 
-def _with_short_texts(document: Json) -> Json:
-    short = as_object(_shortened({**document, "result": None}))
-    return {**short, **{name: document[name] for name in _IDENTITY}}
+def _with_texts(document: Json, *, max_size: int) -> Json:
+    """Return the document with long texts truncated and long members of its result ``None``.
+
+    A truncated address or request body would be wrong, not only short.
+    """
+    result = as_object(document["result"]).items()
+    short = {name: value for name, value in document.items() if name not in _IDENTITY}
+    short["result"] = {name: value if len(json.dumps(value)) <= max_size else None for name, value in result} or None
+    return {**document, **as_object(_truncated(short, max_size))}
 
 
-def _shortened(value: object) -> object:
+def _truncated(value: object, max_size: int) -> object:
+    """Return the JSON value with each text truncated to this size as JSON, which writes some characters as twelve."""
     if isinstance(value, str):
-        return value[:_LONGEST_TEXT]
+        sizes = accumulate(len(json.dumps(character)) - 2 for character in value[:max_size])
+        return value[: sum(size <= max_size for size in sizes)]
     if isinstance(value, dict):
-        return {name: _shortened(each) for name, each in cast("Json", value).items()}
+        return {name: _truncated(member, max_size) for name, member in cast("Json", value).items()}
     if isinstance(value, list):
-        return [_shortened(each) for each in cast("list[object]", value)]
+        return [_truncated(entry, max_size) for entry in cast("list[object]", value)]
     return value
 
 
-def _without_details(document: Json) -> Json:
+def _without_objects(document: Json) -> Json:
+    """Return the document with its identity, its texts, and the code and message of its error."""
     error = as_object(document["error"])
-    return {**document, "error": {**error, "details": []} if error else None, "warnings": []}
+    short: Json = {"code": error.get("code"), "message": error.get("message"), "details": []}
+    kept = {name: value if name in _IDENTITY or isinstance(value, str) else None for name, value in document.items()}
+    return {**kept, "error": short if error else None, "warnings": []}
 
 
 _CUTS: Final[tuple[Callable[[Json], Json], ...]] = (
-    _without_the_bulk,
-    _with_few_words,
-    _with_short_texts,
-    _without_details,
+    _without_bulk,
+    partial(_with_details, count=5),
+    partial(_with_texts, max_size=1000),
+    partial(_with_details, count=0),
+    partial(_with_texts, max_size=200),
+    _without_objects,
 )
-
-
-def result_message(document: Json) -> str:
-    """Return the text of a restore's message on the results queue: the status document, cut only where it must be.
-
-    A cut one says so with the warning ``ResultCut``; ``GET /api/restores/{id}`` has the whole document.
-    """
-    for cut in _CUTS:
-        if _size_as_sent(document) <= _MAX_BYTES:
-            break
-        document = cut(document)
-        message = f"The document was too long for a queue message; GET /api/restores/{document['id']} has all of it."
-        others = [each for each in as_list(document["warnings"]) if as_object(each).get("code") != "ResultCut"]
-        document = {**document, "warnings": [*others, {"code": "ResultCut", "message": message}]}
-    return json.dumps(document)
-
-
-def _size_as_sent(document: Json) -> int:
-    """Return the bytes of a message: the Functions host writes JSON anew, indented, with its system's line ends.
-
-    Measured as ASCII, which is never shorter than what the host writes.
-    """
-    text = json.dumps(document, indent=2)
-    return len(text) + text.count("\n")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 from domain.recovery_points import Choice, RecoveryPoint, Verdict
-from domain.requests import ORIGINAL_LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +44,7 @@ class PointSearch:
     @classmethod
     def begin(cls, request: RestoreRequest, now: datetime, progress: SearchProgress | None = None) -> Self:
         """Return a search that goes on from ``progress``, or has seen no point yet."""
-        in_place = request.recovery_type == ORIGINAL_LOCATION
+        in_place = request.is_in_place
         choice = Choice(request.criteria, now, request.rehydrates, in_place=in_place)
         if progress is None:
             return cls(choice, request.is_plan)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from domain.azure.resource_ids import VAULT, VIRTUAL_MACHINE, ResourceId, ResourceKind
 from domain.errors import NOT_PROTECTED, ErrorDetail, TerminalError
-from domain.resource_ids import VAULT, VIRTUAL_MACHINE, ResourceId, ResourceKind
 from domain.wire import as_name, as_object, as_text
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Readers of a caller's JSON: each checks one value and notes every problem with its path; none stops at the first."""
+"""Readers of a caller's JSON: each checks one value and reports every problem with its path, not only the first."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from domain.azure.resource_ids import ResourceId, ResourceKind
 from domain.errors import ErrorDetail
-from domain.resource_ids import ResourceId, ResourceKind
 from domain.times import format_duration, parse_duration, parse_request_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import timedelta
 
     from domain.errors import Json
@@ -24,12 +24,12 @@ UNKNOWN_FIELD = "UnknownField"
 INVALID_VALUE = "InvalidValue"
 NOT_ALLOWED = "NotAllowed"
 
-_MAX_TEXT = 2048
-_MOST_GUESSES = 100
+_MAX_TEXT_LENGTH = 2048
+_MAX_SUGGESTIONS = 100
 
 
 def strict_json(text: str) -> Any:
-    """Parse JSON that can be read in one way only: ``ValueError`` for ``NaN``, doubled members and endless nesting."""
+    """Parse JSON; raises ``ValueError`` also for ``NaN``, duplicate members and nesting that is too deep."""
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_duplicates)
     except RecursionError:
@@ -44,34 +44,35 @@ def _refuse_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in members:
         if name in result:
-            raise ValueError(f"the member {name[:80]!r} stands twice")
+            raise ValueError(f"the member {name[:80]!r} appears twice")
         result[name] = value
     return result
 
 
 @dataclass(slots=True)
 class Problems:
-    """Collects what is wrong, so that a caller learns all of it at once."""
+    """Collects the problems of a body, so that its caller gets all of them at once."""
 
     found: list[ErrorDetail] = field(default_factory=list[ErrorDetail])
 
     def add(self, code: str, target: str | None, message: str) -> None:
-        """Note one problem at the JSON path ``target``."""
+        """Add one problem at the JSON path ``target`` (``None`` for the body itself)."""
         self.found.append(ErrorDetail(code=code, message=message, target=target))
 
     def concern(self, path: str) -> bool:
-        """Tell whether something is wrong at this path or below it already, so that nothing is told twice."""
-        places = [each.target for each in self.found if each.target is not None]
-        return any(place == path or place.startswith((f"{path}.", f"{path}[")) for place in places)
+        """Return whether a problem at this path or below it was added already."""
+        targets = [problem.target for problem in self.found if problem.target is not None]
+        return any(target == path or target.startswith((f"{path}.", f"{path}[")) for target in targets)
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Takes a value, its JSON path and the collector; returns the value as it will be used (nonsense after a problem).
+    """Checks one kind of value. ``read`` gets the value, its JSON path and the collector of problems.
 
-    ``schema`` says the same in JSON Schema (draft 2020-12), for editors and for descriptions of the API. It never
-    refuses what the reader takes, except ``null`` for a member that may as well be left out and times and durations in
-    rare spellings; the reader alone checks what no schema can say.
+    ``read`` returns the value in the form that the app uses; after a problem the returned value has no meaning.
+    ``schema`` is the same in JSON Schema (draft 2020-12), for editors and for the description of the API. It accepts
+    all that the reader accepts, except ``null`` for an optional member and rare spellings of times and durations. The
+    reader is stricter where JSON Schema cannot express a check.
     """
 
     read: Callable[[Any, str, Problems], Any]
@@ -82,11 +83,11 @@ class Reader:
         return self.read(value, path, problems)
 
     def described(self, text: str) -> Reader:
-        """Return the same reader with a sentence for whoever fills the value in."""
+        """Return the same reader with a description in its schema."""
         return replace(self, schema={**self.schema, "description": text})
 
     def also(self, check: Callable[[Any], str | None]) -> Reader:
-        """Return a reader that refuses more: ``check`` gets a value that is good so far and returns its complaint."""
+        """Return a reader with a further check, which gets a valid value and returns what is wrong with it, if any."""
 
         def read(value: Any, path: str, problems: Problems) -> Any:
             result = self.read(value, path, problems)
@@ -97,9 +98,9 @@ class Reader:
         return replace(self, read=read)
 
 
-def _checked(
-    kind: type | tuple[type, ...], wanted: str, schema: Json, check: Callable[[Any], str | None] | None = None
-) -> Reader:
+def _checked(kind: type, wanted: str, schema: Json, check: Callable[[Any], str | None] | None = None) -> Reader:
+    """Return a reader of values of this type; ``check`` returns what is wrong with such a value, or ``None``."""
+
     def read(value: Any, path: str, problems: Problems) -> Any:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             problems.add(INVALID_VALUE, path, f"must be {wanted}")
@@ -110,7 +111,9 @@ def _checked(
     return Reader(read, schema)
 
 
-def _complaint(parse: Callable[[str], object]) -> Callable[[str], str | None]:
+def _parse_check(parse: Callable[[str], object]) -> Callable[[str], str | None]:
+    """Return a check that returns the message of the ``ValueError`` that ``parse`` raises, or ``None``."""
+
     def check(value: str) -> str | None:
         try:
             parse(value)
@@ -124,18 +127,18 @@ def _complaint(parse: Callable[[str], object]) -> Callable[[str], str | None]:
 def _text_complaint(value: str) -> str | None:
     if not value.strip():
         return "must not be empty"
-    if len(value) > _MAX_TEXT:
-        return f"must not be longer than {_MAX_TEXT} characters"
-    # Encoding catches lone surrogates, which JSON can carry but no URL, queue or log can.
-    return None if value.isprintable() else "must hold printable characters only"
+    if len(value) > _MAX_TEXT_LENGTH:
+        return f"must not be longer than {_MAX_TEXT_LENGTH} characters"
+    # A lone surrogate is not printable either; JSON can carry it, but no URL, queue or log can.
+    return None if value.isprintable() else "must contain printable characters only"
 
 
 def _prose_complaint(value: str) -> str | None:
-    # What people write may be empty, span lines and hold emoji; lone surrogates and controls fit into no log or queue.
-    if len(value) > _MAX_TEXT:
-        return f"must not be longer than {_MAX_TEXT} characters"
-    bad = any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in value if letter not in "\n\r\t")
-    return "must not hold control characters" if bad else None
+    # People may write nothing, several lines, or emoji. Logs and queues cannot take control characters and surrogates.
+    if len(value) > _MAX_TEXT_LENGTH:
+        return f"must not be longer than {_MAX_TEXT_LENGTH} characters"
+    bad = any(unicodedata.category(char) in {"Cc", "Cs"} for char in value if char not in "\n\r\t")
+    return "must not contain control characters" if bad else None
 
 
 _NUMBER = r"[0-9]+(\.[0-9]+)?"
@@ -145,7 +148,7 @@ boolean = _checked(bool, "true or false", {"type": "boolean"})
 string = _checked(
     str,
     "a string",
-    {"type": "string", "pattern": r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f])[\s\S]*\S", "maxLength": _MAX_TEXT},
+    {"type": "string", "pattern": r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f])[\s\S]*\S", "maxLength": _MAX_TEXT_LENGTH},
     _text_complaint,
 )
 prose = _checked(
@@ -154,16 +157,16 @@ prose = _checked(
     {
         "type": "string",
         "pattern": r"^(?![\s\S]*[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f])",
-        "maxLength": _MAX_TEXT,
+        "maxLength": _MAX_TEXT_LENGTH,
     },
     _prose_complaint,
 )
-time = _checked(str, "a string", {"type": "string", "format": "date-time"}, _complaint(parse_request_time))
-duration = _checked(str, "a string", {"type": "string", "pattern": _DURATION}, _complaint(parse_duration))
+time = _checked(str, "a string", {"type": "string", "format": "date-time"}, _parse_check(parse_request_time))
+duration = _checked(str, "a string", {"type": "string", "pattern": _DURATION}, _parse_check(parse_duration))
 
 
 def duration_up_to(most: timedelta, *, least: timedelta | None = None) -> Reader:
-    """Read a duration within bounds: the longest that can be written reaches beyond the calendar."""
+    """Read a duration from ``least`` to ``most``; with a longer one, a time plus the duration may be out of range."""
 
     def check(text: str) -> str | None:
         if least is not None and parse_duration(text) < least:
@@ -175,7 +178,7 @@ def duration_up_to(most: timedelta, *, least: timedelta | None = None) -> Reader
 
 
 def whole_number(least: int, most: int) -> Reader:
-    """Read an integer within bounds; JSON does not tell ``5.0`` from ``5``."""
+    """Read an integer from ``least`` to ``most``; ``5.0`` counts as ``5``, because JSON has only numbers."""
     wanted = f"a whole number from {least} to {most}"
     schema: Json = {"type": "integer", "minimum": least, "maximum": most}
     check = _checked(int, wanted, schema, lambda value: None if least <= value <= most else f"must be {wanted}")
@@ -188,9 +191,9 @@ def whole_number(least: int, most: int) -> Reader:
 
 
 def pattern(expression: str, wanted: str, *, portable: str | None = None) -> Reader:
-    """Read a string that the expression matches whole.
+    """Read a string that the regular expression matches completely; ``wanted`` describes it in the error.
 
-    ``portable`` is for the schema where the expression is not also one of ECMA 262, which editors use.
+    ``portable`` is the expression for the schema, if ``expression`` is not valid in ECMA 262, which JSON Schema uses.
     """
     compiled = re.compile(expression, re.ASCII)
     schema: Json = {"type": "string", "pattern": f"^{portable or expression}$"}
@@ -198,17 +201,17 @@ def pattern(expression: str, wanted: str, *, portable: str | None = None) -> Rea
 
 
 def one_of(*choices: str) -> Reader:
-    """Read one of a few strings, spelled as Azure spells them."""
+    """Read one of these strings; the case counts."""
     wanted = f"one of {', '.join(choices)}"
     schema: Json = {"type": "string", "enum": list(choices)}
     return _checked(str, wanted, schema, lambda value: None if value in choices else f"must be {wanted}")
 
 
 def resource_id(kind: ResourceKind) -> Reader:
-    """Read an ARM id of one kind; returned without a trailing slash."""
+    """Read an ARM id of this kind and return it without trailing slashes."""
     schema: Json = {"type": "string", "pattern": _id_pattern(kind), "examples": [kind.example]}
     wanted = f"the resource id of a {kind.label}"
-    check = _checked(str, wanted, schema, _complaint(lambda text: ResourceId.parse(text, kind)))
+    check = _checked(str, wanted, schema, _parse_check(lambda text: ResourceId.parse(text, kind)))
 
     def read(value: Any, path: str, problems: Problems) -> Any:
         check(value, path, problems)
@@ -218,19 +221,19 @@ def resource_id(kind: ResourceKind) -> Reader:
 
 
 def _id_pattern(kind: ResourceKind) -> str:
-    """Return ``ResourceId``'s form for an editor: ECMA 262 knows no case-insensitive part of an expression."""
+    """Return the pattern of ``ResourceId`` for a schema. ECMA 262 has no case-insensitive groups, hence ``[Aa]``."""
 
     def any_case(text: str) -> str:
-        return "".join(f"[{each.upper()}{each.lower()}]" if each.isalpha() else re.escape(each) for each in text)
+        return "".join(f"[{char.upper()}{char.lower()}]" if char.isalpha() else re.escape(char) for char in text)
 
     name = r"[-\w.() \u00aa-\uffff]+"
-    path = "".join(f"/{any_case(each)}/{name}" for each in kind.types)
+    path = "".join(f"/{any_case(kind_type)}/{name}" for kind_type in kind.types)
     provider = f"/{any_case('providers')}/{any_case(kind.provider)}{path}" if kind.provider else ""
     return f"^/{any_case('subscriptions')}/[-0-9A-Za-z]+/{any_case('resourceGroups')}/{name}{provider}/*$"
 
 
 def array(entry: Reader, *, least: int = 0, most: int = 1000) -> Reader:
-    """Read an array whose entries are all of one kind and appear once."""
+    """Read an array of ``least`` to ``most`` different entries of one kind."""
 
     def read(value: Any, path: str, problems: Problems) -> Any:
         if not isinstance(value, list):
@@ -239,12 +242,12 @@ def array(entry: Reader, *, least: int = 0, most: int = 1000) -> Reader:
         entries = cast("list[Any]", value)
         if not least <= len(entries) <= most:
             problems.add(INVALID_VALUE, path, f"must have {least} to {most} entries")
-            return entries  # comparing a million entries with each other would take hours
+            return entries  # to compare a million entries with each other would take hours
         result: list[Any] = []
-        for index, each in enumerate(entries):
-            result.append(entry(each, f"{path}[{index}]", problems))
-            if each in entries[:index]:
-                problems.add(INVALID_VALUE, f"{path}[{index}]", "stands twice")
+        for index, item in enumerate(entries):
+            result.append(entry(item, f"{path}[{index}]", problems))
+            if item in entries[:index]:
+                problems.add(INVALID_VALUE, f"{path}[{index}]", "appears twice")
         return result
 
     bounds = {"minItems": least, "maxItems": most} if least else {"maxItems": most}
@@ -252,22 +255,22 @@ def array(entry: Reader, *, least: int = 0, most: int = 1000) -> Reader:
 
 
 def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Reader:
-    """Read an object of known members; ``null`` counts as left out, unknown members are refused by name."""
+    """Read an object with these members; ``null`` counts as left out, unknown members are refused by name."""
 
     def read(value: Any, path: str, problems: Problems) -> dict[str, Any]:
         if not isinstance(value, dict):
             problems.add(INVALID_VALUE, path or None, "must be a JSON object")  # type: ignore[arg-type]
             return {}
         result: dict[str, Any] = {}
-        for name, each in cast("dict[str, Any]", value).items():
+        for name, member in cast("dict[str, Any]", value).items():
             target = f"{path}.{name}" if path else name
             reader = members.get(name)
             if reader is None:
-                # Looking for likeness is slow; beyond the first hundred nobody reads it.
-                similar = difflib.get_close_matches(name, members, n=1) if len(problems.found) < _MOST_GUESSES else []
-                problems.add(UNKNOWN_FIELD, target, "is not a known field" + "".join(f"; is it {s}?" for s in similar))
-            elif each is not None:
-                result[name] = reader(each, target, problems)
+                # The search for a similar name is slow, so it ends after the first hundred problems.
+                hint = _suggestion(name, members) if len(problems.found) < _MAX_SUGGESTIONS else ""
+                problems.add(UNKNOWN_FIELD, target, f"is not a known field{hint}")
+            elif member is not None:
+                result[name] = reader(member, target, problems)
         for name in needed:
             if name not in result:
                 problems.add(MISSING_FIELD, f"{path}.{name}" if path else name, "is needed")
@@ -276,3 +279,8 @@ def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Read
     properties = {name: reader.schema for name, reader in members.items()}
     required = {"required": list(needed)} if needed else {}
     return Reader(read, {"type": "object", "properties": properties, **required, "additionalProperties": False})
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    """Return a question with the known name that is most similar, or an empty text if none is."""
+    return "".join(f"; is it {similar}?" for similar in difflib.get_close_matches(name, known, n=1))

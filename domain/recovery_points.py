@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
-from domain.requests import CONSISTENCIES, RecoveryPointCriteria
-from domain.rules import PointFacts
+from domain.request_schema import CONSISTENCIES
 from domain.times import as_utc, format_duration, format_time, parse_api_time
 from domain.wire import as_flag, as_label, as_list, as_name, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from domain.requests import RecoveryPointCriteria
 
 # Old api-versions send the enums as integers, in this order.
 _TIER_TYPES: Final = ("Invalid", "InstantRP", "HardenedRP", "ArchivedRP", "IASnapshotRP")
@@ -122,14 +123,14 @@ class RecoveryPoint:
         }
 
     @property
-    def facts(self) -> PointFacts:
-        """What the restore constraints ask of the point."""
-        return PointFacts(
-            encrypted=self.encrypted,
-            managed=self.managed,
-            tiers=self.tiers,
-            extended_location=self.extended_location,
-        )
+    def snapshot_only(self) -> bool:
+        """Whether the point is only a snapshot: it is not in the vault yet."""
+        return self.tiers == ("InstantRP",)
+
+    @property
+    def managed_and_unencrypted(self) -> bool:
+        """Whether the point has managed disks without encryption, which have the fewest constraints."""
+        return self.managed and not self.encrypted
 
     def unusable_because(self, *, rehydrates: bool, in_place: bool = False) -> list[str]:
         """Say why nobody could restore this point now; empty when it can be restored.

@@ -1,4 +1,4 @@
-"""Taking secrets out of words that are not ours: what a service says ends up in logs, histories and results."""
+"""Removal of secrets from texts of other services, which get into logs, histories and results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from re import Match
 
 _REMOVED: Final = "(removed)"
-_SHOWN_MEMBERS: Final = frozenset({"api-version", "linkid", "clcid"})
+_HARMLESS_PARAMETERS: Final = frozenset({"api-version", "linkid", "clcid"})
 _URL_QUERY: Final = re.compile(
     r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>?]*)\?(?P<query>[^\s\"'<>]*)", re.IGNORECASE
 )
@@ -24,22 +24,23 @@ _SECRETS: Final = (
         ),
         rf"\1\2{_REMOVED}",
     ),
-    # The signature of an asynchronous operation's address, where the text has it without scheme and host.
+    # The signature in the URL of an asynchronous operation, if the text has the URL without scheme and host.
     (re.compile(r"([?&][tcsh]=)[\w%~.-]{16,}"), rf"\1{_REMOVED}"),
 )
 
 
 def redacted(text: str) -> str:
-    """Return the text without what opens something: tokens, keys, signatures, and the queries of URLs.
+    """Return the text without secrets: tokens, keys, signatures, and the queries of URLs.
 
-    Of a query ``api-version`` and the members of Microsoft's help links stay. Doing it twice changes nothing more.
+    ``api-version`` and the parameters of Microsoft's help links stay in a query. A second pass changes nothing.
     """
-    text = _URL_QUERY.sub(_plain_url, text)
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
+    text = _URL_QUERY.sub(_url_without_secrets, text)
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
     return text
 
 
-def _plain_url(match: Match[str]) -> str:
-    members = [each for each in match["query"].split("&") if each.partition("=")[0].casefold() in _SHOWN_MEMBERS]
-    return match["url"] + (f"?{'&'.join(members)}" if members else "")
+def _url_without_secrets(match: Match[str]) -> str:
+    parameters = match["query"].split("&")
+    harmless = [text for text in parameters if text.partition("=")[0].casefold() in _HARMLESS_PARAMETERS]
+    return match["url"] + (f"?{'&'.join(harmless)}" if harmless else "")

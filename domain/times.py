@@ -1,7 +1,8 @@
-"""Times and durations as Azure Backup writes them and as we write them.
+"""Times and durations, as Azure Backup writes them and as this app writes them.
 
-Seen on the wire: seven fractional digits, ``Z`` missing, .NET's MinValue ``0001-01-01T00:00:00`` for "not yet",
-``2001-01-01T00:00:00`` for "never"; durations as ISO 8601 (``PT30M46.6954998S``) and as .NET's ``[d.]hh:mm:ss[.f]``.
+Observed in answers of Azure Backup: seven fractional digits, no ``Z``, .NET's MinValue ``0001-01-01T00:00:00`` for
+"not yet", ``2001-01-01T00:00:00`` for "never"; durations in ISO 8601 (``PT30M46.6954998S``) and in .NET's format
+``[d.]hh:mm:ss[.f]``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 _UNSET_YEARS = frozenset({1, 2001})
-_LONGEST = 100  # of what the service sends
+_MAX_LENGTH = 100  # of a text that the service sends
 _ISO_DURATION = re.compile(
     r"P(?!$)(?:(?P<weeks>\d+(?:\.\d+)?)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?(?:T(?=\d)"
     r"(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?",
@@ -22,13 +23,13 @@ _NET_DURATION = re.compile(
 
 
 def as_utc(time: datetime) -> datetime:
-    """Return the time as aware UTC. A naive time is UTC already: the service and durabletask both write it so."""
+    """Return the time as aware UTC. A naive time is in UTC already: Azure Backup and durabletask use it that way."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def parse_api_time(text: object) -> datetime | None:
-    """Read a time of the service: aware UTC, or ``None`` for anything absent, unset or unreadable."""
-    if not isinstance(text, str) or len(text) > _LONGEST:
+    """Parse a time from the service; returns aware UTC, or ``None`` for what is absent, unset or invalid."""
+    if not isinstance(text, str) or len(text) > _MAX_LENGTH:
         return None
     try:
         time = as_utc(datetime.fromisoformat(text))
@@ -38,54 +39,54 @@ def parse_api_time(text: object) -> datetime | None:
 
 
 def parse_request_time(text: str) -> datetime:
-    """Read a time of a caller: ISO 8601 with a zone; aware UTC. ``ValueError`` says what is wrong."""
+    """Parse an ISO 8601 time with a time zone, from a caller, into aware UTC; raises ``ValueError`` otherwise."""
     try:
         time = datetime.fromisoformat(text)
         if time.tzinfo is not None and "T" in text.upper():
             return time.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError("must be an ISO 8601 time with a zone, such as 2026-11-20T06:00:00Z")
+    raise ValueError("must be an ISO 8601 time with a time zone, such as 2026-11-20T06:00:00Z")
 
 
 def format_time(time: datetime) -> str:
-    """Write a time as RFC 3339 in UTC with ``Z``; a fraction only where there is one."""
+    """Return the time as RFC 3339 text in UTC with ``Z``; it has a fraction only if the time has one."""
     return as_utc(time).isoformat().replace("+00:00", "Z")
 
 
 def format_optional_time(time: datetime | None) -> str | None:
-    """Write a time that may be absent."""
+    """Return the time as ``format_time`` does, or ``None`` for no time."""
     return None if time is None else format_time(time)
 
 
-def _from_match(match: re.Match[str]) -> timedelta:
+def _matched_duration(match: re.Match[str]) -> timedelta:
     return timedelta(**{unit: float(number) for unit, number in match.groupdict().items() if number is not None})
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read an ISO 8601 duration of weeks, days, hours, minutes, seconds; ``ValueError`` says what is wrong."""
+    """Parse an ISO 8601 duration without years and months; raises ``ValueError`` for anything else."""
     match = _ISO_DURATION.fullmatch(text)
     try:
         if match:
-            return _from_match(match)
+            return _matched_duration(match)
     except OverflowError:
         pass
     raise ValueError("must be an ISO 8601 duration of days, hours, minutes or seconds, such as P7D or PT4H")
 
 
 def parse_api_duration(text: object) -> timedelta | None:
-    """Read a duration of the service in either style; ``None`` for anything absent or unreadable."""
-    if not isinstance(text, str) or len(text) > _LONGEST:
+    """Parse a duration from the service, in ISO 8601 or .NET format; returns ``None`` for what is absent or invalid."""
+    if not isinstance(text, str) or len(text) > _MAX_LENGTH:
         return None
     match = _ISO_DURATION.fullmatch(text) or _NET_DURATION.fullmatch(text)
     try:
-        return None if match is None else _from_match(match)
+        return None if match is None else _matched_duration(match)
     except OverflowError:
         return None
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write a duration as ISO 8601 in hours, minutes and seconds, such as ``PT30M46.7S``; negative ones as zero."""
+    """Return the duration in ISO 8601 with hours, minutes and seconds, such as ``PT30M46.7S``; zero if negative."""
     total = max(duration, timedelta())
     minutes, seconds = divmod(total, timedelta(minutes=1))
     hours, minutes = divmod(minutes, 60)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from domain.answers import Accepted, Answer
-    from domain.disks import Disk
+    from domain.azure.disks import Disk
     from domain.errors import Json
     from domain.jobs import Job, Operation
     from domain.protected_items import ProtectedItem

@@ -16,9 +16,9 @@ import azure.functions as func
 import grpc
 
 from domain import errors
+from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
 from domain.errors import RestoreError, TransientError
 from domain.requests import RestoreRequest
-from domain.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
 from domain.restore.state import ENDED, Decision, Restore, Source, Status
 from domain.times import parse_request_time
 from triggers.answers import (

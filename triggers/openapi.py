@@ -9,20 +9,20 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from domain import errors
-from domain import resource_ids as ids
 from domain.alerts.decide import MAX_STARTS, AlertDecision
 from domain.alerts.payload import MAX_VMS, SCHEMA_ID
+from domain.azure import resource_ids as ids
 from domain.jobs import JobStatus
 from domain.reading import an_object, duration, prose, resource_id, string
-from domain.requests import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS, request_schema
+from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS, request_schema
 from domain.restore.state import Decision, Phase, RefusedWhen, Source, Status
 from triggers.answers import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from domain.azure.resource_ids import ResourceKind
     from domain.errors import Json
-    from domain.resource_ids import ResourceKind
 
 _IDS: Final[Mapping[str, ResourceKind]] = {
     "VirtualMachineId": ids.VIRTUAL_MACHINE,

@@ -10,7 +10,8 @@ from domain import errors
 from domain.alerts.fields import single_line
 from domain.alerts.templates import alert_name, fill_template
 from domain.errors import InvalidRequestError
-from domain.requests import ORIGINAL_LOCATION, RestoreRequest
+from domain.request_schema import ORIGINAL_LOCATION
+from domain.requests import RestoreRequest
 from domain.wire import as_object
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final, cast
 
-from domain import resource_ids as ids
 from domain.alerts.alert_rules import AlertRule, AlertRules, Match, Storm
 from domain.alerts.fields import without_spaces
 from domain.alerts.patterns import Pattern, can_match_vm_id
 from domain.alerts.templates import PLACEHOLDER_LIST, TEMPLATE, TEMPLATE_DEFINITIONS
+from domain.azure import resource_ids as ids
 from domain.errors import InvalidRequestError, Json
 from domain.reading import (
     INVALID_VALUE,
@@ -24,7 +24,7 @@ from domain.reading import (
     string,
     whole_number,
 )
-from domain.requests import APPROVAL
+from domain.request_schema import APPROVAL
 from domain.times import parse_duration
 from domain.wire import as_list, as_object
 

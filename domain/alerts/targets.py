@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from domain import resource_ids as ids
 from domain.alerts.fields import name_list, object_of, single_line
 from domain.alerts.kinds import AlertKind
-from domain.resource_ids import ResourceId
+from domain.azure import resource_ids as ids
+from domain.azure.resource_ids import ResourceId
 from domain.wire import as_list, as_object
 
 if TYPE_CHECKING:

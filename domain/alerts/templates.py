@@ -12,11 +12,12 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from domain import resource_ids as ids
+from domain.azure import resource_ids as ids
+from domain.azure.resource_ids import ResourceId
 from domain.errors import InvalidRequestError, Json
 from domain.reading import INVALID_VALUE, NOT_ALLOWED, Problems, Reader
-from domain.requests import RestoreRequest, request_schema
-from domain.resource_ids import ResourceId
+from domain.request_schema import request_schema
+from domain.requests import RestoreRequest
 from domain.times import as_utc
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
-from domain.disks import Disk
+from domain.azure.disks import Disk
 from domain.errors import Json, RestoreWarning
 from domain.jobs import Job, Operation
 from domain.point_search import SearchProgress

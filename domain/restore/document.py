@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from domain.messages import fit
 from domain.restore.state import (
     AwaitingApproval,
     AwaitingResourceGuard,
@@ -151,18 +152,7 @@ def custom_status(restore: Restore, now: datetime, next_poll: datetime | None = 
     Only a restore with a great many words in it loses some here; its final document is always whole.
     """
     whole = document(restore, now, next_poll)
-    if len(json.dumps(whole)) <= _MAX_CUSTOM_STATUS:
-        return whole
-    error, result = whole["error"], whole["result"]
-    people = {name: whole[name] for name in ("approval", "cancellation") if name in whole}
-    return {
-        **whole,
-        **{name: _truncate(whole[name], 300) for name in ("requestedBy", "reason")},
-        **{name: {**said, **_truncated(said, 300), **_flags(said)} for name, said in people.items()},
-        "error": error and {**error, "message": _truncate(error["message"], 1000), "details": []},
-        "result": result and {**_truncated(result, 300), "propertyBag": {}},
-        "warnings": [_truncated(warning, 100) for warning in whole["warnings"][-10:]],
-    }
+    return fit(whole, size_of=lambda cut: len(json.dumps(cut)), max_size=_MAX_CUSTOM_STATUS)
 
 
 def shown_status(restore: Restore, now: datetime, next_poll: datetime | None = None) -> Json | None:
@@ -176,21 +166,6 @@ def shown_status(restore: Restore, now: datetime, next_poll: datetime | None = N
         return shown
     # A truncated plan is none.
     return shown if outcome.webhook is Delivery.PENDING and outcome.status is not Status.PLANNED else None
-
-
-def _truncated(members: Mapping[str, Any], size: int) -> Json:
-    return {name: _truncate(value, size) for name, value in members.items()}
-
-
-def _flags(members: Mapping[str, Any]) -> Json:
-    return {name: value for name, value in members.items() if isinstance(value, bool)}
-
-
-def _truncate(text: Any, size: int) -> str | None:
-    if not isinstance(text, str):
-        return None
-    # As JSON, one character can take twelve.
-    return text if len(json.dumps(text)) <= size else text[: size // 12]
 
 
 def refused_document(*, restore_id: str, created: datetime, error: RestoreError, sent: object) -> Json:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from domain import errors
 from domain.errors import RestoreError, TerminalError
 from domain.jobs import JobStatus, OperationStatus
-from domain.requests import ORIGINAL_LOCATION
 from domain.restore.request_body import restore_body
 from domain.restore.state import (
     ADMISSION_PATIENCE_S,
@@ -157,7 +156,7 @@ def ended_by_job(restore: Restore, job: Job, now: datetime) -> Restore:
         restore = restore.with_warning("CancelledTooLate", message)
     if not job.status.is_good:
         return _ended_badly(restore, job, now)
-    if restore.request.recovery_type == ORIGINAL_LOCATION:
+    if restore.request.is_in_place:
         restore = restore.with_warning("DiskNamesChanged", _DISK_NAMES_CHANGED)
     result = _result(restore, job)
     if job.status is JobStatus.COMPLETED:

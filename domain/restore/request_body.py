@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from domain.requests import ORIGINAL_LOCATION
 from domain.wire import as_object
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def restore_body(
         properties["recoveryPointRehydrationInfo"] = {"rehydrationRetentionDuration": _RETENTION, **wanted}
     else:
         properties.pop("recoveryPointRehydrationInfo", None)
-    if point.extended_location is not None and request.recovery_type == ORIGINAL_LOCATION:
+    if point.extended_location is not None and request.is_in_place:
         properties.setdefault("extendedLocation", point.extended_location)
     if guard_requests:
         properties["resourceGuardOperationRequests"] = list(guard_requests)

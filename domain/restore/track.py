@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
-from domain.disks import difference
+from domain.azure.disks import difference
 from domain.errors import TerminalError, TransientError
 from domain.jobs import OperationStatus
 from domain.restore import outcome

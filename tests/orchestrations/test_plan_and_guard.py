@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from domain import errors
+from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.errors import TerminalError
 from domain.jobs import JobStatus, OperationStatus
 from domain.restore.state import restore_id_for
-from domain.rules import GUARDED_OPERATION
 from domain.validation import Validation
 from tests.support.azure import GUARD_CLOSED, LIMITS, TARGET_GROUP, Lab, a_point, a_restore, forbidden
 

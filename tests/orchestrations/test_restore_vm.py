@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from domain import errors
-from domain.disks import Disk
+from domain.azure.disks import Disk
 from domain.errors import ErrorDetail, TerminalError, TransientError
 from domain.jobs import JobStatus, Operation, OperationStatus
 from domain.restore.polling import Limits

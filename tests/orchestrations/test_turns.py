@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.restore.calls import entity_key
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
-from domain.rules import GUARDED_OPERATION
 from tests.support.azure import GUARD_CLOSED, LIMITS, VAULT_ID, Lab, a_point, a_restore, vm_id
 
 TWO = replace(LIMITS, max_per_vault=2)

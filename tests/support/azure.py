@@ -31,7 +31,7 @@ from tests.support.hub import START, Hub
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from domain.disks import Disk
+    from domain.azure.disks import Disk
     from domain.protected_items import ProtectedItem
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
 
-SWIFT: Final = settings(deadline=None, max_examples=40)
-THOROUGH: Final = settings(deadline=None, max_examples=150)
+SWIFT: Final = settings(deadline=None, max_examples=25)
+THOROUGH: Final = settings(deadline=None, max_examples=80)
 
 TARGET_VM: Final = f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/web-01-restored"
 NETWORK: Final = f"{TARGET_GROUP}/providers/Microsoft.Network/virtualNetworks/restored-net"

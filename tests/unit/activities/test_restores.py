@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.restores import RestoreActivities
-from domain import errors, rules
+from domain import errors
+from domain.azure import restore_constraints
 from domain.envelopes import unseal
 from domain.errors import Json, RestoreError, TerminalError, UnknownOutcomeError
 from domain.times import format_time
@@ -265,7 +266,7 @@ class TestCheckRestore:
         assert azure.calls == {"list_recovery_points": 1}
 
     def test_the_guard_of_the_vault_is_named(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
-        operation = rules.GUARDED_OPERATION.upper()
+        operation = restore_constraints.GUARDED_OPERATION.upper()
         details = [
             {"vaultCriticalOperation": "Microsoft.RecoveryServices/vaults/delete", "defaultResourceRequest": "/other"},
             {"vaultCriticalOperation": operation, "defaultResourceRequest": "/guard/request"},

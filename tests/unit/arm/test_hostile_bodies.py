@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.restores import RestoreActivities
+from domain.azure.restore_constraints import PointFacts
 from domain.jobs import Job, Operation
 from domain.protected_items import ProtectedItem
-from domain.rules import PointFacts
 from domain.times import format_time
 from domain.validation import Validation
 from tests.support.arm_script import ENDPOINT, Asked, ScriptedSession, Told, scripted

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.disks import Disk, difference, made_by
+from domain.azure.disks import Disk, difference, made_by
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 END = START + timedelta(minutes=2)
@@ -63,12 +63,14 @@ class TestDifference:
         assert difference(asked, [self.OS]) is None
 
     def test_all_disks_though_one_was_asked_for(self) -> None:
-        told = difference([1], [self.OS, a_disk("a"), a_disk("b")])
+        found = difference([1], [self.OS, a_disk("a"), a_disk("b")])
 
-        assert told == "Asked for were the data disks of LUN [1], 2 were restored: a, b. Check them before use."
+        assert found == (
+            "The data disks of LUN [1] were requested, but 2 data disks were restored: a, b. Check them before use."
+        )
 
     def test_none_though_one_was_asked_for(self) -> None:
-        assert "0 were restored: none" in (difference([1], [self.OS]) or "")
+        assert "0 data disks were restored: none" in (difference([1], [self.OS]) or "")
 
     def test_none_that_can_be_told_from_others(self) -> None:
         assert "could not be told" in (difference([0], []) or "")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from domain.errors import Json, TerminalError
 from domain.recovery_points import RecoveryPoint, choose_recovery_point
-from domain.requests import CONSISTENCIES, RecoveryPointCriteria
+from domain.request_schema import CONSISTENCIES
+from domain.requests import RecoveryPointCriteria
 from tests.support.azure import a_point
 from tests.support.hub import START
 from tests.support.strategies import SWIFT, THOROUGH, damaged, json_values, objects_of

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import time
+from itertools import cycle, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from domain.errors import ErrorDetail, InvalidRequestError, Json
-from domain.requests import RestoreRequest, request_schema
+from domain.request_schema import request_schema
+from domain.requests import RestoreRequest
 from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID
 from tests.support.strategies import BASES, DISK_ACCESS, ENCRYPTION_SET, IDENTITY, NAMES, NETWORK, SUBNET, TARGET_VM
 
@@ -40,7 +42,8 @@ def point(**members: Any) -> Json:
     return {"recoveryPoint": members}
 
 
-# For each recovery type: what differs from a good request, the problem's code and target, a part of its message.
+# Recovery type, difference from a good request, code and target of the problem, a part of its message. A row for ALL
+# does not depend on the recovery type: the bases take turns, so that each serves a third of these rows.
 TABLE: list[tuple[str, Json, str, str, str]] = [
     # the VM or its names
     (ALL, {"sourceResourceId": None}, MISSING, "sourceResourceId", "unless vaultId, containerName and protectedItem"),
@@ -54,7 +57,7 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
     (ALL, {"sourceResourceId": [VM_ID]}, INVALID, "sourceResourceId", "resource id"),
     (ALL, {"vaultId": VM_ID}, INVALID, "vaultId", "Microsoft.RecoveryServices/vaults"),
     (ALL, {"vaultId": f"https://management.azure.com{VAULT_ID}"}, INVALID, "vaultId", "resource id"),
-    (ALL, {**NAMES, "vaultId": None}, MISSING, "vaultId", "together with containerName and protectedItemName"),
+    (ALL, {**NAMES, "vaultId": None}, MISSING, "vaultId", "together with containerName"),
     (ALL, {**NAMES, "containerName": None}, MISSING, "containerName", "together with protectedItemName"),
     (ALL, {**NAMES, "protectedItemName": None}, MISSING, "protectedItemName", "together with containerName"),
     (ALL, {**NAMES, "containerName": 7}, INVALID, "containerName", "native name"),
@@ -66,7 +69,7 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
         {"targetVirtualMachineId": VM_ID.replace("web-01", "x")},
         INVALID,
         "targetVirtualMachineId",
-        "must lie in",
+        "must be in",
     ),
     (
         ALTERNATE,
@@ -94,14 +97,14 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
         {**BY_IDENTITY, "identityInfo": {}},
         MISSING,
         "identityInfo.isSystemAssignedIdentity",
-        "or managedIdentityResourceId",
+        "unless managedIdentityResourceId",
     ),
     (
         ALL,
         {**BY_IDENTITY, "identityInfo": {"isSystemAssignedIdentity": False}},
         MISSING,
         "identityInfo.isSystemAssignedIdentity",
-        "must be true, or managedIdentityResourceId",
+        "must be true unless managedIdentityResourceId",
     ),
     (
         ALL,
@@ -156,7 +159,7 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
     (ALL, point(consistency=[]), INVALID, "recoveryPoint.consistency", "1 to"),
     (ALL, point(consistency=["Consistent"]), INVALID, "recoveryPoint.consistency[0]", "AppConsistent, FileSystem"),
     (ALL, point(consistency=["AppConsistent", None]), INVALID, "recoveryPoint.consistency[1]", "CrashConsistent"),
-    (ALL, point(consistency=["AppConsistent"] * 2), INVALID, "recoveryPoint.consistency[1]", "twice"),
+    (ALL, point(consistency=["AppConsistent"] * 2), INVALID, "recoveryPoint.consistency[1]", "appears twice"),
     (ALL, point(tiers=["instantrp"]), INVALID, "recoveryPoint.tiers[0]", "InstantRP, HardenedRP, ArchivedRP"),
     (ALL, point(tiers=["InstantRP", 2]), INVALID, "recoveryPoint.tiers[1]", "HardenedRP"),
     (ALL, point(tiers=[]), INVALID, "recoveryPoint.tiers", "1 to"),
@@ -241,6 +244,7 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
     (ORIGINAL, {"diskEncryptionSetId": ENCRYPTION_SET}, NOT_ALLOWED, "diskEncryptionSetId", "OriginalLocation"),
     (DISKS, {"restoreWithManagedDisks": True}, MISSING, "targetResourceGroupId", "managed disks"),
     (ALL, {"restoreWithManagedDisks": "true"}, INVALID, "restoreWithManagedDisks", "true or false"),
+    (DISKS, {"restoreWithManagedDisks": 1}, INVALID, "restoreWithManagedDisks", "true or false"),
     (ALL, {"restoreWithManagedDisks": 0}, INVALID, "restoreWithManagedDisks", "true or false"),
     (ALTERNATE, {"zones": []}, INVALID, "zones", "1 to 1"),
     (ALTERNATE, {"zones": ["1", "2"]}, INVALID, "zones", "1 to 1"),
@@ -255,7 +259,7 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
     (ALL, {"restoreDiskLunList": [True]}, INVALID, "restoreDiskLunList[0]", "whole number"),
     (ALL, {"restoreDiskLunList": [-2]}, INVALID, "restoreDiskLunList[0]", "-1"),
     (ALL, {"restoreDiskLunList": [10**30]}, INVALID, "restoreDiskLunList[0]", "whole number"),
-    (ALL, {"restoreDiskLunList": [0, 1, 0]}, INVALID, "restoreDiskLunList[2]", "twice"),
+    (ALL, {"restoreDiskLunList": [0, 1, 0]}, INVALID, "restoreDiskLunList[2]", "appears twice"),
     (ALL, {"restoreDiskLunList": list(range(1001))}, INVALID, "restoreDiskLunList", "0 to 1000 entries"),
     # what is passed on
     (ALL, {"encryptionDetails": False}, INVALID, "encryptionDetails", "JSON object"),
@@ -373,10 +377,11 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
 
 
 def rows() -> Iterator[Any]:
+    kinds = cycle(BASES)
     for wanted, change, code, target, hint in TABLE:
-        for kind in BASES if wanted == ALL else (wanted,):
-            body = {name: value for name, value in {**BASES[kind], **change}.items() if value is not None}
-            yield pytest.param(body, code, target, hint, id=f"{kind}-{target}-{hint[:20]}")
+        kind = next(kinds) if wanted == ALL else wanted
+        body = {name: value for name, value in {**BASES[kind], **change}.items() if value is not None}
+        yield pytest.param(body, code, target, hint, id=f"{kind}-{target}-{hint[:20]}")
 
 
 @pytest.mark.parametrize(("body", "code", "target", "hint"), list(rows()))
@@ -387,9 +392,9 @@ def test_a_bad_request_is_refused_for_its_one_fault(body: Json, code: str, targe
     assert hint in problem.message
 
 
-# Faults that lie in what members have in common, in the calendar, or in letters that nobody sees.
+# Faults that JSON Schema cannot express: in the relation of two ids, in the calendar, or in invisible characters.
 BEYOND_A_SCHEMA = {
-    *("must lie in", "a subnet of virtualNetworkId", "must not be the VM that was backed up"),
+    *("must be in", "a subnet of virtualNetworkId", "must not be the VM that was backed up"),
     "is needed for EnablePrivateAccessForAllDisks",
     *("longer than P365D", "zone", "2026-11-20T06:00:00Z"),
 }
@@ -398,7 +403,7 @@ BEYOND_A_SCHEMA = {
 @pytest.mark.parametrize(("body", "code", "target", "hint"), list(rows()))
 def test_the_schema_refuses_what_the_reader_refuses(body: Json, code: str, target: str, hint: str) -> None:
     written = repr(body)
-    beyond = hint in BEYOND_A_SCHEMA or any(each in written for each in ("\\n'", "\\ud800", "P999"))
+    beyond = hint in BEYOND_A_SCHEMA or any(text in written for text in ("\\n'", "\\ud800", "P999"))
     beyond |= code == INVALID and target == "recoveryPoint.atOrBefore" and hint == "ISO 8601"
 
     assert SCHEMA.is_valid(body) == beyond
@@ -425,35 +430,30 @@ SNEAKY = [
 ]
 
 
-@pytest.mark.parametrize("name", SNEAKY)
 @pytest.mark.parametrize("field", [name for name in BASES["AlternateLocation"] if name.endswith("Id")])
-def test_no_id_carries_anything_that_could_change_a_url(field: str, name: str) -> None:
-    good = BASES["AlternateLocation"][field]
-    parts = good.split("/")
-    places = [index for index in range(2, len(parts), 2) if parts[index]]
+def test_no_id_carries_anything_that_could_change_a_url(field: str) -> None:
+    parts = BASES["AlternateLocation"][field].split("/")
 
-    for index in places:
+    for index, name in product(range(2, len(parts), 2), SNEAKY):
         bad = "/".join([*parts[:index], name, *parts[index + 1 :]])
         found = problems({**BASES["AlternateLocation"], field: bad})
-        assert [(each.code, each.target) for each in found] == [("InvalidValue", field)]
+        assert [(problem.code, problem.target) for problem in found] == [("InvalidValue", field)], bad
 
 
-@pytest.mark.parametrize("name", [name for name in SNEAKY if name != "a;b/c"] + ["a/b", "...."])
 @pytest.mark.parametrize("field", ["containerName", "protectedItemName"])
-def test_no_native_name_carries_anything_that_could_change_a_url(field: str, name: str) -> None:
-    found = problems({**BASES["RestoreDisks"], **NAMES, field: name})
-
-    assert [(each.code, each.target) for each in found] == [("InvalidValue", field)]
-
-
-@pytest.mark.parametrize("name", SNEAKY)
-def test_no_point_carries_anything_that_could_change_a_url(name: str) -> None:
-    found = problems({**BASES["RestoreDisks"], "recoveryPoint": {"id": name}})
-
-    assert [(each.code, each.target) for each in found] == [("InvalidValue", "recoveryPoint.id")]
+def test_no_native_name_carries_anything_that_could_change_a_url(field: str) -> None:
+    for name in (*SNEAKY, "a/b", "...."):
+        found = problems({**BASES["RestoreDisks"], **NAMES, field: name})
+        assert [(problem.code, problem.target) for problem in found] == [("InvalidValue", field)], name
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_no_point_carries_anything_that_could_change_a_url() -> None:
+    for name in SNEAKY:
+        found = problems({**BASES["RestoreDisks"], "recoveryPoint": {"id": name}})
+        assert [(problem.code, problem.target) for problem in found] == [("InvalidValue", "recoveryPoint.id")], name
+
+
+def test_all_problems_are_reported_at_once() -> None:
     found = problems(
         {
             "recoveryType": "AlternateLocation",
@@ -484,7 +484,7 @@ def test_all_problems_are_told_at_once() -> None:
     }
 
 
-def test_an_empty_request_learns_all_that_it_needs() -> None:
+def test_the_problems_of_an_empty_request_name_all_that_is_needed() -> None:
     assert {problem.target for problem in problems({})} == {"recoveryType", "sourceResourceId", "storageAccountId"}
 
 
@@ -514,10 +514,11 @@ def test_three_problems_are_named_without_a_count() -> None:
     ],
     ids=["long array", "long array of one", "many members", "long name"],
 )
-def test_the_worst_that_fits_into_a_body_is_refused_in_no_time_and_in_few_words(body: Json) -> None:
+def test_the_worst_body_of_the_largest_size_is_refused_quickly_and_briefly(body: Json) -> None:
     before = time.process_time()
     with pytest.raises(InvalidRequestError) as caught:
         RestoreRequest.from_json({**BASES["RestoreDisks"], **body})
 
-    assert time.process_time() - before < 2
+    # About a second; whatever grows with the square of the size would take minutes.
+    assert time.process_time() - before < 10
     assert len(str(caught.value.to_json())) < 100_000

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import resource_ids as ids
-from domain.resource_ids import ResourceId, ResourceKind, same_id
+from domain.azure import resource_ids as ids
+from domain.azure.resource_ids import ResourceId, ResourceKind, same_id
 from tests.support.azure import STORAGE_ID, TARGET_GROUP, VAULT_ID, VM_ID
 from tests.support.strategies import DISK_ACCESS, ENCRYPTION_SET, IDENTITY, NETWORK, SUBNET, SWIFT, THOROUGH
 
@@ -45,17 +45,15 @@ class TestReading:
         assert ResourceId.parse(f"{text}/", kind) == ResourceId.parse(text, kind)
 
     @pytest.mark.parametrize("what", GOOD)
-    @pytest.mark.parametrize("other", GOOD)
-    def test_one_kind_is_not_taken_for_another(self, what: str, other: str) -> None:
+    def test_one_kind_is_not_taken_for_another(self, what: str) -> None:
         kind, _, _, _ = GOOD[what]
-        if what == other:
-            return
 
-        with pytest.raises(ValueError, match="must be the resource id of a") as caught:
-            ResourceId.parse(GOOD[other][1], kind)
-
-        assert kind.label in str(caught.value)
-        assert kind.example in str(caught.value)
+        for other, text, _, _ in GOOD.values():
+            if other != kind:
+                with pytest.raises(ValueError, match="must be the resource id of a") as caught:
+                    ResourceId.parse(text, kind)
+                assert kind.label in str(caught.value)
+                assert kind.example in str(caught.value)
 
     @pytest.mark.parametrize(
         "text",

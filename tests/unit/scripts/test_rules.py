@@ -72,7 +72,7 @@ def test_every_problem_of_the_rules_has_its_line_and_its_place(
     assert seen.out == ""
     assert sorted(line.removeprefix(f"{path}: ") for line in seen.err.splitlines()) == [
         "rules[0].restore.recoveryType is needed",
-        "rules[0].restore.storageAccountId is needed, unless identityInfo is given",
+        "rules[0].restore.storageAccountId is needed unless identityInfo is given",
         "strom is not a known field; is it storm?",
     ]
 

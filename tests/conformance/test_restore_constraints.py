@@ -1,4 +1,4 @@
-"""What item, point, vault, target and staging account allow: each rule refused raw, and found by a validation."""
+"""Restore constraints of item, point, vault, target and staging account: refused by a restore, found by validation."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def findings_of(arm: Caller, vault: str, body: dict[str, Any]) -> list[dict[str,
 
 
 @pytest.mark.parametrize(("vault", "name", "group", "point", "members", "reason"), BROKEN)
-def test_restore_that_breaks_a_rule_is_refused(
+def test_restore_that_violates_a_constraint_is_refused(
     arm: Caller, vault: str, name: str, group: str, point: int, members: dict[str, Any], reason: str
 ) -> None:
     answer = arm.restore(name, group, point, vault=vault, **members)
@@ -195,7 +195,7 @@ def test_restore_that_breaks_a_rule_is_refused(
 
 
 @pytest.mark.parametrize(("vault", "name", "group", "point", "members", "reason"), BROKEN)
-def test_validation_finds_the_broken_rule(
+def test_validation_finds_the_violated_constraint(
     arm: Caller, vault: str, name: str, group: str, point: int, members: dict[str, Any], reason: str
 ) -> None:
     findings = findings_of(arm, vault, a_validation(arm, vault, name, group, point, **members))
@@ -203,7 +203,7 @@ def test_validation_finds_the_broken_rule(
     assert findings == [{"code": "BMSUserErrorInvalidInput", "message": reason, "recommendations": []}]
 
 
-def test_validation_finds_every_broken_rule_and_what_the_scenario_says(arm: Caller) -> None:
+def test_validation_finds_every_violated_constraint_and_what_the_scenario_says(arm: Caller) -> None:
     members = {**new_vm_members(), "targetVirtualMachineId": vm_id("web-02"), **staged_in("stagingzrs")}
 
     findings = findings_of(arm, VAULT, a_validation(arm, VAULT, "quota-01", "web-rg", 0, **members))
@@ -252,7 +252,7 @@ def test_validation_over_time_ends_with_the_finding(arm: Caller, clock: ManualCl
         (VAULT, "web-01", "web-rg", 0, by_identity("stagingweu")),
     ],
 )
-def test_restore_within_the_rules_is_taken(
+def test_restore_within_the_constraints_is_accepted(
     arm: Caller, vault: str, name: str, group: str, point: int, members: dict[str, Any]
 ) -> None:
     assert findings_of(arm, vault, a_validation(arm, vault, name, group, point, **members)) == []
@@ -328,7 +328,7 @@ def test_every_zone_redundant_sku_is_refused(sku: str) -> None:
             assert caller.restore("web-01", **staged_in("zonal")).status_code == 400
 
 
-def test_storage_account_shows_what_the_rules_look_at() -> None:
+def test_storage_account_shows_what_the_constraints_depend_on() -> None:
     account = {"name": "odd", "sku": "Standard_GZRS", "kind": "BlobStorage", "allowSharedKeyAccess": False}
     with running(scenario_of({}, [account])) as simulator:
         caller = Caller(simulator)

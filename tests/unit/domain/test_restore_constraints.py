@@ -1,4 +1,4 @@
-"""The service's rules, each broken and kept once."""
+"""The restore constraints of Azure Backup, each violated and kept once."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from domain.protected_items import ProtectedItem
-from domain.requests import RestoreRequest
-from domain.rules import (
+from domain.azure.restore_constraints import (
     GUARDED_OPERATION,
     PointFacts,
-    guard_requests,
     item_violations,
     needs_item,
     needs_vault,
     point_violations,
+    resource_guard_requests,
     staging_violations,
     target_violations,
     vault_violations,
 )
+from domain.protected_items import ProtectedItem
+from domain.requests import RestoreRequest
 from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, a_request
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def a_fact(**members: Any) -> PointFacts:
     return PointFacts(**{"encrypted": False, "managed": True, "tiers": ("InstantRP", "HardenedRP"), **members})
 
 
-BROKEN_BY_THE_POINT: list[tuple[Json, Json, str, str]] = [
+VIOLATED_BY_THE_POINT: list[tuple[Json, Json, str, str]] = [
     (IN_PLACE, {"encrypted": True}, "recoveryType", "encrypted VM cannot be replaced"),
     (IN_PLACE, {"managed": False}, "recoveryType", "unmanaged disks cannot be replaced"),
     ({"zones": ["1"]}, {"encrypted": True}, "zones", "only managed, unencrypted"),
@@ -55,30 +55,30 @@ BROKEN_BY_THE_POINT: list[tuple[Json, Json, str, str]] = [
     ({"zones": ["1"]}, {"tiers": ("ArchivedRP",)}, "zones", "not in the vault tier"),
     ({"targetResourceGroupId": OTHER}, {"encrypted": True}, "targetResourceGroupId", "only managed, unencrypted"),
     ({"targetResourceGroupId": OTHER}, {"managed": False}, "targetResourceGroupId", "only managed, unencrypted"),
-    ({"targetResourceGroupId": OTHER}, {"tiers": ("InstantRP",)}, "targetResourceGroupId", "snapshot only"),
-    ({"zones": ["1"]}, {"tiers": ("HardenedRP", "ArchivedRP")}, "zones", "brought back from the archive"),
+    ({"targetResourceGroupId": OTHER}, {"tiers": ("InstantRP",)}, "targetResourceGroupId", "only a snapshot"),
+    ({"zones": ["1"]}, {"tiers": ("HardenedRP", "ArchivedRP")}, "zones", "rehydrated from the archive"),
     ({"targetResourceGroupId": OTHER, "extendedLocation": EDGE}, {}, "extendedLocation", "edge zone"),
     ({"targetResourceGroupId": OTHER}, {"extended_location": EDGE}, "targetResourceGroupId", "edge zone"),
     (
         {"restoreWithManagedDisks": True},
         {"managed": False, "tiers": ("InstantRP",)},
         "restoreWithManagedDisks",
-        "from the vault tier alone",
+        "only from the vault tier",
     ),
     ({"diskEncryptionSetId": DES}, {"encrypted": True}, "diskEncryptionSetId", "disk encryption set"),
     ({"diskEncryptionSetId": DES}, {"managed": False}, "diskEncryptionSetId", "disk encryption set"),
 ]
 
 
-@pytest.mark.parametrize(("members", "facts", "target", "words"), BROKEN_BY_THE_POINT)
+@pytest.mark.parametrize(("members", "facts", "target", "words"), VIOLATED_BY_THE_POINT)
 def test_what_the_point_does_not_allow_is_named(members: Json, facts: Json, target: str, words: str) -> None:
-    (broken,) = point_violations(request(**members), a_fact(**facts), VM_ID)
+    (violation,) = point_violations(request(**members), a_fact(**facts), VM_ID)
 
-    assert (broken.code, broken.target) == ("NotAllowed", target)
-    assert words in broken.message
+    assert (violation.code, violation.target) == ("NotAllowed", target)
+    assert words in violation.message
 
 
-@pytest.mark.parametrize(("members", "facts", "target", "words"), BROKEN_BY_THE_POINT)
+@pytest.mark.parametrize(("members", "facts", "target", "words"), VIOLATED_BY_THE_POINT)
 def test_the_same_point_is_fine_for_a_plain_restore(members: Json, facts: Json, target: str, words: str) -> None:
     assert members
     assert target
@@ -113,17 +113,17 @@ ALL_DISKS: list[Json] = [
 
 @pytest.mark.parametrize("item", ALL_DISKS)
 def test_a_list_of_disks_is_refused_where_all_are_backed_up(item: Json) -> None:
-    (broken,) = item_violations(request(restoreDiskLunList=[]), item)
+    (violation,) = item_violations(request(restoreDiskLunList=[]), item)
 
-    assert broken.target == "restoreDiskLunList"
+    assert violation.target == "restoreDiskLunList"
     assert list(item_violations(request(restoreDiskLunList=[]), SELECTIVE)) == []
 
 
 @pytest.mark.parametrize("members", [IN_PLACE, ALTERNATE])
 def test_selected_disks_can_only_be_restored_as_disks(members: Json) -> None:
-    (broken,) = item_violations(request(**members), SELECTIVE)
+    (violation,) = item_violations(request(**members), SELECTIVE)
 
-    assert broken.target == "recoveryType"
+    assert violation.target == "recoveryType"
     assert list(item_violations(request(), SELECTIVE)) == []
     assert all(list(item_violations(request(**members), item)) == [] for item in ALL_DISKS)
 
@@ -133,9 +133,9 @@ def test_a_vault_that_keeps_to_its_subscription_is_obeyed(state: str) -> None:
     settings = {"crossSubscriptionRestoreSettings": {"crossSubscriptionRestoreState": state}}
     vault = {"properties": {"restoreSettings": settings}}
 
-    (broken,) = vault_violations(request(targetResourceGroupId=OTHER), vault, VM_ID)
+    (violation,) = vault_violations(request(targetResourceGroupId=OTHER), vault, VM_ID)
 
-    assert (broken.target, state in broken.message) == ("targetResourceGroupId", True)
+    assert (violation.target, state in violation.message) == ("targetResourceGroupId", True)
     assert list(vault_violations(request(), vault, VM_ID)) == []
 
 
@@ -178,19 +178,19 @@ class TestTargets:
         asked = request(**ALTERNATE, sourceResourceId=None, vaultId=VAULT_ID, containerName="c", protectedItemName="i")
         item = an_item(source_resource_id=ALTERNATE["targetVirtualMachineId"].upper())
 
-        (broken,) = target_violations(asked, item)
+        (violation,) = target_violations(asked, item)
 
-        assert (broken.target, "use OriginalLocation" in broken.message) == ("targetVirtualMachineId", True)
+        assert (violation.target, "use OriginalLocation" in violation.message) == ("targetVirtualMachineId", True)
         assert list(target_violations(asked, an_item())) == []
 
     def test_in_place_across_subscriptions_needs_a_staging_account_beside_the_vm(self) -> None:
         beside_the_vault = STORAGE_ID.replace("11111111", "33333333")
 
-        (broken,) = target_violations(
+        (violation,) = target_violations(
             request(**IN_PLACE, storageAccountId=beside_the_vault), an_item(vault_id=self.ELSEWHERE)
         )
 
-        assert (broken.target, "in the VM's own" in broken.message) == ("storageAccountId", True)
+        assert (violation.target, "in the VM's own" in violation.message) == ("storageAccountId", True)
 
     @pytest.mark.parametrize("members", [{}, IN_PLACE])
     def test_a_vault_of_another_subscription_is_fine(self, members: Json) -> None:
@@ -222,7 +222,7 @@ def test_a_staging_account_that_says_nothing_of_itself_is_let_through() -> None:
         ({"targetResourceGroupId": OTHER}, False, True),
     ],
 )
-def test_only_what_a_rule_asks_for_is_read(members: Json, item: bool, vault: bool) -> None:
+def test_only_what_a_constraint_depends_on_is_read(members: Json, item: bool, vault: bool) -> None:
     asked = request(**members)
 
     assert (needs_item(asked), needs_vault(asked, VM_ID)) == (item, vault)
@@ -240,14 +240,14 @@ def test_only_what_a_rule_asks_for_is_read(members: Json, item: bool, vault: boo
     ],
 )
 def test_what_is_no_guard_of_restores_asks_for_nothing(proxies: list[Json]) -> None:
-    assert guard_requests(proxies) == []
+    assert resource_guard_requests(proxies) == []
 
 
 def test_a_guard_named_by_two_proxies_is_asked_once() -> None:
     detail = {"vaultCriticalOperation": GUARDED_OPERATION.lower(), "defaultResourceRequest": "/guard"}
     proxy = {"properties": {"resourceGuardOperationDetails": [detail]}}
 
-    assert guard_requests([proxy, proxy]) == ["/guard"]
+    assert resource_guard_requests([proxy, proxy]) == ["/guard"]
 
 
 def test_facts_come_out_of_history_as_they_went_in() -> None:

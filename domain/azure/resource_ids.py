@@ -1,4 +1,4 @@
-"""ARM resource ids: read, checked and compared without case, because the service changes it at will."""
+"""ARM resource ids: parsed, checked, and compared without case, because Azure does not preserve it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-# Names that Azure's services allow in ids; no slash, percent or dot-only segment may reach a URL path.
+# The names that Azure allows in ids. No slash, percent sign or segment of dots alone may get into a URL path.
 _NAME = r"(?!\.{1,2}(?:/|$))(?u:[-\w.() ]{1,128})"
-# All but names is ASCII: to Unicode, a long s is an s without case, and one VM would have two ids and two guards.
+# Everything except names is ASCII. In Unicode a long s equals an s without case: one VM would have two ids and two VM
+# locks.
 _ID = re.compile(
     rf"/subscriptions/(?P<subscription>[-0-9A-Za-z]{{1,64}})/resourceGroups/(?P<group>{_NAME})"
     rf"(?:/providers/(?P<provider>[A-Za-z.]{{1,64}})(?P<path>(?:/[A-Za-z]{{1,64}}/{_NAME})+))?",
@@ -18,7 +19,7 @@ _ID = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ResourceKind:
-    """What an id must name: ``provider`` and ``types`` as in Azure's documentation; both empty for a resource group."""
+    """A type of resource: ``provider`` and ``types`` as in Azure's documentation; both empty for a resource group."""
 
     provider: str
     types: tuple[str, ...]
@@ -48,7 +49,7 @@ RESOURCE_GROUP = ResourceKind("", (), "/subscriptions/<id>/resourceGroups/<name>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceId:
-    """One parsed id. ``text`` keeps the caller's casing, without a trailing slash."""
+    """One parsed id. ``text`` is the id in its original case, without trailing slashes."""
 
     text: str
     subscription_id: str
@@ -57,20 +58,20 @@ class ResourceId:
 
     @classmethod
     def parse(cls, text: str, kind: ResourceKind) -> Self:
-        """Read an id of this kind; ``ValueError`` says what it should look like."""
+        """Parse an id of this kind; raises a ``ValueError`` that shows what it must look like."""
         text = text.rstrip("/")
         match = _ID.fullmatch(text)
         if match is not None:
             segments = (match["path"] or "").split("/")[1:]
             types = tuple(segment.casefold() for segment in segments[::2])
-            wanted = tuple(kind_type.casefold() for kind_type in kind.types)
-            if (match["provider"] or "").casefold() == kind.provider.casefold() and types == wanted:
+            expected = tuple(kind_type.casefold() for kind_type in kind.types)
+            if (match["provider"] or "").casefold() == kind.provider.casefold() and types == expected:
                 name = segments[-1] if segments else match["group"]
                 return cls(text=text, subscription_id=match["subscription"], resource_group=match["group"], name=name)
         raise ValueError(f"must be the resource id of a {kind.label}, such as {kind.example}")
 
 
 def same_id(left: str, right: str) -> bool:
-    """Tell whether two ids name the same resource: case and a trailing slash do not count."""
-    # Not casefold, for which Straße and Strasse, two groups to Azure, are one.
+    """Return whether two ids name the same resource; case and trailing slashes make no difference."""
+    # casefold would take Straße and Strasse for the same name; to Azure they are two resource groups.
     return left.rstrip("/").lower() == right.rstrip("/").lower()

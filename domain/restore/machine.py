@@ -84,9 +84,9 @@ def advance(restore: Restore, now: datetime) -> Restore:
         return restore
     if isinstance(stage, state.AwaitingApproval) and restore.awaits_decision and until is not None and now >= until:
         return _decided(restore, Decision.TIMED_OUT, now)
-    if isinstance(stage, state.AwaitingResourceGuard) and until is not None and now >= until:
-        if restore.backoff.is_held_by_azure(calls.StartRestore.name, now):
-            return outcome.resource_guard_stayed_closed(restore, stage.refusal, now)
+    is_held = restore.backoff.is_held_by_azure(calls.StartRestore.name, now)
+    if isinstance(stage, state.AwaitingResourceGuard) and is_held and until is not None and now >= until:
+        return outcome.resource_guard_stayed_closed(restore, stage.refusal, now)
     if now < restore.deadline or isinstance(stage, state.ComparingDisks):
         return restore
     may_poll_once_more = restore.azure_has_it and isinstance(decide(restore, now), MakeCall)

@@ -341,8 +341,10 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """``attempts`` numbers the attempts to post: each is claimed under its number. ``unknown`` counts the posts whose
-    outcome stayed unknown.
+    """How often the restore was posted.
+
+    ``attempts`` numbers the attempts: each is claimed under its number. ``unknown`` counts the posts whose outcome
+    stayed unknown.
     """
 
     attempts: int = 0

@@ -1,4 +1,4 @@
-"""Status documents as messages of a queue that takes 64 KiB of base64."""
+"""Status documents cut to what fits, and as messages of a queue that takes 64 KiB of base64."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from domain.restores import refused_document
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import ErrorDetail, InvalidRequestError, Json, RestoreError
-from domain.messages import result_message
+from domain.messages import fit, result_message
+from domain.restore.document import refused_document
 from tests.support.azure import a_restore
 from tests.support.hub import START
-from tests.support.strategies import SWIFT
+from tests.support.strategies import SWIFT, json_values
 
 NOW = START + timedelta(minutes=5)
+CUSTOM_STATUS_SIZE = 7_500
+IDENTITY = ("id", "status", "phase", "sourceResourceId", "requestId", "jobId", "vaultId", "createdTime", "links")
 
 
 def fits(text: str) -> bool:
     """Return whether Azure Storage takes the message, which the Functions host writes anew before it is sent."""
     indented = json.dumps(json.loads(text), indent=2, ensure_ascii=False).replace("\n", "\r\n")
-    return all(len(base64.b64encode(sent.encode())) <= 64 * 1024 for sent in (text, indented))
+    return all(len(base64.b64encode(sent.encode(errors="surrogatepass"))) <= 64 * 1024 for sent in (text, indented))
 
 
 def a_document(**members: object) -> Json:
@@ -100,12 +102,73 @@ def test_a_refused_message_of_many_strange_names_is_answered() -> None:
     assert fits(result_message(document))
 
 
-@given(st.integers(0, 100), st.integers(0, 1000), st.text(max_size=50))
-@SWIFT
-def test_every_document_fits(details: int, words: int, text: str) -> None:
-    entries = [ErrorDetail(code="E", message=text * words)] * details
+def json_size(document: Json) -> int:
+    return len(json.dumps(document))
 
-    assert fits(result_message(a_document(error=RestoreError("E", text * words, entries).to_json())))
+
+@st.composite
+def documents(draw: st.DrawFn) -> Json:
+    """Return status documents with anything in the members that may be cut, also very much of it."""
+    texts = st.builds(lambda text, times: text * times, st.text(max_size=10), st.sampled_from([1, 20, 200]))
+    entries = st.lists(st.fixed_dictionaries({"code": texts, "message": texts}), max_size=5)
+    many = st.builds(lambda found, times: found * times, entries, st.sampled_from([1, 20]))
+    anything = st.dictionaries(st.text(max_size=10), texts | json_values | st.lists(json_values), max_size=5)
+    return a_document(
+        requestedBy=draw(st.none() | texts),
+        reason=draw(st.none() | texts),
+        recoveryPoint=draw(anything),
+        approval=draw(anything),
+        cancellation=draw(anything),
+        result=draw(st.none() | anything | st.fixed_dictionaries({"propertyBag": anything, "plan": anything})),
+        error=draw(st.none() | st.fixed_dictionaries({"code": texts, "message": texts, "details": many})),
+        warnings=draw(many),
+    )
+
+
+@given(documents())
+@SWIFT
+def test_every_document_fits(document: Json) -> None:
+    message = json.loads(result_message(document))
+
+    assert fits(json.dumps(message))
+    assert message == document or message["warnings"][-1]["code"] == "ResultCut"
+    assert {name: message[name] for name in IDENTITY} == {name: document[name] for name in IDENTITY}
+
+
+@given(documents(), st.sampled_from([CUSTOM_STATUS_SIZE, 20_000, 100_000]))
+@SWIFT
+def test_every_document_is_cut_to_what_fits_and_keeps_its_members(document: Json, max_size: int) -> None:
+    cut = fit(document, size_of=json_size, max_size=max_size)
+
+    assert json_size(cut) <= max_size
+    assert cut == document or json_size(document) > max_size
+    assert set(cut) == set(document)
+    assert {name: cut[name] for name in IDENTITY} == {name: document[name] for name in IDENTITY}
+    assert (cut["error"] is None) == (document["error"] is None)
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "🙂", '"'])
+def test_texts_are_truncated_and_members_of_the_result_left_out(letter: str) -> None:
+    result = {"jobStatus": "Completed", "configBlobUri": letter * 2000, "propertyBag": {}}
+    error = RestoreError("RestoreFailed", letter * 900, [ErrorDetail(code="E", message=letter * 900)] * 100).to_json()
+    warnings = [{"code": f"W{n}", "message": letter * 900} for n in range(60)]
+    document = a_document(reason=letter * 2000, result=result, error=error, warnings=warnings)
+
+    cut = fit(document, size_of=json_size, max_size=CUSTOM_STATUS_SIZE)
+
+    assert json_size(cut) <= CUSTOM_STATUS_SIZE
+    assert cut["reason"]
+    assert document["reason"].startswith(cut["reason"])
+    assert cut["result"] == {"jobStatus": "Completed", "configBlobUri": None, "propertyBag": {}}
+    assert cut["error"]["code"] == "RestoreFailed"
+    assert error["message"].startswith(cut["error"]["message"])
+    assert [warning["code"] for warning in cut["warnings"]] == ["W55", "W56", "W57", "W58", "W59"]
+
+
+def test_an_identity_that_is_too_long_is_not_cut() -> None:
+    document = a_document(jobId="j" * 10_000)
+
+    assert fit(document, size_of=json_size, max_size=CUSTOM_STATUS_SIZE)["jobId"] == document["jobId"]
 
 
 def test_many_warnings_without_an_error_are_cut_to_the_last_few() -> None:
@@ -114,4 +177,4 @@ def test_many_warnings_without_an_error_are_cut_to_the_last_few() -> None:
     message = json.loads(result_message(document))
 
     assert message["error"] is None
-    assert [warning["code"] for warning in message["warnings"]] == ["W56", "W57", "W58", "W59", "ResultCut"]
+    assert [warning["code"] for warning in message["warnings"]] == ["W55", "W56", "W57", "W58", "W59", "ResultCut"]

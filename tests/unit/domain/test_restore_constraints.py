@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from domain.azure.restore_constraints import (
     GUARDED_OPERATION,
-    PointFacts,
     item_violations,
     needs_item,
     needs_vault,
@@ -20,10 +20,11 @@ from domain.azure.restore_constraints import (
 )
 from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
-from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, a_request
+from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, a_point, a_request
 
 if TYPE_CHECKING:
     from domain.errors import Json
+    from domain.recovery_points import RecoveryPoint
 
 OTHER = "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/restored-rg"
 DES = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/diskEncryptionSets/des"
@@ -42,8 +43,8 @@ def request(**members: Any) -> RestoreRequest:
     return RestoreRequest.from_json(a_request(**members))
 
 
-def a_fact(**members: Any) -> PointFacts:
-    return PointFacts(**{"encrypted": False, "managed": True, "tiers": ("InstantRP", "HardenedRP"), **members})
+def a_point_with(**members: Any) -> RecoveryPoint:
+    return replace(a_point(), **{"tiers": ("InstantRP", "HardenedRP"), **members})
 
 
 VIOLATED_BY_THE_POINT: list[tuple[Json, Json, str, str]] = [
@@ -72,7 +73,7 @@ VIOLATED_BY_THE_POINT: list[tuple[Json, Json, str, str]] = [
 
 @pytest.mark.parametrize(("members", "facts", "target", "words"), VIOLATED_BY_THE_POINT)
 def test_what_the_point_does_not_allow_is_named(members: Json, facts: Json, target: str, words: str) -> None:
-    (violation,) = point_violations(request(**members), a_fact(**facts), VM_ID)
+    (violation,) = point_violations(request(**members), a_point_with(**facts), VM_ID)
 
     assert (violation.code, violation.target) == ("NotAllowed", target)
     assert words in violation.message
@@ -83,7 +84,7 @@ def test_the_same_point_is_fine_for_a_plain_restore(members: Json, facts: Json, 
     assert members
     assert target
     assert words
-    assert list(point_violations(request(), a_fact(**facts), VM_ID)) == []
+    assert list(point_violations(request(), a_point_with(**facts), VM_ID)) == []
 
 
 @pytest.mark.parametrize(
@@ -91,11 +92,11 @@ def test_the_same_point_is_fine_for_a_plain_restore(members: Json, facts: Json, 
     [{}, IN_PLACE, ALTERNATE, {"zones": ["2"]}, {"targetResourceGroupId": OTHER}, {"diskEncryptionSetId": DES}],
 )
 def test_a_point_without_peculiarities_allows_everything(members: Json) -> None:
-    assert list(point_violations(request(**members), a_fact(), VM_ID)) == []
+    assert list(point_violations(request(**members), a_point_with(), VM_ID)) == []
 
 
 def test_an_edge_zone_in_the_same_subscription_is_fine() -> None:
-    assert list(point_violations(request(extendedLocation=EDGE), a_fact(), VM_ID)) == []
+    assert list(point_violations(request(extendedLocation=EDGE), a_point_with(), VM_ID)) == []
 
 
 def test_subscriptions_are_compared_without_case() -> None:
@@ -249,12 +250,3 @@ def test_a_guard_named_by_two_proxies_is_asked_once() -> None:
 
     assert resource_guard_requests([proxy, proxy]) == ["/guard"]
 
-
-def test_facts_come_out_of_history_as_they_went_in() -> None:
-    facts = a_fact(encrypted=True, managed=False, tiers=("ArchivedRP",), extended_location=EDGE)
-
-    assert PointFacts.from_json(facts.to_json()) == facts
-
-
-def test_facts_of_a_history_that_knew_of_no_edge_zones_are_read() -> None:
-    assert PointFacts.from_json({"encrypted": False, "managed": True, "tiers": []}).extended_location is None

@@ -87,7 +87,7 @@ def advance(restore: Restore, now: datetime) -> Restore:
     is_held = restore.backoff.is_held_by_azure(calls.StartRestore.name, now)
     if isinstance(stage, state.AwaitingResourceGuard) and is_held and until is not None and now >= until:
         return outcome.resource_guard_stayed_closed(restore, stage.refusal, now)
-    if now < restore.deadline or isinstance(stage, state.ComparingDisks):
+    if now < restore.deadline or not restore.has_deadline:
         return restore
     may_poll_once_more = restore.azure_has_it and isinstance(decide(restore, now), MakeCall)
     return restore if may_poll_once_more else outcome.timed_out(restore, now)
@@ -145,8 +145,7 @@ def absorb(restore: Restore, call: Call, answer: Answer[Any] | RestoreError, now
         if (following := _FOLLOWING.get(name)) is not None:
             backoff = backoff.hold(following, asked_s, now)
         after = absorber.answered(replace(restore, backoff=backoff), call, answer.value, now)
-    is_over = after.outcome is not None or isinstance(after.stage, state.ComparingDisks)
-    return after if is_over or now < after.deadline else outcome.timed_out(after, now)
+    return outcome.timed_out(after, now) if after.has_deadline and now >= after.deadline else after
 
 
 _FOLLOWING: Final = {

@@ -519,6 +519,11 @@ class Restore:
         waits = timedelta() if self.waits_for_person_until is None else self.request.approval_timeout
         return self.accepted.created + timedelta(seconds=self.limits.deadline_s) + self.clock.paused + waits
 
+    @property
+    def has_deadline(self) -> bool:
+        """Whether the deadline still counts: neither the restore nor its job has ended."""
+        return self.outcome is None and not isinstance(self.stage, ComparingDisks)
+
     def with_stage(self, stage: Stage, now: datetime) -> Self:
         """Return the restore in another stage; the time for which it has waited for a person is noted."""
         since, paused = _waits_for_person_since(self.stage), self.clock.paused

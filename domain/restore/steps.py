@@ -39,15 +39,16 @@ def when_due(restore: Restore, call: Call, now: datetime, *, latest: datetime | 
     """Return the call if it may be made now, else the wait for it.
 
     At ``latest``, by default the deadline, it is made in any case, for the last time, unless Azure asked for a longer
-    wait.
+    wait. What is done after the end of the restore, or of its job, has no deadline.
     """
-    latest = latest or restore.deadline
     not_before = restore.backoff.not_before(call.name)
     if not_before is None or not_before <= now:
         return MakeCall(call=call)
-    if restore.backoff.is_held_by_azure(call.name, now):
-        return Wait(until=min(not_before, latest) if latest > now else not_before)
-    return MakeCall(call=call) if latest <= now else Wait(until=min(not_before, latest))
+    latest = latest or (restore.deadline if restore.has_deadline else not_before)
+    if latest > now:
+        return Wait(until=min(not_before, latest))
+    is_held = restore.backoff.is_held_by_azure(call.name, now)
+    return Wait(until=not_before) if is_held else MakeCall(call=call)
 
 
 def first_due(restore: Restore, calls: tuple[Call, ...], now: datetime) -> MakeCall | Wait:

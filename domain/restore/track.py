@@ -66,14 +66,14 @@ def decide_job(restore: Restore, stage: TrackingJob, now: datetime) -> Step:
 
 
 def decide_disks(restore: Restore, stage: ComparingDisks, now: datetime) -> Step:
-    """List the disks that the job has made, whatever the deadline: the job has ended."""
+    """List the disks that the job has made."""
     call = ListRestoredDisks(
         target_resource_group_id=stage.resource_group_id,
         source_resource_id=stage.prepared.item.source_resource_id,
         since=stage.job.start or stage.tracked.triggered,
         until=stage.job.end or now,
     )
-    return when_due(restore, call, now, latest=restore.backoff.not_before(call.name))
+    return when_due(restore, call, now)
 
 
 def operation_answered(restore: Restore, call: GetOperation, operation: Operation, now: datetime) -> Restore:

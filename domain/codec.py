@@ -18,6 +18,7 @@ from typing import Any, TypeAliasType, cast, get_args, get_origin, get_type_hint
 from domain.times import format_time, parse_request_time
 
 _VERSION = {"v": 1}
+_WRITERS: dict[type, Callable[[Any], Any]] = {datetime: format_time, timedelta: timedelta.total_seconds}
 
 
 def pack(value: object) -> dict[str, Any]:
@@ -31,18 +32,14 @@ def unpack(kind: Any, data: Mapping[str, Any]) -> Any:
 
 
 def _write(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return format_time(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, StrEnum):
-        return str(value)
+    if (write := _WRITERS.get(type(value))) is not None:
+        return write(value)
     if isinstance(value, tuple | list):
         return [_write(entry) for entry in cast("list[Any]", value)]
     if isinstance(value, dict):
         return {name: _write(member) for name, member in cast("dict[str, Any]", value).items()}
     if not is_dataclass(value):
-        return value
+        return str(value) if isinstance(value, StrEnum) else value
     members = [(name, getattr(value, name), default) for name, default in _defaults(type(value)).items()]
     kind = {"kind": value.kind} if hasattr(value, "kind") else {}
     return kind | {_camel(name): _write(member) for name, member, default in members if member != default}

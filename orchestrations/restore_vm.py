@@ -1,8 +1,6 @@
 """Restore one VM: the interpreter of ``domain.restore.machine``, which decides everything.
 
-Each step makes the calls that the machine wants, or waits with one durable timer, and hands what came to the machine.
-After some steps the history is started afresh with the state as its input, so that it stays small however long the
-restore runs.
+It makes the calls that the machine wants, or waits with one durable timer, and hands what came to the machine.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from domain.restore.calls import Call
 
 MAX_STEPS: Final = 24
-"""Calls and waits of one history: about four events each, and every one replays those before it."""
+"""Calls and waits of one history, which is then started afresh with the state as its input: it stays small."""
 
 _TIMER_EARLY_BY: Final = timedelta(seconds=1)
 """How much too early the engine may deliver a timer: it cuts the delay of a queue message to whole seconds."""
@@ -97,8 +95,7 @@ class _Run:
                 call = replace(call, asked=as_utc(self._ctx.current_utc_datetime))
             self._in_flight[call.name] = call, self._ctx.call_activity(call.name, input=pack(call))
             return
-        clock = replace(self._restore.clock, requests=self._restore.clock.requests + 1)
-        self._restore = replace(self._restore, clock=clock)
+        self._restore = self._restore.with_request()
         entity, data = EntityInstanceId(call.entity, call.key), request_of(self._restore, call)
         if call.is_signal:
             self._ctx.signal_entity(entity, call.operation, data)
@@ -114,7 +111,7 @@ class _Run:
         self._show()
         try:
             data = yield pending
-            self._advance_clock(answer_time(data))
+            self._restore = self._restore.at(answer_time(data))
             answer = unseal(call, data)
         except (task.TaskFailedError, EntityOperationFailedException) as failure:
             # Its worker died, or it has a bug. All calls are safe to be made again; the post itself looks first.
@@ -130,7 +127,7 @@ class _Run:
             self._show(until)
             yield task.when_any([timer, *(event for event in self._events.values() if not event.is_complete)])
             if timer.is_complete:
-                self._advance_clock(until)
+                self._restore = self._restore.at(until)
             self._hear()
 
     def _hear(self) -> None:
@@ -139,14 +136,11 @@ class _Run:
             if event.is_complete and (name != CANCEL_EVENT or self._restore.cancellation is None):
                 data = event.get_result()
                 said_at = as_text(as_object(data).get("time"))  # none where it was raised past the API
-                self._advance_clock(parse_request_time(said_at) if said_at else as_utc(self._ctx.current_utc_datetime))
+                time = parse_request_time(said_at) if said_at else as_utc(self._ctx.current_utc_datetime)
+                self._restore = self._restore.at(time)
                 self._restore = hear(self._restore, name, data, self._now)
                 if name != CANCEL_EVENT:
                     self._events[name] = self._ctx.wait_for_external_event(name)
-
-    def _advance_clock(self, moment: datetime | None) -> None:
-        if moment is not None and moment > self._now:
-            self._restore = replace(self._restore, clock=replace(self._restore.clock, now=moment))
 
     def _show(self, next_poll: datetime | None = None) -> None:
         """Make the state the orchestration's custom status, which is what callers see, if there is any news.

@@ -524,6 +524,16 @@ class Restore:
         """Whether the deadline still counts: neither the restore nor its job has ended."""
         return self.outcome is None and not isinstance(self.stage, ComparingDisks)
 
+    def at(self, moment: datetime | None) -> Self:
+        """Return the restore with its clock moved forward to this time; it never goes back."""
+        if moment is None or moment <= self.clock.now:
+            return self
+        return replace(self, clock=replace(self.clock, now=moment))
+
+    def with_request(self) -> Self:
+        """Return the restore that asks an entity once more: each request has a number."""
+        return replace(self, clock=replace(self.clock, requests=self.clock.requests + 1))
+
     def with_stage(self, stage: Stage, now: datetime) -> Self:
         """Return the restore in another stage; the time for which it has waited for a person is noted."""
         since, paused = _waits_for_person_since(self.stage), self.clock.paused

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None) -> df.DFApp:
-    """Return the app over these settings, this client, and the webhook that is told of results."""
+    """Return the app over these settings, this client, and the webhook that gets the results."""
     restores = RestoreActivities(api)
     posting = sealed(PostResult, ResultActivities(webhook).post_result, utc_now)
     activities = {**restores.by_name(), PostResult.name: posting}

@@ -113,7 +113,7 @@ class _Reader:
         try:
             return parse(text)
         except InvalidRequestError as error:
-            self.problems += [f"{name}: {each.target or 'the file'} {each.message}" for each in error.details]
+            self.problems += [f"{name}: {detail.target or 'the file'} {detail.message}" for detail in error.details]
             return default
         except ValueError as error:
             self.problems.append(f"{name} must be {error}")

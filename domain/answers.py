@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Answer[T]:
-    """A value and the wait that the service asked for before the next look, in seconds (``None``: it named none)."""
+    """A value and the wait that the service asked for before the next call, in seconds (``None``: it named none)."""
 
     value: T
     retry_after_s: float | None = None

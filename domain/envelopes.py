@@ -35,7 +35,7 @@ def seal(answer: Answer[Any] | RestoreError, *, activity: str, at: datetime) -> 
     """Wrap an activity's answer, or its failure together with whether and when repeating it makes sense.
 
     The envelope says which activity answered, and when (aware UTC): an orchestrator's step that is run again after a
-    crash sees the same times, where its own clock would tell others.
+    crash sees the same times; its own clock would be later.
     """
     stamp: Json = {"activity": activity, "at": format_time(at), "retryAfterS": answer.retry_after_s}
     if isinstance(answer, RestoreError):

@@ -185,7 +185,7 @@ class OperationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One look at an operation. ``next_url`` is the address that the answer gave for the next look, if it gave one."""
+    """One poll of an operation. ``next_url`` is the address that the answer gave for the next poll, if it gave one."""
 
     status: OperationStatus
     job_id: str | None = None

@@ -54,7 +54,7 @@ def _consistency(value: object) -> str:
     if value in CONSISTENCIES:
         return str(value)  # as above
     text = as_label(value or None) or "Unknown"
-    return next((each for each in CONSISTENCIES if each.casefold() == text.casefold()), text)
+    return next((known for known in CONSISTENCIES if known.casefold() == text.casefold()), text)
 
 
 def _edge_zone(value: object) -> Json | None:

@@ -104,7 +104,7 @@ class _Run:
             self._in_flight[call.name] = call, self._ctx.call_entity(entity, call.operation, data)
 
     def _finish(self, call: Call) -> Steps[None]:
-        """Wait for the answer to a call in flight. What somebody said meanwhile is heard before it."""
+        """Wait for the answer to a call in flight. Events that came meanwhile are handled before it."""
         if call.name not in self._in_flight:
             return
         call, pending = self._in_flight[call.name]
@@ -114,14 +114,14 @@ class _Run:
             self._restore = self._restore.at(answer_time(data))
             answer = unseal(call, data)
         except (task.TaskFailedError, EntityOperationFailedException) as failure:
-            # Its worker died, or it has a bug. All calls are safe to be made again; the post itself looks first.
+            # Its worker died, or it has a bug. All calls may be made again; the post searches for its job first.
             answer = TransientError(INTERNAL_ERROR, f"{call.name} broke: {failure}")
         del self._in_flight[call.name]
         self._hear()
         self._restore = absorb(self._restore, call, answer, self._now)
 
     def _wait(self, until: datetime) -> Steps[None]:
-        """Wait with one durable timer, or until something is heard that changes what is next."""
+        """Wait with one durable timer, or until an event changes what is next."""
         timer = self._ctx.create_timer(until.replace(tzinfo=None) + _TIMER_EARLY_BY)
         while not timer.is_complete and decide(self._restore, self._now) == Wait(until=until):
             self._show(until)
@@ -131,12 +131,12 @@ class _Run:
             self._hear()
 
     def _hear(self) -> None:
-        """Hand what was said to the machine. A cancellation is said once; the others are waited for again."""
+        """Hand new events to the machine. A cancellation comes once; the others are waited for again."""
         for name, event in self._events.items():
             if event.is_complete and (name != CANCEL_EVENT or self._restore.cancellation is None):
                 data = event.get_result()
-                said_at = as_text(as_object(data).get("time"))  # none where it was raised past the API
-                time = parse_request_time(said_at) if said_at else as_utc(self._ctx.current_utc_datetime)
+                event_time = as_text(as_object(data).get("time"))  # none where it was raised past the API
+                time = parse_request_time(event_time) if event_time else as_utc(self._ctx.current_utc_datetime)
                 self._restore = self._restore.at(time)
                 self._restore = hear(self._restore, name, data, self._now)
                 if name != CANCEL_EVENT:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from domain.validation import Validation
 
 
-class BackupApi(Protocol):  # what each call does is said where it is made, in arm.backup
+class BackupApi(Protocol):  # arm.backup documents what each call does
     """Azure, each method one call. All of them raise :class:`domain.errors.RestoreError` and nothing else."""
 
     def get_virtual_machine_region(self, vm_id: str) -> str: ...

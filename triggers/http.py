@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _RESTORE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _DEFAULT_TOP: Final = 50
-_MOST_TOP: Final = 1000
+_MAX_TOP: Final = 1000
 
 
 type _Route[**P] = Callable[P, Coroutine[Any, Any, func.HttpResponse]]
@@ -66,7 +66,7 @@ def _answering[**P](route: _Route[P]) -> _Route[P]:
             _LOG.exception("the task hub did not answer")
             message = (
                 "The app's task hub did not answer. Send the same request again; a request for a restore without a "
-                "requestId only after a look at GET /api/restores, because it may have been accepted."
+                "requestId only after checking GET /api/restores, because it may have been accepted."
             )
             return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message))
 
@@ -214,7 +214,7 @@ class _ListQuery:
         self._after = _read_token(params.get("continuationToken"))
 
     def wants(self, document: Json) -> bool:
-        """Tell whether a document passes the filters and comes after the last page."""
+        """Return whether a document passes the filters and comes after the last page."""
         return (
             (not self.status or document["status"] == self.status)
             and (self._vm_id is None or same_id(document["sourceResourceId"] or "", self._vm_id))
@@ -231,8 +231,8 @@ class _ListQuery:
 def _top(text: str | None) -> int:
     if text is None:
         return _DEFAULT_TOP
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(_MOST_TOP)) + 1 and 1 <= int(text) <= _MOST_TOP):
-        raise invalid("top", f"must be a whole number from 1 to {_MOST_TOP}")
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(_MAX_TOP)) + 1 and 1 <= int(text) <= _MAX_TOP):
+        raise invalid("top", f"must be a whole number from 1 to {_MAX_TOP}")
     return int(text)
 
 

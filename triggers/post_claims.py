@@ -39,7 +39,7 @@ class PostClaims:
         return Answer(Claim(is_ours=self._take(call.client_request_id, call.attempt, _RESTORE)))
 
     def _take(self, client_request_id: str, attempt: int, token: str) -> bool:
-        """Return whether the claim has this token. If two start at the same moment, one runs, and its input tells."""
+        """Return whether the claim has this token. If two start at the same moment, one runs: its input decides."""
         claim_id = f"post-{client_request_id}-{attempt}"
         failure: Exception | None = None
         try:

@@ -38,7 +38,7 @@ class RequestsQueue:
     ) -> None:
         """Start the restore; a message that can never work is answered on the results queue and is done with.
 
-        What fails in passing is raised: the host delivers the message again, and in the end moves it to poison.
+        A transient failure is raised: the host delivers the message again, and in the end moves it to the poison queue.
         """
         sent: Any = None
         try:

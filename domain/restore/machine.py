@@ -1,7 +1,7 @@
 """The restore as a state machine without I/O: what to do next, and what an answer makes of the state.
 
 Whoever runs it (``orchestrations.restore_vm``) calls ``advance`` and ``decide``, makes the call or waits, and hands the
-answer to ``absorb``, or what somebody said to ``hear``. All are pure: the same state, answer and time give the same
+answer to ``absorb``, or an event to ``hear``. All are pure: the same state, answer and time give the same
 result, so that a step that is run again after a crash is decided alike.
 """
 
@@ -94,20 +94,20 @@ def advance(restore: Restore, now: datetime) -> Restore:
 
 
 def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
-    """Return the restore that was told something: what a person asked for, or that it has a slot at its vault.
+    """Return the restore after an event: a person cancelled or decided, or it has got a slot at its vault.
 
-    The first cancellation and the first decision count; anything that is none changes nothing.
+    The first cancellation and the first decision count; data that is neither changes nothing.
     """
-    said = as_object(data)
+    message = as_object(data)
     if restore.outcome is not None:
         return restore
     if event == SLOT_EVENT:
         return slots.slot_came(restore)
-    by, comment = as_text(said.get("by")), as_text(said.get("comment"))
+    by, comment = as_text(message.get("by")), as_text(message.get("comment"))
     if event == CANCEL_EVENT and restore.cancellation is None:
         cancelled = replace(restore, cancellation=Cancellation(by=by, comment=comment, time=now))
         return withdraw.withdrawn(cancelled, now)
-    word = said.get("decision")
+    word = message.get("decision")
     if event == DECISION_EVENT and restore.awaits_decision and word in list(Decision):
         return _decided(restore, Decision(word), now, by=by, comment=comment)
     return restore

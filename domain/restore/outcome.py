@@ -96,7 +96,6 @@ def refused(restore: Restore, refusal: Refusal, now: datetime) -> Restore:
 
     A caller who was still waiting was answered with the refusal; others learn it from the results queue.
     """
-    told = restore.accepted.source.waits_for_admission
     in_time = restore.request.source_resource_id is not None and (
         (now - restore.accepted.created).total_seconds() <= ADMISSION_PATIENCE_S
     )
@@ -111,7 +110,7 @@ def refused(restore: Restore, refusal: Refusal, now: datetime) -> Restore:
     outcome = replace(
         done.outcome,
         refused=RefusedWhen.AT_ONCE if in_time else RefusedWhen.LATER,
-        queue=Delivery.NOT_NEEDED if told and in_time else Delivery.PENDING,
+        queue=Delivery.NOT_NEEDED if in_time and restore.accepted.source.waits_for_admission else Delivery.PENDING,
     )
     lock = LockState.REFUSED if done.admission.lock is LockState.WANTED else done.admission.lock
     return replace(done, outcome=outcome, admission=replace(done.admission, lock=lock))

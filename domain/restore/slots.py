@@ -76,12 +76,12 @@ def _runs_next(restore: Restore, now: datetime) -> bool:
 
 
 def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: datetime) -> Restore:
-    """Return the restore with its slot, or waiting in line; one of the holders is asked after each time."""
+    """Return the restore with its slot, or waiting in line; then it is checked whether one of the holders still runs."""
     if grant.holder is None:
         return replace(restore, slot=replace(restore.slot, state=SlotState.HELD))
     message = (
         f"{_max_per_vault(restore)} restores of this vault run at once (RESTORE_MAX_RUNNING_PER_VAULT); this one "
-        "waited for its turn."
+        "waited for a slot."
     )
     waiting = replace(
         restore,
@@ -122,7 +122,7 @@ def debt_failed(restore: Restore, call: Call, error: RestoreError, now: datetime
 
 
 def slot_came(restore: Restore) -> Restore:
-    """Return the restore, told that it has a slot: it asks at once."""
+    """Return the restore that asks for its slot at once, because it was woken."""
     if restore.slot.state is not SlotState.WAITING:
         return restore
     return replace(restore, backoff=restore.backoff.without_wait(AcquireSlot.name))

@@ -105,7 +105,7 @@ class AlertStart:
 class Accepted:
     """What a caller asked for, and when. It never changes.
 
-    ``fingerprint`` tells equal requests from others. ``start_token`` was made by the call that started the restore: by
+    ``fingerprint`` is equal for equal requests. ``start_token`` was made by the call that started the restore: by
     it that call recognises the instance as its own.
     """
 
@@ -230,7 +230,7 @@ class FindingJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingJob:
-    """The job is polled until it ends. ``progress_pct`` is the last that it told."""
+    """The job is polled until it ends. ``progress_pct`` is the last that it reported."""
 
     kind: ClassVar = "trackingJob"
     prepared: Prepared
@@ -305,7 +305,7 @@ class Slot:
     """The restore's place among those of its vault that run at once, and what it owes the others in line.
 
     ``suspect`` is a holder that may no longer run, ``vanished`` one that does not: its slot is released in its name.
-    ``to_wake`` has got a slot by a release, and must be told.
+    ``to_wake`` has got a slot by a release, and must be woken.
     """
 
     state: SlotState
@@ -353,7 +353,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
-    """Who asked to cancel, why and when. ``is_done``: the service was told, or refused to cancel."""
+    """Who asked to cancel, why and when. ``is_done``: the service accepted the cancellation, or refused it."""
 
     by: str | None = None
     comment: str | None = None
@@ -396,7 +396,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """The restore's time, as far as what was delivered to it tells: answers, timers and events carry theirs.
+    """The restore's time: that of the latest answer, timer or event delivered to it.
 
     ``paused`` is how long it waited for a person, which does not count towards the deadline. ``requests`` numbers what
     entities were asked: by the number an entity recognises a request that comes twice or too late.

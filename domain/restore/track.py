@@ -147,14 +147,14 @@ def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Res
     stage = restore.stage
     if not isinstance(stage, TrackingJob):
         return restore
-    told = stage if job.progress_pct is None else replace(stage, progress_pct=job.progress_pct)
-    restore = replace(restore, stage=told)
+    polled = stage if job.progress_pct is None else replace(stage, progress_pct=job.progress_pct)
+    restore = replace(restore, stage=polled)
     if job.status.is_running:
         own_s = job_interval_s(restore.limits, now - stage.triggered)
         return replace(restore, backoff=restore.backoff.wait(call.name, own_s, now))
     luns, group_id = restore.request.disk_luns, restore.request.target_group
     if job.status.is_good and luns is not None and group_id is not None:
-        comparing = ComparingDisks(tracked=told, job=job, resource_group_id=group_id, luns=tuple(luns))
+        comparing = ComparingDisks(tracked=polled, job=job, resource_group_id=group_id, luns=tuple(luns))
         return restore.with_stage(comparing, now)
     return outcome.ended_by_job(restore, job, now)
 

@@ -101,7 +101,7 @@ def claim_failed(restore: Restore, call: ClaimPost, error: RestoreError, now: da
 
 
 def cancel_sent(restore: Restore, call: CancelJob, _done: Done, now: datetime) -> Restore:
-    """Return the restore whose job was told to stop; the job says whether it does."""
+    """Return the restore whose job is being cancelled; the next polls show whether it is."""
     return _told(restore, restore.backoff.asked_s(call.name, now), now)
 
 

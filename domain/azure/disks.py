@@ -67,8 +67,8 @@ def difference(requested_luns: Sequence[int], made: Sequence[Disk]) -> str | Non
     names = ", ".join(data[:_MAX_NAMES]) or "none"
     if not made:
         return (
-            "The disks of this restore could not be identified among those of the target group: check by hand that they "
-            f"are the OS disk and those of LUN {requested}."
+            "The disks of this restore could not be identified among those of the target group: check by hand that "
+            f"they are the OS disk and those of LUN {requested}."
         )
     if len(data) == len(made):
         return f"No OS disk was restored, only data disks: {names}. Check them before use."

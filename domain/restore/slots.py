@@ -76,7 +76,7 @@ def _runs_next(restore: Restore, now: datetime) -> bool:
 
 
 def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: datetime) -> Restore:
-    """Return the restore with its slot, or waiting in line; then it is checked whether one of the holders still runs."""
+    """Return the restore with its slot, or waiting in line; then one holder is checked whether it still runs."""
     if grant.holder is None:
         return replace(restore, slot=replace(restore.slot, state=SlotState.HELD))
     message = (

@@ -72,8 +72,8 @@ class TestDifference:
     def test_none_though_one_was_asked_for(self) -> None:
         assert "0 data disks were restored: none" in (difference([1], [self.OS]) or "")
 
-    def test_none_that_can_be_told_from_others(self) -> None:
-        assert "could not be told" in (difference([0], []) or "")
+    def test_none_that_can_be_identified(self) -> None:
+        assert "could not be identified" in (difference([0], []) or "")
 
     def test_no_os_disk_though_one_comes_with_every_restore(self) -> None:
         assert (difference([-1, 0], [a_disk("a")]) or "").startswith("No OS disk was restored")

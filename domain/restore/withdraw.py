@@ -102,10 +102,10 @@ def claim_failed(restore: Restore, call: ClaimPost, error: RestoreError, now: da
 
 def cancel_sent(restore: Restore, call: CancelJob, _done: Done, now: datetime) -> Restore:
     """Return the restore whose job is being cancelled; the next polls show whether it is."""
-    return _told(restore, restore.backoff.asked_s(call.name, now), now)
+    return _with_cancellation_done(restore, restore.backoff.asked_s(call.name, now), now)
 
 
-def _told(restore: Restore, asked_s: float | None, now: datetime) -> Restore:
+def _with_cancellation_done(restore: Restore, asked_s: float | None, now: datetime) -> Restore:
     if restore.cancellation is None:
         return restore
     backoff = restore.backoff.wait(GetJob.name, restore.limits.job_poll_min_s, now, asked_s=asked_s)
@@ -116,7 +116,7 @@ def cancel_failed(restore: Restore, call: CancelJob, error: RestoreError, now: d
     """Return the restore whose job is to be cancelled again, or goes on with a warning; meanwhile it is polled."""
     if not isinstance(error, TransientError) or restore.backoff.failing_for(call.name, now) >= PATIENCE:
         message = f"Job {call.job_id} could not be cancelled: {error.message} The restore goes on."
-        return _told(restore.with_warning("CancelRefused", message), None, now)
+        return _with_cancellation_done(restore.with_warning("CancelRefused", message), None, now)
     own_s = job_interval_s(restore.limits, restore.backoff.failing_for(call.name, now))
     backoff = restore.backoff.retry(call.name, now, own_s=own_s).wait(GetJob.name, own_s, now)
     return replace(restore, backoff=backoff)

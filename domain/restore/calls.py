@@ -41,10 +41,7 @@ class ActivityCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityCall:
-    """A request to an entity. ``entity_key`` turns a name into the key of its entity.
-
-    ``is_signal``: nobody waits for the answer.
-    """
+    """A request to an entity. ``key``, made by ``entity_key``, says which one; nobody waits for a signal's answer."""
 
     entity: ClassVar[str]
     operation: ClassVar[str]

@@ -113,8 +113,10 @@ def _publication(outcome: Outcome, document: Json) -> Iterator[tuple[str, str]]:
     gave_up = any(each["code"] == "ResultNotPublished" for each in document["warnings"])
     if "refused" in document:
         wanted = outcome.restore.accepted.source == "queue" or document["refused"] != "AtOnce"
-        if wanted is not bool(outcome.published) and not gave_up:
-            yield "published", f"a refused start was published {len(outcome.published)} times"
+        # The same start, repeated, may have been refused before: that one's result does not count.
+        published = [result for result in outcome.published if result["completedTime"] == document["completedTime"]]
+        if wanted is not bool(published) and not gave_up:
+            yield "published", f"a refused start was published {len(published)} times"
         return
     # The same start, repeated after a refusal, is another one: its result comes on top.
     results = [each for each in outcome.published if "refused" not in each]

@@ -421,7 +421,7 @@ class _Backend(AzureLikeBackend):
 class _Session:
     """One generation of an orchestration, held between turns so that a turn costs what is new and not all before it."""
 
-    REPLAYED_ALWAYS = 100
+    REPLAYED_ALWAYS = 30
     GROWTH = 1.5
 
     def __init__(self, worker: DurableFunctionsWorker, instance: OrchestrationInstance, generation: int) -> None:
@@ -452,9 +452,13 @@ class _Session:
             customStatus=ph.get_string_value(context._encoded_custom_status),
         )
 
-    def is_replay_due(self) -> bool:
-        """Whether it is time to replay all again: every turn of a short history, now and then of a long one."""
-        is_due = self._seen <= self.REPLAYED_ALWAYS or self._seen >= self._replayed * self.GROWTH
+    def is_replay_due(self, response: pb.OrchestratorResponse) -> bool:
+        """Return whether to replay the whole history: at each step of a short one, then as it grows, and at its end."""
+        is_due = (
+            self._seen <= self.REPLAYED_ALWAYS
+            or self._seen >= self._replayed * self.GROWTH
+            or any(action.HasField("completeOrchestration") for action in response.actions)
+        )
         if is_due:
             self._replayed = self._seen
         return is_due
@@ -475,9 +479,10 @@ class Hub:
     * ``repeat_turns`` (by instance id) has a turn's messages leave and then, a moment later, the turn run again, before
       its history is written. It moves the clock, so it is never unless asked for: exact times would be none.
 
-    Azure Functions replays an orchestration from its first event at every turn. So does the hub while the history
-    is short; of a long one it holds the generator and replays at lengths that grow by half. A replay that does
-    otherwise raises ``NonDeterminismError``. With ``replay_every_turn`` it always replays, as Functions does.
+    Azure Functions replays an orchestration from its first event at every step. So does the hub while the history
+    is short. Of a long one it keeps the generator, and replays at lengths that grow by half and at the end of each
+    generation. A replay that does otherwise raises ``NonDeterminismError``. With ``replay_every_turn`` it always
+    replays, as Functions does.
     """
 
     def __init__(
@@ -724,7 +729,7 @@ class Hub:
         if session is None or session.generation != generation:
             session = self._sessions[instance_id] = _Session(self._worker, instance, generation)
         taken = None if self._replay_every_turn else session.advance(instance)
-        if taken is not None and not session.is_replay_due():
+        if taken is not None and not session.is_replay_due(taken):
             return taken
         request = pb.OrchestratorRequest(
             instanceId=instance_id, pastEvents=instance.history, newEvents=instance.dispatched_events

@@ -1,6 +1,7 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos host rules check bench engine test-engine
+UNIT := tests/unit/domain tests/unit/activities tests/unit/triggers tests/unit/test_settings.py tests/unit/test_host_json.py
+.PHONY: help setup demo test unit mutants chaos host rules check bench engine test-engine
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -20,8 +21,16 @@ rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing 
 engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .NET 10 SDK
 	@REAL_ENGINE="$(REAL_ENGINE)" scripts/engine
 
-test: setup ## all tests except those on Microsoft's engine (make test-engine)
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest -n 4 --dist loadscope --cov --cov-report=term
+# The tests start many Python processes: with PYTHONDONTWRITEBYTECODE set, each would compile the project anew.
+test: export PYTHONDONTWRITEBYTECODE :=
+test: setup ## all tests except those on Microsoft's engine (make test-engine); T=PATH::NAME: these alone, without coverage
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest $(if $(T),$(T),-n 4 --dist loadscope --no-loadscope-reorder --cov --cov-report=term)
+
+unit: setup ## the fast tests of what is deployed, without engine, network and coverage
+	@$(PY) -m pytest -q -p no:schemathesis -n 2 --dist loadscope $(UNIT)
+
+mutants: setup ## changes in domain code that no test notices; M="domain/guards.py": in these files or packages
+	@$(PY) -m scripts.mutants $(M)
 
 test-engine: setup ## the app on Microsoft's Durable engine, which `make engine` installs
 	@[ -x .tools/real-engine ] || { echo "test-engine: Microsoft's engine is missing (.tools/real-engine); run \`make engine\`" >&2; exit 1; }

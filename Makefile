@@ -1,6 +1,6 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-UNIT := tests/unit/domain tests/unit/activities tests/unit/triggers tests/unit/test_settings.py tests/unit/test_host_json.py
+UNIT := tests/unit/domain tests/unit/activities tests/unit/test_settings.py tests/unit/test_host_json.py
 .PHONY: help setup demo test unit mutants chaos host rules check bench engine test-engine
 
 help: ## what can be made
@@ -22,9 +22,9 @@ engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .
 	@REAL_ENGINE="$(REAL_ENGINE)" scripts/engine
 
 # The tests start many Python processes: with PYTHONDONTWRITEBYTECODE set, each would compile the project anew.
-test: export PYTHONDONTWRITEBYTECODE :=
+test unit: export PYTHONDONTWRITEBYTECODE :=
 test: setup ## all tests except those on Microsoft's engine (make test-engine); T=PATH::NAME: these alone, without coverage
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest $(if $(T),$(T),-n 4 --dist loadscope --no-loadscope-reorder --cov --cov-report=term)
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest $(if $(T),'$(T)',-n 4 --dist loadscope --no-loadscope-reorder --cov --cov-report=term)
 
 unit: setup ## the fast tests of what is deployed, without engine, network and coverage
 	@$(PY) -m pytest -q -p no:schemathesis -n 2 --dist loadscope $(UNIT)

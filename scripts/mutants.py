@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("paths", nargs="*", default=list(SUBJECTS), help=f"(default: {', '.join(SUBJECTS)})")
     parser.add_argument("--tests", action="append", help="run these tests instead of those of the paths")
     options = parser.parse_args(argv)
-    tests = options.tests or tests_for(options.paths)
+    tests = options.tests or selected_tests(options.paths)
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def tests_for(paths: Sequence[str]) -> list[str]:
+def selected_tests(paths: Sequence[str]) -> list[str]:
     """Return the tests to run for these paths, each once."""
     return list(dict.fromkeys(test for path in paths for test in SUBJECTS.get(path.rstrip("/"), ALL_TESTS)))
 

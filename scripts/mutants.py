@@ -28,8 +28,11 @@ SUBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
     "domain/alerts.py": ("tests/unit/domain/test_alerts.py", "tests/unit/domain/test_auto_restore.py"),
     "domain/auto_restore.py": ("tests/unit/domain/test_auto_restore.py",),
     "domain/guards.py": ("tests/unit/domain/test_guards.py",),
-    "domain/point_search.py": ("tests/unit/domain/test_recovery_points.py",),
-    "domain/recovery_points.py": ("tests/unit/domain/test_recovery_points.py",),
+    "domain/point_search.py": ("tests/unit/domain/test_point_search.py",),
+    "domain/recovery_points.py": (
+        "tests/unit/domain/test_point_search.py",
+        "tests/unit/domain/test_recovery_points.py",
+    ),
     "domain/restores.py": ("tests/unit/domain/test_restores.py",),
 }
 """What is mutated unless a path is given: files or packages, each with the fast tests that hold its behaviour."""
@@ -39,6 +42,12 @@ ALL_TESTS: Final = ("tests/unit/domain",)
 _NOT_COPIED: Final = (".git", ".venv", ".tools", "__pycache__", ".*_cache", ".hypothesis", "docs", "infra")
 # The same examples for each mutant, or a mutant would survive by chance. Plugins that nothing here needs cost a second.
 _PYTEST: Final = ("--hypothesis-seed=0", "-p", "no:schemathesis", "-p", "no:cacheprovider", "-p", "no:xdist")
+_SHOW: Final = """
+import sys
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+for name in sys.argv[1:]:
+    print(f"# {name}", get_diff_for_mutant(name), sep="\\n")
+"""
 _KILLED: Final = frozenset({"killed", "timeout", "suspicious", "segfault", "caught by type check"})
 
 
@@ -71,10 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
             copy = prepare(Path(folder) / "project", options.paths, tests)
             print(f"mutating {', '.join(options.paths)}; tests: {', '.join(tests)}", flush=True)
-            _mutmut(copy, "run", "--max-children", str(os.cpu_count() or 2))
-            scores = scores_of(_mutmut(copy, "results", "--all", "true"))
-            for survivor in (name for score in scores.values() for name in score.survivors):
-                print(_mutmut(copy, "show", survivor))
+            mutmut = str(Path(sys.executable).with_name("mutmut"))
+            _run(copy, mutmut, "run", "--max-children", str(os.cpu_count() or 2))
+            scores = scores_of(_run(copy, mutmut, "results", "--all", "true"))
+            survivors = [name for score in scores.values() for name in score.survivors]
+            print(_run(copy, sys.executable, "-c", _SHOW, *survivors))
     except MutantsError as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 1
@@ -126,12 +136,11 @@ def scores_of(results: str) -> dict[str, Score]:
     return {module: Score(killed[module], tuple(survivors[module])) for module in sorted(killed)}
 
 
-def _mutmut(copy: Path, *arguments: str) -> str:
-    command = [Path(sys.executable).with_name("mutmut"), *arguments]
+def _run(copy: Path, *command: str) -> str:
     done = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-40:])
-        raise MutantsError(f"mutmut {arguments[0]} ended with {done.returncode}:\n{tail}")
+        raise MutantsError(f"{Path(command[0]).name} {command[1]} ended with {done.returncode}:\n{tail}")
     return done.stdout
 
 

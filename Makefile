@@ -1,7 +1,8 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
+ALL := -n 4 --dist loadscope --no-loadscope-reorder
 UNIT := tests/unit/domain tests/unit/activities tests/unit/test_settings.py tests/unit/test_host_json.py
-.PHONY: help setup demo test unit mutants chaos host rules check bench engine test-engine
+.PHONY: help setup demo test coverage unit mutants chaos host rules check bench engine test-engine
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -22,9 +23,12 @@ engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .
 	@REAL_ENGINE="$(REAL_ENGINE)" scripts/engine
 
 # The tests start many Python processes: with PYTHONDONTWRITEBYTECODE set, each would compile the project anew.
-test unit: export PYTHONDONTWRITEBYTECODE :=
-test: setup ## all tests except those on Microsoft's engine (make test-engine); T=PATH::NAME: these alone, without coverage
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest $(if $(T),'$(T)',-n 4 --dist loadscope --no-loadscope-reorder --cov --cov-report=term)
+test coverage unit: export PYTHONDONTWRITEBYTECODE :=
+test: setup ## all tests except those on Microsoft's engine (make test-engine); T=PATH::NAME: these alone
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest $(if $(T),'$(T)',$(ALL))
+
+coverage: setup ## the same tests, and which lines and branches they do not reach: half as long again
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest $(ALL) --cov --cov-report=term
 
 unit: setup ## the fast tests of what is deployed, without engine, network and coverage
 	@$(PY) -m pytest -q -p no:schemathesis -n 2 --dist loadscope $(UNIT)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from domain.errors import TerminalError
+from domain.errors import ErrorDetail, TerminalError
 from domain.point_search import PointSearch
-from domain.recovery_points import RecoveryPoint, choose_recovery_point
+from domain.recovery_points import RecoveryPoint, choose_recovery_point, no_such_point
 from domain.requests import RecoveryPointCriteria, RestoreRequest
 from tests.support.azure import START, a_point, a_request
 
@@ -141,6 +141,14 @@ class TestWhatIsSaid:
         assert self.choose() == (
             "The item has no recovery points. Check that its backups ran, or give another vault or item."
         )
+
+    def test_of_a_point_that_the_item_does_not_know(self) -> None:
+        detail = ErrorDetail(code="UserErrorRecoveryPointNotFound", message="No such point.")
+
+        error = no_such_point("absent", [detail])
+
+        assert (error.code, error.details) == ("NoMatchingRecoveryPoint", (detail,))
+        assert "The item has no recovery point absent. Ask GET /api/recovery-points" in str(error)
 
     def test_of_all_that_the_nearest_point_misses(self) -> None:
         near = a_point("a", 2)

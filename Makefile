@@ -1,6 +1,8 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos host rules check bench engine test-engine
+ALL := -n 4 --dist loadscope --no-loadscope-reorder
+UNIT := tests/unit/domain tests/unit/activities tests/unit/test_settings.py tests/unit/test_host_json.py
+.PHONY: help setup demo test coverage unit mutants chaos host rules check bench engine test-engine
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -20,8 +22,19 @@ rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing 
 engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .NET 10 SDK
 	@REAL_ENGINE="$(REAL_ENGINE)" scripts/engine
 
-test: setup ## all tests except those on Microsoft's engine (make test-engine)
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest -n 4 --dist loadscope --cov --cov-report=term
+# The tests start many Python processes: with PYTHONDONTWRITEBYTECODE set, each would compile the project anew.
+test coverage unit: export PYTHONDONTWRITEBYTECODE :=
+test: setup ## all tests except those on Microsoft's engine (make test-engine); T=PATH::NAME: these alone
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest $(if $(T),'$(T)',$(ALL))
+
+coverage: setup ## the same tests, and which lines and branches they do not reach: half as long again
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest $(ALL) --cov --cov-report=term
+
+unit: setup ## the fast tests of what is deployed, without engine, network and coverage
+	@$(PY) -m pytest -q -p no:schemathesis -n 2 --dist loadscope $(UNIT)
+
+mutants: setup ## changes in domain code that no test notices; M="domain/guards.py": in these files or packages
+	@$(PY) -m scripts.mutants $(M)
 
 test-engine: setup ## the app on Microsoft's Durable engine, which `make engine` installs
 	@[ -x .tools/real-engine ] || { echo "test-engine: Microsoft's engine is missing (.tools/real-engine); run \`make engine\`" >&2; exit 1; }

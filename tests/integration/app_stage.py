@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
 STORAGE_ID = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.Storage/storageAccounts/stagingweu"
+VAULT_ID = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.RecoveryServices/vaults/vault-weu"
 ENDED = {"Completed", "CompletedWithWarnings", "Failed", "Cancelled", "Rejected", "TimedOut", "Planned"}
 HOST_JSON = {
     "extensions": {
@@ -64,7 +65,7 @@ def eventually[T](look: Callable[[], T | None], *, within_s: float = 20.0) -> T:
     ends, pause = time.monotonic() + within_s, threading.Event()
     while not (seen := look()):
         assert time.monotonic() < ends, f"not within {within_s} s"
-        pause.wait(0.01)
+        pause.wait(0.05)
     return seen
 
 

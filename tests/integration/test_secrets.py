@@ -140,6 +140,7 @@ def written(azurite: str) -> Written:
 
     with Receiver() as receiver, pytest.MonkeyPatch.context() as patch, every_logger_heard(everything):
         settings = {
+            "RESTORE_JOB_POLL_MAX_SECONDS": "2",  # two jobs never end: to poll them more often shows nothing new
             "RESTORE_DEADLINE_HOURS": "0.006",  # a retry after five seconds must fit in on a busy machine, too
             "RESTORE_WEBHOOK_URL": f"{receiver.url}/hook?code={SECRETS["key in the webhook's URL"]}",
             "RESTORE_WEBHOOK_SECRET": SECRETS["webhook's secret"],

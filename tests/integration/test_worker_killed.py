@@ -262,7 +262,7 @@ def test_a_connection_that_is_reset_within_the_request_is_followed_by_looks(
     assert stage.gate.looks[RESET] >= 4  # before each post, and within the window
 
 
-def test_a_restore_that_is_followed_goes_on_with_the_next_worker_each_part_being_a_process() -> None:
+def test_restores_that_are_followed_or_wait_for_a_person_go_on_with_the_next_worker_each_part_a_process() -> None:
     with (
         command("local_host.engine") as engine,
         command("simulator", "--port", "0", "--speed", "600") as simulator,
@@ -272,37 +272,22 @@ def test_a_restore_that_is_followed_goes_on_with_the_next_worker_each_part_being
         requests.post(f"{simulator.address}/_simulator/faults", json=faults, timeout=30)
         killed = a_worker(engine.address, simulator.address, simulator.address)
         stack.callback(killed.stop)
-        restore_id = start(killed)
-        job_id = soon(lambda: seen(killed, restore_id)["jobId"])
+        waiting = start(killed, sourceResourceId=vm_id("web-02"), approval={"required": True})
+        soon(lambda: seen(killed, waiting)["status"] == "AwaitingApproval")
+        followed = start(killed)
+        job_id = soon(lambda: seen(killed, followed)["jobId"])
         killed.kill()
         worker = a_worker(engine.address, simulator.address, simulator.address)
         stack.callback(worker.stop)
 
-        done = finished(worker, restore_id)
+        assert completed(finished(worker, followed)) == job_id
         made = requests.get(f"{simulator.address}/_simulator/jobs", timeout=30).json()
+        assert [job["name"] for job in made["value"]] == [job_id]
 
-    assert completed(done) == job_id
-    assert [job["name"] for job in made["value"]] == [job_id]
-
-
-def test_an_approval_is_waited_for_by_the_next_worker() -> None:
-    with (
-        command("local_host.engine") as engine,
-        command("simulator", "--port", "0", "--speed", "600") as simulator,
-        ExitStack() as stack,
-    ):
-        killed = a_worker(engine.address, simulator.address, simulator.address)
-        stack.callback(killed.stop)
-        restore_id = start(killed, approval={"required": True})
-        soon(lambda: seen(killed, restore_id)["status"] == "AwaitingApproval")
-        killed.kill()
-        worker = a_worker(engine.address, simulator.address, simulator.address)
-        stack.callback(worker.stop)
-
-        before = seen(worker, restore_id)["status"]
+        assert seen(worker, waiting)["status"] == "AwaitingApproval"
         said = {"by": "ada", "comment": "go"}
-        answer = requests.post(f"{worker.address}/api/restores/{restore_id}/approve", json=said, timeout=30)
-        done = finished(worker, restore_id)
+        answer = requests.post(f"{worker.address}/api/restores/{waiting}/approve", json=said, timeout=30)
+        approved = finished(worker, waiting)
 
-    assert (before, answer.status_code, done["status"]) == ("AwaitingApproval", 202, "Completed")
-    assert (done["approval"]["decision"], done["approval"]["by"]) == ("Approved", "ada")
+    assert (answer.status_code, approved["status"]) == (202, "Completed")
+    assert (approved["approval"]["decision"], approved["approval"]["by"]) == ("Approved", "ada")

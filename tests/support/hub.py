@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, NoReturn, Self, cast, override
+from typing import TYPE_CHECKING, Any, NoReturn, cast, override
 
 import durabletask.internal.helpers as ph
 import durabletask.internal.orchestrator_service_pb2 as pb
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from durabletask.testing.in_memory_backend import (
         ActivityWorkItem,
         OrchestrationInstance,
-        PendingLockRequest,
     )
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -62,12 +61,11 @@ SECOND_RUN = timedelta(seconds=0.7)
 
 
 class OrchestrationFailed(Exception):  # noqa: N818 - the name says what happened
-    """The orchestration ended otherwise than ``Completed``; ``error_type`` is the qualified name of what it raised."""
+    """The orchestration ended otherwise than ``Completed``."""
 
-    def __init__(self, status: str, message: str, error_type: str | None) -> None:
+    def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
         self.status = status
-        self.error_type = error_type
 
 
 class StillWaitingError(Exception):
@@ -130,7 +128,7 @@ class CustomStatus:
 class State:
     """What the management API would say of an instance: the output of one that failed is its error as text.
 
-    ``failure`` and ``failure_type`` are set when it failed; they stand in its history alone.
+    ``failure`` is the message of its error when it failed; it stands in its history alone.
     """
 
     status: str
@@ -140,7 +138,6 @@ class State:
     created_at: datetime
     last_updated_at: datetime
     failure: str | None = None
-    failure_type: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -249,10 +246,9 @@ def _chooses(choice: Choice, what: str) -> bool:
 
 
 class _Backend(AzureLikeBackend):
-    """The engine that the local host has, without its threads, and with two of its gaps closed.
+    """The engine that the local host has, without its threads; it delivers nothing to an orchestration that has ended.
 
-    * Nothing is delivered to an orchestration that has ended.
-    * While an entity is locked, operations of others wait.
+    Nothing in the app locks an entity or starts a child: what the in-memory backend does with those is left as it is.
     """
 
     def __init__(self, clock: Clock, faults: Faults) -> None:
@@ -266,7 +262,6 @@ class _Backend(AzureLikeBackend):
         self.largest_history = 0
         self.spinning = ""
         self._numbers = 0
-        self._lock_owners: dict[str, str] = {}
 
     # What time brings
 
@@ -332,30 +327,11 @@ class _Backend(AzureLikeBackend):
         if complete_action.orchestrationStatus != pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW:
             super()._process_complete_orchestration_action(instance, complete_action)
             return
-        started = next(event.executionStarted for event in instance.history if event.HasField("executionStarted"))
         ended = ph.new_execution_completed_event(complete_action.orchestrationStatus, complete_action.result.value)
         generation = [*instance.history, ph.new_orchestrator_completed_event(), ended]
         self.closed[instance.instance_id].append(generation)
         self.largest_history = max(self.largest_history, len(generation))
         super()._process_complete_orchestration_action(instance, complete_action)
-        if started.HasField("parentInstance"):
-            instance.pending_events[1].executionStarted.parentInstance.CopyFrom(started.parentInstance)
-
-    @override
-    def _process_create_sub_orchestration_action(
-        self, instance: OrchestrationInstance, action: pb.OrchestratorAction
-    ) -> None:
-        child_id = action.createSubOrchestration.instanceId
-        before = self._generations[child_id]
-        super()._process_create_sub_orchestration_action(instance, action)
-        if self._generations[child_id] != before:
-            self._instances[child_id].pending_events[1].executionStarted.parentInstance.CopyFrom(
-                pb.ParentInstanceInfo(
-                    taskScheduledId=action.id,
-                    name=wrappers_pb2.StringValue(value=instance.name),
-                    orchestrationInstance=pb.OrchestrationInstance(instanceId=instance.instance_id),
-                )
-            )
 
     # Activities
 
@@ -381,10 +357,10 @@ class _Backend(AzureLikeBackend):
             entity_id = self._entity_queue.popleft()
             self._entity_queue_set.discard(entity_id)
             entity = self._entities[entity_id]
-            operations = [event for event in entity.pending_operations if self._may_enter(entity_id, event)]
+            operations = list(entity.pending_operations)
             if not operations:
                 continue
-            entity.pending_operations = [event for event in entity.pending_operations if event not in operations]
+            entity.pending_operations.clear()
             entity.dispatched_operations = list(operations)
             self._entity_in_flight.add(entity_id)
             state = entity.serialized_state
@@ -395,33 +371,15 @@ class _Backend(AzureLikeBackend):
             )
         return None
 
-    def _may_enter(self, entity_id: str, event: pb.HistoryEvent) -> bool:
-        if self._entities[entity_id].locked_by is None:
-            return True
-        return event.entityOperationCalled.parentInstanceId.value == self._lock_owners[entity_id]
-
     def complete_entity(self, result: pb.EntityBatchResult, entity_id: str) -> None:
         result.completionToken = str(self._entities[entity_id].completion_token)
         self.CompleteEntityTask(result, _CONTEXT)
-
-    @override
-    def _grant_lock(self, pending: PendingLockRequest) -> None:
-        super()._grant_lock(pending)
-        self._lock_owners.update(dict.fromkeys(pending.lock_set, pending.parent_instance_id))
-
-    @override
-    def _try_grant_pending_locks(self) -> None:
-        """Called on every unlock: the next in line gets the lock, and held back operations get their turn."""
-        super()._try_grant_pending_locks()
-        for entity in self._entities.values():
-            if entity.pending_operations:
-                self._enqueue_entity(entity.instance_id)
 
 
 class _Session:
     """One generation of an orchestration, held between turns so that a turn costs what is new and not all before it."""
 
-    REPLAYED_ALWAYS = 100
+    REPLAYED_ALWAYS = 30
     GROWTH = 1.5
 
     def __init__(self, worker: DurableFunctionsWorker, instance: OrchestrationInstance, generation: int) -> None:
@@ -452,16 +410,20 @@ class _Session:
             customStatus=ph.get_string_value(context._encoded_custom_status),
         )
 
-    def is_replay_due(self) -> bool:
-        """Whether it is time to replay all again: every turn of a short history, now and then of a long one."""
-        is_due = self._seen <= self.REPLAYED_ALWAYS or self._seen >= self._replayed * self.GROWTH
+    def is_replay_due(self, response: pb.OrchestratorResponse) -> bool:
+        """Return whether to replay the whole history: at each step of a short one, then as it grows, and at its end."""
+        is_due = (
+            self._seen <= self.REPLAYED_ALWAYS
+            or self._seen >= self._replayed * self.GROWTH
+            or any(action.HasField("completeOrchestration") for action in response.actions)
+        )
         if is_due:
             self._replayed = self._seen
         return is_due
 
 
 class Hub:
-    """A task hub for tests; see the module. Plain, or as a context manager.
+    """A task hub for tests; see the module.
 
     ``orchestrators`` are native ``(ctx, input)`` functions, ``activities`` take the decoded input (or
     ``(ctx, input)``, where ``ctx`` must not be read), ``entities`` are durabletask entities; all by the name
@@ -475,9 +437,9 @@ class Hub:
     * ``repeat_turns`` (by instance id) has a turn's messages leave and then, a moment later, the turn run again, before
       its history is written. It moves the clock, so it is never unless asked for: exact times would be none.
 
-    Azure Functions replays an orchestration from its first event at every turn. So does the hub while the history
-    is short; of a long one it holds the generator and replays at lengths that grow by half. A replay that does
-    otherwise raises ``NonDeterminismError``. With ``replay_every_turn`` it always replays, as Functions does.
+    Azure Functions replays an orchestration from its first event at every step. So does the hub while the history
+    is short. Of a long one it keeps the generator, and replays at lengths that grow by half and at the end of each
+    generation. A replay that does otherwise raises ``NonDeterminismError``.
     """
 
     def __init__(
@@ -491,7 +453,6 @@ class Hub:
         defer_starts: Choice | None = None,
         repeat_turns: Choice | None = False,
         repeat_operations: Choice | None = None,
-        replay_every_turn: bool = False,
         step_limit: int = 200_000,
     ) -> None:
         settle_codec()
@@ -503,16 +464,9 @@ class Hub:
         self._activities = {name: wrap_activity(fn, "data") for name, fn in (activities or {}).items()}
         self._backend = _Backend(self.clock, _Faults(defer_starts, repeat_turns, repeat_operations))
         self._entities = {name.lower(): wrap_entity(entity) for name, entity in (entities or {}).items()}
-        self._replay_every_turn = replay_every_turn
         self.restart_worker()
         self._steps_left = step_limit
         self._started = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc_info: object) -> None:
-        """Nothing to release: no thread, no socket."""
 
     # Starting and steering
 
@@ -522,10 +476,9 @@ class Hub:
         data: Any = None,
         *,
         instance_id: str | None = None,
-        version: str | None = None,
     ) -> Any:
         """Start an orchestration and let it run to its end; see ``start`` and ``finish``."""
-        return self.finish(self.start(orchestrator, data, instance_id=instance_id, version=version))
+        return self.finish(self.start(orchestrator, data, instance_id=instance_id))
 
     def start(
         self,
@@ -533,7 +486,6 @@ class Hub:
         data: Any = None,
         *,
         instance_id: str | None = None,
-        version: str | None = None,
     ) -> str:
         """Queue an orchestration; nothing runs yet. Returns its id.
 
@@ -546,7 +498,6 @@ class Hub:
             instanceId=instance_id or f"{name}-{self._started}",
             name=name,
             input=_payload(data),
-            version=ph.get_string_value(version),
             orchestrationIdReusePolicy=pb.OrchestrationIdReusePolicy(replaceableStatus=ENDED),
         )
         with _stamped_by(self.clock):
@@ -562,7 +513,7 @@ class Hub:
         state = self.state(instance_id)
         if state.status != "Completed":
             message = state.failure or f"{state.status}: {state.output}"
-            raise OrchestrationFailed(state.status, message, state.failure_type)
+            raise OrchestrationFailed(state.status, message)
         return state.output
 
     def run_until_idle(self) -> None:
@@ -642,13 +593,7 @@ class Hub:
             created_at=instance.created_at,
             last_updated_at=instance.last_updated_at,
             failure=None if failure is None else failure.errorMessage,
-            failure_type=None if failure is None else failure.errorType,
         )
-
-    def query(self, query: pb.InstanceQuery) -> pb.QueryInstancesResponse:
-        """One page of the instances. ``LookupError`` if the table service would refuse the query."""
-        with _stamped_by(self.clock):
-            return self._backend.QueryInstances(pb.QueryInstancesRequest(query=query), _CONTEXT)
 
     def instances(self) -> list[str]:
         """The ids of all instances, children included, in the order of their creation."""
@@ -723,14 +668,14 @@ class Hub:
         session = self._sessions.get(instance_id)
         if session is None or session.generation != generation:
             session = self._sessions[instance_id] = _Session(self._worker, instance, generation)
-        taken = None if self._replay_every_turn else session.advance(instance)
-        if taken is not None and not session.is_replay_due():
+        taken = session.advance(instance)
+        if not session.is_replay_due(taken):
             return taken
         request = pb.OrchestratorRequest(
             instanceId=instance_id, pastEvents=instance.history, newEvents=instance.dispatched_events
         )
         response = self._worker._run_orchestration(function, request)
-        if taken is not None and _outcome(taken) != _outcome(response):
+        if _outcome(taken) != _outcome(response):
             raise task.NonDeterminismError(
                 f"{instance_id}: a turn taken twice acts differently: {taken.actions}, then {response.actions}"
             )

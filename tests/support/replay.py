@@ -28,19 +28,11 @@ FORMAT = 1
 
 type Recorded = dict[str, Any]
 
-DECISIONS = frozenset(
-    {
-        "taskScheduled",
-        "timerCreated",
-        "subOrchestrationInstanceCreated",
-        "eventSent",
-        "entityOperationCalled",
-        "entityOperationSignaled",
-        "entityLockRequested",
-        "entityUnlockSent",
-    }
-)
-"""The events that a turn brings about; all others are brought to it, or mark its end."""
+DECISIONS = frozenset({"taskScheduled", "timerCreated", "entityOperationCalled", "entityOperationSignaled"})
+"""The events that a turn brings about; all others are brought to it, or mark its end.
+
+The app's orchestrators start no children, send each other no events and lock no entities.
+"""
 
 
 class ReplayMismatchError(task.NonDeterminismError):
@@ -101,7 +93,7 @@ def replay(orchestrator: Callable[..., Any], name: str, recorded: Mapping[str, A
     """Take every recorded turn again with ``orchestrator``; ``name`` is what it is registered as.
 
     ``ReplayMismatchError`` if it is another orchestrator's history, or if a turn decides otherwise: another activity,
-    timer, child, event or entity operation, another order, another end. With ``inputs=False`` the inputs of what is
+    timer or entity operation, another order, another end. With ``inputs=False`` the inputs of what is
     called may differ: running instances bear that, as their results are in the history already.
     """
     if recorded.get("v") != FORMAT:
@@ -143,11 +135,6 @@ def step_of_event(event: pb.HistoryEvent) -> Step:
             return _activity(event.eventId, event.taskScheduled)
         case "timerCreated":
             return _timer(event.eventId, event.timerCreated)
-        case "subOrchestrationInstanceCreated":
-            return _child(event.eventId, event.subOrchestrationInstanceCreated)
-        case "eventSent":
-            sent = event.eventSent
-            return _event(event.eventId, sent.name, sent.instanceId, sent.input.value)
         case "executionCompleted":
             return _end(event.executionCompleted)
         case _:
@@ -161,11 +148,6 @@ def step_of_action(action: pb.OrchestratorAction) -> Step:
             return _activity(action.id, action.scheduleTask)
         case "createTimer":
             return _timer(action.id, action.createTimer)
-        case "createSubOrchestration":
-            return _child(action.id, action.createSubOrchestration)
-        case "sendEvent":
-            sent = action.sendEvent
-            return _event(action.id, sent.name, sent.instance.instanceId, sent.data.value)
         case "completeOrchestration":
             return _end(action.completeOrchestration)
         case _:
@@ -180,14 +162,6 @@ def _timer(number: int, timer: Any) -> Step:
     return Step(f"timer #{number}", timer.fireAt.ToDatetime(tzinfo=UTC).isoformat())
 
 
-def _child(number: int, called: Any) -> Step:
-    return Step(f"child #{number}", f"{called.name} as {called.instanceId}", {"input": _read(called.input.value)})
-
-
-def _event(number: int, name: str, to: str, data: str) -> Step:
-    return Step(f"event #{number}", f"{name} to {to}", {"input": _read(data)})
-
-
 def _entity(number: int, message: Any) -> Step:
     """An entity's message, which an event and an action hold under the same names."""
     for kind in ("entityOperationCalled", "entityOperationSignaled"):
@@ -195,10 +169,6 @@ def _entity(number: int, message: Any) -> Step:
             operation = getattr(message, kind)
             name = f"{operation.operation} of {operation.targetInstanceId.value}"
             return Step(f"{kind} #{number}", name, {"input": _read(operation.input.value)})
-    if message.HasField("entityLockRequested"):
-        return Step(f"lock #{number}", ", ".join(message.entityLockRequested.lockSet))
-    if message.HasField("entityUnlockSent"):
-        return Step("unlock", message.entityUnlockSent.targetInstanceId.value)
     raise ReplayMismatchError(f"#{number} is of no kind that a history is known to hold: {message}")
 
 

@@ -37,7 +37,7 @@ def eventually[T](look: Callable[[], T | Literal[False]], *, within_s: float = 2
     deadline, pause = time.monotonic() + within_s, threading.Event()
     while not (seen := look()):
         assert time.monotonic() < deadline, f"not within {within_s} s: {look}"
-        pause.wait(0.005)
+        pause.wait(0.03)
     return seen
 
 

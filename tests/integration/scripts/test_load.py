@@ -6,9 +6,9 @@ from benchmarks import fleet
 
 
 def test_a_flood_is_worked_off_whole_and_never_more_at_once_than_the_vault_may_have() -> None:
-    seen = fleet.flood(messages=60, calls=20, env={"RESTORE_MAX_RUNNING_PER_VAULT": "15"})
+    seen = fleet.flood(messages=24, calls=8, env={"RESTORE_MAX_RUNNING_PER_VAULT": "8"})
 
     assert seen.is_whole, seen
-    assert 1 < seen.most_running <= 15
-    assert seen.waited >= 80 - 15 - 15  # the last ones may come when places are free
+    assert 1 < seen.most_running <= 8
+    assert seen.waited >= 32 - 8 - 8  # the last ones may come when places are free
     assert seen.peak_mib < 400

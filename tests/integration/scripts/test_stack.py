@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -8,39 +9,40 @@ import pytest
 import requests
 
 from scripts import stack as stacks
-from scripts.stack import Child, Ports, StackError, clean_environment, running_stack
+from scripts.stack import Child, Ports, StackError, clean_environment, interruptible, running_stack
 from tests.integration.scripts.conftest import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_it_runs_the_parts_and_ends_them() -> None:
-    with running_stack(speed=60) as stack:
-        pids = stack.pids
-        stack.check()
-        health = requests.get(f"{stack.url}/api/health", timeout=10).json()
-        stack.send("a-queue", "a message")
-        texts = stack.receive("a-queue")
-
-    assert list(pids) == ["simulator", "azurite", "local host"]
-    assert health["status"] == "ok"
-    assert texts == ["a message"]
-    assert not any(psutil.pid_exists(pid) for pid in pids.values())
-
-
-def test_the_parts_end_too_when_the_block_raises() -> None:
+def test_it_runs_the_parts_and_ends_them_even_when_the_block_raises() -> None:
     pids: dict[str, int] = {}
 
     def fail_inside() -> None:
-        with running_stack() as stack:
+        with running_stack(speed=60) as stack:
             pids.update(stack.pids)
+            stack.check()
+            assert requests.get(f"{stack.url}/api/health", timeout=10).json()["status"] == "ok"
+            assert stack.receive("nobody-made-it") == []
+            stack.send("a-queue", "a message")
+            assert stack.receive("a-queue") == ["a message"]
             raise LookupError("inside")
 
     with pytest.raises(LookupError, match="inside"):
         fail_inside()
-    assert len(pids) == 3
+    assert list(pids) == ["simulator", "azurite", "local host"]
     assert not any(psutil.pid_exists(pid) for pid in pids.values())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_interrupts_the_block_and_no_longer_what_follows_it(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        signal.raise_signal(number)
+
+    assert signal.getsignal(number) is before
 
 
 def test_a_scenario_that_the_simulator_refuses_is_told(tmp_path: Path) -> None:
@@ -51,11 +53,6 @@ def test_a_scenario_that_the_simulator_refuses_is_told(tmp_path: Path) -> None:
         running_stack(scenario=scenario).__enter__()
 
     assert caught.value.tail
-
-
-def test_a_queue_that_is_not_there_is_empty() -> None:
-    with running_stack() as stack:
-        assert stack.receive("nobody-made-it") == []
 
 
 def test_missing_tools_are_named_with_their_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def at_this_stage() -> Json:
     """Return the description as it is for the simulator's machines, and closed: nothing undescribed is answered."""
     told = copy.deepcopy(DESCRIPTION)
     schemas = told["components"]["schemas"]
-    for name in schemas.keys() - {"RestoreRequest", "Said", "Alert"}:
+    for name in schemas.keys() - {"RestoreRequest", "DecisionRequest", "Alert"}:
         schemas[name] = closed(schemas[name])
     for name, values in KNOWN.items():
         schemas[name] = {"type": "string", "enum": values}
@@ -247,13 +247,13 @@ class TestRealAnswers:
     def test_a_restore_from_its_start_to_its_end(self, stage: Stage) -> None:
         vm = vm_id("load-050", "load-rg")
         accepted = stage.post(a_request(sourceResourceId=vm, requestedBy="ada", approval={"required": True}))
-        fits("Accepted", accepted.json())
+        fits("RestoreAccepted", accepted.json())
         link = accepted.json()["links"]
 
         waiting = eventually(lambda: is_(stage.call("GET", link["self"]).json(), "AwaitingApproval"))
         fits("StatusDocument", waiting)
         fits("StatusDocument", stage.call("POST", link["approve"], json={"by": "bob"}).json())
-        fits("Error", stage.call("POST", link["reject"]).json())
+        fits("ErrorAnswer", stage.call("POST", link["reject"]).json())
         done = stage.finished(accepted.json()["id"])
         assert (done["status"], done["result"]["jobStatus"]) == ("Completed", "Completed")
         fits("StatusDocument", done)
@@ -276,13 +276,13 @@ class TestRealAnswers:
         refused = stage.post(a_request(recoveryType="Everything", storageAccountId=None))
 
         assert (refused.status_code, len(refused.json()["error"]["details"])) == (400, 2)
-        fits("Error", refused.json())
+        fits("ErrorAnswer", refused.json())
 
     def test_an_alert(self, stage: Stage) -> None:
         def posted(alert_id: str, *vms: str, **essentials: Any) -> list[str]:
             answer = stage.call("POST", "alerts", json=an_alert(alert_id, *vms, **essentials))
             assert answer.status_code == 202
-            fits("DecisionList", answer.json())
+            fits("AlertDecisionList", answer.json())
             return [each["decision"] for each in answer.json()["decisions"]]
 
         vm, other, unknown = vm_id("load-052", "load-rg"), vm_id("load-053", "load-rg"), vm_id("sql-01", "sql-rg")
@@ -299,7 +299,7 @@ class TestRealAnswers:
 
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ServiceUnavailable")
         assert int(answer.headers["Retry-After"]) > 0
-        fits("Error", answer.json())
+        fits("ErrorAnswer", answer.json())
 
 
 def fits(schema: str, answer: Json) -> None:
@@ -321,7 +321,7 @@ class TestBodies:
         def sent(size: int) -> tuple[int, str]:
             kind = {"Content-Type": "application/json"}
             answer = stage.call("POST", route.format("none"), data=b"x" * size, headers=kind)
-            fits("Error", answer.json())
+            fits("ErrorAnswer", answer.json())
             return answer.status_code, answer.json()["error"]["code"]
 
         assert sent(1024 * 1024) == (400, "InvalidRequest")
@@ -333,7 +333,7 @@ class TestBodies:
         answer = stage.call("POST", route.format("none"), data=b"{}", headers={"Content-Type": kind})
 
         assert (answer.status_code, answer.json()["error"]["code"]) == (415, "UnsupportedMediaType")
-        fits("Error", answer.json())
+        fits("ErrorAnswer", answer.json())
 
 
 FORGED = "ada\r\nX-Forged: yes\r\n\r\n2026-11-24 CRITICAL forged\n\tby eve"
@@ -411,7 +411,7 @@ class TestIds:
         for method, verb in (("GET", ""), ("POST", "/cancel"), ("POST", "/approve"), ("POST", "/reject")):
             status, body = call_as_written(stage, method, f"/api/restores/{restore_id}{verb}")
             assert (status, body["error"]["code"]) == (404, "NotFound")
-            fits("Error", body)
+            fits("ErrorAnswer", body)
 
     @pytest.mark.parametrize("restore_id", TRICKS, ids=lambda text: text[:20])
     def test_a_trick_is_no_restore(self, stage: Stage, restore_id: str) -> None:

@@ -155,3 +155,7 @@ class ErrorAnswer:
     """ARM's error."""
 
     error: JsonOf[ErrorBody]
+
+
+ANSWERS = (RestoreAccepted, StatusDocument, RestoreList, RecoveryPointList, AlertDecisionList, Health, ErrorAnswer)
+"""The answers of the HTTP API, all other types here being parts of them."""

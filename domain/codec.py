@@ -44,6 +44,8 @@ def unpack(kind: Any, data: Mapping[str, Any]) -> Any:
 
 
 def _write(value: Any, write_duration: Callable[[timedelta], object]) -> Any:
+    if isinstance(value, str):
+        return str(value)  # the text of an enum
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, timedelta):
@@ -51,15 +53,19 @@ def _write(value: Any, write_duration: Callable[[timedelta], object]) -> Any:
     if isinstance(value, tuple | list):
         return [_write(entry, write_duration) for entry in cast("list[Any]", value)]
     if isinstance(value, dict):
-        members = cast("dict[str, Any]", value).items()
-        return {name: _write(member, write_duration) for name, member in members}
-    if not is_dataclass(value):
-        return str(value) if isinstance(value, StrEnum) else value
-    defaults = [(name, getattr(value, name), default) for name, default in defaults_of(type(value)).items()]
-    kind = {"kind": value.kind} if hasattr(value, "kind") else {}
-    return kind | {
-        camel_case(name): _write(member, write_duration) for name, member, default in defaults if member != default
-    }
+        value = cast("dict[str, Any]", value)
+        return {name: _write(member, write_duration) for name, member in value.items()}
+    return _write_members(value, write_duration) if is_dataclass(value) else value
+
+
+def _write_members(value: object, write_duration: Callable[[timedelta], object]) -> dict[str, Any]:
+    kind = getattr(value, "kind", None)
+    written: dict[str, Any] = {} if kind is None else {"kind": kind}
+    for name, default in defaults_of(type(value)).items():
+        member = getattr(value, name)
+        if member != default:
+            written[camel_case(name)] = _write(member, write_duration)
+    return written
 
 
 @cache
@@ -106,6 +112,7 @@ def defaults_of(kind: Any) -> dict[str, object]:
     return {field.name: made.get(field.name, field.default) for field in fields(kind)}
 
 
+@cache
 def camel_case(name: str) -> str:
     """Return the name of a member as JSON has it."""
     first, *rest = name.split("_")

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _RESTORE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_DEFAULT_TOP: Final = 50
-_MOST_TOP: Final = 1000
+DEFAULT_TOP: Final = 50
+MAX_TOP: Final = 1000
 
 
 type _Route[**P] = Callable[P, Coroutine[Any, Any, func.HttpResponse]]
@@ -234,9 +234,9 @@ class _ListQuery:
 
 def _top(text: str | None) -> int:
     if text is None:
-        return _DEFAULT_TOP
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(_MOST_TOP)) + 1 and 1 <= int(text) <= _MOST_TOP):
-        raise invalid("top", f"must be a whole number from 1 to {_MOST_TOP}")
+        return DEFAULT_TOP
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(MAX_TOP)) + 1 and 1 <= int(text) <= MAX_TOP):
+        raise invalid("top", f"must be a whole number from 1 to {MAX_TOP}")
     return int(text)
 
 

@@ -8,23 +8,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import azure.durable_functions as df
 import azure.functions as func
 
-from domain import errors
+from domain import api_types, errors
 from domain.alerts.decide import MAX_STARTS
 from domain.alerts.payload import MAX_VMS, SCHEMA_ID
-from domain.api_types import (
-    AlertDecisionList,
-    ErrorAnswer,
-    Health,
-    RecoveryPointList,
-    RestoreAccepted,
-    RestoreList,
-    StatusDocument,
-)
 from domain.azure import resource_ids as ids
-from domain.reading import an_object, prose, resource_id, string
+from domain.reading import resource_id, string
 from domain.request_schema import request_schema
 from domain.restore.state import Status
-from triggers.answers import json_response
+from triggers.answers import DECISION, STATUS_OF, json_response
+from triggers.http import DEFAULT_TOP, MAX_TOP
 from triggers.schemas import schemas_of
 
 if TYPE_CHECKING:
@@ -44,33 +36,20 @@ _IDS: Final[Mapping[str, ResourceKind]] = {
     "DiskAccessId": ids.DISK_ACCESS,
     "ManagedIdentityId": ids.MANAGED_IDENTITY,
 }
-# The types of the answers: schemas of these, and of all types in them, are in the description.
-_ANSWERS: Final = (
-    RestoreAccepted,
-    StatusDocument,
-    RestoreList,
-    RecoveryPointList,
-    AlertDecisionList,
-    Health,
-    ErrorAnswer,
-)
-# The name of each error's response, when it comes, and the codes it may have; none where they are too many to name.
-_ERRORS: Final[Mapping[int, tuple[str, str, tuple[str, ...]]]] = {
-    400: (
-        "BadRequest",
-        "The request can never work; details name every member that is wrong.",
-        (errors.INVALID_REQUEST,),
-    ),
-    404: ("NotFound", "There is no such thing, or no backup of it.", (errors.NOT_FOUND, errors.NOT_PROTECTED)),
-    409: ("Conflict", "What is there already does not allow it.", (errors.REQUEST_CONFLICT, errors.REQUEST_ID_REUSED)),
-    413: ("ContentTooLarge", "The body has more than 1 MiB.", (errors.REQUEST_TOO_LARGE,)),
-    415: ("UnsupportedMediaType", "The body is not said to be JSON.", (errors.UNSUPPORTED_MEDIA_TYPE,)),
-    502: ("BadGateway", "Azure refused the app; its own code and message are in details.", ()),
-    503: (
-        "ServiceUnavailable",
-        "Azure, or the app's own task hub, could not answer just now; try again.",
-        (errors.SERVICE_UNAVAILABLE,),
-    ),
+# The name of each error's response, and when it comes.
+_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("BadRequest", "The request can never work; details name every member that is wrong."),
+    404: ("NotFound", "There is no such thing, or no backup of it."),
+    409: ("Conflict", "What is there already does not allow it."),
+    413: ("ContentTooLarge", "The body has more than 1 MiB."),
+    415: ("UnsupportedMediaType", "The body is not said to be JSON."),
+    502: ("BadGateway", "Azure refused the app; its own code and message are in details."),
+    503: ("ServiceUnavailable", "Azure, or the app's own task hub, could not answer just now; try again."),
+}
+_DECISIONS: Final[Mapping[str, str]] = {
+    "cancel": "Cancel a restore, and its job in Azure where that is still possible",
+    "approve": "Let a restore that waits for a person go on",
+    "reject": "End a restore that waits for a person",
 }
 _STRING: Final[Json] = {"type": "string"}
 _LINK: Final[Json] = {"type": "string", "format": "uri"}
@@ -112,8 +91,8 @@ def description(version: str) -> Json:
         "security": [{"header": []}, {"query": []}],
         "paths": _paths(),
         "components": {
-            "schemas": {**_request_schemas(), **schemas_of(_ANSWERS)},
-            "responses": {name: _error(text, codes) for name, text, codes in _ERRORS.values()},
+            "schemas": {**_request_schemas(), **schemas_of(api_types.ANSWERS)},
+            "responses": {name: _error(status, text) for status, (name, text) in _ERRORS.items()},
             "parameters": {
                 "RestoreId": {"name": "id", "in": "path", "required": True, "schema": _STRING},
             },
@@ -139,21 +118,23 @@ def _paths() -> Json:
     filters = [
         _in_query("status", {"type": "string", "enum": list(Status)}),
         vm,
-        _in_query("top", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}),
+        _in_query("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": DEFAULT_TOP}),
         _in_query("continuationToken", {**_STRING, "description": "As it stands in a nextLink."}),
     ]
-    ended = _answer(200, "The restore that the same request started before has ended.", RestoreAccepted, "Location")
+    ended = _answer(
+        200, "The restore that the same request started before has ended.", api_types.RestoreAccepted, "Location"
+    )
     start = _operation(
         "post_restore",
         "Start a restore, or plan one",
         [ended, _accepted(), 400, 409, 413, 415, 503],
         body="RestoreRequest",
     )
-    listing = _answer(200, "Restores, newest first.", RestoreList)
-    document = _answer(200, "The restore as it stands.", StatusDocument)
-    points = _answer(200, "Recovery points, newest first.", RecoveryPointList)
-    decisions = _answer(202, "The decision for each virtual machine of the alert.", AlertDecisionList)
-    health = _answer(200, "The app runs; Azure was not asked.", Health)
+    listing = _answer(200, "Restores, newest first.", api_types.RestoreList)
+    document = _answer(200, "The restore as it stands.", api_types.StatusDocument)
+    points = _answer(200, "Recovery points, newest first.", api_types.RecoveryPointList)
+    decisions = _answer(202, "The decision for each virtual machine of the alert.", api_types.AlertDecisionList)
+    health = _answer(200, "The app runs; Azure was not asked.", api_types.Health)
     itself = {"200": {"description": "This.", "content": {"application/json": {"schema": {"type": "object"}}}}}
     return {
         "/restores": {
@@ -164,17 +145,9 @@ def _paths() -> Json:
             "parameters": [restore_id],
             "get": _operation("get_restore", "Show a restore", [document, 404, 503]),
         },
-        "/restores/{id}/cancel": {
-            "parameters": [restore_id],
-            "post": _deciding("cancel_restore", "Cancel a restore, and its job in Azure where that is still possible"),
-        },
-        "/restores/{id}/approve": {
-            "parameters": [restore_id],
-            "post": _deciding("approve_restore", "Let a restore that waits for a person go on"),
-        },
-        "/restores/{id}/reject": {
-            "parameters": [restore_id],
-            "post": _deciding("reject_restore", "End a restore that waits for a person"),
+        **{
+            f"/restores/{{id}}/{verb}": {"parameters": [restore_id], "post": _deciding(f"{verb}_restore", summary)}
+            for verb, summary in _DECISIONS.items()
         },
         "/recovery-points": {
             "get": _operation(
@@ -219,7 +192,7 @@ def _operation(
 
 
 def _deciding(name: str, summary: str) -> Json:
-    answer = _answer(202, "The restore as it stands.", StatusDocument, "Retry-After")
+    answer = _answer(202, "The restore as it stands.", api_types.StatusDocument, "Retry-After")
     return _operation(name, summary, [answer, 400, 404, 409, 413, 415, 503], body="DecisionRequest", needed=False)
 
 
@@ -227,7 +200,7 @@ def _accepted() -> Json:
     def link(operation: str) -> Json:
         return {"operationId": operation, "parameters": {"id": "$response.body#/id"}}
 
-    answer = _answer(202, "The restore is accepted.", RestoreAccepted, "Location", "Retry-After")
+    answer = _answer(202, "The restore is accepted.", api_types.RestoreAccepted, "Location", "Retry-After")
     followed = ("get_restore", "cancel_restore", "approve_restore", "reject_restore")
     answer["202"]["links"] = {name: link(name) for name in followed}
     return answer
@@ -240,10 +213,11 @@ def _answer(status: int, text: str, kind: type, *headers: str) -> Json:
     return {str(status): answer}
 
 
-def _error(text: str, codes: tuple[str, ...]) -> Json:
-    schema = _schema(ErrorAnswer.__name__)
+def _error(status: int, text: str) -> Json:
+    codes = [code for code, its_status in STATUS_OF.items() if its_status == status]
+    schema = _schema(api_types.ErrorAnswer.__name__)
     if codes:
-        narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
+        narrowed = {"properties": {"error": {"properties": {"code": {"enum": codes}}}}}
         schema = {"allOf": [schema, narrowed]}
     error: Json = {"description": text, "content": _json(schema)}
     if errors.SERVICE_UNAVAILABLE in codes:
@@ -294,7 +268,7 @@ def _request_schemas() -> Json:
         "RestoreRequest": _with_refs(request_schema(), homes),
         **{name: {**schema, "examples": [_example(_IDS[name])]} for schema, name in homes},
         "DecisionRequest": {
-            **an_object({"by": prose, "comment": prose}).schema,
+            **DECISION.schema,
             "description": "Who decides, and why.",
         },
         "Alert": alert,

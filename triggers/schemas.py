@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import EnumType
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, cast, get_args, get_origin, get_type_hints
 
@@ -16,6 +16,7 @@ from domain.reading import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from enum import StrEnum
 
 _PLAIN: Final[Mapping[Any, Json]] = {
     str: {"type": "string"},
@@ -47,13 +48,14 @@ def _schema(kind: Any, schemas: Json) -> Json:
         return {"type": "array", "items": _schema(arguments[0], schemas)}
     if origin is UnionType:
         return {"anyOf": [_schema(option, schemas) for option in arguments]}
-    if is_dataclass(kind):
-        dataclass = cast("type", kind)
-        if dataclass.__name__ not in schemas:
-            schemas[dataclass.__name__] = _object(dataclass, schemas)
-        return {"$ref": f"#/components/schemas/{dataclass.__name__}"}
-    is_enum = isinstance(kind, type) and issubclass(kind, StrEnum)
-    return {"type": "string", "enum": [str(value) for value in kind]} if is_enum else _PLAIN[kind]
+    if isinstance(kind, EnumType):
+        return {"type": "string", "enum": [str(value) for value in cast("type[StrEnum]", kind)]}
+    if not is_dataclass(kind):
+        return _PLAIN[kind]
+    name = cast("type", kind).__name__
+    if name not in schemas:
+        schemas[name] = _object(kind, schemas)
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _object(kind: Any, schemas: Json) -> Json:

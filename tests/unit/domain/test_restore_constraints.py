@@ -249,3 +249,4 @@ def test_a_guard_named_by_two_proxies_is_asked_once() -> None:
     proxy = {"properties": {"resourceGuardOperationDetails": [detail]}}
 
     assert resource_guard_requests([proxy, proxy]) == ["/guard"]
+

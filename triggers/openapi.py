@@ -89,7 +89,7 @@ def description(version: str) -> Json:
         },
         "servers": [{"url": "/api"}],
         "security": [{"header": []}, {"query": []}],
-        "paths": _paths(),
+        "paths": {**_restore_paths(), **_other_paths()},
         "components": {
             "schemas": {**_request_schemas(), **schemas_of(api_types.ANSWERS)},
             "responses": {name: _error(status, text) for status, (name, text) in _ERRORS.items()},
@@ -112,33 +112,22 @@ def description(version: str) -> Json:
     }
 
 
-def _paths() -> Json:
+def _restore_paths() -> Json:
     restore_id = {"$ref": "#/components/parameters/RestoreId"}
-    vm = _in_query("sourceResourceId", _schema("VirtualMachineId"))
     filters = [
         _in_query("status", {"type": "string", "enum": list(Status)}),
-        vm,
+        _in_query("sourceResourceId", _schema("VirtualMachineId")),
         _in_query("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": DEFAULT_TOP}),
         _in_query("continuationToken", {**_STRING, "description": "As it stands in a nextLink."}),
     ]
-    ended = _answer(
-        200, "The restore that the same request started before has ended.", api_types.RestoreAccepted, "Location"
-    )
-    start = _operation(
-        "post_restore",
-        "Start a restore, or plan one",
-        [ended, _accepted(), 400, 409, 413, 415, 503],
-        body="RestoreRequest",
-    )
+    again = "The restore that the same request started before has ended."
+    ended = _answer(200, again, api_types.RestoreAccepted, "Location")
+    started = [ended, _accepted(), 400, 409, 413, 415, 503]
     listing = _answer(200, "Restores, newest first.", api_types.RestoreList)
     document = _answer(200, "The restore as it stands.", api_types.StatusDocument)
-    points = _answer(200, "Recovery points, newest first.", api_types.RecoveryPointList)
-    decisions = _answer(202, "The decision for each virtual machine of the alert.", api_types.AlertDecisionList)
-    health = _answer(200, "The app runs; Azure was not asked.", api_types.Health)
-    itself = {"200": {"description": "This.", "content": {"application/json": {"schema": {"type": "object"}}}}}
     return {
         "/restores": {
-            "post": start,
+            "post": _operation("post_restore", "Start a restore, or plan one", started, body="RestoreRequest"),
             "get": _operation("list_restores", "List restores", [listing, 400, 503], parameters=filters),
         },
         "/restores/{id}": {
@@ -149,19 +138,20 @@ def _paths() -> Json:
             f"/restores/{{id}}/{verb}": {"parameters": [restore_id], "post": _deciding(f"{verb}_restore", summary)}
             for verb, summary in _DECISIONS.items()
         },
-        "/recovery-points": {
-            "get": _operation(
-                "list_recovery_points",
-                "List a virtual machine's recovery points, each with a verdict",
-                [points, 400, 404, 502, 503],
-                parameters=[{**vm, "required": True}],
-            )
-        },
-        "/alerts": {
-            "post": _operation(
-                "post_alert", "Take an alert of Azure Monitor", [decisions, 400, 413, 415, 503], body="Alert"
-            )
-        },
+    }
+
+
+def _other_paths() -> Json:
+    vm = {**_in_query("sourceResourceId", _schema("VirtualMachineId")), "required": True}
+    points = [_answer(200, "Recovery points, newest first.", api_types.RecoveryPointList), 400, 404, 502, 503]
+    list_points = "List a virtual machine's recovery points, each with a verdict"
+    decided = _answer(202, "The decision for each virtual machine of the alert.", api_types.AlertDecisionList)
+    decisions = [decided, 400, 413, 415, 503]
+    health = _answer(200, "The app runs; Azure was not asked.", api_types.Health)
+    itself = {"200": {"description": "This.", "content": _json({"type": "object"})}}
+    return {
+        "/recovery-points": {"get": _operation("list_recovery_points", list_points, points, parameters=[vm])},
+        "/alerts": {"post": _operation("post_alert", "Take an alert of Azure Monitor", decisions, body="Alert")},
         "/health": {"get": _operation("get_health", "Tell whether the app runs", [health])},
         "/openapi.json": {"get": _operation("get_openapi", "Describe the API", [itself])},
     }
@@ -267,10 +257,7 @@ def _request_schemas() -> Json:
     return {
         "RestoreRequest": _with_refs(request_schema(), homes),
         **{name: {**schema, "examples": [_example(_IDS[name])]} for schema, name in homes},
-        "DecisionRequest": {
-            **DECISION.schema,
-            "description": "Who decides, and why.",
-        },
+        "DecisionRequest": {**DECISION.schema, "description": "Who decides, and why."},
         "Alert": alert,
     }
 

@@ -7,11 +7,13 @@ import http.client
 import json
 import logging
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import schemathesis
+from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.internal.orchestrator_service_pb2 import CreateInstanceRequest
 from hypothesis import given, settings, strategies
 from jsonschema import Draft202012Validator
@@ -29,10 +31,12 @@ from schemathesis.specs.openapi.checks import (
 import function_app
 from domain.errors import RestoreError
 from local_host.backend import IN_PROCESS
+from orchestrations.names import RESTORE_VM
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
 from tests.support.receiver import Receiver
 from triggers.answers import error_response
 from triggers.openapi import description
+from triggers.restore_states import document_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 DESCRIPTION = description("1")
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
 GROUP = f"{SUBSCRIPTION}/resourceGroups/restored-rg"
 NETWORK = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/net"
 # Few of them, so that requests meet each other's restores: some protected, some not, some that are not there.
@@ -264,6 +269,22 @@ class TestRealAnswers:
 
         assert planned["status"] == "Planned"
         fits("StatusDocument", planned)
+
+    def test_a_plan_that_no_point_fits(self, stage: Stage) -> None:
+        wanted = {"atOrBefore": "2001-01-01T00:00:00Z"}
+        vm = vm_id("load-056", "load-rg")
+        failed = stage.restore(sourceResourceId=vm, dryRun=True, recoveryPoint=wanted)
+
+        assert (failed["status"], failed["result"]["plan"]["requestBody"]) == ("Failed", None)
+        fits("StatusDocument", failed)
+
+    def test_one_whose_input_cannot_be_read(self) -> None:
+        state = OrchestrationState("a", RESTORE_VM, OrchestrationStatus.RUNNING, NOW, NOW, "{}", None, None, None)
+
+        document = document_of(state)
+
+        assert document["recoveryType"] is None
+        fits("StatusDocument", {**document, "links": {"self": "https://example.org"}})
 
     @pytest.mark.parametrize("vm", ["lonely-01", "quota-01", "never-was"])
     def test_one_that_fails(self, stage: Stage, vm: str) -> None:

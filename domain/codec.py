@@ -1,8 +1,10 @@
-"""Dataclasses as JSON, derived from their types: what crosses a durable boundary is written and read by nothing else.
+"""Dataclasses as JSON, derived from their types: what crosses a durable boundary, and what callers see.
 
-Members are in camelCase; those that have their default value are left out, so that a new member with a default can be
-read from an older history. A time is RFC 3339 in UTC, a ``timedelta`` a number of seconds. In a union of dataclasses
-each has a ``kind`` that is written along (``docs/decisions/0007-codecs-are-derived.md``).
+Members are in camelCase; those that have their default value are left out. A time is RFC 3339 in UTC.
+
+In histories (``pack``, ``unpack``) a new member with a default can therefore be read from an older history. A
+``timedelta`` is a number of seconds there, and in a union of dataclasses each has a ``kind`` that is written along
+(``docs/decisions/0007-codecs-are-derived.md``). For callers (``as_json``) a ``timedelta`` is an ISO 8601 duration.
 """
 
 from __future__ import annotations
@@ -15,15 +17,25 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeAliasType, cast, get_args, get_origin, get_type_hints
 
-from domain.times import format_time, parse_request_time
+from domain.times import format_duration, format_time, parse_request_time
+
+type JsonOf[T] = dict[str, Any]
+"""JSON that ``as_json`` made of a ``T``: it is written as it is, and described as a ``T``."""
 
 _VERSION = {"v": 1}
-_WRITERS: dict[type, Callable[[Any], Any]] = {datetime: format_time, timedelta: timedelta.total_seconds}
 
 
 def pack(value: object) -> dict[str, Any]:
     """Return a dataclass as JSON with the version of the format."""
-    return _VERSION | _write(value)
+    return _VERSION | _write(value, timedelta.total_seconds)
+
+
+def as_json(value: object) -> dict[str, Any]:
+    """Return a dataclass as callers see it: the members without a default always, the others where they say something.
+
+    ``triggers.schemas`` describes the result.
+    """
+    return _write(value, format_duration)
 
 
 def unpack(kind: Any, data: Mapping[str, Any]) -> Any:
@@ -31,18 +43,29 @@ def unpack(kind: Any, data: Mapping[str, Any]) -> Any:
     return _reader(kind)(data)
 
 
-def _write(value: Any) -> Any:
-    if (write := _WRITERS.get(type(value))) is not None:
-        return write(value)
+def _write(value: Any, write_duration: Callable[[timedelta], object]) -> Any:
+    if isinstance(value, str):
+        return str(value)  # the text of an enum
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, timedelta):
+        return write_duration(value)
     if isinstance(value, tuple | list):
-        return [_write(entry) for entry in cast("list[Any]", value)]
+        return [_write(entry, write_duration) for entry in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {name: _write(member) for name, member in cast("dict[str, Any]", value).items()}
-    if not is_dataclass(value):
-        return str(value) if isinstance(value, StrEnum) else value
-    members = [(name, getattr(value, name), default) for name, default in _defaults(type(value)).items()]
-    kind = {"kind": value.kind} if hasattr(value, "kind") else {}
-    return kind | {_camel(name): _write(member) for name, member, default in members if member != default}
+        value = cast("dict[str, Any]", value)
+        return {name: _write(member, write_duration) for name, member in value.items()}
+    return _write_members(value, write_duration) if is_dataclass(value) else value
+
+
+def _write_members(value: object, write_duration: Callable[[timedelta], object]) -> dict[str, Any]:
+    kind = getattr(value, "kind", None)
+    written: dict[str, Any] = {} if kind is None else {"kind": kind}
+    for name, default in defaults_of(type(value)).items():
+        member = getattr(value, name)
+        if member != default:
+            written[camel_case(name)] = _write(member, write_duration)
+    return written
 
 
 @cache
@@ -60,7 +83,7 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         return lambda data: {name: read(member) for name, member in data.items()}
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        members = [(name, _camel(name), _reader(hints[name])) for name in _defaults(kind)]
+        members = [(name, camel_case(name), _reader(hints[name])) for name in defaults_of(kind)]
         make = cast("Callable[..., Any]", kind)
         return lambda data: make(**{name: read(data[key]) for name, key, read in members if key in data})
     known: dict[Any, Callable[[Any], Any]] = {
@@ -83,11 +106,14 @@ def _options(kind: Any) -> Iterator[Any]:
 
 
 @cache
-def _defaults(kind: Any) -> dict[str, object]:
+def defaults_of(kind: Any) -> dict[str, object]:
+    """Return the members of a dataclass with their defaults, ``MISSING`` where there is none."""
     made = {field.name: field.default_factory() for field in fields(kind) if field.default_factory is not MISSING}
     return {field.name: made.get(field.name, field.default) for field in fields(kind)}
 
 
-def _camel(name: str) -> str:
+@cache
+def camel_case(name: str) -> str:
+    """Return the name of a member as JSON has it."""
     first, *rest = name.split("_")
     return first + "".join(map(str.capitalize, rest))

@@ -5,9 +5,10 @@ Whether an error is transient is a fact on it; what follows from that is decided
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from domain.codec import JsonOf, as_json
 from domain.redaction import redacted
 
 if TYPE_CHECKING:
@@ -46,6 +47,33 @@ _MAX_DETAILS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdditionalInfo:
+    """What helps to find the call."""
+
+    type: str
+    info: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReason:
+    """One reason."""
+
+    code: str
+    message: str
+    target: str | None = field(default=None, metadata={"description": "A JSON path into the request."})
+    additional_info: tuple[AdditionalInfo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorBody:
+    """What went wrong and what to do next."""
+
+    code: str
+    message: str
+    details: tuple[JsonOf[ErrorReason], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetail:
     """One entry of an error's ``details``, in ARM's shape.
 
@@ -68,12 +96,8 @@ class ErrorDetail:
 
     def to_json(self) -> Json:
         """Return ARM's ``{"code", "message", "target"?, "additionalInfo"?}``."""
-        body: Json = {"code": self.code, "message": self.message}
-        if self.target is not None:
-            body["target"] = self.target
-        if self.info:
-            body["additionalInfo"] = [{"type": "AzureResponse", "info": self.info}]
-        return body
+        info = (AdditionalInfo(type="AzureResponse", info=self.info),) if self.info else ()
+        return as_json(ErrorReason(code=self.code, message=self.message, target=self.target, additional_info=info))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -109,8 +133,8 @@ class RestoreError(Exception):
 
     def to_json(self) -> Json:
         """Return ARM's inner error object ``{"code", "message", "details"}``."""
-        details = [detail.to_json() for detail in self.details[:_MAX_DETAILS]]
-        return {"code": self.code, "message": self.message[:_MAX_MESSAGE], "details": details}
+        details = tuple(detail.to_json() for detail in self.details[:_MAX_DETAILS])
+        return as_json(ErrorBody(code=self.code, message=self.message[:_MAX_MESSAGE], details=details))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], *, retry_after_s: float | None = None) -> Self:

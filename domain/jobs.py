@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from domain.codec import as_json
 from domain.errors import ErrorDetail, Json
 from domain.redaction import redacted
-from domain.times import format_duration, format_optional_time, parse_api_duration, parse_api_time
+from domain.times import parse_api_duration, parse_api_time
 from domain.wire import as_label, as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:
@@ -95,16 +96,42 @@ def _read_bag(extended: Mapping[str, Any]) -> Json:
     return {key[:_LONGEST_VALUE]: _read_value(value) for key, value in entries}
 
 
-def _read_tasks(extended: Mapping[str, Any]) -> tuple[Json, ...]:
-    tasks = [as_object(task) for task in as_list(extended.get("tasksList"))[:_MOST]]
-    return tuple(
-        {
-            "taskId": _read_value(as_text(task.get("taskId"))),
-            "status": _read_value(as_text(task.get("status"))),
-            "details": _read_value(as_text(task.get("taskExecutionDetails"))),
-        }
-        for task in tasks
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTask:
+    """One step of the job."""
+
+    task_id: str | None
+    status: str | None
+    details: str | None
+
+    @classmethod
+    def from_api(cls, task: Mapping[str, Any]) -> Self:
+        """Read an entry of ``tasksList``; every member may be missing."""
+        return cls(
+            task_id=_read_value(as_text(task.get("taskId"))),
+            status=_read_value(as_text(task.get("status"))),
+            details=_read_value(as_text(task.get("taskExecutionDetails"))),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """The end of the Azure Backup job."""
+
+    job_status: JobStatus
+    start_time: datetime | None
+    end_time: datetime | None
+    duration: timedelta | None
+    config_blob_uri: str | None
+    template_blob_uri: str | None
+    target_storage_account_name: str | None
+    target_resource_group: str | None
+    target_virtual_machine_name: str | None
+    tasks: tuple[JobTask, ...] | None = field(
+        metadata={"description": "Too long ones are `null` until the webhook has answered."}
     )
+    property_bag: Json = field(metadata={"description": "All that the job says, by the service's display names."})
+    target_virtual_machine_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +147,7 @@ class Job:
     duration: timedelta | None = None
     details: tuple[ErrorDetail, ...] = ()
     property_bag: Json | None = None
-    tasks: tuple[Json, ...] = ()
+    tasks: tuple[JobTask, ...] = ()
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -138,7 +165,7 @@ class Job:
             duration=parse_api_duration(properties.get("duration")),
             details=_read_details(properties),
             property_bag=_read_bag(extended),
-            tasks=_read_tasks(extended),
+            tasks=tuple(JobTask.from_api(as_object(task)) for task in as_list(extended.get("tasksList"))[:_MOST]),
         )
 
     @property
@@ -146,26 +173,28 @@ class Job:
         """The job as far as history needs it while it runs: state and progress, so that it stays small."""
         return replace(self, details=(), property_bag=None, tasks=()) if self.status.is_running else self
 
-    def result(self) -> Json:
-        """Return the status document's ``result``: how long it took and what the job says it made."""
+    def result(self, target_virtual_machine_id: str | None = None) -> Json:
+        """Return the status document's ``result``: how long it took, what the job says it made, and the new VM's id."""
         bag = self.property_bag or {}
         # Display strings, "Recovery point time " with its space among them: never compared to the letter.
         named = {key.strip().casefold(): value for key, value in bag.items()}
         took = self.duration if self.duration is not None or not (self.start and self.end) else self.end - self.start
-        return {
-            "jobStatus": str(self.status),
-            "startTime": format_optional_time(self.start),
-            "endTime": format_optional_time(self.end),
-            "duration": None if took is None else format_duration(took),
-            "configBlobUri": named.get("config blob uri"),
+        result = JobResult(
+            job_status=self.status,
+            start_time=self.start,
+            end_time=self.end,
+            duration=took,
+            config_blob_uri=named.get("config blob uri"),
             # One key until 2024, the other since 2025.
-            "templateBlobUri": named.get("create vm template blob uri") or named.get("template blob uri"),
-            "targetStorageAccountName": named.get("target storage account name"),
-            "targetResourceGroup": named.get("target resource group"),
-            "targetVirtualMachineName": named.get("target vm name"),
-            "tasks": list(self.tasks),
-            "propertyBag": bag,
-        }
+            template_blob_uri=named.get("create vm template blob uri") or named.get("template blob uri"),
+            target_storage_account_name=named.get("target storage account name"),
+            target_resource_group=named.get("target resource group"),
+            target_virtual_machine_name=named.get("target vm name"),
+            tasks=self.tasks,
+            property_bag=bag,
+            target_virtual_machine_id=target_virtual_machine_id,
+        )
+        return as_json(result)
 
 
 class OperationStatus(StrEnum):

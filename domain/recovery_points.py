@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from domain.codec import as_json
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
 from domain.request_schema import CONSISTENCIES
 from domain.times import as_utc, format_duration, format_time, parse_api_time
@@ -115,12 +116,7 @@ class RecoveryPoint:
 
     def to_json(self) -> Json:
         """Return the status document's ``recoveryPoint``."""
-        return {
-            "id": self.point_id,
-            "time": format_time(self.time) if self.time else None,
-            "consistency": self.consistency,
-            "tiers": list(self.tiers),
-        }
+        return as_json(RecoveryPointSummary.of(self))
 
     @property
     def snapshot_only(self) -> bool:
@@ -172,6 +168,38 @@ class RecoveryPoint:
         return reasons
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPointSummary:
+    """A recovery point."""
+
+    # The service may name kinds and tiers that nobody has heard of: no enums.
+    id: str
+    time: datetime | None
+    consistency: str
+    tiers: tuple[str, ...]
+
+    @classmethod
+    def of(cls, point: RecoveryPoint, **judgement: Any) -> Self:
+        """Return a point as callers see it; ``judgement`` is what a subclass adds."""
+        return cls(id=point.point_id, time=point.time, consistency=point.consistency, tiers=point.tiers, **judgement)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedPoint(RecoveryPointSummary):
+    """A point and whether it can be restored."""
+
+    restorable: bool
+    reasons: tuple[str, ...] = field(metadata={"description": "Why not; empty where it is."})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate(RecoveryPointSummary):
+    """A point and why it was not chosen."""
+
+    chosen: bool
+    reasons: tuple[str, ...] = field(metadata={"description": "Why not; empty where it is."})
+
+
 def _rank(point: RecoveryPoint) -> tuple[datetime, int, str]:
     assert point.time is not None  # noqa: S101 - a point without a time never gets here
     consistency = CONSISTENCIES.index(point.consistency) if point.consistency in CONSISTENCIES else len(CONSISTENCIES)
@@ -187,7 +215,7 @@ class Verdict:
 
     def to_json(self) -> Json:
         """Return a plan's ``candidates`` entry."""
-        return {**self.point.to_json(), "chosen": not self.reasons, "reasons": list(self.reasons)}
+        return as_json(Candidate.of(self.point, chosen=not self.reasons, reasons=self.reasons))
 
 
 @dataclass(slots=True)

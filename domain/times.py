@@ -54,11 +54,6 @@ def format_time(time: datetime) -> str:
     return as_utc(time).isoformat().replace("+00:00", "Z")
 
 
-def format_optional_time(time: datetime | None) -> str | None:
-    """Return the time as ``format_time`` does, or ``None`` for no time."""
-    return None if time is None else format_time(time)
-
-
 def _matched_duration(match: re.Match[str]) -> timedelta:
     return timedelta(**{unit: float(number) for unit, number in match.groupdict().items() if number is not None})
 

@@ -13,6 +13,7 @@ from domain import errors
 from domain.alerts.decide import accepted_start, decide_alert, refused_start
 from domain.alerts.fields import single_line
 from domain.alerts.payload import read_alert
+from domain.api_types import AlertDecisionList
 from domain.errors import RestoreError, TerminalError, TransientError
 from domain.restore.state import AlertStart, Source
 from triggers.answers import error_response, json_response, read_json
@@ -57,7 +58,8 @@ class AlertsApi:
         if failures:
             message = f"{len(failures)} of {len(decisions)} decisions could not be made. Send the same alert again."
             return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message))
-        return json_response(202, {"decisions": decisions})
+        made = tuple(decision for decision in decisions if not isinstance(decision, BaseException))
+        return json_response(202, AlertDecisionList(decisions=made))
 
     async def _decide(self, client: df.DurableFunctionsClient, alert: Alert) -> list[Json | BaseException]:
         """Start all restores, then wait for admission control; return the answer for each VM, or why there is none."""

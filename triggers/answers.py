@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import azure.functions as func
 
 from domain import errors
+from domain.api_types import ErrorAnswer
+from domain.codec import as_json
 from domain.errors import InvalidRequestError, RestoreError, TransientError
 from domain.reading import INVALID_VALUE, Problems, an_object, prose, strict_json
 
@@ -21,7 +23,7 @@ MAX_BODY_BYTES: Final = 1024 * 1024
 START_POLLING_S: Final = 5
 """The Retry-After of a 202: soon enough to see the phase change, seldom enough for a person's script."""
 
-_STATUS_OF: Final[Mapping[str, int]] = {
+STATUS_OF: Final[Mapping[str, int]] = {
     errors.INVALID_REQUEST: 400,
     errors.NOT_FOUND: 404,
     errors.NOT_PROTECTED: 404,
@@ -32,13 +34,13 @@ _STATUS_OF: Final[Mapping[str, int]] = {
     errors.INTERNAL_ERROR: 500,
     errors.SERVICE_UNAVAILABLE: 503,
 }
-_DECISION: Final = an_object({"by": prose, "comment": prose})
+DECISION: Final = an_object({"by": prose, "comment": prose})
 _BAD_GATEWAY: Final = 502  # Azure refused us: our identity's fault, not the caller's
 
 
-def json_response(status_code: int, body: Json, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    """Return a JSON answer."""
-    text = json.dumps(body)
+def json_response(status_code: int, body: object, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """Return a JSON answer; ``body`` is JSON, or one of ``domain.api_types``."""
+    text = json.dumps(as_json(body))
     return func.HttpResponse(text, status_code=status_code, headers=headers, mimetype="application/json")
 
 
@@ -47,7 +49,7 @@ def error_response(error: RestoreError) -> func.HttpResponse:
     headers: dict[str, str] = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(round(error.retry_after_s or START_POLLING_S) or 1)
-    return json_response(_STATUS_OF.get(error.code, _BAD_GATEWAY), {"error": error.to_json()}, headers)
+    return json_response(STATUS_OF.get(error.code, _BAD_GATEWAY), ErrorAnswer(error=error.to_json()), headers)
 
 
 def invalid(target: str, message: str) -> InvalidRequestError:
@@ -93,7 +95,7 @@ def read_decision(req: func.HttpRequest) -> Json:
     if not req.get_body():
         return {}
     problems = Problems()
-    decision: Json = _DECISION(read_json(req), "", problems)
+    decision: Json = DECISION(read_json(req), "", problems)
     if problems.found:
         raise InvalidRequestError(problems.found)
     return decision

@@ -16,6 +16,7 @@ import azure.functions as func
 import grpc
 
 from domain import errors
+from domain.api_types import Health, RecoveryPointList, RestoreAccepted, RestoreLinks, RestoreList
 from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
 from domain.errors import RestoreError, TransientError
 from domain.requests import RestoreRequest
@@ -42,12 +43,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import Json
+    from domain.recovery_points import JudgedPoint
     from triggers.starting import LimitsFor
 
 _LOG = logging.getLogger(__name__)
 _RESTORE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-_DEFAULT_TOP: Final = 50
-_MAX_TOP: Final = 1000
+DEFAULT_TOP: Final = 50
+MAX_TOP: Final = 1000
 
 
 type _Route[**P] = Callable[P, Coroutine[Any, Any, func.HttpResponse]]
@@ -76,7 +78,9 @@ def _answering[**P](route: _Route[P]) -> _Route[P]:
 class RestoresApi:
     """The routes. ``recovery_points`` lists a VM's points by its id; ``limits_for`` gives a request its bounds."""
 
-    def __init__(self, *, limits_for: LimitsFor, recovery_points: Callable[[str], list[Json]], version: str) -> None:
+    def __init__(
+        self, *, limits_for: LimitsFor, recovery_points: Callable[[str], list[JudgedPoint]], version: str
+    ) -> None:
         self._limits_for = limits_for
         self._recovery_points = recovery_points
         self._version = version
@@ -90,9 +94,9 @@ class RestoresApi:
         request = RestoreRequest.from_json(read_json(req))
         started = await start_restore(client, request, source=Source.HTTP, limits=self._limits_for(request))
         document = await admission(client, started.restore, until=patience())
-        status = str(Status.PENDING)
+        status = Status.PENDING
         if not started.is_new and (document := document or await get_document(client, started.restore.restore_id)):
-            status = document["status"]
+            status = Status(document["status"])
         return _accepted(started.restore, status, req)
 
     @_answering
@@ -129,10 +133,10 @@ class RestoresApi:
         query = _ListQuery(req.params)
         documents = await newest_documents(client, query.wants, count=query.top + 1, now=now(), status=query.status)
         page = documents[: query.top]
-        body: Json = {"value": [with_absolute_links(document, req) for document in page]}
-        if len(documents) > len(page):
-            body["nextLink"] = f"{origin_of(req)}/restores?{query.next_page(page[-1])}"
-        return json_response(200, body)
+        shown = tuple(with_absolute_links(document, req) for document in page)
+        has_more = len(documents) > len(page)
+        next_link = f"{origin_of(req)}/restores?{query.next_page(page[-1])}" if has_more else None
+        return json_response(200, RestoreList(value=shown, next_link=next_link))
 
     def list_recovery_points(self, req: func.HttpRequest) -> func.HttpResponse:
         """200 with ``{"value": [points with a verdict each]}``, newest first; 404 for a VM that is not protected."""
@@ -140,13 +144,13 @@ class RestoresApi:
             vm_id = _vm_id(req.params.get("sourceResourceId"))
             if vm_id is None:
                 raise invalid("sourceResourceId", "is needed: the resource id of the backed-up VM")
-            return json_response(200, {"value": self._recovery_points(vm_id)})
+            return json_response(200, RecoveryPointList(value=tuple(self._recovery_points(vm_id))))
         except RestoreError as error:
             return error_response(error)
 
     def get_health(self, req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG002 - bound by name
         """200 as long as the app runs; Azure is not asked."""
-        return json_response(200, {"status": "ok", "version": self._version})
+        return json_response(200, Health(status="ok", version=self._version))
 
 
 def blueprint(api: RestoresApi) -> df.Blueprint:
@@ -180,10 +184,10 @@ def _restore_id(req: func.HttpRequest) -> str:
     return text
 
 
-def _accepted(restore: Restore, status: str, req: func.HttpRequest) -> func.HttpResponse:
+def _accepted(restore: Restore, status: Status, req: func.HttpRequest) -> func.HttpResponse:
     link = f"{origin_of(req)}/restores/{restore.restore_id}"
-    links = {"self": link, "cancel": f"{link}/cancel", "approve": f"{link}/approve", "reject": f"{link}/reject"}
-    body = {"id": restore.restore_id, "status": status, "links": links}
+    links = RestoreLinks(self=link, cancel=f"{link}/cancel", approve=f"{link}/approve", reject=f"{link}/reject")
+    body = RestoreAccepted(id=restore.restore_id, status=status, links=links)
     if status in ENDED:
         return json_response(200, body, {"Location": link})
     return json_response(202, body, {"Location": link, "Retry-After": str(START_POLLING_S)})
@@ -230,9 +234,9 @@ class _ListQuery:
 
 def _top(text: str | None) -> int:
     if text is None:
-        return _DEFAULT_TOP
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(_MAX_TOP)) + 1 and 1 <= int(text) <= _MAX_TOP):
-        raise invalid("top", f"must be a whole number from 1 to {_MAX_TOP}")
+        return DEFAULT_TOP
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(MAX_TOP)) + 1 and 1 <= int(text) <= MAX_TOP):
+        raise invalid("top", f"must be a whole number from 1 to {MAX_TOP}")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""The description of the HTTP API in OpenAPI 3.1, made of the readers and enums that the API itself works with."""
+"""The description of the HTTP API in OpenAPI 3.1, made of the readers and types that the API itself works with."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import azure.durable_functions as df
 import azure.functions as func
 
-from domain import errors
-from domain.alerts.decide import MAX_STARTS, AlertDecision
+from domain import api_types, errors
+from domain.alerts.decide import MAX_STARTS
 from domain.alerts.payload import MAX_VMS, SCHEMA_ID
 from domain.azure import resource_ids as ids
-from domain.jobs import JobStatus
-from domain.reading import an_object, duration, prose, resource_id, string
-from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS, request_schema
-from domain.restore.state import Decision, Phase, RefusedWhen, Source, Status
-from triggers.answers import json_response
+from domain.reading import resource_id, string
+from domain.request_schema import request_schema
+from domain.restore.state import Status
+from triggers.answers import DECISION, STATUS_OF, json_response
+from triggers.http import DEFAULT_TOP, MAX_TOP
+from triggers.schemas import schemas_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,26 +36,22 @@ _IDS: Final[Mapping[str, ResourceKind]] = {
     "DiskAccessId": ids.DISK_ACCESS,
     "ManagedIdentityId": ids.MANAGED_IDENTITY,
 }
-# The name of each error's response, when it comes, and the codes it may have; none where they are too many to name.
-_ERRORS: Final[Mapping[int, tuple[str, str, tuple[str, ...]]]] = {
-    400: (
-        "BadRequest",
-        "The request can never work; details name every member that is wrong.",
-        (errors.INVALID_REQUEST,),
-    ),
-    404: ("NotFound", "There is no such thing, or no backup of it.", (errors.NOT_FOUND, errors.NOT_PROTECTED)),
-    409: ("Conflict", "What is there already does not allow it.", (errors.REQUEST_CONFLICT, errors.REQUEST_ID_REUSED)),
-    413: ("ContentTooLarge", "The body has more than 1 MiB.", (errors.REQUEST_TOO_LARGE,)),
-    415: ("UnsupportedMediaType", "The body is not said to be JSON.", (errors.UNSUPPORTED_MEDIA_TYPE,)),
-    502: ("BadGateway", "Azure refused the app; its own code and message are in details.", ()),
-    503: (
-        "ServiceUnavailable",
-        "Azure, or the app's own task hub, could not answer just now; try again.",
-        (errors.SERVICE_UNAVAILABLE,),
-    ),
+# The name of each error's response, and when it comes.
+_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("BadRequest", "The request can never work; details name every member that is wrong."),
+    404: ("NotFound", "There is no such thing, or no backup of it."),
+    409: ("Conflict", "What is there already does not allow it."),
+    413: ("ContentTooLarge", "The body has more than 1 MiB."),
+    415: ("UnsupportedMediaType", "The body is not said to be JSON."),
+    502: ("BadGateway", "Azure refused the app; its own code and message are in details."),
+    503: ("ServiceUnavailable", "Azure, or the app's own task hub, could not answer just now; try again."),
+}
+_DECISIONS: Final[Mapping[str, str]] = {
+    "cancel": "Cancel a restore, and its job in Azure where that is still possible",
+    "approve": "Let a restore that waits for a person go on",
+    "reject": "End a restore that waits for a person",
 }
 _STRING: Final[Json] = {"type": "string"}
-_TIME: Final[Json] = {"type": "string", "format": "date-time"}
 _LINK: Final[Json] = {"type": "string", "format": "uri"}
 
 
@@ -92,10 +89,10 @@ def description(version: str) -> Json:
         },
         "servers": [{"url": "/api"}],
         "security": [{"header": []}, {"query": []}],
-        "paths": _paths(),
+        "paths": {**_restore_paths(), **_other_paths()},
         "components": {
-            "schemas": _schemas(),
-            "responses": {name: _error(told, codes) for name, told, codes in _ERRORS.values()},
+            "schemas": {**_request_schemas(), **schemas_of(api_types.ANSWERS)},
+            "responses": {name: _error(status, text) for status, (name, text) in _ERRORS.items()},
             "parameters": {
                 "RestoreId": {"name": "id", "in": "path", "required": True, "schema": _STRING},
             },
@@ -115,62 +112,46 @@ def description(version: str) -> Json:
     }
 
 
-def _paths() -> Json:
+def _restore_paths() -> Json:
     restore_id = {"$ref": "#/components/parameters/RestoreId"}
-    vm = _in_query("sourceResourceId", _schema("VirtualMachineId"))
     filters = [
         _in_query("status", {"type": "string", "enum": list(Status)}),
-        vm,
-        _in_query("top", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}),
+        _in_query("sourceResourceId", _schema("VirtualMachineId")),
+        _in_query("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": DEFAULT_TOP}),
         _in_query("continuationToken", {**_STRING, "description": "As it stands in a nextLink."}),
     ]
-    ended = _answer(200, "The restore that the same request started before has ended.", "Accepted", "Location")
-    start = _operation(
-        "post_restore",
-        "Start a restore, or plan one",
-        [ended, _accepted(), 400, 409, 413, 415, 503],
-        body="RestoreRequest",
-    )
-    listing = _answer(200, "Restores, newest first.", "RestoreList")
-    document = _answer(200, "The restore as it stands.", "StatusDocument")
-    points = _answer(200, "Recovery points, newest first.", "RecoveryPointList")
-    decisions = _answer(202, "The decision for each virtual machine of the alert.", "DecisionList")
-    health = _answer(200, "The app runs; Azure was not asked.", "Health")
-    itself = {"200": {"description": "This.", "content": {"application/json": {"schema": {"type": "object"}}}}}
+    again = "The restore that the same request started before has ended."
+    ended = _answer(200, again, api_types.RestoreAccepted, "Location")
+    started = [ended, _accepted(), 400, 409, 413, 415, 503]
+    listing = _answer(200, "Restores, newest first.", api_types.RestoreList)
+    document = _answer(200, "The restore as it stands.", api_types.StatusDocument)
     return {
         "/restores": {
-            "post": start,
+            "post": _operation("post_restore", "Start a restore, or plan one", started, body="RestoreRequest"),
             "get": _operation("list_restores", "List restores", [listing, 400, 503], parameters=filters),
         },
         "/restores/{id}": {
             "parameters": [restore_id],
             "get": _operation("get_restore", "Show a restore", [document, 404, 503]),
         },
-        "/restores/{id}/cancel": {
-            "parameters": [restore_id],
-            "post": _deciding("cancel_restore", "Cancel a restore, and its job in Azure where that is still possible"),
+        **{
+            f"/restores/{{id}}/{verb}": {"parameters": [restore_id], "post": _deciding(f"{verb}_restore", summary)}
+            for verb, summary in _DECISIONS.items()
         },
-        "/restores/{id}/approve": {
-            "parameters": [restore_id],
-            "post": _deciding("approve_restore", "Let a restore that waits for a person go on"),
-        },
-        "/restores/{id}/reject": {
-            "parameters": [restore_id],
-            "post": _deciding("reject_restore", "End a restore that waits for a person"),
-        },
-        "/recovery-points": {
-            "get": _operation(
-                "list_recovery_points",
-                "List a virtual machine's recovery points, each with a verdict",
-                [points, 400, 404, 502, 503],
-                parameters=[{**vm, "required": True}],
-            )
-        },
-        "/alerts": {
-            "post": _operation(
-                "post_alert", "Take an alert of Azure Monitor", [decisions, 400, 413, 415, 503], body="Alert"
-            )
-        },
+    }
+
+
+def _other_paths() -> Json:
+    vm = {**_in_query("sourceResourceId", _schema("VirtualMachineId")), "required": True}
+    points = [_answer(200, "Recovery points, newest first.", api_types.RecoveryPointList), 400, 404, 502, 503]
+    list_points = "List a virtual machine's recovery points, each with a verdict"
+    decided = _answer(202, "The decision for each virtual machine of the alert.", api_types.AlertDecisionList)
+    decisions = [decided, 400, 413, 415, 503]
+    health = _answer(200, "The app runs; Azure was not asked.", api_types.Health)
+    itself = {"200": {"description": "This.", "content": _json({"type": "object"})}}
+    return {
+        "/recovery-points": {"get": _operation("list_recovery_points", list_points, points, parameters=[vm])},
+        "/alerts": {"post": _operation("post_alert", "Take an alert of Azure Monitor", decisions, body="Alert")},
         "/health": {"get": _operation("get_health", "Tell whether the app runs", [health])},
         "/openapi.json": {"get": _operation("get_openapi", "Describe the API", [itself])},
     }
@@ -187,9 +168,11 @@ def _operation(
 ) -> Json:
     """Describe one function by its name in the app; ``answers`` that are numbers are errors, see ``_ERRORS``."""
     responses: Json = {}
-    for each in answers:
-        error = {} if isinstance(each, dict) else {str(each): {"$ref": f"#/components/responses/{_ERRORS[each][0]}"}}
-        responses |= each if isinstance(each, dict) else error
+    for answer in answers:
+        if isinstance(answer, int):
+            responses[str(answer)] = {"$ref": f"#/components/responses/{_ERRORS[answer][0]}"}
+        else:
+            responses |= answer
     operation: Json = {"operationId": name, "summary": summary, "responses": responses}
     if parameters:
         operation["parameters"] = list(parameters)
@@ -199,38 +182,37 @@ def _operation(
 
 
 def _deciding(name: str, summary: str) -> Json:
-    answer = _answer(202, "The restore as it stands.", "StatusDocument", "Retry-After")
-    return _operation(name, summary, [answer, 400, 404, 409, 413, 415, 503], body="Said", needed=False)
+    answer = _answer(202, "The restore as it stands.", api_types.StatusDocument, "Retry-After")
+    return _operation(name, summary, [answer, 400, 404, 409, 413, 415, 503], body="DecisionRequest", needed=False)
 
 
 def _accepted() -> Json:
     def link(operation: str) -> Json:
         return {"operationId": operation, "parameters": {"id": "$response.body#/id"}}
 
-    answer = _answer(202, "The restore is accepted.", "Accepted", "Location", "Retry-After")
+    answer = _answer(202, "The restore is accepted.", api_types.RestoreAccepted, "Location", "Retry-After")
     followed = ("get_restore", "cancel_restore", "approve_restore", "reject_restore")
     answer["202"]["links"] = {name: link(name) for name in followed}
     return answer
 
 
-def _answer(status: int, told: str, schema: str, *headers: str) -> Json:
-    known = {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in headers}
-    return {
-        str(status): {"description": told, **({"headers": known} if known else {}), "content": _json(_schema(schema))}
-    }
+def _answer(status: int, text: str, kind: type, *headers: str) -> Json:
+    answer: Json = {"description": text, "content": _json(_schema(kind.__name__))}
+    if headers:
+        answer["headers"] = {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in headers}
+    return {str(status): answer}
 
 
-def _error(told: str, codes: tuple[str, ...]) -> Json:
-    schema = _schema("Error")
+def _error(status: int, text: str) -> Json:
+    codes = [code for code, its_status in STATUS_OF.items() if its_status == status]
+    schema = _schema(api_types.ErrorAnswer.__name__)
     if codes:
-        narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
+        narrowed = {"properties": {"error": {"properties": {"code": {"enum": codes}}}}}
         schema = {"allOf": [schema, narrowed]}
-    headers = {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}}
-    return {
-        "description": told,
-        **(headers if errors.SERVICE_UNAVAILABLE in codes else {}),
-        "content": _json(schema),
-    }
+    error: Json = {"description": text, "content": _json(schema)}
+    if errors.SERVICE_UNAVAILABLE in codes:
+        error["headers"] = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
+    return error
 
 
 def _json(schema: Json) -> Json:
@@ -245,32 +227,7 @@ def _schema(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _object(told: str, properties: Json, *, optional: Iterable[str] = ()) -> Json:
-    """Describe an object of an answer: every member is there but the optional ones; more may come in time."""
-    required = [name for name in properties if name not in set(optional)]
-    return {"type": "object", "description": told, "properties": properties, "required": required}
-
-
-def _array(items: Json) -> Json:
-    return {"type": "array", "items": items}
-
-
-def _nullable(schema: Json) -> Json:
-    if "type" not in schema:
-        return {"anyOf": [schema, {"type": "null"}]}
-    enum = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
-    return {**schema, "type": [schema["type"], "null"], **enum}
-
-
-def _enum(values: Iterable[str]) -> Json:
-    return {"type": "string", "enum": [str(each) for each in values]}
-
-
-def _schemas() -> Json:
-    return {**_asked(), **_documents(), **_errors(), **_lists()}
-
-
-def _asked() -> Json:
+def _request_schemas() -> Json:
     """Return the schemas of what callers send, each kind of resource id in a home of its own."""
     homes = [(resource_id(kind).schema, name) for name, kind in _IDS.items()]
     essentials = {
@@ -283,7 +240,8 @@ def _asked() -> Json:
             "signalType": _STRING,
             "monitoringService": _STRING,
             "alertTargetIDs": {
-                **_array(_STRING),
+                "type": "array",
+                "items": _STRING,
                 "description": f"At most {MAX_VMS} virtual machines; at most {MAX_STARTS} of them are restored.",
             },
         },
@@ -299,7 +257,7 @@ def _asked() -> Json:
     return {
         "RestoreRequest": _with_refs(request_schema(), homes),
         **{name: {**schema, "examples": [_example(_IDS[name])]} for schema, name in homes},
-        "Said": {**an_object({"by": prose, "comment": prose}).schema, "description": "Who decides, and why."},
+        "DecisionRequest": {**DECISION.schema, "description": "Who decides, and why."},
         "Alert": alert,
     }
 
@@ -309,137 +267,10 @@ def _example(kind: ResourceKind) -> str:
 
 
 def _with_refs(schema: Any, homes: list[tuple[Json, str]]) -> Any:
-    """Return the schema with each that has a home replaced by a reference to it."""
+    """Return the schema with each part that has a home replaced by a reference to it."""
     if isinstance(schema, list):
-        return [_with_refs(each, homes) for each in cast("list[Any]", schema)]
+        return [_with_refs(part, homes) for part in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
     home = next((name for original, name in homes if schema == original), None)
-    return _schema(home) if home else {name: _with_refs(each, homes) for name, each in cast("Json", schema).items()}
-
-
-def _documents() -> Json:
-    """Return the schemas of one restore as it is accepted, as it stands, and as it ended."""
-    text = _nullable(_STRING)
-    accepted = {"id": _STRING, "status": _enum(Status)}
-    links: Json = dict.fromkeys(("self", "cancel", "approve", "reject"), _LINK)
-    document = {
-        "id": _STRING,
-        "status": _enum(Status),
-        "phase": _enum(Phase),
-        "progressPercentage": {"type": ["number", "null"], "minimum": 0, "maximum": 100},
-        "sourceResourceId": text,
-        "recoveryType": _enum((RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION)),
-        "requestId": text,
-        "requestedBy": text,
-        "reason": text,
-        "startedBy": _enum(Source),
-        "recoveryPoint": _nullable(_schema("RecoveryPoint")),
-        "operationId": text,
-        "jobId": text,
-        "vaultId": text,
-        "createdTime": _TIME,
-        "lastUpdatedTime": _TIME,
-        "completedTime": _nullable(_TIME),
-        "nextPollTime": _nullable(_TIME),
-        "approval": _schema("Approval"),
-        "cancellation": _object("Who asked to cancel.", {"by": text, "comment": text, "time": _nullable(_TIME)}),
-        "refused": {**_enum(RefusedWhen), "description": "Only on a start that admission control refused, and when."},
-        "result": {"anyOf": [_schema("JobResult"), _schema("PlanResult"), {"type": "null"}]},
-        "error": _nullable(_schema("ErrorBody")),
-        "warnings": _array(_object("What did not end the restore.", {"code": _STRING, "message": _STRING})),
-        "links": _object("Where to find it.", {"self": _LINK}),
-    }
-    approval = {
-        "required": {"type": "boolean"},
-        "timeout": duration.schema,
-        "reason": _STRING,
-        "expires": _nullable(_TIME),
-        "decision": _nullable(_enum(Decision)),
-        "by": text,
-        "comment": text,
-        "time": _nullable(_TIME),
-    }
-    # Too long ones of tasks and plan are null until the webhook has answered.
-    names = ("configBlobUri", "templateBlobUri", "targetStorageAccountName", "targetResourceGroup")
-    job = {
-        "jobStatus": _enum(JobStatus),
-        "startTime": _nullable(_TIME),
-        "endTime": _nullable(_TIME),
-        "duration": _nullable(duration.schema),
-        **dict.fromkeys((*names, "targetVirtualMachineName", "targetVirtualMachineId"), text),
-        "tasks": _nullable(_array(_object("One step of the job.", {"taskId": text, "status": text, "details": text}))),
-        "propertyBag": {"type": "object", "description": "All that the job says, by the service's display names."},
-    }
-    plan = _object(
-        "What would be done.",
-        {
-            "requestBody": {"type": "object", "description": "The body that would be sent to Azure Backup."},
-            "candidates": _array(_schema("Candidate")),
-        },
-    )
-    return {
-        "Accepted": _object("A restore that was asked for.", {**accepted, "links": _object("Where to go on.", links)}),
-        "StatusDocument": _object(
-            "One restore. `approval`, `cancellation` and `refused` are there only where they say something.",
-            document,
-            optional=["approval", "cancellation", "refused"],
-        ),
-        "Approval": _object("A person's say; what is not known yet is `null`.", approval),
-        "JobResult": _object("The end of the Azure Backup job.", job),
-        "PlanResult": _object("The outcome of a dry run.", {"plan": _nullable(plan)}),
-    }
-
-
-def _errors() -> Json:
-    detail = {
-        "code": _STRING,
-        "message": _STRING,
-        "target": {**_STRING, "description": "A JSON path into the request."},
-        "additionalInfo": _array(
-            _object("What helps to find the call.", {"type": _STRING, "info": {"type": "object"}})
-        ),
-    }
-    return {
-        "Error": _object("ARM's error.", {"error": _schema("ErrorBody")}),
-        "ErrorBody": _object(
-            "What went wrong and what to do next.",
-            {
-                "code": _STRING,
-                "message": _STRING,
-                "details": _array(_object("One reason.", detail, optional=["target", "additionalInfo"])),
-            },
-        ),
-    }
-
-
-def _lists() -> Json:
-    # The service may name kinds and tiers that nobody has heard of: no enums.
-    point = {"id": _STRING, "time": _nullable(_TIME), "consistency": _STRING, "tiers": _array(_STRING)}
-    reasons = {**_array(_STRING), "description": "Why not; empty where it is."}
-    decision = {
-        "sourceResourceId": _nullable(_STRING),
-        "decision": _enum(AlertDecision),
-        "reason": _STRING,
-        "restoreId": _STRING,
-        "rule": _STRING,
-    }
-    listed = _object(
-        "A point and whether it can be restored.", {**point, "restorable": {"type": "boolean"}, "reasons": reasons}
-    )
-    decided = _object("The decision for one virtual machine of an alert.", decision, optional=["restoreId", "rule"])
-    restores = {"value": _array(_schema("StatusDocument")), "nextLink": _LINK}
-    return {
-        "RestoreList": _object(
-            "A page of restores; there are more while it has a nextLink.", restores, optional=["nextLink"]
-        ),
-        "RecoveryPoint": _object("A recovery point.", point),
-        "Candidate": _object(
-            "A point and why it was not chosen.", {**point, "chosen": {"type": "boolean"}, "reasons": reasons}
-        ),
-        "RecoveryPointList": _object("All points of a virtual machine.", {"value": _array(listed)}),
-        "DecisionList": _object("The answer to an alert.", {"decisions": _array(decided)}),
-        "Health": _object(
-            "The app as it sees itself.", {"status": {"type": "string", "const": "ok"}, "version": _STRING}
-        ),
-    }
+    return _schema(home) if home else {name: _with_refs(part, homes) for name, part in cast("Json", schema).items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from domain import errors
 from domain.alerts.fields import single_line
 from domain.alerts.templates import alert_name, fill_template
+from domain.codec import as_json
 from domain.errors import InvalidRequestError
 from domain.request_schema import ORIGINAL_LOCATION
 from domain.requests import RestoreRequest
@@ -38,6 +39,17 @@ class AlertDecision(StrEnum):
     REFUSED = "Refused"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmDecisionDocument:
+    """The decision for one virtual machine of an alert."""
+
+    source_resource_id: str | None
+    decision: AlertDecision
+    reason: str
+    restore_id: str | None = None
+    rule: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class VmDecision:
     """The decision for one VM. ``source_resource_id`` is ``None`` when the alert does not say which VM it is.
@@ -55,14 +67,14 @@ class VmDecision:
 
     def to_json(self) -> Json:
         """Return what the sender of the alert gets."""
-        body: Json = {
-            "sourceResourceId": self.source_resource_id,
-            "decision": str(self.decision),
-            "reason": self.reason,
-            "restoreId": self.restore_id,
-            "rule": self.rule and self.rule.name,
-        }
-        return {name: value for name, value in body.items() if value is not None or name == "sourceResourceId"}
+        document = VmDecisionDocument(
+            source_resource_id=self.source_resource_id,
+            decision=self.decision,
+            reason=self.reason,
+            restore_id=self.restore_id,
+            rule=self.rule and self.rule.name,
+        )
+        return as_json(document)
 
 
 def decide_alert(alert: Alert, rules: AlertRules, now: datetime) -> list[VmDecision]:

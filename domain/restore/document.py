@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from domain.api_types import ApprovalDocument, CancellationDocument, StatusDocument
+from domain.codec import as_json
 from domain.messages import fit
 from domain.restore.state import (
     AwaitingApproval,
@@ -18,13 +20,13 @@ from domain.restore.state import (
     Preparing,
     Resolving,
     Searching,
+    Source,
     Status,
     TrackingJob,
     TrackingOperation,
     Triggering,
     Validating,
 )
-from domain.times import format_duration, format_optional_time, format_time
 from domain.wire import as_object, as_text
 
 if TYPE_CHECKING:
@@ -75,37 +77,34 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
     """
     body, outcome, item, prepared = restore.request.body, restore.outcome, restore.item, restore.prepared
     stage = restore.stage.tracked if isinstance(restore.stage, ComparingDisks) else restore.stage
-    warnings = (*restore.warnings, *(outcome.notes if outcome else ()))
-    optional: Json = {
-        "approval": _approval(restore, restore.approval),
-        "cancellation": _cancellation(restore.cancellation),
-        "refused": None if outcome is None or outcome.refused is None else str(outcome.refused),
-    }
-    return {
-        "id": restore.restore_id,
-        "status": str(status_of(restore)),
-        "phase": str(phase_of(restore)),
-        "progressPercentage": _progress_pct(restore, stage),
-        "sourceResourceId": restore.source_resource_id,
-        "recoveryType": restore.request.recovery_type,
-        "requestId": restore.request.request_id,
-        "requestedBy": body.get("requestedBy"),
-        "reason": body.get("reason"),
-        "startedBy": str(restore.accepted.source),
-        "recoveryPoint": prepared.point.to_json() if prepared else None,
-        "operationId": _operation_id(stage),
-        "jobId": stage.job_id if isinstance(stage, TrackingJob) else None,
-        "vaultId": item.vault_id if item else body.get("vaultId"),
-        "createdTime": format_time(restore.accepted.created),
-        "lastUpdatedTime": format_time(outcome.completed if outcome else now),
-        "completedTime": format_optional_time(outcome.completed if outcome else None),
-        "nextPollTime": None if outcome else format_optional_time(next_poll),
-        **{name: value for name, value in optional.items() if value is not None},
-        "result": outcome.result if outcome else None,
-        "error": outcome.error if outcome else None,
-        "warnings": [{"code": warning.code, "message": warning.message} for warning in warnings],
-        "links": {"self": f"/api/restores/{restore.restore_id}"},
-    }
+    whole = StatusDocument(
+        id=restore.restore_id,
+        status=status_of(restore),
+        phase=phase_of(restore),
+        progress_percentage=_progress_pct(restore, stage),
+        source_resource_id=restore.source_resource_id,
+        recovery_type=restore.request.recovery_type,
+        request_id=restore.request.request_id,
+        requested_by=body.get("requestedBy"),
+        reason=body.get("reason"),
+        started_by=restore.accepted.source,
+        recovery_point=prepared.point.to_json() if prepared else None,
+        operation_id=_operation_id(stage),
+        job_id=stage.job_id if isinstance(stage, TrackingJob) else None,
+        vault_id=item.vault_id if item else body.get("vaultId"),
+        created_time=restore.accepted.created,
+        last_updated_time=outcome.completed if outcome else now,
+        completed_time=outcome.completed if outcome else None,
+        next_poll_time=None if outcome else next_poll,
+        approval=_approval(restore, restore.approval),
+        cancellation=_cancellation(restore.cancellation),
+        refused=outcome.refused if outcome else None,
+        result=outcome.result if outcome else None,
+        error=outcome.error if outcome else None,
+        warnings=(*restore.warnings, *(outcome.notes if outcome else ())),
+        links={"self": f"/api/restores/{restore.restore_id}"},
+    )
+    return as_json(whole)
 
 
 def result_document(restore: Restore, outcome: Outcome) -> Json:
@@ -125,25 +124,25 @@ def _operation_id(stage: Stage) -> str | None:
     return stage.operation_id if isinstance(stage, FindingJob | TrackingJob) else None
 
 
-def _approval(restore: Restore, approval: Approval | None) -> Json | None:
+def _approval(restore: Restore, approval: Approval | None) -> ApprovalDocument | None:
     if approval is None:
         return None
-    return {
-        "required": True,
-        "timeout": format_duration(restore.request.approval_timeout),
-        "reason": approval.reason,
-        "expires": format_optional_time(approval.expires),
-        "decision": None if approval.decision is None else str(approval.decision),
-        "by": approval.by,
-        "comment": approval.comment,
-        "time": format_optional_time(approval.time),
-    }
+    return ApprovalDocument(
+        required=True,
+        timeout=restore.request.approval_timeout,
+        reason=approval.reason,
+        expires=approval.expires,
+        decision=approval.decision,
+        by=approval.by,
+        comment=approval.comment,
+        time=approval.time,
+    )
 
 
-def _cancellation(cancellation: Cancellation | None) -> Json | None:
+def _cancellation(cancellation: Cancellation | None) -> CancellationDocument | None:
     if cancellation is None:
         return None
-    return {"by": cancellation.by, "comment": cancellation.comment, "time": format_optional_time(cancellation.time)}
+    return CancellationDocument(by=cancellation.by, comment=cancellation.comment, time=cancellation.time)
 
 
 def custom_status(restore: Restore, now: datetime, next_poll: datetime | None = None) -> Json:
@@ -175,25 +174,33 @@ def refused_document(*, restore_id: str, created: datetime, error: RestoreError,
     fits into a queue message.
     """
     body = as_object(sent)
-    names = ("sourceResourceId", "recoveryType", "requestId", "requestedBy", "reason")
-    texts = {name: as_text(body.get(name)) for name in names}
-    return {
-        "id": restore_id,
-        "status": str(Status.FAILED),
-        "phase": str(Phase.FINISHED),
-        "progressPercentage": None,
-        **{name: text and text[:_MAX_TEXT] for name, text in texts.items()},
-        "startedBy": "queue",
-        "recoveryPoint": None,
-        "operationId": None,
-        "jobId": None,
-        "vaultId": None,
-        "createdTime": format_time(created),
-        "lastUpdatedTime": format_time(created),
-        "completedTime": format_time(created),
-        "nextPollTime": None,
-        "result": None,
-        "error": error.to_json(),
-        "warnings": [],
-        "links": {},
-    }
+
+    def text_of(name: str) -> str | None:
+        text = as_text(body.get(name))
+        return text and text[:_MAX_TEXT]
+
+    refused = StatusDocument(
+        id=restore_id,
+        status=Status.FAILED,
+        phase=Phase.FINISHED,
+        progress_percentage=None,
+        source_resource_id=text_of("sourceResourceId"),
+        recovery_type=text_of("recoveryType"),
+        request_id=text_of("requestId"),
+        requested_by=text_of("requestedBy"),
+        reason=text_of("reason"),
+        started_by=Source.QUEUE,
+        recovery_point=None,
+        operation_id=None,
+        job_id=None,
+        vault_id=None,
+        created_time=created,
+        last_updated_time=created,
+        completed_time=created,
+        next_poll_time=None,
+        result=None,
+        error=error.to_json(),
+        warnings=(),
+        links={},
+    )
+    return as_json(refused)

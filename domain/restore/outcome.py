@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
+from domain.api_types import Plan, PlanResult
+from domain.codec import as_json
 from domain.errors import RestoreError, TerminalError
 from domain.jobs import JobStatus, OperationStatus
 from domain.restore.request_body import restore_body
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from domain.codec import JsonOf
     from domain.errors import Json
     from domain.jobs import Job, Operation
+    from domain.recovery_points import Candidate
     from domain.restore.calls import Refusal
     from domain.restore.state import Approval, Cancellation, Restore
 
@@ -130,9 +134,9 @@ def plan_of(restore: Restore) -> Json | None:
     return plan_result(body, prepared.candidates)
 
 
-def plan_result(body: Json | None, candidates: Sequence[Json]) -> Json:
+def plan_result(body: Json | None, candidates: Sequence[JsonOf[Candidate]]) -> Json:
     """Return the ``result`` of a plan; ``body`` is ``None`` where no point fits."""
-    return {"plan": {"requestBody": body, "candidates": list(candidates)}}
+    return as_json(PlanResult(plan=Plan(request_body=body, candidates=tuple(candidates))))
 
 
 def ended_by_operation(restore: Restore, operation: Operation, operation_id: str, now: datetime) -> Restore:
@@ -182,7 +186,7 @@ def _ended_badly(restore: Restore, job: Job, now: datetime) -> Restore:
 
 def _result(restore: Restore, job: Job) -> Json:
     made = restore.request.body.get("targetVirtualMachineId") if job.status.is_good else None
-    return {**job.result(), "targetVirtualMachineId": made}
+    return job.result(target_virtual_machine_id=made)
 
 
 def what_may_still_run(restore: Restore) -> str:

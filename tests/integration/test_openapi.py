@@ -7,11 +7,13 @@ import http.client
 import json
 import logging
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import schemathesis
+from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.internal.orchestrator_service_pb2 import CreateInstanceRequest
 from hypothesis import given, settings, strategies
 from jsonschema import Draft202012Validator
@@ -29,10 +31,12 @@ from schemathesis.specs.openapi.checks import (
 import function_app
 from domain.errors import RestoreError
 from local_host.backend import IN_PROCESS
+from orchestrations.names import RESTORE_VM
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
 from tests.support.receiver import Receiver
 from triggers.answers import error_response
 from triggers.openapi import description
+from triggers.restore_states import document_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 DESCRIPTION = description("1")
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
 GROUP = f"{SUBSCRIPTION}/resourceGroups/restored-rg"
 NETWORK = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/net"
 # Few of them, so that requests meet each other's restores: some protected, some not, some that are not there.
@@ -165,7 +170,7 @@ def at_this_stage() -> Json:
     """Return the description as it is for the simulator's machines, and closed: nothing undescribed is answered."""
     told = copy.deepcopy(DESCRIPTION)
     schemas = told["components"]["schemas"]
-    for name in schemas.keys() - {"RestoreRequest", "Said", "Alert"}:
+    for name in schemas.keys() - {"RestoreRequest", "DecisionRequest", "Alert"}:
         schemas[name] = closed(schemas[name])
     for name, values in KNOWN.items():
         schemas[name] = {"type": "string", "enum": values}
@@ -247,13 +252,13 @@ class TestRealAnswers:
     def test_a_restore_from_its_start_to_its_end(self, stage: Stage) -> None:
         vm = vm_id("load-050", "load-rg")
         accepted = stage.post(a_request(sourceResourceId=vm, requestedBy="ada", approval={"required": True}))
-        fits("Accepted", accepted.json())
+        fits("RestoreAccepted", accepted.json())
         link = accepted.json()["links"]
 
         waiting = eventually(lambda: is_(stage.call("GET", link["self"]).json(), "AwaitingApproval"))
         fits("StatusDocument", waiting)
         fits("StatusDocument", stage.call("POST", link["approve"], json={"by": "bob"}).json())
-        fits("Error", stage.call("POST", link["reject"]).json())
+        fits("ErrorAnswer", stage.call("POST", link["reject"]).json())
         done = stage.finished(accepted.json()["id"])
         assert (done["status"], done["result"]["jobStatus"]) == ("Completed", "Completed")
         fits("StatusDocument", done)
@@ -264,6 +269,22 @@ class TestRealAnswers:
 
         assert planned["status"] == "Planned"
         fits("StatusDocument", planned)
+
+    def test_a_plan_that_no_point_fits(self, stage: Stage) -> None:
+        wanted = {"atOrBefore": "2001-01-01T00:00:00Z"}
+        vm = vm_id("load-056", "load-rg")
+        failed = stage.restore(sourceResourceId=vm, dryRun=True, recoveryPoint=wanted)
+
+        assert (failed["status"], failed["result"]["plan"]["requestBody"]) == ("Failed", None)
+        fits("StatusDocument", failed)
+
+    def test_one_whose_input_cannot_be_read(self) -> None:
+        state = OrchestrationState("a", RESTORE_VM, OrchestrationStatus.RUNNING, NOW, NOW, "{}", None, None, None)
+
+        document = document_of(state)
+
+        assert document["recoveryType"] is None
+        fits("StatusDocument", {**document, "links": {"self": "https://example.org"}})
 
     @pytest.mark.parametrize("vm", ["lonely-01", "quota-01", "never-was"])
     def test_one_that_fails(self, stage: Stage, vm: str) -> None:
@@ -276,13 +297,13 @@ class TestRealAnswers:
         refused = stage.post(a_request(recoveryType="Everything", storageAccountId=None))
 
         assert (refused.status_code, len(refused.json()["error"]["details"])) == (400, 2)
-        fits("Error", refused.json())
+        fits("ErrorAnswer", refused.json())
 
     def test_an_alert(self, stage: Stage) -> None:
         def posted(alert_id: str, *vms: str, **essentials: Any) -> list[str]:
             answer = stage.call("POST", "alerts", json=an_alert(alert_id, *vms, **essentials))
             assert answer.status_code == 202
-            fits("DecisionList", answer.json())
+            fits("AlertDecisionList", answer.json())
             return [each["decision"] for each in answer.json()["decisions"]]
 
         vm, other, unknown = vm_id("load-052", "load-rg"), vm_id("load-053", "load-rg"), vm_id("sql-01", "sql-rg")
@@ -299,7 +320,7 @@ class TestRealAnswers:
 
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ServiceUnavailable")
         assert int(answer.headers["Retry-After"]) > 0
-        fits("Error", answer.json())
+        fits("ErrorAnswer", answer.json())
 
 
 def fits(schema: str, answer: Json) -> None:
@@ -321,7 +342,7 @@ class TestBodies:
         def sent(size: int) -> tuple[int, str]:
             kind = {"Content-Type": "application/json"}
             answer = stage.call("POST", route.format("none"), data=b"x" * size, headers=kind)
-            fits("Error", answer.json())
+            fits("ErrorAnswer", answer.json())
             return answer.status_code, answer.json()["error"]["code"]
 
         assert sent(1024 * 1024) == (400, "InvalidRequest")
@@ -333,7 +354,7 @@ class TestBodies:
         answer = stage.call("POST", route.format("none"), data=b"{}", headers={"Content-Type": kind})
 
         assert (answer.status_code, answer.json()["error"]["code"]) == (415, "UnsupportedMediaType")
-        fits("Error", answer.json())
+        fits("ErrorAnswer", answer.json())
 
 
 FORGED = "ada\r\nX-Forged: yes\r\n\r\n2026-11-24 CRITICAL forged\n\tby eve"
@@ -379,8 +400,8 @@ TRICKS = (
         "%23",
     ),
     *(
-        "@vm_guard@key",
-        "%40vm_guard%40key",
+        "@vm_lock@key",
+        "%40vm_lock%40key",
         "@",
         "@@",
         "@rule_budget@",
@@ -411,17 +432,17 @@ class TestIds:
         for method, verb in (("GET", ""), ("POST", "/cancel"), ("POST", "/approve"), ("POST", "/reject")):
             status, body = call_as_written(stage, method, f"/api/restores/{restore_id}{verb}")
             assert (status, body["error"]["code"]) == (404, "NotFound")
-            fits("Error", body)
+            fits("ErrorAnswer", body)
 
     @pytest.mark.parametrize("restore_id", TRICKS, ids=lambda text: text[:20])
     def test_a_trick_is_no_restore(self, stage: Stage, restore_id: str) -> None:
         self.refused(stage, restore_id)
 
-    def test_nor_are_the_guards_and_whatever_else_is_in_the_task_hub(self, stage: Stage) -> None:
+    def test_nor_are_the_locks_and_whatever_else_is_in_the_task_hub(self, stage: Stage) -> None:
         stage.restore(sourceResourceId=vm_id("load-055", "load-rg"))
         stage.backend.StartInstance(CreateInstanceRequest(name="another", instanceId="another-1"), IN_PROCESS)
-        guards = [each for each in stage.backend._entities if each.startswith("@vm_guard@")]
+        locks = [entity for entity in stage.backend._entities if entity.startswith("@vm_lock@")]
 
-        assert guards
-        for each in ("another-1", *guards):
-            self.refused(stage, each)
+        assert locks
+        for instance_id in ("another-1", *locks):
+            self.refused(stage, instance_id)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import ErrorDetail, Json
-from domain.jobs import Job, JobStatus, Operation, OperationStatus
+from domain.jobs import Job, JobStatus, JobTask, Operation, OperationStatus
 from tests.support.strategies import SWIFT, THOROUGH, damaged, json_values, objects_of
 from tests.unit.domain import recorded
 
@@ -38,7 +38,7 @@ class TestRecordedJobs:
                 "Recovery point time ": None,
                 "VM Subscription ID": "SUB",
             },
-            tasks=({"taskId": "Transfer data from vault", "status": "InProgress", "details": None},),
+            tasks=(JobTask(task_id="Transfer data from vault", status="InProgress", details=None),),
         )
 
     @pytest.mark.parametrize(
@@ -78,6 +78,7 @@ class TestRecordedJobs:
                 }
             ],
             "propertyBag": recorded.JOB_COMPLETED["properties"]["extendedInfo"]["propertyBag"],
+            "targetVirtualMachineId": None,
         }
 
     def test_a_new_machine(self) -> None:

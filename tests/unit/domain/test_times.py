@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from domain.times import (
     as_utc,
     format_duration,
-    format_optional_time,
     format_time,
     parse_api_duration,
     parse_api_time,
@@ -52,10 +51,6 @@ class TestTimes:
     )
     def test_they_are_written_in_utc_with_z(self, time: datetime, text: str) -> None:
         assert format_time(time) == text
-        assert format_optional_time(time) == text
-
-    def test_no_time_is_written_as_none(self) -> None:
-        assert format_optional_time(None) is None
 
     @given(times)
     @SWIFT

@@ -1,0 +1,161 @@
+"""What callers see, as types: ``domain.codec.as_json`` writes them, ``triggers.schemas`` describes them.
+
+A member with a default is optional: it is left out where it has that default. A docstring is the description of its
+type in the OpenAPI document, ``metadata`` adds to a member's schema. What a model says of itself stands beside it:
+``ErrorBody`` and ``RestoreWarning``, ``JobResult``, ``RecoveryPointSummary``, ``VmDecisionDocument``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from domain.alerts.decide import VmDecisionDocument
+from domain.codec import JsonOf
+from domain.errors import ErrorBody, Json, RestoreWarning
+from domain.jobs import JobResult
+from domain.recovery_points import Candidate, JudgedPoint, RecoveryPointSummary
+from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
+from domain.restore.state import Decision, Phase, RefusedWhen, Source, Status
+
+type Uri = str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalDocument:
+    """A person's decision; what is not known yet is `null`."""
+
+    required: bool
+    timeout: timedelta
+    reason: str
+    expires: datetime | None
+    decision: Decision | None
+    by: str | None
+    comment: str | None
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationDocument:
+    """Who asked to cancel."""
+
+    by: str | None
+    comment: str | None
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be done."""
+
+    request_body: Json | None = field(
+        metadata={"description": "The body that would be sent to Azure Backup, `null` where no recovery point fits."}
+    )
+    candidates: tuple[JsonOf[Candidate], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanResult:
+    """The outcome of a dry run."""
+
+    plan: Plan | None = field(metadata={"description": "A long one is `null` until the webhook has answered."})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusLinks:
+    """Where to find the restore."""
+
+    self: Uri
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusDocument:
+    """One restore. `approval`, `cancellation` and `refused` are there only where they say something."""
+
+    id: str
+    status: Status
+    phase: Phase
+    progress_percentage: float | None = field(metadata={"minimum": 0, "maximum": 100})
+    source_resource_id: str | None
+    recovery_type: str | None = field(metadata={"enum": [RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION, None]})
+    request_id: str | None
+    requested_by: str | None
+    reason: str | None
+    started_by: Source
+    recovery_point: JsonOf[RecoveryPointSummary] | None
+    operation_id: str | None
+    job_id: str | None
+    vault_id: str | None
+    created_time: datetime
+    last_updated_time: datetime
+    completed_time: datetime | None
+    next_poll_time: datetime | None
+    approval: ApprovalDocument | None = None
+    cancellation: CancellationDocument | None = None
+    refused: RefusedWhen | None = field(
+        default=None, metadata={"description": "Only on a start that admission control refused, and when."}
+    )
+    result: JsonOf[JobResult] | JsonOf[PlanResult] | None
+    error: JsonOf[ErrorBody] | None
+    warnings: tuple[RestoreWarning, ...]
+    links: JsonOf[StatusLinks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreLinks:
+    """Where to go on."""
+
+    self: Uri
+    cancel: Uri
+    approve: Uri
+    reject: Uri
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreAccepted:
+    """A restore that was asked for."""
+
+    id: str
+    status: Status
+    links: RestoreLinks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreList:
+    """A page of restores; there are more while it has a nextLink."""
+
+    value: tuple[JsonOf[StatusDocument], ...]
+    next_link: Uri | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPointList:
+    """All points of a virtual machine."""
+
+    value: tuple[JudgedPoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertDecisionList:
+    """The answer to an alert."""
+
+    decisions: tuple[JsonOf[VmDecisionDocument], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The app as it sees itself."""
+
+    status: str = field(metadata={"const": "ok"})
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorAnswer:
+    """ARM's error."""
+
+    error: JsonOf[ErrorBody]
+
+
+ANSWERS = (RestoreAccepted, StatusDocument, RestoreList, RecoveryPointList, AlertDecisionList, Health, ErrorAnswer)
+"""The answers of the HTTP API, all other types here being parts of them."""

@@ -1,4 +1,4 @@
-"""The activity that prepares a restore: it chooses the point, checks the restore, and starts the service's own check."""
+"""The activity that prepares a restore: it chooses the point, checks the restore, starts the service's own check."""
 
 from __future__ import annotations
 
@@ -116,7 +116,10 @@ class RestorePreparation:
             raise TransientError(errors.SERVICE_UNAVAILABLE, "Azure answers so slowly that the checks are begun anew.")
 
     def _check(self, point: RecoveryPoint) -> None:
-        """Check the restore constraints; reads only what one of them asks for. ``ValidationFailed`` names all broken."""
+        """Check the restore constraints; reads only what one of them asks for.
+
+        Raises ``TerminalError`` ``ValidationFailed`` that names all that are broken.
+        """
         request, item = self._request, self._item
         violations = [
             *rules.target_violations(request, item),

@@ -31,21 +31,24 @@ def unpack(kind: Any, data: Mapping[str, Any]) -> Any:
 
 
 def _write(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return format_time(value)
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, StrEnum):
-        return str(value)
+    if is_dataclass(value):
+        return _write_members(value)
     if isinstance(value, tuple | list):
         return [_write(entry) for entry in cast("list[Any]", value)]
     if isinstance(value, dict):
         return {name: _write(member) for name, member in cast("dict[str, Any]", value).items()}
-    if not is_dataclass(value):
-        return value
-    members = [(name, getattr(value, name), default) for name, default in _defaults(type(value)).items()]
-    kind = {"kind": value.kind} if hasattr(value, "kind") else {}
-    return kind | {_camel(name): _write(member) for name, member, default in members if member != default}
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def _write_members(value: Any) -> dict[str, Any]:
+    members = [(name, getattr(value, name), default) for name, default in _defaults(value.__class__).items()]
+    kind: str | None = getattr(value, "kind", None)
+    tag: dict[str, Any] = {} if kind is None else {"kind": kind}
+    return tag | {_camel(name): _write(member) for name, member, default in members if member != default}
 
 
 @cache
@@ -70,8 +73,9 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         datetime: parse_request_time,
         timedelta: lambda data: timedelta(seconds=data),
     }
-    is_enum = isinstance(kind, type) and issubclass(kind, StrEnum)
-    return known.get(kind, kind if is_enum else lambda data: data)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind
+    return known.get(kind, lambda data: data)
 
 
 def _options(kind: Any) -> Iterator[Any]:

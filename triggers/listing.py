@@ -47,7 +47,8 @@ async def newest_documents(
 ) -> list[Json]:
     """Return the status documents of the ``count`` newest restores that ``wants`` accepts, of all if there are fewer.
 
-    Starts that admission control refused while their callers waited are left out. ``status`` narrows what is read where it can.
+    Starts that admission control refused while their callers waited are left out. ``status`` narrows what is read
+    where it can.
 
     The task hub knows an instance by the time at which its history last began, which is never before the restore was
     accepted. So the hub is read in spans of that time, from now back: once a span has been read, every restore that was

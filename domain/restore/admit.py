@@ -50,20 +50,26 @@ def _next_call(restore: Restore) -> Call | None:
     admission, alert, vm_id = restore.admission, restore.accepted.alert, restore.source_resource_id or ""
     if admission.admitted:
         return None
-    if admission.lock is LockState.WANTED and admission.refusal is not None and admission.refusal.holder is not None:
-        holder = admission.refusal.holder
-        if admission.holder_ended is None:
-            return FindRunning(restore_id=holder.restore_id)
-        # Its answer is waited for before the lock is asked for again: messages to an entity may change their order.
-        return ReleaseVanishedLock(key=entity_key(vm_id), holder=holder, ended=admission.holder_ended)
     if admission.lock is LockState.WANTED:
-        cool_down = None if alert is None else alert.cool_down
-        return AcquireLock(key=entity_key(vm_id), vm=vm_id, source=restore.accepted.source, cool_down=cool_down)
+        return _lock_call(restore, vm_id)
     if (noting := _note_alert(restore, vm_id)) is not None:
         return noting
     if alert is not None and alert.max_per_hour is not None and not admission.has_budget:
         return TakeBudget(key=entity_key(alert.rule), rule=alert.rule, max_per_hour=alert.max_per_hour)
     return None
+
+
+def _lock_call(restore: Restore, vm_id: str) -> AcquireLock | FindRunning | ReleaseVanishedLock:
+    """Return the request for the lock, or what must be known or done first about the restore that holds it."""
+    admission, alert = restore.admission, restore.accepted.alert
+    holder = None if admission.refusal is None else admission.refusal.holder
+    if holder is None:
+        cool_down = None if alert is None else alert.cool_down
+        return AcquireLock(key=entity_key(vm_id), vm=vm_id, source=restore.accepted.source, cool_down=cool_down)
+    if admission.holder_ended is None:
+        return FindRunning(restore_id=holder.restore_id)
+    # Its answer is waited for before the lock is asked for again: messages to an entity may change their order.
+    return ReleaseVanishedLock(key=entity_key(vm_id), holder=holder, ended=admission.holder_ended)
 
 
 def _note_alert(restore: Restore, vm_id: str) -> NoteAlert | None:

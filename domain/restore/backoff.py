@@ -28,8 +28,10 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """The pauses of a restore's calls, by the calls' names. Waits are rounded up to whole seconds, as the engine's
-    timers know no others; a wait of nothing counts as none, so that no service can put us into a tight loop.
+    """The pauses of a restore's calls, by the calls' names.
+
+    Waits are rounded up to whole seconds, as the engine's timers know no others; a wait of nothing counts as none, so
+    that no service can put us into a tight loop.
     """
 
     pauses: dict[str, Pause] = field(default_factory=dict[str, Pause])

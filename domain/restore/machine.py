@@ -47,7 +47,8 @@ TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
 }
 """Which stage may follow which. A restore can end in each of them."""
 
-_STAGES: Final[Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]]] = {
+# Not Final: pyright would take each function's own kind of stage for all of them.
+_STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
     state.Resolving: prepare.decide_resolving,
     state.Preparing: prepare.decide_preparing,
     state.Validating: prepare.decide_validating,
@@ -82,11 +83,12 @@ def advance(restore: Restore, now: datetime) -> Restore:
     stage, until = restore.stage, restore.waits_for_person_until
     if restore.outcome is not None:
         return restore
-    if isinstance(stage, state.AwaitingApproval) and restore.awaits_decision and until is not None and now >= until:
+    is_over = until is not None and now >= until
+    if isinstance(stage, state.AwaitingApproval) and restore.awaits_decision and is_over:
         return _decided(restore, Decision.TIMED_OUT, now)
-    if isinstance(stage, state.AwaitingResourceGuard) and until is not None and now >= until:
-        if restore.backoff.is_held_by_azure(calls.StartRestore.name, now):
-            return outcome.resource_guard_stayed_closed(restore, stage.refusal, now)
+    is_held = restore.backoff.is_held_by_azure(calls.StartRestore.name, now)
+    if isinstance(stage, state.AwaitingResourceGuard) and is_over and is_held:
+        return outcome.resource_guard_stayed_closed(restore, stage.refusal, now)
     if now < restore.deadline or isinstance(stage, state.ComparingDisks):
         return restore
     may_poll_once_more = restore.azure_has_it and isinstance(decide(restore, now), MakeCall)

@@ -1,4 +1,4 @@
-"""How often the service is polled where it asks for no wait itself: the interval grows with the time that has passed."""
+"""How often the service is polled where it asks for no wait itself: the interval grows with the time passed."""
 
 from __future__ import annotations
 

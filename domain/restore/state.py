@@ -341,7 +341,9 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """``attempts`` numbers the attempts to post: each is claimed under its number. ``unknown`` counts the posts whose
+    """How often the restore was posted.
+
+    ``attempts`` numbers the attempts to post: each is claimed under its number. ``unknown`` counts the posts whose
     outcome stayed unknown.
     """
 

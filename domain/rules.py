@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import AUTHORIZATION_FAILED, ErrorDetail, Json
 from domain.reading import NOT_ALLOWED
@@ -39,25 +39,6 @@ class PointFacts:
     managed: bool
     tiers: tuple[str, ...]
     extended_location: Json | None = None
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
-        return cls(
-            encrypted=data["encrypted"],
-            managed=data["managed"],
-            tiers=tuple(data["tiers"]),
-            extended_location=data.get("extendedLocation"),
-        )
-
-    def to_json(self) -> Json:
-        """Return what history keeps."""
-        return {
-            "encrypted": self.encrypted,
-            "managed": self.managed,
-            "tiers": list(self.tiers),
-            "extendedLocation": self.extended_location,
-        }
 
     @property
     def snapshot_only(self) -> bool:

@@ -248,13 +248,3 @@ def test_a_guard_named_by_two_proxies_is_asked_once() -> None:
     proxy = {"properties": {"resourceGuardOperationDetails": [detail]}}
 
     assert guard_requests([proxy, proxy]) == ["/guard"]
-
-
-def test_facts_come_out_of_history_as_they_went_in() -> None:
-    facts = a_fact(encrypted=True, managed=False, tiers=("ArchivedRP",), extended_location=EDGE)
-
-    assert PointFacts.from_json(facts.to_json()) == facts
-
-
-def test_facts_of_a_history_that_knew_of_no_edge_zones_are_read() -> None:
-    assert PointFacts.from_json({"encrypted": False, "managed": True, "tiers": []}).extended_location is None

@@ -1,4 +1,4 @@
-"""The mark of a post, on a task hub that does what the extension's does."""
+"""The claims of attempts to post, on a task hub that does what the extension's does."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from orchestrations.marking import MARKED_FOR, mark_post
 
 from activities import restores
+from domain.answers import Answer
+from domain.codec import pack
 from domain.envelopes import unseal
-from domain.errors import Json, TransientError
-from orchestrations.names import MARK_POST
+from domain.errors import TransientError
+from domain.restore.calls import Claim, ClaimPost
+from orchestrations.names import HOLD_POST_CLAIM
+from orchestrations.post_claim import CLAIMED_FOR, hold_post_claim
 from tests.support.hub import Hub
-from triggers.durable import claim_post, mark
+from triggers.durable import claim_post
+from triggers.post_claims import PostClaims
 
 if TYPE_CHECKING:
     import azure.durable_functions as df
 
-POST: Json = {"clientRequestId": "c0ffee", "attempt": 1, "askedTime": "2026-11-23T08:00:00.000123Z", "body": {}}
+    from domain.errors import Json
+
+CALL = ClaimPost(client_request_id="c0ffee", attempt=1)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class _TaskHub:
         self._has_started = False
 
     def schedule_new_orchestration(self, name: str, *, input: Json, instance_id: str) -> str:  # noqa: A002 - the SDK's
-        assert name == MARK_POST
+        assert name == HOLD_POST_CLAIM
         self.taken.setdefault(instance_id, json.dumps(input))
         self._has_started = True
         if self._loses:
@@ -58,67 +64,68 @@ class _TaskHub:
         return _State(self.taken[instance_id]) if instance_id in self.taken else None
 
 
-def marks(hub: _TaskHub, post: Json = POST) -> bool:
-    return mark(cast("df.SyncDurableFunctionsClient", hub), post)
+def take(hub: _TaskHub, client_request_id: str = "c0ffee", attempt: int = 1) -> bool:
+    """Claim an attempt for a delivery of the trigger."""
+    return PostClaims(cast("df.SyncDurableFunctionsClient", hub)).take(client_request_id, attempt)
 
 
-def test_the_first_delivery_marks_and_the_next_ones_see_it() -> None:
+def claim(hub: _TaskHub) -> object:
+    """Claim the attempt for its restore, as the activity does; returns what the orchestrator makes of its answer."""
+    return unseal(CALL, claim_post(pack(CALL), cast("df.SyncDurableFunctionsClient", hub)))
+
+
+def test_the_first_delivery_takes_the_claim_and_the_next_ones_see_it() -> None:
     hub = _TaskHub()
 
-    assert [marks(hub) for _ in range(3)] == [True, False, False]
+    assert [take(hub) for _ in range(3)] == [True, False, False]
     assert list(hub.taken) == ["post-c0ffee-1"]
 
 
-def test_of_several_deliveries_at_one_moment_one_marks() -> None:
+def test_of_several_deliveries_at_one_moment_one_takes_the_claim() -> None:
     hub = _TaskHub(together=5)
 
-    assert [marks(hub) for _ in range(5)].count(True) == 1
+    assert [take(hub) for _ in range(5)].count(True) == 1
 
 
-def test_a_claimed_attempt_is_posted_by_nobody_and_can_be_claimed_again() -> None:
-    hub = cast("df.SyncDurableFunctionsClient", _TaskHub())
+def test_an_attempt_that_its_restore_claimed_is_posted_by_nobody_and_can_be_claimed_again() -> None:
+    hub = _TaskHub()
 
-    first, again = (unseal(claim_post(POST, hub)) for _ in range(2))
-
-    assert first == again == {"claimed": True}
-    assert not mark(hub, POST)
+    assert claim(hub) == claim(hub) == Answer(Claim(is_ours=True))
+    assert not take(hub)
 
 
 def test_an_attempt_that_is_posted_cannot_be_claimed() -> None:
-    hub = cast("df.SyncDurableFunctionsClient", _TaskHub())
-    assert mark(hub, POST)
-
-    assert unseal(claim_post(POST, hub)) == {"claimed": False}
-
-
-def test_an_attempt_whose_turn_was_run_again_later_is_the_same_attempt() -> None:
     hub = _TaskHub()
-    marks(hub)
+    assert take(hub)
 
-    assert not marks(hub, {**POST, "askedTime": "2026-11-23T08:07:00Z"})
+    assert claim(hub) == Answer(Claim(is_ours=False))
 
 
-@pytest.mark.parametrize("other", [{"clientRequestId": "decaf"}, {"attempt": 2}])
-def test_another_restore_and_another_attempt_have_marks_of_their_own(other: Json) -> None:
+@pytest.mark.parametrize("other", [("decaf", 1), ("c0ffee", 2)])
+def test_another_restore_and_another_attempt_have_claims_of_their_own(other: tuple[str, int]) -> None:
     hub = _TaskHub()
-    marks(hub)
+    take(hub)
 
-    assert marks(hub, {**POST, **other})
+    assert take(hub, *other)
 
 
-def test_a_hub_that_cannot_be_asked_is_a_passing_failure() -> None:
+def test_a_hub_that_cannot_be_asked_is_a_transient_failure() -> None:
     with pytest.raises(TransientError, match=r"was not posted: .*the hub is away"):
-        marks(_TaskHub(away=True))
+        take(_TaskHub(away=True))
 
 
-def test_a_mark_whose_answer_is_lost_is_known_by_its_token() -> None:
-    assert marks(_TaskHub(loses_answers=True))
+def test_a_hub_that_cannot_be_asked_by_the_restore_is_a_transient_failure_too() -> None:
+    assert isinstance(claim(_TaskHub(away=True)), TransientError)
 
 
-def test_a_mark_stands_far_longer_than_a_delivery_may_post() -> None:
-    hub = Hub(orchestrators={MARK_POST: mark_post}, activities=cast("dict[str, Any]", {}))
+def test_a_claim_whose_answer_is_lost_is_known_by_its_token() -> None:
+    assert take(_TaskHub(loses_answers=True))
 
-    hub.finish(hub.start(MARK_POST, None))
 
-    assert hub.clock.elapsed >= MARKED_FOR - timedelta(seconds=1)  # the engine may deliver a timer a second early
-    assert timedelta(minutes=5) <= MARKED_FOR - restores._LATE
+def test_a_claim_stands_far_longer_than_a_delivery_may_post() -> None:
+    hub = Hub(orchestrators={HOLD_POST_CLAIM: hold_post_claim}, activities=cast("dict[str, Any]", {}))
+
+    hub.finish(hub.start(HOLD_POST_CLAIM, None))
+
+    assert hub.clock.elapsed >= CLAIMED_FOR - timedelta(seconds=1)  # the engine may deliver a timer a second early
+    assert timedelta(minutes=5) <= CLAIMED_FOR - restores._LATE

@@ -21,8 +21,8 @@ DIED = "Exception while executing function: vm_lock"
 def test_plain_text_is_read_as_text_and_json_as_ever() -> None:
     read_plain_text_too()
 
-    assert DEFAULT_FUNCTIONS_DATA_CONVERTER.deserialize(DIED) == DIED
-    assert DEFAULT_FUNCTIONS_DATA_CONVERTER.deserialize('{"a": 1}') == {"a": 1}
+    assert DEFAULT_FUNCTIONS_DATA_CONVERTER.deserialize(DIED, str) == DIED
+    assert DEFAULT_FUNCTIONS_DATA_CONVERTER.deserialize('{"a": 1}', dict) == {"a": 1}
 
 
 def test_a_worker_that_dies_while_the_lock_is_asked_for_costs_the_restore_a_second_try(

@@ -379,8 +379,8 @@ TRICKS = (
         "%23",
     ),
     *(
-        "@vm_guard@key",
-        "%40vm_guard%40key",
+        "@vm_lock@key",
+        "%40vm_lock%40key",
         "@",
         "@@",
         "@rule_budget@",
@@ -417,11 +417,11 @@ class TestIds:
     def test_a_trick_is_no_restore(self, stage: Stage, restore_id: str) -> None:
         self.refused(stage, restore_id)
 
-    def test_nor_are_the_guards_and_whatever_else_is_in_the_task_hub(self, stage: Stage) -> None:
+    def test_nor_are_the_locks_and_whatever_else_is_in_the_task_hub(self, stage: Stage) -> None:
         stage.restore(sourceResourceId=vm_id("load-055", "load-rg"))
         stage.backend.StartInstance(CreateInstanceRequest(name="another", instanceId="another-1"), IN_PROCESS)
-        guards = [each for each in stage.backend._entities if each.startswith("@vm_guard@")]
+        locks = [key for key in stage.backend._entities if key.startswith("@vm_lock@")]
 
-        assert guards
-        for each in ("another-1", *guards):
-            self.refused(stage, each)
+        assert locks
+        for restore_id in ("another-1", *locks):
+            self.refused(stage, restore_id)

@@ -61,6 +61,7 @@ def test_an_operations_wait_outlasts_a_look_for_the_job_that_fails() -> None:
 def test_a_finished_operations_wait_outlasts_a_look_for_the_job_that_fails() -> None:
     lab = Lab()
     lab.azure.operations = [Operation(status=OperationStatus.SUCCEEDED)] * 2
+    lab.azure.listed_after = timedelta(seconds=90)
     lab.azure.retry_after["get_operation"] = 60.0
     lab.azure.fails["find_restore_job"] = [None, AWAY]
 

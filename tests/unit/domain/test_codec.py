@@ -7,7 +7,7 @@ import json
 from dataclasses import MISSING, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Final, TypeAliasType, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, TypeAliasType, cast, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -50,7 +50,7 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(_TEXTS, values_of(arguments[1]), max_size=2)
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        return st.builds(kind, **{field.name: values_of(hints[field.name]) for field in fields(kind)})
+        return st.builds(cast("type[Any]", kind), **{field.name: values_of(hints[field.name]) for field in fields(kind)})
     return _KNOWN[kind] if kind in _KNOWN else st.from_type(kind)
 
 
@@ -92,7 +92,7 @@ def _is_call(kind: type) -> bool:
 
 
 ALL_TYPES: Final = _all_types()
-DATACLASSES: Final = sorted(filter(is_dataclass, ALL_TYPES), key=lambda kind: (kind.__module__, kind.__qualname__))
+DATACLASSES: Final = sorted(filter(is_dataclass, ALL_TYPES), key=str)
 BY_NAME: Final = pytest.mark.parametrize("kind", DATACLASSES, ids=lambda kind: kind.__qualname__)
 
 

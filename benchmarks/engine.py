@@ -18,7 +18,7 @@ import requests
 from benchmarks import calls_of_a_job
 from benchmarks.asking import load_vm, request_for
 from benchmarks.rows import Row, median_of
-from orchestrations.names import PUBLISH_RESULT, START_RESTORE
+from domain.restore.calls import PublishResult, StartRestore
 from scripts import real_engine
 from scripts.stack import Child, clean_environment, connection_to
 from tests.support.engine_events import EngineEvents, Event, kinds_of
@@ -140,7 +140,7 @@ def _restore_alone() -> Restored:
         requests.post(f"{simulator}/_simulator/faults", json=faults, timeout=30).raise_for_status()
         restore_id = _post(instance.url, {**request_for(load_vm(1)), "validate": True})
         # Nobody asks the app meanwhile: that would be counted.
-        _wait(lambda: events.started(PUBLISH_RESULT), within_s=600)
+        _wait(lambda: events.started(PublishResult.name), within_s=600)
         time.sleep(_IDLE_S)
         used, took_s = storage.counts - before, time.monotonic() - began
         _check(instance.url, restore_id)
@@ -154,8 +154,8 @@ def _message_rows(restored: Restored) -> list[Row]:
     job_ended = restored.called("get_job")[-1]
     until_post = events.sent(restored.first.at, posted)
     before = [each for each in until_post if each.names(restore_id)]
-    row_of_hops = events.chain_to(events.scheduled(events.started(START_RESTORE)[0]))
-    [published] = events.started(PUBLISH_RESULT)
+    row_of_hops = events.chain_to(events.scheduled(events.started(StartRestore.name)[0]))
+    [published] = events.started(PublishResult.name)
     after = [each for each in events.chain_to(events.scheduled(published)) if each.at >= job_ended]
     aside = len(events.sent(job_ended, published.at)) - len(after)
     looks, turns = len(restored.called("validate_status")), events.turns(restore_id)
@@ -179,7 +179,7 @@ def _message_rows(restored: Restored) -> list[Row]:
             median=str(len(after)),
             worst=f"{(published.at - job_ended).total_seconds():.2f} s",
             met=len(after) <= _MOST_AFTER,
-            how=f"in a row, from the last GET of the job at the simulator to the start of {PUBLISH_RESULT}: "
+            how=f"in a row, from the last GET of the job at the simulator to the start of {PublishResult.name}: "
             f"{_counted(after)}; {aside} more that it does not wait for",
         ),
         Row(

@@ -90,8 +90,9 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         datetime: parse_request_time,
         timedelta: lambda data: timedelta(seconds=data),
     }
-    is_enum = isinstance(kind, type) and issubclass(kind, StrEnum)
-    return known.get(kind, kind if is_enum else lambda data: data)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind
+    return known.get(kind, lambda data: data)
 
 
 def _options(kind: Any) -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -171,7 +171,9 @@ class Job:
     @property
     def brief(self) -> Self:
         """The job as far as history needs it while it runs: state and progress, so that it stays small."""
-        return replace(self, details=(), property_bag=None, tasks=()) if self.status.is_running else self
+        if not self.status.is_running:
+            return self
+        return type(self)(job_id=self.job_id, status=self.status, progress_pct=self.progress_pct)
 
     def result(self, target_virtual_machine_id: str | None = None) -> Json:
         """Return the status document's ``result``: how long it took, what the job says it made, and the new VM's id."""

@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 SUBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "domain/alerts.py": ("tests/unit/domain/test_alerts.py", "tests/unit/domain/test_auto_restore.py"),
-    "domain/auto_restore.py": ("tests/unit/domain/test_auto_restore.py",),
-    "domain/guards.py": ("tests/unit/domain/test_guards.py",),
+    "domain/restore": ("tests/unit/domain/restore",),
+    "domain/admission": ("tests/unit/domain/admission",),
+    "domain/alerts/decide.py": ("tests/unit/domain/alerts",),
+    "domain/alerts/alert_rules.py": ("tests/unit/domain/alerts",),
+    "domain/alerts/patterns.py": ("tests/unit/domain/alerts",),
     "domain/point_search.py": ("tests/unit/domain/test_point_search.py",),
     "domain/recovery_points.py": (
         "tests/unit/domain/test_point_search.py",
         "tests/unit/domain/test_recovery_points.py",
     ),
-    "domain/restores.py": ("tests/unit/domain/test_restores.py",),
 }
 """What is mutated unless a path is given: files or packages, each with the fast tests that hold its behaviour."""
 ALL_TESTS: Final = ("tests/unit/domain",)

@@ -44,7 +44,8 @@ class LastAnswer:
 class Operation:
     """One operation of an entity: the types of its state and of its request, and the function.
 
-    The function takes the state, ``None`` before the first use, and returns the new one with the answer.
+    The function takes the state, ``None`` before the first use, and returns the new one with the answer; ``None`` again
+    where there is still nothing to keep.
     """
 
     state: Any
@@ -74,4 +75,5 @@ def answer_once(name: str, operation: Operation, kept: Json | None, data: Json) 
     answers[asker] = LastAnswer(number=asked.number, operation=name, time=asked.now, answer=sealed)
     latest = max(answer.time for answer in answers.values())
     fresh = [(key, pack(answer)) for key, answer in answers.items() if latest - answer.time <= _ANSWERS_KEPT_FOR]
-    return {**pack(new), "answers": dict(fresh[-_MAX_ANSWERS:])}, sealed
+    written: Json = {} if new is None else pack(new)
+    return {**written, "answers": dict(fresh[-_MAX_ANSWERS:])}, sealed

@@ -15,7 +15,6 @@ from domain.restore.state import (
     ComparingDisks,
     Delivery,
     FindingJob,
-    LockState,
     Phase,
     Preparing,
     Resolving,
@@ -67,7 +66,7 @@ def status_of(restore: Restore) -> Status:
         return restore.outcome.status
     if phase_of(restore) is Phase.AWAITING_APPROVAL:
         return Status.AWAITING_APPROVAL
-    return Status.PENDING if restore.admission.lock is LockState.WANTED else Status.RUNNING
+    return Status.RUNNING if restore.admission.admitted else Status.PENDING
 
 
 def document(restore: Restore, now: datetime, next_poll: datetime | None = None) -> Json:

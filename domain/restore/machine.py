@@ -47,7 +47,8 @@ TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
 }
 """Which stage may follow which. A restore can end in each of them."""
 
-_STAGES: Final[Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]]] = {
+# Not Final: pyright would take each function's own kind of stage for all of them.
+_STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
     state.Resolving: prepare.decide_resolving,
     state.Preparing: prepare.decide_preparing,
     state.Validating: prepare.decide_validating,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import orchestrations.guards
 import pytest
-from domain.restores import Restore, Status
 
 import arm.backup
 import arm.session
-import orchestrations.restore_vm
 from arm.backup import BackupClient
+from domain.answers import Answer
+from domain.restore import outcome, report
+from domain.restore.calls import AcquireLock, AcquireSlot, EntityCall, Grant, Published, SlotGrant
+from domain.restore.state import LockState, Status
+from orchestrations import entities
 from tests.chaos.checks import Violation, violations
 from tests.chaos.plans import ALL_FAULTS, Plan, a_calm_plan, draw_plans
 from tests.chaos.run import main, run
@@ -22,11 +24,13 @@ from tests.support.hub import START
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from datetime import datetime
 
-    from domain.guards import State
     from durabletask import task
 
     from domain.errors import Json
+    from domain.restore.state import Outcome, Restore
+    from domain.restore.steps import Step
 
 OPEN = frozenset({"trigger_500_after"})
 FAILED_JOB: Json = {"jobFailed": {"afterSeconds": 100}}
@@ -93,7 +97,7 @@ class TestEachCheckCanFail:
 
     def test_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(BackupClient, "find_restore_job", _find_nothing)
-        monkeypatch.setattr(Restore, "what_may_still_run", "Nothing was started.")
+        monkeypatch.setattr(outcome, "what_may_still_run", lambda _restore: "Nothing was started.")
 
         assert "lost" in checks(a_plan(faults=OPEN, trigger_strikes=2))
 
@@ -116,22 +120,28 @@ class TestEachCheckCanFail:
 
         assert checks(plan) == {"stuck"}
 
-    def test_a_guard_that_is_not_released(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(orchestrations.restore_vm, "release", _do_nothing)
+    def test_a_lock_that_is_not_released(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        decide = report.decide
+
+        def keep_the_lock(restore: Restore, ended: Outcome, now: datetime) -> Step:
+            admission = replace(restore.admission, lock=LockState.NOT_NEEDED)
+            return decide(replace(restore, admission=admission), ended, now)
+
+        monkeypatch.setattr(report, "decide", keep_the_lock)
 
         assert "guard" in checks()
 
-    def test_a_place_that_is_not_given_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(orchestrations.restore_vm, "leave_turn", _do_nothing)
+    def test_a_slot_that_is_not_given_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(report, "_next_release", _find_nothing)
         plan = a_calm_plan(0, 0)
 
         assert "guard" in checks(replace(plan, limits=replace(plan.limits, max_per_vault=5)))
 
     def test_disagrees(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def say_completed(self: Restore, _job: object, now: Any) -> Restore:
-            return self.finished(Status.COMPLETED, now)
+        def say_completed(restore: Restore, _job: object, now: datetime) -> Restore:
+            return outcome.ended(restore, Status.COMPLETED, now)
 
-        monkeypatch.setattr(Restore, "ended_by", say_completed)
+        monkeypatch.setattr(outcome, "ended_by_job", say_completed)
 
         assert checks(a_plan(switches=FAILED_JOB)) == {"disagrees"}
 
@@ -146,12 +156,12 @@ class TestEachCheckCanFail:
         assert checks() == {"published"}
 
     def test_overlap(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(orchestrations.guards, "take_vm", _grant)
+        _grant_always(monkeypatch, AcquireLock, Grant())
 
         assert "overlap" in checks(a_plan(0), a_plan(1))
 
     def test_crowded(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(orchestrations.guards, "take_turn", _grant)
+        _grant_always(monkeypatch, AcquireSlot, SlotGrant())
         limits = replace(a_calm_plan(0, 0).limits, max_per_vault=1)
 
         assert "crowded" in checks(a_plan(0, limits=limits), a_plan(1, vm=1, limits=limits))
@@ -170,20 +180,19 @@ def _no_jobs(*_: object) -> list[object]:
     return []
 
 
-def _do_not_publish(*_: object) -> Json:
-    return {"hasWebhook": False}
+def _do_not_publish(*_: object) -> Answer[Published]:
+    return Answer(Published(has_webhook=False))
 
 
-def _grant(state: State, _asked: Json) -> tuple[State, Json]:
-    return state, {"granted": True}
+def _grant_always(monkeypatch: pytest.MonkeyPatch, call: type[EntityCall], answer: object) -> None:
+    """Have an entity grant a request whatever it knows, and note nothing."""
+    name = call.entity, call.operation
+    blind = replace(entities._OPERATIONS[name], function=lambda state, _call, _asked: (state, answer))
+    monkeypatch.setitem(entities._OPERATIONS, name, blind)
 
 
 def _yes(*_: object) -> bool:
     return True
-
-
-def _do_nothing(*_: object) -> Generator[task.Task[Any], Any]:
-    yield from ()
 
 
 def _wait_for_ever(ctx: task.OrchestrationContext, _data: Json) -> Generator[task.Task[Any], Any]:

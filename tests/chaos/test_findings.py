@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from domain import errors
 from domain.errors import TerminalError, TransientError
 from domain.jobs import Operation, OperationStatus
-from orchestrations.names import CANCEL_EVENT, FIND_JOB, GET_OPERATION, START_RESTORE
+from domain.restore.calls import FindJob, GetOperation, StartRestore
+from domain.restore.machine import CANCEL_EVENT
 from tests.chaos.checks import violations
 from tests.chaos.plans import a_calm_plan
 from tests.chaos.service import Service
@@ -60,6 +61,7 @@ def test_an_operations_wait_outlasts_a_look_for_the_job_that_fails() -> None:
 def test_a_finished_operations_wait_outlasts_a_look_for_the_job_that_fails() -> None:
     lab = Lab()
     lab.azure.operations = [Operation(status=OperationStatus.SUCCEEDED)] * 2
+    lab.azure.listed_after = timedelta(seconds=90)
     lab.azure.retry_after["get_operation"] = 60.0
     lab.azure.fails["find_restore_job"] = [None, AWAY]
 
@@ -108,12 +110,12 @@ def test_a_cancel_does_not_cut_the_wait_that_the_202_asked_for() -> None:
     lab.hub.raise_event(restore_id, CANCEL_EVENT, {})
     lab.hub.finish(restore_id)
 
-    looks = [call.at for call in lab.hub.calls if call.name == GET_OPERATION]
+    looks = [call.at for call in lab.hub.calls if call.name == GetOperation.name]
     assert [look for look in looks if (look - START).total_seconds() < 60] == []
 
 
 def test_a_cancel_does_not_cut_a_wait_on_the_list_that_a_late_trigger_met() -> None:
-    lab = Lab(redeliver=lambda name: name == START_RESTORE)
+    lab = Lab(redeliver=lambda name: name == StartRestore.name)
     lab.azure.fails["find_restore_job"] = [None, throttled(600)]
     restore_id = lab.start(a_restore())
     lab.hub.run_until(lambda: lab.azure.calls["find_restore_job"] == 2)
@@ -122,7 +124,7 @@ def test_a_cancel_does_not_cut_a_wait_on_the_list_that_a_late_trigger_met() -> N
     lab.hub.raise_event(restore_id, CANCEL_EVENT, {})
     done = lab.hub.finish(restore_id)
 
-    [asked] = [call.at for call in lab.hub.calls if call.name == FIND_JOB]
+    [asked] = [call.at for call in lab.hub.calls if call.name == FindJob.name]
     assert (asked - START).total_seconds() >= 600
     assert (done["status"], len(lab.azure.jobs)) == ("Cancelled", 1)
 

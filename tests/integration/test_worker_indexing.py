@@ -60,7 +60,7 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         "get_openapi",
         "on_restore_request",
         "restore_vm",
-        "mark_post",
+        "hold_post_claim",
         "resolve_item",
         "prepare_restore",
         "get_validation",
@@ -76,12 +76,12 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         "post_alert",
         "find_running",
         "wake_restore",
-        "vault_turns",
+        "vault_slots",
         "list_restored_disks",
         "post_result",
-        "vm_guard",
+        "vm_lock",
         "rule_budget",
-        "storm_guard",
+        "alert_storm",
         "publish_result",
     }
 
@@ -119,9 +119,9 @@ def test_the_queue_trigger_starts_with_client_and_results_queue(indexed: dict[st
 
 
 def test_durable_functions_keep_the_names_that_histories_know(indexed: dict[str, list[dict[str, Any]]]) -> None:
-    for name in ("restore_vm", "mark_post"):
+    for name in ("restore_vm", "hold_post_claim"):
         assert _one(indexed[name], "orchestrationTrigger")["orchestration"] == name
-    for name in ("vm_guard", "rule_budget", "storm_guard", "vault_turns"):
+    for name in ("vm_lock", "rule_budget", "alert_storm", "vault_slots"):
         assert _one(indexed[name], "entityTrigger")["entityName"] == name
     for name in ("find_running", "wake_restore", "start_restore", "claim_post"):
         assert _one(indexed[name], "durableClient")["name"] == "client"

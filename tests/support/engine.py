@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, override
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
+from domain.restore.calls import StartRestore
 from local_host.azure_like import NoFaults
 from local_host.backend import LocalBackend
-from orchestrations.names import START_RESTORE
 from tests.support.azure import a_restore
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class StoppedEngine(LocalBackend):
     def GetWorkItems(self, request: pb.GetWorkItemsRequest, context: grpc.ServicerContext) -> Iterator[pb.WorkItem]:
         for item in super().GetWorkItems(request, context):
             name = self._names.get(item.activityRequest.orchestrationInstance.instanceId)
-            if name and item.activityRequest.name == START_RESTORE:
+            if name and item.activityRequest.name == StartRestore.name:
                 self._triggers[item.completionToken] = name
                 self.deliveries[name] += 1
                 for _ in range(self.copies.pop(name, 0)):

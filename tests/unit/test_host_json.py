@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from activities import restores
+from activities import preparation
 from arm import backup
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_no_activity_comes_near_the_time_out() -> None:
     answer, post = timedelta(minutes=2), timedelta(minutes=4)  # four read timeouts: arm.session
     a_list = timedelta(seconds=backup._MAX_LIST_S) + answer
     triggering = a_list + post
-    preparing = max(restores._SLICE + answer, restores._PREPARING + max(a_list, answer))
+    preparing = max(preparation._SLICE + answer, preparation._PREPARING + max(a_list, answer))
 
     assert max(triggering, preparing) <= span(HOST[TIMEOUT]) * 0.9
 

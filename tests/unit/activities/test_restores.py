@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -12,10 +14,26 @@ from hypothesis import strategies as st
 
 from activities.restores import RestoreActivities
 from domain import errors
+from domain.answers import Answer
 from domain.azure import restore_constraints
+from domain.codec import pack, unpack
 from domain.envelopes import unseal
-from domain.errors import Json, RestoreError, TerminalError, UnknownOutcomeError
-from domain.times import format_time
+from domain.errors import Json, RestoreError, TerminalError, TransientError, UnknownOutcomeError
+from domain.point_search import SearchProgress
+from domain.protected_items import ProtectedItem
+from domain.requests import RestoreRequest
+from domain.restore.calls import (
+    AcceptedOperation,
+    GetJob,
+    NoPointForPlan,
+    Preparation,
+    PrepareRestore,
+    ResolveItem,
+    Started,
+    StartRestore,
+    StillReading,
+)
+from queries.recovery_points import list_recovery_points
 from tests.support.azure import (
     CONTAINER,
     ITEM,
@@ -34,14 +52,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from domain.recovery_points import RecoveryPoint
+    from domain.restore.calls import Prepared
 
-ITEM_JSON = {
-    "vaultId": VAULT_ID,
-    "containerName": CONTAINER,
-    "protectedItemName": ITEM,
-    "sourceResourceId": VM_ID,
-    "region": "westeurope",
-}
+THE_ITEM = ProtectedItem(
+    vault_id=VAULT_ID,
+    container_name=CONTAINER,
+    protected_item_name=ITEM,
+    source_resource_id=VM_ID,
+    region="westeurope",
+)
 OTHER_VM = VM_ID.replace("web-01", "web-02")
 
 
@@ -60,9 +79,9 @@ def activities(azure: ScriptedAzure) -> RestoreActivities:
     return RestoreActivities(azure, clock=StandingClock().now)
 
 
-def _failure(envelope: Json) -> RestoreError:
+def _failure(act: Callable[[], object]) -> RestoreError:
     with pytest.raises(RestoreError) as raised:
-        unseal(envelope)
+        act()
     return raised.value
 
 
@@ -70,40 +89,42 @@ class TestResolveItem:
     @pytest.mark.parametrize(
         "wanted",
         [
-            {"sourceResourceId": VM_ID},
-            {"sourceResourceId": VM_ID, "vaultId": VAULT_ID},
-            {"vaultId": VAULT_ID, "containerName": CONTAINER, "protectedItemName": ITEM},
-            {
-                "sourceResourceId": VM_ID.upper(),
-                "vaultId": VAULT_ID,
-                "containerName": CONTAINER,
-                "protectedItemName": ITEM,
-            },
+            ResolveItem(source_resource_id=VM_ID),
+            ResolveItem(source_resource_id=VM_ID, vault_id=VAULT_ID),
+            ResolveItem(vault_id=VAULT_ID, container_name=CONTAINER, protected_item_name=ITEM),
+            ResolveItem(
+                source_resource_id=VM_ID.upper(),
+                vault_id=VAULT_ID,
+                container_name=CONTAINER,
+                protected_item_name=ITEM,
+            ),
         ],
     )
-    def test_finds_the_same_item_by_any_of_its_names(self, activities: RestoreActivities, wanted: Json) -> None:
-        found = unseal(activities.resolve_item(wanted))
+    def test_finds_the_same_item_by_any_of_its_names(self, activities: RestoreActivities, wanted: ResolveItem) -> None:
+        found = activities.resolve_item(wanted).value
 
-        assert {**found, "sourceResourceId": found["sourceResourceId"].casefold()} == {
-            **ITEM_JSON,
-            "sourceResourceId": VM_ID.casefold(),
-        }
+        assert found.source_resource_id.casefold() == VM_ID.casefold()
+        assert replace(found, source_resource_id=VM_ID) == THE_ITEM
 
     def test_two_calls_are_enough_for_a_vm(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
-        activities.resolve_item({"sourceResourceId": VM_ID})
+        activities.resolve_item(ResolveItem(source_resource_id=VM_ID))
 
         assert azure.calls == {"get_virtual_machine_region": 1, "get_backup_status": 1}
 
     def test_an_item_of_another_vm_is_refused(self, activities: RestoreActivities) -> None:
-        names = {"vaultId": VAULT_ID, "containerName": CONTAINER, "protectedItemName": ITEM}
+        wanted = ResolveItem(
+            source_resource_id=OTHER_VM, vault_id=VAULT_ID, container_name=CONTAINER, protected_item_name=ITEM
+        )
 
-        error = _failure(activities.resolve_item({"sourceResourceId": OTHER_VM, **names}))
+        error = _failure(lambda: activities.resolve_item(wanted))
 
         assert error.code == errors.NOT_PROTECTED
         assert OTHER_VM in error.message
 
     def test_a_vm_that_the_vault_does_not_hold_is_refused(self, activities: RestoreActivities) -> None:
-        error = _failure(activities.resolve_item({"sourceResourceId": OTHER_VM, "vaultId": VAULT_ID}))
+        wanted = ResolveItem(source_resource_id=OTHER_VM, vault_id=VAULT_ID)
+
+        error = _failure(lambda: activities.resolve_item(wanted))
 
         assert error.code == errors.NOT_PROTECTED
         assert "leave vaultId out" in error.message
@@ -114,31 +135,40 @@ class TestResolveItem:
     ) -> None:
         azure.fails[call] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
 
-        assert _failure(activities.resolve_item({"sourceResourceId": VM_ID})).code == errors.AUTHORIZATION_FAILED
+        error = _failure(lambda: activities.resolve_item(ResolveItem(source_resource_id=VM_ID)))
+
+        assert error.code == errors.AUTHORIZATION_FAILED
 
 
-def prepare(activities: RestoreActivities, request: Json, progress: Json | None = None) -> Json:
-    asked = {"item": ITEM_JSON, "request": request, "now": format_time(START), "progress": progress}
-    return activities.prepare_restore(asked)
+def prepare(activities: RestoreActivities, request: Json, progress: SearchProgress | None = None) -> Answer[Prepared]:
+    wanted = RestoreRequest.from_json(request)
+    return activities.prepare_restore(PrepareRestore(item=THE_ITEM, request=wanted, now=START, progress=progress))
+
+
+def prepared(activities: RestoreActivities, request: Json) -> Preparation:
+    """Return what was prepared of a request that has a point."""
+    found = prepare(activities, request).value
+    assert isinstance(found, Preparation)
+    return found
 
 
 class TestChooseRecoveryPoint:
-    def choose(self, activities: RestoreActivities, *, plan: bool = False, **wanted: object) -> Json:
-        return prepare(activities, a_request(recoveryPoint=wanted, dryRun=plan))
+    def choose(self, activities: RestoreActivities, *, plan: bool = False, **wanted: object) -> Preparation:
+        return prepared(activities, a_request(recoveryPoint=wanted, dryRun=plan))
 
     def test_hands_back_the_newest_alone(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.points = [a_point(str(hours), hours) for hours in (5, 2, 9)]
 
-        assert unseal(self.choose(activities))["point"]["id"] == "2"
+        assert self.choose(activities).point.point_id == "2"
 
     def test_a_point_named_by_id_is_fetched_alone(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.points = [a_point("1", 1), a_point("2", 2)]
 
-        assert unseal(self.choose(activities, id="2"))["point"]["id"] == "2"
+        assert self.choose(activities, id="2").point.point_id == "2"
         assert azure.calls == {"get_recovery_point": 1, "list_resource_guard_proxies": 1}
 
     def test_a_point_named_by_id_that_is_not_there_is_told(self, activities: RestoreActivities) -> None:
-        error = _failure(self.choose(activities, id="7"))
+        error = _failure(lambda: self.choose(activities, id="7"))
 
         assert error.code == errors.NO_MATCHING_RECOVERY_POINT
         assert "no recovery point 7" in error.message
@@ -148,45 +178,46 @@ class TestChooseRecoveryPoint:
     ) -> None:
         azure.fails["get_recovery_point"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
 
-        assert _failure(self.choose(activities, id="7")).code == errors.AUTHORIZATION_FAILED
+        assert _failure(lambda: self.choose(activities, id="7")).code == errors.AUTHORIZATION_FAILED
 
     def test_a_plan_gets_the_verdict_on_each_candidate(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
         azure.points = [a_point("9", 9), a_point("2", 2), a_point("1", 1, recoveryPointType="CrashConsistent")]
 
-        chosen = unseal(self.choose(activities, plan=True, consistency=["AppConsistent"]))
+        chosen = self.choose(activities, plan=True, consistency=["AppConsistent"])
 
-        assert chosen["point"]["id"] == "2"
-        assert [(each["id"], each["chosen"], each["reasons"]) for each in chosen["candidates"]] == [
+        assert chosen.point.point_id == "2"
+        assert [(verdict["id"], verdict["chosen"], verdict["reasons"]) for verdict in chosen.candidates] == [
             ("1", False, ["it is not AppConsistent"]),
             ("2", True, []),
             ("9", False, ["another point that can be restored is newer or more consistent"]),
         ]
 
     def test_without_a_plan_no_candidate_enters_the_history(self, activities: RestoreActivities) -> None:
-        assert unseal(self.choose(activities))["candidates"] == []
+        assert self.choose(activities).candidates == ()
 
     def test_a_plan_for_a_point_named_by_id_still_judges_all(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
         azure.points = [a_point("1", 1), a_point("2", 2)]
 
-        assert len(unseal(self.choose(activities, plan=True, id="2"))["candidates"]) == 2
+        assert len(self.choose(activities, plan=True, id="2").candidates) == 2
 
     def test_a_plan_without_a_point_has_its_verdicts_and_is_not_checked(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
-        found = unseal(self.choose(activities, plan=True, id="7"))
+        found = prepare(activities, a_request(recoveryPoint={"id": "7"}, dryRun=True)).value
 
-        assert (found["point"], found["error"]["code"]) == (None, errors.NO_MATCHING_RECOVERY_POINT)
-        assert len(found["candidates"]) == 1
+        assert isinstance(found, NoPointForPlan)
+        assert found.error["code"] == errors.NO_MATCHING_RECOVERY_POINT
+        assert len(found.candidates) == 1
         assert azure.calls == {"list_recovery_points": 1}
 
 
-def outcome(act: Callable[[], Json]) -> Json:
+def outcome(act: Callable[[], Prepared]) -> Json:
     try:
-        return act()
+        return pack(act())
     except TerminalError as error:
         return error.to_json()
 
@@ -194,18 +225,20 @@ def outcome(act: Callable[[], Json]) -> Json:
 class TestALongList:
     """A list that takes long is read in slices, each far shorter than the host lets a function run."""
 
-    def slices(self, request: Json, points: list[RecoveryPoint]) -> tuple[Json, list[Json], ScriptedAzure]:
+    def slices(
+        self, request: Json, points: list[RecoveryPoint]
+    ) -> tuple[Prepared, list[SearchProgress], ScriptedAzure]:
         """Prepare over pages of two points that take 40 s each; returns the result, the states between, Azure."""
         clock = Clock()
         azure = ScriptedAzure(clock, points=points, page_size=2)
         azure.before["list_recovery_points"] = [lambda: clock.advance(timedelta(seconds=40))] * len(points)
         activities = RestoreActivities(azure, clock=clock.now)
-        between: list[Json] = []
-        prepared = unseal(prepare(activities, request))
-        while "progress" in prepared:
-            between.append(json.loads(json.dumps(prepared["progress"])))
-            prepared = unseal(prepare(activities, request, between[-1]))
-        return prepared, between, azure
+        between: list[SearchProgress] = []
+        found = prepare(activities, request).value
+        while isinstance(found, StillReading):
+            between.append(unpack(SearchProgress, json.loads(json.dumps(pack(found.progress)))))
+            found = prepare(activities, request, between[-1]).value
+        return found, between, azure
 
     @given(st.lists(st.tuples(st.integers(1, 400), st.booleans()), min_size=1, max_size=12), st.booleans())
     @settings(deadline=None)
@@ -218,7 +251,7 @@ class TestALongList:
         request = a_request(dryRun=plan, recoveryPoint={"consistency": ["AppConsistent"], "notOlderThan": "P10D"})
         at_once = ScriptedAzure(Clock(), points=points)
 
-        wanted = outcome(lambda: unseal(prepare(RestoreActivities(at_once, clock=at_once.clock.now), request)))
+        wanted = outcome(lambda: prepare(RestoreActivities(at_once, clock=at_once.clock.now), request).value)
 
         assert outcome(lambda: self.slices(request, points)[0]) == wanted
 
@@ -231,7 +264,7 @@ class TestALongList:
     def test_a_list_that_took_long_is_not_read_again_for_the_checks(self) -> None:
         _, between, azure = self.slices(a_request(), [a_point(str(number), number + 1) for number in range(4)])
 
-        assert [each["isRead"] for each in between] == [True]
+        assert [progress.link for progress in between] == [None]
         assert azure.calls["list_recovery_points"] == 2
 
     def test_one_without_an_end_is_given_up(self) -> None:
@@ -242,20 +275,20 @@ class TestALongList:
 class TestCheckRestore:
     PLAIN: ClassVar[Json] = {"encrypted": False, "managed": True, "tiers": ["InstantRP", "HardenedRP"]}
 
-    def check(self, activities: RestoreActivities, facts: Json | None = None, **members: Any) -> Json:
+    def check(self, activities: RestoreActivities, facts: Json | None = None, **members: Any) -> Preparation:
         facts = facts or self.PLAIN
         tiers = [{"type": tier, "status": "Valid"} for tier in facts["tiers"]]
         kind = {"isSourceVMEncrypted": facts["encrypted"], "isManagedVirtualMachine": facts["managed"]}
         azure = cast("ScriptedAzure", activities._api)
         azure.points = [a_point(recoveryPointTierDetails=tiers, **kind)]
-        return prepare(activities, a_request(**members))
+        return prepared(activities, a_request(**members))
 
     def test_a_plain_restore_asks_for_the_guard_alone(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
-        checked = unseal(self.check(activities))
+        checked = self.check(activities)
 
-        assert (checked["guardRequests"], checked["warnings"], checked["validation"]) == ([], [], None)
+        assert (checked.guard_requests, checked.warnings, checked.validation) == ((), (), None)
         assert azure.calls == {"list_recovery_points": 1, "list_resource_guard_proxies": 1}
 
     def test_requests_to_the_guard_given_by_the_caller_are_enough(
@@ -273,17 +306,17 @@ class TestCheckRestore:
         ]
         azure.guard_proxies = [{"properties": {"resourceGuardOperationDetails": details}}, {"properties": None}]
 
-        assert unseal(self.check(activities))["guardRequests"] == ["/guard/request"]
+        assert self.check(activities).guard_requests == ("/guard/request",)
 
     def test_disks_without_a_target_group_are_warned_about(self, activities: RestoreActivities) -> None:
-        warnings = unseal(self.check(activities, targetResourceGroupId=None))["warnings"]
+        warnings = self.check(activities, targetResourceGroupId=None).warnings
 
-        assert [warning["code"] for warning in warnings] == ["UnmanagedDisks"]
+        assert [warning.code for warning in warnings] == ["UnmanagedDisks"]
 
     def test_unmanaged_disks_without_a_target_group_are_not(self, activities: RestoreActivities) -> None:
         facts = {**self.PLAIN, "managed": False}
 
-        assert unseal(self.check(activities, facts, targetResourceGroupId=None))["warnings"] == []
+        assert self.check(activities, facts, targetResourceGroupId=None).warnings == ()
 
     @pytest.mark.parametrize(
         ("staging", "complaint"),
@@ -299,7 +332,7 @@ class TestCheckRestore:
     ) -> None:
         azure.staging = staging
 
-        error = _failure(self.check(activities, validate=True))
+        error = _failure(lambda: self.check(activities, validate=True))
 
         assert error.code == errors.VALIDATION_FAILED
         assert complaint in error.message
@@ -313,63 +346,64 @@ class TestCheckRestore:
             "identityBasedRestoreDetails": {"targetStorageAccountId": STORAGE_ID},
         }
 
-        error = _failure(self.check(activities, validate=True, **identity))
+        error = _failure(lambda: self.check(activities, validate=True, **identity))
 
         assert error.details[0].target == "identityBasedRestoreDetails.targetStorageAccountId"
 
     def test_one_that_does_not_exist_is_refused(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.fails["get_storage_account"] = [TerminalError(errors.NOT_FOUND, "no such account")]
 
-        assert "does not exist" in _failure(self.check(activities, validate=True)).message
+        assert "does not exist" in _failure(lambda: self.check(activities, validate=True)).message
 
     def test_one_that_may_not_be_read_is_a_warning(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.fails["get_storage_account"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
 
-        warnings = unseal(self.check(activities, validate=True))["warnings"]
+        warnings = self.check(activities, validate=True).warnings
 
-        assert [warning["code"] for warning in warnings] == ["StagingAccountNotChecked"]
+        assert [warning.code for warning in warnings] == ["StagingAccountNotChecked"]
 
     def test_every_broken_rule_is_named_at_once(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.vault = {"properties": {"redundancySettings": {"standardTierStorageRedundancy": "GeoRedundant"}}}
         facts = {"encrypted": True, "managed": True, "tiers": ["InstantRP"]}
 
-        error = _failure(self.check(activities, facts, zones=["1"], restoreDiskLunList=[0]))
+        error = _failure(lambda: self.check(activities, facts, zones=["1"], restoreDiskLunList=[0]))
 
         assert [detail.target for detail in error.details] == ["zones", "zones", "restoreDiskLunList", "zones"]
 
 
 class TestStartValidation:
     def test_the_service_is_asked_about_the_body_that_would_be_sent(self, activities: RestoreActivities) -> None:
-        prepared = unseal(prepare(activities, a_request(validate=True)))
+        answer = prepare(activities, a_request(validate=True))
 
-        assert prepared["validation"]["operationId"] == "validation-1"
-        assert prepared["retryAfterS"] == 10
+        assert isinstance(answer.value, Preparation)
+        assert answer.value.validation == AcceptedOperation(operation_id="validation-1")
+        assert answer.retry_after_s == 10
 
     def test_where_the_service_lacks_the_call_it_goes_on_with_a_warning(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
         azure.fails["trigger_validation"] = [TerminalError(errors.NOT_FOUND, "no such call")]
 
-        prepared = unseal(prepare(activities, a_request(validate=True)))
+        found = prepared(activities, a_request(validate=True))
 
-        assert prepared["validation"] is None
-        assert [each["code"] for each in prepared["warnings"]] == ["ValidationUnavailable"]
+        assert found.validation is None
+        assert [warning.code for warning in found.warnings] == ["ValidationUnavailable"]
 
     def test_every_other_refusal_is_one(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.fails["trigger_validation"] = [TerminalError(errors.VALIDATION_FAILED, "no")]
 
-        assert _failure(prepare(activities, a_request(validate=True))).code == errors.VALIDATION_FAILED
+        assert _failure(lambda: prepare(activities, a_request(validate=True))).code == errors.VALIDATION_FAILED
 
 
-class Marks:
-    """What all processes of the app have in common: the posts that were begun."""
+class Claims:
+    """What all processes of the app have in common: the attempts to post that were claimed."""
 
     def __init__(self) -> None:
-        self.begun: list[Json] = []
+        self.taken: list[tuple[str, int]] = []
 
-    def __call__(self, data: Json) -> bool:
-        self.begun.append(data)
-        return self.begun.count(data) == 1
+    def take(self, client_request_id: str, attempt: int) -> bool:
+        self.taken.append((client_request_id, attempt))
+        return self.taken.count((client_request_id, attempt)) == 1
 
 
 class TestStartRestore:
@@ -378,42 +412,37 @@ class TestStartRestore:
         activities: RestoreActivities,
         *,
         asked: timedelta = timedelta(0),
-        marks: Marks | None = None,
+        claims: Claims | None = None,
         attempt: int = 1,
-    ) -> Json:
-        return activities.start_restore(
-            {
-                "item": ITEM_JSON,
-                "pointId": "1",
-                "body": {"properties": {"recoveryPointId": "1"}},
-                "vaultId": VAULT_ID,
-                "clientRequestId": a_restore().client_request_id,
-                "attempt": attempt,
-                "askedTime": format_time(START + asked),
-            },
-            marks or Marks(),
+    ) -> Answer[Started]:
+        call = StartRestore(
+            item=THE_ITEM,
+            body={"properties": {"recoveryPointId": "1"}},
+            client_request_id=a_restore().client_request_id,
+            attempt=attempt,
+            asked=START + asked,
         )
+        return activities.start_restore(call, (claims or Claims()).take)
 
     def test_posts_and_says_where_to_follow(self, activities: RestoreActivities) -> None:
-        assert unseal(self.start(activities)) == {
-            "operationId": "operation-1",
-            "url": "https://azure/op-1",
-            "retryAfterS": 60.0,
-        }
+        operation = AcceptedOperation(operation_id="operation-1", url="https://azure/op-1")
+
+        assert self.start(activities) == Answer(Started(operation=operation), 60.0)
 
     def test_run_again_it_adopts_what_it_started(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         self.start(activities)
 
-        assert unseal(self.start(activities)) == {"jobId": "job-1"}
+        assert self.start(activities).value == Started(job_id="job-1")
         assert azure.calls["trigger_restore"] == 1
 
     def test_run_again_before_its_job_is_listed_it_does_not_post(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
         azure.listed_after = timedelta(hours=1)
-        self.start(activities)
+        claims = Claims()
+        self.start(activities, claims=claims)
 
-        assert isinstance(_failure(self.start(activities)), UnknownOutcomeError)
+        assert isinstance(_failure(lambda: self.start(activities, claims=claims)), UnknownOutcomeError)
         assert azure.calls["trigger_restore"] == 1
 
     @pytest.mark.parametrize("deliveries", [2, 5])
@@ -421,66 +450,75 @@ class TestStartRestore:
         self, azure: ScriptedAzure, deliveries: int
     ) -> None:
         azure.listed_after = timedelta(seconds=30)
-        marks = Marks()
+        claims = Claims()
 
-        first, *others = [
-            self.start(RestoreActivities(azure, clock=StandingClock().now), marks=marks) for _ in range(deliveries)
-        ]
+        def deliver() -> Started:
+            return self.start(RestoreActivities(azure, clock=StandingClock().now), claims=claims).value
 
-        assert unseal(first)["operationId"] == "operation-1"
-        assert {_failure(each).code for each in others} == {errors.LATE_DELIVERY}
+        assert deliver().operation is not None
+        assert {_failure(deliver).code for _ in range(deliveries - 1)} == {errors.LATE_DELIVERY}
         assert len(azure.jobs) == 1
 
-    def test_a_second_attempt_has_a_mark_of_its_own(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+    def test_a_second_attempt_has_a_claim_of_its_own(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.posts = ["unheard"]
-        marks = Marks()
-        self.start(activities, asked=-timedelta(seconds=110), marks=marks)
+        claims = Claims()
+        _failure(lambda: self.start(activities, asked=-timedelta(seconds=110), claims=claims))
 
-        assert "operationId" in unseal(self.start(activities, marks=marks, attempt=2))
+        assert self.start(activities, claims=claims, attempt=2).value.operation is not None
 
-    def test_nothing_is_marked_by_a_delivery_that_finds_its_job(
+    def test_nothing_is_claimed_by_a_delivery_that_finds_its_job(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
         self.start(activities)
-        marks = Marks()
+        claims = Claims()
+        again = self.start(RestoreActivities(azure, clock=StandingClock().now), claims=claims)
 
-        assert unseal(self.start(RestoreActivities(azure, clock=StandingClock().now), marks=marks)) == {
-            "jobId": "job-1"
-        }
-        assert marks.begun == []
+        assert again.value == Started(job_id="job-1")
+        assert claims.taken == []
 
     @pytest.mark.parametrize(("minutes", "posts"), [(-1, 1), (-3, 0)])
     def test_delivered_minutes_late_it_does_not_post(
         self, activities: RestoreActivities, azure: ScriptedAzure, minutes: int, posts: int
     ) -> None:
-        self.start(activities, asked=timedelta(minutes=minutes))
+        with suppress(UnknownOutcomeError):
+            self.start(activities, asked=timedelta(minutes=minutes))
 
         assert azure.calls["trigger_restore"] == posts
 
-    def test_a_look_that_fails_keeps_it_from_posting(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+    def test_a_failed_search_keeps_it_from_posting(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.fails["find_restore_job"] = [throttled(5)]
 
-        error = _failure(self.start(activities))
+        error = _failure(lambda: self.start(activities))
 
-        assert error.retryable
+        assert isinstance(error, TransientError)
         assert azure.calls["trigger_restore"] == 0
 
-    def test_an_open_answer_is_told_as_open(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+    def test_a_later_delivery_whose_search_fails_leaves_the_outcome_unknown(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.fails["find_restore_job"] = [None, throttled(5)]
+        claims = Claims()
+        self.start(activities, claims=claims)
+
+        error = _failure(lambda: self.start(activities, claims=claims))
+
+        assert isinstance(error, UnknownOutcomeError)
+        assert (error.code, error.retry_after_s) == (errors.LATE_DELIVERY, 5)
+
+    def test_an_unknown_outcome_is_reported_as_one(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.posts = ["lost"]
 
-        assert isinstance(_failure(self.start(activities)), UnknownOutcomeError)
+        assert isinstance(_failure(lambda: self.start(activities)), UnknownOutcomeError)
 
 
-def test_recovery_points_come_newest_first_each_with_its_verdict(
-    activities: RestoreActivities, azure: ScriptedAzure
-) -> None:
+def test_recovery_points_come_newest_first_each_with_its_verdict(azure: ScriptedAzure) -> None:
     azure.points = [
         a_point("old", 30),
         a_point("no-time", recoveryPointTime=None),
         a_point("new", 1, recoveryPointProperties={"isSoftDeleted": True}),
     ]
 
-    listed = activities.recovery_points(VM_ID)
+    listed = list_recovery_points(azure, VM_ID)
 
     assert [point["id"] for point in listed] == ["new", "old", "no-time"]
     assert [point["restorable"] for point in listed] == [False, True, False]
@@ -491,4 +529,23 @@ def test_a_failure_that_nobody_named_stays_an_exception(activities: RestoreActiv
     azure.fails["get_job"] = [ZeroDivisionError("a bug")]
 
     with pytest.raises(ZeroDivisionError):
-        activities.get_job({"vaultId": VAULT_ID, "jobId": "job-1"})
+        activities.by_name()[GetJob.name](pack(GetJob(vault_id=VAULT_ID, job_id="job-1")))
+
+
+def test_an_activity_takes_and_answers_json(activities: RestoreActivities) -> None:
+    call = ResolveItem(source_resource_id=VM_ID)
+
+    envelope = json.loads(json.dumps(activities.by_name()[call.name](json.loads(json.dumps(pack(call))))))
+
+    assert unseal(call, envelope) == Answer(THE_ITEM)
+    assert (envelope["activity"], envelope["at"]) == ("resolve_item", "2026-11-23T08:00:00Z")
+
+
+def test_a_failure_that_has_a_name_is_sealed(activities: RestoreActivities, azure: ScriptedAzure) -> None:
+    azure.fails["get_job"] = [throttled(7)]
+    call = GetJob(vault_id=VAULT_ID, job_id="job-1")
+
+    error = unseal(call, activities.by_name()[call.name](pack(call)))
+
+    assert isinstance(error, TransientError)
+    assert error.retry_after_s == 7

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import re
-from datetime import UTC, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -15,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.restores import RestoreActivities
-from domain.azure.restore_constraints import PointFacts
-from domain.jobs import Job, Operation
-from domain.protected_items import ProtectedItem
-from domain.times import format_time
-from domain.validation import Validation
+from domain.codec import pack
+from domain.envelopes import unseal
+from domain.errors import RestoreError
+from domain.requests import RestoreRequest
+from domain.restore import calls
 from tests.support.arm_script import ENDPOINT, Asked, ScriptedSession, Told, scripted
 from tests.support.azure import CONTAINER, ITEM, STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, a_request
 from tests.support.hub import START
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from domain.errors import Json
+    from domain.jobs import Job
+    from domain.protected_items import ProtectedItem
+    from domain.restore.calls import ActivityCall
 
 ITEM_ID = f"{VAULT_ID}/backupFabrics/Azure/protectionContainers/{CONTAINER}/protectedItems/{ITEM}"
 POINT, JOB = "1103996678573089", "ca08b1d3-0000-4000-8000-000000000001"
@@ -173,6 +177,7 @@ SAFE_POST = re.compile(
     + r"(?!\.)[^/]+/protectedItems/(?!\.)[^/]+/recoveryPoints/(?!\.{1,2}/)[^/]+/restore"
 )
 MAX_HISTORY = 600_000
+NOW = START.astimezone(UTC)
 MISSING: Any = object()
 
 
@@ -222,7 +227,9 @@ class World:
     def __init__(self, bodies: dict[str, Json]) -> None:
         self.bodies = bodies
         self.client, self.session = scripted(self.answer)
-        self.activities = RestoreActivities(self.client, clock=lambda: START.astimezone(UTC))
+        activities = RestoreActivities(self.client, clock=lambda: START.astimezone(UTC))
+        starting = activities.start_restore_with(lambda _client_request_id, _attempt: True)
+        self.activities = {**activities.by_name(), calls.StartRestore.name: starting}
 
     def answer(self, asked: Asked) -> Told:
         names = asked.names
@@ -248,10 +255,14 @@ class World:
         """Make every call that reads these answers, with the stored results of earlier calls; return the history."""
         history: list[Json] = []
 
-        def do(name: str, **data: Any) -> Any:
-            envelope = getattr(self.activities, name)(data)
-            history.append(stored(envelope))
-            return history[-1].get("value")
+        def do(call: ActivityCall) -> Any:
+            """Make a call; returns what the history makes of its answer, ``None`` for a failure."""
+            history.append(stored(self.activities[call.name](stored(pack(call)))))
+            answer = unseal(call, history[-1])
+            if isinstance(answer, RestoreError):
+                return None
+            assert pack(answer.value) == history[-1]["value"]
+            return answer.value
 
         if not POLLED.issuperset(kinds):
             self.restore(do)
@@ -261,43 +272,39 @@ class World:
 
     def restore(self, do: Callable[..., Any]) -> None:
         request = a_request(zones=["1"], restoreDiskLunList=[1], validate=True)
-        by_vm, by_name = {"sourceResourceId": VM_ID}, {"containerName": CONTAINER, "protectedItemName": ITEM}
-        items = [do("resolve_item", **by_vm, **more) for more in ({}, {"vaultId": VAULT_ID})]
-        items += [do("resolve_item", vaultId=VAULT_ID, **by_name, **more) for more in ({}, by_vm)]
-        for item in {json.dumps(item): item for item in items if item}.values():
-            assert ProtectedItem.from_json(item).to_json() == item
+        by_vm = calls.ResolveItem(source_resource_id=VM_ID)
+        by_name = calls.ResolveItem(vault_id=VAULT_ID, container_name=CONTAINER, protected_item_name=ITEM)
+        wanted = (by_vm, replace(by_vm, vault_id=VAULT_ID), by_name, replace(by_name, source_resource_id=VM_ID))
+        for item in {item for item in map(do, wanted) if item}:
             check_restore(do, item, request)
 
     def poll(self, do: Callable[..., Any]) -> None:
-        data = {"vaultId": VAULT_ID, "operationId": "op-1", "url": None}
-        if result := do("get_validation", **data):
-            assert Validation.from_json(result["validation"]).to_json() == result["validation"]
-        if result := do("get_operation", **data):
-            assert Operation.from_json(result["operation"]).to_json() == result["operation"]
-        if result := do("get_job", vaultId=VAULT_ID, jobId=JOB):
-            job = Job.from_json(result["job"])
-            assert job.to_json() == result["job"]
+        do(calls.GetValidation(vault_id=VAULT_ID, operation_id="op-1", url=None))
+        do(calls.GetOperation(vault_id=VAULT_ID, operation_id="op-1", url=None))
+        job: Job | None = do(calls.GetJob(vault_id=VAULT_ID, job_id=JOB))
+        if job is not None:
             check_result(stored(job.result()))
-            since, until = (format_time(time or START) for time in (job.start, job.end))
-            group = {"targetResourceGroupId": TARGET_GROUP, "sourceResourceId": VM_ID}
-            do("list_restored_disks", **group, since=since, until=until)
-        do("cancel_job", vaultId=VAULT_ID, jobId=JOB)
+            do(disks_made(since=job.start or NOW, until=job.end or NOW))
+        do(calls.CancelJob(vault_id=VAULT_ID, job_id=JOB))
 
 
-def check_restore(do: Callable[..., Any], item: Json, request: Json) -> None:
-    now = format_time(START)
+def check_restore(do: Callable[[ActivityCall], Any], item: ProtectedItem, request: Json) -> None:
     plain = {**request, "validate": False}
-    requests = (plain, plan(plain), request, a_request(targetResourceGroupId=None, validate=True))
-    choices = [do("prepare_restore", item=item, request=request, now=now, progress=None) for request in requests]
+    bodies = (plain, plan(plain), request, a_request(targetResourceGroupId=None, validate=True))
+    requests = [RestoreRequest.from_json(body) for body in bodies]
+    choices = [do(calls.PrepareRestore(item=item, request=request, now=NOW)) for request in requests]
     choice = choices[0] or choices[1]
-    if choice is None or choice["point"] is None:
+    if not isinstance(choice, calls.Preparation):
         return  # a plan without a point has only verdicts
-    facts = choice["facts"]
-    assert PointFacts.from_json(facts).to_json() == facts
-    body = {"properties": {"recoveryPointId": choice["point"]["id"], "recoveryType": "RestoreDisks"}}
-    sent = {"clientRequestId": str(uuid4()), "attempt": 1, "askedTime": now}
-    do("start_restore", item=item, pointId=choice["point"]["id"], body=body, **sent)
-    do("find_job", vaultId=item["vaultId"], clientRequestId=REQUEST_ID)
+    body = {"properties": {"recoveryPointId": choice.point.point_id, "recoveryType": "RestoreDisks"}}
+    do(calls.StartRestore(item=item, body=body, client_request_id=str(uuid4()), attempt=1, asked=NOW))
+    do(calls.FindJob(vault_id=item.vault_id, client_request_id=REQUEST_ID))
+
+
+def disks_made(*, since: datetime, until: datetime) -> calls.ListRestoredDisks:
+    return calls.ListRestoredDisks(
+        target_resource_group_id=TARGET_GROUP, source_resource_id=VM_ID, since=since, until=until
+    )
 
 
 def plan(request: Json) -> Json:
@@ -406,11 +413,10 @@ def test_any_json_at_several_places_breaks_nothing(places: list[tuple[Any, Any]]
 
 @pytest.mark.parametrize("minutes", [-1, 1])
 def test_disks_of_the_year_9999_are_compared(minutes: int) -> None:
-    end = "9999-12-31T23:59:30Z"
+    until = datetime(9999, 12, 31, 23, 59, 30, tzinfo=UTC)
     disks = {"value": [{"name": "web-01-a", "properties": {"timeCreated": "9999-12-31T23:59:59Z"}}]}
-    since = format_time(START - timedelta(minutes=minutes))
+    call = disks_made(since=NOW - timedelta(minutes=minutes), until=until)
 
-    group = {"targetResourceGroupId": TARGET_GROUP, "sourceResourceId": VM_ID}
-    found = World({**GOOD, "disks": disks}).activities.list_restored_disks({**group, "since": since, "until": end})
+    found = World({**GOOD, "disks": disks}).activities[call.name](pack(call))
 
     assert [disk["name"] for disk in found["value"]["disks"]] == ["web-01-a"]

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import errors
-from domain.envelopes import seal, seal_error, unseal
+from domain.answers import Answer
+from domain.envelopes import answer_time, seal, unseal
 from domain.errors import (
     ErrorDetail,
     InvalidRequestError,
@@ -17,7 +19,11 @@ from domain.errors import (
     TransientError,
     UnknownOutcomeError,
 )
+from domain.restore.calls import AcquireLock, FindJob, FoundJob, Grant
 from tests.support.strategies import SWIFT, json_values
+
+if TYPE_CHECKING:
+    from domain.errors import Json
 
 detail_lists = st.lists(
     st.builds(
@@ -32,85 +38,101 @@ detail_lists = st.lists(
 waits = st.none() | st.floats(0, 1e5)
 
 
-def through_history(envelope: Any) -> Any:
-    return unseal(json.loads(json.dumps(envelope)))
+AT = datetime(2026, 11, 23, 8, tzinfo=UTC)
+FIND_JOB = FindJob(vault_id="/v", client_request_id="c")
+ACQUIRE_LOCK = AcquireLock(key="k", vm="/vm", source="http")
+
+
+def through_history(answer: Answer[Any] | RestoreError) -> Answer[Any] | RestoreError:
+    """Return what the orchestrator makes of an answer to ``FIND_JOB``."""
+    return unseal(FIND_JOB, json.loads(json.dumps(seal(answer, activity="find_job", at=AT))))
 
 
 class TestEnvelopes:
-    @given(json_values)
+    @given(st.none() | st.text(), waits)
     @SWIFT
-    def test_a_value_comes_out_as_it_went_in(self, value: Any) -> None:
-        assert through_history(seal(value)) == value
+    def test_an_answer_comes_out_as_it_went_in(self, job_id: str | None, retry_after_s: float | None) -> None:
+        answer = Answer(FoundJob(job_id=job_id), retry_after_s)
 
-    @pytest.mark.parametrize("value", [{"error": "x"}, {"error": {}, "kind": "open"}, None, {"v": 1, "value": 2}])
-    def test_a_value_is_never_taken_for_a_failure(self, value: Any) -> None:
-        assert through_history(seal(value)) == value
+        assert through_history(answer) == answer
 
-    @pytest.mark.parametrize("kind", [TransientError, UnknownOutcomeError])
+    @pytest.mark.parametrize("kind", [TransientError, UnknownOutcomeError, TerminalError])
     @given(code=st.text(), message=st.text(max_size=50), details=detail_lists, retry_after_s=waits)
     @SWIFT
-    def test_a_passing_and_an_open_failure_keep_all_they_say(
+    def test_a_failure_keeps_its_kind_and_all_it_says(
         self,
-        kind: type[TransientError | UnknownOutcomeError],
+        kind: type[RestoreError],
         code: str,
         message: str,
         details: list[ErrorDetail],
         retry_after_s: float | None,
     ) -> None:
-        with pytest.raises(kind) as caught:
-            through_history(seal_error(kind(code, message, details, retry_after_s=retry_after_s)))
+        error = through_history(kind(code, message, details, retry_after_s=retry_after_s))
 
-        assert type(caught.value) is kind
-        assert (caught.value.code, caught.value.message) == (code, message)
-        assert caught.value.details == tuple(details)
-        assert caught.value.retry_after_s == retry_after_s
+        assert isinstance(error, kind)
+        assert type(error) is kind
+        assert (error.code, error.message, error.details) == (code, message, tuple(details))
+        assert error.retry_after_s == retry_after_s
 
-    @pytest.mark.parametrize("kind", [TerminalError, RestoreError])
-    @given(code=st.text(), message=st.text(max_size=50), details=detail_lists)
-    @SWIFT
-    def test_any_other_failure_is_final(
-        self, kind: type[RestoreError], code: str, message: str, details: list[ErrorDetail]
-    ) -> None:
-        with pytest.raises(TerminalError) as caught:
-            through_history(seal_error(kind(code, message, details)))
+    def test_a_failure_of_no_kind_is_final(self) -> None:
+        error = through_history(RestoreError("c", "m"))
 
-        assert (caught.value.code, caught.value.message) == (code, message)
-        assert caught.value.details == tuple(details)
+        assert isinstance(error, TerminalError)
+        assert (error.code, error.message) == ("c", "m")
 
     def test_a_refused_request_is_final_and_keeps_its_problems(self) -> None:
         problems = [ErrorDetail(code="InvalidValue", message="must be true or false", target="validate")]
 
-        with pytest.raises(TerminalError) as caught:
-            through_history(seal_error(InvalidRequestError(problems)))
+        error = through_history(InvalidRequestError(problems))
 
-        assert caught.value.code == "InvalidRequest"
-        assert caught.value.details == tuple(problems)
+        assert isinstance(error, TerminalError)
+        assert (error.code, error.details) == ("InvalidRequest", tuple(problems))
 
     def test_what_histories_hold(self) -> None:
         # In production histories: names and kinds must stay.
         failure = TransientError("Busy", "later", retry_after_s=7.5)
-        error = {"code": "Busy", "message": "later", "details": []}
+        inner = {"code": "Busy", "message": "later", "details": []}
+        stamp = {"activity": "find_job", "at": "2026-11-23T08:00:00Z"}
 
-        assert seal(5) == {"v": 1, "value": 5}
-        assert seal_error(failure) == {"v": 1, "error": error, "kind": "transient", "retryAfterS": 7.5}
-        assert seal_error(UnknownOutcomeError("Busy", "later"))["kind"] == "open"
-        assert seal_error(TerminalError("Busy", "later")) == {
-            "v": 1,
-            "error": error,
-            "kind": "terminal",
-            "retryAfterS": None,
+        def sealed(answer: Answer[Any] | RestoreError) -> Json:
+            return seal(answer, activity="find_job", at=AT)
+
+        assert sealed(Answer(FoundJob(job_id="j"), 5.0)) == {
+            "value": {"v": 1, "jobId": "j"},
+            "retryAfterS": 5.0,
+            **stamp,
         }
+        assert sealed(failure) == {"v": 1, "error": inner, "kind": "transient", "retryAfterS": 7.5, **stamp}
+        assert sealed(UnknownOutcomeError("Busy", "later"))["kind"] == "unknown"
+        assert sealed(TerminalError("Busy", "later"))["kind"] == "terminal"
 
+    def test_they_tell_when_they_were_sealed(self) -> None:
+        assert answer_time(seal(Answer(FoundJob(job_id=None)), activity="find_job", at=AT)) == AT
+        assert answer_time({"v": 1}) is None
 
-class TestRetryability:
-    def test_only_passing_failures_are_repeated_unchanged(self) -> None:
-        kinds = [RestoreError, TerminalError, UnknownOutcomeError, InvalidRequestError, TransientError]
+    @pytest.mark.parametrize("answered_by", [{"activity": "claim_post"}, {}])
+    def test_the_answer_to_another_call_is_a_transient_failure(self, answered_by: Json) -> None:
+        answer = seal(Answer(FoundJob(job_id="j")), activity="find_job", at=AT)
+        del answer["activity"]
 
-        assert [kind for kind in kinds if kind.retryable] == [TransientError]
+        error = unseal(FIND_JOB, {**answer, **answered_by})
 
-    @pytest.mark.parametrize("kind", [TransientError, UnknownOutcomeError])
-    def test_no_wait_is_asked_for_by_default(self, kind: type[TransientError | UnknownOutcomeError]) -> None:
-        assert kind("c", "m").retry_after_s is None
+        assert isinstance(error, TransientError)
+        assert error.code == "InternalError"
+
+    def test_an_activity_does_not_answer_for_an_entity(self) -> None:
+        answer = seal(Answer(FoundJob(job_id="j")), activity="find_job", at=AT)
+
+        assert isinstance(unseal(ACQUIRE_LOCK, answer), TransientError)
+
+    def test_an_entity_answers_without_an_envelope(self) -> None:
+        assert unseal(ACQUIRE_LOCK, {"v": 1}) == Answer(Grant())
+
+    def test_an_answer_that_a_later_request_made_outdated_is_a_transient_failure(self) -> None:
+        assert isinstance(unseal(ACQUIRE_LOCK, {"outdated": True}), TransientError)
+
+    def test_no_wait_is_asked_for_by_default(self) -> None:
+        assert RestoreError("c", "m").retry_after_s is None
 
 
 class TestBounds:

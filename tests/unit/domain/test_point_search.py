@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.codec import pack, unpack
 from domain.errors import ErrorDetail, TerminalError
-from domain.point_search import PointSearch
-from domain.recovery_points import RecoveryPoint, choose_recovery_point, no_such_point
+from domain.point_search import PointSearch, SearchProgress
+from domain.recovery_points import Choice, RecoveryPoint, Verdict, no_such_point
 from domain.requests import RecoveryPointCriteria, RestoreRequest
 from tests.support.azure import START, a_point, a_request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from domain.errors import Json
+    from collections.abc import Iterable, Sequence
 
 GONE: dict[str, Any] = {"recoveryPointTierDetails": []}
 NO_TIER = "no tier holds its data any more"
@@ -25,20 +24,22 @@ IN_PLACE: dict[str, Any] = {"recoveryType": "OriginalLocation", "targetResourceG
 
 
 def searched(pages: Sequence[Sequence[RecoveryPoint]], **members: Any) -> PointSearch:
-    """Search page by page; the state goes through JSON between two pages, as between two generations."""
-    request, state = RestoreRequest.from_json(a_request(**members)), None
+    """Search page by page; the progress goes through JSON between two pages, as between two calls."""
+    request, progress = RestoreRequest.from_json(a_request(**members)), None
     search = PointSearch.begin(request, START)
     for page in pages:
-        search = PointSearch.begin(request, START)
-        if state is not None:
-            search.resume_from(json.loads(json.dumps(state)))
+        search = PointSearch.begin(request, START, progress)
         search.consider(page)
-        state = search.to_json()
+        progress = unpack(SearchProgress, json.loads(json.dumps(pack(search.progress("next", 1)))))
     return search
 
 
-def plan(pages: Sequence[Sequence[RecoveryPoint]], **members: Any) -> Json:
-    return searched(pages, dryRun=True, **members).outcome()
+def chosen(pages: Sequence[Sequence[RecoveryPoint]], **members: Any) -> RecoveryPoint:
+    return searched(pages, **members).choice.result()
+
+
+def candidates(pages: Sequence[Sequence[RecoveryPoint]]) -> list[Verdict]:
+    return searched(pages, dryRun=True).candidates
 
 
 class TestARestore:
@@ -49,22 +50,14 @@ class TestARestore:
             "recoveryPointRehydrationInfo": {"rehydrationPriority": "Standard", "rehydrationRetentionDuration": "P10D"}
         }
 
-        plain, rehydrated = searched(pages).outcome(), searched(pages, **rehydrates).outcome()
-
-        assert plain == {
-            "point": a_point("mid", 5).to_json(),
-            "archived": False,
-            "facts": a_point("mid", 5).facts.to_json(),
-            "candidates": [],
-            "candidatesCut": 0,
-        }
-        assert (rehydrated["point"]["id"], rehydrated["archived"]) == ("new", True)
+        assert chosen(pages) == a_point("mid", 5)
+        assert chosen(pages, **rehydrates).point_id == "new"
 
     def test_remembers_the_nearest_point_and_counts_each_reason_over_all_pages(self) -> None:
         pages = [[a_point("a", 3, **GONE)], [a_point("b", 2, **GONE)], [a_point("c", 4, isManagedVirtualMachine=True)]]
 
         with pytest.raises(TerminalError) as caught:
-            searched(pages, recoveryPoint={"notOlderThan": "PT1H"}).outcome()
+            chosen(pages, recoveryPoint={"notOlderThan": "PT1H"})
 
         assert caught.value.code == "NoMatchingRecoveryPoint"
         assert "None of the 3 recovery points can be used. The nearest, c of " in caught.value.message
@@ -76,20 +69,21 @@ class TestARestore:
     def test_in_place_takes_no_point_whose_files_are_being_recovered(self) -> None:
         pages = [[a_point("open", 1, isInstantIlrSessionActive=True), a_point("closed", 2)]]
 
-        assert searched(pages).outcome()["point"]["id"] == "open"
-        assert searched(pages, **IN_PLACE).outcome()["point"]["id"] == "closed"
+        assert chosen(pages).point_id == "open"
+        assert chosen(pages, **IN_PLACE).point_id == "closed"
 
-    def test_stores_its_state_as_json_and_no_points_beyond_the_best_and_the_nearest(self) -> None:
-        state = searched([[a_point("a", 2), a_point("b", 1, **GONE)], [a_point("c", 3)]]).to_json()
+    def test_keeps_no_points_beyond_the_best_and_the_nearest(self) -> None:
+        search = searched([[a_point("a", 2), a_point("b", 1, **GONE)], [a_point("c", 3)]])
 
-        assert state == {
-            "best": a_point("a", 2).to_state(),
-            "nearest": {"point": a_point("b", 1, **GONE).to_state(), "reasons": [NO_TIER]},
-            "seen": 3,
-            "misses": {NO_TIER: 1},
-            "newest": [],
-        }
-        assert searched([[]]).to_json() == {"best": None, "nearest": None, "seen": 0, "misses": {}, "newest": []}
+        assert search.progress("page-3", 2) == SearchProgress(
+            link="page-3",
+            slices=2,
+            best=a_point("a", 2),
+            nearest=Verdict(a_point("b", 1, **GONE), (NO_TIER,)),
+            seen=3,
+            misses={NO_TIER: 1},
+        )
+        assert searched([[]]).progress(None, 0) == SearchProgress(link=None, slices=0)
 
 
 class TestAPlan:
@@ -97,44 +91,38 @@ class TestAPlan:
         timeless = a_point("timeless", recoveryPointTime=None)
         pages = [[a_point("old", 9), timeless], [a_point("gone", 1, **GONE)], [a_point("mid", 5)]]
 
-        found = plan(pages)
-
-        verdicts = {verdict["id"]: (verdict["chosen"], verdict["reasons"]) for verdict in found["candidates"]}
-        assert found["point"] == a_point("mid", 5).to_json()
-        assert list(verdicts) == ["gone", "mid", "old", "timeless"]
-        assert verdicts == {
-            "gone": (False, [NO_TIER]),
-            "mid": (True, []),
-            "old": (False, ["another point that can be restored is newer or more consistent"]),
-            "timeless": (False, ["its time is not known"]),
-        }
-        assert found["candidates"][0]["time"] == a_point("gone", 1).to_json()["time"]
-        assert found["candidatesCut"] == 0
+        assert candidates(pages) == [
+            Verdict(a_point("gone", 1, **GONE), (NO_TIER,)),
+            Verdict(a_point("mid", 5), ()),
+            Verdict(a_point("old", 9), ("another point that can be restored is newer or more consistent",)),
+            Verdict(timeless, ("its time is not known",)),
+        ]
 
     def test_shows_a_hundred_the_chosen_one_always_among_them(self) -> None:
         newer = [a_point(f"gone-{number:03d}", number / 10, **GONE) for number in range(150)]
 
-        found = plan([[a_point("good", 99)], newer[:70], newer[70:]])
+        shown = candidates([[a_point("good", 99)], newer[:70], newer[70:]])
 
-        names = [verdict["id"] for verdict in found["candidates"]]
+        names = [verdict.point.point_id for verdict in shown]
         assert names == [*(point.point_id for point in newer[:99]), "good"]
-        assert found["candidatesCut"] == 51
-        exact = plan([[a_point("good", 99), *newer[:99]]])
-        assert (len(exact["candidates"]), exact["candidatesCut"]) == (100, 0)
+        assert len(candidates([[a_point("good", 99), *newer[:99]]])) == 100
 
-    def test_without_a_point_has_the_error_beside_the_verdicts(self) -> None:
-        found = plan([[a_point("a", 1, **GONE)]])
+    def test_has_verdicts_without_a_point_too(self) -> None:
+        assert [verdict.point.point_id for verdict in candidates([[a_point("a", 1, **GONE)]])] == ["a"]
 
-        assert (found["point"], found["archived"], found["facts"]) == (None, False, None)
-        assert [verdict["id"] for verdict in found["candidates"]] == ["a"]
-        assert found["error"]["code"] == "NoMatchingRecoveryPoint"
+
+def the_choice(points: Iterable[RecoveryPoint], wanted: RecoveryPointCriteria, *, in_place: bool = False) -> Choice:
+    choice = Choice(wanted, START, rehydrates=False, in_place=in_place)
+    for point in points:
+        choice.consider(point)
+    return choice
 
 
 class TestWhatIsSaid:
     def choose(self, *points: RecoveryPoint, **criteria: Any) -> str:
         wanted = RecoveryPointCriteria(**criteria)
         with pytest.raises(TerminalError) as caught:
-            choose_recovery_point(points, wanted, rehydrates=False, now=START)
+            the_choice(points, wanted).result()
         return caught.value.message
 
     def test_of_an_item_without_points(self) -> None:
@@ -178,24 +166,13 @@ class TestWhatIsSaid:
         point = a_point(isInstantIlrSessionActive=True)
         wanted = RecoveryPointCriteria()
 
-        assert choose_recovery_point([point], wanted, rehydrates=False, now=START) == point
+        assert the_choice([point], wanted).result() == point
         with pytest.raises(TerminalError, match="files are being recovered"):
-            choose_recovery_point([point], wanted, rehydrates=False, now=START, in_place=True)
-
-
-@pytest.mark.parametrize("hours_old", [2, None])
-def test_a_point_comes_out_of_the_state_as_it_went_in(hours_old: float | None) -> None:
-    place = {"extendedLocation": {"name": "edge", "type": "OtherZone"}, "threatStatus": "Healthy"}
-    point = a_point("a", 2, isSourceVMEncrypted=True, **place)
-    if hours_old is None:
-        point = a_point("a", recoveryPointTime=None)
-
-    assert RecoveryPoint.from_state(json.loads(json.dumps(point.to_state()))) == point
+            the_choice([point], wanted, in_place=True).result()
 
 
 def test_an_edge_zone_keeps_its_kind_and_a_missing_threat_is_none() -> None:
     point = a_point(extendedLocation={"name": "edge", "type": "OtherZone"})
 
-    assert point.facts.to_json()["extendedLocation"] == {"name": "edge", "type": "OtherZone"}
+    assert point.extended_location == {"name": "edge", "type": "OtherZone"}
     assert point.threat_status is None
-    assert a_point(threatStatus=2).unusable_because(rehydrates=False) == ["the service found a threat in it"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Json, TerminalError
-from domain.recovery_points import RecoveryPoint, choose_recovery_point
+from domain.recovery_points import Choice, RecoveryPoint
 from domain.request_schema import CONSISTENCIES
 from domain.requests import RecoveryPointCriteria
 from tests.support.azure import a_point
@@ -20,7 +20,7 @@ from tests.support.strategies import SWIFT, THOROUGH, damaged, json_values, obje
 from tests.unit.domain.recorded import POINT_2018, POINT_2026, POINT_LINUX, POINT_REHYDRATED, point
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 NOW = START if START.tzinfo else START.replace(tzinfo=UTC)
 ANY = RecoveryPointCriteria()
@@ -37,9 +37,17 @@ def with_tiers(*tiers: tuple[Any, Any]) -> RecoveryPoint:
 
 
 def choose(
-    points: Sequence[RecoveryPoint], wanted: RecoveryPointCriteria = ANY, *, rehydrates: bool = False
+    points: Iterable[RecoveryPoint],
+    wanted: RecoveryPointCriteria = ANY,
+    *,
+    rehydrates: bool = False,
+    now: datetime = NOW,
 ) -> RecoveryPoint:
-    return choose_recovery_point(iter(points), wanted, rehydrates=rehydrates, now=NOW)
+    """Return the point that is chosen in one pass over these."""
+    choice = Choice(wanted, now, rehydrates)
+    for candidate in points:
+        choice.consider(candidate)
+    return choice.result()
 
 
 def refusal(
@@ -441,7 +449,7 @@ class TestChoice:
     def test_a_list_that_can_be_read_only_once_is_enough(self) -> None:
         found = (a_point(str(index), hours_old=abs(index - 123)) for index in range(500))
 
-        assert choose_recovery_point(found, ANY, rehydrates=False, now=NOW).point_id == "123"
+        assert choose(found).point_id == "123"
         assert next(found, None) is None
 
 
@@ -526,15 +534,13 @@ class TestNearestMiss:
         wanted = RecoveryPointCriteria(not_older_than=timedelta(minutes=1), consistency=("AppConsistent",))
 
         with pytest.raises(TerminalError) as caught:
-            choose_recovery_point(points, wanted, rehydrates=False, now=START)
+            choose(points, wanted, now=START)
 
         assert "The nearest, near of 2026-11-23T03:00:00" in caught.value.message
         assert "it is older than PT1M" in caught.value.message
 
     def test_one_without_a_time_is_named_too(self) -> None:
         with pytest.raises(TerminalError) as caught:
-            choose_recovery_point(
-                [a_point("1", recoveryPointTime=None)], RecoveryPointCriteria(), rehydrates=False, now=START
-            )
+            choose([a_point("1", recoveryPointTime=None)], now=START)
 
         assert "The nearest, 1, misses by: its time is not known" in caught.value.message

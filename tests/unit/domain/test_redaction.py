@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.codec import pack
 from domain.errors import ErrorDetail, InvalidRequestError, RestoreError
 from domain.jobs import Job
 from domain.redaction import redacted
@@ -96,6 +97,6 @@ def test_no_job_tells_one() -> None:
         {"name": "j", "properties": {"status": "Failed", "errorDetails": errors, "extendedInfo": extended}}
     )
 
-    assert SECRET not in f"{job} {job.to_json()} {job.result()}"
+    assert SECRET not in f"{job} {pack(job)} {job.result()}"
     assert job.result()["configBlobUri"] == "https://a.blob.core.windows.net/c/config.json"
     assert job.result()["templateBlobUri"] == "https://a.blob.core.windows.net/c/config.json"

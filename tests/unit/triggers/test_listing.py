@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import pytest
-from domain.restores import Status
 from durabletask.client import OrchestrationQuery, OrchestrationState, OrchestrationStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrations.names import MARK_POST, RESTORE_VM
+from domain.codec import pack
+from domain.restore.calls import Refusal
+from domain.restore.document import document
+from domain.restore.outcome import refused
+from domain.restore.state import Status
+from orchestrations.names import HOLD_POST_CLAIM, RESTORE_VM
 from tests.support.azure import a_restore
 from tests.support.strategies import SWIFT
 from triggers.listing import newest_documents
@@ -34,23 +38,23 @@ RUNNING, COMPLETED = OrchestrationStatus.RUNNING, OrchestrationStatus.COMPLETED
 def an_instance(number: int, age: timedelta, *, went_on: timedelta | None = None, **members: Any) -> OrchestrationState:
     """Return a restore accepted so long ago, whose history last began ``went_on`` ago."""
     restore = a_restore(key=str(number), created=NOW - age)
-    document: Json = {**restore.document(NOW - age), "status": "Running", "phase": "TrackingJob", **members}
+    shown: Json = {**document(restore, NOW - age), "status": "Running", "phase": "TrackingJob", **members}
     return OrchestrationState(
         instance_id=restore.restore_id,
         name=RESTORE_VM,
-        runtime_status=COMPLETED if document["phase"] == "Finished" else RUNNING,
+        runtime_status=COMPLETED if shown["phase"] == "Finished" else RUNNING,
         created_at=NOW - (age if went_on is None else went_on),
         last_updated_at=NOW,
-        serialized_input=json.dumps(restore.to_json()),
-        serialized_output=json.dumps(document) if document["phase"] == "Finished" else None,
-        serialized_custom_status=json.dumps(document),
+        serialized_input=json.dumps(pack(restore)),
+        serialized_output=json.dumps(shown) if shown["phase"] == "Finished" else None,
+        serialized_custom_status=json.dumps(shown),
         failure_details=None,
     )
 
 
-def a_mark(number: int, age: timedelta) -> OrchestrationState:
+def a_claim(number: int, age: timedelta) -> OrchestrationState:
     at = NOW - age
-    return OrchestrationState(f"post-{number}", MARK_POST, RUNNING, at, at, "{}", None, None, None)
+    return OrchestrationState(f"post-{number}", HOLD_POST_CLAIM, RUNNING, at, at, "{}", None, None, None)
 
 
 class _TooLargeError(grpc.aio.AioRpcError):
@@ -115,11 +119,12 @@ def test_an_empty_hub_has_none() -> None:
     assert listed(_TaskHub([])) == []
 
 
-def test_marks_and_starts_that_were_refused_are_not_shown() -> None:
-    refused = a_restore().refused("RequestConflict", "busy", NOW).document(NOW)
-    gone: Json = {"status": "Failed", "phase": "Finished", "error": refused["error"]}
+def test_claims_and_starts_that_were_refused_are_not_shown() -> None:
+    accepted = a_restore(created=NOW)
+    ended = document(refused(accepted, Refusal(code="RequestConflict", message="busy"), NOW), NOW)
+    gone: Json = {name: ended[name] for name in ("status", "phase", "error", "refused")}
     hub = _TaskHub(
-        [a_mark(1, timedelta(hours=1)), an_instance(1, timedelta(hours=2), **gone), an_instance(2, timedelta(days=1))]
+        [a_claim(1, timedelta(hours=1)), an_instance(1, timedelta(hours=2), **gone), an_instance(2, timedelta(days=1))]
     )
 
     assert listed(hub) == ["2026-11-22T08:00:00Z"]

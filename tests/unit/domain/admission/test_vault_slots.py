@@ -1,0 +1,88 @@
+"""The slots of a vault, as a state machine: never too many, and whoever has waited longest is next."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.admission.vault_slots import VaultSlots, acquire, release
+from domain.restore.calls import AcquireSlot, ReleaseSlot, SlotGrant, SlotReleased
+from tests.unit.domain.admission.asking import NOW, asked
+
+ACQUIRE = AcquireSlot(key="k", max_per_vault=1)
+
+
+def releasing(holder_id: str, max_per_vault: int = 1) -> ReleaseSlot:
+    return ReleaseSlot(key="k", max_per_vault=max_per_vault, holder_id=holder_id)
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from(["acquire", "release"]), st.floats(0, 400)), max_size=60
+    ),
+)
+def test_never_more_than_so_many_and_the_longest_waiting_is_next(
+    max_per_vault: int, steps: list[tuple[str, str, float]]
+) -> None:
+    slots: VaultSlots | None = None
+    at, line, running = timedelta(), list[tuple[str, datetime]](), set[str]()
+    for restore_id, verb, later_s in steps:
+        at += timedelta(seconds=later_s)
+        now = NOW + at
+        line = [(waiting, time) for waiting, time in line if now - time < timedelta(minutes=15)]
+        if verb == "acquire":
+            slots, grant = acquire(slots, AcquireSlot(key="k", max_per_vault=max_per_vault), asked(restore_id, at))
+            if restore_id not in running:
+                names = [waiting for waiting, _ in line]
+                place = names.index(restore_id) if restore_id in names else len(names)
+                line[place : place + 1] = [(restore_id, now)]
+                assert (grant.holder is None) == (place < max_per_vault - len(running))
+                if grant.holder is None:
+                    line.pop(place)
+                    running.add(restore_id)
+                else:
+                    assert grant.ahead == place
+                    assert grant.holder in running
+        else:
+            slots, released = release(slots, releasing(restore_id, max_per_vault), asked(restore_id, at))
+            line = [entry for entry in line if entry[0] != restore_id]
+            running.discard(restore_id)
+            is_free = len(running) < max_per_vault and bool(line)
+            assert released.next_id == (line[0][0] if is_free else None)
+            if is_free:
+                running.add(line.pop(0)[0])
+        assert len(running) <= max_per_vault
+        assert set(slots.running) == running
+        assert list(slots.waiting) == [waiting for waiting, _ in line]
+
+
+def test_whoever_has_a_slot_keeps_it_when_it_asks_again() -> None:
+    slots, _ = acquire(None, ACQUIRE, asked("a"))
+
+    assert acquire(slots, ACQUIRE, asked("a")) == (slots, SlotGrant())
+
+
+def test_each_who_waits_is_told_another_holder() -> None:
+    two = AcquireSlot(key="k", max_per_vault=2)
+    slots: VaultSlots | None = None
+    for restore_id in "ab":
+        slots, _ = acquire(slots, two, asked(restore_id))
+
+    told: list[str | None] = []
+    for _ in range(4):
+        slots, grant = acquire(slots, two, asked("c"))
+        told.append(grant.holder)
+
+    assert told == ["a", "b", "a", "b"]
+
+
+def test_one_that_vanished_is_released_in_its_name() -> None:
+    slots, _ = acquire(None, ACQUIRE, asked("a"))
+    slots, _ = acquire(slots, ACQUIRE, asked("b"))
+
+    slots, released = release(slots, releasing("a"), asked("b"))
+
+    assert (slots, released) == (VaultSlots(running=("b",)), SlotReleased(next_id="b"))

@@ -201,6 +201,10 @@ class Player:
         """Return what an entity remembers."""
         return self._entities.get((entity, key), {})
 
+    def entity_states(self, entity: str) -> list[Json]:
+        """Return what all entities of this name remember."""
+        return [state for (name, _), state in self._entities.items() if name == entity]
+
     @property
     def elapsed_s(self) -> float:
         """How long it took by the clock."""

@@ -15,7 +15,7 @@ from domain.jobs import Job, JobStatus
 from domain.protected_items import ProtectedItem
 from domain.recovery_points import RecoveryPoint
 from domain.requests import RestoreRequest
-from domain.restore.calls import AcceptedOperation
+from domain.restore.calls import AcceptedOperation, NoPointForPlan
 from domain.restore.state import (
     Admission,
     LockState,
@@ -81,6 +81,7 @@ _BY_HAND: Final[dict[Any, st.SearchStrategy[Any]]] = {
     float: st.floats(0, 1e6),
     RestoreRequest: good_requests().map(RestoreRequest.from_json),
     RecoveryPoint: st.sampled_from([a_point(), a_point("2", 5, extendedLocation={"name": "z", "type": "EdgeZone"})]),
+    NoPointForPlan: st.just(NoPointForPlan(candidates=(), candidates_cut=0, error={"code": "c", "message": "m"})),
     ErrorDetail: st.builds(ErrorDetail, code=st.just("c"), message=st.just("m"), info=st.none() | st.just({"a": 1})),
 }
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from domain.restore.calls import WakeRestore
 from domain.restore.machine import DECISION_EVENT
 from domain.rules import GUARDED_OPERATION
+from domain.times import parse_request_time
 from tests.support.azure import (
     GUARD_CLOSED,
     LIMITS,
@@ -123,3 +125,14 @@ def test_waiting_for_a_resource_guard_takes_no_slot() -> None:
 
     assert player.finish(second)["status"] == "Completed"
     assert player.finish(first)["status"] == "Completed"
+
+
+def test_who_releases_a_slot_wakes_the_next_at_once(player: Player) -> None:
+    first = player.start(a_restore(ONE, key="1", sourceResourceId=vm_id(1)))
+    player.run_until(lambda: player.document(first).get("phase") == "TrackingJob")
+    second = player.start(a_restore(ONE, key="2", created=player.clock.now(), sourceResourceId=vm_id(2)))
+
+    assert player.finish(second)["status"] == "Completed"
+
+    assert player.azure.jobs[1].made == parse_request_time(player.document(first)["completedTime"])
+    assert [made.call for made in player.calls_of("wake_restore", first)] == [WakeRestore(restore_id=second)]

@@ -41,6 +41,9 @@ STORAGE_ID = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.Stora
 TARGET_GROUP = f"{SUBSCRIPTION}/resourceGroups/restored-rg"
 CONTAINER = "IaasVMContainer;iaasvmcontainerv2;web-rg;web-01"
 ITEM = "VM;iaasvmcontainerv2;web-rg;web-01"
+GUARD_REQUEST = (
+    f"{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.DataProtection/resourceGuards/guard/requests/default"
+)
 LIMITS = Limits(job_poll_min_s=15, job_poll_max_s=60, deadline_s=24 * 3600, adoption_window_s=120)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.errors import ErrorDetail, InvalidRequestError, Json, RestoreError
 from domain.messages import fit, result_message
+from domain.restore.document import document as document_of
 from domain.restore.document import refused_document
 from tests.support.azure import a_restore
 from tests.support.hub import START
@@ -30,7 +30,7 @@ def fits(text: str) -> bool:
 
 
 def a_document(**members: object) -> Json:
-    return {**replace(a_restore(), job_id="job-1").document(NOW), **members}
+    return {**document_of(a_restore(), NOW), "jobId": "job-1", **members}
 
 
 def test_what_fits_is_sent_as_it_is() -> None:

@@ -238,7 +238,7 @@ class TestQuirks:
         ],
     )
     def test_an_edge_zone_is_kept(self, place: Any, read: Any) -> None:
-        assert a_point(extendedLocation=place).facts.extended_location == read
+        assert a_point(extendedLocation=place).extended_location == read
 
     @pytest.mark.parametrize("body", [{"name": "1"}, {"name": "1", "properties": None}, {"name": "1", "properties": 3}])
     def test_a_name_is_all_that_is_needed(self, body: Json) -> None:

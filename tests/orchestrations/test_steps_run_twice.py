@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from domain.restore.state import Restore
 
 RESTORE = restore_id_for("test")
-TURNS = 40
+STEPS = 40
 
 
 class _Crashing:
@@ -122,7 +122,7 @@ def test_whichever_turn_it_is_the_restore_ends_as_ever_with_one_job(
 ) -> None:
     play, status, jobs = SCENES[scene]
     ends: dict[int, tuple[str, int]] = {}
-    for number in range(1, TURNS):
+    for number in range(1, STEPS):
         lab = Lab()
         crashing = _Crashing(lab, number, monkeypatch)
         restore = play(lab)

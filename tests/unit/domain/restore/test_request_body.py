@@ -1,21 +1,21 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from domain.restores import Restore
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
-from tests.support.azure import LIMITS, a_point, a_restore
-from tests.support.hub import START
+from domain.restore.request_body import restore_body
+from tests.support.azure import a_point, a_request
 from tests.support.strategies import SWIFT, good_requests
 from tests.unit.domain.recorded import STAGING, VM
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from domain.errors import Json
 
 # From Microsoft's article "Restore Azure Virtual machines using REST API", letter by letter.
@@ -79,14 +79,28 @@ BY_THE_SERVICE = (
 )
 
 
-def body_for(request: Json, *, source: str, region: str, point_id: str, archived: bool = False) -> Json:
-    item = ProtectedItem(
+def body_for(
+    request: Json,
+    *,
+    source: str,
+    region: str,
+    point_id: str,
+    archived: bool = False,
+    guard_requests: Sequence[str] = (),
+) -> Json:
+    tiers = [{"type": "ArchivedRP" if archived else "InstantRP", "status": "Valid"}]
+    return restore_body(
+        RestoreRequest.from_json(request),
+        an_item(source, region),
+        a_point(point_id, recoveryPointTierDetails=tiers),
+        guard_requests,
+    )
+
+
+def an_item(source: str, region: str) -> ProtectedItem:
+    return ProtectedItem(
         vault_id="/v", container_name="c", protected_item_name="i", source_resource_id=source, region=region
     )
-    accepted = Restore.accepted(
-        RestoreRequest.from_json(request), restore_id="r", started_by="http", created=START, limits=LIMITS
-    )
-    return replace(accepted, item=item, point=a_point(point_id).to_json(), archived=archived).trigger_body
 
 
 def asked_for(golden: Json) -> Json:
@@ -175,12 +189,9 @@ class TestEdgeZones:
     @pytest.mark.parametrize("kind", ["OriginalLocation", "RestoreDisks"])
     def test_disks_are_replaced_in_the_zone_that_the_point_is_of(self, kind: str) -> None:
         members: Json = {"recoveryType": kind} | ({"targetResourceGroupId": None} if kind == "OriginalLocation" else {})
-        item = ProtectedItem(
-            vault_id="/v", container_name="c", protected_item_name="i", source_resource_id=VM, region="r"
-        )
-        facts: Json = {"encrypted": False, "managed": True, "tiers": [], "extendedLocation": self.PLACE}
+        point = a_point(extendedLocation=self.PLACE)
 
-        body = replace(a_restore(**members), item=item, point={"id": "1"}, facts=facts).trigger_body
+        body = restore_body(RestoreRequest.from_json(a_request(**members)), an_item(VM, "r"), point, ())
 
         sent = body["properties"].get("extendedLocation")
         assert sent == (self.PLACE if kind == "OriginalLocation" else None)
@@ -194,17 +205,23 @@ class TestWhatDecides:
 
         assert body["properties"]["sourceResourceId"] == VM
 
-    def test_a_body_needs_the_item_and_the_point(self) -> None:
-        with pytest.raises(ValueError, match="needs its item and its recovery point"):
-            _ = a_restore().trigger_body
+    def test_the_zone_that_the_caller_names_wins(self) -> None:
+        named: Json = {"name": "losangeles", "type": "EdgeZone"}
+        request = a_request(recoveryType="OriginalLocation", targetResourceGroupId=None, extendedLocation=named)
+        point = a_point(extendedLocation={"name": "microsoftrrdclab3", "type": "EdgeZone"})
 
-    def test_a_body_needs_the_point_too(self) -> None:
-        item = ProtectedItem(
-            vault_id="/v", container_name="c", protected_item_name="i", source_resource_id=VM, region="r"
-        )
+        body = restore_body(RestoreRequest.from_json(request), an_item(VM, "r"), point, ())
 
-        with pytest.raises(ValueError, match="recovery point"):
-            _ = replace(a_restore(), item=item).trigger_body
+        assert body["properties"]["extendedLocation"] == named
+
+    def test_the_resource_guards_requests_are_carried_where_there_are_any(self) -> None:
+        request = asked_for(RECORDED_DISKS)
+
+        body = body_for(request, source=VM, region="r", point_id="1", guard_requests=("/guard/1", "/guard/2"))
+
+        assert body["properties"]["resourceGuardOperationRequests"] == ["/guard/1", "/guard/2"]
+        without = body_for(request, source=VM, region="r", point_id="1")
+        assert "resourceGuardOperationRequests" not in without["properties"]
 
     @given(good_requests(), st.booleans())
     @SWIFT

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from domain.errors import TerminalError
+from domain.jobs import JobStatus
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
+from tests.support.azure import (
+    VM_ID,
+    a_restore,
+    an_alert_start,
+    vm_id,
+)
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+    from tests.support.player import Player
+
+
+BY_HAND: Json = {"key": "second", "sourceResourceId": VM_ID.upper().replace("/SUBSCRIPTIONS", "/subscriptions")}
+
+
+def by_alert(player: Player, key: str, **rule: Any) -> str:
+    """Start a restore as an alert does; returns its id."""
+    vm = rule.pop("vm", VM_ID)
+    approval = rule.pop("approval", None)
+    alert = an_alert_start(alert_id=key, **rule)
+    now = player.clock.now()
+    restore = a_restore(key=key, started_by="alert", alert=alert, created=now, sourceResourceId=vm, approval=approval)
+    return player.start(restore)
+
+
+class TestOneAtATime:
+    def test_a_second_restore_of_the_vm_is_refused_while_the_first_runs(self, player: Player) -> None:
+        first = player.start(a_restore())
+        player.reach(first, "Running")
+
+        refused = player.run(a_restore(**BY_HAND))
+
+        assert refused["status"] == "Failed"
+        assert refused["error"]["code"] == "RequestConflict"
+        assert first in refused["error"]["message"]
+        assert player.azure.calls["list_recovery_points"] == 1
+        assert player.finish(first)["status"] == "Completed"
+        assert len(player.azure.bodies) == 1
+
+    def test_another_vm_is_free(self, player: Player) -> None:
+        first = player.start(a_restore())
+        player.reach(first, "Running")
+
+        assert player.run(a_restore(key="other", sourceResourceId=vm_id(1)))["status"] == "Completed"
+
+    def test_one_named_by_its_item_alone_is_locked_as_soon_as_its_vm_is_known(self, player: Player) -> None:
+        first = player.start(a_restore())
+        player.reach(first, "Running")
+        item = {"vaultId": player.azure.status["vaultId"], "containerName": "c", "protectedItemName": "i"}
+
+        refused = player.run(a_restore(key="second", sourceResourceId=None, **item))
+
+        assert refused["error"]["code"] == "RequestConflict"
+
+    def test_a_plan_neither_takes_nor_minds_the_lock(self, player: Player) -> None:
+        first = player.start(a_restore())
+        player.reach(first, "Running")
+        holder = player.lock()
+
+        assert player.run(a_restore(key="plan", dryRun=True))["status"] == "Planned"
+        assert player.lock() == holder
+
+    def test_a_refused_start_goes_to_the_results_queue_only_where_a_message_asked_for_it(self, player: Player) -> None:
+        player.reach(player.start(a_restore()), "Running")
+
+        player.run(a_restore(**BY_HAND))
+        assert player.published == []
+        refused = player.run(a_restore(key="third", started_by="queue"))
+        assert player.published == [refused]
+
+
+class TestReleased:
+    """The VM's next restore can start the moment that the last one is seen to have ended."""
+
+    def check(self, player: Player, first: str) -> None:
+        player.run_until(lambda: player.play(first).is_over or player.document(first).get("phase") == "Finished")
+        again = player.run(a_restore(key="again", created=player.clock.now()))
+        assert again["status"] == "Completed", again["error"]
+        assert player.lock().get("holder") is None
+
+    def test_after_success(self, player: Player) -> None:
+        self.check(player, player.start(a_restore()))
+
+    def test_after_a_failed_job(self, player: Player) -> None:
+        player.azure.job_end = JobStatus.FAILED
+        first = player.start(a_restore())
+        player.reach(first, "Failed")
+        player.azure.job_end = JobStatus.COMPLETED
+        self.check(player, first)
+
+    def test_after_a_refusal_of_azure(self, player: Player) -> None:
+        player.azure.fails["get_backup_status"] = [TerminalError("AuthorizationFailed", "no")]
+        self.check(player, player.start(a_restore()))
+
+    def test_after_a_cancel(self, player: Player) -> None:
+        first = player.start(a_restore())
+        player.run_until(lambda: player.document(first).get("phase") == "TrackingJob")
+        player.say(CANCEL_EVENT, {}, first)
+        assert player.reach(first, "Cancelled")
+        self.check(player, first)
+
+    def test_after_the_deadline(self, player: Player) -> None:
+        player.azure.job_takes = timedelta(days=3)
+        first = player.start(a_restore())
+        player.reach(first, "TimedOut")
+        player.azure.job_takes = timedelta(minutes=1)
+        self.check(player, first)
+
+    @pytest.mark.parametrize("decision", ["Rejected", None])
+    def test_after_a_person_said_no_or_nothing(self, player: Player, decision: str | None) -> None:
+        first = player.start(a_restore(approval={"required": True}))
+        player.reach(first, "AwaitingApproval")
+        if decision:
+            player.say(DECISION_EVENT, {"decision": decision}, first)
+        player.reach(first, "Rejected")
+        self.check(player, first)
+
+
+class TestCoolDown:
+    def test_an_alert_soon_after_a_restore_starts_nothing(self, player: Player) -> None:
+        first = player.run(a_restore())
+
+        refused = player.finish(by_alert(player, "a2"))
+
+        assert (refused["status"], refused["error"]["code"]) == ("Rejected", "CoolingDown")
+        assert first["id"] in refused["error"]["message"]
+        assert len(player.azure.bodies) == 1
+
+    def test_it_ends(self, player: Player) -> None:
+        player.run(a_restore())
+        player.run_until(timedelta(minutes=59))
+        assert player.finish(by_alert(player, "a2"))["error"]["code"] == "CoolingDown"
+        player.run_until(timedelta(minutes=2))
+        assert player.finish(by_alert(player, "a3"))["status"] == "Completed"
+
+    def test_a_person_is_not_bound_by_it(self, player: Player) -> None:
+        player.run(a_restore())
+
+        assert player.run(a_restore(key="again"))["status"] == "Completed"
+
+    def test_a_second_alert_while_the_first_ones_restore_runs_is_about_the_same_incident(self, player: Player) -> None:
+        first = by_alert(player, "a1")
+        player.reach(first, "Running")
+
+        assert player.finish(by_alert(player, "a2"))["error"]["code"] == "CoolingDown"
+        assert player.finish(first)["status"] == "Completed"
+
+    def test_an_alert_while_a_persons_restore_runs_is_a_conflict(self, player: Player) -> None:
+        player.reach(player.start(a_restore()), "Running")
+
+        assert player.finish(by_alert(player, "a1"))["error"]["code"] == "RequestConflict"
+
+    def test_a_person_while_an_alerts_restore_runs_is_a_conflict(self, player: Player) -> None:
+        player.reach(by_alert(player, "a1"), "Running")
+
+        assert player.run(a_restore())["error"]["code"] == "RequestConflict"
+
+    def test_it_counts_from_the_real_end_of_one_that_was_terminated(self, player: Player) -> None:
+        first = player.start(a_restore())
+        player.reach(first, "Running")
+        player.terminate(first)
+        player.run_until(timedelta(days=3))
+
+        assert player.finish(by_alert(player, "a1"))["status"] == "Completed"
+
+    def test_and_soon_after_that_it_holds(self, player: Player) -> None:
+        first = player.start(a_restore())
+        player.reach(first, "Running")
+        player.terminate(first)
+        player.run_until(timedelta(minutes=5))
+
+        assert player.finish(by_alert(player, "a1"))["error"]["code"] == "CoolingDown"
+
+
+class TestBudget:
+    def test_no_more_restores_in_an_hour_than_the_rule_allows(self, player: Player) -> None:
+        player.azure.job_takes = timedelta(minutes=1)
+        codes = [
+            (player.finish(by_alert(player, f"a{n}", vm=vm_id(n), max_per_hour=2))["error"] or {}).get("code")
+            for n in range(4)
+        ]
+
+        assert codes == [None, None, "HourlyBudgetSpent", "HourlyBudgetSpent"]
+        assert len(player.azure.bodies) == 2
+
+    def test_it_fills_again_hour_by_hour(self, player: Player) -> None:
+        player.azure.job_takes = timedelta(minutes=1)
+        assert player.finish(by_alert(player, "a1", vm=vm_id(1), max_per_hour=1))["status"] == "Completed"
+        player.run_until(timedelta(hours=1))
+        assert player.finish(by_alert(player, "a2", vm=vm_id(2), max_per_hour=1))["status"] == "Completed"
+
+    def test_each_rule_has_its_own(self, player: Player) -> None:
+        assert player.finish(by_alert(player, "a1", vm=vm_id(1), max_per_hour=1))["status"] == "Completed"
+        other = by_alert(player, "a2", vm=vm_id(2), max_per_hour=1, rule="databases")
+        assert player.finish(other)["status"] == "Completed"
+
+    def test_a_vm_that_was_refused_for_it_is_not_cooling_down(self, player: Player) -> None:
+        player.finish(by_alert(player, "a1", vm=vm_id(1), max_per_hour=1))
+        player.finish(by_alert(player, "a2", max_per_hour=1))
+
+        assert player.lock().keys().isdisjoint({"holder", "last"})
+
+
+class TestStorm:
+    def test_beyond_so_many_vms_a_person_is_asked(self, player: Player) -> None:
+        ids = [by_alert(player, f"a{n}", vm=vm_id(n), storm_vms=3) for n in range(5)]
+        for restore_id in ids[:3]:
+            assert player.reach(restore_id, "Completed")
+        for restore_id in ids[3:]:
+            waiting = player.reach(restore_id, "AwaitingApproval")
+            assert "outage" in waiting["approval"]["reason"]
+        assert len(player.azure.bodies) == 3
+
+        player.say(DECISION_EVENT, {"decision": "Approved", "by": "ada"}, ids[3])
+        assert player.finish(ids[3])["status"] == "Completed"
+        assert player.finish(ids[4])["error"]["code"] == "ApprovalTimedOut"
+
+    def test_the_same_vm_again_and_again_is_no_storm(self, player: Player) -> None:
+        player.azure.job_takes = timedelta(seconds=10)
+        for n in range(6):
+            done = player.finish(by_alert(player, f"a{n}", storm_vms=3, cool_down=timedelta(0)))
+            assert done["status"] == "Completed"
+
+    def test_it_blows_over(self, player: Player) -> None:
+        for n in range(4):
+            by_alert(player, f"a{n}", vm=vm_id(n), storm_vms=3)
+        player.run_until(timedelta(minutes=11))
+        late = by_alert(player, "late", vm=vm_id(9), storm_vms=3)
+
+        assert player.finish(late)["status"] == "Completed"
+
+
+def test_a_refusal_that_came_after_the_answer_goes_to_the_results_queue(player: Player) -> None:
+    player.reach(player.start(a_restore()), "Running")
+    item = {"vaultId": player.azure.status["vaultId"], "containerName": "c", "protectedItemName": "i"}
+
+    refused = player.run(a_restore(key="second", sourceResourceId=None, **item))
+
+    assert [warning["code"] for warning in refused["warnings"]] == ["RefusedLate"]
+    assert player.published == [refused]
+    assert refused["refused"] == "Later"

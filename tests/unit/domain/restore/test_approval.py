@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
+from tests.support.azure import (
+    LIMITS,
+    a_restore,
+)
+from tests.support.hub import START
+from tests.support.player import Player
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+
+
+APPROVAL = {"required": True, "timeout": "PT30M"}
+ADA = {"decision": "Approved", "by": "ada", "comment": "go"}
+
+
+def waiting(player: Player, *, validate: bool = False) -> str:
+    """Play a restore until it waits for a person; returns its id."""
+    restore_id = player.start(a_restore(approval=APPROVAL, validate=validate))
+    player.reach(restore_id, "AwaitingApproval")
+    return restore_id
+
+
+def test_it_waits_with_everything_checked_and_nothing_started(player: Player) -> None:
+    document = player.document(waiting(player, validate=True))
+
+    assert document["phase"] == "AwaitingApproval"
+    assert document["recoveryPoint"]["id"] == "1103996678573089"
+    assert player.azure.calls["get_validation"] == 1
+    assert player.azure.bodies == []
+    approval = document["approval"]
+    assert approval["expires"] == document["nextPollTime"]
+    assert {name: approval[name] for name in ("required", "timeout", "decision", "by", "comment", "time")} == {
+        "required": True,
+        "timeout": "PT30M",
+        "decision": None,
+        "by": None,
+        "comment": None,
+        "time": None,
+    }
+
+
+def test_approved_it_goes_on_at_once_and_the_decision_stays_in_sight(player: Player) -> None:
+    restore_id = waiting(player)
+    player.run_until(timedelta(minutes=7))
+    at = player.clock.now()
+
+    player.say(DECISION_EVENT, ADA, restore_id)
+    done = player.finish(restore_id)
+
+    assert done["status"] == "Completed"
+    assert player.azure.jobs[0].made == at
+    shown = {name: done["approval"][name] for name in ("decision", "by", "comment", "time")}
+    assert shown == {**ADA, "time": at.isoformat().replace("+00:00", "Z")}
+    assert player.published == [done]
+
+
+@pytest.mark.parametrize("junk", [None, {}, "yes", {"decision": "TimedOutish"}, {"decision": None}, [1]])
+def test_what_is_no_decision_leaves_the_wait_for_one_open(player: Player, junk: object) -> None:
+    restore_id = waiting(player)
+
+    player.say(DECISION_EVENT, junk, restore_id)
+    player.run_until(timedelta(minutes=1))
+    player.say(DECISION_EVENT, ADA, restore_id)
+
+    assert player.finish(restore_id)["status"] == "Completed"
+
+
+def test_rejected_it_ends_and_nothing_was_started(player: Player) -> None:
+    restore_id = waiting(player)
+
+    player.say(DECISION_EVENT, {"decision": "Rejected", "by": "bo", "comment": "not now"}, restore_id)
+    done = player.finish(restore_id)
+
+    assert (done["status"], done["error"]["code"]) == ("Rejected", "Rejected")
+    assert done["error"]["message"] == "The restore was rejected by bo (not now). Nothing was started."
+    assert done["approval"]["decision"] == "Rejected"
+    assert player.azure.bodies == []
+    assert player.published == [done]
+
+
+def test_without_an_answer_it_is_rejected_after_the_time_out(player: Player) -> None:
+    restore_id = waiting(player)
+    since = player.clock.now()
+    done = player.finish(restore_id)
+
+    assert (done["status"], done["error"]["code"]) == ("Rejected", "ApprovalTimedOut")
+    assert player.clock.now() - since == timedelta(minutes=30)
+    assert done["approval"]["decision"] == "TimedOut"
+    assert player.azure.bodies == []
+
+
+def test_a_decision_that_comes_too_late_is_none(player: Player) -> None:
+    restore_id = waiting(player)
+    player.clock.advance(timedelta(hours=5))  # no worker was there meanwhile
+
+    player.say(DECISION_EVENT, ADA, restore_id)
+
+    done = player.finish(restore_id)
+    assert done["error"]["code"] == "ApprovalTimedOut"
+    assert (done["approval"]["decision"], done["approval"]["by"]) == ("TimedOut", None)
+    assert player.azure.bodies == []
+
+
+@pytest.mark.parametrize("said", [{}, "Approved", None, {"decision": "approve"}, {"decision": ["Approved"]}])
+def test_words_that_are_no_decision_approve_nothing(player: Player, said: object) -> None:
+    restore_id = waiting(player)
+    player.say(DECISION_EVENT, said, restore_id)
+
+    assert player.finish(restore_id)["status"] == "Rejected"
+    assert player.azure.bodies == []
+
+
+def test_four_hours_are_waited_when_no_time_out_is_given(player: Player) -> None:
+    done = player.run(a_restore(approval={"required": True}))
+
+    assert done["error"]["code"] == "ApprovalTimedOut"
+    assert timedelta(hours=4) <= player.clock.now() - START.astimezone() <= timedelta(hours=4, minutes=1)
+
+
+@pytest.mark.parametrize("later", [{"decision": "Rejected"}, {"decision": "Approved", "by": "eve"}])
+def test_the_first_decision_counts(player: Player, later: Json) -> None:
+    restore_id = waiting(player)
+
+    player.say(DECISION_EVENT, ADA, restore_id)
+    player.say(DECISION_EVENT, later, restore_id)
+    done = player.finish(restore_id)
+
+    assert (done["status"], done["approval"]["by"]) == ("Completed", "ada")
+
+
+def test_an_early_approval_is_good_and_cuts_no_wait_that_azure_asked_for(player: Player) -> None:
+    restore_id = player.start(a_restore(approval=APPROVAL, validate=True))
+    player.run_until(lambda: player.azure.calls["trigger_validation"] == 1)
+    at = player.clock.now()
+    player.say(DECISION_EVENT, ADA, restore_id)
+    player.run_until(timedelta(seconds=5))
+    assert player.document(restore_id)["approval"]["decision"] == "Approved"  # whoever comes next must see it
+
+    player.run_until(lambda: player.azure.calls["get_validation"] == 1)
+    assert player.clock.now() - at == timedelta(seconds=10)
+    done = player.finish(restore_id)
+    assert done["status"] == "Completed"
+    assert "AwaitingApproval" not in [shown["status"] for shown in player.shown()]
+
+
+def test_an_early_rejection_ends_it_at_once(player: Player) -> None:
+    restore_id = player.start(a_restore(approval=APPROVAL, validate=True))
+    player.run_until(lambda: player.azure.calls["trigger_validation"] == 1)
+    at = player.clock.now()
+    player.say(DECISION_EVENT, {"decision": "Rejected"}, restore_id)
+
+    assert player.finish(restore_id)["status"] == "Rejected"
+    assert player.clock.now() == at
+    assert player.azure.calls["get_validation"] == 0
+
+
+def test_a_cancelled_wait_is_cancelled(player: Player) -> None:
+    restore_id = waiting(player)
+    player.say(CANCEL_EVENT, {"by": "bo"}, restore_id)
+
+    assert player.finish(restore_id)["status"] == "Cancelled"
+    assert player.azure.bodies == []
+
+
+def test_waiting_does_not_count_towards_the_deadline(player: Player) -> None:
+    limits = type(LIMITS)(job_poll_min_s=15, job_poll_max_s=60, deadline_s=3600, adoption_window_s=120)
+    restore_id = player.start(a_restore(limits, approval={"required": True, "timeout": "P2D"}))
+    player.reach(restore_id, "AwaitingApproval")
+    player.run_until(timedelta(hours=30))
+
+    assert player.document(restore_id)["status"] == "AwaitingApproval"
+    player.azure.job_takes = timedelta(days=9)
+    player.say(DECISION_EVENT, ADA, restore_id)
+    at = player.clock.now()
+    assert player.finish(restore_id)["status"] == "TimedOut"
+    assert player.clock.now() - at == timedelta(hours=1)
+
+
+def test_a_plan_waits_for_nobody() -> None:
+    assert Player().run(a_restore(approval=APPROVAL, dryRun=True))["status"] == "Planned"
+
+
+def test_without_an_approval_nobody_is_waited_for() -> None:
+    done = Player().run(a_restore(approval={"required": False}))
+
+    assert done["status"] == "Completed"
+    assert "approval" not in done

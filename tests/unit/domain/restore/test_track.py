@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain import errors
+from domain.azure.disks import Disk
+from domain.errors import TerminalError, TransientError
+from domain.jobs import JobStatus, Operation, OperationStatus
+from tests.support.azure import (
+    LIMITS,
+    a_restore,
+    throttled,
+)
+from tests.support.player import Player
+
+
+def test_waits_as_long_as_the_trigger_asks_before_the_first_poll_in_whole_seconds(player: Player) -> None:
+    player.azure.retry_after["trigger_restore"] = 37.5
+
+    player.run()
+
+    assert player.waits_s()[0] == 38
+
+
+def test_a_wait_asked_for_by_the_job_always_wins(player: Player) -> None:
+    player.azure.retry_after["get_job"] = 300.0
+
+    player.run()
+
+    assert set(player.waits_s()[1:]) == {300.0}
+
+
+def test_without_one_the_wait_grows_from_the_least_to_the_most(player: Player) -> None:
+    player.run()
+
+    waits = player.waits_s()[1:]
+    assert waits[0] == 15.0
+    assert waits == sorted(waits)
+    assert waits[-1] == 60.0
+    assert 15.0 < waits[10] < 60.0
+
+
+@pytest.mark.parametrize("offset_s", range(0, 60, 3))
+def test_reports_a_job_of_31_minutes_within_a_minute_of_its_end(player: Player, offset_s: int) -> None:
+    player.azure.job_takes = timedelta(minutes=31, seconds=offset_s)
+
+    player.run()
+
+    assert 0 <= player.elapsed_s - (31 * 60 + offset_s) <= 60
+
+
+def test_follows_a_slow_operation_at_the_address_it_was_given_last(player: Player) -> None:
+    running = Operation(status=OperationStatus.RUNNING, next_url="https://azure/op-1?again")
+    player.azure.operations = [running, Operation(status=OperationStatus.RUNNING)]
+    player.azure.retry_after["get_operation"] = 20.0
+
+    assert player.run()["status"] == "Completed"
+
+    assert player.azure.urls == ["https://azure/op-1", "https://azure/op-1?again", "https://azure/op-1?again"]
+    assert player.waits_s()[1:3] == [20.0, 20.0]
+
+
+@pytest.mark.parametrize("asked_s", [2700, 366 * 86_400])
+def test_a_long_wait_on_the_list_does_not_keep_a_long_operation_from_being_followed(
+    player: Player, asked_s: float
+) -> None:
+    player.azure.operations = [Operation(status=OperationStatus.RUNNING)] * 22  # five minutes and more
+    player.azure.fails["find_restore_job"] = [None, *[throttled(asked_s)] * 1000]
+
+    done = player.run()
+
+    assert done["status"] == "Completed"
+    assert player.elapsed_s < 40 * 60
+
+
+class TestTracking:
+    def test_an_answer_without_an_operation_leads_to_the_job_all_the_same(self, player: Player) -> None:
+        player.azure.operation_id = None
+        player.azure.listed_after = timedelta(minutes=3)
+
+        done = player.run()
+
+        assert (done["status"], done["jobId"], done["operationId"]) == ("Completed", "job-1", None)
+        assert player.azure.calls["trigger_restore"] == 1
+
+    def test_a_permission_refused_on_the_operation_does_not_lose_the_restore(self, player: Player) -> None:
+        player.azure.fails["get_operation"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
+
+        assert player.run()["status"] == "Completed"
+
+    def test_a_job_that_tells_no_progress_is_followed_like_any_other(self, player: Player) -> None:
+        player.azure.tells_progress = False
+
+        assert player.run()["status"] == "Completed"
+
+    def test_an_accepted_restore_without_an_operation_is_found_by_its_job(self, player: Player) -> None:
+        player.azure.operations = [Operation(status=OperationStatus.SUCCEEDED, job_id=None)]
+
+        assert player.run()["jobId"] == "job-1"
+
+    @pytest.mark.parametrize("status", list(OperationStatus))
+    def test_an_operation_that_names_a_job_leads_to_it_whatever_else_it_says(
+        self, player: Player, status: OperationStatus
+    ) -> None:
+        player.azure.operations = [Operation(status=status, job_id="job-1")]
+
+        assert player.run()["status"] == "Completed"
+
+    @pytest.mark.parametrize("status", [OperationStatus.FAILED, OperationStatus.CANCELED])
+    def test_an_operation_that_failed_though_its_job_runs_is_followed(
+        self, player: Player, status: OperationStatus
+    ) -> None:
+        player.azure.operations = [Operation(status=status)]
+
+        assert player.run()["status"] == "Completed"
+
+    def test_an_operation_that_never_ends_does_not_hide_the_end_of_its_job(self, player: Player) -> None:
+        player.azure.operations = [Operation(status=OperationStatus.RUNNING)] * 10_000
+
+        done = player.run()
+
+        assert done["status"] == "Completed"
+        assert player.elapsed_s <= 32 * 60
+        assert player.azure.calls["get_operation"] < 100
+
+    def test_a_slow_operation_whose_job_is_not_listed_yet_is_waited_for(self, player: Player) -> None:
+        player.azure.operations = [Operation(status=OperationStatus.RUNNING)] * 40
+        player.azure.listed_after = timedelta(minutes=8)
+
+        assert player.run()["status"] == "Completed"
+
+    def test_an_operation_that_succeeded_without_naming_its_job_is_waited_for(self, player: Player) -> None:
+        player.azure.operations = [Operation(status=OperationStatus.SUCCEEDED)] * 40
+        player.azure.listed_after = timedelta(minutes=3)
+
+        assert player.run()["status"] == "Completed"
+
+    def test_an_address_that_keeps_failing_is_given_up_for_the_vaults(self, player: Player) -> None:
+        player.azure.fails["get_operation"] = [throttled(None)] * 3
+
+        assert player.run()["status"] == "Completed"
+
+        assert player.azure.urls == [None]
+
+    def test_a_restore_without_operation_and_job_is_for_a_person(self, player: Player) -> None:
+        player.azure.operation_id = None
+        player.azure.posts = ["jobless"]
+
+        done = player.run()
+
+        assert (done["status"], done["error"]["code"]) == ("Failed", "RestoreFailed")
+        assert done["error"]["message"].count("A person must look") == 1
+        assert 1800 <= player.elapsed_s < 2000
+
+    def test_a_wait_on_the_answer_that_names_the_job_is_kept(self, player: Player) -> None:
+        player.azure.retry_after["get_operation"] = 45.0
+
+        player.run()
+
+        assert player.waits_s()[:2] == [60.0, 45.0]
+
+    def test_a_refusal_that_asks_for_a_wait_gets_it(self, player: Player) -> None:
+        player.azure.fails["get_job"] = [TerminalError(errors.RESTORE_REFUSED, "locked", retry_after_s=77.0)]
+
+        player.run()
+
+        assert player.waits_s()[1] == 77.0
+
+    def test_an_operation_that_is_forgotten_is_replaced_by_the_job(self, player: Player) -> None:
+        player.azure.fails["get_operation"] = [TerminalError(errors.NOT_FOUND, "forgotten")]
+        player.azure.listed_after = timedelta(minutes=2)
+
+        assert player.run()["jobId"] == "job-1"
+
+    def test_a_job_that_is_not_there_yet_is_polled_again(self, player: Player) -> None:
+        player.azure.fails["get_job"] = [TerminalError(errors.NOT_FOUND, "not yet")] * 3
+
+        assert player.run()["status"] == "Completed"
+
+    def test_a_job_that_stays_away_ends_as_failed_naming_it(self, player: Player) -> None:
+        player.azure.fails["get_job"] = [TerminalError(errors.NOT_FOUND, "The vault is gone.")] * 1000
+
+        done = player.run()
+
+        assert (done["status"], done["error"]["code"]) == ("Failed", "NotFound")
+        assert "job-1 may still run" in done["error"]["message"]
+
+    def test_an_outage_of_three_hours_does_not_lose_the_restore(self, player: Player) -> None:
+        player.azure.fails["get_job"] = [throttled(None)] * 50
+
+        done = player.run()
+
+        assert done["status"] == "Completed"
+        assert player.elapsed_s > 3 * 3600
+
+    def test_a_permission_lost_for_a_moment_does_not_lose_the_restore(self, player: Player) -> None:
+        player.azure.fails["get_job"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")] * 5
+
+        assert player.run()["status"] == "Completed"
+
+    def test_throttling_while_tracking_is_waited_out_exactly(self, player: Player) -> None:
+        player.azure.fails["get_job"] = [throttled(90.0)]
+
+        player.run()
+
+        assert player.waits_s()[1] == 90.0
+
+    def test_gives_up_at_the_deadline_and_says_that_the_job_goes_on(self, player: Player) -> None:
+        player.azure.job_takes = timedelta(hours=3)
+
+        done = player.run(a_restore(limits=replace(LIMITS, deadline_s=3600)))
+
+        assert (done["status"], done["error"]["code"]) == ("TimedOut", "DeadlineExceeded")
+        assert "job-1 may still run" in done["error"]["message"]
+        assert player.elapsed_s == 3600
+
+    def test_a_job_that_ends_just_at_the_deadline_is_reported_as_it_ended(self, player: Player) -> None:
+        player.azure.job_takes = timedelta(hours=1)
+
+        assert player.run(a_restore(limits=replace(LIMITS, deadline_s=3600)))["status"] == "Completed"
+
+    def test_a_service_that_asks_for_no_wait_gets_no_tight_loop(self, player: Player) -> None:
+        player.azure.retry_after["get_job"] = 0.0
+        player.azure.job_takes = timedelta(minutes=2)
+
+        player.run()
+
+        assert min(player.waits_s()) >= 0.1
+
+    def test_a_failed_poll_is_made_again_after_five_seconds(self, player: Player) -> None:
+        player.azure.fails["get_job"] = [TransientError(errors.SERVICE_UNAVAILABLE, "503")]
+
+        player.run()
+
+        assert player.waits_s()[1] == 5.0
+
+
+class TestDisks:
+    """Where a list of disks was asked for, it is compared with the disks that the job made."""
+
+    def run(self, player: Player, asked: list[int], **members: Any) -> list[tuple[str, str]]:
+        player.azure.item_properties = {"extendedProperties": {"diskExclusionProperties": {"diskLunList": [0, 1]}}}
+        done = player.run(a_restore(restoreDiskLunList=asked, **members))
+        assert done["status"] in {"Completed", "CompletedWithWarnings", "Failed"}, done["error"]
+        return [(warning["code"], warning["message"]) for warning in done["warnings"] if "Disks" in warning["code"]]
+
+    def made(self, player: Player, *names: str) -> list[Disk]:
+        end = player.clock.now() + player.azure.job_takes
+        return [Disk(name=f"web-01-{name}", is_os_disk=name == "osdisk", created=end) for name in names]
+
+    def test_as_asked_there_is_no_warning(self, player: Player) -> None:
+        player.azure.disks = self.made(player, "osdisk", "datadisk-000")
+        assert self.run(player, [0]) == []
+        assert player.azure.calls["list_disks"] == 1
+
+    def test_others_than_asked_for_are_named(self, player: Player) -> None:
+        player.azure.disks = self.made(player, "osdisk", "datadisk-000", "datadisk-001")
+        [(code, message)] = self.run(player, [0])
+        assert code == "DisksDiffer"
+        assert "web-01-datadisk-001" in message
+
+    def test_disks_that_may_not_be_read_are_a_warning_and_no_failure(self, player: Player) -> None:
+        player.azure.fails["list_disks"] = [TerminalError("AuthorizationFailed", "no right to read disks")]
+        [(code, message)] = self.run(player, [0])
+        assert code == "DisksNotCompared"
+        assert "no right to read disks" in message
+
+    def test_a_worker_that_died_while_reading_them_is_no_reason_to_leave_them(self, player: Player) -> None:
+        player.azure.disks = self.made(player, "osdisk", "datadisk-000")
+        player.azure.fails["list_disks"] = [RuntimeError("python exited with code 137 (0x89)")]
+
+        assert self.run(player, [0]) == []
+        assert player.azure.calls["list_disks"] == 2
+
+    def test_disks_that_stay_out_of_reach_hold_the_report_back_for_seconds_only(self, player: Player) -> None:
+        player.azure.fails["list_disks"] = [throttled(None)] * 100
+
+        [(code, _)] = self.run(player, [0])
+
+        assert code == "DisksNotCompared"
+        assert player.elapsed_s <= 60 + player.azure.job_takes.total_seconds() + 20
+
+    def test_the_disks_of_a_failed_job_are_not_compared(self, player: Player) -> None:
+        player.azure.job_end = JobStatus.FAILED
+        assert self.run(player, [0]) == []
+        assert player.azure.calls["list_disks"] == 0
+
+    def test_without_a_list_or_a_group_there_is_nothing_to_compare(self, player: Player) -> None:
+        player.run()
+        assert player.azure.calls["list_disks"] == 0
+        blobs = Player()
+        self.run(blobs, [0], targetResourceGroupId=None)
+        assert blobs.azure.calls["list_disks"] == 0

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints as constraints
+from domain.azure.point_search import PointSearch
+from domain.azure.recovery_points import no_such_point
 from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientError
-from domain.point_search import PointSearch
-from domain.recovery_points import no_such_point
 from domain.restore.calls import AcceptedOperation, NoPointForPlan, Preparation, StillReading
 from domain.restore.request_body import restore_body
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from domain.protected_items import ProtectedItem
-    from domain.recovery_points import RecoveryPoint
+    from domain.azure.protected_items import ProtectedItem
+    from domain.azure.recovery_points import RecoveryPoint
     from domain.requests import RestoreRequest
     from domain.restore.calls import Prepared, PrepareRestore
     from queries.backup_api import BackupApi

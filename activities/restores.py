@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from domain.answers import Accepted
+    from domain.azure.jobs import Job, Operation
+    from domain.azure.protected_items import ProtectedItem
+    from domain.azure.validation import Validation
     from domain.errors import Json
-    from domain.jobs import Job, Operation
-    from domain.protected_items import ProtectedItem
-    from domain.validation import Validation
     from queries.backup_api import BackupApi
 
 _LATE: Final = timedelta(minutes=2)  # a queue's normal delay is far below; the claim of a post stands far longer

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from domain.answers import Accepted, Answer
 from domain.azure.disks import Disk
+from domain.azure.jobs import Job, Operation, OperationStatus
+from domain.azure.recovery_points import RecoveryPoint
 from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId
+from domain.azure.validation import Validation
 from domain.errors import (
     SERVICE_UNAVAILABLE,
     VALIDATION_FAILED,
@@ -23,9 +26,6 @@ from domain.errors import (
     TerminalError,
     TransientError,
 )
-from domain.jobs import Job, Operation, OperationStatus
-from domain.recovery_points import RecoveryPoint
-from domain.validation import Validation
 from domain.wire import as_name, as_object
 
 from arm.addresses import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from azure.core.credentials import TokenCredential
-    from domain.protected_items import ProtectedItem
+    from domain.azure.protected_items import ProtectedItem
     from settings import Settings
 
     from arm.reply import Reply

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from domain.alerts.decide import VmDecisionDocument
+from domain.azure.jobs import JobResult
+from domain.azure.recovery_points import Candidate, JudgedPoint, RecoveryPointSummary
 from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
-from domain.jobs import JobResult
-from domain.recovery_points import Candidate, JudgedPoint, RecoveryPointSummary
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.restore.state import Decision, Phase, RefusedWhen, Source, Status
 

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
     from domain.answers import Accepted, Answer
     from domain.azure.disks import Disk
+    from domain.azure.jobs import Job, Operation
+    from domain.azure.protected_items import ProtectedItem
+    from domain.azure.recovery_points import RecoveryPoint
+    from domain.azure.validation import Validation
     from domain.errors import Json
-    from domain.jobs import Job, Operation
-    from domain.protected_items import ProtectedItem
-    from domain.recovery_points import RecoveryPoint
-    from domain.validation import Validation
 
 
 class BackupApi(Protocol):  # arm.backup documents what each call does

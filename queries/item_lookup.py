@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domain import errors
+from domain.azure.protected_items import ProtectedItem
 from domain.azure.resource_ids import same_id
 from domain.errors import TerminalError
-from domain.protected_items import ProtectedItem
 from domain.wire import as_object
 
 if TYPE_CHECKING:

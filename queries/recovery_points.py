@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from domain.point_search import newest_first
-from domain.recovery_points import JudgedPoint
+from domain.azure.point_search import newest_first
+from domain.azure.recovery_points import JudgedPoint
 from domain.restore.calls import ResolveItem
 from queries.item_lookup import find_item
 

@@ -30,8 +30,8 @@ SUBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
     "domain/alerts/decide.py": ("tests/unit/domain/alerts",),
     "domain/alerts/alert_rules.py": ("tests/unit/domain/alerts",),
     "domain/alerts/patterns.py": ("tests/unit/domain/alerts",),
-    "domain/point_search.py": ("tests/unit/domain/test_point_search.py",),
-    "domain/recovery_points.py": (
+    "domain/azure/point_search.py": ("tests/unit/domain/test_point_search.py",),
+    "domain/azure/recovery_points.py": (
         "tests/unit/domain/test_point_search.py",
         "tests/unit/domain/test_recovery_points.py",
     ),

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
 
+    from domain.azure.recovery_points import JudgedPoint
     from domain.errors import Json
-    from domain.recovery_points import JudgedPoint
     from triggers.starting import LimitsFor
 
 _LOG = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from domain.wire import as_list, as_name, as_object, as_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from domain.azure.protected_items import ProtectedItem
+    from domain.azure.recovery_points import RecoveryPoint
     from domain.errors import RestoreError
-    from domain.protected_items import ProtectedItem
-    from domain.recovery_points import RecoveryPoint
     from domain.requests import RestoreRequest
 
 GUARDED_OPERATION: Final = (

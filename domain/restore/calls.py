@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from domain.azure.disks import Disk
+from domain.azure.jobs import Job, Operation
+from domain.azure.point_search import SearchProgress
+from domain.azure.protected_items import ProtectedItem
+from domain.azure.recovery_points import RecoveryPoint
+from domain.azure.validation import Validation
 from domain.errors import Json, RestoreWarning
-from domain.jobs import Job, Operation
-from domain.point_search import SearchProgress
-from domain.protected_items import ProtectedItem
-from domain.recovery_points import RecoveryPoint
 from domain.requests import RestoreRequest
-from domain.validation import Validation
 
 _KEYS: Final = uuid.UUID("0b9a6a0c-8f5e-5a53-9b0e-5b8a3f3d9c11")
 

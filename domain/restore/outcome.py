@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.api_types import Plan, PlanResult
+from domain.azure.jobs import JobStatus, OperationStatus
 from domain.codec import as_json
 from domain.errors import RestoreError, TerminalError
-from domain.jobs import JobStatus, OperationStatus
 from domain.restore.request_body import restore_body
 from domain.restore.state import (
     ADMISSION_PATIENCE_S,
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from domain.azure.jobs import Job, Operation
+    from domain.azure.recovery_points import Candidate
     from domain.codec import JsonOf
     from domain.errors import Json
-    from domain.jobs import Job, Operation
-    from domain.recovery_points import Candidate
     from domain.restore.calls import Refusal
     from domain.restore.state import Approval, Cancellation, Restore
 

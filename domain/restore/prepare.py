@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from domain import errors
+from domain.azure.jobs import OperationStatus
 from domain.errors import RestoreError, TerminalError
-from domain.jobs import OperationStatus
 from domain.restore.calls import GetValidation, NoPointForPlan, PrepareRestore, ResolveItem, StillReading
 from domain.restore.failure import retry_or_end
 from domain.restore.outcome import ended, failed, plan_result, planned
@@ -19,11 +19,11 @@ from domain.restore.steps import Wait, when_due
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from domain.protected_items import ProtectedItem
+    from domain.azure.protected_items import ProtectedItem
+    from domain.azure.validation import Validation
     from domain.restore import calls
     from domain.restore.state import Restore
     from domain.restore.steps import Step
-    from domain.validation import Validation
 
 
 def resolve_item(restore: Restore) -> ResolveItem:

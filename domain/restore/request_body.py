@@ -9,9 +9,9 @@ from domain.wire import as_object
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from domain.azure.protected_items import ProtectedItem
+    from domain.azure.recovery_points import RecoveryPoint
     from domain.errors import Json
-    from domain.protected_items import ProtectedItem
-    from domain.recovery_points import RecoveryPoint
     from domain.requests import RestoreRequest
 
 _RETENTION: Final = "P15D"  # az CLI's own; how long an archived point stays rehydrated

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, Final, Self
 
+from domain.azure.jobs import Job, Operation
+from domain.azure.point_search import SearchProgress
+from domain.azure.protected_items import ProtectedItem
+from domain.azure.recovery_points import RecoveryPoint
 from domain.errors import Json, RestoreWarning
-from domain.jobs import Job, Operation
-from domain.point_search import SearchProgress
-from domain.protected_items import ProtectedItem
-from domain.recovery_points import RecoveryPoint
 from domain.requests import RestoreRequest
 from domain.restore.backoff import Backoff
 from domain.restore.calls import AcceptedOperation, Refusal

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.azure.disks import difference
+from domain.azure.jobs import OperationStatus
 from domain.errors import TerminalError, TransientError
-from domain.jobs import OperationStatus
 from domain.restore import outcome
 from domain.restore.calls import FindJob, GetJob, GetOperation, ListRestoredDisks
 from domain.restore.failure import PATIENCE, retry, retry_or_end
@@ -21,8 +21,8 @@ from domain.restore.trigger import find_job, job_found
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from domain.azure.jobs import Job, Operation
     from domain.errors import RestoreError
-    from domain.jobs import Job, Operation
     from domain.restore.backoff import Backoff
     from domain.restore.calls import FoundJob, RestoredDisks
     from domain.restore.state import Restore

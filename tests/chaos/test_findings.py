@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from domain import errors
+from domain.azure.jobs import Operation, OperationStatus
 from domain.errors import TerminalError, TransientError
-from domain.jobs import Operation, OperationStatus
 from domain.restore.calls import FindJob, GetOperation, StartRestore
 from domain.restore.machine import CANCEL_EVENT
 from tests.chaos.checks import violations

@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from domain.azure.jobs import JobStatus, Operation, OperationStatus
 from domain.azure.restore_constraints import GUARDED_OPERATION
+from domain.azure.validation import Validation
 from domain.errors import ErrorDetail
-from domain.jobs import JobStatus, Operation, OperationStatus
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import restore_id_for
-from domain.validation import Validation
 from orchestrations.names import HOLD_POST_CLAIM
 from orchestrations.post_claim import hold_post_claim
 from tests.support.azure import (

@@ -11,10 +11,11 @@ from activities.restores import RestoreActivities
 from activities.sealing import sealed
 from domain import errors
 from domain.answers import Accepted, Answer
+from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
+from domain.azure.recovery_points import RecoveryPoint
+from domain.azure.validation import Validation
 from domain.codec import pack
 from domain.errors import ErrorDetail, Json, TerminalError, TransientError, UnknownOutcomeError
-from domain.jobs import Job, JobStatus, Operation, OperationStatus
-from domain.recovery_points import RecoveryPoint
 from domain.requests import RestoreRequest
 from domain.restore import calls
 from domain.restore.calls import Claim, Done, Published, Running, entity_key
@@ -22,7 +23,6 @@ from domain.restore.machine import SLOT_EVENT
 from domain.restore.polling import Limits
 from domain.restore.state import AlertStart, Restore, Source, restore_id_for
 from domain.times import parse_request_time
-from domain.validation import Validation
 from orchestrations import names
 from orchestrations.entities import ENTITIES
 from orchestrations.restore_vm import restore_vm
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from domain.azure.disks import Disk
-    from domain.protected_items import ProtectedItem
+    from domain.azure.protected_items import ProtectedItem
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
 VM_ID = f"{SUBSCRIPTION}/resourceGroups/web-rg/providers/Microsoft.Compute/virtualMachines/web-01"

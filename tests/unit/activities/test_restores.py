@@ -16,11 +16,11 @@ from activities.restores import RestoreActivities
 from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints
+from domain.azure.point_search import SearchProgress
+from domain.azure.protected_items import ProtectedItem
 from domain.codec import pack, unpack
 from domain.envelopes import unseal
 from domain.errors import Json, RestoreError, TerminalError, TransientError, UnknownOutcomeError
-from domain.point_search import SearchProgress
-from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
 from domain.restore.calls import (
     AcceptedOperation,
@@ -51,7 +51,7 @@ from tests.support.hub import START, Clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from domain.recovery_points import RecoveryPoint
+    from domain.azure.recovery_points import RecoveryPoint
     from domain.restore.calls import Prepared
 
 THE_ITEM = ProtectedItem(

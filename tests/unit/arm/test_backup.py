@@ -8,16 +8,16 @@ import pytest
 
 from arm.backup import BackupClient
 from domain.answers import Accepted
+from domain.azure.jobs import JobStatus, OperationStatus
+from domain.azure.protected_items import ProtectedItem
 from domain.errors import InvalidRequestError, TerminalError, TransientError, UnknownOutcomeError
-from domain.jobs import JobStatus, OperationStatus
-from domain.protected_items import ProtectedItem
 from settings import Settings
 from tests.support.arm_server import DROP, HANG, Answer, ArmServer, FakeIdentity, Raw, Say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from domain.jobs import Job
+    from domain.azure.jobs import Job
 
 VM = "/subscriptions/vm-sub/resourceGroups/app-rg/providers/Microsoft.Compute/virtualMachines/vm1"
 VAULT = "/subscriptions/s/resourceGroups/Backup RG/providers/Microsoft.RecoveryServices/vaults/v1"

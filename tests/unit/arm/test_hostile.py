@@ -17,9 +17,9 @@ import pytest
 
 from arm import body
 from arm.session import ArmSession, Timeouts
+from domain.azure.jobs import OperationStatus
+from domain.azure.protected_items import ProtectedItem
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
-from domain.jobs import OperationStatus
-from domain.protected_items import ProtectedItem
 from tests.support.arm_script import ENDPOINT, Asked, Told, scripted
 from tests.support.arm_server import Answer, ArmServer, FakeCredential, Raw, Say, Stream
 from tests.support.azure import CONTAINER, ITEM, VAULT_ID, VM_ID

@@ -28,9 +28,9 @@ from tests.support.hub import START
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from domain.azure.jobs import Job
+    from domain.azure.protected_items import ProtectedItem
     from domain.errors import Json
-    from domain.jobs import Job
-    from domain.protected_items import ProtectedItem
     from domain.restore.calls import ActivityCall
 
 ITEM_ID = f"{VAULT_ID}/backupFabrics/Azure/protectionContainers/{CONTAINER}/protectedItems/{ITEM}"

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import pytest
 
 from arm.backup import BackupClient
+from domain.azure.protected_items import ProtectedItem
 from domain.errors import RestoreError
-from domain.protected_items import ProtectedItem
 from tests.support.arm_server import ArmServer, Say
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.azure.jobs import Job, JobStatus, JobTask, Operation, OperationStatus
 from domain.codec import pack, unpack
 from domain.errors import ErrorDetail, Json
-from domain.jobs import Job, JobStatus, JobTask, Operation, OperationStatus
 from tests.support.strategies import SWIFT, THOROUGH, damaged, json_values, objects_of
 from tests.unit.domain import recorded
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.azure.point_search import PointSearch, SearchProgress
+from domain.azure.recovery_points import Choice, RecoveryPoint, Verdict, no_such_point
 from domain.codec import pack, unpack
 from domain.errors import ErrorDetail, TerminalError
-from domain.point_search import PointSearch, SearchProgress
-from domain.recovery_points import Choice, RecoveryPoint, Verdict, no_such_point
 from domain.requests import RecoveryPointCriteria, RestoreRequest
 from tests.support.azure import START, a_point, a_request
 

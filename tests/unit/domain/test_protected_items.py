@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from domain.azure.protected_items import ProtectedItem
 from domain.codec import pack
 from domain.errors import Json, TerminalError
-from domain.protected_items import ProtectedItem
 from tests.support.strategies import SWIFT, objects_of
 from tests.unit.domain.recorded import BACKUP_STATUS, ITEM, PROTECTED_ITEM, VAULT, VM
 

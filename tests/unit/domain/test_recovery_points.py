@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.azure.recovery_points import Choice, RecoveryPoint
 from domain.errors import Json, TerminalError
-from domain.recovery_points import Choice, RecoveryPoint
 from domain.request_schema import CONSISTENCIES
 from domain.requests import RecoveryPointCriteria
 from tests.support.azure import a_point

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.azure.jobs import Job
 from domain.codec import pack
 from domain.errors import ErrorDetail, InvalidRequestError, RestoreError
-from domain.jobs import Job
 from domain.redaction import redacted
 
 SECRET = "s3cr3t-Va1ue_0123456789"

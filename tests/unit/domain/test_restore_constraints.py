@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.azure.protected_items import ProtectedItem
 from domain.azure.restore_constraints import (
     GUARDED_OPERATION,
     item_violations,
@@ -18,13 +19,12 @@ from domain.azure.restore_constraints import (
     target_violations,
     vault_violations,
 )
-from domain.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
 from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, a_point, a_request
 
 if TYPE_CHECKING:
+    from domain.azure.recovery_points import RecoveryPoint
     from domain.errors import Json
-    from domain.recovery_points import RecoveryPoint
 
 OTHER = "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/restored-rg"
 DES = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/diskEncryptionSets/des"

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from domain.azure.jobs import OperationStatus
+from domain.azure.validation import Validation
 from domain.codec import pack, unpack
 from domain.errors import ErrorDetail, Json
-from domain.jobs import OperationStatus
-from domain.validation import Validation
 from tests.support.strategies import THOROUGH, json_values, objects_of
 from tests.unit.domain.recorded import VALIDATION_WITH_FINDINGS
 

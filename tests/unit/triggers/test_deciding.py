@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
+from domain.azure.protected_items import ProtectedItem
 from domain.errors import TerminalError
-from domain.protected_items import ProtectedItem
 from domain.restore.document import document
 from domain.restore.outcome import cancelled
 from domain.restore.state import AwaitingApproval, AwaitingResourceGuard, Decision, Prepared

@@ -222,7 +222,7 @@ BEYOND_A_SCHEMA: list[tuple[Json, str, str, str]] = [
         a_file(template(recoveryPoint={"atOrBefore": "{firedDate}"})),
         INVALID,
         "rules[0].restore.recoveryPoint.atOrBefore",
-        "with a zone",
+        "with a time zone",
     ),
     (
         a_file(

@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAliasType, get_args, get_origin, get_type_hin
 
 from hypothesis import strategies as st
 
+from domain.azure.jobs import Job, JobStatus
+from domain.azure.protected_items import ProtectedItem
+from domain.azure.recovery_points import RecoveryPoint
 from domain.errors import ErrorDetail
-from domain.jobs import Job, JobStatus
-from domain.protected_items import ProtectedItem
-from domain.recovery_points import RecoveryPoint
 from domain.requests import RestoreRequest
 from domain.restore.calls import AcceptedOperation, NoPointForPlan
 from domain.restore.state import (

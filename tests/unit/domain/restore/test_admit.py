@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.azure.jobs import JobStatus
 from domain.errors import TerminalError
-from domain.jobs import JobStatus
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from tests.support.azure import (
     VM_ID,

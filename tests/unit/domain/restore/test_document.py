@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 
+from domain.azure.jobs import Job, JobStatus
 from domain.errors import ErrorDetail, InvalidRequestError, RestoreError, RestoreWarning
-from domain.jobs import Job, JobStatus
 from domain.requests import RestoreRequest
 from domain.restore import outcome
 from domain.restore.calls import AcceptedOperation

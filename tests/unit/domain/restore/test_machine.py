@@ -8,8 +8,8 @@ import pytest
 
 from domain import errors
 from domain.answers import Answer
+from domain.azure.jobs import Job, JobStatus
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
-from domain.jobs import Job, JobStatus
 from domain.restore import calls, outcome
 from domain.restore.backoff import Backoff
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.errors import ErrorDetail, Json
-from domain.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.restore import outcome
 from domain.restore.calls import Refusal
 from domain.restore.state import (

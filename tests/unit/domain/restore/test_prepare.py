@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from domain import errors
+from domain.azure.jobs import OperationStatus
+from domain.azure.validation import Validation
 from domain.errors import ErrorDetail, TerminalError
-from domain.jobs import OperationStatus
-from domain.validation import Validation
 from tests.support.azure import (
     GUARD_REQUEST,
     LIMITS,

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from domain import errors
 from domain.answers import Answer
+from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.azure.restore_constraints import GUARDED_OPERATION
+from domain.azure.validation import Validation
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
-from domain.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.restore import calls
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
 from domain.restore.polling import Limits
 from domain.restore.state import ENDED, Decision, Restore
 from domain.restore.steps import Finish, MakeCall
-from domain.validation import Validation
 from tests.support.azure import GUARD_CLOSED, GUARD_REQUEST, a_point, a_restore, an_alert_start, throttled
 from tests.support.player import RESTORE, MadeCall, Player, check_move
 from tests.unit.domain.restore.states import ITEM, of_type

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.protected_items import ProtectedItem
+from domain.azure.protected_items import ProtectedItem
 from domain.requests import RestoreRequest
 from domain.restore.request_body import restore_body
 from tests.support.azure import a_point, a_request

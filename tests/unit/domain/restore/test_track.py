@@ -8,8 +8,8 @@ import pytest
 
 from domain import errors
 from domain.azure.disks import Disk
+from domain.azure.jobs import JobStatus, Operation, OperationStatus
 from domain.errors import TerminalError, TransientError
-from domain.jobs import JobStatus, Operation, OperationStatus
 from tests.support.azure import (
     LIMITS,
     a_restore,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from domain.azure.jobs import OperationStatus
 from domain.errors import ErrorDetail
-from domain.jobs import OperationStatus
 from domain.wire import as_label, as_list, as_object, as_text
 
 if TYPE_CHECKING:

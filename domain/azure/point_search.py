@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
-from domain.recovery_points import Choice, RecoveryPoint, Verdict
+from domain.azure.recovery_points import Choice, RecoveryPoint, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

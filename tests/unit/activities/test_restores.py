@@ -520,9 +520,9 @@ def test_recovery_points_come_newest_first_each_with_its_verdict(azure: Scripted
 
     listed = list_recovery_points(azure, VM_ID)
 
-    assert [point["id"] for point in listed] == ["new", "old", "no-time"]
-    assert [point["restorable"] for point in listed] == [False, True, False]
-    assert listed[0]["reasons"] == ["it is soft-deleted"]
+    assert [point.id for point in listed] == ["new", "old", "no-time"]
+    assert [point.restorable for point in listed] == [False, True, False]
+    assert listed[0].reasons == ("it is soft-deleted",)
 
 
 def test_a_failure_that_nobody_named_stays_an_exception(activities: RestoreActivities, azure: ScriptedAzure) -> None:

@@ -47,13 +47,11 @@ async def newest_documents(
 ) -> list[Json]:
     """Return the status documents of the ``count`` newest restores that ``wants`` accepts, of all if there are fewer.
 
-    Starts that admission control refused while their callers waited are left out. ``status`` narrows what is read
-    where it can.
+    Starts that were refused while their callers waited are left out. ``status`` narrows what is read where it can.
 
     The task hub knows an instance by the time at which its history last began, which is never before the restore was
     accepted. So the hub is read in spans of that time, from now back: once a span has been read, every restore that was
-    accepted in it or later is known. The spans grow with what they bring, so that a page of a hub with ten thousand
-    restores reads some hundreds.
+    accepted in it or later is known. The spans grow: of ten thousand restores, a page reads some hundreds.
     """
     statuses = _NOT_ENDED if status in _ACTIVE else None
     known: dict[str, Json] = {}

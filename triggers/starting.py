@@ -73,6 +73,11 @@ async def start_restore(
     is_message = alert is None and request.request_id is None
     if key and (existing := await find_restore(client, restore.restore_id, even_refused=is_message)) is not None:
         return Started(_same(existing, restore), is_new=False)
+    return await _start(client, restore)
+
+
+async def _start(client: df.DurableFunctionsClient, restore: Restore) -> Started:
+    """Start the orchestration, and return the restore that runs under its id, which may be another call's."""
     failure: Exception | None = None
     try:
         await client.schedule_new_orchestration(RESTORE_VM, input=pack(restore), instance_id=restore.restore_id)

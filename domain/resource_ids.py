@@ -8,7 +8,7 @@ from typing import Self
 
 # Names that Azure's services allow in ids; no slash, percent or dot-only segment may reach a URL path.
 _NAME = r"(?!\.{1,2}(?:/|$))(?u:[-\w.() ]{1,128})"
-# All but names is ASCII: to Unicode, a long s is an s without case, and one VM would have two ids and two guards.
+# All but names is ASCII: to Unicode, a long s is an s without case, and one VM would have two ids and two locks.
 _ID = re.compile(
     rf"/subscriptions/(?P<subscription>[-0-9A-Za-z]{{1,64}})/resourceGroups/(?P<group>{_NAME})"
     rf"(?:/providers/(?P<provider>[A-Za-z.]{{1,64}})(?P<path>(?:/[A-Za-z]{{1,64}}/{_NAME})+))?",

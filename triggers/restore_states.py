@@ -101,7 +101,7 @@ def _accepted_document(state: OrchestrationState) -> Json:
 def _restore_of(state: OrchestrationState) -> Restore | None:
     try:
         return unpack(Restore, read_payload(state.serialized_input))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from domain.restore.calls import AcquireSlot, FindRunning, PrepareRestore, ReleaseSlot, WakeRestore, entity_key
+from domain.restore.calls import (
+    AcquireSlot,
+    FindRunning,
+    PrepareRestore,
+    ReleaseSlot,
+    StartRestore,
+    WakeRestore,
+    entity_key,
+)
 from domain.restore.failure import retry, retry_or_end
 from domain.restore.prepare import prepare_restore
 from domain.restore.state import AwaitingApproval, AwaitingResourceGuard, Preparing, SlotState, Triggering
@@ -71,7 +79,7 @@ def _runs_next(restore: Restore, now: datetime) -> bool:
     if isinstance(restore.stage, AwaitingResourceGuard):
         until = restore.waits_for_person_until
         is_last = until is not None and now >= until
-        return restore.stage.in_doubt is None and (is_last or restore.backoff.is_due("start_restore", now))
+        return restore.stage.in_doubt is None and (is_last or restore.backoff.is_due(StartRestore.name, now))
     return isinstance(restore.stage, Preparing | Triggering)
 
 

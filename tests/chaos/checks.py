@@ -42,7 +42,7 @@ def violations(stage: Stage) -> list[Violation]:
             found.append(Violation(check, outcome.plan.number, what))
     for outcome, document in stage.refused_again:
         what = f"vm-{outcome.plan.vm} cannot be restored again: {document.get('error') or 'no end'}"
-        found.append(Violation("guard", outcome.plan.number, what))
+        found.append(Violation("not released", outcome.plan.number, what))
     found += [
         Violation("too early", stage.plan_of(call.restore_id).number, _words(call)) for call in stage.service.early
     ]
@@ -76,9 +76,9 @@ def _of_one(stage: Stage, outcome: Outcome, jobs: list[Job]) -> Iterator[tuple[s
     if (late := _late_by(outcome, document)) > timedelta():
         yield "stuck", f"ended {late} after its bound"
     if outcome.holds_vm:
-        yield "guard", f"still holds vm-{outcome.plan.vm}"
+        yield "not released", f"still holds vm-{outcome.plan.vm}"
     if outcome.holds_slot:
-        yield "guard", f"still holds a place at the vault of vm-{outcome.plan.vm}"
+        yield "not released", f"still holds a slot at the vault of vm-{outcome.plan.vm}"
     yield from _agreement(document, jobs[0] if jobs else None, stage.service.world.now())
     yield from _publication(outcome, document)
 

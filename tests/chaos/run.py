@@ -25,7 +25,7 @@ CHECKS: Final = (
     "lost",
     "doubled",
     "stuck",
-    "guard",
+    "not released",
     "too early",
     "disagrees",
     "invented",

@@ -184,12 +184,12 @@ class Stage:
         self._restore_again()
 
     def lock_holder(self, plan: Plan) -> str | None:
-        """Return the id of the restore that the VM's guard knows as running."""
+        """Return the id of the restore that holds the VM's lock."""
         state = as_object(self.hub.entity_state(calls.AcquireLock.entity, entity_key(plan.vm_id)))
         return as_object(state.get("holder")).get("restoreId")
 
     def slot_holders(self, vm: int) -> list[str]:
-        """Return the ids of the restores that a VM's vault knows as running."""
+        """Return the ids of the restores that have a slot at a VM's vault."""
         state = as_object(self.hub.entity_state(calls.AcquireSlot.entity, entity_key(vault_id(vm))))
         return [*state.get("running", [])]
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.support.engine import StoppedEngine
     from tests.support.stops import Stop
 
-UNPOSTED = ("handed out", "looked up", "marked")  # when the worker died: a second attempt, after the window
+UNPOSTED = ("handed out", "looked up", "claimed")  # when the worker died: a second attempt, after the window
 # They come last, so that no second attempt loses its worker, too: a restore ends after two posts of unknown outcome.
 STEPS = ("post sent", "job made", "answered", "checkpoint", *UNPOSTED)
 POSTED = {"post sent", "job made", "answered"}  # when the worker died, and the answer was not yet taken

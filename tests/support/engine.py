@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class StoppedEngine(LocalBackend):
     """No fault strikes in it; it has stops on the way of each restore's trigger, named by the restore's ``requestId``:
 
-    ``handed out``, before a worker gets it; ``looked up``, before its post is marked; ``marked``; ``answered``, before
-    its result is taken; ``checkpoint``, before the turn that heard of the result is; ``stream``, before the worker that
-    got it gets anything else.
+    ``handed out``, before a worker gets it; ``looked up``, before its post is claimed; ``claimed``; ``answered``,
+    before its result is taken; ``checkpoint``, before the turn that heard of the result is; ``stream``, before the
+    worker that got it gets anything else.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stops: Stops, *, lease_s: float) -> None:
@@ -79,7 +79,7 @@ class StoppedEngine(LocalBackend):
         if self.stops.pass_by("looked up", name):
             return pb.CreateInstanceResponse()  # its worker was killed there: it never came
         response = super().StartInstance(request, context)
-        self.stops.pass_by("marked", name)
+        self.stops.pass_by("claimed", name)
         return response
 
     @override

@@ -76,11 +76,11 @@ class _TaskHub:
         assert 1 <= size <= 1000, "the table service refuses pages of more than a thousand"
         since, until = query.created_time_from, query.created_time_to
         found = [
-            each
-            for each in sorted(self.instances, key=lambda each: each.instance_id)
-            if (since is None or each.created_at >= since)
-            and (until is None or each.created_at <= until)
-            and (query.runtime_status is None or each.runtime_status in query.runtime_status)
+            instance
+            for instance in sorted(self.instances, key=lambda instance: instance.instance_id)
+            if (since is None or instance.created_at >= since)
+            and (until is None or instance.created_at <= until)
+            and (query.runtime_status is None or instance.runtime_status in query.runtime_status)
         ]
         if size > self.most and len(found) > self.most:
             raise _TooLargeError
@@ -92,12 +92,13 @@ class _TaskHub:
 def listed(hub: _TaskHub, wants: Callable[[Json], bool] = lambda _: True, **options: Any) -> list[str]:
     client = cast("df.DurableFunctionsClient", hub)
     options = {"count": 50, "now": NOW, **options}
-    return [each["createdTime"] for each in asyncio.run(newest_documents(client, wants, **options))]
+    documents = asyncio.run(newest_documents(client, wants, **options))
+    return [document["createdTime"] for document in documents]
 
 
 def newest(hub: _TaskHub, count: int) -> list[str]:
-    documents = [json.loads(each.serialized_custom_status or "{}") for each in hub.instances]
-    return sorted((each["createdTime"] for each in documents if each), reverse=True)[:count]
+    documents = [json.loads(instance.serialized_custom_status or "{}") for instance in hub.instances]
+    return sorted((shown["createdTime"] for shown in documents if shown), reverse=True)[:count]
 
 
 @pytest.mark.parametrize("within", [timedelta(minutes=3), timedelta(hours=5), timedelta(days=90)])
@@ -135,7 +136,7 @@ def test_of_active_ones_no_ended_one_is_read() -> None:
     many = [an_instance(number, timedelta(hours=number), **ended) for number in range(2000)]
     hub = _TaskHub([*many, an_instance(9999, timedelta(days=200))])
 
-    assert len(listed(hub, lambda each: each["status"] == "Running", status=Status.RUNNING)) == 1
+    assert len(listed(hub, lambda document: document["status"] == "Running", status=Status.RUNNING)) == 1
     assert hub.rows <= 2
 
 
@@ -160,7 +161,7 @@ def test_one_whose_history_begins_anew_while_the_list_is_read_is_not_lost(victim
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**6)), max_size=60, unique_by=lambda each: each[0]),
+    st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**6)), max_size=60, unique_by=lambda entry: entry[0]),
     st.integers(1, 20),
 )
 @SWIFT

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from durabletask.client import OrchestrationStatus
 from durabletask.task import FailureDetails
 
-from tests.support.azure import a_restore
+from domain.codec import pack
+from domain.restore.state import LockState
+from tests.support.azure import a_restore, an_alert_start
 from tests.unit.triggers.states import a_state, shown
 from triggers.restore_states import document_of
 
@@ -21,6 +24,19 @@ def test_a_restore_that_has_not_run_yet_is_pending() -> None:
         "Resolving",
         "2026-11-23T08:00:00Z",
     )
+
+
+def test_one_that_has_its_lock_is_pending_until_its_rules_budget_has_let_it_in() -> None:
+    restore = a_restore(started_by="alert", alert=an_alert_start(max_per_hour=1))
+    locked = replace(restore, admission=replace(restore.admission, lock=LockState.HELD))
+    admitted = replace(locked, admission=replace(locked.admission, has_budget=True, admitted=True))
+
+    shown_status = [
+        document_of(a_state(OrchestrationStatus.RUNNING, serialized_input=pack(known)))["status"]
+        for known in (locked, admitted)
+    ]
+
+    assert shown_status == ["Pending", "Running"]
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-_LONGEST_WORDS: Final = 700  # what is left of a message's bound is for the recommendations
-_LONGEST_VALUE: Final = 1000
-_MOST: Final = 50  # details, tasks, entries of the bag: history keeps them
-_LARGEST_CODE: Final = 10**12
+_MAX_MESSAGE: Final = 700  # what is left of a message's bound is for the recommendations
+_MAX_VALUE: Final = 1000
+_MAX_ENTRIES: Final = 50  # details, tasks, entries of the bag: history keeps them
+_MAX_CODE: Final = 10**12
 
 
 def read_enum(value: object, names: Sequence[str]) -> str | None:
@@ -70,10 +70,10 @@ class JobStatus(StrEnum):
 
 def _read_details(properties: Mapping[str, Any]) -> tuple[ErrorDetail, ...]:
     details: list[ErrorDetail] = []
-    for entry in map(as_object, as_list(properties.get("errorDetails"))[:_MOST]):
+    for entry in map(as_object, as_list(properties.get("errorDetails"))[:_MAX_ENTRIES]):
         number = _read_code(entry.get("errorCode"))
         code = as_label(entry.get("errorTitle")) or str(number if number is not None else "Unknown")
-        message = (as_text(entry.get("errorString")) or "The service gave no message.")[:_LONGEST_WORDS]
+        message = (as_text(entry.get("errorString")) or "The service gave no message.")[:_MAX_MESSAGE]
         advice = " ".join(line for line in as_list(entry.get("recommendations")) if isinstance(line, str))
         info = None if number is None else {"errorCode": number}
         details.append(ErrorDetail(code=code, message=f"{message} {advice}".strip(), info=info))
@@ -83,17 +83,17 @@ def _read_details(properties: Mapping[str, Any]) -> tuple[ErrorDetail, ...]:
 
 
 def _read_code(value: object) -> int | str | None:
-    return value if isinstance(value, int) and abs(value) < _LARGEST_CODE else as_label(value)
+    return value if isinstance(value, int) and abs(value) < _MAX_CODE else as_label(value)
 
 
 def _read_value(value: object) -> str | None:
-    return redacted(str(value)[:_LONGEST_VALUE]) if isinstance(value, str | int | float) else None
+    return redacted(str(value)[:_MAX_VALUE]) if isinstance(value, str | int | float) else None
 
 
 def _read_bag(extended: Mapping[str, Any]) -> Json:
     """Read the bag of display strings, the addresses in it without their queries: those are signatures."""
-    entries = list(as_object(extended.get("propertyBag")).items())[:_MOST]
-    return {key[:_LONGEST_VALUE]: _read_value(value) for key, value in entries}
+    entries = list(as_object(extended.get("propertyBag")).items())[:_MAX_ENTRIES]
+    return {key[:_MAX_VALUE]: _read_value(value) for key, value in entries}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ class Job:
             duration=parse_api_duration(properties.get("duration")),
             details=_read_details(properties),
             property_bag=_read_bag(extended),
-            tasks=tuple(JobTask.from_api(as_object(task)) for task in as_list(extended.get("tasksList"))[:_MOST]),
+            tasks=tuple(JobTask.from_api(as_object(task)) for task in as_list(extended.get("tasksList"))[:_MAX_ENTRIES]),
         )
 
     @property

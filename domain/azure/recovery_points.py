@@ -25,7 +25,7 @@ _TIER_STATUSES: Final = ("Invalid", "Valid", "Disabled", "Deleted", "Rehydrated"
 _THREATS: Final = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
 # The instant-access snapshot of 2026-10-01 is a snapshot like the other.
 _AS_TIER: Final = {"IASnapshotRP": "InstantRP"}
-_MOST_TIERS: Final = 20
+_MAX_TIERS: Final = 20
 
 
 def _enum(value: object, names: tuple[str, ...]) -> str:
@@ -92,7 +92,7 @@ class RecoveryPoint:
         Tiers follow the service's states: ``Valid`` can be restored, ``Rehydrated`` is an archived point brought back.
         """
         properties = as_object(body.get("properties"))
-        details = map(as_object, as_list(properties.get("recoveryPointTierDetails"))[:_MOST_TIERS])
+        details = map(as_object, as_list(properties.get("recoveryPointTierDetails"))[:_MAX_TIERS])
         tiers, archived = _tiers_of(
             tuple(
                 (_enum(detail.get("type"), _TIER_TYPES), _enum(detail.get("status"), _TIER_STATUSES))

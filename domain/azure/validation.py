@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NO_MESSAGE = "The service gave no message."
-_MOST_FINDINGS = 100
+_MAX_FINDINGS = 100
 
 
 def _finding(entry: Mapping[str, Any]) -> ErrorDetail:
@@ -38,7 +38,7 @@ class Validation:
         status = OperationStatus.read(body.get("status"))
         holder = as_object(body.get("properties")) or body
         response = as_object(holder.get("validateOperationResponse")) or holder
-        entries = [as_object(entry) for entry in as_list(response.get("validationResults"))[:_MOST_FINDINGS]]
+        entries = [as_object(entry) for entry in as_list(response.get("validationResults"))[:_MAX_FINDINGS]]
         if not entries and status in {OperationStatus.FAILED, OperationStatus.CANCELED}:
             entries = [as_object(body.get("error"))]
         return cls(status=status, findings=tuple(_finding(entry) for entry in entries if entry))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 LONGEST = (
     "tests/integration/test_worker_killed.py",
     "tests/chaos/test_chaos.py",
-    "tests/orchestrations/test_turns_run_twice.py",
+    "tests/orchestrations/test_steps_run_twice.py",
     "tests/integration/scripts/test_demo.py",
     "tests/integration/test_secrets.py",
     "tests/integration/test_http_api.py",

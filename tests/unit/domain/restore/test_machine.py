@@ -26,7 +26,7 @@ from domain.restore.state import (
     Status,
     TrackingJob,
 )
-from domain.restore.steps import MakeCall
+from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import GUARD_CLOSED, VAULT_ID, throttled
 from tests.unit.domain.restore.states import (
     CREATED,
@@ -122,6 +122,20 @@ class TestAdvance:
         done = absorb(comparing, call, Answer(calls.RestoredDisks(disks=())), DEADLINE)
         assert status_of(done) is Status.COMPLETED
 
+    def test_a_comparison_that_must_be_made_again_outlasts_the_deadline(self) -> None:
+        tracked = tracking_job().stage
+        assert isinstance(tracked, TrackingJob)
+        stage = ComparingDisks(tracked=tracked, job=JOB, resource_group_id="/g", luns=(0,))
+        waiting = replace(admitted(), stage=stage, backoff=Backoff().wait("list_restored_disks", 5, DEADLINE))
+
+        assert advance(waiting, DEADLINE) == waiting
+        assert decide(waiting, DEADLINE) == Wait(until=DEADLINE + later(5))
+
+    def test_a_job_that_ends_at_the_deadline_still_has_its_disks_compared(self) -> None:
+        restore = absorb(tracking_job(restoreDiskLunList=[0]), GET_JOB, Answer(JOB), DEADLINE)
+
+        assert (restore.stage.kind, restore.outcome) == ("comparingDisks", None)
+
     def test_an_end_stays(self) -> None:
         ended = outcome.timed_out(tracking_job(), NOW)
 
@@ -187,6 +201,12 @@ class TestHear:
         assert heard.approval is not None
         assert heard.approval.decision is decision
         assert heard.approval.by == ("ada" if decision is Decision.APPROVED else None)
+
+    def test_a_rejected_restore_is_never_about_to_be_posted(self) -> None:
+        heard = hear(WAITING, DECISION_EVENT, {"decision": "Rejected", "by": "bo"}, NOW)
+
+        assert heard.stage == WAITING.stage
+        assert isinstance(decide(heard, NOW), MakeCall)
 
     def test_nobody_is_asked_where_no_approval_is_needed(self) -> None:
         assert hear(triggering(), DECISION_EVENT, {"decision": "Rejected"}, NOW) == triggering()

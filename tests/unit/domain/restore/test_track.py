@@ -202,6 +202,12 @@ class TestTracking:
 
         assert player.run()["status"] == "Completed"
 
+    @pytest.mark.parametrize("call", ["get_operation", "get_job"])
+    def test_a_poll_that_broke_is_made_again(self, player: Player, call: str) -> None:
+        player.azure.fails[call] = [RuntimeError("worker died")]
+
+        assert player.run()["status"] == "Completed"
+
     def test_throttling_while_tracking_is_waited_out_exactly(self, player: Player) -> None:
         player.azure.fails["get_job"] = [throttled(90.0)]
 

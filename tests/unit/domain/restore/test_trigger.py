@@ -404,8 +404,8 @@ class TestClosedGuard:
             (
                 "ResourceGuardClosed",
                 (
-                    "The vault's Resource Guard does not let the app restore yet. Give its identity Backup MUA Operator "
-                    "on the guard; the trigger is sent again until 2026-11-23T10:00:00Z."
+                    "The vault's Resource Guard does not let the app restore yet. Give its identity Backup MUA "
+                    "Operator on the guard; the trigger is sent again until 2026-11-23T10:00:00Z."
                 ),
             )
         ]

@@ -149,6 +149,12 @@ class TestAdvance:
             WAITING.approval or Approval(reason=""), decision=Decision.TIMED_OUT, time=until
         )
 
+    def test_a_rejection_is_not_taken_for_silence_later(self) -> None:
+        approval = Approval(reason="r", expires=NOW, decision=Decision.REJECTED, by="bo")
+        rejected = replace(WAITING, approval=approval)
+
+        assert advance(rejected, NOW + timedelta(hours=1)) == rejected
+
     def test_a_resource_guard_whose_last_try_azure_holds_back_is_given_up_when_its_time_is_over(self) -> None:
         held = replace(GUARDED, backoff=Backoff().hold(START_RESTORE.name, 10**5, NOW))
         until = NOW + timedelta(minutes=30)

@@ -26,7 +26,7 @@ from tests.support.azure import (
     vm_id,
 )
 from tests.support.player import Player
-from tests.unit.domain.restore.states import ITEM, NOW, PREPARED, preparing, tracking_job, triggering
+from tests.unit.domain.restore.states import ITEM, NOW, PREPARED, admitted, preparing, tracking_job, triggering
 
 ONE = replace(LIMITS, max_per_vault=1)
 TWO = replace(LIMITS, max_per_vault=2)
@@ -189,6 +189,9 @@ class TestAsking:
     def test_who_asks_again_chooses_nothing_beside_it(self, restore: Restore) -> None:
         assert decide(restore, NOW) == MakeCall(call=ACQUIRE)
 
+    def test_before_the_item_is_known_the_vault_is_not_either(self) -> None:
+        assert called(bounded(admitted(), Slot(state=SlotState.WANTED))).name == "resolve_item"
+
     @pytest.mark.parametrize("state", [SlotState.HELD, SlotState.NOT_NEEDED])
     def test_who_needs_no_slot_goes_on(self, state: SlotState) -> None:
         assert called(bounded(triggering(), Slot(state=state))).name == "start_restore"
@@ -271,6 +274,13 @@ class TestStandingAside:
         assert called(restore) == release_of(restore.restore_id)
         restore = absorb(restore, release_of(restore.restore_id), Answer(calls.SlotReleased(next_id="b")), NOW)
         assert restore.slot == Slot(state=SlotState.WANTED, to_wake="b")
+
+    def test_a_release_that_failed_is_made_again_after_a_pause(self) -> None:
+        restore = bounded(replace(triggering(), stage=self.APPROVING), Slot(state=SlotState.HELD))
+
+        restore = absorb(restore, release_of(restore.restore_id), BROKEN, NOW)
+
+        assert decide(restore, NOW) == Wait(until=NOW + timedelta(seconds=5))
 
     def test_while_the_resource_guard_is_waited_for_the_slot_is_released_until_the_next_try(self) -> None:
         waiting = replace(triggering(), stage=self.GUARDED, backoff=Backoff().wait("start_restore", 60, NOW))

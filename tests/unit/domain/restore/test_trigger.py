@@ -270,6 +270,21 @@ class TestPosting:
         assert restore.stage == FindingJob(prepared=PREPARED, triggered=NOW)
         assert restore.backoff.not_before("find_job") == after(wait_s)
 
+    @pytest.mark.parametrize(
+        "started",
+        [
+            calls.Started(),
+            calls.Started(job_id="job-7"),
+            calls.Started(operation=calls.AcceptedOperation(operation_id="o")),
+        ],
+    )
+    def test_the_time_for_which_the_resource_guard_was_waited_for_does_not_count(self, started: calls.Started) -> None:
+        stage = AwaitingResourceGuard(prepared=PREPARED, since=NOW - timedelta(minutes=7), refusal={})
+
+        restore = answered(replace(triggering(), stage=stage), Answer(started))
+
+        assert restore.clock.paused == timedelta(minutes=7)
+
     def test_a_job_that_is_listed_already_is_adopted(self) -> None:
         restore = answered(triggering(), Answer(calls.Started(job_id="job-7")))
 

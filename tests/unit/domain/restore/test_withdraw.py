@@ -13,14 +13,17 @@ from domain.restore import calls
 from domain.restore.machine import CANCEL_EVENT, absorb, decide
 from domain.restore.state import (
     Approval,
+    AwaitingApproval,
     AwaitingResourceGuard,
     Cancellation,
     Decision,
     Restore,
     Searching,
+    Stage,
     Status,
     Trigger,
     Triggering,
+    Validating,
 )
 from domain.restore.steps import MakeCall
 from tests.support.azure import (
@@ -334,6 +337,21 @@ class TestClaim:
             "request to post has begun. Its job is looked for before anything else is tried."
         )
 
+    @pytest.mark.parametrize(
+        "stage",
+        [
+            Validating(prepared=PREPARED, operation=calls.AcceptedOperation(operation_id="v"), since=NOW),
+            AwaitingApproval(prepared=PREPARED, since=NOW),
+        ],
+    )
+    def test_also_where_this_run_of_the_step_does_not_know_that_it_may_be_posted(self, stage: Stage) -> None:
+        restore = withdrawn(replace(triggering(), stage=stage))
+
+        restore = absorb(restore, claim_of(restore), NOT_OURS, NOW)
+
+        assert restore.stage == Searching(before=Triggering(prepared=PREPARED), since=NOW)
+        assert restore.trigger == Trigger(attempts=1, unknown=1)
+
     def test_a_rejected_restore_that_may_have_been_posted_is_cancelled_like_any_other(self) -> None:
         approval = Approval(reason="r", decision=Decision.REJECTED, by="bo", comment="no", time=NOW)
         stage = AwaitingResourceGuard(prepared=PREPARED, since=NOW, refusal={})
@@ -357,11 +375,12 @@ class TestClaim:
 
         assert ended is not None
         assert ended.error is not None
-        assert ended.status is Status.CANCELLED
+        assert (ended.status, ended.completed) == (Status.CANCELLED, NOW)
         assert "A person must look" in ended.error["message"]
 
-    def test_one_that_fails_is_made_again(self) -> None:
-        restore = absorb(withdrawn(triggering()), claim_of(triggering()), BROKE, NOW)
+    @pytest.mark.parametrize("restore", [preparing(), triggering()])
+    def test_one_that_fails_is_made_again(self, restore: Restore) -> None:
+        restore = absorb(withdrawn(restore), claim_of(restore), BROKE, NOW)
 
         assert (restore.outcome, restore.backoff.failures("claim_post")) == (None, 1)
 

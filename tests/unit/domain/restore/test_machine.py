@@ -9,7 +9,7 @@ import pytest
 from domain import errors
 from domain.answers import Answer
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
-from domain.jobs import Job, JobStatus
+from domain.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.restore import calls, outcome
 from domain.restore.backoff import Backoff
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
@@ -27,6 +27,7 @@ from domain.restore.state import (
     TrackingJob,
 )
 from domain.restore.steps import MakeCall, Wait
+from domain.validation import Validation
 from tests.support.azure import GUARD_CLOSED, VAULT_ID, throttled
 from tests.unit.domain.restore.states import (
     CREATED,
@@ -339,3 +340,40 @@ class TestAbsorb:
 
         assert absorb(waiting, call, error, NOW).slot.suspect is None
         assert status_of(absorb(replace(waiting, slot=Slot(state=SlotState.WANTED)), call, error, NOW)) is None
+
+
+PREPARE = calls.PrepareRestore(item=ITEM, request=preparing().request, now=NOW)
+GET_VALIDATION = calls.GetValidation(vault_id=VAULT_ID, operation_id="v", url=None)
+GET_OPERATION = calls.GetOperation(vault_id=VAULT_ID, operation_id="o", url=None)
+LIST_DISKS = calls.ListRestoredDisks(target_resource_group_id="/g", source_resource_id="/v", since=NOW, until=NOW)
+
+
+@pytest.mark.parametrize("restore", [admitted(), preparing(), triggering(), searching(), tracking_job()])
+@pytest.mark.parametrize(
+    ("call", "value", "belongs_to"),
+    [
+        (calls.ResolveItem(), ITEM, "resolving"),
+        (PREPARE, calls.Preparation(point=PREPARED.point), "preparing"),
+        (GET_VALIDATION, Validation(status=OperationStatus.SUCCEEDED), "validating"),
+        (START_RESTORE, calls.Started(job_id="job-2"), "triggering"),
+        (GET_OPERATION, Operation(status=OperationStatus.SUCCEEDED, job_id="job-2"), "trackingOperation"),
+        (FIND_JOB, calls.FoundJob(job_id="job-2"), "searching"),
+        (GET_JOB, JOB, "trackingJob"),
+        (LIST_DISKS, calls.RestoredDisks(disks=()), "comparingDisks"),
+    ],
+)
+def test_an_answer_to_a_call_of_another_stage_changes_nothing(
+    restore: Restore, call: calls.Call, value: object, belongs_to: str
+) -> None:
+    answered = absorb(restore, call, Answer(value), NOW)
+
+    has_changed = (answered.stage, answered.outcome, answered.trigger) != (restore.stage, None, restore.trigger)
+    assert has_changed == (restore.stage.kind == belongs_to)
+
+
+@pytest.mark.parametrize("restore", [preparing(), searching(), tracking_job()])
+@pytest.mark.parametrize("call", [START_RESTORE, GET_OPERATION, LIST_DISKS])
+def test_a_failure_of_a_call_of_another_stage_changes_nothing(restore: Restore, call: calls.Call) -> None:
+    answered = absorb(restore, call, TerminalError(errors.RESTORE_REFUSED, "no"), NOW)
+
+    assert (answered.stage, answered.outcome, answered.trigger) == (restore.stage, None, restore.trigger)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from domain.errors import Json, RestoreError
     from domain.restore.calls import Call
 
-PLAYS = settings(deadline=None, max_examples=60)
-WALKS = settings(deadline=None, max_examples=80)
+PLAYS = settings(deadline=None, max_examples=40)
+WALKS = settings(deadline=None, max_examples=60)
 
 _NO_AZURE: Final = {
     *(calls.PublishResult.name, calls.PostResult.name, calls.WakeRestore.name, calls.FindRunning.name),
@@ -371,7 +371,7 @@ def test_whatever_is_answered_only_allowed_states_follow(
 
 
 @given(scripts)
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_the_same_script_has_the_same_end(script: Script) -> None:
     first, second = script.play(), script.play()
 

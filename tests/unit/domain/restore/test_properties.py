@@ -115,7 +115,7 @@ _AZURE: Final = st.fixed_dictionaries(
         "job_takes": st.sampled_from([timedelta(0), timedelta(minutes=3), timedelta(minutes=40), timedelta(hours=9)]),
         "job_end": st.sampled_from(JobStatus),
         "listed_after": st.sampled_from([timedelta(seconds=30), timedelta(seconds=120), timedelta(seconds=400)]),
-        "posts": st.lists(st.sampled_from(["accepted", "lost", "unheard", "jobless"]), max_size=4),
+        "posts": st.lists(st.sampled_from(["accepted", "lost", "unheard", "jobless", "died"]), max_size=4),
         "operations": st.lists(st.builds(Operation, status=st.sampled_from(OperationStatus)), max_size=9),
         "validations": st.lists(st.builds(Validation, status=st.sampled_from(OperationStatus)), max_size=4),
         "retry_after": st.dictionaries(

@@ -13,7 +13,7 @@ from domain.codec import pack
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import calls
 from domain.restore.backoff import Backoff
-from domain.restore.machine import absorb, decide
+from domain.restore.machine import CANCEL_EVENT, absorb, decide
 from domain.restore.request_body import restore_body
 from domain.restore.state import (
     AwaitingResourceGuard,
@@ -199,6 +199,27 @@ class TestExactlyOnce:
         assert (done["status"], done["warnings"]) == ("Completed", [])
         assert player.azure.calls["trigger_restore"] == 1
         assert (player.azure.jobs[0].made - START).total_seconds() <= 5 * 2**deaths
+
+    def test_a_job_that_was_made_before_the_worker_died_is_found(self, player: Player) -> None:
+        player.azure.posts = ["died"]
+        player.azure.listed_after = timedelta(seconds=30)
+
+        done = player.run()
+
+        assert (done["status"], done["jobId"], len(player.azure.jobs)) == ("Completed", "job-1", 1)
+
+    def test_a_worker_that_dies_while_posting_as_the_deadline_passes_calls_for_a_person(self, player: Player) -> None:
+        def cancel_after_the_deadline() -> None:
+            player.clock.advance(timedelta(seconds=70))
+            player.say(CANCEL_EVENT, {"by": "ops"})
+
+        player.azure.posts = ["died"]
+        player.azure.before["trigger_restore"] = [cancel_after_the_deadline]
+
+        done = player.run(a_restore(replace(LIMITS, deadline_s=60)))
+
+        assert (done["status"], len(player.azure.jobs)) == ("TimedOut", 1)
+        assert "A person must look" in done["error"]["message"]
 
     def test_an_activity_that_broke_while_posting_has_an_unknown_outcome(self, player: Player) -> None:
         player.azure.fails["trigger_restore"] = [MemoryError("the worker died")]

@@ -272,6 +272,7 @@ def alerted(**rule: Any) -> Restore:
 def call_of(restore: Restore) -> calls.Call:
     step = decide(restore, NOW)
     assert isinstance(step, MakeCall)
+    assert step.beside == () or isinstance(step.call, calls.AcquireLock)  # only that one is slow enough
     return step.call
 
 

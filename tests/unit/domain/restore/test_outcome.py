@@ -349,6 +349,7 @@ class TestRefused:
         refused = outcome.refused(restore, self.REFUSAL, CREATED + timedelta(seconds=after_s))
         assert refused.admission.lock is LockState.REFUSED
         assert refused.outcome is not None
+        assert bool(refused.warnings) == (refused.outcome.refused is RefusedWhen.LATER)
         assert refused.outcome.error is not None
         assert refused.outcome.error["message"] == "Another restore runs. Nothing was started."
         return refused.outcome

@@ -14,7 +14,7 @@ from domain.restore.backoff import Backoff
 from domain.restore.calls import entity_key
 from domain.restore.document import result_document
 from domain.restore.machine import absorb, decide
-from domain.restore.state import Admission, Delivery, LockState, Restore, Slot, SlotState
+from domain.restore.state import Admission, Delivery, LockState, Resolving, Restore, Slot, SlotState
 from domain.restore.steps import Finish, MakeCall, Wait
 from tests.support.azure import VAULT_ID, VM_ID, a_restore
 from tests.support.strategies import NAMES
@@ -153,6 +153,11 @@ class TestOrder:
 
         release = calls.ReleaseSlot(key=entity_key(VAULT_ID), max_per_vault=0, holder_id=restore.restore_id)
         assert decide(restore, NOW) == MakeCall(call=release, beside=(publish(restore),))
+
+    def test_a_slot_of_a_vault_that_was_never_known_cannot_be_released(self) -> None:
+        restore = replace(ended(), stage=Resolving(), slot=Slot(state=SlotState.WANTED))
+
+        assert decide(restore, NOW) == MakeCall(call=publish(restore))
 
     def test_whoever_got_the_slot_is_woken_beside_the_result(self) -> None:
         restore = replace(ended(), slot=Slot(state=SlotState.NOT_NEEDED, to_wake="a"))

@@ -14,7 +14,7 @@ from domain.restore.backoff import Backoff
 from domain.restore.calls import entity_key
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, absorb, decide
 from domain.restore.state import Admission, LockState, Restore, Status
-from domain.restore.steps import MakeCall
+from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import (
     VM_ID,
     a_restore,
@@ -290,6 +290,11 @@ class TestSteps:
         restore = replace(a_restore(), backoff=Backoff().hold("resolve_item", 60, NOW))
 
         assert decide(restore, NOW) == MakeCall(call=ACQUIRE)
+
+    def test_a_request_for_the_lock_that_failed_is_made_again_after_a_pause(self) -> None:
+        restore = replace(a_restore(), backoff=Backoff().retry("acquire_lock", NOW))
+
+        assert decide(restore, NOW) == Wait(until=NOW + timedelta(seconds=5))
 
     def test_an_item_that_is_known_is_not_resolved_again(self) -> None:
         restore = replace(preparing(), admission=Admission(lock=LockState.WANTED))

@@ -164,6 +164,14 @@ class TestAdvance:
         assert status_of(advance(held, until)) is Status.REJECTED
         assert advance(GUARDED, until) == GUARDED
 
+    def test_a_search_goes_on_though_the_time_for_the_resource_guard_is_over(self) -> None:
+        posted = absorb(
+            GUARDED, START_RESTORE, UnknownOutcomeError(errors.SERVICE_UNAVAILABLE, "broke", retry_after_s=7200), NOW
+        )
+
+        assert posted.stage.kind == "searching"
+        assert advance(posted, NOW + timedelta(hours=1)) == posted
+
 
 class TestHear:
     def test_the_first_cancellation_counts(self) -> None:

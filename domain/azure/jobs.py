@@ -165,7 +165,9 @@ class Job:
             duration=parse_api_duration(properties.get("duration")),
             details=_read_details(properties),
             property_bag=_read_bag(extended),
-            tasks=tuple(JobTask.from_api(as_object(task)) for task in as_list(extended.get("tasksList"))[:_MAX_ENTRIES]),
+            tasks=tuple(
+                JobTask.from_api(as_object(task)) for task in as_list(extended.get("tasksList"))[:_MAX_ENTRIES]
+            ),
         )
 
     @property

@@ -14,6 +14,7 @@ from domain.errors import RestoreError, TerminalError
 from domain.restore.request_body import restore_body
 from domain.restore.state import (
     ADMISSION_PATIENCE_S,
+    AwaitingResourceGuard,
     ComparingDisks,
     Decision,
     Delivery,
@@ -25,6 +26,7 @@ from domain.restore.state import (
     Status,
     TrackingJob,
     TrackingOperation,
+    Triggering,
 )
 from domain.times import format_duration
 
@@ -194,7 +196,9 @@ def what_may_still_run(restore: Restore) -> str:
     stage = restore.stage.tracked if isinstance(restore.stage, ComparingDisks) else restore.stage
     if isinstance(stage, TrackingJob):
         return f"Azure Backup job {stage.job_id} may still run: look at it in the vault."
-    if restore.trigger.unknown or isinstance(stage, TrackingOperation | FindingJob):
+    # An attempt that broke may have posted, as long as nobody has found out.
+    in_doubt = isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None
+    if restore.trigger.unknown or in_doubt or isinstance(stage, TrackingOperation | FindingJob):
         return (
             f"A person must look: search the vault's restore jobs for activityId {restore.client_request_id} "
             "before starting another restore."

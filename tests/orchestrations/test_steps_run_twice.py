@@ -1,4 +1,4 @@
-"""The engine crashes after it has sent a turn's messages and before it has written the history: the turn is run again.
+"""The engine crashes after it has sent a step's messages and before it has written the history: the step is run again.
 
 The second run comes much later, after a restart or the queue's visibility timeout, and sees what has been sent to the
 restore meanwhile. Its messages bear the numbers of those of the first run, which arrive as well.
@@ -31,17 +31,17 @@ STEPS = 40
 
 
 class _Crashing:
-    """Has the turn of this number be run again over a minute later; messages that are overdue by then come first."""
+    """Has the step of this number run again over a minute later; messages that are overdue by then come first."""
 
     def __init__(self, lab: Lab, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.turns, self._number = 0, number
+        self.steps, self._number = 0, number
         lab.hub.second_run = timedelta(seconds=70)
         monkeypatch.setattr(Hub, "_activity", _overdue_first(Hub._activity))
         lab.hub._backend.faults = hubs._Faults(starts=False, turns=self._repeats, operations=False)
 
     def _repeats(self, instance_id: str) -> bool:
-        self.turns += instance_id == RESTORE
-        return instance_id == RESTORE and self.turns == self._number
+        self.steps += instance_id == RESTORE
+        return instance_id == RESTORE and self.steps == self._number
 
 
 def _overdue_first(act: Callable[[Hub], bool]) -> Callable[[Hub], bool]:
@@ -117,7 +117,7 @@ SCENES: dict[str, tuple[Callable[[Lab], Restore], str, int]] = {
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_whichever_turn_it_is_the_restore_ends_as_ever_with_one_job(
+def test_whichever_step_is_run_twice_the_restore_ends_as_ever_with_one_job(
     scene: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play, status, jobs = SCENES[scene]
@@ -131,7 +131,7 @@ def test_whichever_turn_it_is_the_restore_ends_as_ever_with_one_job(
         done = lab.hub.finish(RESTORE)
         ends[number] = (done["status"], len(lab.azure.jobs))
         monkeypatch.undo()
-        if crashing.turns < number:
+        if crashing.steps < number:
             break
 
     assert set(ends.values()) == {(status, jobs)}, ends
@@ -139,20 +139,20 @@ def test_whichever_turn_it_is_the_restore_ends_as_ever_with_one_job(
 
 
 class _Interfering(Hub):
-    """Has a person be heard in the second run of a turn that the first run did not know of."""
+    """Has a person heard in the second run of a step, of whom the first run did not know."""
 
-    number, turns, event = 0, 0, ("", "{}")
+    number, steps, event = 0, 0, ("", "{}")
 
     @override
     def _run_turn(self, function: Any, instance: Any, generation: int) -> Any:
-        if instance.instance_id == RESTORE and self.turns == self.number and self.number:
+        if instance.instance_id == RESTORE and self.steps == self.number and self.number:
             self.number = 0
             instance.dispatched_events.insert(1, ph.new_event_raised_event(*self.event))
         return super()._run_turn(function, instance, generation)
 
     def repeats(self, instance_id: str) -> bool:
-        self.turns += instance_id == RESTORE
-        return instance_id == RESTORE and self.turns == self.number
+        self.steps += instance_id == RESTORE
+        return instance_id == RESTORE and self.steps == self.number
 
 
 @pytest.mark.parametrize("number", range(1, 9))
@@ -167,7 +167,7 @@ def test_a_cancel_that_comes_between_the_runs_never_hides_a_restore_that_was_pos
 
 
 def interfered(number: int, event: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> tuple[Json, int]:
-    """Run a restore; ``event`` is heard first in the second run of this turn. Returns its end and its jobs' number."""
+    """Run a restore; ``event`` is heard first in the second run of this step. Returns its end and its jobs' number."""
     monkeypatch.setattr("tests.support.azure.Hub", _Interfering)
     lab = Lab()
     hub = lab.hub

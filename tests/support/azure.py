@@ -143,7 +143,7 @@ class ScriptedAzure:
     before: dict[str, list[Callable[[], object]]] = field(default_factory=lambda: defaultdict(list))
     posts: list[str] = field(default_factory=list)
     """What becomes of each restore POST in turn: accepted, lost (job made, no answer), unheard (no job, no answer),
-    jobless (accepted, but no job is made)."""
+    jobless (accepted, but no job is made), died (job made, then the worker dies)."""
     operations: list[Operation] = field(default_factory=list)
     validations: list[Validation] = field(default_factory=list)
     location: str = "westeurope"
@@ -259,6 +259,8 @@ class ScriptedAzure:
         fate = self.posts.pop(0) if self.posts else "accepted"
         if fate not in {"unheard", "jobless"}:
             self.jobs.append(MadeJob(f"job-{len(self.jobs) + 1}", client_request_id, self.clock.now()))
+        if fate == "died":
+            raise RuntimeError("python exited with code 137 (0x89)")
         if fate not in {"accepted", "jobless"}:
             raise UnknownOutcomeError(
                 errors.SERVICE_UNAVAILABLE, "the connection broke", retry_after_s=self.retry_after.get("open")

@@ -1,19 +1,27 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from domain.answers import Answer
 from domain.azure.jobs import JobStatus
 from domain.errors import TerminalError
-from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
+from domain.restore import calls
+from domain.restore.backoff import Backoff
+from domain.restore.calls import entity_key
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, absorb, decide
+from domain.restore.state import Admission, LockState, Restore, Status
+from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import (
     VM_ID,
     a_restore,
     an_alert_start,
     vm_id,
 )
+from tests.unit.domain.restore.states import CREATED, NOW, admitted, preparing
 
 if TYPE_CHECKING:
     from domain.errors import Json
@@ -249,3 +257,157 @@ def test_a_refusal_that_came_after_the_answer_goes_to_the_results_queue(player: 
     assert [warning["code"] for warning in refused["warnings"]] == ["RefusedLate"]
     assert player.published == [refused]
     assert refused["refused"] == "Later"
+
+
+HOLDER = calls.LockHolder(restore_id="other", created=CREATED, source="http", since=CREATED)
+BUSY = calls.Refusal(code="RequestConflict", message="Another restore runs.", holder=HOLDER)
+COOLING = calls.Refusal(code="CoolingDown", message="It cools down.")
+ACQUIRE = calls.AcquireLock(key=entity_key(VM_ID), vm=VM_ID, source="http")
+
+
+def alerted(**rule: Any) -> Restore:
+    return a_restore(started_by="alert", alert=an_alert_start(**rule))
+
+
+def call_of(restore: Restore) -> calls.Call:
+    step = decide(restore, NOW)
+    assert isinstance(step, MakeCall)
+    assert step.beside == () or isinstance(step.call, calls.AcquireLock)  # only that one is slow enough
+    return step.call
+
+
+def status_of(restore: Restore) -> Status | None:
+    return None if restore.outcome is None else restore.outcome.status
+
+
+class TestSteps:
+    def test_the_item_is_resolved_beside_the_request_for_the_lock(self) -> None:
+        resolving = calls.ResolveItem(source_resource_id=VM_ID)
+
+        assert decide(a_restore(), NOW) == MakeCall(call=ACQUIRE, beside=(resolving,))
+
+    def test_what_must_wait_is_not_called_beside_it(self) -> None:
+        restore = replace(a_restore(), backoff=Backoff().hold("resolve_item", 60, NOW))
+
+        assert decide(restore, NOW) == MakeCall(call=ACQUIRE)
+
+    def test_a_request_for_the_lock_that_failed_is_made_again_after_a_pause(self) -> None:
+        restore = replace(a_restore(), backoff=Backoff().retry("acquire_lock", NOW))
+
+        assert decide(restore, NOW) == Wait(until=NOW + timedelta(seconds=5))
+
+    def test_an_item_that_is_known_is_not_resolved_again(self) -> None:
+        restore = replace(preparing(), admission=Admission(lock=LockState.WANTED))
+
+        assert decide(restore, NOW) == MakeCall(call=ACQUIRE)
+
+    def test_an_alert_is_noted_beside_it_too_and_bound_by_the_cool_down(self) -> None:
+        restore = alerted()
+
+        step = decide(restore, NOW)
+
+        assert isinstance(step, MakeCall)
+        assert step.call == replace(ACQUIRE, source="alert", cool_down=timedelta(hours=1))
+        note = calls.NoteAlert(key=entity_key("all alerts"), vm=VM_ID, distinct_vms=10, within=timedelta(minutes=10))
+        assert step.beside == (note, calls.ResolveItem(source_resource_id=VM_ID))
+
+    def test_a_lock_is_all_that_a_person_needs(self) -> None:
+        restore = absorb(a_restore(), ACQUIRE, Answer(calls.Grant()), NOW)
+
+        assert restore.admission == Admission(lock=LockState.HELD, admitted=True)
+        assert call_of(restore).name == "resolve_item"
+
+    def test_an_alert_needs_lock_storm_and_budget_in_this_order(self) -> None:
+        restore = absorb(alerted(max_per_hour=3), ACQUIRE, Answer(calls.Grant()), NOW)
+        assert restore.admission == Admission(lock=LockState.HELD)
+
+        note = call_of(restore)
+        assert isinstance(note, calls.NoteAlert)
+        restore = absorb(restore, note, Answer(calls.Storm(is_storm=False, vms=1)), NOW)
+        assert not restore.admission.admitted
+        budget = calls.TakeBudget(key=entity_key("web tier"), rule="web tier", max_per_hour=3)
+        assert call_of(restore) == budget
+        restore = absorb(restore, budget, Answer(calls.Grant()), NOW)
+        assert restore.admission == Admission(lock=LockState.HELD, storm_noted=True, has_budget=True, admitted=True)
+        assert restore.approval is None
+
+    def test_a_rule_without_a_budget_takes_none(self) -> None:
+        restore = absorb(alerted(), ACQUIRE, Answer(calls.Grant()), NOW)
+
+        restore = absorb(restore, call_of(restore), Answer(calls.Storm(is_storm=False, vms=1)), NOW)
+
+        assert restore.admission == Admission(lock=LockState.HELD, storm_noted=True, admitted=True)
+
+    def test_a_storm_asks_for_a_person_and_says_why(self) -> None:
+        restore = absorb(alerted(), ACQUIRE, Answer(calls.Grant()), NOW)
+
+        restore = absorb(restore, call_of(restore), Answer(calls.Storm(is_storm=True, vms=11)), NOW)
+
+        assert restore.approval is not None
+        assert restore.approval.reason == (
+            "Alerts want more than 10 VMs restored within PT10M: this may be an outage of Azure."
+        )
+        assert restore.admission.admitted
+
+    def test_a_budget_that_is_spent_refuses_the_start(self) -> None:
+        spent = calls.Refusal(code="HourlyBudgetSpent", message="Spent.")
+        budget = calls.TakeBudget(key=entity_key("web tier"), rule="web tier", max_per_hour=3)
+
+        restore = absorb(alerted(max_per_hour=3), budget, Answer(calls.Grant(refusal=spent)), NOW)
+
+        assert status_of(restore) is Status.REJECTED
+
+    def test_a_cool_down_refuses_the_start_at_once(self) -> None:
+        restore = absorb(alerted(), ACQUIRE, Answer(calls.Grant(refusal=COOLING)), NOW)
+
+        assert status_of(restore) is Status.REJECTED
+
+    def test_nothing_is_asked_once_it_is_admitted(self) -> None:
+        assert call_of(admitted()).name == "resolve_item"
+
+
+class TestHolder:
+    """A lock that another restore holds: that one may have vanished."""
+
+    def refused(self) -> Restore:
+        restore = absorb(a_restore(), ACQUIRE, Answer(calls.Grant(refusal=BUSY)), NOW)
+        assert call_of(restore) == calls.FindRunning(restore_id="other")
+        return restore
+
+    def test_one_that_runs_refuses_the_start(self) -> None:
+        running = Answer(calls.Running(is_running=True))
+
+        restore = absorb(self.refused(), calls.FindRunning(restore_id="other"), running, NOW)
+
+        assert status_of(restore) is Status.FAILED
+
+    @pytest.mark.parametrize(("ended", "released_at"), [(NOW, NOW), (None, CREATED)])
+    def test_the_lock_of_one_that_vanished_is_released_in_its_name(
+        self, ended: datetime | None, released_at: datetime
+    ) -> None:
+        gone = Answer(calls.Running(is_running=False, ended=ended))
+
+        restore = absorb(self.refused(), calls.FindRunning(restore_id="other"), gone, NOW)
+
+        release = calls.ReleaseVanishedLock(key=entity_key(VM_ID), holder=HOLDER, ended=released_at)
+        assert call_of(restore) == release
+        restore = absorb(restore, release, Answer(calls.Done()), NOW)
+        assert restore.admission == Admission(lock=LockState.WANTED, rechecked=True)
+        assert call_of(restore) == ACQUIRE
+
+    def test_it_is_asked_after_once(self) -> None:
+        restore = replace(a_restore(), admission=Admission(lock=LockState.WANTED, rechecked=True))
+
+        assert status_of(absorb(restore, ACQUIRE, Answer(calls.Grant(refusal=BUSY)), NOW)) is Status.FAILED
+
+    def test_a_lock_that_is_free_then_is_held(self) -> None:
+        restore = replace(a_restore(), admission=Admission(lock=LockState.WANTED, rechecked=True))
+
+        admission = absorb(restore, ACQUIRE, Answer(calls.Grant()), NOW).admission
+
+        assert admission == Admission(lock=LockState.HELD, rechecked=True, admitted=True)
+
+    def test_an_answer_about_a_holder_that_nobody_asked_for_changes_nothing(self) -> None:
+        running = Answer(calls.Running(is_running=True))
+
+        assert status_of(absorb(admitted(), calls.FindRunning(restore_id="x"), running, NOW)) is None

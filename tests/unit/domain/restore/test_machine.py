@@ -8,7 +8,8 @@ import pytest
 
 from domain import errors
 from domain.answers import Answer
-from domain.azure.jobs import Job, JobStatus
+from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
+from domain.azure.validation import Validation
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import calls, outcome
 from domain.restore.backoff import Backoff
@@ -26,7 +27,7 @@ from domain.restore.state import (
     Status,
     TrackingJob,
 )
-from domain.restore.steps import MakeCall
+from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import GUARD_CLOSED, VAULT_ID, throttled
 from tests.unit.domain.restore.states import (
     CREATED,
@@ -122,6 +123,20 @@ class TestAdvance:
         done = absorb(comparing, call, Answer(calls.RestoredDisks(disks=())), DEADLINE)
         assert status_of(done) is Status.COMPLETED
 
+    def test_a_comparison_that_must_be_made_again_outlasts_the_deadline(self) -> None:
+        tracked = tracking_job().stage
+        assert isinstance(tracked, TrackingJob)
+        stage = ComparingDisks(tracked=tracked, job=JOB, resource_group_id="/g", luns=(0,))
+        waiting = replace(admitted(), stage=stage, backoff=Backoff().wait("list_restored_disks", 5, DEADLINE))
+
+        assert advance(waiting, DEADLINE) == waiting
+        assert decide(waiting, DEADLINE) == Wait(until=DEADLINE + later(5))
+
+    def test_a_job_that_ends_at_the_deadline_still_has_its_disks_compared(self) -> None:
+        restore = absorb(tracking_job(restoreDiskLunList=[0]), GET_JOB, Answer(JOB), DEADLINE)
+
+        assert (restore.stage.kind, restore.outcome) == ("comparingDisks", None)
+
     def test_an_end_stays(self) -> None:
         ended = outcome.timed_out(tracking_job(), NOW)
 
@@ -135,6 +150,12 @@ class TestAdvance:
             WAITING.approval or Approval(reason=""), decision=Decision.TIMED_OUT, time=until
         )
 
+    def test_a_rejection_is_not_taken_for_silence_later(self) -> None:
+        approval = Approval(reason="r", expires=NOW, decision=Decision.REJECTED, by="bo")
+        rejected = replace(WAITING, approval=approval)
+
+        assert advance(rejected, NOW + timedelta(hours=1)) == rejected
+
     def test_a_resource_guard_whose_last_try_azure_holds_back_is_given_up_when_its_time_is_over(self) -> None:
         held = replace(GUARDED, backoff=Backoff().hold(START_RESTORE.name, 10**5, NOW))
         until = NOW + timedelta(minutes=30)
@@ -142,6 +163,14 @@ class TestAdvance:
         assert advance(held, until - later(1)) == held
         assert status_of(advance(held, until)) is Status.REJECTED
         assert advance(GUARDED, until) == GUARDED
+
+    def test_a_search_goes_on_though_the_time_for_the_resource_guard_is_over(self) -> None:
+        posted = absorb(
+            GUARDED, START_RESTORE, UnknownOutcomeError(errors.SERVICE_UNAVAILABLE, "broke", retry_after_s=7200), NOW
+        )
+
+        assert posted.stage.kind == "searching"
+        assert advance(posted, NOW + timedelta(hours=1)) == posted
 
 
 class TestHear:
@@ -187,6 +216,12 @@ class TestHear:
         assert heard.approval is not None
         assert heard.approval.decision is decision
         assert heard.approval.by == ("ada" if decision is Decision.APPROVED else None)
+
+    def test_a_rejected_restore_is_never_about_to_be_posted(self) -> None:
+        heard = hear(WAITING, DECISION_EVENT, {"decision": "Rejected", "by": "bo"}, NOW)
+
+        assert heard.stage == WAITING.stage
+        assert isinstance(decide(heard, NOW), MakeCall)
 
     def test_nobody_is_asked_where_no_approval_is_needed(self) -> None:
         assert hear(triggering(), DECISION_EVENT, {"decision": "Rejected"}, NOW) == triggering()
@@ -313,3 +348,40 @@ class TestAbsorb:
 
         assert absorb(waiting, call, error, NOW).slot.suspect is None
         assert status_of(absorb(replace(waiting, slot=Slot(state=SlotState.WANTED)), call, error, NOW)) is None
+
+
+PREPARE = calls.PrepareRestore(item=ITEM, request=preparing().request, now=NOW)
+GET_VALIDATION = calls.GetValidation(vault_id=VAULT_ID, operation_id="v", url=None)
+GET_OPERATION = calls.GetOperation(vault_id=VAULT_ID, operation_id="o", url=None)
+LIST_DISKS = calls.ListRestoredDisks(target_resource_group_id="/g", source_resource_id="/v", since=NOW, until=NOW)
+
+
+@pytest.mark.parametrize("restore", [admitted(), preparing(), triggering(), searching(), tracking_job()])
+@pytest.mark.parametrize(
+    ("call", "value", "belongs_to"),
+    [
+        (calls.ResolveItem(), ITEM, "resolving"),
+        (PREPARE, calls.Preparation(point=PREPARED.point), "preparing"),
+        (GET_VALIDATION, Validation(status=OperationStatus.SUCCEEDED), "validating"),
+        (START_RESTORE, calls.Started(job_id="job-2"), "triggering"),
+        (GET_OPERATION, Operation(status=OperationStatus.SUCCEEDED, job_id="job-2"), "trackingOperation"),
+        (FIND_JOB, calls.FoundJob(job_id="job-2"), "searching"),
+        (GET_JOB, JOB, "trackingJob"),
+        (LIST_DISKS, calls.RestoredDisks(disks=()), "comparingDisks"),
+    ],
+)
+def test_an_answer_to_a_call_of_another_stage_changes_nothing(
+    restore: Restore, call: calls.Call, value: object, belongs_to: str
+) -> None:
+    answered = absorb(restore, call, Answer(value), NOW)
+
+    has_changed = (answered.stage, answered.outcome, answered.trigger) != (restore.stage, None, restore.trigger)
+    assert has_changed == (restore.stage.kind == belongs_to)
+
+
+@pytest.mark.parametrize("restore", [preparing(), searching(), tracking_job()])
+@pytest.mark.parametrize("call", [START_RESTORE, GET_OPERATION, LIST_DISKS])
+def test_a_failure_of_a_call_of_another_stage_changes_nothing(restore: Restore, call: calls.Call) -> None:
+    answered = absorb(restore, call, TerminalError(errors.RESTORE_REFUSED, "no"), NOW)
+
+    assert (answered.stage, answered.outcome, answered.trigger) == (restore.stage, None, restore.trigger)

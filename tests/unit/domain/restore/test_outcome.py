@@ -13,6 +13,7 @@ from domain.restore.calls import Refusal
 from domain.restore.state import (
     Admission,
     Approval,
+    AwaitingResourceGuard,
     Cancellation,
     Decision,
     Delivery,
@@ -24,6 +25,7 @@ from domain.restore.state import (
     Source,
     Status,
     Trigger,
+    Triggering,
 )
 from tests.support.azure import (
     GUARD_CLOSED,
@@ -347,6 +349,7 @@ class TestRefused:
         refused = outcome.refused(restore, self.REFUSAL, CREATED + timedelta(seconds=after_s))
         assert refused.admission.lock is LockState.REFUSED
         assert refused.outcome is not None
+        assert bool(refused.warnings) == (refused.outcome.refused is RefusedWhen.LATER)
         assert refused.outcome.error is not None
         assert refused.outcome.error["message"] == "Another restore runs. Nothing was started."
         return refused.outcome
@@ -403,6 +406,11 @@ class TestWhatMayStillRun:
         [
             replace(triggering(), trigger=Trigger(attempts=1, unknown=1)),
             replace(searching(), trigger=Trigger(attempts=1, unknown=1)),
+            replace(triggering(), stage=Triggering(prepared=PREPARED, in_doubt="the worker died")),
+            replace(
+                triggering(),
+                stage=AwaitingResourceGuard(prepared=PREPARED, since=NOW, refusal={}, in_doubt="the worker died"),
+            ),
             tracking_operation(),
             replace(admitted(), stage=FindingJob(prepared=PREPARED, triggered=NOW)),
         ],

@@ -1,22 +1,42 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from domain import errors
+from domain.answers import Answer
 from domain.azure.jobs import OperationStatus
+from domain.azure.point_search import SearchProgress
 from domain.azure.validation import Validation
-from domain.errors import ErrorDetail, TerminalError
+from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientError
+from domain.restore import calls
+from domain.restore.machine import absorb, decide
+from domain.restore.state import (
+    AwaitingApproval,
+    Prepared,
+    Preparing,
+    Restore,
+    Slot,
+    SlotState,
+    Status,
+    Triggering,
+    Validating,
+)
+from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import (
     GUARD_REQUEST,
     LIMITS,
     VAULT_ID,
+    VM_ID,
     a_point,
     a_restore,
     throttled,
 )
 from tests.support.player import Player
+from tests.unit.domain.restore.states import ITEM, NOW, PREPARED, admitted, preparing, tracking_job, triggering
 
 
 class TestBeforeTheTrigger:
@@ -239,3 +259,173 @@ class TestPlan:
         body = guarded.run(a_restore(dryRun=True))["result"]["plan"]["requestBody"]
 
         assert body["properties"]["resourceGuardOperationRequests"] == [GUARD_REQUEST]
+
+
+APPROVAL = {"required": True, "timeout": "PT30M"}
+OPERATION = calls.AcceptedOperation(operation_id="v", url="https://v")
+CHECK = Validating(prepared=PREPARED, operation=OPERATION, since=NOW)
+GET_VALIDATION = calls.GetValidation(vault_id=VAULT_ID, operation_id="v", url="https://v")
+
+
+def prepared(restore: Restore, found: calls.Preparation | calls.NoPointForPlan | calls.StillReading) -> Restore:
+    """Return the restore with its point chosen."""
+    call = calls.PrepareRestore(item=ITEM, request=restore.request, now=NOW)
+    return absorb(restore, call, Answer(found), NOW)
+
+
+def validating(**members: Any) -> Restore:
+    return replace(admitted(**members), stage=CHECK)
+
+
+def warnings_of(restore: Restore) -> list[tuple[str, str]]:
+    return [(warning.code, warning.message) for warning in restore.warnings]
+
+
+class TestItem:
+    def test_it_is_looked_up_by_all_that_the_request_says(self) -> None:
+        names = {"vaultId": VAULT_ID, "containerName": "c", "protectedItemName": "i"}
+        step = decide(admitted(**names), NOW)
+
+        call = calls.ResolveItem(
+            source_resource_id=VM_ID, vault_id=VAULT_ID, container_name="c", protected_item_name="i"
+        )
+        assert step == MakeCall(call=call)
+        assert absorb(admitted(), call, Answer(ITEM), NOW).stage == Preparing(item=ITEM)
+
+    def test_one_that_comes_again_changes_nothing(self) -> None:
+        assert absorb(triggering(), calls.ResolveItem(), Answer(ITEM), NOW).stage == triggering().stage
+
+
+class TestPoint:
+    def test_it_is_what_will_be_posted(self) -> None:
+        point = a_point("7")
+
+        restore = prepared(
+            preparing(), calls.Preparation(point=point, guard_requests=("/g",), candidates=({"id": "7"},))
+        )
+
+        ready = Prepared(item=ITEM, point=point, guard_requests=("/g",), candidates=({"id": "7"},))
+        assert restore.stage == Triggering(prepared=ready)
+
+    def test_a_long_list_is_read_on_where_it_was_left(self) -> None:
+        progress = SearchProgress(link="2", slices=1)
+
+        restore = prepared(preparing(), calls.StillReading(progress=progress))
+
+        assert restore.stage == Preparing(item=ITEM, progress=progress)
+        call = calls.PrepareRestore(item=ITEM, request=restore.request, now=NOW, progress=progress)
+        assert decide(restore, NOW) == MakeCall(call=call)
+
+    @pytest.mark.parametrize("state", [SlotState.WANTED, SlotState.WAITING])
+    def test_without_a_slot_it_is_chosen_again(self, state: SlotState) -> None:
+        restore = replace(preparing(), slot=Slot(state=state))
+
+        assert prepared(restore, calls.Preparation(point=a_point())).stage == restore.stage
+
+    def test_the_checks_warnings_and_what_was_cut_are_kept(self) -> None:
+        warning = RestoreWarning(code="SnapshotOnly", message="m")
+
+        restore = prepared(preparing(), calls.Preparation(point=a_point(), candidates_cut=7, warnings=(warning,)))
+
+        assert warnings_of(restore) == [
+            (
+                "CandidatesCut",
+                "7 older recovery points were considered, too; the plan shows the newest and the chosen one.",
+            ),
+            ("SnapshotOnly", "m"),
+        ]
+
+    def test_a_plan_without_a_point_shows_its_candidates(self) -> None:
+        error = {"code": "NoMatchingRecoveryPoint", "message": "None fits.", "details": []}
+        found = calls.NoPointForPlan(candidates=({"id": "1"},), candidates_cut=0, error=error)
+
+        ended = prepared(preparing(dryRun=True), found).outcome
+
+        assert ended is not None
+        assert ended.status is Status.FAILED
+        assert ended.error == {**error, "message": "None fits. Nothing was started."}
+        assert ended.result == {"plan": {"requestBody": None, "candidates": [{"id": "1"}]}}
+
+    def test_a_plan_ends_with_its_point(self) -> None:
+        ended = prepared(preparing(dryRun=True), calls.Preparation(point=a_point())).outcome
+
+        assert ended is not None
+        assert ended.status is Status.PLANNED
+        assert ended.result is not None
+        assert ended.result["plan"]["requestBody"]["properties"]["recoveryPointId"] == a_point().point_id
+
+    def test_an_approval_is_waited_for_from_now_on(self) -> None:
+        restore = prepared(preparing(approval=APPROVAL), calls.Preparation(point=a_point()))
+
+        assert restore.stage == AwaitingApproval(prepared=PREPARED, since=NOW)
+        assert restore.approval is not None
+        assert restore.approval.expires == NOW + timedelta(minutes=30)
+        assert decide(restore, NOW) == Wait(until=NOW + timedelta(minutes=30))
+
+
+class TestServicesCheck:
+    def test_it_is_polled_after_five_seconds_where_the_service_names_no_wait(self) -> None:
+        restore = prepared(preparing(), calls.Preparation(point=a_point(), validation=OPERATION))
+
+        assert restore.stage == CHECK
+        assert decide(restore, NOW) == Wait(until=NOW + timedelta(seconds=5))
+        assert decide(restore, NOW + timedelta(seconds=5)) == MakeCall(call=GET_VALIDATION)
+
+    def test_while_it_runs_it_is_polled_at_growing_intervals(self) -> None:
+        running = Answer(Validation(status=OperationStatus.RUNNING))
+        later = NOW + timedelta(minutes=5)
+
+        restore = absorb(validating(), GET_VALIDATION, running, later)
+
+        assert restore.stage == CHECK
+        assert decide(restore, later) == Wait(until=later + timedelta(seconds=30))
+
+    def test_a_good_one_leads_to_the_trigger(self) -> None:
+        good = Answer(Validation(status=OperationStatus.SUCCEEDED))
+
+        assert absorb(validating(), GET_VALIDATION, good, NOW).stage == Triggering(prepared=PREPARED)
+
+    @pytest.mark.parametrize(
+        ("validation", "message"),
+        [
+            (Validation(status=OperationStatus.FAILED), "The service would not do this restore. Nothing was started."),
+            (
+                Validation(
+                    status=OperationStatus.SUCCEEDED, findings=(ErrorDetail(code="UserErrorQuota", message="Full."),)
+                ),
+                "The service would not do this restore: Full. Nothing was started.",
+            ),
+        ],
+    )
+    def test_a_bad_one_ends_it_in_the_services_words(self, validation: Validation, message: str) -> None:
+        ended = absorb(validating(), GET_VALIDATION, Answer(validation), NOW).outcome
+
+        assert ended is not None
+        assert ended.error == {
+            "code": "ValidationFailed",
+            "message": message,
+            "details": [finding.to_json() for finding in validation.findings],
+        }
+
+    def test_one_that_is_forgotten_is_a_warning(self) -> None:
+        error = TerminalError(errors.NOT_FOUND, "No such operation.")
+
+        restore = absorb(validating(), GET_VALIDATION, error, NOW)
+
+        assert restore.stage == Triggering(prepared=PREPARED)
+        assert warnings_of(restore) == [
+            (
+                "ValidationUnavailable",
+                "The service could not validate the restore before it was triggered: No such operation.",
+            )
+        ]
+
+    def test_one_that_cannot_be_polled_for_a_moment_is_polled_again(self) -> None:
+        restore = absorb(validating(), GET_VALIDATION, TransientError(errors.SERVICE_UNAVAILABLE, "503"), NOW)
+
+        assert (restore.stage, restore.backoff.failures("get_validation")) == (CHECK, 1)
+
+    def test_an_answer_that_comes_later_changes_nothing(self) -> None:
+        good = Answer(Validation(status=OperationStatus.SUCCEEDED))
+
+        assert absorb(tracking_job(), GET_VALIDATION, good, NOW).stage == tracking_job().stage

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from domain.errors import Json, RestoreError
     from domain.restore.calls import Call
 
-PLAYS = settings(deadline=None, max_examples=60)
-WALKS = settings(deadline=None, max_examples=80)
+PLAYS = settings(deadline=None, max_examples=40)
+WALKS = settings(deadline=None, max_examples=60)
 
 _NO_AZURE: Final = {
     *(calls.PublishResult.name, calls.PostResult.name, calls.WakeRestore.name, calls.FindRunning.name),
@@ -115,7 +115,7 @@ _AZURE: Final = st.fixed_dictionaries(
         "job_takes": st.sampled_from([timedelta(0), timedelta(minutes=3), timedelta(minutes=40), timedelta(hours=9)]),
         "job_end": st.sampled_from(JobStatus),
         "listed_after": st.sampled_from([timedelta(seconds=30), timedelta(seconds=120), timedelta(seconds=400)]),
-        "posts": st.lists(st.sampled_from(["accepted", "lost", "unheard", "jobless"]), max_size=4),
+        "posts": st.lists(st.sampled_from(["accepted", "lost", "unheard", "jobless", "died"]), max_size=4),
         "operations": st.lists(st.builds(Operation, status=st.sampled_from(OperationStatus)), max_size=9),
         "validations": st.lists(st.builds(Validation, status=st.sampled_from(OperationStatus)), max_size=4),
         "retry_after": st.dictionaries(
@@ -371,7 +371,7 @@ def test_whatever_is_answered_only_allowed_states_follow(
 
 
 @given(scripts)
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 def test_the_same_script_has_the_same_end(script: Script) -> None:
     first, second = script.play(), script.play()
 

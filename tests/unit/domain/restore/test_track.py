@@ -1,21 +1,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from domain import errors
+from domain.answers import Answer
 from domain.azure.disks import Disk
-from domain.azure.jobs import JobStatus, Operation, OperationStatus
+from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.errors import TerminalError, TransientError
+from domain.restore import calls
+from domain.restore.backoff import Backoff
+from domain.restore.machine import absorb, decide
+from domain.restore.state import (
+    Cancellation,
+    ComparingDisks,
+    FindingJob,
+    Restore,
+    Status,
+    TrackingJob,
+    TrackingOperation,
+)
+from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import (
     LIMITS,
+    TARGET_GROUP,
+    VAULT_ID,
+    VM_ID,
     a_restore,
     throttled,
 )
 from tests.support.player import Player
+from tests.unit.domain.restore.states import CREATED, JOB, PREPARED, admitted, tracking_job, tracking_operation
 
 
 def test_waits_as_long_as_the_trigger_asks_before_the_first_poll_in_whole_seconds(player: Player) -> None:
@@ -202,6 +220,12 @@ class TestTracking:
 
         assert player.run()["status"] == "Completed"
 
+    @pytest.mark.parametrize("call", ["get_operation", "get_job"])
+    def test_a_poll_that_broke_is_made_again(self, player: Player, call: str) -> None:
+        player.azure.fails[call] = [RuntimeError("worker died")]
+
+        assert player.run()["status"] == "Completed"
+
     def test_throttling_while_tracking_is_waited_out_exactly(self, player: Player) -> None:
         player.azure.fails["get_job"] = [throttled(90.0)]
 
@@ -295,3 +319,213 @@ class TestDisks:
         blobs = Player()
         self.run(blobs, [0], targetResourceGroupId=None)
         assert blobs.azure.calls["list_disks"] == 0
+
+
+FIND_JOB = calls.FindJob(vault_id=VAULT_ID, client_request_id=a_restore().client_request_id)
+GET_OPERATION = calls.GetOperation(vault_id=VAULT_ID, operation_id="op-1", url="https://azure/op-1")
+GET_JOB = calls.GetJob(vault_id=VAULT_ID, job_id="job-1")
+NO_JOB = Answer(calls.FoundJob(job_id=None))
+SOON = CREATED + timedelta(minutes=1)
+LATER = CREATED + timedelta(minutes=10)
+
+
+def finding_job() -> Restore:
+    return replace(admitted(), stage=FindingJob(prepared=PREPARED, triggered=CREATED, operation_id="op-1"))
+
+
+def ended_operation(status: OperationStatus) -> Restore:
+    return absorb(tracking_operation(), GET_OPERATION, Answer(Operation(status=status)), SOON)
+
+
+class TestOperationSteps:
+    @pytest.mark.parametrize("seconds", [0, 300])
+    def test_for_five_minutes_it_alone_is_polled(self, seconds: float) -> None:
+        now = CREATED + timedelta(seconds=seconds)
+
+        assert decide(tracking_operation(), now) == MakeCall(call=GET_OPERATION)
+
+    def test_after_five_minutes_the_list_is_searched_as_well(self) -> None:
+        now = CREATED + timedelta(seconds=301)
+
+        assert decide(tracking_operation(), now) == MakeCall(call=FIND_JOB)
+        held = replace(tracking_operation(), backoff=Backoff().hold("find_job", 60, now))
+        assert decide(held, now) == MakeCall(call=GET_OPERATION)
+
+    @pytest.mark.parametrize(("is_done", "first"), [(False, FIND_JOB), (True, GET_OPERATION)])
+    def test_who_cancels_needs_the_job_at_once(self, is_done: bool, first: calls.Call) -> None:
+        cancelled = replace(tracking_operation(), cancellation=Cancellation(is_done=is_done))
+
+        assert decide(cancelled, SOON) == MakeCall(call=first)
+
+    def test_one_that_has_ended_is_polled_no_more(self) -> None:
+        assert decide(ended_operation(OperationStatus.SUCCEEDED), SOON) == MakeCall(call=FIND_JOB)
+
+    def test_while_it_runs_its_interval_grows_and_its_last_address_is_kept(self) -> None:
+        running = Operation(status=OperationStatus.RUNNING, next_url="https://azure/op-1?again")
+
+        restore = absorb(tracking_operation(), GET_OPERATION, Answer(running), LATER)
+
+        assert restore.backoff.not_before("get_operation") == LATER + timedelta(minutes=1)
+        again = absorb(restore, GET_OPERATION, Answer(Operation(status=OperationStatus.RUNNING)), LATER)
+        assert isinstance(again.stage, TrackingOperation)
+        assert again.stage.operation == calls.AcceptedOperation(operation_id="op-1", url="https://azure/op-1?again")
+
+    @pytest.mark.parametrize(("failures", "url"), [(1, "https://azure/op-1"), (2, None)])
+    def test_an_address_that_failed_twice_before_is_given_up(self, failures: int, url: str | None) -> None:
+        backoff = Backoff()
+        for _ in range(failures):
+            backoff = backoff.retry("get_operation", SOON)
+
+        restore = absorb(replace(tracking_operation(), backoff=backoff), GET_OPERATION, throttled(None), SOON)
+
+        assert isinstance(restore.stage, TrackingOperation)
+        assert restore.stage.operation.url == url
+
+    def test_an_address_that_is_refused_is_kept(self) -> None:
+        backoff = Backoff().retry("get_operation", SOON).retry("get_operation", SOON)
+        error = TerminalError(errors.AUTHORIZATION_FAILED, "no role")
+
+        restore = absorb(replace(tracking_operation(), backoff=backoff), GET_OPERATION, error, SOON)
+
+        assert restore.stage == tracking_operation().stage
+
+    def test_one_that_is_forgotten_is_replaced_by_its_job(self) -> None:
+        error = TerminalError(errors.NOT_FOUND, "forgotten")
+
+        restore = absorb(tracking_operation(), GET_OPERATION, error, SOON)
+
+        assert restore.stage == FindingJob(prepared=PREPARED, triggered=CREATED, operation_id="op-1")
+
+    def test_one_that_is_not_found_for_a_moment_is_polled_again(self) -> None:
+        error = TransientError(errors.NOT_FOUND, "not yet")
+
+        assert absorb(tracking_operation(), GET_OPERATION, error, SOON).stage == tracking_operation().stage
+
+    @pytest.mark.parametrize(("asked_s", "due"), [(45.0, SOON + timedelta(seconds=45)), (None, None)])
+    def test_the_job_that_it_names_is_polled_after_the_wait(self, asked_s: float | None, due: datetime | None) -> None:
+        named = Operation(status=OperationStatus.FAILED, job_id="job-1")
+
+        restore = absorb(tracking_operation(), GET_OPERATION, Answer(named, asked_s), SOON)
+
+        assert restore.stage == TrackingJob(prepared=PREPARED, triggered=CREATED, job_id="job-1", operation_id="op-1")
+        assert restore.backoff.not_before("get_job") == due
+
+
+class TestSearchSteps:
+    def test_the_job_is_followed_since_the_trigger(self) -> None:
+        restore = absorb(finding_job(), FIND_JOB, Answer(calls.FoundJob(job_id="job-1")), LATER)
+
+        assert restore.stage == TrackingJob(prepared=PREPARED, triggered=CREATED, job_id="job-1", operation_id="op-1")
+
+    def test_beside_a_running_operation_it_is_searched_for_with_the_next_poll(self) -> None:
+        polled = replace(tracking_operation(), backoff=Backoff().hold("get_operation", 300, LATER))
+
+        restore = absorb(polled, FIND_JOB, NO_JOB, LATER)
+
+        assert restore.backoff.not_before("find_job") == LATER + timedelta(minutes=5)
+        soon = absorb(tracking_operation(), FIND_JOB, NO_JOB, LATER)
+        assert soon.backoff.not_before("find_job") == LATER + timedelta(minutes=1)
+
+    def test_a_search_beside_a_running_operation_never_ends_the_restore(self) -> None:
+        failing = Backoff().retry("find_job", LATER - timedelta(hours=2))
+        error = TransientError(errors.INTERNAL_ERROR, "broken")
+
+        restore = absorb(replace(tracking_operation(), backoff=failing), FIND_JOB, error, LATER)
+
+        assert (restore.outcome, restore.backoff.failures("find_job")) == (None, 2)
+
+    @pytest.mark.parametrize("restore", [finding_job(), ended_operation(OperationStatus.SUCCEEDED)])
+    def test_the_only_way_to_the_job_is_given_up_after_half_an_hour(self, restore: Restore) -> None:
+        failing = Backoff().retry("find_job", LATER - timedelta(minutes=30))
+        error = TransientError(errors.INTERNAL_ERROR, "broken")
+
+        assert absorb(replace(restore, backoff=failing), FIND_JOB, error, LATER).outcome is not None
+
+    @pytest.mark.parametrize(
+        ("status", "ended_as"), [(OperationStatus.FAILED, Status.FAILED), (OperationStatus.CANCELED, Status.CANCELLED)]
+    )
+    def test_an_operation_that_failed_and_has_no_job_ends_it(self, status: OperationStatus, ended_as: Status) -> None:
+        ended = absorb(ended_operation(status), FIND_JOB, NO_JOB, SOON).outcome
+
+        assert ended is not None
+        assert ended.status is ended_as
+
+    def test_an_operation_that_succeeded_without_a_job_is_polled_again(self) -> None:
+        restore = absorb(ended_operation(OperationStatus.SUCCEEDED), FIND_JOB, NO_JOB, SOON)
+
+        assert restore.stage == tracking_operation().stage
+        assert restore.backoff.not_before("get_operation") == SOON + timedelta(seconds=15)
+
+    @pytest.mark.parametrize("restore", [finding_job(), ended_operation(OperationStatus.SUCCEEDED)])
+    def test_a_job_that_does_not_show_up_is_for_a_person(self, restore: Restore) -> None:
+        almost = absorb(restore, FIND_JOB, NO_JOB, CREATED + timedelta(minutes=29))
+        ended = absorb(restore, FIND_JOB, NO_JOB, CREATED + timedelta(minutes=30)).outcome
+
+        assert almost.outcome is None
+        assert ended is not None
+        assert ended.error is not None
+        assert ended.status is Status.FAILED
+        assert ended.error["message"].startswith(
+            "The service took the restore, but no job of it has shown up in half an hour. A person must look"
+        )
+
+    def test_until_then_it_is_searched_for_at_the_jobs_interval(self) -> None:
+        restore = absorb(finding_job(), FIND_JOB, NO_JOB, LATER)
+
+        assert decide(restore, LATER) == Wait(until=LATER + timedelta(minutes=1))
+
+
+class TestJobSteps:
+    def test_progress_that_the_job_no_longer_tells_stays(self) -> None:
+        restore = tracking_job(progress_pct=41.0)
+        quiet = Answer(Job(job_id="job-1", status=JobStatus.IN_PROGRESS))
+        loud = Answer(Job(job_id="job-1", status=JobStatus.IN_PROGRESS, progress_pct=60.0))
+
+        assert absorb(restore, GET_JOB, quiet, LATER).stage == restore.stage
+        assert absorb(restore, GET_JOB, loud, LATER).stage == tracking_job(progress_pct=60.0).stage
+
+    def test_while_it_runs_it_is_polled_at_its_interval(self) -> None:
+        running = Answer(Job(job_id="job-1", status=JobStatus.IN_PROGRESS))
+
+        restore = absorb(tracking_job(), GET_JOB, running, LATER)
+
+        assert decide(restore, LATER) == Wait(until=LATER + timedelta(minutes=1))
+
+    def test_disks_are_listed_within_the_jobs_time(self) -> None:
+        job = replace(JOB, start=SOON, end=LATER)
+        restore = absorb(tracking_job(restoreDiskLunList=[0, 2]), GET_JOB, Answer(job), LATER)
+
+        assert isinstance(restore.stage, ComparingDisks)
+        assert (restore.stage.luns, restore.stage.resource_group_id) == ((0, 2), TARGET_GROUP)
+        listing = calls.ListRestoredDisks(
+            target_resource_group_id=TARGET_GROUP, source_resource_id=VM_ID, since=SOON, until=LATER
+        )
+        assert decide(restore, LATER) == MakeCall(call=listing)
+
+    def test_a_job_that_tells_no_times_is_bounded_by_our_own(self) -> None:
+        restore = absorb(tracking_job(restoreDiskLunList=[0]), GET_JOB, Answer(JOB), LATER)
+
+        step = decide(restore, LATER)
+
+        assert isinstance(step, MakeCall)
+        assert isinstance(step.call, calls.ListRestoredDisks)
+        assert (step.call.since, step.call.until) == (CREATED, LATER)
+
+    def test_a_list_that_cannot_be_read_is_read_three_times(self) -> None:
+        restore = absorb(tracking_job(restoreDiskLunList=[0]), GET_JOB, Answer(JOB), LATER)
+        step = decide(restore, LATER)
+        assert isinstance(step, MakeCall)
+
+        for _ in range(2):
+            restore = absorb(restore, step.call, throttled(None), LATER)
+            assert restore.outcome is None
+        restore = absorb(restore, step.call, throttled(None), LATER)
+
+        assert restore.outcome is not None
+        assert restore.outcome.status is Status.COMPLETED
+        assert [(warning.code, warning.message) for warning in restore.warnings] == [
+            (
+                "DisksNotCompared",
+                "The restored disks could not be compared with those asked for: too many requests",
+            )
+        ]

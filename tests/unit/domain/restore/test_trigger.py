@@ -1,22 +1,49 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from domain import errors
+from domain.answers import Answer
 from domain.codec import pack
-from domain.errors import TerminalError
+from domain.errors import TerminalError, TransientError, UnknownOutcomeError
+from domain.restore import calls
+from domain.restore.backoff import Backoff
+from domain.restore.machine import CANCEL_EVENT, absorb, decide
+from domain.restore.request_body import restore_body
+from domain.restore.state import (
+    AwaitingResourceGuard,
+    FindingJob,
+    Restore,
+    Searching,
+    Status,
+    TrackingJob,
+    TrackingOperation,
+    Trigger,
+    Triggering,
+)
+from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import (
+    GUARD_CLOSED,
     LIMITS,
+    VAULT_ID,
     VM_ID,
     a_restore,
     throttled,
 )
 from tests.support.hub import START
+from tests.unit.domain.restore.states import (
+    CREATED,
+    ITEM,
+    NOW,
+    PREPARED,
+    searching,
+    triggering,
+)
 
 if TYPE_CHECKING:
     from tests.support.player import Player
@@ -173,6 +200,27 @@ class TestExactlyOnce:
         assert player.azure.calls["trigger_restore"] == 1
         assert (player.azure.jobs[0].made - START).total_seconds() <= 5 * 2**deaths
 
+    def test_a_job_that_was_made_before_the_worker_died_is_found(self, player: Player) -> None:
+        player.azure.posts = ["died"]
+        player.azure.listed_after = timedelta(seconds=30)
+
+        done = player.run()
+
+        assert (done["status"], done["jobId"], len(player.azure.jobs)) == ("Completed", "job-1", 1)
+
+    def test_a_worker_that_dies_while_posting_as_the_deadline_passes_calls_for_a_person(self, player: Player) -> None:
+        def cancel_after_the_deadline() -> None:
+            player.clock.advance(timedelta(seconds=70))
+            player.say(CANCEL_EVENT, {"by": "ops"})
+
+        player.azure.posts = ["died"]
+        player.azure.before["trigger_restore"] = [cancel_after_the_deadline]
+
+        done = player.run(a_restore(replace(LIMITS, deadline_s=60)))
+
+        assert (done["status"], len(player.azure.jobs)) == ("TimedOut", 1)
+        assert "A person must look" in done["error"]["message"]
+
     def test_an_activity_that_broke_while_posting_has_an_unknown_outcome(self, player: Player) -> None:
         player.azure.fails["trigger_restore"] = [MemoryError("the worker died")]
 
@@ -191,3 +239,242 @@ class TestExactlyOnce:
         assert done["status"] == "TimedOut"
         assert player.elapsed_s == 60
         assert "A person must look" in done["error"]["message"]
+
+
+CLIENT_REQUEST_ID = a_restore().client_request_id
+FIND_JOB = calls.FindJob(vault_id=VAULT_ID, client_request_id=CLIENT_REQUEST_ID)
+BROKE = TransientError(errors.INTERNAL_ERROR, "the worker died")
+OPEN = UnknownOutcomeError(errors.SERVICE_UNAVAILABLE, "The line broke.")
+
+
+def post_of(restore: Restore) -> calls.StartRestore:
+    assert restore.prepared is not None
+    return calls.StartRestore(
+        item=ITEM,
+        body=restore_body(restore.request, ITEM, restore.prepared.point, restore.prepared.guard_requests),
+        client_request_id=restore.client_request_id,
+        attempt=restore.trigger.attempts + 1,
+    )
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def answered(restore: Restore, answer: Answer[calls.Started] | errors.RestoreError) -> Restore:
+    """Return the restore after its post was answered."""
+    return absorb(restore, post_of(restore), answer, NOW)
+
+
+class TestPosting:
+    def test_what_was_prepared_is_posted_under_the_next_number(self) -> None:
+        restore = replace(triggering(), trigger=Trigger(attempts=3))
+
+        assert decide(restore, NOW) == MakeCall(call=post_of(restore))
+        assert post_of(restore).attempt == 4
+        assert answered(restore, throttled(1)).trigger.attempts == 4
+
+    def test_an_accepted_restore_is_tracked_by_its_operation(self) -> None:
+        operation = calls.AcceptedOperation(operation_id="o", url="https://o")
+
+        restore = answered(triggering(), Answer(calls.Started(operation=operation)))
+
+        assert restore.stage == TrackingOperation(prepared=PREPARED, triggered=NOW, operation=operation)
+        assert restore.trigger == Trigger(attempts=1)
+
+    @pytest.mark.parametrize(("asked_s", "wait_s"), [(60.0, 60), (None, 0)])
+    def test_without_an_operation_its_job_is_searched_for_after_the_wait(
+        self, asked_s: float | None, wait_s: float
+    ) -> None:
+        restore = answered(triggering(), Answer(calls.Started(), asked_s))
+
+        assert restore.stage == FindingJob(prepared=PREPARED, triggered=NOW)
+        assert restore.backoff.not_before("find_job") == after(wait_s)
+
+    @pytest.mark.parametrize(
+        "started",
+        [
+            calls.Started(),
+            calls.Started(job_id="job-7"),
+            calls.Started(operation=calls.AcceptedOperation(operation_id="o")),
+        ],
+    )
+    def test_the_time_for_which_the_resource_guard_was_waited_for_does_not_count(self, started: calls.Started) -> None:
+        stage = AwaitingResourceGuard(prepared=PREPARED, since=NOW - timedelta(minutes=7), refusal={})
+
+        restore = answered(replace(triggering(), stage=stage), Answer(started))
+
+        assert restore.clock.paused == timedelta(minutes=7)
+
+    def test_a_job_that_is_listed_already_is_adopted(self) -> None:
+        restore = answered(triggering(), Answer(calls.Started(job_id="job-7")))
+
+        assert restore.stage == TrackingJob(prepared=PREPARED, triggered=NOW, job_id="job-7")
+
+    def test_throttling_is_retried_and_counted(self) -> None:
+        restore = answered(triggering(), throttled(30.0))
+
+        assert restore.backoff.not_before("start_restore") == after(30)
+        assert restore.outcome is None
+
+
+class TestDoubt:
+    """An attempt broke: whoever claims it first knows whether it may have posted."""
+
+    def test_it_is_claimed_under_its_own_number_before_anything_else(self) -> None:
+        restore = answered(triggering(), BROKE)
+
+        assert restore.stage == Triggering(prepared=PREPARED, in_doubt="the worker died")
+        claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
+        assert decide(restore, NOW) == MakeCall(call=claim)
+
+    def test_an_attempt_that_could_be_claimed_has_not_posted_and_is_made_again(self) -> None:
+        restore = answered(triggering(), BROKE)
+        claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
+
+        restore = absorb(restore, claim, Answer(calls.Claim(is_ours=True)), NOW)
+
+        assert restore.stage == Triggering(prepared=PREPARED)
+        assert restore.trigger == Trigger(attempts=1, unknown=0)
+        assert restore.backoff.failures("start_restore") == 1
+        assert decide(restore, NOW) == Wait(until=after(5))
+        assert decide(restore, after(5)) == MakeCall(call=post_of(restore))
+
+    @pytest.mark.parametrize("answer", [Answer(calls.Claim(is_ours=False)), BROKE])
+    def test_one_that_could_not_may_have_posted(self, answer: Answer[calls.Claim] | errors.RestoreError) -> None:
+        restore = answered(triggering(), BROKE)
+        claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
+
+        restore = absorb(restore, claim, answer, NOW)
+
+        assert restore.stage == Searching(before=Triggering(prepared=PREPARED), since=NOW)
+        assert restore.trigger == Trigger(attempts=1, unknown=1)
+
+    def test_attempts_that_break_for_half_an_hour_end_it_with_nothing_started(self) -> None:
+        restore = replace(triggering(), backoff=Backoff().retry("start_restore", NOW - timedelta(minutes=30)))
+        restore = answered(restore, BROKE)
+        claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
+
+        restore = absorb(restore, claim, Answer(calls.Claim(is_ours=True)), NOW)
+
+        assert restore.outcome is not None
+        assert restore.outcome.error is not None
+        assert restore.outcome.error["message"] == "the worker died Nothing was started."
+
+
+class TestUnknownOutcome:
+    def test_its_job_is_searched_for_first_and_a_warning_says_so(self) -> None:
+        restore = answered(triggering(), OPEN)
+
+        assert restore.stage == Searching(before=Triggering(prepared=PREPARED), since=NOW)
+        assert restore.trigger == Trigger(attempts=1, unknown=1)
+        assert decide(restore, NOW) == Wait(until=after(5))
+        assert decide(restore, after(5)) == MakeCall(call=FIND_JOB)
+        assert [(warning.code, warning.message) for warning in restore.warnings] == [
+            (
+                "TriggerOutcomeOpen",
+                (
+                    "The answer to the restore request leaves open whether the service took it: The line broke. "
+                    "Its job is looked for before anything else is tried."
+                ),
+            )
+        ]
+
+    def test_a_late_delivery_has_not_posted_itself(self) -> None:
+        restore = answered(triggering(), UnknownOutcomeError(errors.LATE_DELIVERY, "late"))
+
+        assert restore.stage.kind == "searching"
+        assert restore.trigger == Trigger(attempts=1, unknown=0)
+
+    def test_an_unknown_outcome_is_no_failure_of_the_post(self) -> None:
+        restore = replace(triggering(), backoff=Backoff().retry("start_restore", NOW))
+
+        assert answered(restore, OPEN).backoff.failures("start_restore") == 0
+
+    def test_within_the_window_it_searches_again(self) -> None:
+        restore = absorb(searching(), FIND_JOB, Answer(calls.FoundJob(job_id=None)), CREATED + timedelta(seconds=20))
+
+        assert restore.stage == searching().stage
+        assert restore.backoff.not_before("find_job") == CREATED + timedelta(seconds=40)
+
+    def test_after_the_window_it_is_posted_once_more_at_once(self) -> None:
+        restore = replace(
+            searching(),
+            trigger=Trigger(attempts=1, unknown=1),
+            backoff=Backoff().wait("start_restore", 600, NOW),
+        )
+
+        restore = absorb(restore, FIND_JOB, Answer(calls.FoundJob(job_id=None)), NOW)
+
+        assert restore.stage == Triggering(prepared=PREPARED)
+        assert decide(restore, NOW) == MakeCall(call=post_of(restore))
+
+    def test_after_the_second_one_a_person_must_look(self) -> None:
+        restore = replace(searching(), trigger=Trigger(attempts=2, unknown=2))
+
+        restore = absorb(restore, FIND_JOB, Answer(calls.FoundJob(job_id=None)), NOW)
+
+        assert restore.outcome is not None
+        assert restore.outcome.status is Status.FAILED
+        assert restore.outcome.error is not None
+        assert restore.outcome.error["code"] == "RestoreFailed"
+        assert restore.outcome.error["message"] == (
+            "The restore was posted 2 times without a clear answer, and no job has shown up since. "
+            f"A person must look: search the vault's restore jobs for activityId {CLIENT_REQUEST_ID} "
+            "before starting another restore."
+        )
+
+    def test_the_job_that_is_found_is_followed_since_it_was_searched_for(self) -> None:
+        restore = absorb(searching(), FIND_JOB, Answer(calls.FoundJob(job_id="job-7")), NOW)
+
+        assert restore.stage == TrackingJob(prepared=PREPARED, triggered=CREATED, job_id="job-7")
+
+
+class TestClosedGuard:
+    def test_it_is_waited_for_and_a_warning_says_what_to_do_until_when(self) -> None:
+        restore = answered(triggering(approval={"timeout": "PT30M"}), GUARD_CLOSED_NOW)
+
+        assert restore.stage == AwaitingResourceGuard(prepared=PREPARED, since=NOW, refusal=GUARD_CLOSED_NOW.to_json())
+        assert restore.backoff.not_before("start_restore") == after(15)
+        assert [(warning.code, warning.message) for warning in restore.warnings] == [
+            (
+                "ResourceGuardClosed",
+                (
+                    "The vault's Resource Guard does not let the app restore yet. Give its identity Backup MUA "
+                    "Operator on the guard; the trigger is sent again until 2026-11-23T10:00:00Z."
+                ),
+            )
+        ]
+
+    def test_the_time_counts_from_the_first_refusal_and_the_tries_grow_rare(self) -> None:
+        since = NOW - timedelta(minutes=5)
+        stage = AwaitingResourceGuard(prepared=PREPARED, since=since, refusal={})
+
+        restore = answered(replace(triggering(approval={"timeout": "PT30M"}), stage=stage), GUARD_CLOSED_NOW)
+
+        assert isinstance(restore.stage, AwaitingResourceGuard)
+        assert restore.stage.since == since
+        assert restore.backoff.not_before("start_restore") == after(30)
+
+    @pytest.mark.parametrize(("minutes", "is_over"), [(29, False), (30, True)])
+    def test_when_the_time_is_over_it_is_rejected(self, minutes: int, is_over: bool) -> None:
+        stage = AwaitingResourceGuard(prepared=PREPARED, since=NOW - timedelta(minutes=minutes), refusal={})
+
+        restore = answered(replace(triggering(approval={"timeout": "PT30M"}), stage=stage), GUARD_CLOSED_NOW)
+
+        assert (restore.outcome is not None) is is_over
+
+    def test_a_closed_guard_is_no_failure_of_the_post(self) -> None:
+        restore = replace(triggering(), backoff=Backoff().retry("start_restore", NOW))
+
+        assert answered(restore, GUARD_CLOSED_NOW).backoff.failures("start_restore") == 0
+
+    def test_after_an_unknown_outcome_it_is_still_waited_for(self) -> None:
+        stage = AwaitingResourceGuard(prepared=PREPARED, since=NOW, refusal={"code": "c", "message": "m"})
+
+        restore = answered(replace(triggering(), stage=stage), OPEN)
+
+        assert restore.stage == Searching(before=stage, since=NOW)
+
+
+GUARD_CLOSED_NOW = TerminalError(errors.RESOURCE_GUARD_CLOSED, GUARD_CLOSED.message, GUARD_CLOSED.details)

@@ -1,16 +1,43 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from domain import errors
-from domain.errors import TerminalError
-from domain.restore.machine import CANCEL_EVENT
+from domain.answers import Answer
+from domain.errors import TerminalError, TransientError
+from domain.restore import calls
+from domain.restore.machine import CANCEL_EVENT, absorb, decide
+from domain.restore.state import (
+    Approval,
+    AwaitingApproval,
+    AwaitingResourceGuard,
+    Cancellation,
+    Decision,
+    Restore,
+    Searching,
+    Stage,
+    Status,
+    Trigger,
+    Triggering,
+    Validating,
+)
+from domain.restore.steps import MakeCall
 from tests.support.azure import (
+    VAULT_ID,
     a_restore,
     throttled,
+)
+from tests.unit.domain.restore.states import (
+    NOW,
+    PREPARED,
+    preparing,
+    tracking_job,
+    tracking_operation,
+    triggering,
 )
 
 if TYPE_CHECKING:
@@ -251,3 +278,172 @@ def test_at_any_minute_it_is_heard_at_once(player: Player, minute: int) -> None:
 
     assert player.azure.calls["cancel_job"] == 1
     assert player.azure.cancelled["job-1"] - player.azure.jobs[0].made == timedelta(minutes=minute)
+
+
+CANCELLED = Cancellation(by="ops", comment="wrong VM", time=NOW)
+CANCEL_JOB = calls.CancelJob(vault_id=VAULT_ID, job_id="job-1")
+GET_JOB = calls.GetJob(vault_id=VAULT_ID, job_id="job-1")
+BROKE = TransientError(errors.INTERNAL_ERROR, "the worker died")
+NOT_OURS = Answer(calls.Claim(is_ours=False))
+OURS = Answer(calls.Claim(is_ours=True))
+
+
+def withdrawn(restore: Restore) -> Restore:
+    return replace(restore, cancellation=CANCELLED)
+
+
+def claim_of(restore: Restore) -> calls.ClaimPost:
+    return calls.ClaimPost(client_request_id=restore.client_request_id, attempt=restore.trigger.attempts + 1)
+
+
+class TestClaim:
+    """Before anything is said to be stopped, the next attempt to post is claimed: another run of the step may post."""
+
+    @pytest.mark.parametrize("restore", [preparing(), triggering()])
+    def test_it_is_made_before_the_end(self, restore: Restore) -> None:
+        restore = replace(withdrawn(restore), trigger=Trigger(attempts=2))
+
+        assert decide(restore, NOW) == MakeCall(call=claim_of(restore))
+        ended = absorb(restore, claim_of(restore), OURS, NOW).outcome
+        assert ended is not None
+        assert ended.status is Status.CANCELLED
+
+    def test_one_who_was_rejected_ends_as_rejected(self) -> None:
+        approval = Approval(reason="r", decision=Decision.REJECTED, by="bo")
+        restore = replace(triggering(), approval=approval)
+
+        ended = absorb(restore, claim_of(restore), OURS, NOW).outcome
+
+        assert ended is not None
+        assert ended.status is Status.REJECTED
+
+    @pytest.mark.parametrize("decision", [None, Decision.APPROVED])
+    def test_nothing_is_withdrawn_without_a_no(self, decision: Decision | None) -> None:
+        approval = Approval(reason="r", decision=decision)
+        step = decide(replace(triggering(), approval=approval), NOW)
+
+        assert isinstance(step, MakeCall)
+        assert step.call.name == "start_restore"
+
+    def test_what_another_delivery_may_have_posted_is_searched_for(self) -> None:
+        restore = withdrawn(triggering())
+
+        restore = absorb(restore, claim_of(restore), NOT_OURS, NOW)
+
+        assert restore.stage == Searching(before=Triggering(prepared=PREPARED), since=NOW)
+        assert restore.trigger == Trigger(attempts=1, unknown=1)
+        assert restore.warnings[0].message == (
+            "The answer to the restore request leaves open whether the service took it: Another delivery of the "
+            "request to post has begun. Its job is looked for before anything else is tried."
+        )
+
+    @pytest.mark.parametrize(
+        "stage",
+        [
+            Validating(prepared=PREPARED, operation=calls.AcceptedOperation(operation_id="v"), since=NOW),
+            AwaitingApproval(prepared=PREPARED, since=NOW),
+        ],
+    )
+    def test_also_where_this_run_of_the_step_does_not_know_that_it_may_be_posted(self, stage: Stage) -> None:
+        restore = withdrawn(replace(triggering(), stage=stage))
+
+        restore = absorb(restore, claim_of(restore), NOT_OURS, NOW)
+
+        assert restore.stage == Searching(before=Triggering(prepared=PREPARED), since=NOW)
+        assert restore.trigger == Trigger(attempts=1, unknown=1)
+
+    def test_a_rejected_restore_that_may_have_been_posted_is_cancelled_like_any_other(self) -> None:
+        approval = Approval(reason="r", decision=Decision.REJECTED, by="bo", comment="no", time=NOW)
+        stage = AwaitingResourceGuard(prepared=PREPARED, since=NOW, refusal={})
+        restore = replace(triggering(), approval=approval, stage=stage)
+
+        restore = absorb(restore, claim_of(restore), NOT_OURS, NOW)
+
+        assert restore.cancellation == Cancellation(by="bo", comment="no", time=NOW)
+        assert restore.stage == Searching(before=stage, since=NOW)
+
+    def test_who_cancelled_first_is_kept(self) -> None:
+        approval = Approval(reason="r", decision=Decision.REJECTED, by="bo")
+        restore = replace(withdrawn(triggering()), approval=approval)
+
+        assert absorb(restore, claim_of(restore), NOT_OURS, NOW).cancellation == CANCELLED
+
+    def test_before_the_point_is_known_a_person_must_look_for_what_was_posted(self) -> None:
+        restore = withdrawn(preparing())
+
+        ended = absorb(restore, claim_of(restore), NOT_OURS, NOW).outcome
+
+        assert ended is not None
+        assert ended.error is not None
+        assert (ended.status, ended.completed) == (Status.CANCELLED, NOW)
+        assert "A person must look" in ended.error["message"]
+
+    @pytest.mark.parametrize("restore", [preparing(), triggering()])
+    def test_one_that_fails_is_made_again(self, restore: Restore) -> None:
+        restore = absorb(withdrawn(restore), claim_of(restore), BROKE, NOW)
+
+        assert (restore.outcome, restore.backoff.failures("claim_post")) == (None, 1)
+
+    def test_while_the_job_is_unknown_there_is_nothing_to_claim(self) -> None:
+        step = decide(withdrawn(tracking_operation()), NOW)
+
+        assert isinstance(step, MakeCall)
+        assert step.call.name == "find_job"
+
+
+class TestJob:
+    def test_it_is_cancelled_at_once(self) -> None:
+        assert decide(withdrawn(tracking_job()), NOW) == MakeCall(call=CANCEL_JOB)
+
+    def test_once_that_has_failed_the_job_is_polled_first(self) -> None:
+        restore = absorb(withdrawn(tracking_job()), CANCEL_JOB, throttled(None), NOW)
+        later = NOW + timedelta(minutes=1)
+
+        assert decide(restore, later) == MakeCall(call=GET_JOB)
+        polled = replace(restore, backoff=restore.backoff.wait("get_job", 60, later))
+        assert decide(polled, later) == MakeCall(call=CANCEL_JOB)
+
+    def test_a_cancel_that_fails_is_sent_again_at_growing_intervals_and_so_is_the_poll(self) -> None:
+        restore = withdrawn(tracking_job())
+
+        restore = absorb(restore, CANCEL_JOB, throttled(None), NOW)
+        assert restore.backoff.not_before("cancel_job") == NOW + timedelta(seconds=15)
+        assert restore.backoff.not_before("get_job") == NOW + timedelta(seconds=15)
+        restore = absorb(restore, CANCEL_JOB, throttled(None), NOW + timedelta(minutes=5))
+        assert restore.backoff.not_before("cancel_job") == NOW + timedelta(minutes=5, seconds=30)
+        assert restore.backoff.not_before("get_job") == NOW + timedelta(minutes=5, seconds=30)
+        assert restore.cancellation == CANCELLED
+
+    @pytest.mark.parametrize(("minutes", "is_done"), [(29, False), (30, True)])
+    def test_it_is_tried_for_half_an_hour(self, minutes: int, is_done: bool) -> None:
+        restore = absorb(withdrawn(tracking_job()), CANCEL_JOB, throttled(None), NOW)
+
+        restore = absorb(restore, CANCEL_JOB, throttled(None), NOW + timedelta(minutes=minutes))
+
+        assert restore.cancellation == replace(CANCELLED, is_done=is_done)
+
+    def test_a_refusal_is_a_warning_and_the_job_is_polled_on(self) -> None:
+        error = TerminalError(errors.RESTORE_REFUSED, "Not in this phase.")
+
+        restore = absorb(withdrawn(tracking_job()), CANCEL_JOB, error, NOW)
+
+        assert restore.cancellation == replace(CANCELLED, is_done=True)
+        assert [(warning.code, warning.message) for warning in restore.warnings] == [
+            ("CancelRefused", "Job job-1 could not be cancelled: Not in this phase. The restore goes on.")
+        ]
+        assert restore.backoff.not_before("get_job") == NOW + timedelta(seconds=15)
+
+    @pytest.mark.parametrize(("asked_s", "wait_s"), [(47.0, 47), (None, 15)])
+    def test_once_the_service_was_told_its_wait_is_kept_and_nothing_is_sent_again(
+        self, asked_s: float | None, wait_s: float
+    ) -> None:
+        restore = absorb(withdrawn(tracking_job()), CANCEL_JOB, Answer(calls.Done(), asked_s), NOW)
+
+        assert restore.cancellation == replace(CANCELLED, is_done=True)
+        assert restore.backoff.not_before("get_job") == NOW + timedelta(seconds=wait_s)
+        assert decide(restore, NOW + timedelta(minutes=1)) == MakeCall(call=GET_JOB)
+
+    def test_a_rejection_cancels_no_job(self) -> None:
+        approval = Approval(reason="r", decision=Decision.REJECTED)
+
+        assert decide(replace(tracking_job(), approval=approval), NOW) == MakeCall(call=GET_JOB)

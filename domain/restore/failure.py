@@ -21,7 +21,7 @@ PATIENCE: Final = timedelta(minutes=30)
 """How long a call may fail in a row before it is given up; outages are waited out once Azure has the restore."""
 
 
-def retry_or_end(restore: Restore, call: Call, error: RestoreError, now: datetime) -> Restore:
+def retry_or_end(restore: Restore, call: Call | type[Call], error: RestoreError, now: datetime) -> Restore:
     """Return the restore with the failed call to be made again, or at its end.
 
     Before Azure has the restore, transient errors are retried for half an hour and all others end it. While Azure works
@@ -37,6 +37,6 @@ def retry_or_end(restore: Restore, call: Call, error: RestoreError, now: datetim
     return failed(restore, error, now)
 
 
-def retry(restore: Restore, call: Call, now: datetime) -> Restore:
+def retry(restore: Restore, call: Call | type[Call], now: datetime) -> Restore:
     """Return the restore with the failed call to be made again after the wait that Azure asked for, else our own."""
     return replace(restore, backoff=restore.backoff.retry(call.name, now))

@@ -148,15 +148,7 @@ def doubt_resolved(restore: Restore, *, is_ours: bool, now: datetime) -> Restore
     error = TransientError(errors.INTERNAL_ERROR, stage.in_doubt)
     if not is_ours:
         return outcome_unknown(restore, error, now)
-    prepared = stage.prepared
-    body = restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests)
-    call = StartRestore(
-        item=prepared.item,
-        body=body,
-        client_request_id=restore.client_request_id,
-        attempt=restore.trigger.attempts,
-    )
-    return retry_or_end(replace(restore, stage=replace(stage, in_doubt=None)), call, error, now)
+    return retry_or_end(replace(restore, stage=replace(stage, in_doubt=None)), StartRestore, error, now)
 
 
 def search_answered(restore: Restore, stage: Searching, found: FoundJob, now: datetime) -> Restore:

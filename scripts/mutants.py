@@ -98,7 +98,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def selected_tests(paths: Sequence[str]) -> list[str]:
     """Return the tests to run for these paths, each once."""
-    return list(dict.fromkeys(test for path in paths for test in SUBJECTS.get(path.rstrip("/"), ALL_TESTS)))
+    subjects = [
+        next((tests for subject, tests in SUBJECTS.items() if _is_in(path, subject)), ALL_TESTS) for path in paths
+    ]
+    return list(dict.fromkeys(test for tests in subjects for test in tests))
+
+
+def _is_in(path: str, subject: str) -> bool:
+    return path.rstrip("/") == subject or path.startswith(f"{subject}/")
 
 
 def prepare(copy: Path, paths: Sequence[str], tests: Sequence[str]) -> Path:

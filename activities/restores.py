@@ -11,7 +11,7 @@ from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints as constraints
 from domain.azure.disks import made_by
-from domain.errors import RestoreError, TerminalError, UnknownOutcomeError
+from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import calls
 from domain.restore.calls import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
 from queries.item_lookup import find_item
@@ -89,13 +89,13 @@ class RestoreActivities:
             job = self._find_job(item.vault_id, call.client_request_id)
         except RestoreError as error:
             # Claimed, too: what it answers is only true if no other delivery of this attempt posts.
-            if claim(call.client_request_id, call.attempt) and not self._is_late(call):
+            if _claimed(call, claim) and not self._is_late(call):
                 raise
             raise _late(f"Its job cannot be looked for: {error.message}", error.retry_after_s) from error
         if job is not None:
             return Answer(Started(job_id=job.job_id))
         # Whether it is late is asked once more: the search may have taken long.
-        if not claim(call.client_request_id, call.attempt) or self._is_late(call):
+        if not _claimed(call, claim) or self._is_late(call):
             raise _late("Its job is not listed.", None)
         try:
             accepted = self._api.trigger_restore(
@@ -142,6 +142,18 @@ class RestoreActivities:
 
     def _is_late(self, call: calls.StartRestore) -> bool:
         return call.asked is not None and self._clock() - call.asked > _LATE
+
+
+def _claimed(call: calls.StartRestore, claim: ClaimPost) -> bool:
+    """Return whether this delivery has claimed the attempt.
+
+    Where the task hub cannot say, another delivery may have claimed it: the restore then claims the attempt itself
+    before it tries again, as for an activity that broke.
+    """
+    try:
+        return claim(call.client_request_id, call.attempt)
+    except TransientError as error:
+        raise TransientError(errors.INTERNAL_ERROR, error.message) from error
 
 
 def _operation(accepted: Accepted) -> AcceptedOperation | None:

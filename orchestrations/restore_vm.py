@@ -132,15 +132,16 @@ class _Run:
 
     def _hear(self) -> None:
         """Hand new events to the machine. A cancellation comes once; the others are waited for again."""
-        for name, event in self._events.items():
-            if event.is_complete and (name != CANCEL_EVENT or self._restore.cancellation is None):
-                data = event.get_result()
+        for name in self._events:
+            while self._events[name].is_complete and (name != CANCEL_EVENT or self._restore.cancellation is None):
+                data = self._events[name].get_result()
                 event_time = as_text(as_object(data).get("time"))  # none where it was raised past the API
                 time = parse_request_time(event_time) if event_time else as_utc(self._ctx.current_utc_datetime)
                 self._restore = self._restore.at(time)
                 self._restore = hear(self._restore, name, data, self._now)
-                if name != CANCEL_EVENT:
-                    self._events[name] = self._ctx.wait_for_external_event(name)
+                if name == CANCEL_EVENT:
+                    break
+                self._events[name] = self._ctx.wait_for_external_event(name)
 
     def _show(self, next_poll: datetime | None = None) -> None:
         """Make the state the orchestration's custom status, which is what callers see, if there is any news.

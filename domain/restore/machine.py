@@ -30,7 +30,7 @@ SLOT_EVENT: Final = "slot"
 
 TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
     state.Resolving: frozenset({state.Preparing}),
-    state.Preparing: frozenset({state.Validating, state.AwaitingApproval, state.Triggering}),
+    state.Preparing: frozenset({state.Validating, state.AwaitingApproval, state.Triggering, state.Searching}),
     state.Validating: frozenset({state.AwaitingApproval, state.Triggering, state.Searching}),
     state.AwaitingApproval: frozenset({state.Triggering, state.Searching}),
     state.Triggering: frozenset(
@@ -106,7 +106,8 @@ def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
         return slots.slot_came(restore)
     by, comment = as_text(message.get("by")), as_text(message.get("comment"))
     if event == CANCEL_EVENT and restore.cancellation is None:
-        cancelled = replace(restore, cancellation=Cancellation(by=by, comment=comment, time=now))
+        backoff = restore.backoff.without_wait(calls.FindJob.name)  # whoever cancels needs the job
+        cancelled = replace(restore, cancellation=Cancellation(by=by, comment=comment, time=now), backoff=backoff)
         return withdraw.withdrawn(cancelled, now)
     word = message.get("decision")
     if event == DECISION_EVENT and restore.awaits_decision and word in list(Decision):

@@ -22,6 +22,7 @@ from domain.restore.state import (
     LockState,
     Outcome,
     RefusedWhen,
+    Searching,
     Source,
     Status,
     TrackingJob,
@@ -198,7 +199,7 @@ def what_may_still_run(restore: Restore) -> str:
         return f"Azure Backup job {stage.job_id} may still run: look at it in the vault."
     # An attempt that broke may have posted, as long as nobody has found out.
     in_doubt = isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None
-    if restore.trigger.unknown or in_doubt or isinstance(stage, TrackingOperation | FindingJob):
+    if restore.trigger.unknown or in_doubt or isinstance(stage, TrackingOperation | FindingJob | Searching):
         return (
             f"A person must look: search the vault's restore jobs for activityId {restore.client_request_id} "
             "before starting another restore."

@@ -13,7 +13,16 @@ from domain.restore.calls import GetValidation, NoPointForPlan, PrepareRestore, 
 from domain.restore.failure import retry_or_end
 from domain.restore.outcome import ended, failed, plan_result, planned
 from domain.restore.polling import operation_interval_s
-from domain.restore.state import AwaitingApproval, Prepared, Preparing, Resolving, Status, Triggering, Validating
+from domain.restore.state import (
+    AwaitingApproval,
+    Prepared,
+    Preparing,
+    Resolving,
+    Searching,
+    Status,
+    Triggering,
+    Validating,
+)
 from domain.restore.steps import Wait, when_due
 
 if TYPE_CHECKING:
@@ -81,7 +90,7 @@ def prepared(restore: Restore, _call: PrepareRestore, found: calls.Prepared, now
     if not isinstance(stage, Preparing) or not restore.slot.is_ready:
         return restore
     if isinstance(found, StillReading):
-        return restore.with_stage(Preparing(item=stage.item, progress=found.progress), now)
+        return restore.with_stage(replace(stage, progress=found.progress), now)
     if found.candidates_cut:
         message = (
             f"{found.candidates_cut} older recovery points were considered, too; the plan shows the newest and the "
@@ -96,6 +105,8 @@ def prepared(restore: Restore, _call: PrepareRestore, found: calls.Prepared, now
     ready = Prepared(
         item=stage.item, point=found.point, guard_requests=found.guard_requests, candidates=found.candidates
     )
+    if stage.is_posted:
+        return restore.with_stage(Searching(before=Triggering(prepared=ready), since=now), now)
     if found.validation is None:
         return _ready(restore, ready, now)
     own_s = operation_interval_s(restore.limits, timedelta())

@@ -86,15 +86,19 @@ def _runs_next(restore: Restore, now: datetime) -> bool:
 def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: datetime) -> Restore:
     """Return the restore with its slot, or waiting in line; then one holder is checked whether it still runs."""
     if grant.holder is None:
-        return replace(restore, slot=replace(restore.slot, state=SlotState.HELD))
+        # How often the point could not be chosen before the wait in line does not count any more.
+        backoff = restore.backoff.without_failures(PrepareRestore.name)
+        held = replace(restore.slot, state=SlotState.HELD, was_woken=False)
+        return replace(restore, slot=held, backoff=backoff)
     message = (
         f"{_max_per_vault(restore)} restores of this vault run at once (RESTORE_MAX_RUNNING_PER_VAULT); this one "
         "waited for a slot."
     )
+    wait_s = 0.0 if restore.slot.was_woken else _MAX_WAIT_S
     waiting = replace(
         restore,
-        slot=replace(restore.slot, state=SlotState.WAITING, suspect=grant.holder),
-        backoff=restore.backoff.wait(AcquireSlot.name, _MAX_WAIT_S, now),
+        slot=replace(restore.slot, state=SlotState.WAITING, suspect=grant.holder, was_woken=False),
+        backoff=restore.backoff.wait(AcquireSlot.name, wait_s, now),
     )
     return waiting.with_warning("VaultBusy", message)
 
@@ -126,11 +130,14 @@ def debt_failed(restore: Restore, call: Call, error: RestoreError, now: datetime
         return retry_or_end(restore, call, error, now)
     if restore.backoff.failures(call.name) + 1 < _MAX_TRIES:
         return retry(restore, call, now)
-    return replace(restore, slot=replace(restore.slot, vanished=None, to_wake=None, suspect=None))
+    backoff = restore.backoff.without_failures(call.name)
+    return replace(restore, slot=replace(restore.slot, vanished=None, to_wake=None, suspect=None), backoff=backoff)
 
 
 def slot_came(restore: Restore) -> Restore:
     """Return the restore that asks for its slot at once, because it was woken."""
+    if restore.slot.state is SlotState.WANTED:  # the answer that tells it to wait is still on its way
+        return replace(restore, slot=replace(restore.slot, was_woken=True))
     if restore.slot.state is not SlotState.WAITING:
         return restore
     return replace(restore, backoff=restore.backoff.without_wait(AcquireSlot.name))

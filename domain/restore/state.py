@@ -141,11 +141,15 @@ class Resolving:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparing:
-    """The point is chosen and checked, and the service's own check is begun. A long list is read in slices."""
+    """The point is chosen and checked, and the service's own check is begun. A long list is read in slices.
+
+    ``is_posted``: another run of the same step may have posted the restore, so its job is searched for afterwards.
+    """
 
     kind: ClassVar = "preparing"
     item: ProtectedItem
     progress: SearchProgress | None = None
+    is_posted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,13 +309,15 @@ class Slot:
     """The restore's place among those of its vault that run at once, and what it owes the others in line.
 
     ``suspect`` is a holder that may no longer run, ``vanished`` one that does not: its slot is released in its name.
-    ``to_wake`` has got a slot by a release, and must be woken.
+    ``to_wake`` has got a slot by a release, and must be woken. ``was_woken``: it has a slot itself, which it learnt
+    before the answer to its own request came.
     """
 
     state: SlotState
     suspect: str | None = None
     vanished: str | None = None
     to_wake: str | None = None
+    was_woken: bool = False
 
     @property
     def is_ready(self) -> bool:

@@ -84,7 +84,8 @@ def operation_answered(restore: Restore, call: GetOperation, operation: Operatio
     if operation.job_id is not None:
         return job_found(restore, operation.job_id, now, asked_s=restore.backoff.asked_s(call.name, now))
     if operation.status is not OperationStatus.RUNNING:
-        return replace(restore, stage=replace(stage, ended=operation))
+        backoff = restore.backoff.without_failures(FindJob.name)
+        return replace(restore, stage=replace(stage, ended=operation), backoff=backoff)
     known = replace(stage.operation, url=operation.next_url or stage.operation.url)
     own_s = operation_interval_s(restore.limits, now - stage.triggered)
     backoff = restore.backoff.wait(call.name, own_s, now)

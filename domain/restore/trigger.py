@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import outcome
 from domain.restore.calls import ClaimPost, FindJob, GetJob, StartRestore
-from domain.restore.failure import retry_or_end
+from domain.restore.failure import PATIENCE, retry_or_end
 from domain.restore.polling import job_interval_s, search_interval_s
 from domain.restore.request_body import restore_body
 from domain.restore.state import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _MAX_UNKNOWN: Final = 2
 _FIRST_SEARCH_S: Final = 5.0
+_MAX_LATE_SEARCH_S: Final = 300.0
 
 
 def find_job(restore: Restore, prepared: Prepared) -> FindJob:
@@ -134,7 +136,9 @@ def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Res
     restore = replace(
         restore,
         trigger=replace(restore.trigger, unknown=unknown),
-        backoff=restore.backoff.wait(FindJob.name, _FIRST_SEARCH_S, now, asked_s=error.retry_after_s),
+        backoff=restore.backoff.without_failures(StartRestore.name).wait(
+            FindJob.name, _FIRST_SEARCH_S, now, asked_s=error.retry_after_s
+        ),
     )
     searching = Searching(before=replace(stage, in_doubt=None), since=now)
     return restore.with_stage(searching, now).with_warning("TriggerOutcomeOpen", message)
@@ -155,12 +159,16 @@ def search_answered(restore: Restore, stage: Searching, found: FoundJob, now: da
     """Return the restore with its job; without one when the window has closed, it may be posted once more."""
     if found.job_id is not None:
         return job_found(restore, found.job_id, now)
+    may_post_again = restore.trigger.unknown < _MAX_UNKNOWN
     wait_s = search_interval_s(restore.limits, stage.since, now)
-    if wait_s is not None:
-        return replace(restore, backoff=restore.backoff.wait(FindJob.name, wait_s, now))
-    if restore.trigger.unknown < _MAX_UNKNOWN:
+    if wait_s is None and may_post_again:
         again = replace(restore, backoff=restore.backoff.without_wait(StartRestore.name))
         return again.with_stage(stage.before, now)
+    elapsed = now - stage.since
+    if wait_s is None and elapsed < timedelta(seconds=restore.limits.adoption_window_s) + PATIENCE:
+        wait_s = min(elapsed.total_seconds(), _MAX_LATE_SEARCH_S)  # nothing else can be tried: it may be listed late
+    if wait_s is not None:
+        return replace(restore, backoff=restore.backoff.wait(FindJob.name, wait_s, now))
     message = (
         f"The restore was posted {restore.trigger.unknown} times without a clear answer, and no job has shown up since."
     )

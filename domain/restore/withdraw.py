@@ -9,7 +9,7 @@ from domain import errors
 from domain.errors import TransientError, UnknownOutcomeError
 from domain.restore import outcome
 from domain.restore.calls import CancelJob, ClaimPost, GetJob
-from domain.restore.failure import PATIENCE, retry_or_end
+from domain.restore.failure import PATIENCE, retry, retry_or_end
 from domain.restore.polling import job_interval_s
 from domain.restore.state import (
     AwaitingApproval,
@@ -55,6 +55,8 @@ def decide(restore: Restore, now: datetime) -> Step | None:
         polling = get_job(stage)
         has_failed = restore.backoff.failures(cancelling.name) > 0
         return first_due(restore, (polling, cancelling) if has_failed else (cancelling, polling), now)
+    if isinstance(stage, Preparing) and stage.is_posted:
+        return None
     if isinstance(stage, Preparing | Validating | AwaitingApproval | Triggering | AwaitingResourceGuard):
         return when_due(restore, claim_post(restore, restore.trigger.attempts + 1), now)
     return None
@@ -79,23 +81,25 @@ def claim_answered(restore: Restore, call: ClaimPost, claim: Claim, now: datetim
         return doubt_resolved(restore, is_ours=claim.is_ours, now=now)
     if claim.is_ours:
         return _ended(restore, now)
-    prepared = restore.prepared
-    if prepared is None:  # this run of the step does not know what was posted: a person must look for it
-        return _ended(replace(restore, trigger=replace(restore.trigger, unknown=1)), now)
-    if not isinstance(stage, Triggering | AwaitingResourceGuard):
-        restore = restore.with_stage(Triggering(prepared=prepared), now)
     if restore.cancellation is None and restore.approval is not None:
         by = restore.approval
         restore = replace(restore, cancellation=Cancellation(by=by.by, comment=by.comment, time=by.time))
     restore = replace(restore, trigger=replace(restore.trigger, attempts=call.attempt))
+    if isinstance(stage, Preparing):
+        posted = replace(restore, trigger=replace(restore.trigger, unknown=1))
+        return posted.with_stage(replace(stage, is_posted=True), now)
+    if restore.prepared is not None and not isinstance(stage, Triggering | AwaitingResourceGuard):
+        restore = restore.with_stage(Triggering(prepared=restore.prepared), now)
     message = "Another delivery of the request to post has begun."
     return outcome_unknown(restore, UnknownOutcomeError(errors.SERVICE_UNAVAILABLE, message), now)
 
 
 def claim_failed(restore: Restore, call: ClaimPost, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore after a claim that failed: a broken attempt that cannot be claimed may have posted."""
+    """Return the restore after a claim that failed; nothing is posted while it is unknown whether an attempt posts."""
     stage = restore.stage
     if isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None:
+        if isinstance(error, TransientError) and restore.backoff.failing_for(call.name, now) < PATIENCE:
+            return retry(restore, call, now)
         return doubt_resolved(restore, is_ours=False, now=now)
     return retry_or_end(restore, call, error, now)
 

@@ -86,8 +86,8 @@ def _runs_next(restore: Restore, now: datetime) -> bool:
 def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: datetime) -> Restore:
     """Return the restore with its slot, or waiting in line; then one holder is checked whether it still runs."""
     if grant.holder is None:
-        # How often the point could not be chosen before the wait in line does not count any more.
-        backoff = restore.backoff.without_failures(PrepareRestore.name)
+        # What failed before the wait in line, which may have taken hours, does not count any more.
+        backoff = restore.backoff.without_failures(PrepareRestore.name).without_failures(StartRestore.name)
         held = replace(restore.slot, state=SlotState.HELD, was_woken=False)
         return replace(restore, slot=held, backoff=backoff)
     message = (
@@ -136,11 +136,11 @@ def debt_failed(restore: Restore, call: Call, error: RestoreError, now: datetime
 
 def slot_came(restore: Restore) -> Restore:
     """Return the restore that asks for its slot at once, because it was woken."""
-    if restore.slot.state is SlotState.WANTED:  # the answer that tells it to wait is still on its way
-        return replace(restore, slot=replace(restore.slot, was_woken=True))
-    if restore.slot.state is not SlotState.WAITING:
+    if restore.slot.is_ready:
         return restore
-    return replace(restore, backoff=restore.backoff.without_wait(AcquireSlot.name))
+    # The answer that makes it wait may still be on its way.
+    woken = replace(restore.slot, was_woken=True)
+    return replace(restore, slot=woken, backoff=restore.backoff.without_wait(AcquireSlot.name))
 
 
 def _max_per_vault(restore: Restore) -> int:

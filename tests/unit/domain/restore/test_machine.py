@@ -242,8 +242,25 @@ class TestHear:
         )
 
         assert hear(waiting, SLOT_EVENT, None, NOW).backoff.is_due("acquire_slot", NOW)
-        held = replace(waiting, slot=Slot(state=SlotState.WANTED))
+        held = replace(waiting, slot=Slot(state=SlotState.HELD))
         assert hear(held, SLOT_EVENT, None, NOW) == held
+
+    def test_one_that_learns_of_its_slot_before_it_was_told_to_wait_asks_again_at_once(self) -> None:
+        asking = hear(replace(preparing(), slot=Slot(state=SlotState.WANTED)), SLOT_EVENT, None, NOW)
+        call = calls.AcquireSlot(key="vault", max_per_vault=1)
+
+        waiting = absorb(asking, call, Answer(calls.SlotGrant(holder="another")), NOW)
+        told_again = absorb(waiting, call, Answer(calls.SlotGrant(holder="another")), NOW)
+
+        assert waiting.backoff.is_due("acquire_slot", NOW)
+        assert not told_again.backoff.is_due("acquire_slot", NOW)
+
+    def test_a_cancellation_looks_for_the_job_at_once_but_shortens_no_wait_of_azures(self) -> None:
+        own, azures = Backoff().wait("find_job", 600, NOW), Backoff().hold("find_job", 600, NOW)
+
+        for backoff, is_due in ((own, True), (azures, False)):
+            cancelled = hear(replace(tracking_job(), backoff=backoff), CANCEL_EVENT, {}, NOW)
+            assert cancelled.backoff.is_due("find_job", NOW) is is_due
 
 
 class TestAbsorb:

@@ -340,15 +340,34 @@ class TestDoubt:
         assert decide(restore, NOW) == Wait(until=after(5))
         assert decide(restore, after(5)) == MakeCall(call=post_of(restore))
 
-    @pytest.mark.parametrize("answer", [Answer(calls.Claim(is_ours=False)), BROKE])
-    def test_one_that_could_not_may_have_posted(self, answer: Answer[calls.Claim] | errors.RestoreError) -> None:
+    def test_one_that_could_not_may_have_posted(self) -> None:
         restore = answered(triggering(), BROKE)
         claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
 
-        restore = absorb(restore, claim, answer, NOW)
+        restore = absorb(restore, claim, Answer(calls.Claim(is_ours=False)), NOW)
 
         assert restore.stage == Searching(before=Triggering(prepared=PREPARED), since=NOW)
         assert restore.trigger == Trigger(attempts=1, unknown=1)
+
+    def test_while_the_claim_cannot_be_made_nothing_is_posted_for_half_an_hour(self) -> None:
+        doubtful = answered(triggering(), BROKE)
+        claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
+
+        restore = absorb(doubtful, claim, BROKE, NOW)
+        later = absorb(restore, claim, BROKE, after(30 * 60))
+
+        assert restore.stage == doubtful.stage
+        assert decide(restore, NOW) == Wait(until=after(5))
+        assert decide(restore, after(5)) == MakeCall(call=claim)
+        assert later.stage == Searching(before=Triggering(prepared=PREPARED), since=after(30 * 60))
+
+    def test_one_that_may_have_posted_starts_with_fresh_patience(self) -> None:
+        restore = replace(triggering(), backoff=Backoff().retry("start_restore", NOW - timedelta(hours=1)))
+        claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
+
+        restore = absorb(answered(restore, BROKE), claim, Answer(calls.Claim(is_ours=False)), NOW)
+
+        assert restore.backoff.failures("start_restore") == 0
 
     def test_attempts_that_break_for_half_an_hour_end_it_with_nothing_started(self) -> None:
         restore = replace(triggering(), backoff=Backoff().retry("start_restore", NOW - timedelta(minutes=30)))

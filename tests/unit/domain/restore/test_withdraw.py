@@ -11,6 +11,7 @@ from domain.answers import Answer
 from domain.errors import TerminalError, TransientError
 from domain.restore import calls
 from domain.restore.machine import CANCEL_EVENT, absorb, decide
+from domain.restore.outcome import what_may_still_run
 from domain.restore.state import (
     Approval,
     AwaitingApproval,
@@ -32,6 +33,7 @@ from tests.support.azure import (
     throttled,
 )
 from tests.unit.domain.restore.states import (
+    ITEM,
     NOW,
     PREPARED,
     preparing,
@@ -368,15 +370,17 @@ class TestClaim:
 
         assert absorb(restore, claim_of(restore), NOT_OURS, NOW).cancellation == CANCELLED
 
-    def test_before_the_point_is_known_a_person_must_look_for_what_was_posted(self) -> None:
+    def test_before_the_point_is_known_it_is_chosen_first_and_then_the_job_is_searched_for(self) -> None:
         restore = withdrawn(preparing())
+        posted = absorb(restore, claim_of(restore), NOT_OURS, NOW)
+        preparing_call = calls.PrepareRestore(item=ITEM, request=restore.request, now=NOW)
 
-        ended = absorb(restore, claim_of(restore), NOT_OURS, NOW).outcome
-
-        assert ended is not None
-        assert ended.error is not None
-        assert (ended.status, ended.completed) == (Status.CANCELLED, NOW)
-        assert "A person must look" in ended.error["message"]
+        assert isinstance(decide(posted, NOW), MakeCall)
+        assert decide(posted, NOW) != MakeCall(call=claim_of(posted))
+        assert "A person must look" in what_may_still_run(posted)
+        searching = absorb(posted, preparing_call, Answer(calls.Preparation(point=PREPARED.point)), NOW)
+        assert isinstance(searching.stage, Searching)
+        assert searching.cancellation is not None
 
     @pytest.mark.parametrize("restore", [preparing(), triggering()])
     def test_one_that_fails_is_made_again(self, restore: Restore) -> None:

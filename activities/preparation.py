@@ -95,7 +95,7 @@ class RestorePreparation:
         """Read the list on from ``link``; returns where to go on if it was not read to its end."""
         point_id = None if self._request.is_plan else self._request.criteria.point_id
         if point_id is not None:
-            self._search.consider([self._point(point_id)])
+            self._search.consider([self._get_point(point_id)])
             return None
         for points, following in self._api.recovery_point_pages(self._item, link):
             self._search.consider(points)
@@ -103,7 +103,7 @@ class RestorePreparation:
                 return following
         return None
 
-    def _point(self, point_id: str) -> RecoveryPoint:
+    def _get_point(self, point_id: str) -> RecoveryPoint:
         try:
             return self._api.get_recovery_point(self._item, point_id)
         except TerminalError as error:

@@ -91,12 +91,12 @@ class RestoreActivities:
             # Claimed, too: what it answers is only true if no other delivery of this attempt posts.
             if claim(call.client_request_id, call.attempt) and not self._is_late(call):
                 raise
-            raise _late(f"Its job cannot be looked for: {error.message}", error.retry_after_s) from error
+            raise _late_delivery_error(f"Its job cannot be looked for: {error.message}", error.retry_after_s) from error
         if job is not None:
             return Answer(Started(job_id=job.job_id))
         # Whether it is late is asked once more: the search may have taken long.
         if not claim(call.client_request_id, call.attempt) or self._is_late(call):
-            raise _late("Its job is not listed.", None)
+            raise _late_delivery_error("Its job is not listed.", None)
         try:
             accepted = self._api.trigger_restore(
                 item, call.point_id, call.body, client_request_id=call.client_request_id
@@ -150,6 +150,6 @@ def _operation(accepted: Accepted) -> AcceptedOperation | None:
     return AcceptedOperation(operation_id=accepted.operation_id, url=accepted.url)
 
 
-def _late(reason: str, retry_after_s: float | None) -> UnknownOutcomeError:
+def _late_delivery_error(reason: str, retry_after_s: float | None) -> UnknownOutcomeError:
     message = f"This is not the first delivery of the request to post, so that an earlier one may have posted. {reason}"
     return UnknownOutcomeError(errors.LATE_DELIVERY, message, retry_after_s=retry_after_s)

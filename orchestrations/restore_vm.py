@@ -40,7 +40,7 @@ type Steps[T] = Generator[task.Task[Any], Any, T]
 
 def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Steps[Json | None]:
     """Run a :class:`Restore` (packed) to its end; returns the final status document."""
-    return (yield from _Run(ctx, unpack(Restore, data)).to_its_end())
+    return (yield from _Run(ctx, unpack(Restore, data)).run())
 
 
 class _Run:
@@ -51,7 +51,7 @@ class _Run:
         self._restore = restore
         self._events = {name: ctx.wait_for_external_event(name) for name in (CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT)}
         self._in_flight: dict[str, tuple[Call, task.Task[Any]]] = {}
-        self._shown: tuple[Restore, datetime | None] | None = None
+        self._published: tuple[Restore, datetime | None] | None = None
 
     @property
     def _now(self) -> datetime:
@@ -62,17 +62,17 @@ class _Run:
         """
         return self._restore.clock.now
 
-    def to_its_end(self) -> Steps[Json | None]:
+    def run(self) -> Steps[Json | None]:
         steps = 0
         while True:
-            self._hear()
+            self._take_events()
             self._restore = advance(self._restore, self._now)
             step = decide(self._restore, self._now)
             if isinstance(step, Finish):
-                self._show()
+                self._publish()
                 return document(self._restore, self._now)
             if steps >= MAX_STEPS and not self._in_flight:
-                self._show()
+                self._publish()
                 self._ctx.continue_as_new(pack(self._restore), save_events=True)
                 return None
             steps += 1
@@ -89,7 +89,7 @@ class _Run:
         """Start a call, unless it is in flight. A signal is answered as soon as it is sent."""
         if call.name in self._in_flight:
             return
-        self._show()
+        self._publish()
         if isinstance(call, ActivityCall):
             if isinstance(call, StartRestore):
                 call = replace(call, asked=as_utc(self._ctx.current_utc_datetime))
@@ -108,7 +108,7 @@ class _Run:
         if call.name not in self._in_flight:
             return
         call, pending = self._in_flight[call.name]
-        self._show()
+        self._publish()
         try:
             data = yield pending
             self._restore = self._restore.at(answer_time(data))
@@ -117,20 +117,20 @@ class _Run:
             # Its worker died, or it has a bug. All calls may be made again; the post searches for its job first.
             answer = TransientError(INTERNAL_ERROR, f"{call.name} broke: {failure}")
         del self._in_flight[call.name]
-        self._hear()
+        self._take_events()
         self._restore = absorb(self._restore, call, answer, self._now)
 
     def _wait(self, until: datetime) -> Steps[None]:
         """Wait with one durable timer, or until an event changes what is next."""
         timer = self._ctx.create_timer(until.replace(tzinfo=None) + _TIMER_EARLY_BY)
         while not timer.is_complete and decide(self._restore, self._now) == Wait(until=until):
-            self._show(until)
+            self._publish(until)
             yield task.when_any([timer, *(event for event in self._events.values() if not event.is_complete)])
             if timer.is_complete:
                 self._restore = self._restore.at(until)
-            self._hear()
+            self._take_events()
 
-    def _hear(self) -> None:
+    def _take_events(self) -> None:
         """Hand new events to the machine. A cancellation comes once; the others are waited for again."""
         for name, event in self._events.items():
             if event.is_complete and (name != CANCEL_EVENT or self._restore.cancellation is None):
@@ -142,15 +142,17 @@ class _Run:
                 if name != CANCEL_EVENT:
                     self._events[name] = self._ctx.wait_for_external_event(name)
 
-    def _show(self, next_poll: datetime | None = None) -> None:
+    def _publish(self, next_poll: datetime | None = None) -> None:
         """Make the state the orchestration's custom status, which is what callers see, if there is any news.
 
         That costs, and every replay of a history does it again.
         """
         news = replace(self._restore, clock=Clock(now=self._restore.accepted.created))
-        if self._shown == (news, next_poll) or (next_poll is None and self._shown and self._shown[0] == news):
+        if self._published == (news, next_poll) or (
+            next_poll is None and self._published and self._published[0] == news
+        ):
             return
-        self._shown = news, next_poll
+        self._published = news, next_poll
         shown = shown_status(self._restore, self._now, next_poll)
         if shown is not None:
             self._ctx.set_custom_status(shown)

@@ -59,7 +59,7 @@ def invalid(target: str, message: str) -> InvalidRequestError:
     return InvalidRequestError(problems.found)
 
 
-def _not_json(reason: str) -> InvalidRequestError:
+def _not_json_error(reason: str) -> InvalidRequestError:
     problems = Problems()
     problems.add(INVALID_VALUE, None, f"The body must be JSON: {reason}")
     return InvalidRequestError(problems.found)
@@ -70,9 +70,9 @@ def parse_json(body: bytes) -> Any:
     try:
         return strict_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise _not_json("it is not UTF-8") from error
+        raise _not_json_error("it is not UTF-8") from error
     except ValueError as error:
-        raise _not_json(str(error)) from error
+        raise _not_json_error(str(error)) from error
 
 
 def read_json(req: func.HttpRequest) -> Any:

@@ -35,7 +35,7 @@ from triggers.hub import raise_event
 from triggers.post_claims import PostClaims
 from triggers.queue import results_output
 from triggers.restore_states import get_document
-from triggers.sdk import read_plain_text_too
+from triggers.sdk import accept_plain_text_payloads
 from triggers.starting import now
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def blueprint(
     has_webhook: bool,
 ) -> df.Blueprint:
     """Return the orchestrators, the entities and the activities, each under the name that histories know."""
-    read_plain_text_too()
+    accept_plain_text_payloads()
     bp = df.Blueprint()
     for name, orchestrator in {RESTORE_VM: restore_vm, HOLD_POST_CLAIM: hold_post_claim}.items():
         bp.orchestration_trigger(context_name="context", orchestration=name)(orchestrator)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_S: Final = 0.02  # from one poll of an orchestration to the next
 _MAX_PAUSE_S: Final = 0.5
-_GONE: Final = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND})
+_NO_INSTANCE_CODES: Final = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND})
 
 
 def patience() -> float:
@@ -52,9 +52,9 @@ def read_payload(text: str | None) -> Any:
         return text
 
 
-def says_it_runs(error: Exception) -> bool:
+def is_already_running(error: Exception) -> bool:
     """Return whether the task hub refused a start because an instance of that id runs."""
-    return _code(error) is grpc.StatusCode.ALREADY_EXISTS
+    return _status_code(error) is grpc.StatusCode.ALREADY_EXISTS
 
 
 async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name: str, data: Any = None) -> bool:
@@ -78,11 +78,11 @@ async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name:
     try:
         await client.raise_orchestration_event(instance_id, name, data=data)
     except grpc.RpcError as error:
-        if _code(error) not in _GONE:
+        if _status_code(error) not in _NO_INSTANCE_CODES:
             raise
         return False
     return True
 
 
-def _code(error: Exception) -> Any:
+def _status_code(error: Exception) -> Any:
     return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else None

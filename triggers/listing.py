@@ -24,9 +24,9 @@ _PAGE_SIZES: Final = (100, 20, 5, 1)
 """How many instances are asked for at once; fewer where so many exceed a gRPC message's 4 MiB. Azure refuses 1,001."""
 
 _FIRST_SPAN: Final = timedelta(seconds=1)
-_CLOCKS_DIFFER_BY: Final = timedelta(seconds=2)
+_MAX_CLOCK_SKEW: Final = timedelta(seconds=2)
 _MAX_GROWTH: Final = 16
-_OLDEST: Final = timedelta(days=400)  # where a span would begin earlier, everything older is read at once
+_MAX_AGE: Final = timedelta(days=400)  # where a span would begin earlier, everything older is read at once
 
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL})
 _NOT_ENDED: Final = [
@@ -73,10 +73,10 @@ async def newest_documents(
         seen += await read(since, to)
         if since is None or len(newest(since)) >= count:
             # One whose history began anew meanwhile has left a span that was not read for one that was.
-            await read(now - _CLOCKS_DIFFER_BY, end)
+            await read(now - _MAX_CLOCK_SKEW, end)
             return newest(since)
         to, span = since, span * min(max(2 * count / max(seen, 1), 2), _MAX_GROWTH)
-        since = None if now - to + span > _OLDEST else to - span
+        since = None if now - to + span > _MAX_AGE else to - span
 
 
 async def _read(client: df.DurableFunctionsClient, query: OrchestrationQuery) -> list[OrchestrationState]:

@@ -53,13 +53,13 @@ class PostClaims:
                     failure = error
                 state = self._client.get_orchestration_state(claim_id, fetch_payloads=True)
         except Exception as error:
-            raise _not_claimed(error) from error
+            raise _not_claimed_error(error) from error
         if state is None:
-            raise _not_claimed(failure or LookupError(f"{claim_id} was started but cannot be found")) from failure
+            raise _not_claimed_error(failure or LookupError(f"{claim_id} was started but cannot be found")) from failure
         return as_object(read_payload(state.serialized_input)).get("token") == token
 
 
-def _not_claimed(failure: Exception) -> TransientError:
+def _not_claimed_error(failure: Exception) -> TransientError:
     message = (
         f"The restore was not posted: its attempt could not be recorded in the task hub ({failure}). It is tried again."
     )

@@ -69,12 +69,12 @@ def document_of(state: OrchestrationState) -> Json:
     reason = output if isinstance(output, str) else state.serialized_output  # "4711" is a reason, and JSON
     if state.runtime_status is OrchestrationStatus.TERMINATED:
         message = f"The orchestration was terminated: {reason or 'no reason was given'}."
-        return _stopped(shown, Status.CANCELLED, message, last_updated)
+        return _stopped_document(shown, Status.CANCELLED, message, last_updated)
     if state.runtime_status is OrchestrationStatus.FAILED:
         # Azure Storage keeps the failure's text as the output, other engines its details.
         reason = state.failure_details.message if state.failure_details else reason
         message = f"The orchestration broke: {reason or 'no details; look in the log of the app'}."
-        return _stopped(shown, Status.FAILED, message, last_updated)
+        return _stopped_document(shown, Status.FAILED, message, last_updated)
     return shown
 
 
@@ -105,7 +105,7 @@ def _restore_of(state: OrchestrationState) -> Restore | None:
         return None
 
 
-def _stopped(shown: Json, status: Status, message: str, at: datetime) -> Json:
+def _stopped_document(shown: Json, status: Status, message: str, at: datetime) -> Json:
     if shown["jobId"]:
         still = f" Azure Backup job {shown['jobId']} may still run: look at it in the vault."
     elif shown["operationId"] or shown["phase"] == str(Phase.TRIGGERING):

@@ -17,7 +17,7 @@ def _read(self: FunctionsDataConverter, data: str | None, target_type: type | No
         return data
 
 
-def read_plain_text_too() -> None:
+def accept_plain_text_payloads() -> None:
     """Have payloads that are no JSON read as text; doing it twice does no harm.
 
     When a worker dies in the middle of an entity's operation, the extension answers the calling orchestration with its

@@ -13,7 +13,7 @@ from domain.errors import TerminalError
 from domain.restore.state import Restore, Source, Status, restore_id_for
 from domain.times import format_time
 from orchestrations.names import RESTORE_VM
-from triggers.hub import polls, says_it_runs
+from triggers.hub import is_already_running, polls
 from triggers.restore_states import find_restore, get_document
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def start_restore(
     # A caller who was refused may try the same key again; a message that is delivered again may not: its sender knows.
     is_message = alert is None and request.request_id is None
     if key and (existing := await find_restore(client, restore.restore_id, even_refused=is_message)) is not None:
-        return Started(_same(existing, restore), is_new=False)
+        return Started(_existing_or_conflict(existing, restore), is_new=False)
     return await _start(client, restore)
 
 
@@ -87,12 +87,16 @@ async def _start(client: df.DurableFunctionsClient, restore: Restore) -> Started
     running = await find_restore(client, restore.restore_id, even_refused=True)
     if running is not None and running.accepted.start_token == restore.accepted.start_token:
         return Started(restore, is_new=True)
-    if failure is not None and (running is None or not says_it_runs(failure)):
+    if failure is not None and (running is None or not is_already_running(failure)):
         raise failure
-    return Started(restore, is_new=True) if running is None else Started(_same(running, restore), is_new=False)
+    return (
+        Started(restore, is_new=True)
+        if running is None
+        else Started(_existing_or_conflict(running, restore), is_new=False)
+    )
 
 
-def _same(existing: Restore, wanted: Restore) -> Restore:
+def _existing_or_conflict(existing: Restore, wanted: Restore) -> Restore:
     # An alert's key is its own: what its rule made of it may have changed since.
     if wanted.accepted.alert or existing.accepted.fingerprint == wanted.accepted.fingerprint:
         return existing

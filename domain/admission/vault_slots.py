@@ -28,7 +28,7 @@ def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[
     Where none is free, the answer names one that has a slot: another each time, so that who asks can see whether it
     still runs.
     """
-    running, waiting = _known(slots, asked.now)
+    running, waiting = _running_and_waiting(slots, asked.now)
     if asked.restore_id in running:
         return VaultSlots(running=tuple(running), waiting=waiting), SlotGrant()
     waiting[asked.restore_id] = asked.now  # a dict keeps the place of a key that it has
@@ -42,17 +42,17 @@ def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[
 
 def release(slots: VaultSlots | None, call: ReleaseSlot, asked: Asked) -> tuple[VaultSlots, SlotReleased]:
     """Give a slot back, or leave the line. The slot goes to whoever has waited longest."""
-    running, waiting = _known(slots, asked.now)
+    running, waiting = _running_and_waiting(slots, asked.now)
     waiting.pop(call.holder_id, None)
     running = [restore_id for restore_id in running if restore_id != call.holder_id]
     if not waiting or len(running) >= call.max_per_vault:
         return VaultSlots(running=tuple(running), waiting=waiting), SlotReleased()
-    following = next(iter(waiting))
-    del waiting[following]
-    return VaultSlots(running=(*running, following), waiting=waiting), SlotReleased(next_id=following)
+    next_id = next(iter(waiting))
+    del waiting[next_id]
+    return VaultSlots(running=(*running, next_id), waiting=waiting), SlotReleased(next_id=next_id)
 
 
-def _known(slots: VaultSlots | None, now: datetime) -> tuple[list[str], dict[str, datetime]]:
+def _running_and_waiting(slots: VaultSlots | None, now: datetime) -> tuple[list[str], dict[str, datetime]]:
     if slots is None:
         return [], {}
     waiting = {restore_id: time for restore_id, time in slots.waiting.items() if now - time < _FORGOTTEN_AFTER}

@@ -40,13 +40,13 @@ def acquire(lock: VmLock | None, call: AcquireLock, asked: Asked) -> tuple[VmLoc
     lock = lock or VmLock(vm=call.vm)
     holder = lock.holder
     if holder is not None and holder.restore_id != asked.restore_id:
-        return lock, Grant(refusal=_busy(holder, call))
-    refusal = None if holder is not None else _cooling_down(lock.last, call, asked.now)
+        return lock, Grant(refusal=_busy_refusal(holder, call))
+    refusal = None if holder is not None else _cool_down_refusal(lock.last, call, asked.now)
     if refusal is not None:
         return lock, Grant(refusal=refusal)
     since = asked.now if holder is None else holder.since
-    mine = LockHolder(restore_id=asked.restore_id, created=asked.created, source=call.source, since=since)
-    return replace(lock, holder=mine), Grant()
+    new_holder = LockHolder(restore_id=asked.restore_id, created=asked.created, source=call.source, since=since)
+    return replace(lock, holder=new_holder), Grant()
 
 
 def release(lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked: Asked) -> tuple[VmLock | None, Done]:
@@ -62,7 +62,7 @@ def release(lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked:
     return replace(lock, holder=None, last=last), Done()
 
 
-def _busy(holder: LockHolder, call: AcquireLock) -> Refusal:
+def _busy_refusal(holder: LockHolder, call: AcquireLock) -> Refusal:
     by_alerts = holder.source == Source.ALERT == call.source  # most likely another alert about the same incident
     message = (
         f"Restore {holder.restore_id} of this VM, started by {holder.source} at {format_time(holder.since)}, has not "
@@ -72,7 +72,7 @@ def _busy(holder: LockHolder, call: AcquireLock) -> Refusal:
     return Refusal(code=code, message=message, holder=holder)
 
 
-def _cooling_down(last: LastRestore | None, call: AcquireLock, now: datetime) -> Refusal | None:
+def _cool_down_refusal(last: LastRestore | None, call: AcquireLock, now: datetime) -> Refusal | None:
     if last is None or call.cool_down is None or now >= last.ended + call.cool_down:
         return None
     message = (

@@ -83,7 +83,7 @@ def lock_answered(restore: Restore, _call: AcquireLock, grant: Grant, now: datet
     """Return the restore with the lock, or refused; a holder is asked after once, for it may have vanished."""
     admission, refusal = restore.admission, grant.refusal
     if refusal is None:
-        return _settled(replace(restore, admission=replace(admission, lock=LockState.HELD, refusal=None)))
+        return _admitted_if_done(replace(restore, admission=replace(admission, lock=LockState.HELD, refusal=None)))
     if refusal.holder is None or admission.rechecked:
         return refused(restore, refusal, now)
     return replace(restore, admission=replace(admission, refusal=refusal))
@@ -112,17 +112,17 @@ def storm_answered(restore: Restore, _call: NoteAlert, storm: Storm, _now: datet
     restore = replace(restore, admission=replace(restore.admission, storm_noted=True))
     if alert is not None and storm.is_storm:
         restore = restore.with_approval(_storm_reason(alert))
-    return _settled(restore)
+    return _admitted_if_done(restore)
 
 
 def budget_answered(restore: Restore, _call: TakeBudget, grant: Grant, now: datetime) -> Restore:
     """Return the restore within its rule's hourly budget, or refused."""
     if grant.refusal is not None:
         return refused(restore, grant.refusal, now)
-    return _settled(replace(restore, admission=replace(restore.admission, has_budget=True)))
+    return _admitted_if_done(replace(restore, admission=replace(restore.admission, has_budget=True)))
 
 
-def _settled(restore: Restore) -> Restore:
+def _admitted_if_done(restore: Restore) -> Restore:
     """Return the restore admitted, if nothing is left to ask."""
     if _next_call(restore) is not None:
         return restore

@@ -73,16 +73,16 @@ class Backoff:
 
     def hold(self, call: str, asked_s: float | None, now: datetime) -> Backoff:
         """Return with the wait that Azure asked for before this call, where it asked for one."""
-        return self._later(call, asked_s or 0.0, now, by_azure=True) if _asks(asked_s) else self
+        return self._with_pause(call, asked_s or 0.0, now, by_azure=True) if _is_wait(asked_s) else self
 
     def wait(self, call: str, own_s: float, now: datetime, *, asked_s: float | None = None) -> Backoff:
         """Return with a wait before this call: what another call's answer asked for, else our own.
 
         Our own never adds to a wait that Azure asked for before this very call.
         """
-        if not _asks(asked_s) and self.is_held_by_azure(call, now):
+        if not _is_wait(asked_s) and self.is_held_by_azure(call, now):
             return self
-        return self._later(call, asked_s if asked_s and asked_s > 0 else own_s, now, by_azure=False)
+        return self._with_pause(call, asked_s if asked_s and asked_s > 0 else own_s, now, by_azure=False)
 
     def retry(self, call: str, now: datetime, *, own_s: float | None = None) -> Backoff:
         """Return with one more failure of the call; it is made again after Azure's wait, else ours or a doubled one."""
@@ -106,18 +106,18 @@ class Backoff:
             return self
         return Backoff(pauses={name: known for name, known in self.pauses.items() if name != call})
 
-    def _later(self, call: str, wait_s: float, now: datetime, *, by_azure: bool) -> Backoff:
+    def _with_pause(self, call: str, wait_s: float, now: datetime, *, by_azure: bool) -> Backoff:
         """Return with this wait, or with Azure's where that lasts longer."""
-        not_before, known = now + _seconds(wait_s), self.pauses.get(call)
+        not_before, known = now + _whole_seconds(wait_s), self.pauses.get(call)
         if known is not None and self.is_held_by_azure(call, now):
             not_before, by_azure = max(not_before, known.not_before), True
         pause = replace(known or Pause(not_before=not_before), not_before=not_before, by_azure=by_azure)
         return Backoff(pauses={**self.pauses, call: pause})
 
 
-def _asks(asked_s: float | None) -> bool:
+def _is_wait(asked_s: float | None) -> bool:
     return asked_s is not None and asked_s > 0
 
 
-def _seconds(wait_s: float) -> timedelta:
+def _whole_seconds(wait_s: float) -> timedelta:
     return timedelta(seconds=math.ceil(wait_s))

@@ -63,7 +63,7 @@ _STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
 }
 """What each stage does next."""
 
-_CONCERNS: Final = (trigger.decide_doubt, withdraw.decide, admit.decide, slots.decide)
+_PRIORITY_DECISIONS: Final = (trigger.decide_doubt, withdraw.decide, admit.decide, slots.decide)
 """What comes before the stage's own next step, the most urgent first."""
 
 
@@ -71,8 +71,8 @@ def decide(restore: Restore, now: datetime) -> Step:
     """Return what the restore does next."""
     if restore.outcome is not None:
         return report.decide(restore, restore.outcome, now)
-    for concern in _CONCERNS:
-        step = concern(restore, now)
+    for decide_first in _PRIORITY_DECISIONS:
+        step = decide_first(restore, now)
         if step is not None:
             return step
     return _STAGES[type(restore.stage)](restore, restore.stage, now)
@@ -84,7 +84,7 @@ def advance(restore: Restore, now: datetime) -> Restore:
     if restore.outcome is not None:
         return restore
     if isinstance(stage, state.AwaitingApproval) and restore.awaits_decision and until is not None and now >= until:
-        return _decided(restore, Decision.TIMED_OUT, now)
+        return _with_decision(restore, Decision.TIMED_OUT, now)
     is_held = restore.backoff.is_held_by_azure(calls.StartRestore.name, now)
     if isinstance(stage, state.AwaitingResourceGuard) and is_held and until is not None and now >= until:
         return outcome.resource_guard_stayed_closed(restore, stage.refusal, now)
@@ -110,11 +110,11 @@ def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
         return withdraw.withdrawn(cancelled, now)
     word = message.get("decision")
     if event == DECISION_EVENT and restore.awaits_decision and word in list(Decision):
-        return _decided(restore, Decision(word), now, by=by, comment=comment)
+        return _with_decision(restore, Decision(word), now, by=by, comment=comment)
     return restore
 
 
-def _decided(
+def _with_decision(
     restore: Restore, decision: Decision, now: datetime, *, by: str | None = None, comment: str | None = None
 ) -> Restore:
     """Return the restore with a decision; one that comes after the time for it is none."""
@@ -138,7 +138,7 @@ def absorb(restore: Restore, call: Call, answer: Answer[Any] | RestoreError, now
     name, asked_s = call.name, answer.retry_after_s
     if isinstance(answer, RestoreError):
         backoff = restore.backoff.hold(name, asked_s, now)
-        if isinstance(call, calls.StartRestore) and _may_be_the_lists(answer):
+        if isinstance(call, calls.StartRestore) and _may_come_from_job_list(answer):
             backoff = backoff.hold(calls.FindJob.name, asked_s, now)
         after = absorber.failed(replace(restore, backoff=backoff), call, answer, now)
     else:
@@ -156,7 +156,7 @@ _FOLLOWING: Final = {
 """The wait that an accepted request asks for is for the first poll of what was begun."""
 
 
-def _may_be_the_lists(error: RestoreError) -> bool:
+def _may_come_from_job_list(error: RestoreError) -> bool:
     """Return whether a failed trigger's wait may be that of the list of jobs, which it reads before it posts."""
     posted = isinstance(error, UnknownOutcomeError) and error.code != LATE_DELIVERY
     return not posted
@@ -180,12 +180,12 @@ def _running_answered(restore: Restore, call: calls.FindRunning, running: calls.
 
 def _running_unknown(restore: Restore, call: calls.FindRunning, error: RestoreError, now: datetime) -> Restore:
     if restore.slot.suspect == call.restore_id:
-        return slots.debt_failed(restore, call, error, now)
+        return slots.owed_call_failed(restore, call, error, now)
     return retry_or_end(restore, call, error, now)
 
 
 def _slot_not_released(restore: Restore, call: calls.ReleaseSlot, error: RestoreError, now: datetime) -> Restore:
-    failed = slots.debt_failed if restore.outcome is None else report.release_failed
+    failed = slots.owed_call_failed if restore.outcome is None else report.release_failed
     return failed(restore, call, error, now)
 
 
@@ -206,7 +206,7 @@ _ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
     calls.FindRunning: _Absorber(answered=_running_answered, failed=_running_unknown),
     calls.AcquireSlot: _Absorber(answered=slots.slot_answered),
     calls.ReleaseSlot: _Absorber(answered=slots.slot_released, failed=_slot_not_released, after_end=True),
-    calls.WakeRestore: _Absorber(answered=slots.woken, failed=slots.debt_failed, after_end=True),
+    calls.WakeRestore: _Absorber(answered=slots.woken, failed=slots.owed_call_failed, after_end=True),
     calls.ResolveItem: _Absorber(answered=prepare.resolved),
     calls.PrepareRestore: _Absorber(answered=prepare.prepared),
     calls.GetValidation: _Absorber(answered=prepare.validated, failed=prepare.validation_failed),

@@ -73,7 +73,7 @@ def timed_out(restore: Restore, now: datetime) -> Restore:
 
 def cancelled(restore: Restore, now: datetime) -> Restore:
     """Return the restore ended on request, with no job known that could be cancelled."""
-    message = f"The restore was cancelled{_by(restore.cancellation)}. {what_may_still_run(restore)}"
+    message = f"The restore was cancelled{_attribution(restore.cancellation)}. {what_may_still_run(restore)}"
     return ended(restore, Status.CANCELLED, now, error=RestoreError(errors.RESTORE_CANCELLED, message))
 
 
@@ -83,7 +83,7 @@ def rejected(restore: Restore, now: datetime) -> Restore:
         timeout = format_duration(restore.request.approval_timeout)
         message = f"Nobody approved the restore within {timeout}. Nothing was started."
         return ended(restore, Status.REJECTED, now, error=RestoreError(errors.APPROVAL_TIMED_OUT, message))
-    message = f"The restore was rejected{_by(restore.approval)}. Nothing was started."
+    message = f"The restore was rejected{_attribution(restore.approval)}. Nothing was started."
     return ended(restore, Status.REJECTED, now, error=RestoreError(errors.REJECTED, message))
 
 
@@ -154,11 +154,11 @@ def ended_by_operation(restore: Restore, operation: Operation, operation_id: str
 def ended_by_job(restore: Restore, job: Job, now: datetime) -> Restore:
     """Return the restore as its job ended: the job alone decides, in the service's own words."""
     if restore.cancellation is not None and job.status is not JobStatus.CANCELLED:
-        by = _by(restore.cancellation)
+        by = _attribution(restore.cancellation)
         message = f"The restore was to be cancelled{by}, but its job ended as {job.status}."
         restore = restore.with_warning("CancelledTooLate", message)
     if not job.status.is_good:
-        return _ended_badly(restore, job, now)
+        return _ended_without_success(restore, job, now)
     if restore.request.is_in_place:
         restore = restore.with_warning("DiskNamesChanged", _DISK_NAMES_CHANGED)
     result = _result(restore, job)
@@ -173,10 +173,10 @@ def ended_by_job(restore: Restore, job: Job, now: datetime) -> Restore:
     return ended(restore, Status.COMPLETED_WITH_WARNINGS, now, result=result)
 
 
-def _ended_badly(restore: Restore, job: Job, now: datetime) -> Restore:
+def _ended_without_success(restore: Restore, job: Job, now: datetime) -> Restore:
     if job.status is JobStatus.CANCELLED:
         status, code = Status.CANCELLED, errors.RESTORE_CANCELLED
-        verb = f"was cancelled{_by(restore.cancellation)}"
+        verb = f"was cancelled{_attribution(restore.cancellation)}"
     else:
         status, code, verb = Status.FAILED, errors.RESTORE_FAILED, "failed"
     reason = f": {job.details[0].message}" if job.details else "."
@@ -202,7 +202,7 @@ def what_may_still_run(restore: Restore) -> str:
     return "Nothing was started."
 
 
-def _by(person: Approval | Cancellation | None) -> str:
+def _attribution(person: Approval | Cancellation | None) -> str:
     """Return who decided and why, as the end of a phrase; empty where they did not say."""
     if person is None:
         return ""

@@ -90,20 +90,20 @@ def prepared(restore: Restore, _call: PrepareRestore, found: calls.Prepared, now
         restore = restore.with_warning("CandidatesCut", message)
     if isinstance(found, NoPointForPlan):
         result = plan_result(None, found.candidates)
-        return ended(restore, Status.FAILED, now, error=_no_point(found), result=result)
+        return ended(restore, Status.FAILED, now, error=_no_point_error(found), result=result)
     for warning in found.warnings:
         restore = restore.with_warning(warning.code, warning.message)
     ready = Prepared(
         item=stage.item, point=found.point, guard_requests=found.guard_requests, candidates=found.candidates
     )
     if found.validation is None:
-        return _ready(restore, ready, now)
+        return _after_preparation(restore, ready, now)
     own_s = operation_interval_s(restore.limits, timedelta())
     restore = replace(restore, backoff=restore.backoff.wait(GetValidation.name, own_s, now))
     return restore.with_stage(Validating(prepared=ready, operation=found.validation, since=now), now)
 
 
-def _no_point(found: NoPointForPlan) -> RestoreError:
+def _no_point_error(found: NoPointForPlan) -> RestoreError:
     error = RestoreError.from_json(found.error)
     return RestoreError(error.code, f"{error.message} Nothing was started.", error.details)
 
@@ -120,7 +120,7 @@ def validated(restore: Restore, call: GetValidation, validation: Validation, now
         reason = f": {validation.findings[0].message}" if validation.findings else "."
         message = f"The service would not do this restore{reason}"
         return failed(restore, TerminalError(errors.VALIDATION_FAILED, message, validation.findings), now)
-    return _ready(restore, stage.prepared, now)
+    return _after_preparation(restore, stage.prepared, now)
 
 
 def validation_failed(restore: Restore, call: GetValidation, error: RestoreError, now: datetime) -> Restore:
@@ -129,10 +129,10 @@ def validation_failed(restore: Restore, call: GetValidation, error: RestoreError
     if error.code != errors.NOT_FOUND or not isinstance(stage, Validating):
         return retry_or_end(restore, call, error, now)
     message = f"The service could not validate the restore before it was triggered: {error.message}"
-    return _ready(restore.with_warning("ValidationUnavailable", message), stage.prepared, now)
+    return _after_preparation(restore.with_warning("ValidationUnavailable", message), stage.prepared, now)
 
 
-def _ready(restore: Restore, ready: Prepared, now: datetime) -> Restore:
+def _after_preparation(restore: Restore, ready: Prepared, now: datetime) -> Restore:
     if restore.request.is_plan:
         return planned(restore.with_stage(Triggering(prepared=ready), now), now)
     if restore.approval is None or not restore.awaits_decision:

@@ -64,20 +64,22 @@ def lock_released(restore: Restore, _call: ReleaseLock, _done: Done, _now: datet
 def published(restore: Restore, _call: PublishResult, answer: Published, _now: datetime) -> Restore:
     """Return the restore with its result on the queue."""
     webhook = Delivery.PENDING if answer.has_webhook else Delivery.NOT_NEEDED
-    return _reported(restore, queue=Delivery.DONE, webhook=webhook)
+    return _with_deliveries(restore, queue=Delivery.DONE, webhook=webhook)
 
 
 def publish_failed(restore: Restore, call: PublishResult, error: RestoreError, now: datetime) -> Restore:
     """Return the restore to be published again, or given up for the queue; a webhook may be there all the same."""
     if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
         return retry(restore, call, now)
-    noted = _noted(restore, "ResultNotPublished", f"The result could not be put on the results queue: {error.message}")
-    return _reported(noted, queue=Delivery.FAILED, webhook=Delivery.PENDING)
+    noted = _with_note(
+        restore, "ResultNotPublished", f"The result could not be put on the results queue: {error.message}"
+    )
+    return _with_deliveries(noted, queue=Delivery.FAILED, webhook=Delivery.PENDING)
 
 
 def posted(restore: Restore, _call: PostResult, _done: Done, _now: datetime) -> Restore:
     """Return the restore with its result at the webhook."""
-    return _reported(restore, webhook=Delivery.DONE)
+    return _with_deliveries(restore, webhook=Delivery.DONE)
 
 
 def post_failed(restore: Restore, call: PostResult, error: RestoreError, now: datetime) -> Restore:
@@ -85,24 +87,24 @@ def post_failed(restore: Restore, call: PostResult, error: RestoreError, now: da
     if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
         return retry(restore, call, now)
     message = f"The result could not be posted to RESTORE_WEBHOOK_URL: {error.message}"
-    return _reported(_noted(restore, "ResultNotPosted", message), webhook=Delivery.FAILED)
+    return _with_deliveries(_with_note(restore, "ResultNotPosted", message), webhook=Delivery.FAILED)
 
 
 def release_failed(restore: Restore, call: ReleaseSlot, error: RestoreError, now: datetime) -> Restore:
     """Return the restore that tries again, or leaves it to the vault's next restore to notice that this one ended."""
     if restore.backoff.failures(call.name) + 1 < _MAX_RELEASES:
         return retry(restore, call, now)
-    noted = _noted(restore, "SlotNotReleased", error.message)
+    noted = _with_note(restore, "SlotNotReleased", error.message)
     return replace(noted, slot=replace(noted.slot, state=SlotState.NOT_NEEDED, vanished=None))
 
 
-def _reported(restore: Restore, **deliveries: Delivery) -> Restore:
+def _with_deliveries(restore: Restore, **deliveries: Delivery) -> Restore:
     if restore.outcome is None:
         return restore
     return replace(restore, outcome=replace(restore.outcome, **deliveries))
 
 
-def _noted(restore: Restore, code: str, message: str) -> Restore:
+def _with_note(restore: Restore, code: str, message: str) -> Restore:
     if restore.outcome is None:
         return restore
     notes = (*restore.outcome.notes, RestoreWarning(code=code, message=message))

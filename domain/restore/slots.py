@@ -37,13 +37,13 @@ def decide(restore: Restore, now: datetime) -> Step | None:
     While a person is waited for, the slot is given to others. Most find a slot free, so that the point is chosen beside
     the request for one; a restore that has to wait chooses again when it gets its slot: newer points may exist then.
     """
-    if (owed := _debt(restore)) is not None:
+    if (owed := _owed_call(restore)) is not None:
         return when_due(restore, owed, now)
     if restore.item is None:
         return None
-    if restore.slot.state is SlotState.HELD and _stands_aside(restore, now):
+    if restore.slot.state is SlotState.HELD and _must_yield_slot(restore, now):
         return when_due(restore, release(restore, restore.restore_id), now)
-    if restore.slot.is_ready or not _runs_next(restore, now):
+    if restore.slot.is_ready or not _needs_slot(restore, now):
         return None
     acquiring = AcquireSlot(key=_key(restore), max_per_vault=_max_per_vault(restore))
     step = when_due(restore, acquiring, now)
@@ -58,7 +58,7 @@ def release(restore: Restore, holder_id: str) -> ReleaseSlot:
     return ReleaseSlot(key=_key(restore), max_per_vault=_max_per_vault(restore), holder_id=holder_id)
 
 
-def _debt(restore: Restore) -> Call | None:
+def _owed_call(restore: Restore) -> Call | None:
     """Return what must be done for the others in line."""
     slot = restore.slot
     if slot.to_wake is not None:
@@ -68,13 +68,13 @@ def _debt(restore: Restore) -> Call | None:
     return None if slot.suspect is None else FindRunning(restore_id=slot.suspect)
 
 
-def _stands_aside(restore: Restore, now: datetime) -> bool:
+def _must_yield_slot(restore: Restore, now: datetime) -> bool:
     if isinstance(restore.stage, AwaitingResourceGuard):
-        return not _runs_next(restore, now)
+        return not _needs_slot(restore, now)
     return isinstance(restore.stage, AwaitingApproval)
 
 
-def _runs_next(restore: Restore, now: datetime) -> bool:
+def _needs_slot(restore: Restore, now: datetime) -> bool:
     """Return whether the next call at the vault needs the slot."""
     if isinstance(restore.stage, AwaitingResourceGuard):
         until = restore.waits_for_person_until
@@ -120,7 +120,7 @@ def woken(restore: Restore, _call: WakeRestore, _done: Done, _now: datetime) -> 
     return replace(restore, slot=replace(restore.slot, to_wake=None))
 
 
-def debt_failed(restore: Restore, call: Call, error: RestoreError, now: datetime) -> Restore:
+def owed_call_failed(restore: Restore, call: Call, error: RestoreError, now: datetime) -> Restore:
     """Return the restore that tries again, or leaves it: the one in line asks again by itself."""
     if isinstance(call, ReleaseSlot) and call.holder_id == restore.restore_id:
         return retry_or_end(restore, call, error, now)

@@ -74,7 +74,7 @@ def started(restore: Restore, call: StartRestore, answer: Started, now: datetime
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
-    restore = _attempted(restore, call)
+    restore = _with_attempt(restore, call)
     if answer.job_id is not None:
         return job_found(restore, answer.job_id, now)
     if answer.operation is None:
@@ -90,22 +90,22 @@ def start_failed(restore: Restore, call: StartRestore, error: RestoreError, now:
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
-    restore = _attempted(restore, call)
+    restore = _with_attempt(restore, call)
     answered = replace(restore, backoff=restore.backoff.without_failures(call.name))
     if isinstance(error, UnknownOutcomeError):
         return outcome_unknown(answered, error, now)
     if error.code == errors.RESOURCE_GUARD_CLOSED:
-        return _guard_closed(answered, stage, error, now)
+        return _awaiting_resource_guard(answered, stage, error, now)
     if isinstance(error, TransientError) and error.code == errors.INTERNAL_ERROR:
         return replace(restore, stage=replace(stage, in_doubt=error.message))
     return retry_or_end(restore, call, error, now)  # surely not taken
 
 
-def _attempted(restore: Restore, call: StartRestore) -> Restore:
+def _with_attempt(restore: Restore, call: StartRestore) -> Restore:
     return replace(restore, trigger=replace(restore.trigger, attempts=call.attempt))
 
 
-def _guard_closed(restore: Restore, stage: Posting, error: RestoreError, now: datetime) -> Restore:
+def _awaiting_resource_guard(restore: Restore, stage: Posting, error: RestoreError, now: datetime) -> Restore:
     since = stage.since if isinstance(stage, AwaitingResourceGuard) else now
     until = since + restore.request.approval_timeout
     if now >= until:

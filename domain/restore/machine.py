@@ -1,8 +1,8 @@
-"""The restore as a state machine without I/O: what to do next, and what an answer makes of the state.
+"""The restore as a state machine without I/O: it decides the next step, and how an answer changes the state.
 
-Whoever runs it (``orchestrations.restore_vm``) calls ``advance`` and ``decide``, makes the call or waits, and hands the
-answer to ``absorb``, or an event to ``hear``. All are pure: the same state, answer and time give the same
-result, so that a step that is run again after a crash is decided alike.
+Its interpreter (``orchestrations.restore_vm``) calls ``advance`` and ``decide``, makes the call or waits, and hands the
+answer to ``absorb``, or an event to ``hear``. All are pure: the same state, answer and time give the same result, so
+that a step which is run again after a crash is decided in the same way.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
 }
 """Which stage may follow which. A restore can end in each of them."""
 
-# Not Final: pyright would take each function's own kind of stage for all of them.
+# Not Final: pyright would then infer the type of the dict from the functions, each of which takes one stage only.
 _STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
     state.Resolving: prepare.decide_resolving,
     state.Preparing: prepare.decide_preparing,
@@ -61,14 +61,14 @@ _STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
     state.TrackingJob: track.decide_job,
     state.ComparingDisks: track.decide_disks,
 }
-"""What each stage does next."""
+"""The function that decides the next step of each stage."""
 
 _PRIORITY_DECISIONS: Final = (trigger.decide_doubt, withdraw.decide, admit.decide, slots.decide)
-"""What comes before the stage's own next step, the most urgent first."""
+"""The decisions that come before the stage's own next step, the most urgent first."""
 
 
 def decide(restore: Restore, now: datetime) -> Step:
-    """Return what the restore does next."""
+    """Return the restore's next step."""
     if restore.outcome is not None:
         return report.decide(restore, restore.outcome, now)
     for decide_first in _PRIORITY_DECISIONS:
@@ -79,7 +79,7 @@ def decide(restore: Restore, now: datetime) -> Step:
 
 
 def advance(restore: Restore, now: datetime) -> Restore:
-    """Return the restore as the time alone has changed it: what it waited for is over, or its deadline has passed."""
+    """Return the restore as time alone has changed it: its wait for a person has ended, or its deadline has passed."""
     stage, until = restore.stage, restore.waits_for_person_until
     if restore.outcome is not None:
         return restore
@@ -95,9 +95,9 @@ def advance(restore: Restore, now: datetime) -> Restore:
 
 
 def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
-    """Return the restore after an event: a person cancelled or decided, or it has got a slot at its vault.
+    """Return the restore after an event: a person's cancellation or decision, or a slot at its vault.
 
-    The first cancellation and the first decision count; data that is neither changes nothing.
+    Only the first cancellation and the first decision count; an event with invalid data changes nothing.
     """
     message = as_object(data)
     if restore.outcome is not None:
@@ -117,7 +117,7 @@ def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
 def _with_decision(
     restore: Restore, decision: Decision, now: datetime, *, by: str | None = None, comment: str | None = None
 ) -> Restore:
-    """Return the restore with a decision; one that comes after the time for it is none."""
+    """Return the restore with a decision; one that comes too late counts as ``TIMED_OUT``."""
     if restore.approval is None:
         return restore
     expires = restore.approval.expires
@@ -131,10 +131,10 @@ def _with_decision(
 
 
 def absorb(restore: Restore, call: Call, answer: Answer[Any] | RestoreError, now: datetime) -> Restore:
-    """Return the restore after a call was answered, or failed."""
+    """Return the restore after a call was answered or has failed."""
     absorber = _ABSORBERS[type(call)]
     if restore.outcome is not None and not absorber.after_end:
-        return restore  # it was started beside another call, and nobody needs it any more
+        return restore  # it was started beside another call, and its answer is no longer needed
     name, asked_s = call.name, answer.retry_after_s
     if isinstance(answer, RestoreError):
         backoff = restore.backoff.hold(name, asked_s, now)
@@ -153,11 +153,11 @@ _FOLLOWING: Final = {
     calls.StartRestore.name: calls.GetOperation.name,
     calls.PrepareRestore.name: calls.GetValidation.name,
 }
-"""The wait that an accepted request asks for is for the first poll of what was begun."""
+"""Calls that start an operation, with the call that polls it: the wait in the answer to the first is for the second."""
 
 
 def _may_come_from_job_list(error: RestoreError) -> bool:
-    """Return whether a failed trigger's wait may be that of the list of jobs, which it reads before it posts."""
+    """Return whether the wait of a failed trigger may belong to the list of jobs, which is read before the post."""
     posted = isinstance(error, UnknownOutcomeError) and error.code != LATE_DELIVERY
     return not posted
 
@@ -191,7 +191,7 @@ def _slot_not_released(restore: Restore, call: calls.ReleaseSlot, error: Restore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Absorber:
-    """What an answer to a call makes of the state, and what a failure does. ``after_end``: also once it has ended."""
+    """How the answer and the failure of a call change the state. ``after_end``: even when the restore has ended."""
 
     answered: Callable[[Restore, Any, Any, datetime], Restore]
     failed: Callable[[Restore, Any, RestoreError, datetime], Restore] = retry_or_end

@@ -1,4 +1,4 @@
-"""Before the trigger: which item, which recovery point, and would the service restore it."""
+"""The stages before the trigger: finding the item, choosing the recovery point, and validating the restore."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def resolve_item(restore: Restore) -> ResolveItem:
 
 
 def prepare_restore(restore: Restore, now: datetime) -> PrepareRestore:
-    """Return the call that chooses the point; only made in the stage ``Preparing``."""
+    """Return the call that chooses the point; raises ``TypeError`` outside the stage ``Preparing``."""
     stage = restore.stage
     if not isinstance(stage, Preparing):
         raise TypeError(f"nothing is prepared in the stage {stage.kind}")
@@ -46,17 +46,17 @@ def prepare_restore(restore: Restore, now: datetime) -> PrepareRestore:
 
 
 def decide_resolving(restore: Restore, _stage: Resolving, now: datetime) -> Step:
-    """Find the item."""
+    """Return the step that finds the item."""
     return when_due(restore, resolve_item(restore), now)
 
 
 def decide_preparing(restore: Restore, _stage: Preparing, now: datetime) -> Step:
-    """Choose the point."""
+    """Return the step that chooses the point."""
     return when_due(restore, prepare_restore(restore, now), now)
 
 
 def decide_validating(restore: Restore, stage: Validating, now: datetime) -> Step:
-    """Poll the service's own check."""
+    """Return the step that polls the service's own validation."""
     call = GetValidation(
         vault_id=stage.prepared.item.vault_id, operation_id=stage.operation.operation_id, url=stage.operation.url
     )
@@ -64,7 +64,7 @@ def decide_validating(restore: Restore, stage: Validating, now: datetime) -> Ste
 
 
 def decide_approval(restore: Restore, stage: AwaitingApproval, _now: datetime) -> Step:
-    """Wait for a person."""
+    """Return the wait for a person."""
     return Wait(until=stage.since + restore.request.approval_timeout)
 
 
@@ -76,7 +76,7 @@ def resolved(restore: Restore, _call: ResolveItem, item: ProtectedItem, now: dat
 
 
 def prepared(restore: Restore, _call: PrepareRestore, found: calls.Prepared, now: datetime) -> Restore:
-    """Return the restore with its point. One that waits for a slot chooses again when it has it."""
+    """Return the restore with its point. If it waits for a slot, the point is chosen again when it has the slot."""
     stage = restore.stage
     if not isinstance(stage, Preparing) or not restore.slot.is_ready:
         return restore
@@ -109,7 +109,7 @@ def _no_point_error(found: NoPointForPlan) -> RestoreError:
 
 
 def validated(restore: Restore, call: GetValidation, validation: Validation, now: datetime) -> Restore:
-    """Return the restore checked by the service, or failed by its findings."""
+    """Return the restore after the service's validation: continued, failed by its findings, or still waiting for it."""
     stage = restore.stage
     if not isinstance(stage, Validating):
         return restore
@@ -124,7 +124,7 @@ def validated(restore: Restore, call: GetValidation, validation: Validation, now
 
 
 def validation_failed(restore: Restore, call: GetValidation, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore after a failed poll; a check that the service has forgotten is not waited for."""
+    """Return the restore after a failed poll; without validation if the service no longer knows the validation."""
     stage = restore.stage
     if error.code != errors.NOT_FOUND or not isinstance(stage, Validating):
         return retry_or_end(restore, call, error, now)

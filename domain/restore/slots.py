@@ -1,4 +1,4 @@
-"""A restore's slot at its vault: so many restores run at once, the others wait in line and say so."""
+"""A restore's slot at its vault: the number of restores that run at once is limited, the others wait in line."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ if TYPE_CHECKING:
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 
-_MAX_TRIES: Final = 3  # of what is owed to others
-_MAX_WAIT_S: Final = 300.0  # whoever releases a slot wakes the next; this is for the case that it could not
+_MAX_TRIES: Final = 3  # of a call on behalf of other restores
+_MAX_WAIT_S: Final = 300.0  # normally the restore that releases a slot wakes the next one; this is in case it could not
 
 
 def decide(restore: Restore, now: datetime) -> Step | None:
-    """Return the next step with the vault's slots, ``None`` where there is none.
+    """Return the next step with the vault's slots, or ``None`` if there is none.
 
-    While a person is waited for, the slot is given to others. Most find a slot free, so that the point is chosen beside
-    the request for one; a restore that has to wait chooses again when it gets its slot: newer points may exist then.
+    While the restore waits for a person, it yields its slot to others. A slot is usually free, so the point is chosen
+    beside the request for one. A restore that has to wait chooses again when it gets its slot, because newer points may
+    exist by then.
     """
     if (owed := _owed_call(restore)) is not None:
         return when_due(restore, owed, now)
@@ -54,12 +55,12 @@ def decide(restore: Restore, now: datetime) -> Step | None:
 
 
 def release(restore: Restore, holder_id: str) -> ReleaseSlot:
-    """Return the call that releases the slot of ``holder_id``; only made once the item is known."""
+    """Return the call that releases the slot of ``holder_id``; the item must be known."""
     return ReleaseSlot(key=_key(restore), max_per_vault=_max_per_vault(restore), holder_id=holder_id)
 
 
 def _owed_call(restore: Restore) -> Call | None:
-    """Return what must be done for the others in line."""
+    """Return the call, if any, that this restore must make for other restores in line."""
     slot = restore.slot
     if slot.to_wake is not None:
         return WakeRestore(restore_id=slot.to_wake)
@@ -75,7 +76,7 @@ def _must_yield_slot(restore: Restore, now: datetime) -> bool:
 
 
 def _needs_slot(restore: Restore, now: datetime) -> bool:
-    """Return whether the next call at the vault needs the slot."""
+    """Return whether the restore's next call to the vault needs a slot."""
     if isinstance(restore.stage, AwaitingResourceGuard):
         until = restore.waits_for_person_until
         is_last = until is not None and now >= until
@@ -84,7 +85,7 @@ def _needs_slot(restore: Restore, now: datetime) -> bool:
 
 
 def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: datetime) -> Restore:
-    """Return the restore with its slot, or waiting in line; then one holder is checked whether it still runs."""
+    """Return the restore with its slot, or waiting in line; in that case it checks whether one holder still runs."""
     if grant.holder is None:
         return replace(restore, slot=replace(restore.slot, state=SlotState.HELD))
     message = (
@@ -100,14 +101,14 @@ def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: d
 
 
 def holder_found(restore: Restore, running: Running) -> Restore:
-    """Return the restore; the slot of a holder that has vanished is to be released."""
+    """Return the restore, which will release the slot of the holder if that no longer runs."""
     slot = restore.slot
     vanished = None if running.is_running else slot.suspect
     return replace(restore, slot=replace(slot, suspect=None, vanished=vanished))
 
 
 def slot_released(restore: Restore, call: ReleaseSlot, released: SlotReleased, _now: datetime) -> Restore:
-    """Return the restore without the slot that was released; whoever got it must be woken."""
+    """Return the restore without the released slot; it must wake the restore that got the slot, if any."""
     slot = replace(restore.slot, to_wake=released.next_id)
     if call.holder_id != restore.restore_id:
         return replace(restore, slot=replace(slot, vanished=None))
@@ -116,12 +117,12 @@ def slot_released(restore: Restore, call: ReleaseSlot, released: SlotReleased, _
 
 
 def woken(restore: Restore, _call: WakeRestore, _done: Done, _now: datetime) -> Restore:
-    """Return the restore with its debt paid."""
+    """Return the restore, which has woken the one that got a slot."""
     return replace(restore, slot=replace(restore.slot, to_wake=None))
 
 
 def owed_call_failed(restore: Restore, call: Call, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore that tries again, or leaves it: the one in line asks again by itself."""
+    """Return the restore that tries again, or after some attempts gives up: the others in line ask again anyway."""
     if isinstance(call, ReleaseSlot) and call.holder_id == restore.restore_id:
         return retry_or_end(restore, call, error, now)
     if restore.backoff.failures(call.name) + 1 < _MAX_TRIES:
@@ -130,7 +131,7 @@ def owed_call_failed(restore: Restore, call: Call, error: RestoreError, now: dat
 
 
 def slot_came(restore: Restore) -> Restore:
-    """Return the restore that asks for its slot at once, because it was woken."""
+    """Return the restore, which requests its slot at once because it was woken."""
     if restore.slot.state is not SlotState.WAITING:
         return restore
     return replace(restore, backoff=restore.backoff.without_wait(AcquireSlot.name))

@@ -1,4 +1,4 @@
-"""The one step that starts something: exactly once, whatever the answer (``docs/decisions/0003``)."""
+"""The trigger: it starts the restore exactly once, whatever the answer is (``docs/decisions/0003``)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FIRST_SEARCH_S: Final = 5.0
 
 
 def find_job(restore: Restore, prepared: Prepared) -> FindJob:
-    """Return the search for the restore's job: it carries the trigger's client request id as its ``activityId``."""
+    """Return the search for the restore's job, whose ``activityId`` is the trigger's client request id."""
     return FindJob(vault_id=prepared.item.vault_id, client_request_id=restore.client_request_id)
 
 
@@ -46,7 +46,7 @@ def claim_post(restore: Restore, attempt: int) -> ClaimPost:
 
 
 def decide_posting(restore: Restore, stage: Posting, now: datetime) -> Step:
-    """Post the restore; at the latest when the Resource Guard is no longer waited for."""
+    """Return the step that posts the restore, at the latest when the wait for the Resource Guard ends."""
     prepared = stage.prepared
     call = StartRestore(
         item=prepared.item,
@@ -58,19 +58,22 @@ def decide_posting(restore: Restore, stage: Posting, now: datetime) -> Step:
 
 
 def decide_doubt(restore: Restore, now: datetime) -> Step | None:
-    """Return the claim of an attempt that broke: if it can be claimed, the attempt has not posted and never will."""
+    """Return the step that claims an attempt which broke, or ``None`` if none did.
+
+    If the claim succeeds, the attempt has not posted and never will.
+    """
     if isinstance(restore.stage, Triggering | AwaitingResourceGuard) and restore.stage.in_doubt is not None:
         return when_due(restore, claim_post(restore, restore.trigger.attempts), now)
     return None
 
 
 def decide_searching(restore: Restore, stage: Searching, now: datetime) -> Step:
-    """Search for the job that the post may have started."""
+    """Return the step that searches for the job which the post may have started."""
     return when_due(restore, find_job(restore, stage.prepared), now)
 
 
 def started(restore: Restore, call: StartRestore, answer: Started, now: datetime) -> Restore:
-    """Return the restore that Azure has taken."""
+    """Return the restore after Azure accepted it, or after an earlier post's job was adopted."""
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
@@ -86,7 +89,7 @@ def started(restore: Restore, call: StartRestore, answer: Started, now: datetime
 
 
 def start_failed(restore: Restore, call: StartRestore, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore after a post that failed, by what it says about whether Azure took the restore."""
+    """Return the restore after a failed post, depending on whether Azure may have accepted the restore."""
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
@@ -98,7 +101,7 @@ def start_failed(restore: Restore, call: StartRestore, error: RestoreError, now:
         return _awaiting_resource_guard(answered, stage, error, now)
     if isinstance(error, TransientError) and error.code == errors.INTERNAL_ERROR:
         return replace(restore, stage=replace(stage, in_doubt=error.message))
-    return retry_or_end(restore, call, error, now)  # surely not taken
+    return retry_or_end(restore, call, error, now)  # certainly not accepted
 
 
 def _with_attempt(restore: Restore, call: StartRestore) -> Restore:
@@ -121,11 +124,11 @@ def _awaiting_resource_guard(restore: Restore, stage: Posting, error: RestoreErr
 
 
 def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore whose job is searched for before anything else is tried."""
+    """Return the restore in the stage ``Searching``: its job is searched for before it is posted again."""
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
-    # A late delivery did not post itself, though an earlier one may have.
+    # A late delivery has not posted itself, so it does not count as a post with an unknown outcome.
     unknown = restore.trigger.unknown + (error.code != errors.LATE_DELIVERY)
     message = (
         f"The answer to the restore request leaves open whether the service took it: {error.message} "
@@ -141,7 +144,7 @@ def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Res
 
 
 def doubt_resolved(restore: Restore, *, is_ours: bool, now: datetime) -> Restore:
-    """Return the restore that posts again where its broken attempt could be claimed, else searches for its job."""
+    """Return the restore that posts again if its broken attempt could be claimed, else searches for its job."""
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard) or stage.in_doubt is None:
         return restore
@@ -160,7 +163,7 @@ def doubt_resolved(restore: Restore, *, is_ours: bool, now: datetime) -> Restore
 
 
 def search_answered(restore: Restore, stage: Searching, found: FoundJob, now: datetime) -> Restore:
-    """Return the restore with its job; without one when the window has closed, it may be posted once more."""
+    """Return the restore with its job, or still searching; after the window it is posted once more, or ends."""
     if found.job_id is not None:
         return job_found(restore, found.job_id, now)
     wait_s = search_interval_s(restore.limits, stage.since, now)
@@ -176,7 +179,7 @@ def search_answered(restore: Restore, stage: Searching, found: FoundJob, now: da
 
 
 def job_found(restore: Restore, job_id: str, now: datetime, *, asked_s: float | None = None) -> Restore:
-    """Return the restore that follows this job, after the wait that the answer which named it asked for."""
+    """Return the restore that follows this job. ``asked_s`` is the wait from the answer that named the job."""
     stage = restore.stage
     prepared = restore.prepared
     if prepared is None:

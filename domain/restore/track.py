@@ -121,7 +121,7 @@ def search_answered(restore: Restore, stage: TrackingOperation | FindingJob, fou
         if stage.ended.status is not OperationStatus.SUCCEEDED:
             return outcome.ended_by_operation(restore, stage.ended, stage.operation.operation_id, now)
     if elapsed >= PATIENCE:
-        message = "The service took the restore, but no job of it has shown up in half an hour."
+        message = "The service accepted the restore, but no job of it was found within half an hour."
         return outcome.failed(restore, TerminalError(errors.RESTORE_FAILED, message), now)
     if isinstance(stage, TrackingOperation):
         restore = replace(restore, stage=replace(stage, ended=None))
@@ -178,5 +178,5 @@ def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError,
         return restore
     if isinstance(error, TransientError) and restore.backoff.failures(call.name) < _MAX_DISK_RETRIES:
         return retry(restore, call, now)
-    message = f"The restored disks could not be compared with those asked for: {error.message}"
+    message = f"The restored disks could not be compared with the requested ones: {error.message}"
     return outcome.ended_by_job(restore.with_warning("DisksNotCompared", message), stage.job, now)

@@ -131,8 +131,8 @@ def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Res
     # A late delivery has not posted itself, so it does not count as a post with an unknown outcome.
     unknown = restore.trigger.unknown + (error.code != errors.LATE_DELIVERY)
     message = (
-        f"The answer to the restore request leaves open whether the service took it: {error.message} "
-        "Its job is looked for before anything else is tried."
+        f"It is unknown whether the service accepted the restore request: {error.message} "
+        "Its job is searched for before anything else is tried."
     )
     restore = replace(
         restore,
@@ -173,7 +173,7 @@ def search_answered(restore: Restore, stage: Searching, found: FoundJob, now: da
         again = replace(restore, backoff=restore.backoff.without_wait(StartRestore.name))
         return again.with_stage(stage.before, now)
     message = (
-        f"The restore was posted {restore.trigger.unknown} times without a clear answer, and no job has shown up since."
+        f"The restore was posted {restore.trigger.unknown} times without a clear answer, and no job was found since."
     )
     return outcome.failed(restore, TerminalError(errors.RESTORE_FAILED, message), now)
 

@@ -88,7 +88,7 @@ def claim_answered(restore: Restore, call: ClaimPost, claim: Claim, now: datetim
         by = restore.approval
         restore = replace(restore, cancellation=Cancellation(by=by.by, comment=by.comment, time=by.time))
     restore = replace(restore, trigger=replace(restore.trigger, attempts=call.attempt))
-    message = "Another delivery of the request to post has begun."
+    message = "Another delivery of the same post has begun."
     return outcome_unknown(restore, UnknownOutcomeError(errors.SERVICE_UNAVAILABLE, message), now)
 
 

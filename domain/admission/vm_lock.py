@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRestore:
-    """The last restore of the VM that was let in, and when it ended."""
+    """The last admitted restore of the VM, and when it ended."""
 
     restore_id: str
     ended: datetime
@@ -25,7 +25,7 @@ class LastRestore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmLock:
-    """What a VM's lock remembers. ``vm`` is there for people."""
+    """The state of a VM's lock. ``vm`` is only informative."""
 
     vm: str
     holder: LockHolder | None = None
@@ -33,9 +33,9 @@ class VmLock:
 
 
 def acquire(lock: VmLock | None, call: AcquireLock, asked: Asked) -> tuple[VmLock, Grant]:
-    """Let a restore have the VM, unless another one holds it or its cool-down is not over.
+    """Give the lock to a restore, unless another one holds it or the VM's cool-down is not over.
 
-    Only a start that names a cool-down is bound by it: a person knows why they restore again.
+    The cool-down is part of an alert's request; a person's request has none.
     """
     lock = lock or VmLock(vm=call.vm)
     holder = lock.holder
@@ -50,7 +50,7 @@ def acquire(lock: VmLock | None, call: AcquireLock, asked: Asked) -> tuple[VmLoc
 
 
 def release(lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked: Asked) -> tuple[VmLock | None, Done]:
-    """Release a VM; whoever does not hold it changes nothing. The cool-down begins, unless the lock was unused."""
+    """Release the lock, if this restore holds it. The cool-down begins, unless the restore was never admitted."""
     if isinstance(call, ReleaseVanishedLock):
         restore_id, created, is_unused = call.holder.restore_id, call.holder.created, False
     else:

@@ -54,9 +54,9 @@ def read_rules(data: object) -> AlertRules:
 
 
 def rules_schema() -> Json:
-    """Return the JSON Schema (draft 2020-12) of the file, made of the readers that ``read_rules`` uses.
+    """Return the JSON Schema (draft 2020-12) of the file, made from the readers that ``read_rules`` uses.
 
-    It cannot say that names are unique, that patterns can match, and which ids of a request must belong together.
+    It cannot express that names are unique, that patterns can match, and which ids of a request belong together.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -109,7 +109,7 @@ def _check_deny(rule: Json, path: str, problems: Problems) -> None:
 
 
 def _check_nulls(rule: Json, path: str, problems: Problems) -> None:
-    """Refuse ``null`` in a match: what made the file had no value there, and the rule would match everything."""
+    """Refuse ``null`` in a match: a generator of the file had no value for it, and the rule would match everything."""
     match = rule.get("match", {})
     members = {f"{path}.match": match, **{f"{path}.match.{name}": value for name, value in as_object(match).items()}}
     for target, value in members.items():

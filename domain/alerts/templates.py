@@ -1,7 +1,7 @@
-"""The restore request in a rule: a template with placeholders that an alert and its VM fill in.
+"""The restore request in a rule: a template with placeholders, filled in from an alert and its VM.
 
-A template is checked when the rules are loaded, so that a rule that can never start its restore is found by its author
-and not during an incident.
+A template is checked when the rules are loaded, so that its author learns that a rule can never start its restore, and
+not the operator during an incident.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def fill_template(template: Json, *, vm_id: str, alert_id: str, fired: datetime)
 
 
 def alert_name(alert_id: str) -> str:
-    """Return the last segment of an alert's id, in characters that fit into any name."""
+    """Return the last segment of an alert's id, with only characters that any name may have."""
     last = alert_id.rstrip("/").rpartition("/")[2]
     return re.sub(r"[^A-Za-z0-9._-]", "-", last)[:_MAX_ALERT_NAME]
 

@@ -304,7 +304,7 @@ class SlotState(StrEnum):
 class Slot:
     """The restore's slot at its vault, and the calls that it must make for other restores in line.
 
-    ``suspect`` is the id of a holder that may no longer run, ``vanished`` that of one that does not: its slot is released
+    ``suspect`` is the id of a holder that may no longer run, ``vanished`` that of one which does not: its slot is freed
     in its name. ``to_wake`` is a restore that got a slot by a release and must be woken.
     """
 

@@ -1,7 +1,7 @@
-"""What a restore request may contain: its members, what they require of each other, and both as JSON Schema.
+"""What a restore request may contain: its members, the conditions between them, and both as JSON Schema.
 
-The members are the project's contract; what a recovery type requires is what Azure Backup requires of an
-``IaasVMRestoreRequest``.
+The members are a contract with the callers of this app. What a recovery type requires is what Azure Backup requires of
+an ``IaasVMRestoreRequest``.
 """
 
 from __future__ import annotations

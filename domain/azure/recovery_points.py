@@ -152,7 +152,7 @@ class RecoveryPoint:
         """Return which of the caller's criteria this point does not meet; empty when it meets all of them."""
         reasons: list[str] = []
         if wanted.point_id is not None and self.point_id != wanted.point_id:
-            reasons.append("another point was asked for by id")
+            reasons.append("the request names another point")
         if self.time is not None and wanted.at_or_before is not None and self.time > wanted.at_or_before:
             reasons.append(f"it is newer than {format_time(wanted.at_or_before)}")
         if (

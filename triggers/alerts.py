@@ -17,7 +17,7 @@ from domain.api_types import AlertDecisionList
 from domain.errors import RestoreError, TerminalError, TransientError
 from domain.restore.state import AlertStart, Source
 from triggers.answers import error_response, json_response, read_json
-from triggers.hub import patience
+from triggers.hub import answer_deadline
 from triggers.starting import Started, admission, now, start_restore
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class AlertsApi:
 
     async def _decide(self, client: df.DurableFunctionsClient, alert: Alert) -> list[Json | BaseException]:
         """Start all restores, then wait for admission control; return the decision for each VM, or the exception."""
-        until, at_once = patience(), asyncio.Semaphore(_MAX_VMS_AT_ONCE)
+        until, at_once = answer_deadline(), asyncio.Semaphore(_MAX_VMS_AT_ONCE)
 
         async def start(decision: VmDecision) -> Started | None:
             async with at_once:

@@ -10,7 +10,7 @@ from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import Decision, Phase, Status
 from domain.times import format_time, parse_request_time
 from domain.wire import as_text
-from triggers.hub import patience, polls, raise_event
+from triggers.hub import answer_deadline, polls, raise_event
 from triggers.restore_states import get_document, no_such_restore
 from triggers.starting import now
 
@@ -67,7 +67,7 @@ def _check_waiting(document: Json) -> None:
 
 
 async def _until_settled(client: df.DurableFunctionsClient, restore_id: str) -> Json | None:
-    async for _ in polls(patience()):
+    async for _ in polls(answer_deadline()):
         document = await get_document(client, restore_id)
         if document is not None and (_is_decided(document) or document["phase"] == str(Phase.FINISHED)):
             return document

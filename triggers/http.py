@@ -33,7 +33,7 @@ from triggers.answers import (
     with_absolute_links,
 )
 from triggers.deciding import cancel_restore, decide_restore
-from triggers.hub import patience
+from triggers.hub import answer_deadline
 from triggers.listing import newest_documents
 from triggers.restore_states import age_of, get_document, no_such_restore
 from triggers.starting import admission, now, start_restore
@@ -93,7 +93,7 @@ class RestoresApi:
         """
         request = RestoreRequest.from_json(read_json(req))
         started = await start_restore(client, request, source=Source.HTTP, limits=self._limits_for(request))
-        document = await admission(client, started.restore, until=patience())
+        document = await admission(client, started.restore, until=answer_deadline())
         status = Status.PENDING
         if not started.is_new and (document := document or await get_document(client, started.restore.restore_id)):
             status = Status(document["status"])

@@ -24,7 +24,7 @@ _MAX_PAUSE_S: Final = 0.5
 _NO_INSTANCE_CODES: Final = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND})
 
 
-def patience() -> float:
+def answer_deadline() -> float:
     """Return until when (``time.monotonic``) a caller who arrives now is kept waiting for an answer."""
     return time.monotonic() + ADMISSION_PATIENCE_S
 
@@ -63,7 +63,7 @@ async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name:
     The task hub drops an event to an instance that has not begun to run, so this waits until the instance runs. Raises
     ``TransientError`` ``ServiceUnavailable`` when that takes too long.
     """
-    async for _ in polls(patience()):
+    async for _ in polls(answer_deadline()):
         state = await client.get_orchestration_state(instance_id, fetch_payloads=False)
         if state is None:
             return False

@@ -101,7 +101,7 @@ def holder_found(restore: Restore, running: Running, now: datetime) -> Restore:
     return replace(restore, admission=replace(restore.admission, holder_ended=ended))
 
 
-def lock_freed(restore: Restore, _call: ReleaseVanishedLock, _done: Done, _now: datetime) -> Restore:
+def vanished_lock_released(restore: Restore, _call: ReleaseVanishedLock, _done: Done, _now: datetime) -> Restore:
     """Return the restore, which now requests the lock again."""
     return replace(restore, admission=replace(restore.admission, refusal=None, holder_ended=None, rechecked=True))
 

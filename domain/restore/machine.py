@@ -63,7 +63,7 @@ _STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
 }
 """The function that decides the next step of each stage."""
 
-_PRIORITY_DECISIONS: Final = (trigger.decide_doubt, withdraw.decide, admit.decide, slots.decide)
+_PRIORITY_DECISIONS: Final = (trigger.decide_broken_attempt, withdraw.decide, admit.decide, slots.decide)
 """The decisions that come before the stage's own next step, the most urgent first."""
 
 
@@ -103,11 +103,11 @@ def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
     if restore.outcome is not None:
         return restore
     if event == SLOT_EVENT:
-        return slots.slot_came(restore)
+        return slots.slot_event_received(restore)
     by, comment = as_text(message.get("by")), as_text(message.get("comment"))
     if event == CANCEL_EVENT and restore.cancellation is None:
         cancelled = replace(restore, cancellation=Cancellation(by=by, comment=comment, time=now))
-        return withdraw.withdrawn(cancelled, now)
+        return withdraw.ended_if_withdrawn(cancelled, now)
     word = message.get("decision")
     if event == DECISION_EVENT and restore.awaits_decision and word in list(Decision):
         return _with_decision(restore, Decision(word), now, by=by, comment=comment)
@@ -127,7 +127,7 @@ def _with_decision(
     restore = replace(restore, approval=approval)
     if decision is Decision.APPROVED and isinstance(restore.stage, state.AwaitingApproval):
         return restore.with_stage(state.Triggering(prepared=restore.stage.prepared), now)
-    return withdraw.withdrawn(restore, now)
+    return withdraw.ended_if_withdrawn(restore, now)
 
 
 def absorb(restore: Restore, call: Call, answer: Answer[Any] | RestoreError, now: datetime) -> Restore:
@@ -200,13 +200,13 @@ class _Absorber:
 
 _ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
     calls.AcquireLock: _Absorber(answered=admit.lock_answered),
-    calls.ReleaseVanishedLock: _Absorber(answered=admit.lock_freed),
+    calls.ReleaseVanishedLock: _Absorber(answered=admit.vanished_lock_released),
     calls.NoteAlert: _Absorber(answered=admit.storm_answered),
     calls.TakeBudget: _Absorber(answered=admit.budget_answered),
     calls.FindRunning: _Absorber(answered=_running_answered, failed=_running_unknown),
     calls.AcquireSlot: _Absorber(answered=slots.slot_answered),
     calls.ReleaseSlot: _Absorber(answered=slots.slot_released, failed=_slot_not_released, after_end=True),
-    calls.WakeRestore: _Absorber(answered=slots.woken, failed=slots.owed_call_failed, after_end=True),
+    calls.WakeRestore: _Absorber(answered=slots.next_one_woken, failed=slots.owed_call_failed, after_end=True),
     calls.ResolveItem: _Absorber(answered=prepare.resolved),
     calls.PrepareRestore: _Absorber(answered=prepare.prepared),
     calls.GetValidation: _Absorber(answered=prepare.validated, failed=prepare.validation_failed),

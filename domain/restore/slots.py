@@ -116,7 +116,7 @@ def slot_released(restore: Restore, call: ReleaseSlot, released: SlotReleased, _
     return replace(restore, slot=replace(slot, state=state))
 
 
-def woken(restore: Restore, _call: WakeRestore, _done: Done, _now: datetime) -> Restore:
+def next_one_woken(restore: Restore, _call: WakeRestore, _done: Done, _now: datetime) -> Restore:
     """Return the restore, which has woken the one that got a slot."""
     return replace(restore, slot=replace(restore.slot, to_wake=None))
 
@@ -130,7 +130,7 @@ def owed_call_failed(restore: Restore, call: Call, error: RestoreError, now: dat
     return replace(restore, slot=replace(restore.slot, vanished=None, to_wake=None, suspect=None))
 
 
-def slot_came(restore: Restore) -> Restore:
+def slot_event_received(restore: Restore) -> Restore:
     """Return the restore, which requests its slot at once because it was woken."""
     if restore.slot.state is not SlotState.WAITING:
         return restore

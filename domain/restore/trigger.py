@@ -57,7 +57,7 @@ def decide_posting(restore: Restore, stage: Posting, now: datetime) -> Step:
     return when_due(restore, call, now, latest=restore.waits_for_person_until)
 
 
-def decide_doubt(restore: Restore, now: datetime) -> Step | None:
+def decide_broken_attempt(restore: Restore, now: datetime) -> Step | None:
     """Return the step that claims an attempt which broke, or ``None`` if none did.
 
     If the claim succeeds, the attempt has not posted and never will.
@@ -143,7 +143,7 @@ def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Res
     return restore.with_stage(searching, now).with_warning("TriggerOutcomeOpen", message)
 
 
-def doubt_resolved(restore: Restore, *, is_ours: bool, now: datetime) -> Restore:
+def broken_attempt_answered(restore: Restore, *, is_ours: bool, now: datetime) -> Restore:
     """Return the restore that posts again if its broken attempt could be claimed, else searches for its job."""
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard) or stage.in_doubt is None:

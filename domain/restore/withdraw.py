@@ -24,7 +24,7 @@ from domain.restore.state import (
 )
 from domain.restore.steps import first_due, when_due
 from domain.restore.track import get_job
-from domain.restore.trigger import claim_post, doubt_resolved, outcome_unknown
+from domain.restore.trigger import broken_attempt_answered, claim_post, outcome_unknown
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,7 +60,7 @@ def decide(restore: Restore, now: datetime) -> Step | None:
     return None
 
 
-def withdrawn(restore: Restore, now: datetime) -> Restore:
+def ended_if_withdrawn(restore: Restore, now: datetime) -> Restore:
     """Return the restore; it has ended if it was withdrawn in a stage where nothing can have been posted."""
     early = isinstance(restore.stage, Resolving) or restore.request.is_plan
     if not (early and is_withdrawn(restore)):
@@ -76,7 +76,7 @@ def claim_answered(restore: Restore, call: ClaimPost, claim: Claim, now: datetim
     """Return the restore ended without a post, or searching for its job if another delivery has the claim."""
     stage = restore.stage
     if isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None:
-        return doubt_resolved(restore, is_ours=claim.is_ours, now=now)
+        return broken_attempt_answered(restore, is_ours=claim.is_ours, now=now)
     if claim.is_ours:
         return _ended(restore, now)
     prepared = restore.prepared
@@ -96,7 +96,7 @@ def claim_failed(restore: Restore, call: ClaimPost, error: RestoreError, now: da
     """Return the restore after a failed claim. If a broken attempt cannot be claimed, it may have posted."""
     stage = restore.stage
     if isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None:
-        return doubt_resolved(restore, is_ours=False, now=now)
+        return broken_attempt_answered(restore, is_ours=False, now=now)
     return retry_or_end(restore, call, error, now)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None) -> df.DFApp:
-    """Return the app over these settings, this client, and the webhook that gets the results."""
+    """Return the app with these settings, this client for Azure, and the webhook that receives results, if any."""
     restores = RestoreActivities(api)
     posting = sealed(PostResult, ResultActivities(webhook).post_result, utc_now)
     activities = {**restores.by_name(), PostResult.name: posting}

@@ -1,4 +1,4 @@
-"""The app's settings, read once at start. A wrong one stops the app with its name and what it accepts."""
+"""The app's settings, read once at start. An invalid one stops the app; the error says which values are accepted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ _QUEUE: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class SettingsError(ValueError):
-    """One or more settings cannot be used. One line per problem; no values but paths are quoted, some are secrets."""
+    """One or more settings are invalid. The message has one line per problem.
+
+    It quotes no values except file paths, because some values are secrets.
+    """
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
@@ -42,7 +45,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment says. ``AzureWebJobsStorage`` and ``AZURE_CLIENT_ID`` are read by their owners."""
+    """The app's own settings. The Functions host reads ``AzureWebJobsStorage``, azure-identity ``AZURE_CLIENT_ID``."""
 
     resource_manager_endpoint: str
     backup_api_version: str
@@ -59,7 +62,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Read the settings; an empty one counts as left out. ``SettingsError`` names every problem, not the first."""
+        """Read the settings; an empty one counts as left out. Raises ``SettingsError`` that lists every problem."""
         reader = _Reader(env)
         settings = cls(
             resource_manager_endpoint=reader.read(
@@ -83,12 +86,12 @@ class Settings:
         return settings
 
     def deadline_s(self, rehydrates: bool) -> float:
-        """Return after how many seconds a restore that still runs is given up: longer where a point is rehydrated."""
+        """Return the deadline of a restore in seconds. It is longer when an archived point is rehydrated first."""
         default_h = _REHYDRATION_DEADLINE_H if rehydrates else _DEADLINE_H
         return (default_h if self.deadline_hours is None else self.deadline_hours) * 3600
 
     def limits(self, rehydrates: bool) -> Limits:
-        """Return the bounds of one restore."""
+        """Return the limits of one restore."""
         return Limits(
             job_poll_min_s=self.job_poll_min_s,
             job_poll_max_s=self.job_poll_max_s,
@@ -99,14 +102,14 @@ class Settings:
 
 
 class _Reader:
-    """Reads settings one by one and notes the problems."""
+    """Reads settings one by one and collects the problems."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self.problems: list[str] = []
 
     def read[T, D](self, name: str, parse: Callable[[str], T], default: D, *, unset: str = "") -> T | D:
-        """Return the parsed value, or the default where it is left out or wrong; ``unset`` is parsed when left out."""
+        """Return the parsed value, or ``default`` if it is left out or invalid. ``unset`` replaces one left out."""
         text = self._env.get(name, "").strip() or unset
         if not text:
             return default
@@ -123,7 +126,7 @@ class _Reader:
 def _contradictions(settings: Settings) -> list[str]:
     problems: list[str] = []
     if settings.requests_queue == settings.results_queue:
-        problems.append("RESTORE_RESULTS_QUEUE must be another queue than RESTORE_REQUESTS_QUEUE")
+        problems.append("RESTORE_RESULTS_QUEUE must not be the same queue as RESTORE_REQUESTS_QUEUE")
     if settings.job_poll_min_s > settings.job_poll_max_s:
         problems.append("RESTORE_JOB_POLL_MIN_SECONDS must not be more than RESTORE_JOB_POLL_MAX_SECONDS")
     if settings.webhook_url is not None and settings.webhook_secret is None:
@@ -170,7 +173,7 @@ def _webhook_url(text: str) -> str:
 def _safe_url(text: str, wanted: str) -> SplitResult:
     try:
         url = urlsplit(text)
-        port_is_fine = url.port != 0  # an unreadable one raises
+        port_is_fine = url.port != 0  # an invalid port raises ValueError
     except ValueError:
         raise ValueError(wanted) from None
     plain = re.fullmatch(r"[\x21-\x7e]+", text) is not None and "\\" not in text and "@" not in url.netloc
@@ -201,23 +204,23 @@ def _queue(text: str) -> str:
     return text
 
 
-def _number(text: str, wanted: str, *, most: float, zero: bool = False) -> float:
+def _number(text: str, wanted: str, *, maximum: float, zero: bool = False) -> float:
     number = float(text) if _NUMBER.fullmatch(text) else math.nan
-    if not ((number > 0 or (zero and number == 0)) and number <= most):
+    if not ((number > 0 or (zero and number == 0)) and number <= maximum):
         raise ValueError(wanted)
     return number
 
 
 def _poll_seconds(text: str) -> float:
-    return _number(text, "a number of seconds above 0, at most a day (86400)", most=_DAY_S)
+    return _number(text, "a number of seconds above 0, at most a day (86400)", maximum=_DAY_S)
 
 
 def _window_seconds(text: str) -> float:
-    return _number(text, "a number of seconds from 0 to a day (86400)", most=_DAY_S, zero=True)
+    return _number(text, "a number of seconds from 0 to a day (86400)", maximum=_DAY_S, zero=True)
 
 
 def _hours(text: str) -> float:
-    return _number(text, "a number of hours above 0, at most a year (8784)", most=_YEAR_H)
+    return _number(text, "a number of hours above 0, at most a year (8784)", maximum=_YEAR_H)
 
 
 def _count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The activity that prepares a restore: choose the point, check the restore, start the service's own check."""
+"""The activity that prepares a restore: choose the point, check the restore, start the service's validation."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from domain.restore.calls import Prepared, PrepareRestore
     from queries.backup_api import BackupApi
 
-_SLICE: Final = timedelta(minutes=1)  # of reading a list in one call: far below the host's functionTimeout
+_SLICE: Final = timedelta(minutes=1)  # how long one call reads a list: far below the host's functionTimeout
 _MAX_SLICES: Final = 20
-_PREPARING: Final = timedelta(minutes=3)  # after it no further call is made: each may take two minutes
+_PREPARING: Final = timedelta(minutes=3)  # after this time no further call is made, because a call may take two minutes
 
 
 class RestorePreparation:
-    """One preparation. ``clock`` returns aware UTC."""
+    """One run of the preparation. ``clock`` returns aware UTC."""
 
     def __init__(self, api: BackupApi, call: PrepareRestore, clock: Callable[[], datetime]) -> None:
         self._api = api
@@ -41,9 +41,10 @@ class RestorePreparation:
         self._warnings: list[RestoreWarning] = []
 
     def prepare(self) -> Answer[Prepared]:
-        """Return what was found; the wait is that for the first poll of the service's check.
+        """Return the chosen point and what was found; the answer's wait is for the first poll of the validation.
 
-        A list that takes long is read in slices: then the answer is how far it was read, with which to call again.
+        A list that takes long is read in slices. Then the answer is ``StillReading``, with the progress for the next
+        call. Raises ``RestoreError``, ``ValidationFailed`` with every violation of a restore constraint among them.
         """
         reading = self._read_points()
         if reading is not None:
@@ -74,7 +75,7 @@ class RestorePreparation:
         return Answer(found, retry_after_s)
 
     def _read_points(self) -> StillReading | None:
-        """Read the list on; returns how far that has come where it took longer than a slice."""
+        """Continue to read the list; return the progress if that took longer than a slice, else ``None``."""
         known = self._progress
         if known is not None and known.link is None:
             return None
@@ -92,10 +93,10 @@ class RestorePreparation:
         return StillReading(progress=self._search.progress(link, slices))
 
     def _read_until(self, until: datetime, link: str | None) -> str | None:
-        """Read the list on from ``link``; returns where to go on if it was not read to its end."""
+        """Continue to read the list at ``link``; return the link to continue at, or ``None`` at the end of the list."""
         point_id = None if self._request.is_plan else self._request.criteria.point_id
         if point_id is not None:
-            self._search.consider([self._point(point_id)])
+            self._search.consider([self._get_point(point_id)])
             return None
         for points, following in self._api.recovery_point_pages(self._item, link):
             self._search.consider(points)
@@ -103,7 +104,7 @@ class RestorePreparation:
                 return following
         return None
 
-    def _point(self, point_id: str) -> RecoveryPoint:
+    def _get_point(self, point_id: str) -> RecoveryPoint:
         try:
             return self._api.get_recovery_point(self._item, point_id)
         except TerminalError as error:
@@ -112,12 +113,14 @@ class RestorePreparation:
             raise no_such_point(point_id, error.details) from error
 
     def _check_time(self) -> None:
-        """Raise ``TransientError`` where Azure's answers have taken so long that one more may be cut by the host."""
+        """Raise ``TransientError`` if one more call could run into the host's ``functionTimeout``."""
         if self._clock() > self._began + _PREPARING:
-            raise TransientError(errors.SERVICE_UNAVAILABLE, "Azure answers so slowly that the checks are begun anew.")
+            raise TransientError(
+                errors.SERVICE_UNAVAILABLE, "Azure answers so slowly that the checks are started again."
+            )
 
     def _check(self, point: RecoveryPoint) -> None:
-        """Check the restore constraints, reading only what one of them depends on.
+        """Check the restore constraints, reading only what they depend on.
 
         Raises ``ValidationFailed`` with every violation.
         """
@@ -156,7 +159,7 @@ class RestorePreparation:
         return list(constraints.staging_violations(account, region=item.region, target=target))
 
     def _guard_requests(self) -> tuple[str, ...]:
-        """Return the Resource Guard requests that the trigger must carry, where the caller gave none."""
+        """Return the Resource Guard requests that the trigger must carry, unless the caller gave them."""
         if self._request.body.get("resourceGuardOperationRequests"):
             return ()
         try:
@@ -164,7 +167,7 @@ class RestorePreparation:
                 constraints.resource_guard_requests(self._api.list_resource_guard_proxies(self._item.vault_id))
             )
         except TerminalError as error:
-            message = f"Whether a Resource Guard protects the vault could not be read: {error.message}"
+            message = f"The app could not read whether a Resource Guard protects the vault: {error.message}"
             self._warn("ResourceGuardNotRead", message)
             return ()
 
@@ -182,7 +185,7 @@ class RestorePreparation:
             if accepted.operation_id is not None:
                 operation = AcceptedOperation(operation_id=accepted.operation_id, url=accepted.url)
                 return operation, accepted.retry_after_s
-            reason = "The answer names no operation to follow."
+            reason = "The answer names no operation to poll."
         message = f"The service could not validate the restore before it was triggered: {reason}"
         self._warn("ValidationUnavailable", message)
         return None, None

@@ -1,4 +1,4 @@
-"""The side effects of a restore: each method is one of them and safe to run twice."""
+"""The activities of a restore that call Azure: one method, one side effect, safe to run twice."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from domain.errors import Json
     from queries.backup_api import BackupApi
 
-_LATE: Final = timedelta(minutes=2)  # a queue's normal delay is far below; the claim of a post stands far longer
+_LATE: Final = timedelta(minutes=2)  # far longer than a queue's normal delay, far shorter than a claim is held
 
 type ClaimPost = Callable[[str, int], bool]
-"""Claims an attempt to post, by its client request id and number; false when another delivery has claimed it."""
+"""Claims an attempt to post by its client request id and number; returns false if another delivery has claimed it."""
 
 
 def utc_now() -> datetime:
@@ -45,7 +45,7 @@ class RestoreActivities:
         self._clock = clock
 
     def by_name(self) -> dict[str, Callable[[Json], Json]]:
-        """Return the activities as Durable Functions calls them, all but ``start_restore``."""
+        """Return the activities by name, as functions from JSON to JSON; all but ``start_restore``."""
         methods: dict[type[calls.ActivityCall], Callable[[Any], Answer[Any]]] = {
             calls.ResolveItem: self.resolve_item,
             calls.PrepareRestore: self.prepare_restore,
@@ -59,44 +59,47 @@ class RestoreActivities:
         return {kind.name: sealed(kind, method, self._clock) for kind, method in methods.items()}
 
     def start_restore_with(self, claim: ClaimPost) -> Callable[[Json], Json]:
-        """Return the activity that posts, with the claim that it takes before it does."""
+        """Return the activity ``start_restore``, which calls ``claim`` before it posts."""
         return sealed(calls.StartRestore, lambda call: self.start_restore(call, claim), self._clock)
 
     def resolve_item(self, call: calls.ResolveItem) -> Answer[ProtectedItem]:
-        """Find the protected item of a request."""
+        """Return the protected item of a request."""
         return Answer(find_item(self._api, call))
 
     def prepare_restore(self, call: calls.PrepareRestore) -> Answer[calls.Prepared]:
-        """Choose the point, check the restore, start the service's own check."""
+        """Choose the point, check the restore, and start the service's own validation."""
         return RestorePreparation(self._api, call, self._clock).prepare()
 
     def get_validation(self, call: calls.GetValidation) -> Answer[Validation]:
-        """Poll the service's own check."""
+        """Poll the service's own validation."""
         return self._api.get_validation(call.vault_id, call.operation_id, call.url)
 
     def start_restore(self, call: calls.StartRestore, claim: ClaimPost) -> Answer[Started]:
         """Trigger the restore once.
 
-        Searches for a job that carries the client request id before it posts, so a second run of this activity adopts
-        what the first one started. The attempt is claimed durably just before the post.
-        A 403 of a guarded vault that may be its Resource Guard's is ``ResourceGuardClosed``.
-        An answer that leaves open whether the service took the restore is ``UnknownOutcomeError``; so is a delivery
-        that is not the first of its attempt, or comes so late that it may not be: an earlier one's job may not be
-        listed yet.
+        Searches for a job that has the client request id before it posts, so a second run of this activity adopts the
+        job that the first one started. The attempt is claimed durably just before the post.
+
+        Raises ``ResourceGuardClosed`` for a 403 that may come from the vault's Resource Guard. Raises
+        ``UnknownOutcomeError`` when it is unknown whether the service accepted the restore. It does so too, without a
+        post, for a delivery that is not the first of its attempt, or so late that it may not be the first: the job of
+        an earlier delivery may not be listed yet.
         """
         item = call.item
         try:
             job = self._find_job(item.vault_id, call.client_request_id)
         except RestoreError as error:
-            # Claimed, too: what it answers is only true if no other delivery of this attempt posts.
+            # Claim the attempt here too: "not posted" is only true if no other delivery of this attempt posts.
             if _claimed(call, claim) and not self._is_late(call):
                 raise
-            raise _late(f"Its job cannot be looked for: {error.message}", error.retry_after_s) from error
+            raise _late_delivery_error(
+                f"Its job cannot be searched for: {error.message}", error.retry_after_s
+            ) from error
         if job is not None:
             return Answer(Started(job_id=job.job_id))
-        # Whether it is late is asked once more: the search may have taken long.
+        # Lateness is checked here because the search may have taken long.
         if not _claimed(call, claim) or self._is_late(call):
-            raise _late("Its job is not listed.", None)
+            raise _late_delivery_error("Its job is not listed.", None)
         try:
             accepted = self._api.trigger_restore(
                 item, call.point_id, call.body, client_request_id=call.client_request_id
@@ -110,25 +113,25 @@ class RestoreActivities:
         return Answer(Started(operation=_operation(accepted)), accepted.retry_after_s)
 
     def find_job(self, call: calls.FindJob) -> Answer[FoundJob]:
-        """Search for the restore's job."""
+        """Search for the restore's job in the vault's list."""
         job = self._find_job(call.vault_id, call.client_request_id)
         return Answer(FoundJob(job_id=None if job is None else job.job_id))
 
     def get_operation(self, call: calls.GetOperation) -> Answer[Operation]:
-        """Poll the operation."""
+        """Poll the restore's operation."""
         return self._api.get_operation(call.vault_id, call.operation_id, call.url)
 
     def get_job(self, call: calls.GetJob) -> Answer[Job]:
-        """Poll the job."""
+        """Poll the restore's job; while it runs, the answer has only its state and progress."""
         answer = self._api.get_job(call.vault_id, call.job_id)
         return Answer(answer.value.brief, answer.retry_after_s)
 
     def cancel_job(self, call: calls.CancelJob) -> Answer[Done]:
-        """Ask the service to cancel the job; whether it does shows on the job."""
+        """Ask the service to cancel the job; later polls of the job show whether it was cancelled."""
         return Answer(Done(), self._api.cancel_job(call.vault_id, call.job_id))
 
     def list_restored_disks(self, call: calls.ListRestoredDisks) -> Answer[RestoredDisks]:
-        """List the managed disks that a restore made, of all in its target group."""
+        """List the managed disks in the target group that a restore created."""
         disks = made_by(
             self._api.list_disks(call.target_resource_group_id),
             vm_name=call.source_resource_id.rpartition("/")[2],
@@ -162,6 +165,6 @@ def _operation(accepted: Accepted) -> AcceptedOperation | None:
     return AcceptedOperation(operation_id=accepted.operation_id, url=accepted.url)
 
 
-def _late(reason: str, retry_after_s: float | None) -> UnknownOutcomeError:
-    message = f"This is not the first delivery of the request to post, so that an earlier one may have posted. {reason}"
+def _late_delivery_error(reason: str, retry_after_s: float | None) -> UnknownOutcomeError:
+    message = f"This may not be the first delivery of the post, so an earlier one may have posted. {reason}"
     return UnknownOutcomeError(errors.LATE_DELIVERY, message, retry_after_s=retry_after_s)

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 class Webhook(Protocol):
-    """Where results go."""
+    """The receiver of results."""
 
     def post(self, document: Json) -> None:
-        """Post a status document; raises :class:`domain.errors.TransientError` unless it was taken."""
+        """Post a status document; raises :class:`domain.errors.TransientError` unless it was accepted."""
         ...
 
 
 class ResultActivities:
-    """Posting twice is safe: ``X-Restore-Id`` and the body are the same."""
+    """The activity of the webhook. Posting twice is safe, because ``X-Restore-Id`` and the body are the same."""
 
     def __init__(self, webhook: Webhook | None) -> None:
         self._webhook = webhook
 
     def post_result(self, call: PostResult) -> Answer[Done]:
-        """Post a status document."""
+        """Post the status document, if there is a webhook."""
         if self._webhook is not None:
             self._webhook.post(call.document)
         return Answer(Done())

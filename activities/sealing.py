@@ -1,4 +1,4 @@
-"""Activities as Durable Functions calls them: JSON in, an envelope out."""
+"""Activities in the form that Durable Functions calls: they take JSON and return an envelope."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def sealed[C: ActivityCall](
     kind: type[C], activity: Callable[[C], Answer[Any]], clock: Callable[[], datetime]
 ) -> Callable[[Json], Json]:
-    """Return the activity with what it returns or raises put into an envelope.
+    """Return the activity as a function from packed JSON to an envelope with its answer or its ``RestoreError``.
 
-    Exceptions that nobody named stay exceptions: the activity broke.
+    All other exceptions are raised, so that the orchestrator sees that the activity broke. ``clock`` returns aware UTC.
     """
 
     def call(data: Json) -> Json:

@@ -1,4 +1,4 @@
-"""URLs: built from names that cannot leave their path segment, and checked before a token is sent to them."""
+"""URLs: built from encoded names, each in its own path segment, and checked before a token is sent to them."""
 
 from __future__ import annotations
 

@@ -69,10 +69,10 @@ _NO_CONTENT: Final = 204
 class BackupClient:
     """Azure Backup at one ARM endpoint. Synchronous, and safe to use from several threads.
 
-    Every method raises ``TransientError`` for failures that may pass (throttling, 5xx, the network, an answer that
-    cannot be read), with the wait that Azure asked for, and ``TerminalError`` for the others (``AuthorizationFailed``,
-    ``NotFound``, ``RestoreRefused``). Nothing is retried here. The lists are generators: they read a page when its
-    first entry is asked for.
+    Every method raises ``TransientError`` for throttling, 5xx, network failures and unreadable answers, with the wait
+    that Azure asked for. It raises ``TerminalError`` for other failures (``AuthorizationFailed``, ``NotFound``,
+    ``RestoreRefused``). Nothing is retried here. The lists are generators: they read a page when its first entry is
+    needed.
     """
 
     def __init__(self, session: ArmSession, *, api_version: str, timer: Callable[[], float] = time.monotonic) -> None:
@@ -82,7 +82,7 @@ class BackupClient:
 
     @classmethod
     def from_settings(cls, settings: Settings, credential_factory: Callable[[], TokenCredential]) -> Self:
-        """Return the client of the settings' endpoint; ``credential_factory`` as on ``ArmSession``."""
+        """Return the client for the endpoint in the settings; ``credential_factory`` as for ``ArmSession``."""
         session = ArmSession(settings.resource_manager_endpoint, credential_factory)
         return cls(session, api_version=settings.backup_api_version)
 
@@ -148,7 +148,7 @@ class BackupClient:
         """Yield the pages of an item's recovery points, each with the link to the next page.
 
         ``link`` is where an earlier call stopped reading, or ``None`` for the first page. The list is not filtered:
-        with dates in the filter, the service was seen to leave out old points.
+        with dates in the filter, the service has been observed to leave out old points.
         """
         for page, next_link in self._pages(_point_path(item), start=link):
             yield [RecoveryPoint.from_api(body) for body in page if as_name(body.get("name"))], next_link
@@ -160,9 +160,9 @@ class BackupClient:
     def trigger_restore(self, item: ProtectedItem, point_id: str, body: Json, *, client_request_id: str) -> Accepted:
         """Start a restore with ``body``. ``client_request_id`` becomes the job's ``activityId``.
 
-        Posted exactly once. Only a 202 means that the restore was started. Raises ``UnknownOutcomeError`` when that is
-        unknown (5xx, 408, a connection that broke or timed out after it was established, an answer that cannot be
-        read) and ``TransientError`` when it certainly was not started (429, no connection).
+        Posted exactly once. Only a 202 means that the restore was started. Raises ``TransientError`` when it
+        certainly was not started (429, no connection), and ``UnknownOutcomeError`` when that is unknown: 5xx, 408, an
+        unreadable answer, or a connection that broke or timed out after it was established.
         """
         path = with_query(_point_path(item, point_id, "restore"), self._api_version)
         reply = self._session.call("POST", path, body=body, client_request_id=client_request_id, once=True)
@@ -199,9 +199,9 @@ class BackupClient:
         return Answer(Job.from_api({**body, "name": as_name(body.get("name")) or job_id}), reply.retry_after_s)
 
     def cancel_job(self, vault_id: str, job_id: str) -> float | None:
-        """Ask the service to cancel a job; return the wait in seconds that it asks for.
+        """Ask the service to cancel a job; return the wait in seconds that it asks for, if any.
 
-        The job shows later whether it was cancelled. A refusal is ``RestoreRefused``.
+        Later polls of the job show whether it was cancelled. A refusal raises ``TerminalError`` ``RestoreRefused``.
         """
         return self._call("POST", resource_path(vault_id, "backupJobs", job_id, "cancel")).retry_after_s
 
@@ -226,7 +226,7 @@ class BackupClient:
 
     def get_validation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Validation]:
         """Poll a validation, as ``get_operation`` polls a restore's operation."""
-        # An operationResults URL answers without the findings, so that the vault's URL is polled instead.
+        # An operationResults URL answers without the findings, so the vault's URL is polled instead.
         status_url = None if url is None or is_results_url(url) else url
         reply = self._poll(status_url, resource_path(vault_id, "backupValidateOperationsStatuses", operation_id))
         if reply.status == _ACCEPTED:
@@ -329,13 +329,13 @@ def _entries(reply: Reply, body: Json) -> list[Json]:
 
 def _next_link(reply: Reply, body: Json) -> str | None:
     link = body.get("nextLink") or None
-    if link is not None and not isinstance(link, str):  # not the end of the list either
+    if link is not None and not isinstance(link, str):  # an invalid link is not the end of the list
         raise unreadable_error(reply, "a page of a list")
     return link
 
 
 def _status_by_code(reply: Reply) -> OperationStatus | None:
-    """Return the status that an answer without a status body means: 202 is running; 204, or 200 of results, is done."""
+    """Return the status of an answer without a status body: 202 is running, 204 or 200 from a results URL is done."""
     if reply.status == _ACCEPTED:
         return OperationStatus.RUNNING
     is_done = reply.status == _NO_CONTENT or is_results_url(reply.path)

@@ -1,4 +1,4 @@
-"""The table from Azure's answers to our errors, and the text of each error."""
+"""The table that maps Azure's answers to the app's errors, and the text of each error."""
 
 from __future__ import annotations
 
@@ -40,11 +40,13 @@ _REFUSALS: Final = frozenset(range(400, 500)) - {408, 429}
 _MAX_DETAILS: Final = 20
 _NO_MESSAGE: Final = "The service gave no message."
 _THROTTLED: Final = "Azure asks for fewer requests."
-_UNKNOWN_OUTCOME: Final = "It is unknown whether Azure accepted the request; look for its job before posting it again."
+_UNKNOWN_OUTCOME: Final = (
+    "It is unknown whether Azure accepted the request; search for its job before posting it again."
+)
 
 
 class _Row(NamedTuple):
-    """The error for these statuses; with a ``service_code`` only for answers with that code."""
+    """The error for answers with these statuses and, if ``service_code`` is given, with that code."""
 
     statuses: Container[int]
     error: type[TransientError | TerminalError]
@@ -89,8 +91,8 @@ _TABLE: Final = (
 def service_error(reply: Reply, *, once: bool = False) -> TransientError | TerminalError | UnknownOutcomeError:
     """Return the error for an answer other than 2xx, with the service's own texts in its details.
 
-    ``once``: the request must not be done twice, so that a 5xx or 408, after which it is unknown whether it was done,
-    is an ``UnknownOutcomeError``. A 429 is not: Azure throttles before it does anything.
+    ``once``: the request must not be executed twice. After a 5xx or 408 it is unknown whether it was executed, so these
+    are an ``UnknownOutcomeError``. A 429 is not: Azure throttles before it executes anything.
     """
     details = _read_details(reply)
     service_code = details[0].code
@@ -104,13 +106,13 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
 
 
 def throttled_error(call: str, wait_s: float) -> TransientError:
-    """Return the error for a call that was not sent, because Azure's last answer asked for a wait that is not over."""
+    """Return the error for a call that was not sent, because a wait that Azure asked for is not over."""
     message = f"{_THROTTLED} ({call}: not sent, {wait_s:.0f} s are left of the wait that Azure asked for)"
     return TransientError(SERVICE_UNAVAILABLE, message, retry_after_s=wait_s)
 
 
 def not_accepted_error(reply: Reply) -> UnknownOutcomeError:
-    """Return the error for a 2xx other than 202 to the one request that must not be done twice."""
+    """Return the error for a 2xx other than 202 as the answer to the request that must not be executed twice."""
     message = f"{_UNKNOWN_OUTCOME} ({_call(reply)}; only 202 means that it did)"
     detail = ErrorDetail(code=f"Http{reply.status}", message="The answer should be a 202.", info=_info(reply))
     return UnknownOutcomeError(SERVICE_UNAVAILABLE, message, [detail], retry_after_s=reply.retry_after_s)
@@ -126,7 +128,10 @@ def unreadable_error(reply: Reply, expected: str) -> TransientError:
 def transport_error(
     error: Exception, call: str, client_request_id: str, *, once: bool
 ) -> TransientError | UnknownOutcomeError:
-    """Return the error for a call without a complete answer. Names only types: the text of ``error`` quotes the URL."""
+    """Return the error for a call without a complete answer.
+
+    It names only the types of exceptions, because the text of ``error`` quotes the URL.
+    """
     types = ": ".join(dict.fromkeys(type(failure).__name__ for failure in (error, _root_cause(error))))
     detail = ErrorDetail(code=type(error).__name__, message=types, info={"clientRequestId": client_request_id})
     if once and not _was_never_sent(error):
@@ -153,10 +158,10 @@ def _was_never_sent(error: Exception) -> bool:
     return isinstance(_root_cause(error), no_connection)
 
 
-# A credential that has worked before raises what happened: azure-core's network errors, or an HTTP status. For the
-# first token of a process, DefaultAzureCredential turns everything into one ClientAuthenticationError without a cause
-# or a status. Only its text still contains the network library's phrases, and the status of App Service's identity
-# endpoint (which answers 500 for a wrong resource, so that 500 is not in the list).
+# A credential that has worked before raises the original error: a network error of azure-core, or an HTTP status. For
+# the first token of a process, DefaultAzureCredential raises one ClientAuthenticationError without a cause or a status.
+# Only its text has the phrases of the network library, or the status of App Service's identity endpoint. That endpoint
+# answers 500 for a wrong resource, so 500 is not in the list.
 _TRANSIENT_TEXTS: Final = re.compile(
     r"Failed to establish a new connection|Failed to resolve|Max retries exceeded|Connection aborted|timed out"
     r"|JSON is invalid|Token request error: \([^)]*\) (?:408|429|502|503|504)\b",

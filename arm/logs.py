@@ -21,7 +21,7 @@ _IDENTITY_LOGGERS: Final = (
 
 
 def redact_library_logs() -> None:
-    """Add the filters that remove secrets. Calling it again changes nothing."""
+    """Add the filters that remove secrets to the libraries' loggers. Calling it again changes nothing."""
     logging.getLogger(_HTTP_LOGGER).addFilter(_remove_queries)
     for name in _IDENTITY_LOGGERS:
         logging.getLogger(name).addFilter(_redact)

@@ -1,4 +1,4 @@
-"""One call to Azure Resource Manager: token, headers, timeouts, errors. Failed calls are not retried here."""
+"""Single calls to Azure Resource Manager: token, headers, timeouts, errors. Failed calls are not retried here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VERSION: Final = "0.1.0"
 _ACCEPTED: Final = 202
 _UNAUTHORIZED: Final = 401
 _POOL_SIZE: Final = 32
-_BODY_DEADLINE_READS: Final = 3  # read timeouts until the last read may begin: a body ends within four
+_BODY_DEADLINE_READS: Final = 3  # in read timeouts: no read begins later, so a body ends within four
 _MAX_ID_LENGTH: Final = 100
 _LOW_REMAINING: Final = 10
 _REMAINING_HEADERS: Final = "x-ms-ratelimit-remaining-"
@@ -56,7 +56,7 @@ class Timeouts:
 
 
 class _Bearer(AuthBase):
-    """Sets our token. Without it, requests would use a password from ``.netrc`` or from the URL."""
+    """Sets the app's token. Otherwise ``requests`` would use a password from ``.netrc`` or from the URL."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -116,10 +116,10 @@ class ArmSession:
     ) -> Reply:
         """Call ``url`` (absolute, or a path with its query at the endpoint) and return a 2xx answer.
 
-        Every other answer is raised as the error that ``arm.errors`` makes of it. ``once`` is for the one request that
-        must not be done twice: when it is unknown whether Azure accepted it, ``UnknownOutcomeError`` is raised. After a
-        401 the token is renewed and the call repeated, once: Azure did nothing the first time. When the last answer of
-        the URL asked for a wait that is not over, nothing is sent: ``TransientError`` with the remaining seconds.
+        For every other answer it raises the error from ``arm.errors``. ``once`` is for the request that must not be
+        executed twice: when it is unknown whether Azure accepted it, ``UnknownOutcomeError`` is raised. After a 401 the
+        token is renewed and the call repeated once, because Azure has not executed it. While a wait that the URL's last
+        answer asked for is not over, nothing is sent: ``TransientError`` has the remaining seconds.
         """
         url = f"{self.endpoint}{url}" if url.startswith("/") else url
         request_id = client_request_id or str(uuid.uuid4())
@@ -133,7 +133,7 @@ class ArmSession:
         return reply
 
     def _token(self, refused: TokenCredential | None) -> tuple[TokenCredential, str]:
-        """Return a credential and its token. The credential is a new one if the present one is ``refused``."""
+        """Return a credential and its token. A new credential is made if the present one is ``refused``."""
         try:
             with self._credential_lock:
                 if self._credential is None or self._credential is refused:
@@ -166,7 +166,7 @@ class ArmSession:
         _log_call(method, path, response.status_code, started, response.headers.get("x-ms-request-id"))
         _warn_before_throttling(path, response)
         retry_after_s = read_retry_after(response.headers, self._clock())
-        # The wait of a POST that was accepted is for polling what it started, not for the next POST to the same URL.
+        # The wait of an accepted POST is for polling the operation, not for the next POST to the same URL.
         is_accepted_post = method == "POST" and response.status_code == _ACCEPTED
         self._throttling.record(method, url, None if is_accepted_post else retry_after_s)
         return Reply(
@@ -195,7 +195,7 @@ def _new_http_session() -> requests.Session:
 
 def _log_call(method: str, path: str, outcome: int | str, started: float, request_id: str | None) -> None:
     took_ms = (time.monotonic() - started) * 1000
-    one_line_id = " ".join((request_id or "").split())[:_MAX_ID_LENGTH]  # line breaks would forge a line of the log
+    one_line_id = " ".join((request_id or "").split())[:_MAX_ID_LENGTH]  # a line break could forge a log line
     _log.debug("%s %s %s in %.0f ms, request %s", method, path, outcome, took_ms, one_line_id or None)
 
 

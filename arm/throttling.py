@@ -1,4 +1,4 @@
-"""What one process remembers of the waits that Azure asked for, so that all its restores respect them."""
+"""The waits that Azure asked for, remembered per process, so that all restores of the process respect them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _MAX_WAIT_S: Final = 3600.0  # the longest wait seen is 45 minutes; an absurd on
 class Throttling:
     """The time before which each URL must not be called, by method and URL. Safe to use from several threads.
 
-    The orchestration of a restore keeps its own waits with durable timers. It does not know that Azure throttled the
-    same list for another restore, nor which of the calls of one activity was throttled.
+    The orchestration of a restore waits with durable timers. It does not know that Azure throttled the same URL for
+    another restore, nor which call of an activity was throttled.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:

@@ -1,8 +1,9 @@
-"""What callers see, as types: ``domain.codec.as_json`` writes them, ``triggers.schemas`` describes them.
+"""The types of what callers receive: ``domain.codec.as_json`` writes them, ``triggers.schemas`` describes them.
 
-A member with a default is optional: it is left out where it has that default. A docstring is the description of its
-type in the OpenAPI document, ``metadata`` adds to a member's schema. What a model says of itself stands beside it:
-``ErrorBody`` and ``RestoreWarning``, ``JobResult``, ``RecoveryPointSummary``, ``VmDecisionDocument``.
+A member with a default is optional: it is left out when it has that default. The docstring of a type is its
+description in the OpenAPI document; ``metadata`` adds to the schema of a member. Some types are defined beside the
+model that they show: ``ErrorBody``, ``RestoreWarning``, ``JobResult``, ``RecoveryPointSummary`` and
+``VmDecisionDocument``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ type Uri = str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalDocument:
-    """A person's decision; what is not known yet is `null`."""
+    """The approval of a restore by a person. What is not known yet is `null`."""
 
     required: bool
     timeout: timedelta
@@ -37,7 +38,7 @@ class ApprovalDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationDocument:
-    """Who asked to cancel."""
+    """Who cancelled the restore, why and when."""
 
     by: str | None
     comment: str | None
@@ -46,10 +47,10 @@ class CancellationDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What would be done."""
+    """What a restore would do."""
 
     request_body: Json | None = field(
-        metadata={"description": "The body that would be sent to Azure Backup, `null` where no recovery point fits."}
+        metadata={"description": "The body that would be sent to Azure Backup, `null` if no recovery point fits."}
     )
     candidates: tuple[JsonOf[Candidate], ...]
 
@@ -70,7 +71,7 @@ class StatusLinks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusDocument:
-    """One restore. `approval`, `cancellation` and `refused` are there only where they say something."""
+    """One restore. `approval`, `cancellation` and `refused` are present only if they apply."""
 
     id: str
     status: Status
@@ -93,7 +94,7 @@ class StatusDocument:
     approval: ApprovalDocument | None = None
     cancellation: CancellationDocument | None = None
     refused: RefusedWhen | None = field(
-        default=None, metadata={"description": "Only on a start that admission control refused, and when."}
+        default=None, metadata={"description": "When admission control refused the start; absent if it did not."}
     )
     result: JsonOf[JobResult] | JsonOf[PlanResult] | None
     error: JsonOf[ErrorBody] | None
@@ -103,7 +104,7 @@ class StatusDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreLinks:
-    """Where to go on."""
+    """The addresses of a restore, and of what can be done with it."""
 
     self: Uri
     cancel: Uri
@@ -113,7 +114,7 @@ class RestoreLinks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreAccepted:
-    """A restore that was asked for."""
+    """A restore that was accepted, or found because it was accepted before."""
 
     id: str
     status: Status
@@ -122,7 +123,7 @@ class RestoreAccepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreList:
-    """A page of restores; there are more while it has a nextLink."""
+    """A page of restores. With a `nextLink` there are more."""
 
     value: tuple[JsonOf[StatusDocument], ...]
     next_link: Uri | None = None
@@ -144,7 +145,7 @@ class AlertDecisionList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The app as it sees itself."""
+    """The state of the app."""
 
     status: str = field(metadata={"const": "ok"})
     version: str
@@ -152,10 +153,10 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorAnswer:
-    """ARM's error."""
+    """An error in the shape of Azure Resource Manager."""
 
     error: JsonOf[ErrorBody]
 
 
 ANSWERS = (RestoreAccepted, StatusDocument, RestoreList, RecoveryPointList, AlertDecisionList, Health, ErrorAnswer)
-"""The answers of the HTTP API, all other types here being parts of them."""
+"""The answers of the HTTP API; all other types here are parts of them."""

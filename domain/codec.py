@@ -1,9 +1,9 @@
-"""Dataclasses as JSON, derived from their types: what crosses a durable boundary, and what callers see.
+"""Dataclasses as JSON, derived from their types: for histories and messages, and for callers.
 
-Members are in camelCase; those that have their default value are left out. A time is RFC 3339 in UTC.
+Members are in camelCase; a member that has its default value is left out. A time is RFC 3339 in UTC.
 
 In histories (``pack``, ``unpack``) a new member with a default can therefore be read from an older history. A
-``timedelta`` is a number of seconds there, and in a union of dataclasses each has a ``kind`` that is written along
+``timedelta`` is a number of seconds there, and each dataclass of a union has a ``kind``, which is written as well
 (``docs/decisions/0007-codecs-are-derived.md``). For callers (``as_json``) a ``timedelta`` is an ISO 8601 duration.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, TypeAliasType, cast, get_args, get_origin, get_type_hint
 from domain.times import format_duration, format_time, parse_request_time
 
 type JsonOf[T] = dict[str, Any]
-"""JSON that ``as_json`` made of a ``T``: it is written as it is, and described as a ``T``."""
+"""JSON that ``as_json`` made from a ``T``: it is written unchanged, and described with the schema of ``T``."""
 
 _VERSION = {"v": 1}
 
@@ -31,9 +31,9 @@ def pack(value: object) -> dict[str, Any]:
 
 
 def as_json(value: object) -> dict[str, Any]:
-    """Return a dataclass as callers see it: the members without a default always, the others where they say something.
+    """Return a dataclass as JSON for callers; ``triggers.schemas`` describes it.
 
-    ``triggers.schemas`` describes the result.
+    A member without a default is always written, the others only if they differ from their default.
     """
     return _write(value, format_duration)
 
@@ -96,7 +96,7 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 
 
 def _options(kind: Any) -> Iterator[Any]:
-    """Yield what a union or an alias stands for, ``None`` left out."""
+    """Yield the types that a union or an alias stands for, without ``None``."""
     if isinstance(kind, TypeAliasType):
         yield from _options(kind.__value__)
     elif isinstance(kind, UnionType):

@@ -1,9 +1,8 @@
-"""What goes between a restore's orchestrator and the activities and entities that it calls, as JSON.
+"""The JSON that passes between a restore's orchestrator and the activities and entities that it calls.
 
-An activity returns an answer or a named failure; it raises nothing that we can name.
-
-A raised exception would be retried by durabletask's policies without telling transient failures from terminal ones,
-and would lose the wait that the service asked for.
+An activity returns its answer, or its failure if that is a ``RestoreError``; it raises only unexpected exceptions.
+durabletask would retry a raised exception without distinguishing transient failures from terminal ones, and would lose
+the wait that the service asked for.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ _KINDS: Final[dict[str, type[RestoreError]]] = {
 
 
 def seal(answer: Answer[Any] | RestoreError, *, activity: str, at: datetime) -> Json:
-    """Wrap an activity's answer, or its failure together with whether and when repeating it makes sense.
+    """Return the envelope with an activity's answer, or with its failure and whether and when to repeat the call.
 
-    The envelope says which activity answered, and when (aware UTC): an orchestrator's step that is run again after a
-    crash sees the same times; its own clock would be later.
+    The envelope also says which activity answered, and when (aware UTC). If an orchestrator's step is run again after a
+    crash, it reads the same times from the envelope, while its own clock would be later.
     """
     stamp: Json = {"activity": activity, "at": format_time(at), "retryAfterS": answer.retry_after_s}
     if isinstance(answer, RestoreError):
@@ -45,16 +44,16 @@ def seal(answer: Answer[Any] | RestoreError, *, activity: str, at: datetime) -> 
 
 
 def unseal(call: Call, data: Mapping[str, Any]) -> Answer[Any] | RestoreError:
-    """Return the answer to a call, or the failure, out of what an activity sealed or an entity answered.
+    """Return the answer or the failure of a call, from an activity's envelope or an entity's answer.
 
-    An answer to another call is a transient failure: that call was made by a run of the step that did not count, and
-    had the number of this one.
+    An answer to another call is a transient failure. That call was made in an earlier run of this step, which was not
+    committed to the history, and had the same number as this call.
     """
     answered_by: str | None = data.get("activity")
     if answered_by != (call.name if isinstance(call, ActivityCall) else None):
         return TransientError(INTERNAL_ERROR, f"The answer of {call.name} was one of {answered_by}.")
     if isinstance(call, EntityCall):
-        if OUTDATED in data:  # the instance was started again with the same input: its numbers begin anew
+        if OUTDATED in data:  # the instance was started again with the same input: its numbers start again too
             return TransientError(INTERNAL_ERROR, f"{call.entity} has answered a later request of this restore.")
         return Answer(unpack(call.answer, data))
     retry_after_s: float | None = data["retryAfterS"]
@@ -69,7 +68,7 @@ def answer_time(data: Mapping[str, Any]) -> datetime | None:
 
 
 def request_of(restore: Restore, call: EntityCall) -> Json:
-    """Return a restore's request to an entity, see :class:`domain.admission.answer_once.Asked`."""
+    """Return a restore's request to an entity as JSON; ``domain.admission.answer_once.answer_once`` reads it."""
     clock = restore.clock
     asked = Asked(restore_id=restore.restore_id, created=restore.accepted.created, number=clock.requests, now=clock.now)
     return {**pack(asked), "call": pack(call)}

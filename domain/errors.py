@@ -1,6 +1,6 @@
-"""Every failure we can name, and what crosses a durable boundary of it.
+"""The failures that the app distinguishes, and how they are stored in histories and shown to callers.
 
-Whether an error is transient is a fact on it; what follows from that is decided in ``domain.restore.failure``.
+The class of an error says whether it is transient; ``domain.restore.failure`` decides what follows from that.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ SERVICE_UNAVAILABLE = "ServiceUnavailable"
 INTERNAL_ERROR = "InternalError"
 LATE_DELIVERY = "LateDelivery"
 
-# History, queue messages and status documents have bounds; a service's error text and a caller's names need not.
+# Histories, queue messages and status documents are limited in size; error texts of services and names of callers are
+# not.
 _MAX_MESSAGE = 1000
 _MAX_NAME = 200
 _MAX_TEXT = 4000
@@ -48,7 +49,7 @@ _MAX_DETAILS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdditionalInfo:
-    """What helps to find the call."""
+    """The HTTP status and the request ids of a call to Azure, by which its support can find the call."""
 
     type: str
     info: Json
@@ -56,7 +57,7 @@ class AdditionalInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorReason:
-    """One reason."""
+    """One reason for an error."""
 
     code: str
     message: str
@@ -77,10 +78,9 @@ class ErrorBody:
 class ErrorDetail:
     """One entry of an error's ``details``, in ARM's shape.
 
-    ``target`` is a JSON path into the request; ``info`` goes out as ARM's ``additionalInfo``
-    (HTTP status and request ids of an Azure answer, so that support can find the call).
-    Secrets are taken out of the texts here, which often quote others; then they are cut to what histories, queue
-    messages and status documents can hold.
+    ``target`` is a JSON path into the request; ``info`` is written as ARM's ``additionalInfo`` (HTTP status and request
+    ids of an answer of Azure). Secrets are removed from the texts here, because they often quote other services; then
+    the texts are truncated, because histories, queue messages and status documents are limited in size.
     """
 
     code: str
@@ -89,7 +89,7 @@ class ErrorDetail:
     info: Json | None = None
 
     def __post_init__(self) -> None:
-        """Redact and cut the texts."""
+        """Redact and truncate the texts."""
         for name, bound in (("code", _MAX_NAME), ("message", _MAX_MESSAGE), ("target", _MAX_NAME)):
             text: str | None = getattr(self, name)
             object.__setattr__(self, name, text and redacted(text[:_MAX_TEXT])[:bound])
@@ -108,18 +108,18 @@ class ErrorDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreWarning:
-    """Something that did not end a restore, for whoever reads its status."""
+    """A problem that did not end a restore, but that its caller should know."""
 
     code: str
     message: str
 
 
 class RestoreError(Exception):
-    """Base of every failure we can name. ``code`` is stable: it is stored in history and read by callers.
+    """Base of all failures that the app distinguishes. ``code`` is stable: histories store it, callers read it.
 
-    ``retry_after_s`` is the wait in seconds that the service asked for, ``None`` where it named none: even an answer
-    that is final by itself may pass while Azure works on a restore.
-    Secrets are taken out of ``message`` here, once for logs, history and answers: it often quotes others.
+    ``retry_after_s`` is the wait in seconds that the service asked for, or ``None``. Terminal errors have it too: while
+    Azure works on a restore, a call that failed with one is made again.
+    Secrets are removed from ``message`` here, once for logs, histories and answers: it often quotes other services.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class TerminalError(RestoreError):
 
 
 class UnknownOutcomeError(RestoreError):
-    """The answer leaves open whether the service took the request. Never repeated before the job was looked for."""
+    """It is unknown whether the service accepted the request. It is never repeated before its job is searched for."""
 
 
 class InvalidRequestError(TerminalError):

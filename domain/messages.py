@@ -1,4 +1,4 @@
-"""Status documents where space is limited: cut until they fit, and as messages of the results queue."""
+"""Status documents where space is limited: truncated until they fit, and as messages of the results queue."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 _MAX_MESSAGE_BYTES: Final = 48_000
-"""Azure Storage takes 64 KiB per message; base64 leaves three quarters of it."""
+"""Azure Storage accepts 64 KiB per message; base64 leaves three quarters of that."""
 
 _MAX_WARNINGS: Final = 5
 _IDENTITY: Final = (
     *("id", "sourceResourceId", "requestId", "jobId", "operationId", "vaultId", "recoveryId", "links"),
     *("status", "phase", "createdTime", "lastUpdatedTime", "completedTime", "nextPollTime"),
 )
-"""The members that are never cut: what identifies the restore and how far it is."""
+"""The members that are never truncated: they identify the restore and say how far it has come."""
 
 
 def fit(document: Json, *, size_of: Callable[[Json], int], max_size: int) -> Json:
@@ -92,7 +92,7 @@ def _with_texts(document: Json, *, max_size: int) -> Json:
 
 
 def _truncated(value: object, max_size: int) -> object:
-    """Return the JSON value with each text truncated to this size as JSON, which writes some characters as twelve."""
+    """Return the JSON value with each text truncated to this size as JSON, where one character may need twelve."""
     if isinstance(value, str):
         sizes = accumulate(len(json.dumps(character)) - 2 for character in value[:max_size])
         return value[: sum(size <= max_size for size in sizes)]
@@ -104,7 +104,7 @@ def _truncated(value: object, max_size: int) -> object:
 
 
 def _without_objects(document: Json) -> Json:
-    """Return the document with its identity, its texts, and the code and message of its error."""
+    """Return the document with only its identity, its texts, and the code and message of its error."""
     error = as_object(document["error"])
     short: Json = {"code": error.get("code"), "message": error.get("message"), "details": []}
     kept = {name: value if name in _IDENTITY or isinstance(value, str) else None for name, value in document.items()}

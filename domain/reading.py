@@ -51,7 +51,7 @@ def _refuse_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Problems:
-    """Collects the problems of a body, so that its caller gets all of them at once."""
+    """Collects the problems of a body, so that the caller gets all of them at once."""
 
     found: list[ErrorDetail] = field(default_factory=list[ErrorDetail])
 
@@ -59,7 +59,7 @@ class Problems:
         """Add one problem at the JSON path ``target`` (``None`` for the body itself)."""
         self.found.append(ErrorDetail(code=code, message=message, target=target))
 
-    def concern(self, path: str) -> bool:
+    def exist_at(self, path: str) -> bool:
         """Return whether a problem at this path or below it was added already."""
         targets = [problem.target for problem in self.found if problem.target is not None]
         return any(target == path or target.startswith((f"{path}.", f"{path}[")) for target in targets)
@@ -70,9 +70,9 @@ class Reader:
     """Checks one kind of value. ``read`` gets the value, its JSON path and the collector of problems.
 
     ``read`` returns the value in the form that the app uses; after a problem the returned value has no meaning.
-    ``schema`` is the same in JSON Schema (draft 2020-12), for editors and for the description of the API. It accepts
-    all that the reader accepts, except ``null`` for an optional member and rare spellings of times and durations. The
-    reader is stricter where JSON Schema cannot express a check.
+    ``schema`` describes the value in JSON Schema (draft 2020-12), for editors and for the description of the API. It
+    accepts all that the reader accepts, except ``null`` for an optional member and rare spellings of times and
+    durations. The reader is stricter where JSON Schema cannot express a check.
     """
 
     read: Callable[[Any, str, Problems], Any]
@@ -91,7 +91,7 @@ class Reader:
 
         def read(value: Any, path: str, problems: Problems) -> Any:
             result = self.read(value, path, problems)
-            if not problems.concern(path) and (complaint := check(result)) is not None:
+            if not problems.exist_at(path) and (complaint := check(result)) is not None:
                 problems.add(INVALID_VALUE, path, complaint)
             return result
 
@@ -165,23 +165,23 @@ time = _checked(str, "a string", {"type": "string", "format": "date-time"}, _par
 duration = _checked(str, "a string", {"type": "string", "pattern": _DURATION}, _parse_check(parse_duration))
 
 
-def duration_up_to(most: timedelta, *, least: timedelta | None = None) -> Reader:
-    """Read a duration from ``least`` to ``most``; with a longer one, a time plus the duration may be out of range."""
+def duration_up_to(maximum: timedelta, *, minimum: timedelta | None = None) -> Reader:
+    """Read a duration from ``minimum`` to ``maximum``; with a longer one a time plus the duration could overflow."""
 
     def check(text: str) -> str | None:
-        if least is not None and parse_duration(text) < least:
-            return f"must not be shorter than {format_duration(least)}"
-        return None if parse_duration(text) <= most else f"must not be longer than P{most.days}D"
+        if minimum is not None and parse_duration(text) < minimum:
+            return f"must not be shorter than {format_duration(minimum)}"
+        return None if parse_duration(text) <= maximum else f"must not be longer than P{maximum.days}D"
 
     read = duration.also(check)
-    return read if not least else replace(read, schema={**duration.schema, "pattern": f"^(?=.*[1-9]){_DURATION[1:]}"})
+    return read if not minimum else replace(read, schema={**duration.schema, "pattern": f"^(?=.*[1-9]){_DURATION[1:]}"})
 
 
-def whole_number(least: int, most: int) -> Reader:
-    """Read an integer from ``least`` to ``most``; ``5.0`` counts as ``5``, because JSON has only numbers."""
-    wanted = f"a whole number from {least} to {most}"
-    schema: Json = {"type": "integer", "minimum": least, "maximum": most}
-    check = _checked(int, wanted, schema, lambda value: None if least <= value <= most else f"must be {wanted}")
+def whole_number(minimum: int, maximum: int) -> Reader:
+    """Read an integer from ``minimum`` to ``maximum``; ``5.0`` counts as ``5``, because JSON has only numbers."""
+    wanted = f"a whole number from {minimum} to {maximum}"
+    schema: Json = {"type": "integer", "minimum": minimum, "maximum": maximum}
+    check = _checked(int, wanted, schema, lambda value: None if minimum <= value <= maximum else f"must be {wanted}")
 
     def read(value: Any, path: str, problems: Problems) -> Any:
         whole = int(value) if isinstance(value, float) and value.is_integer() else value
@@ -232,17 +232,17 @@ def _id_pattern(kind: ResourceKind) -> str:
     return f"^/{any_case('subscriptions')}/[-0-9A-Za-z]+/{any_case('resourceGroups')}/{name}{provider}/*$"
 
 
-def array(entry: Reader, *, least: int = 0, most: int = 1000) -> Reader:
-    """Read an array of ``least`` to ``most`` different entries of one kind."""
+def array(entry: Reader, *, minimum: int = 0, maximum: int = 1000) -> Reader:
+    """Read an array of ``minimum`` to ``maximum`` different entries of one kind."""
 
     def read(value: Any, path: str, problems: Problems) -> Any:
         if not isinstance(value, list):
             problems.add(INVALID_VALUE, path, "must be an array")
             return value
         entries = cast("list[Any]", value)
-        if not least <= len(entries) <= most:
-            problems.add(INVALID_VALUE, path, f"must have {least} to {most} entries")
-            return entries  # to compare a million entries with each other would take hours
+        if not minimum <= len(entries) <= maximum:
+            problems.add(INVALID_VALUE, path, f"must have {minimum} to {maximum} entries")
+            return entries  # comparing a million entries with each other would take hours
         result: list[Any] = []
         for index, item in enumerate(entries):
             result.append(entry(item, f"{path}[{index}]", problems))
@@ -250,7 +250,7 @@ def array(entry: Reader, *, least: int = 0, most: int = 1000) -> Reader:
                 problems.add(INVALID_VALUE, f"{path}[{index}]", "appears twice")
         return result
 
-    bounds = {"minItems": least, "maxItems": most} if least else {"maxItems": most}
+    bounds = {"minItems": minimum, "maxItems": maximum} if minimum else {"maxItems": maximum}
     return Reader(read, {"type": "array", "items": entry.schema, **bounds, "uniqueItems": True})
 
 
@@ -282,5 +282,5 @@ def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Read
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
-    """Return a question with the known name that is most similar, or an empty text if none is."""
+    """Return a question with the most similar known name, or an empty text if no name is similar."""
     return "".join(f"; is it {similar}?" for similar in difflib.get_close_matches(name, known, n=1))

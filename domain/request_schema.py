@@ -1,7 +1,7 @@
-"""What a restore request may contain: its members, what they require of each other, and both as JSON Schema.
+"""What a restore request may contain: its members, the conditions between them, and both as JSON Schema.
 
-The members are the project's contract; what a recovery type requires is what Azure Backup requires of an
-``IaasVMRestoreRequest``.
+The members are a contract with the callers of this app. What a recovery type requires is what Azure Backup requires of
+an ``IaasVMRestoreRequest``.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ _MAX_APPROVAL_TIMEOUT: Final = timedelta(days=365)
 _NATIVE_NAME: Final = pattern(
     r"(?!\.+$)(?u:[-\w.(); ]{1,500})",
     "a native name as the service returns it, such as VM;iaasvmcontainerv2;web-rg;web-01",
-    # The length is checked apart: some regex engines refuse so large a character class repeated 500 times.
+    # The length is checked separately: some regex engines refuse a large character class that is repeated 500 times.
     portable=r"(?!\.+$)(?=.{1,500}$)[-\w.(); \u00aa-\uffff]+",
 )
 _RECOVERY_POINT: Final[Mapping[str, Reader]] = {
     "id": pattern(r"[A-Za-z0-9_-]{1,100}", "a recovery point's name (not its resource id), such as 1103996678573089"),
     "atOrBefore": time,
     "notOlderThan": duration,
-    "consistency": array(one_of(*CONSISTENCIES), least=1),
-    "tiers": array(one_of(*TIERS), least=1),
+    "consistency": array(one_of(*CONSISTENCIES), minimum=1),
+    "tiers": array(one_of(*TIERS), minimum=1),
 }
 _DATA_DISK_ENCRYPTION: Final[Mapping[str, Reader]] = {
     "perDiskEncryptionSetIds": array(
@@ -76,7 +76,7 @@ PASSED_ON: Final[Mapping[str, Reader]] = MappingProxyType(
         "targetVirtualMachineId": resource_id(ids.VIRTUAL_MACHINE),
         "virtualNetworkId": resource_id(ids.VIRTUAL_NETWORK),
         "subnetId": resource_id(ids.SUBNET),
-        "zones": array(one_of("1", "2", "3", "NoZone"), least=1, most=1),
+        "zones": array(one_of("1", "2", "3", "NoZone"), minimum=1, maximum=1),
         "diskEncryptionSetId": resource_id(ids.DISK_ENCRYPTION_SET),
         "restoreDiskLunList": array(whole_number(-1, 1000)),
         "restoreWithManagedDisks": boolean,
@@ -170,10 +170,10 @@ class Condition:
         if any(name in body for name in self.absent) or any(name not in body for name in self.given):
             return
         # In Python 1 equals True, so a value counts only if its own reader accepted it.
-        if any(values and (body[name] not in values or problems.concern(name)) for name, values in self.given.items()):
+        if any(values and (body[name] not in values or problems.exist_at(name)) for name, values in self.given.items()):
             return
         for name in self.requires:
-            if name not in body and not problems.concern(name):
+            if name not in body and not problems.exist_at(name):
                 problems.add(MISSING_FIELD, name, f"is needed {self.reason}")
         for name in self.forbids:
             if name in body:

@@ -116,7 +116,7 @@ class RestoreRequest:
 
     @property
     def is_plan(self) -> bool:
-        """Whether the caller wants only a plan (``dryRun``): everything is read and checked, nothing is restored."""
+        """Whether the caller wants only a plan (``dryRun``): all is read and checked, but nothing is restored."""
         return self.body.get("dryRun", False)
 
     @property
@@ -126,7 +126,7 @@ class RestoreRequest:
 
     @property
     def approval_timeout(self) -> timedelta:
-        """How long to wait for a person to approve the restore, or to approve it at the Resource Guard."""
+        """How long to wait for a person to approve the restore in the app, or at the Resource Guard in Azure."""
         timeout: str | None = as_object(self.body.get("approval")).get("timeout")
         return parse_duration(timeout) if timeout else _DEFAULT_APPROVAL_TIMEOUT
 
@@ -144,7 +144,7 @@ class RestoreRequest:
 
 def _check_targets(body: Json, problems: Problems) -> None:
     def valid(name: str) -> str | None:
-        return None if problems.concern(name) else body.get(name)
+        return None if problems.exist_at(name) else body.get(name)
 
     vm, group, source = map(valid, ("targetVirtualMachineId", "targetResourceGroupId", "sourceResourceId"))
     if vm and group and not vm.lower().startswith(f"{group.lower()}/"):
@@ -164,7 +164,7 @@ def _check_details(body: Json, problems: Problems) -> None:
         target = "targetDiskNetworkAccessSettings.targetDiskAccessId"
         problems.add(MISSING_FIELD, target, "is needed for EnablePrivateAccessForAllDisks")
     identity = body.get("identityInfo")
-    if identity is None or problems.concern("identityInfo"):
+    if identity is None or problems.exist_at("identityInfo"):
         return
     system_assigned, user_assigned = identity.get("isSystemAssignedIdentity"), "managedIdentityResourceId" in identity
     if not system_assigned and not user_assigned:

@@ -50,7 +50,7 @@ def parse_request_time(text: str) -> datetime:
 
 
 def format_time(time: datetime) -> str:
-    """Return the time as RFC 3339 text in UTC with ``Z``; it has a fraction only if the time has one."""
+    """Return the time as RFC 3339 text in UTC with ``Z``; with a fraction of a second only if the time has one."""
     return as_utc(time).isoformat().replace("+00:00", "Z")
 
 

@@ -1,4 +1,4 @@
-"""Readers of what the service sends, which do not trust it: a value of the wrong type or size counts as absent."""
+"""Readers that do not trust what the service sends: a value of the wrong type or size counts as absent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_LABEL_LENGTH: Final = 100
 
 def as_object(value: object) -> Mapping[str, Any]:
     """Return the JSON object, or an empty one if the value is anything else."""
-    # Parsed JSON has dicts only. isinstance with Mapping takes ten times as long, which is much for long lists.
+    # Parsed JSON has dicts only. isinstance with Mapping takes ten times as long, which matters for long lists.
     is_object = isinstance(value, dict) or isinstance(value, Mapping)  # noqa: SIM101 - the fast check comes first
     return cast("Mapping[str, Any]", value) if is_object else {}
 

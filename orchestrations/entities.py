@@ -1,4 +1,4 @@
-"""Locks, budgets and slots as durable entities: each holds one state and does one operation at a time."""
+"""Locks, budgets and slots as durable entities. An entity holds one state and does one operation at a time."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ def _entity(name: str) -> Callable[[EntityContext, Json], Json]:
 
 
 ENTITIES: Final[Mapping[str, Callable[[EntityContext, Json], Json]]] = {name: _entity(name) for name, _ in _OPERATIONS}
-"""The entities by their names."""
+"""The entities by name: functions that take an operation's request as JSON and return its answer."""

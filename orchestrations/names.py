@@ -1,6 +1,6 @@
-"""Names of orchestrators; they stand in every history: add names, never rename one.
+"""Names of orchestrators. They are stored in every history: add names, never rename one.
 
-Those of activities and entities are in ``domain.restore.calls``, those of events in ``domain.restore.machine``.
+The names of activities and entities are in ``domain.restore.calls``, those of events in ``domain.restore.machine``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The claim of one attempt to post a restore, kept where every worker sees it."""
+"""The claim of one attempt to post a restore, kept in the task hub, where every worker sees it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from durabletask import task
 
 CLAIMED_FOR: Final = timedelta(minutes=10)
-"""Far longer than a delivery may still post (``activities.restores``), even where clocks differ by minutes."""
+"""Far longer than the time in which a delivery may post (``activities.restores``), even if clocks differ by minutes."""
 
 
 def hold_post_claim(ctx: task.OrchestrationContext, _data: Json | None) -> Generator[task.Task[Any], Any]:
     """Run for ten minutes as the claim of one attempt to post.
 
-    Two starts at the same moment may both succeed, but one instance runs: its input, ``{"token"}``, says whose claim it
-    is.
+    Two starts at the same moment may both succeed, but only one instance runs. Its input, ``{"token"}``, says whose
+    claim it is.
     """
     yield ctx.create_timer(CLAIMED_FOR)

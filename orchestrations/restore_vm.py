@@ -1,6 +1,7 @@
-"""Restore one VM: the interpreter of ``domain.restore.machine``, which decides everything.
+"""Restore one VM: the interpreter of ``domain.restore.machine``, which makes all decisions.
 
-It makes the calls that the machine wants, or waits with one durable timer, and hands what came to the machine.
+It makes the calls that the machine decides on, or waits with one durable timer, and hands answers and events to the
+machine.
 """
 
 from __future__ import annotations
@@ -30,49 +31,49 @@ if TYPE_CHECKING:
     from domain.restore.calls import Call
 
 MAX_STEPS: Final = 24
-"""Calls and waits of one history, which is then started afresh with the state as its input: it stays small."""
+"""Steps in one history. Then the orchestration continues as new with the state as input, so histories stay small."""
 
 _TIMER_EARLY_BY: Final = timedelta(seconds=1)
-"""How much too early the engine may deliver a timer: it cuts the delay of a queue message to whole seconds."""
+"""How much too early the engine may deliver a timer, because it truncates the delay of a message to whole seconds."""
 
 type Steps[T] = Generator[task.Task[Any], Any, T]
 
 
 def restore_vm(ctx: task.OrchestrationContext, data: Json) -> Steps[Json | None]:
-    """Run a :class:`Restore` (packed) to its end; returns the final status document."""
-    return (yield from _Run(ctx, unpack(Restore, data)).to_its_end())
+    """Run a packed :class:`Restore` to its end; returns the final status document, or ``None`` to continue as new."""
+    return (yield from _Run(ctx, unpack(Restore, data)).run())
 
 
 class _Run:
-    """A restore together with its orchestration."""
+    """One run of a restore by its orchestration."""
 
     def __init__(self, ctx: task.OrchestrationContext, restore: Restore) -> None:
         self._ctx = ctx
         self._restore = restore
         self._events = {name: ctx.wait_for_external_event(name) for name in (CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT)}
         self._in_flight: dict[str, tuple[Call, task.Task[Any]]] = {}
-        self._shown: tuple[Restore, datetime | None] | None = None
+        self._published: tuple[Restore, datetime | None] | None = None
 
     @property
     def _now(self) -> datetime:
-        """The time of the latest thing that was delivered: an answer, a timer, an event. Aware UTC.
+        """The time of the latest answer, timer or event that was delivered, in aware UTC.
 
-        Not the engine's own time: it sends a step's messages before it commits the history, so that after a crash the
-        step is run again, later. What is decided by the delivered times is decided alike both times.
+        It is not the engine's own time. The engine sends a step's messages before it commits the history, so after a
+        crash the step is run again, at a later time. With delivered times both runs decide in the same way.
         """
         return self._restore.clock.now
 
-    def to_its_end(self) -> Steps[Json | None]:
+    def run(self) -> Steps[Json | None]:
         steps = 0
         while True:
-            self._hear()
+            self._take_events()
             self._restore = advance(self._restore, self._now)
             step = decide(self._restore, self._now)
             if isinstance(step, Finish):
-                self._show()
+                self._publish()
                 return document(self._restore, self._now)
             if steps >= MAX_STEPS and not self._in_flight:
-                self._show()
+                self._publish()
                 self._ctx.continue_as_new(pack(self._restore), save_events=True)
                 return None
             steps += 1
@@ -86,10 +87,10 @@ class _Run:
                 yield from self._wait(step.until)
 
     def _begin(self, call: Call) -> None:
-        """Start a call, unless it is in flight. A signal is answered as soon as it is sent."""
+        """Start a call, unless it is in flight. A signal counts as answered as soon as it is sent."""
         if call.name in self._in_flight:
             return
-        self._show()
+        self._publish()
         if isinstance(call, ActivityCall):
             if isinstance(call, StartRestore):
                 call = replace(call, asked=as_utc(self._ctx.current_utc_datetime))
@@ -104,38 +105,38 @@ class _Run:
             self._in_flight[call.name] = call, self._ctx.call_entity(entity, call.operation, data)
 
     def _finish(self, call: Call) -> Steps[None]:
-        """Wait for the answer to a call in flight. Events that came meanwhile are handled before it."""
+        """Wait for the answer to a call in flight. Events that arrived meanwhile are handled before the answer."""
         if call.name not in self._in_flight:
             return
         call, pending = self._in_flight[call.name]
-        self._show()
+        self._publish()
         try:
             data = yield pending
             self._restore = self._restore.at(answer_time(data))
             answer = unseal(call, data)
         except (task.TaskFailedError, EntityOperationFailedException) as failure:
-            # Its worker died, or it has a bug. All calls may be made again; the post searches for its job first.
+            # The worker died, or the call has a bug. All calls may be made again; a post searches for its job first.
             answer = TransientError(INTERNAL_ERROR, f"{call.name} broke: {failure}")
         del self._in_flight[call.name]
-        self._hear()
+        self._take_events()
         self._restore = absorb(self._restore, call, answer, self._now)
 
     def _wait(self, until: datetime) -> Steps[None]:
-        """Wait with one durable timer, or until an event changes what is next."""
+        """Wait with one durable timer, or until an event changes the next step."""
         timer = self._ctx.create_timer(until.replace(tzinfo=None) + _TIMER_EARLY_BY)
         while not timer.is_complete and decide(self._restore, self._now) == Wait(until=until):
-            self._show(until)
+            self._publish(until)
             yield task.when_any([timer, *(event for event in self._events.values() if not event.is_complete)])
             if timer.is_complete:
                 self._restore = self._restore.at(until)
-            self._hear()
+            self._take_events()
 
-    def _hear(self) -> None:
-        """Hand new events to the machine. A cancellation comes once; the others are waited for again."""
+    def _take_events(self) -> None:
+        """Hand new events to the machine. A cancellation counts once; the other events are waited for again."""
         for name in self._events:
             while self._events[name].is_complete and (name != CANCEL_EVENT or self._restore.cancellation is None):
                 data = self._events[name].get_result()
-                event_time = as_text(as_object(data).get("time"))  # none where it was raised past the API
+                event_time = as_text(as_object(data).get("time"))  # absent if it was not raised by the API
                 time = parse_request_time(event_time) if event_time else as_utc(self._ctx.current_utc_datetime)
                 self._restore = self._restore.at(time)
                 self._restore = hear(self._restore, name, data, self._now)
@@ -143,15 +144,17 @@ class _Run:
                     break
                 self._events[name] = self._ctx.wait_for_external_event(name)
 
-    def _show(self, next_poll: datetime | None = None) -> None:
-        """Make the state the orchestration's custom status, which is what callers see, if there is any news.
+    def _publish(self, next_poll: datetime | None = None) -> None:
+        """Publish the state as the orchestration's custom status, which callers see, if it has changed.
 
-        That costs, and every replay of a history does it again.
+        The comparison saves time: each replay of the history builds these documents again.
         """
-        news = replace(self._restore, clock=Clock(now=self._restore.accepted.created))
-        if self._shown == (news, next_poll) or (next_poll is None and self._shown and self._shown[0] == news):
+        state = replace(self._restore, clock=Clock(now=self._restore.accepted.created))
+        if self._published == (state, next_poll) or (
+            next_poll is None and self._published and self._published[0] == state
+        ):
             return
-        self._shown = news, next_poll
+        self._published = state, next_poll
         shown = shown_status(self._restore, self._now, next_poll)
         if shown is not None:
             self._ctx.set_custom_status(shown)

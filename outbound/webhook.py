@@ -21,14 +21,14 @@ _TIMEOUTS_S: Final = (5.0, 15.0)  # to connect, and to wait for the next byte of
 
 
 class ResultWebhook:
-    """Posts status documents, each signed with HMAC-SHA256 over its body."""
+    """Posts status documents with a signature: HMAC-SHA256 of the body."""
 
     def __init__(self, url: str, secret: str) -> None:
         self._url, self._key = url, secret.encode()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
-        """Return the webhook of ``RESTORE_WEBHOOK_URL``, or ``None`` when none is set."""
+        """Return the webhook at ``RESTORE_WEBHOOK_URL``, or ``None`` when that is not set."""
         if settings.webhook_url is None or settings.webhook_secret is None:
             return None
         return cls(settings.webhook_url, settings.webhook_secret)

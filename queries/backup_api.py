@@ -1,4 +1,4 @@
-"""The calls to Azure that the app needs, as activities and queries see them."""
+"""The calls to Azure that activities and queries need, as a protocol."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class BackupApi(Protocol):  # arm.backup documents what each call does
-    """Azure, each method one call. All of them raise :class:`domain.errors.RestoreError` and nothing else."""
+    """The client for Azure. Its methods raise :class:`domain.errors.RestoreError` and nothing else."""
 
     def get_virtual_machine_region(self, vm_id: str) -> str: ...
     def get_backup_status(self, vm_id: str, region: str) -> Json: ...

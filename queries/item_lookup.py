@@ -1,4 +1,4 @@
-"""Which protected item a request means: found from the VM, in a vault, or by its native names."""
+"""Finds the protected item of a request: by the VM, in a vault, or by its native names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def find_item(api: BackupApi, wanted: ResolveItem) -> ProtectedItem:
-    """Return the protected item; raises :class:`domain.errors.RestoreError`."""
+    """Return the protected item; raises ``RestoreError``, with the code ``NotProtected`` if the VM has no backup."""
     vm_id = wanted.source_resource_id
     if wanted.vault_id is None:
         return _of_vm(api, vm_id or "")
@@ -40,7 +40,9 @@ def _of_vm(api: BackupApi, vm_id: str) -> ProtectedItem:
     except TerminalError as error:
         if error.code != errors.NOT_FOUND:
             raise
-        message = f"{vm_id} does not exist (any more), so its vault cannot be looked up. Give vaultId to restore it."
+        message = (
+            f"{vm_id} does not exist, or was deleted, so its vault cannot be looked up. Give vaultId to restore it."
+        )
         raise TerminalError(errors.NOT_FOUND, message, error.details) from error
     status = api.get_backup_status(vm_id, region)
     return ProtectedItem.from_backup_status(status, source_resource_id=vm_id, region=region)

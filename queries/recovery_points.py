@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def list_recovery_points(api: BackupApi, source_resource_id: str) -> list[JudgedPoint]:
-    """Return a VM's points, newest first, each with whether it can be restored and why not.
+    """Return a VM's points, newest first, each with the verdict whether it can be restored, and why not.
 
     Raises :class:`domain.errors.RestoreError`.
     """

@@ -1,4 +1,4 @@
-"""Azure Monitor's alerts: read, matched with the rules, answered with a decision for each VM."""
+"""The route for alerts of Azure Monitor: each VM of an alert gets a decision by the alert rules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from domain.api_types import AlertDecisionList
 from domain.errors import RestoreError, TerminalError, TransientError
 from domain.restore.state import AlertStart, Source
 from triggers.answers import error_response, json_response, read_json
-from triggers.hub import patience
+from triggers.hub import answer_deadline
 from triggers.starting import Started, admission, now, start_restore
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _MAX_LOGGED_ERROR: Final = 1000
 
 
 class AlertsApi:
-    """The route of the alerts. ``rules`` say what an alert may start, ``limits_for`` returns a request's limits."""
+    """The route for alerts. ``rules`` say what an alert may start; ``limits_for`` returns the limits of a restore."""
 
     def __init__(self, *, rules: AlertRules, limits_for: LimitsFor) -> None:
         self._rules = rules
@@ -43,12 +43,12 @@ class AlertsApi:
         """202 with ``{"decisions": [...]}``, one for each VM; ARM-shaped 400, 413, 415 when the body is no alert.
 
         503 when the task hub failed for at least one VM: action groups send the alert again after a 503, but not after
-        a 500. The restores that were started meanwhile are a ``Duplicate`` then.
+        a 500. Restores that were already started are ``Duplicate`` when it comes again.
         """
         try:
             alert = read_alert(read_json(req))
         except RestoreError as error:
-            # Action groups do not send the alert again, and show the answer to nobody.
+            # Logged, because action groups show the answer to nobody and do not send the alert again.
             _LOG.warning("an alert was refused: %s", single_line(str(error), _MAX_LOGGED_ERROR))
             return error_response(error)
         decisions = await self._decide(client, alert)
@@ -62,8 +62,8 @@ class AlertsApi:
         return json_response(202, AlertDecisionList(decisions=made))
 
     async def _decide(self, client: df.DurableFunctionsClient, alert: Alert) -> list[Json | BaseException]:
-        """Start all restores, then wait for admission control; return the answer for each VM, or why there is none."""
-        until, at_once = patience(), asyncio.Semaphore(_MAX_VMS_AT_ONCE)
+        """Start all restores, then wait for admission control; return the decision for each VM, or the exception."""
+        until, at_once = answer_deadline(), asyncio.Semaphore(_MAX_VMS_AT_ONCE)
 
         async def start(decision: VmDecision) -> Started | None:
             async with at_once:

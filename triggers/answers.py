@@ -1,4 +1,4 @@
-"""HTTP in and out: JSON bodies read with care, answers and errors in ARM's shape."""
+"""HTTP requests and answers: reading JSON bodies, writing answers and errors in ARM's shape."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 START_POLLING_S: Final = 5
-"""The Retry-After of a 202: soon enough to see the phase change, seldom enough for a person's script."""
+"""The ``Retry-After`` of a 202: short enough to see the phases change, long enough to spare the task hub."""
 
 STATUS_OF: Final[Mapping[str, int]] = {
     errors.INVALID_REQUEST: 400,
@@ -35,7 +35,7 @@ STATUS_OF: Final[Mapping[str, int]] = {
     errors.SERVICE_UNAVAILABLE: 503,
 }
 DECISION: Final = an_object({"by": prose, "comment": prose})
-_BAD_GATEWAY: Final = 502  # Azure refused us: our identity's fault, not the caller's
+_BAD_GATEWAY: Final = 502  # Azure refused the app's call, which is not the caller's fault
 
 
 def json_response(status_code: int, body: object, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
@@ -45,7 +45,7 @@ def json_response(status_code: int, body: object, headers: Mapping[str, str] | N
 
 
 def error_response(error: RestoreError) -> func.HttpResponse:
-    """Return an error in ARM's shape ``{"error": {"code", "message", "details"}}`` with the status it stands for."""
+    """Return an error in ARM's shape ``{"error": {"code", "message", "details"}}`` with the HTTP status of its code."""
     headers: dict[str, str] = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(round(error.retry_after_s or START_POLLING_S) or 1)
@@ -59,20 +59,20 @@ def invalid(target: str, message: str) -> InvalidRequestError:
     return InvalidRequestError(problems.found)
 
 
-def _not_json(reason: str) -> InvalidRequestError:
+def _not_json_error(reason: str) -> InvalidRequestError:
     problems = Problems()
     problems.add(INVALID_VALUE, None, f"The body must be JSON: {reason}")
     return InvalidRequestError(problems.found)
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse a body; raises ``InvalidRequestError`` for anything but strict JSON in UTF-8 without doubled members."""
+    """Parse a body; raises ``InvalidRequestError`` for anything but strict JSON in UTF-8 without duplicate members."""
     try:
         return strict_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise _not_json("it is not UTF-8") from error
+        raise _not_json_error("it is not UTF-8") from error
     except ValueError as error:
-        raise _not_json(str(error)) from error
+        raise _not_json_error(str(error)) from error
 
 
 def read_json(req: func.HttpRequest) -> Any:
@@ -102,12 +102,12 @@ def read_decision(req: func.HttpRequest) -> Json:
 
 
 def origin_of(req: func.HttpRequest) -> str:
-    """Return scheme, host and route prefix by which the caller reached us, such as ``https://app.example/api``."""
+    """Return scheme, host and route prefix of the caller's request, such as ``https://app.example/api``."""
     parts = urlsplit(req.url)
     prefix = parts.path[: parts.path.index("/restores")] if "/restores" in parts.path else "/api"
     return f"{parts.scheme}://{parts.netloc}{prefix}"
 
 
 def with_absolute_links(document: Json, req: func.HttpRequest) -> Json:
-    """Return a status document whose links a caller can follow as they are."""
+    """Return a status document with absolute links."""
     return {**document, "links": {"self": f"{origin_of(req)}/restores/{document['id']}"}}

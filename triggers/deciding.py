@@ -1,4 +1,4 @@
-"""What people do with a restore that runs: cancel it, approve it, reject it."""
+"""A person's decisions on a running restore: cancel, approve, reject."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import Decision, Phase, Status
 from domain.times import format_time, parse_request_time
 from domain.wire import as_text
-from triggers.hub import patience, polls, raise_event
+from triggers.hub import answer_deadline, polls, raise_event
 from triggers.restore_states import get_document, no_such_restore
 from triggers.starting import now
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, person: Json) -> Json:
-    """Ask a running restore to stop; returns its status document. ``person`` is ``{"by"?, "comment"?}``.
+    """Send a cancellation to a running restore; return its status document. ``person`` is ``{"by"?, "comment"?}``.
 
-    Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when it has ended already.
+    Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when the restore has already ended.
     """
     document = await _unfinished(client, restore_id, "cancel")
     if not await raise_event(client, restore_id, CANCEL_EVENT, {**person, "time": format_time(now())}):
@@ -32,9 +32,9 @@ async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, per
 
 
 async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, decision: Decision, person: Json) -> Json:
-    """Hand a person's decision to a restore that needs one, also ahead of its wait; returns its status document.
+    """Send a person's decision to a restore that needs one, even before it waits for it; return its status document.
 
-    Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when nothing waits or somebody else was faster.
+    Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when no decision is needed or another was faster.
     """
     document = await _unfinished(client, restore_id, "decide")
     _check_waiting(document)
@@ -54,7 +54,7 @@ async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, dec
 
 
 def _check_waiting(document: Json) -> None:
-    """Raise ``RequestConflict`` for a restore that waits for no decision, or no longer."""
+    """Raise ``RequestConflict`` if the restore needs no decision, or the time for it is over."""
     restore_id = document["id"]
     if document.get("approval") is None:
         reason = "no approval is needed for it"
@@ -67,7 +67,7 @@ def _check_waiting(document: Json) -> None:
 
 
 async def _until_settled(client: df.DurableFunctionsClient, restore_id: str) -> Json | None:
-    async for _ in polls(patience()):
+    async for _ in polls(answer_deadline()):
         document = await get_document(client, restore_id)
         if document is not None and (_is_decided(document) or document["phase"] == str(Phase.FINISHED)):
             return document

@@ -35,7 +35,7 @@ from triggers.hub import raise_event
 from triggers.post_claims import PostClaims
 from triggers.queue import results_output
 from triggers.restore_states import get_document
-from triggers.sdk import read_plain_text_too
+from triggers.sdk import accept_plain_text_payloads
 from triggers.starting import now
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ _LOG = logging.getLogger(__name__)
 
 type Activity = Callable[[Json], Json]
 type StartWith = Callable[[Callable[[str, int], bool]], Activity]
-"""Makes the activity that posts, out of the claim that it takes before it does."""
+"""Returns the activity ``start_restore``; the argument is the function with which it claims an attempt."""
 
 
 async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
-    """Return whether a restore still runs; one that has ended and only hands out its result does not."""
+    """Return whether a restore still runs; one that has ended and only publishes its result does not."""
     document = await get_document(client, unpack(FindRunning, data).restore_id)
     if document is None:
         answer = Running(is_running=False)
@@ -63,13 +63,13 @@ async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
 
 
 async def wake_restore(data: Json, client: df.DurableFunctionsClient) -> Json:
-    """Tell a restore that it has a slot; one that has ended meanwhile needs no telling."""
+    """Raise the slot event of a waiting restore; if that has ended meanwhile, nothing happens."""
     await raise_event(client, unpack(WakeRestore, data).restore_id, SLOT_EVENT, {"time": format_time(now())})
     return seal(Answer(Done()), activity=WakeRestore.name, at=now())
 
 
 def claim_post(data: Json, client: df.SyncDurableFunctionsClient) -> Json:
-    """Claim an attempt to post for its restore."""
+    """Claim an attempt to post in the restore's own name, so that no delivery posts under it."""
     answer: Answer[Claim] | RestoreError
     try:
         answer = PostClaims(client).claim_post(unpack(ClaimPost, data))
@@ -103,7 +103,7 @@ def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
 
 
 def _annotated[**P](function: Callable[P, Any]) -> Callable[P, Any]:
-    # The worker's indexer takes bare classes as annotations of an activity, nothing subscripted.
+    # The worker's indexer accepts only plain classes as annotations of an activity, no subscripted types.
     function.__annotations__.update({"data": dict, "return": dict})
     return function
 
@@ -123,8 +123,8 @@ def blueprint(
     results_queue: str,
     has_webhook: bool,
 ) -> df.Blueprint:
-    """Return the orchestrators, the entities and the activities, each under the name that histories know."""
-    read_plain_text_too()
+    """Return the orchestrators, the entities and the activities, each under its name in histories."""
+    accept_plain_text_payloads()
     bp = df.Blueprint()
     for name, orchestrator in {RESTORE_VM: restore_vm, HOLD_POST_CLAIM: hold_post_claim}.items():
         bp.orchestration_trigger(context_name="context", orchestration=name)(orchestrator)

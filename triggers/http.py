@@ -1,4 +1,4 @@
-"""The HTTP API: parse, start, answer."""
+"""The routes of the HTTP API: parse a request, start or read restores, answer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from triggers.answers import (
     with_absolute_links,
 )
 from triggers.deciding import cancel_restore, decide_restore
-from triggers.hub import patience
+from triggers.hub import answer_deadline
 from triggers.listing import newest_documents
 from triggers.restore_states import age_of, get_document, no_such_restore
 from triggers.starting import admission, now, start_restore
@@ -56,7 +56,7 @@ type _Route[**P] = Callable[P, Coroutine[Any, Any, func.HttpResponse]]
 
 
 def _answering[**P](route: _Route[P]) -> _Route[P]:
-    """Answer what a route raises: errors in ARM's shape, and 503 where the task hub does not answer."""
+    """Turn a route's exceptions into answers: errors in ARM's shape, and 503 if the task hub does not answer."""
 
     @functools.wraps(route)
     async def answer(*args: P.args, **kwargs: P.kwargs) -> func.HttpResponse:
@@ -76,7 +76,7 @@ def _answering[**P](route: _Route[P]) -> _Route[P]:
 
 
 class RestoresApi:
-    """The routes. ``recovery_points`` lists a VM's points by its id; ``limits_for`` gives a request its bounds."""
+    """The routes. ``recovery_points`` lists the points of a VM id; ``limits_for`` returns the limits of a restore."""
 
     def __init__(
         self, *, limits_for: LimitsFor, recovery_points: Callable[[str], list[JudgedPoint]], version: str
@@ -89,11 +89,11 @@ class RestoresApi:
     async def post_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the restore's id and links, or an ARM-shaped 400, 409, 413, 415 that names what is wrong.
 
-        For a key and body that were sent before: the restore's present status, and 200 once it has ended.
+        If the same requestId and body were sent before: the restore's present status, with 200 once it has ended.
         """
         request = RestoreRequest.from_json(read_json(req))
         started = await start_restore(client, request, source=Source.HTTP, limits=self._limits_for(request))
-        document = await admission(client, started.restore, until=patience())
+        document = await admission(client, started.restore, until=answer_deadline())
         status = Status.PENDING
         if not started.is_new and (document := document or await get_document(client, started.restore.restore_id)):
             status = Status(document["status"])
@@ -149,7 +149,7 @@ class RestoresApi:
             return error_response(error)
 
     def get_health(self, req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG002 - bound by name
-        """200 as long as the app runs; Azure is not asked."""
+        """200 as long as the app runs; Azure is not called."""
         return json_response(200, Health(status="ok", version=self._version))
 
 
@@ -177,7 +177,7 @@ async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, deci
 
 
 def _restore_id(req: func.HttpRequest) -> str:
-    """Return the id in the route; raises ``NotFound`` for what can be none, before the task hub is asked for it."""
+    """Return the id in the route; raises ``NotFound`` for an invalid one, without a call to the task hub."""
     text = req.route_params.get("id", "")
     if not _RESTORE_ID.fullmatch(text):
         raise no_such_restore(text)
@@ -203,7 +203,7 @@ def _vm_id(text: str | None) -> str | None:
 
 
 class _ListQuery:
-    """The parameters of ``GET /api/restores``; raises ``InvalidRequestError`` naming the first wrong one."""
+    """The parameters of ``GET /api/restores``; raises ``InvalidRequestError`` for the first invalid one."""
 
     def __init__(self, params: Mapping[str, str]) -> None:
         self._params = dict(params)

@@ -1,4 +1,4 @@
-"""What the SDK does not say of the task hub: what it refuses, drops in silence, or keeps in a form of its own."""
+"""Helpers for the task hub: its refusals, the events that it drops silently, its payloads as plain text."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_S: Final = 0.02  # from one poll of an orchestration to the next
 _MAX_PAUSE_S: Final = 0.5
-_GONE: Final = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND})
+_NO_INSTANCE_CODES: Final = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND})
 
 
-def patience() -> float:
-    """Return until when a caller who comes now is kept waiting, by ``time.monotonic``."""
+def answer_deadline() -> float:
+    """Return until when (``time.monotonic``) a caller who arrives now is kept waiting for an answer."""
     return time.monotonic() + ADMISSION_PATIENCE_S
 
 
@@ -40,9 +40,9 @@ async def polls(until: float) -> AsyncIterator[None]:
 
 
 def read_payload(text: str | None) -> Any:
-    """Return a payload of the task hub as JSON, as text where it is none, ``None`` where there is none.
+    """Return a payload of the task hub as parsed JSON, or as text if it is not JSON; ``None`` if there is none.
 
-    The reason of a termination and the failure of an orchestration are kept as plain text.
+    The task hub stores the reason of a termination and the failure of an orchestration as plain text.
     """
     if not text:
         return None
@@ -52,18 +52,18 @@ def read_payload(text: str | None) -> Any:
         return text
 
 
-def says_it_runs(error: Exception) -> bool:
-    """Return whether the task hub refused a start because an instance of that id runs."""
-    return _code(error) is grpc.StatusCode.ALREADY_EXISTS
+def is_already_running(error: Exception) -> bool:
+    """Return whether the task hub refused a start because an instance with that id is running."""
+    return _status_code(error) is grpc.StatusCode.ALREADY_EXISTS
 
 
 async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name: str, data: Any = None) -> bool:
-    """Raise an event to an instance; returns false when it has ended or is gone.
+    """Raise an event to an instance; returns false when the instance has ended or does not exist.
 
-    The task hub drops an event to an instance that has not begun to run, so that is waited for first. Raises
-    ``TransientError`` ``ServiceUnavailable`` when it takes too long.
+    The task hub drops an event to an instance that has not begun to run, so this waits until the instance runs. Raises
+    ``TransientError`` ``ServiceUnavailable`` when that takes too long.
     """
-    async for _ in polls(patience()):
+    async for _ in polls(answer_deadline()):
         state = await client.get_orchestration_state(instance_id, fetch_payloads=False)
         if state is None:
             return False
@@ -78,11 +78,11 @@ async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name:
     try:
         await client.raise_orchestration_event(instance_id, name, data=data)
     except grpc.RpcError as error:
-        if _code(error) not in _GONE:
+        if _status_code(error) not in _NO_INSTANCE_CODES:
             raise
         return False
     return True
 
 
-def _code(error: Exception) -> Any:
+def _status_code(error: Exception) -> Any:
     return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else None

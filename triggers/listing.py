@@ -1,4 +1,4 @@
-"""The list of restores, newest first, out of a task hub that pages by id and may hold a great many."""
+"""The list of restores, newest first, from a task hub that pages by id and may hold very many."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 _PAGE_SIZES: Final = (100, 20, 5, 1)
-"""How many instances are asked for at once; fewer where so many exceed a gRPC message's 4 MiB. Azure refuses 1,001."""
+"""How many instances are read at once; fewer if so many exceed 4 MiB, the limit of gRPC. Azure refuses 1,001."""
 
 _FIRST_SPAN: Final = timedelta(seconds=1)
-_CLOCKS_DIFFER_BY: Final = timedelta(seconds=2)
+_MAX_CLOCK_SKEW: Final = timedelta(seconds=2)
 _MAX_GROWTH: Final = 16
-_OLDEST: Final = timedelta(days=400)  # where a span would begin earlier, everything older is read at once
+_MAX_AGE: Final = timedelta(days=400)  # older instances are read all at once
 
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL})
 _NOT_ENDED: Final = [
@@ -45,13 +45,13 @@ async def newest_documents(
     now: datetime,
     status: str | None = None,
 ) -> list[Json]:
-    """Return the status documents of the ``count`` newest restores that ``wants`` accepts, of all if there are fewer.
+    """Return the status documents of the ``count`` newest restores that ``wants`` accepts, or of all if fewer exist.
 
-    Starts that were refused while their callers waited are left out. ``status`` narrows what is read where it can.
+    Starts that were refused while their callers waited are left out. ``status`` reduces what is read, if possible.
 
-    The task hub knows an instance by the time at which its history last began, which is never before the restore was
-    accepted. So the hub is read in spans of that time, from now back: once a span has been read, every restore that was
-    accepted in it or later is known. The spans grow: of ten thousand restores, a page reads some hundreds.
+    The task hub filters instances by the time at which their history last began, which is never before the restore was
+    accepted. So the hub is read in spans of that time, from now backwards: once a span has been read, every restore
+    that was accepted in it or later is known. The spans grow: of ten thousand restores, a page reads some hundreds.
     """
     statuses = _NOT_ENDED if status in _ACTIVE else None
     known: dict[str, Json] = {}
@@ -72,11 +72,11 @@ async def newest_documents(
     while True:
         seen += await read(since, to)
         if since is None or len(newest(since)) >= count:
-            # One whose history began anew meanwhile has left a span that was not read for one that was.
-            await read(now - _CLOCKS_DIFFER_BY, end)
+            # A restore that continued as new meanwhile may have moved from an unread span into one already read.
+            await read(now - _MAX_CLOCK_SKEW, end)
             return newest(since)
         to, span = since, span * min(max(2 * count / max(seen, 1), 2), _MAX_GROWTH)
-        since = None if now - to + span > _OLDEST else to - span
+        since = None if now - to + span > _MAX_AGE else to - span
 
 
 async def _read(client: df.DurableFunctionsClient, query: OrchestrationQuery) -> list[OrchestrationState]:

@@ -1,4 +1,4 @@
-"""The description of the HTTP API in OpenAPI 3.1, made of the readers and types that the API itself works with."""
+"""The description of the HTTP API in OpenAPI 3.1, made from the readers and types that the API itself uses."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ _IDS: Final[Mapping[str, ResourceKind]] = {
     "DiskAccessId": ids.DISK_ACCESS,
     "ManagedIdentityId": ids.MANAGED_IDENTITY,
 }
-# The name of each error's response, and when it comes.
+# For each HTTP status of an error: the name of its response, and what it means.
 _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("BadRequest", "The request can never work; details name every member that is wrong."),
-    404: ("NotFound", "There is no such thing, or no backup of it."),
-    409: ("Conflict", "What is there already does not allow it."),
+    404: ("NotFound", "The restore, virtual machine or backup does not exist."),
+    409: ("Conflict", "An existing restore, or its state, does not allow the request."),
     413: ("ContentTooLarge", "The body has more than 1 MiB."),
-    415: ("UnsupportedMediaType", "The body is not said to be JSON."),
+    415: ("UnsupportedMediaType", "The Content-Type of the body is not JSON."),
     502: ("BadGateway", "Azure refused the app; its own code and message are in details."),
     503: ("ServiceUnavailable", "Azure, or the app's own task hub, could not answer just now; try again."),
 }
 _DECISIONS: Final[Mapping[str, str]] = {
     "cancel": "Cancel a restore, and its job in Azure where that is still possible",
-    "approve": "Let a restore that waits for a person go on",
-    "reject": "End a restore that waits for a person",
+    "approve": "Approve a restore that waits for a person",
+    "reject": "Reject a restore that waits for a person",
 }
 _STRING: Final[Json] = {"type": "string"}
 _LINK: Final[Json] = {"type": "string", "format": "uri"}
 
 
 class DescriptionApi:
-    """The route that tells of the others. ``version`` is the app's."""
+    """The route that describes all routes. ``version`` is the app's."""
 
     def __init__(self, *, version: str) -> None:
         self._version = version
@@ -75,9 +75,9 @@ def blueprint(api: DescriptionApi) -> df.Blueprint:
 
 @cache
 def description(version: str) -> Json:
-    """Return the OpenAPI 3.1 document; made once, when first asked for. The host's own 401, 404 and 405 are not in it.
+    """Return the OpenAPI 3.1 document. The Functions host's own answers 401, 404 and 405 are not in it.
 
-    What a reader refuses beyond its schema, such as an id of the right form in the wrong group, answers 400 as well.
+    Readers also refuse, with 400, some values that their schemas allow, such as a valid id in the wrong group.
     """
     return {
         "openapi": "3.1.0",
@@ -118,9 +118,9 @@ def _restore_paths() -> Json:
         _in_query("status", {"type": "string", "enum": list(Status)}),
         _in_query("sourceResourceId", _schema("VirtualMachineId")),
         _in_query("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": DEFAULT_TOP}),
-        _in_query("continuationToken", {**_STRING, "description": "As it stands in a nextLink."}),
+        _in_query("continuationToken", {**_STRING, "description": "Copied from a nextLink."}),
     ]
-    again = "The restore that the same request started before has ended."
+    again = "The same request started this restore before, and it has ended."
     ended = _answer(200, again, api_types.RestoreAccepted, "Location")
     started = [ended, _accepted(), 400, 409, 413, 415, 503]
     listing = _answer(200, "Restores, newest first.", api_types.RestoreList)
@@ -147,12 +147,12 @@ def _other_paths() -> Json:
     list_points = "List a virtual machine's recovery points, each with a verdict"
     decided = _answer(202, "The decision for each virtual machine of the alert.", api_types.AlertDecisionList)
     decisions = [decided, 400, 413, 415, 503]
-    health = _answer(200, "The app runs; Azure was not asked.", api_types.Health)
-    itself = {"200": {"description": "This.", "content": _json({"type": "object"})}}
+    health = _answer(200, "The app runs; Azure was not called.", api_types.Health)
+    itself = {"200": {"description": "This document.", "content": _json({"type": "object"})}}
     return {
         "/recovery-points": {"get": _operation("list_recovery_points", list_points, points, parameters=[vm])},
-        "/alerts": {"post": _operation("post_alert", "Take an alert of Azure Monitor", decisions, body="Alert")},
-        "/health": {"get": _operation("get_health", "Tell whether the app runs", [health])},
+        "/alerts": {"post": _operation("post_alert", "Receive an alert of Azure Monitor", decisions, body="Alert")},
+        "/health": {"get": _operation("get_health", "Return whether the app runs", [health])},
         "/openapi.json": {"get": _operation("get_openapi", "Describe the API", [itself])},
     }
 
@@ -228,7 +228,7 @@ def _schema(name: str) -> Json:
 
 
 def _request_schemas() -> Json:
-    """Return the schemas of what callers send, each kind of resource id in a home of its own."""
+    """Return the schemas of what callers send; each kind of resource id has a schema of its own."""
     homes = [(resource_id(kind).schema, name) for name, kind in _IDS.items()]
     essentials = {
         "type": "object",
@@ -250,7 +250,7 @@ def _request_schemas() -> Json:
     data: Json = {"type": "object", "properties": {"essentials": essentials}, "required": ["essentials"]}
     alert: Json = {
         "type": "object",
-        "description": "Azure Monitor's common alert schema; members that are not named here are read where they help.",
+        "description": "Azure Monitor's common alert schema; the app also reads some members that are not listed here.",
         "properties": {"schemaId": {"type": "string", "const": SCHEMA_ID}, "data": data},
         "required": ["schemaId", "data"],
     }
@@ -267,7 +267,7 @@ def _example(kind: ResourceKind) -> str:
 
 
 def _with_refs(schema: Any, homes: list[tuple[Json, str]]) -> Any:
-    """Return the schema with each part that has a home replaced by a reference to it."""
+    """Return the schema with each part that is a named schema replaced by a reference to it."""
     if isinstance(schema, list):
         return [_with_refs(part, homes) for part in cast("list[Any]", schema)]
     if not isinstance(schema, dict):

@@ -18,28 +18,31 @@ if TYPE_CHECKING:
 
     from domain.restore.calls import ClaimPost
 
-_RESTORE: Final = "claimed"  # one token for a restore's own claims: the same claim again is granted again
+_RESTORE: Final = "claimed"  # the token of all claims in a restore's own name: a repeated claim is granted again
 
 
 class PostClaims:
-    """The claims in one task hub."""
+    """Makes claims in one task hub."""
 
     def __init__(self, client: df.SyncDurableFunctionsClient) -> None:
         self._client = client
 
     def take(self, client_request_id: str, attempt: int) -> bool:
-        """Claim an attempt durably for one delivery of the trigger; false when another has claimed it.
+        """Claim an attempt durably for one delivery of the trigger; return false if it is already claimed.
 
-        Raises ``TransientError`` when the task hub cannot be asked: nothing was posted then.
+        Raises ``TransientError`` when the task hub cannot be reached; then nothing was posted.
         """
         return self._take(client_request_id, attempt, str(uuid.uuid4()))
 
     def claim_post(self, call: ClaimPost) -> Answer[Claim]:
-        """Claim an attempt for its restore, so that no delivery of the trigger posts under it."""
+        """Claim an attempt in its restore's own name, so that no delivery of the trigger posts under it."""
         return Answer(Claim(is_ours=self._take(call.client_request_id, call.attempt, _RESTORE)))
 
     def _take(self, client_request_id: str, attempt: int, token: str) -> bool:
-        """Return whether the claim has this token. If two start at the same moment, one runs: its input decides."""
+        """Claim the attempt unless it is claimed; return whether the claim has this token.
+
+        If two claims start at the same moment, only one instance runs, and its input has the token that counts.
+        """
         claim_id = f"post-{client_request_id}-{attempt}"
         failure: Exception | None = None
         try:
@@ -49,17 +52,17 @@ class PostClaims:
                     self._client.schedule_new_orchestration(
                         HOLD_POST_CLAIM, input={"token": token}, instance_id=claim_id
                     )
-                except Exception as error:  # noqa: BLE001 - raised below, unless the claim is there all the same
+                except Exception as error:  # noqa: BLE001 - raised below, unless the claim exists nevertheless
                     failure = error
                 state = self._client.get_orchestration_state(claim_id, fetch_payloads=True)
         except Exception as error:
-            raise _not_claimed(error) from error
+            raise _not_claimed_error(error) from error
         if state is None:
-            raise _not_claimed(failure or LookupError(f"{claim_id} was started but cannot be found")) from failure
+            raise _not_claimed_error(failure or LookupError(f"{claim_id} was started but cannot be found")) from failure
         return as_object(read_payload(state.serialized_input)).get("token") == token
 
 
-def _not_claimed(failure: Exception) -> TransientError:
+def _not_claimed_error(failure: Exception) -> TransientError:
     message = (
         f"The restore was not posted: its attempt could not be recorded in the task hub ({failure}). It is tried again."
     )

@@ -28,7 +28,7 @@ STORAGE = "AzureWebJobsStorage"
 
 
 class RequestsQueue:
-    """Starts a restore per message. ``limits_for`` gives a request its bounds."""
+    """Starts one restore per message. ``limits_for`` returns the limits of a restore."""
 
     def __init__(self, *, limits_for: LimitsFor) -> None:
         self._limits_for = limits_for
@@ -36,9 +36,9 @@ class RequestsQueue:
     async def on_restore_request(
         self, message: func.QueueMessage, client: df.DurableFunctionsClient, results: func.Out[str]
     ) -> None:
-        """Start the restore; a message that can never work is answered on the results queue and is done with.
+        """Start the restore. A message that can never work is answered on the results queue and removed.
 
-        A transient failure is raised: the host delivers the message again, and in the end moves it to the poison queue.
+        Other failures are raised: the host delivers the message again, and finally moves it to the poison queue.
         """
         sent: Any = None
         try:
@@ -52,7 +52,7 @@ class RequestsQueue:
                 key=f"message:{message.id}",
             )
         except TerminalError as error:
-            # Not under the requestId's own id: that may be a restore that goes well.
+            # The id does not derive from the requestId, because a valid restore may have that id.
             restore_id = restore_id_for(f"refused:{message.id}")
             _LOG.warning("restore request in message %s refused: %s", message.id, error)
             results.set(result_message(_refused(restore_id, error, sent)))

@@ -1,4 +1,4 @@
-"""Restores as the task hub knows them: what was accepted, and the status document that stands for an orchestration."""
+"""Restores in the task hub: the accepted restore and the status document of an orchestration."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 async def find_restore(
     client: df.DurableFunctionsClient, restore_id: str, *, even_refused: bool = False
 ) -> Restore | None:
-    """Return the restore as it was accepted (or as its history last began), ``None`` when there is none.
+    """Return the restore as it was accepted, or as its history last began; ``None`` if it does not exist.
 
-    A start that admission control refused counts as none, unless ``even_refused``.
+    A start that admission control refused counts as not existing, unless ``even_refused``.
     """
     state = await client.get_orchestration_state(restore_id, fetch_payloads=True)
     if state is None or state.name != RESTORE_VM or (not even_refused and "refused" in document_of(state)):
@@ -38,26 +38,26 @@ async def find_restore(
 
 
 async def get_document(client: df.DurableFunctionsClient, restore_id: str) -> Json | None:
-    """Return the status document of one restore, ``None`` when there is none."""
+    """Return the status document of one restore, or ``None`` if it does not exist."""
     state = await client.get_orchestration_state(restore_id, fetch_payloads=True)
     return None if state is None or state.name != RESTORE_VM else document_of(state)
 
 
 def no_such_restore(restore_id: str) -> TerminalError:
-    """Return the error for an id that is not a restore's."""
+    """Return the error for an id that no restore has."""
     message = f"There is no restore {restore_id!r}. GET /api/restores lists those there are."
     return TerminalError(errors.NOT_FOUND, message)
 
 
 def age_of(document: Json) -> tuple[datetime, str]:
-    """Return what orders restores by age; the id decides between restores of one moment."""
+    """Return the sort key that orders restores by age: the time of acceptance, then the id."""
     return parse_request_time(document["createdTime"]), document["id"]
 
 
 def document_of(state: OrchestrationState) -> Json:
-    """Return a restore's status document: its output when it ended, else what it last showed, else what was accepted.
+    """Return a restore's status document: its output, else its custom status, else that of the accepted restore.
 
-    A terminated or failed orchestration left none: then it is what was last known, with the end that it met.
+    A terminated or failed orchestration has no final document: then its last one is completed with that end.
     """
     last_updated = as_utc(state.last_updated_at)
     if state.runtime_status is OrchestrationStatus.COMPLETED and (ended := _document_in(state.serialized_output)):
@@ -69,23 +69,23 @@ def document_of(state: OrchestrationState) -> Json:
     reason = output if isinstance(output, str) else state.serialized_output  # "4711" is a reason, and JSON
     if state.runtime_status is OrchestrationStatus.TERMINATED:
         message = f"The orchestration was terminated: {reason or 'no reason was given'}."
-        return _stopped(shown, Status.CANCELLED, message, last_updated)
+        return _stopped_document(shown, Status.CANCELLED, message, last_updated)
     if state.runtime_status is OrchestrationStatus.FAILED:
         # Azure Storage keeps the failure's text as the output, other engines its details.
         reason = state.failure_details.message if state.failure_details else reason
         message = f"The orchestration broke: {reason or 'no details; look in the log of the app'}."
-        return _stopped(shown, Status.FAILED, message, last_updated)
+        return _stopped_document(shown, Status.FAILED, message, last_updated)
     return shown
 
 
 def _document_in(payload: str | None) -> Json | None:
-    """Return the status document in a payload, ``None`` where it holds anything else."""
+    """Return the status document in a payload, or ``None`` if it is anything else."""
     found = as_object(read_payload(payload))
     return {**found} if found.keys() >= {"id", "status", "phase", "createdTime", "error"} else None
 
 
 def _accepted_document(state: OrchestrationState) -> Json:
-    """Return the document of a restore that has shown nothing yet; of an input that is no restore, what is known."""
+    """Return the document of a restore that has published none yet, or an error document for an unreadable input."""
     restore = _restore_of(state)
     if restore is not None:
         return document(restore, as_utc(state.last_updated_at))
@@ -95,7 +95,7 @@ def _accepted_document(state: OrchestrationState) -> Json:
     )
     error = RestoreError(errors.INTERNAL_ERROR, message)
     refused = refused_document(restore_id=state.instance_id, created=as_utc(state.created_at), error=error, sent=None)
-    return {**refused, "startedBy": "http"}  # not known; the API's description has no word for that
+    return {**refused, "startedBy": "http"}  # the real source is unknown; the API has no value for that
 
 
 def _restore_of(state: OrchestrationState) -> Restore | None:
@@ -105,7 +105,7 @@ def _restore_of(state: OrchestrationState) -> Restore | None:
         return None
 
 
-def _stopped(shown: Json, status: Status, message: str, at: datetime) -> Json:
+def _stopped_document(shown: Json, status: Status, message: str, at: datetime) -> Json:
     if shown["jobId"]:
         still = f" Azure Backup job {shown['jobId']} may still run: look at it in the vault."
     elif shown["operationId"] or shown["phase"] == str(Phase.TRIGGERING):

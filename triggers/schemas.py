@@ -1,4 +1,4 @@
-"""JSON Schemas of dataclasses as ``domain.codec.as_json`` writes them, made from their annotations."""
+"""JSON Schemas of what ``domain.codec.as_json`` writes, made from the annotations of dataclasses."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _schema(kind: Any, schemas: Json) -> Json:
 
 
 def _object(kind: Any, schemas: Json) -> Json:
-    """Return the schema of an object: a member is required unless it has a default. More members may come in time."""
+    """Return the schema of a dataclass: a member is required unless it has a default. Other members are allowed."""
     hints, metadata = get_type_hints(kind), {member.name: member.metadata for member in fields(kind)}
     properties: Json = {}
     required: list[str] = []
@@ -67,7 +67,7 @@ def _object(kind: Any, schemas: Json) -> Json:
         schema = _schema(hints[name], schemas)
         if default is MISSING:
             required.append(camel_case(name))
-        elif default is None:  # where it is None, it is left out
+        elif default is None:  # as_json leaves it out if it is None
             schema = _without_null(schema)
         properties[camel_case(name)] = {**schema, **metadata[name]}
     return {"type": "object", "description": inspect.getdoc(kind), "properties": properties, "required": required}

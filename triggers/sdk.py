@@ -1,4 +1,4 @@
-"""A fault of the pinned SDK that ends restores, mended from outside."""
+"""A workaround for a bug of the pinned SDK that makes restores fail."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def _read(self: FunctionsDataConverter, data: str | None, target_type: type | No
         return data
 
 
-def read_plain_text_too() -> None:
-    """Have payloads that are no JSON read as text; doing it twice does no harm.
+def accept_plain_text_payloads() -> None:
+    """Patch the SDK so that payloads which are not JSON are read as text. Calling it again changes nothing.
 
-    When a worker dies in the middle of an entity's operation, the extension answers the calling orchestration with its
-    error as plain text. azure-functions-durable 2.0.0rc3 reads that as JSON, and fails the whole orchestration: seen on
-    Microsoft's engine, one restore in some hundreds of kills (``make chaos ENGINE=real``). Read as text it is what it
-    should be, a failed call that is made again. To be taken out with the first version of the SDK that does so itself.
+    When a worker dies during an entity's operation, the extension answers the calling orchestration with its error as
+    plain text. azure-functions-durable 2.0.0rc3 parses that as JSON and fails the whole orchestration. Observed on
+    Microsoft's engine: one restore in some hundreds of kills (``make chaos ENGINE=real``). Read as text, it is a failed
+    call, which is made again. Remove this with the first version of the SDK that does so itself.
     """
     FunctionsDataConverter.deserialize = _read

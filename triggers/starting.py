@@ -1,4 +1,4 @@
-"""Starting restores: what HTTP, queue and alerts have in common."""
+"""Starting restores, for HTTP, queue and alerts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from domain.errors import TerminalError
 from domain.restore.state import Restore, Source, Status, restore_id_for
 from domain.times import format_time
 from orchestrations.names import RESTORE_VM
-from triggers.hub import polls, says_it_runs
+from triggers.hub import is_already_running, polls
 from triggers.restore_states import find_restore, get_document
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ type LimitsFor = Callable[[RestoreRequest], Limits]
 
 
 def now() -> datetime:
-    """Return the time; the triggers' only clock."""
+    """Return the time in aware UTC. It is the only clock of the triggers."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A restore and whether this call started it; if not, another one with the same key did."""
+    """A restore, and whether this call started it; if not, an earlier one with the same key did."""
 
     restore: Restore
     is_new: bool
@@ -51,13 +51,13 @@ async def start_restore(
     key: str | None = None,
     alert: AlertStart | None = None,
 ) -> Started:
-    """Start a restore, or find the one that the same key and body started before.
+    """Start a restore, or return the one that the same key and body started before.
 
-    An alert's restore is known by ``key`` alone. Others are known by the request's ``requestId``, else by ``key``;
-    without either nothing ever repeats it. Raises ``TerminalError`` ``RequestIdReused`` when the ``requestId`` belongs
-    to another body.
+    The key of an alert's restore is ``key``. The key of other restores is the request's ``requestId``, else ``key``;
+    without either, each call starts a restore. Raises ``TerminalError`` ``RequestIdReused`` when the ``requestId``
+    belongs to another body.
     """
-    # A requestId has no colon, every other key has one: they never meet.
+    # A requestId has no colon, every other key has one: they are never equal.
     key = key if alert is not None else request.request_id or key
     restore = Restore.accept(
         request,
@@ -68,32 +68,36 @@ async def start_restore(
         alert=alert,
         start_token=str(uuid.uuid4()),
     )
-    # Asked first: starting an id anew once its restore has ended would run the restore again.
-    # A caller who was refused may try the same key again; a message that is delivered again may not: its sender knows.
+    # Read before the start: the task hub would start the id of a restore that has ended again.
+    # After a refusal a caller may use the same key again. A redelivered message may not: its result was sent.
     is_message = alert is None and request.request_id is None
     if key and (existing := await find_restore(client, restore.restore_id, even_refused=is_message)) is not None:
-        return Started(_same(existing, restore), is_new=False)
+        return Started(_existing_or_conflict(existing, restore), is_new=False)
     return await _start(client, restore)
 
 
 async def _start(client: df.DurableFunctionsClient, restore: Restore) -> Started:
-    """Start the orchestration, and return the restore that runs under its id, which may be another call's."""
+    """Start the orchestration; return the restore that runs under its id, which another call may have started."""
     failure: Exception | None = None
     try:
         await client.schedule_new_orchestration(RESTORE_VM, input=pack(restore), instance_id=restore.restore_id)
     except Exception as error:  # noqa: BLE001 - raised below, unless the instance was started nevertheless
         failure = error
-    # Several starts of one id at the same moment all seem to succeed, but one instance runs. The token shows whose.
+    # Several starts of one id at the same moment all report success, but one instance runs. Its token shows whose.
     running = await find_restore(client, restore.restore_id, even_refused=True)
     if running is not None and running.accepted.start_token == restore.accepted.start_token:
         return Started(restore, is_new=True)
-    if failure is not None and (running is None or not says_it_runs(failure)):
+    if failure is not None and (running is None or not is_already_running(failure)):
         raise failure
-    return Started(restore, is_new=True) if running is None else Started(_same(running, restore), is_new=False)
+    return (
+        Started(restore, is_new=True)
+        if running is None
+        else Started(_existing_or_conflict(running, restore), is_new=False)
+    )
 
 
-def _same(existing: Restore, wanted: Restore) -> Restore:
-    # An alert's key is its own: what its rule made of it may have changed since.
+def _existing_or_conflict(existing: Restore, wanted: Restore) -> Restore:
+    # The key identifies an alert alone; its rule, and so the request, may have changed since.
     if wanted.accepted.alert or existing.accepted.fingerprint == wanted.accepted.fingerprint:
         return existing
     message = (
@@ -105,9 +109,9 @@ def _same(existing: Restore, wanted: Restore) -> Restore:
 
 
 async def admission(client: df.DurableFunctionsClient, restore: Restore, *, until: float) -> Json | None:
-    """Return the status document once admission control has let the restore in.
+    """Return the status document once admission control has admitted the restore.
 
-    ``None`` when it has not by ``until``, or only Azure can say which VM it is.
+    ``None`` if it has not by ``until``, or if the request does not name the VM.
     Raises ``TerminalError`` ``RequestConflict``, ``CoolingDown`` or ``HourlyBudgetSpent`` when the start is refused.
     """
     if restore.source_resource_id is None:

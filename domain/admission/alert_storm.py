@@ -1,4 +1,4 @@
-"""The count of VMs that alerts want restored, all rules together: a storm of them may be an outage of Azure."""
+"""The count of VMs for which alerts request restores, over all rules: a storm of them may be an outage of Azure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertStorm:
-    """When each of the VMs was last wanted, by the keys of their locks."""
+    """When an alert last requested a restore of each VM, by the key of the VM's lock."""
 
     seen: dict[str, datetime]
 
 
 def note(storm: AlertStorm | None, call: NoteAlert, asked: Asked) -> tuple[AlertStorm, Storm]:
-    """Note a VM, and answer whether more than ``distinct_vms`` VMs were wanted within ``within``.
+    """Record a VM; return the new state and whether more than ``distinct_vms`` VMs were recorded within ``within``.
 
-    Only the newest ``distinct_vms`` + 1 VMs are kept, each with its latest time: an older message does not move it
-    back.
+    Only the newest ``distinct_vms`` + 1 VMs are kept, each with its latest time: a late message does not set that back.
     """
     vm, known = entity_key(call.vm), {} if storm is None else storm.seen
     seen = {**known, vm: max(known.get(vm, asked.now), asked.now)}

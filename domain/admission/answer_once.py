@@ -1,4 +1,4 @@
-"""One answer per request: messages to an entity may come twice, late and out of order (``docs/engine.md``)."""
+"""One answer per request: messages to an entity may arrive twice, late and out of order (``docs/engine.md``)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any, Final
 from domain.codec import pack, unpack
 from domain.errors import Json
 
-_ANSWERS_KEPT_FOR: Final = timedelta(hours=1)  # far longer than a message is late
+_ANSWERS_KEPT_FOR: Final = timedelta(hours=1)  # far longer than any message is delayed
 _MAX_ANSWERS: Final = 500
 
 OUTDATED: Final = "outdated"
-"""The member of an answer that nobody waits for: the restore has asked something later."""
+"""The member of the answer to an outdated request: the restore has made a later one since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who asks an entity, and when by the restore's time.
+    """Which restore makes a request to an entity, and when by the restore's clock.
 
-    ``created`` tells a restore from one that was started again under its id; ``number`` grows with each request.
+    ``created`` distinguishes a restore from an earlier one with the same id; ``number`` grows with each request.
     """
 
     restore_id: str
@@ -44,8 +44,8 @@ class LastAnswer:
 class Operation:
     """One operation of an entity: the types of its state and of its request, and the function.
 
-    The function takes the state, ``None`` before the first use, and returns the new one with the answer; ``None`` again
-    where there is still nothing to keep.
+    The function takes the state, which is ``None`` before the first use, and returns the new state and the answer. The
+    new state is ``None`` if there is still nothing to keep.
     """
 
     state: Any
@@ -57,8 +57,8 @@ def answer_once(name: str, operation: Operation, kept: Json | None, data: Json) 
     """Do an operation, unless this request or a later one of the same restore has been answered.
 
     ``kept`` is the entity's state as JSON, ``data`` a packed :class:`Asked` with the operation's request as ``call``.
-    The same request again gets the same answer and changes nothing. An older one, which nobody waits for any more,
-    changes nothing and is answered ``{"outdated": true}``.
+    A repeated request gets the same answer and changes nothing. An outdated request, to which the restore no longer
+    waits for an answer, changes nothing and is answered ``{"outdated": true}``. Returns the new state and the answer.
     """
     asked = unpack(Asked, data)
     known: Json = dict(kept or {})

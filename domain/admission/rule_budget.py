@@ -1,4 +1,4 @@
-"""The budget of an alert rule: so many restores within an hour."""
+"""The budget of an alert rule: how many restores it may start within an hour."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleBudget:
-    """The restores that a rule has started within the last hour, by their ids. ``rule`` is there for people."""
+    """The restores that a rule has started within the last hour, by their ids. ``rule`` is only informative."""
 
     rule: str
     starts: dict[str, datetime]
 
 
 def take(budget: RuleBudget | None, call: TakeBudget, asked: Asked) -> tuple[RuleBudget, Grant]:
-    """Take one of the starts within an hour; the same restore takes one only."""
+    """Take one of the starts of this hour, or refuse. A restore takes only one, however often it asks."""
     known = {} if budget is None else budget.starts
     starts = {restore_id: time for restore_id, time in known.items() if asked.now - time < _HOUR}
     budget = RuleBudget(rule=call.rule, starts=starts)

@@ -1,4 +1,4 @@
-"""The slots of a vault: so many of its restores run at once, the others wait in line."""
+"""The slots of a vault: the number of its restores that run at once is limited, the others wait in line."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from domain.restore.calls import AcquireSlot, ReleaseSlot, SlotGrant, SlotReleas
 if TYPE_CHECKING:
     from domain.admission.answer_once import Asked
 
-_FORGOTTEN_AFTER: Final = timedelta(minutes=15)  # three times as long as anybody waits before asking again
+_FORGOTTEN_AFTER: Final = timedelta(minutes=15)  # three times the longest wait before a restore asks again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultSlots:
-    """The ids of the restores that have a slot, and of those in line with the time at which they last asked."""
+    """The ids of the restores that have a slot, and of those in line with the time of their last request."""
 
     running: tuple[str, ...] = ()
     waiting: dict[str, datetime] = field(default_factory=dict[str, datetime])
 
 
 def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[VaultSlots, SlotGrant]:
-    """Take a slot, or a place in line. One in line must ask again now and then, or loses its place.
+    """Take a slot, or a place in line. A restore in line that does not ask again loses its place after some time.
 
-    Where none is free, the answer names one that has a slot: another each time, so that who asks can see whether it
-    still runs.
+    If no slot is free, the answer names a restore that has one, a different one each time, so that the restore in line
+    can check whether it still runs.
     """
-    running, waiting = _known(slots, asked.now)
+    running, waiting = _running_and_waiting(slots, asked.now)
     if asked.restore_id in running:
         return VaultSlots(running=tuple(running), waiting=waiting), SlotGrant()
-    waiting[asked.restore_id] = asked.now  # a dict keeps the place of a key that it has
+    waiting[asked.restore_id] = asked.now  # the place of a known key in a dict, and so in line, stays the same
     ahead = list(waiting).index(asked.restore_id)
     if ahead < call.max_per_vault - len(running):
         del waiting[asked.restore_id]
@@ -41,18 +41,18 @@ def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[
 
 
 def release(slots: VaultSlots | None, call: ReleaseSlot, asked: Asked) -> tuple[VaultSlots, SlotReleased]:
-    """Give a slot back, or leave the line. The slot goes to whoever has waited longest."""
-    running, waiting = _known(slots, asked.now)
+    """Release a slot, or leave the line. The slot goes to the restore that has waited longest."""
+    running, waiting = _running_and_waiting(slots, asked.now)
     waiting.pop(call.holder_id, None)
     running = [restore_id for restore_id in running if restore_id != call.holder_id]
     if not waiting or len(running) >= call.max_per_vault:
         return VaultSlots(running=tuple(running), waiting=waiting), SlotReleased()
-    following = next(iter(waiting))
-    del waiting[following]
-    return VaultSlots(running=(*running, following), waiting=waiting), SlotReleased(next_id=following)
+    next_id = next(iter(waiting))
+    del waiting[next_id]
+    return VaultSlots(running=(*running, next_id), waiting=waiting), SlotReleased(next_id=next_id)
 
 
-def _known(slots: VaultSlots | None, now: datetime) -> tuple[list[str], dict[str, datetime]]:
+def _running_and_waiting(slots: VaultSlots | None, now: datetime) -> tuple[list[str], dict[str, datetime]]:
     if slots is None:
         return [], {}
     waiting = {restore_id: time for restore_id, time in slots.waiting.items() if now - time < _FORGOTTEN_AFTER}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRestore:
-    """The last restore of the VM that was let in, and when it ended."""
+    """The last admitted restore of the VM, and when it ended."""
 
     restore_id: str
     ended: datetime
@@ -25,7 +25,7 @@ class LastRestore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmLock:
-    """What a VM's lock remembers. ``vm`` is there for people."""
+    """The state of a VM's lock. ``vm`` is only informative."""
 
     vm: str
     holder: LockHolder | None = None
@@ -33,24 +33,24 @@ class VmLock:
 
 
 def acquire(lock: VmLock | None, call: AcquireLock, asked: Asked) -> tuple[VmLock, Grant]:
-    """Let a restore have the VM, unless another one holds it or its cool-down is not over.
+    """Give the lock to a restore, unless another one holds it or the VM's cool-down is not over.
 
-    Only a start that names a cool-down is bound by it: a person knows why they restore again.
+    The cool-down is part of an alert's request; a person's request has none.
     """
     lock = lock or VmLock(vm=call.vm)
     holder = lock.holder
     if holder is not None and holder.restore_id != asked.restore_id:
-        return lock, Grant(refusal=_busy(holder, call))
-    refusal = None if holder is not None else _cooling_down(lock.last, call, asked.now)
+        return lock, Grant(refusal=_busy_refusal(holder, call))
+    refusal = None if holder is not None else _cool_down_refusal(lock.last, call, asked.now)
     if refusal is not None:
         return lock, Grant(refusal=refusal)
     since = asked.now if holder is None else holder.since
-    mine = LockHolder(restore_id=asked.restore_id, created=asked.created, source=call.source, since=since)
-    return replace(lock, holder=mine), Grant()
+    new_holder = LockHolder(restore_id=asked.restore_id, created=asked.created, source=call.source, since=since)
+    return replace(lock, holder=new_holder), Grant()
 
 
 def release(lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked: Asked) -> tuple[VmLock | None, Done]:
-    """Release a VM; whoever does not hold it changes nothing. The cool-down begins, unless the lock was unused."""
+    """Release the lock, if this restore holds it. The cool-down begins, unless the restore was never admitted."""
     if isinstance(call, ReleaseVanishedLock):
         restore_id, created, is_unused = call.holder.restore_id, call.holder.created, False
     else:
@@ -62,7 +62,7 @@ def release(lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked:
     return replace(lock, holder=None, last=last), Done()
 
 
-def _busy(holder: LockHolder, call: AcquireLock) -> Refusal:
+def _busy_refusal(holder: LockHolder, call: AcquireLock) -> Refusal:
     by_alerts = holder.source == Source.ALERT == call.source  # most likely another alert about the same incident
     message = (
         f"Restore {holder.restore_id} of this VM, started by {holder.source} at {format_time(holder.since)}, has not "
@@ -72,7 +72,7 @@ def _busy(holder: LockHolder, call: AcquireLock) -> Refusal:
     return Refusal(code=code, message=message, holder=holder)
 
 
-def _cooling_down(last: LastRestore | None, call: AcquireLock, now: datetime) -> Refusal | None:
+def _cool_down_refusal(last: LastRestore | None, call: AcquireLock, now: datetime) -> Refusal | None:
     if last is None or call.cool_down is None or now >= last.ended + call.cool_down:
         return None
     message = (

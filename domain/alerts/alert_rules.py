@@ -25,7 +25,7 @@ class Storm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """What a rule is about; ``None`` matches all. The patterns for monitoring services have no spaces."""
+    """The conditions of a rule; ``None`` matches all. The patterns for monitoring services have no spaces."""
 
     source_resource_ids: tuple[Pattern, ...] | None = None
     alert_rules: tuple[Pattern, ...] | None = None
@@ -33,7 +33,7 @@ class Match:
     monitoring_services: tuple[Pattern, ...] | None = None
 
     def covers(self, alert: Alert, vm_id: str) -> bool:
-        """Return whether a rule with this match is about this VM of this alert."""
+        """Return whether all conditions match this VM of this alert."""
         return (
             matches_any(self.alert_rules, alert.alert_rule)
             and matches_any(self.severities, alert.severity)
@@ -62,7 +62,7 @@ class AlertRules:
     storm: Storm
 
     def first_match(self, alert: Alert, vm_id: str) -> AlertRule | None:
-        """Return the rule that decides about this VM of this alert: the first that covers it."""
+        """Return the first rule that covers this VM of this alert, or ``None`` if no rule does."""
         return next((rule for rule in self.rules if rule.match.covers(alert, vm_id)), None)
 
 

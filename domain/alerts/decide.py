@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from domain.errors import Json, RestoreError
 
 MAX_STARTS: Final = 100
-"""How many restores one alert starts: it must be answered within ten seconds, which is how long action groups wait."""
+"""How many restores one alert may start: action groups wait only ten seconds for the answer."""
 
 _MAX_REASON: Final = 2048
 
@@ -78,9 +78,9 @@ class VmDecision:
 
 
 def decide_alert(alert: Alert, rules: AlertRules, now: datetime) -> list[VmDecision]:
-    """Return the decision for each VM of the alert, and one for each name that is no VM.
+    """Return the decision for each VM of the alert, and one for each name that is not a VM.
 
-    At most ``MAX_STARTS`` of them have a request. ``now`` dates an alert that does not say when it fired.
+    At most ``MAX_STARTS`` of them have a request. ``now`` is used for an alert that does not say when it fired.
     """
     if alert.ignore_reason is not None:
         return [VmDecision(vm_id, AlertDecision.IGNORED, alert.ignore_reason) for vm_id in alert.vm_ids or (None,)]

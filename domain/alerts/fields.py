@@ -1,4 +1,4 @@
-"""Tolerant readers for single members of an alert: none fails, whatever Azure or another sender writes."""
+"""Tolerant readers for single members of an alert: they never raise, whatever the sender writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_NAMES: Final = 3
 
 def text_of(members: Mapping[str, Any], name: str) -> str:
     """Return the text of a member, ``""`` when it is absent or of another type."""
-    # The patterns of every rule search these texts; no real name is longer.
+    # Truncated, because the patterns of every rule search these texts; no real name is longer.
     return (as_text(members.get(name)) or "")[:_MAX_TEXT]
 
 
@@ -38,12 +38,12 @@ def object_of(member: object) -> Mapping[str, Any]:
 
 
 def letters_of(value: object) -> str:
-    """Return the letters and digits of a text in lower case: Azure changes case, spaces and dashes of its words."""
+    """Return the letters and digits of a text in lower case: Azure varies the case, spaces and dashes of its terms."""
     return "".join(filter(str.isalnum, (as_text(value) or "").lower()))
 
 
 def without_spaces(text: str) -> str:
-    """Return a name in lower case and without spaces, in which Azure's pages and payloads differ."""
+    """Return a name in lower case without spaces: Azure's documentation and payloads differ in both."""
     return "".join(text.lower().split())
 
 

@@ -1,4 +1,4 @@
-"""When an alert must start nothing, whatever the rules say: it is over, it was done on purpose, it is no incident."""
+"""Reasons to ignore an alert whatever the rules say: it is over, intended by somebody, or not an incident of a VM."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _lower_names(members: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _causes(value: object, depth: int = 0, *, in_cause: bool = False) -> Iterator[str]:
-    """Yield every text of a member ``cause``, at any place and in any wrapping: a restore must not miss one."""
+    """Yield every text of a member ``cause``, at any depth: a cause that is missed could start a wrong restore."""
     if depth > _MAX_DEPTH:
         return
     members = object_of(value)

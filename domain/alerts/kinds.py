@@ -1,4 +1,4 @@
-"""The kinds of alerts that Azure Monitor sends. Each names its VMs, and says what happened, in another place."""
+"""The kinds of alerts that Azure Monitor sends. They name the VMs, and what happened, in different members."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def kind_of(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> AlertK
         return kind if kind is AlertKind.RESOURCE_HEALTH else AlertKind.ACTIVITY_LOG
     if service == "platform":
         return AlertKind.LOG_SEARCH_V1 if signal == "log" else AlertKind.METRIC
-    # Safety first: whatever reports an operation is treated as one, because somebody may have done it on purpose.
+    # Any alert that reports an operation counts as an activity log alert: somebody may have done it on purpose.
     return AlertKind.ACTIVITY_LOG if kind is AlertKind.OTHER and operation_of(context) else kind
 
 

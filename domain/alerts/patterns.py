@@ -1,4 +1,4 @@
-"""The shell patterns of the rules: compared without case, ``*`` matches slashes too."""
+"""The shell patterns of the alert rules. They are compared without case, and ``*`` also matches slashes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pattern:
 
     def matches(self, lower_text: str) -> bool:
         """Return whether a text in lower case matches."""
-        # Most texts do not, and the search for the literals is ten times as fast as the pattern.
+        # Most texts do not match, and a search for the literals is ten times as fast as the pattern.
         for literal in self.literals:
             if literal not in lower_text:
                 return False
@@ -51,8 +51,8 @@ def matches_any(patterns: Iterable[Pattern] | None, text: str) -> bool:
 def can_match_vm_id(text: str) -> bool:
     """Return whether at least one VM id matches a shell pattern; a character class counts as any character.
 
-    Pattern and form of a VM's id are walked together: ``positions`` are the positions in the form that the part of the
-    pattern read so far can end at.
+    The pattern is read character by character. ``positions`` are the positions in the form of a VM's id at which the
+    characters read so far can end.
     """
     positions = {0}
     for sign in _CLASS.sub("?", text.lower()):

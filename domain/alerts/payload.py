@@ -1,8 +1,8 @@
 """Read Azure Monitor's common alert schema.
 
-Azure adds members at will and changes the case of ids: an unknown member is left aside, an optional member of the wrong
-type counts as absent. Source: Azure Monitor's schema pages and payloads that users have published (metric, Resource
-Health, activity log, log search v1 and v2, Azure Backup).
+Azure adds members at any time and changes the case of ids. Unknown members are ignored; an optional member of the
+wrong type counts as absent. Source: Azure Monitor's schema pages and payloads that users have published (metric,
+Resource Health, activity log, log search v1 and v2, Azure Backup).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Alert:
     """What the rules and admission control need of an alert.
 
     ``alert_id``, ``alert_rule``, ``severity`` and ``monitoring_service`` are as sent, the latter three ``""`` when
-    absent. ``fired`` is aware UTC, or ``None``; no decision rests on it, because clocks differ. ``vm_ids`` are distinct
+    absent. ``fired`` is aware UTC, or ``None``; decisions ignore it, because clocks differ. ``vm_ids`` are distinct
     without case, in the order found, and keep their casing. ``ignore_reason`` says why the alert must start nothing.
     ``unresolved`` has a sentence for each name that cannot be taken for a VM, or one when the alert names no VM at all.
     """
@@ -49,7 +49,7 @@ class Alert:
 
 
 def read_alert(data: object) -> Alert:
-    """Read an alert in the common alert schema; raise ``InvalidRequestError`` with every problem of anything else."""
+    """Read an alert in the common alert schema; raise ``InvalidRequestError`` with every problem."""
     problems = Problems()
     essentials = _read_essentials(data, problems)
     if problems.found:

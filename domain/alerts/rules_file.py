@@ -54,9 +54,9 @@ def read_rules(data: object) -> AlertRules:
 
 
 def rules_schema() -> Json:
-    """Return the JSON Schema (draft 2020-12) of the file, made of the readers that ``read_rules`` uses.
+    """Return the JSON Schema (draft 2020-12) of the file, made from the readers that ``read_rules`` uses.
 
-    It cannot say that names are unique, that patterns can match, and which ids of a request must belong together.
+    It cannot express that names are unique, that patterns can match, and which ids of a request belong together.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -109,11 +109,11 @@ def _check_deny(rule: Json, path: str, problems: Problems) -> None:
 
 
 def _check_nulls(rule: Json, path: str, problems: Problems) -> None:
-    """Refuse ``null`` in a match: what made the file had no value there, and the rule would match everything."""
+    """Refuse ``null`` in a match: a generator of the file had no value for it, and the rule would match everything."""
     match = rule.get("match", {})
     members = {f"{path}.match": match, **{f"{path}.match.{name}": value for name, value in as_object(match).items()}}
     for target, value in members.items():
-        if value is None and not problems.concern(target):
+        if value is None and not problems.exist_at(target):
             problems.add(INVALID_VALUE, target, "must not be null: left out, it matches everything")
 
 
@@ -140,12 +140,12 @@ def _vm_complaint(text: str) -> str | None:
 
 _MATCH: Final = an_object(
     {
-        "sourceResourceIds": array(string.also(_vm_complaint), least=1).described(
+        "sourceResourceIds": array(string.also(_vm_complaint), minimum=1).described(
             "Shell patterns for the whole resource id of the virtual machine, compared without case; * matches slashes."
         ),
-        "alertRules": array(string, least=1).described("Shell patterns for the name of the alert rule."),
-        "severities": array(string.also(_severity_complaint), least=1).described("Shell patterns for Sev0 to Sev4."),
-        "monitoringServices": array(string, least=1).described(
+        "alertRules": array(string, minimum=1).described("Shell patterns for the name of the alert rule."),
+        "severities": array(string.also(_severity_complaint), minimum=1).described("Shell patterns for Sev0 to Sev4."),
+        "monitoringServices": array(string, minimum=1).described(
             "Shell patterns for the monitoringService, such as Platform or Resource Health; spaces do not count."
         ),
     }
@@ -187,7 +187,7 @@ _FILE: Final = an_object(
         "storm": an_object(
             {
                 "distinctVms": whole_number(1, _MAX_COUNT).described("Default 10."),
-                "within": duration_up_to(_MAX_DURATION, least=timedelta(seconds=1)).described("Default PT10M."),
+                "within": duration_up_to(_MAX_DURATION, minimum=timedelta(seconds=1)).described("Default PT10M."),
             }
         ).described("With more distinct virtual machines than this within this time, every start waits for a person."),
     },

@@ -1,4 +1,4 @@
-"""Which VMs an alert names. A computer's name is not enough: only a resource id says which VM is meant."""
+"""Which VMs an alert names. The name of a computer is not enough: only a resource id identifies a VM."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _distinct_vm_ids(values: Iterable[object]) -> tuple[str, ...]:
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the texts that differ without case, in their order, each as it was written first."""
+    """Return the distinct texts, compared without case, in their order and first spelling."""
     first: dict[str, str] = {}
     for text in texts:
         first.setdefault(text.lower(), text)

@@ -1,7 +1,7 @@
-"""The restore request in a rule: a template with placeholders that an alert and its VM fill in.
+"""The restore request in a rule: a template with placeholders, filled in from an alert and its VM.
 
-A template is checked when the rules are loaded, so that a rule that can never start its restore is found by its author
-and not during an incident.
+A template is checked when the rules are loaded, so that its author learns that a rule can never start its restore, and
+not the operator during an incident.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _SAMPLE_VM_ID: Final = (
     f"/subscriptions/{_NIL_UUID}/resourceGroups/sample-rg/providers/Microsoft.Compute/virtualMachines/sample-vm"
 )
 # With the longest names that Azure allows, and a character that only resource groups may have.
-_LONGEST_VM_ID: Final = _SAMPLE_VM_ID.replace("sample-rg", f"{'g' * 84}(west)").replace("sample-vm", "v" * 64)
-_LONGEST_ALERT_ID: Final = f"/subscriptions/{_NIL_UUID}/providers/Microsoft.AlertsManagement/alerts/{_NIL_UUID}"
+_VM_ID_OF_MAX_LENGTH: Final = _SAMPLE_VM_ID.replace("sample-rg", f"{'g' * 84}(west)").replace("sample-vm", "v" * 64)
+_ALERT_ID_OF_MAX_LENGTH: Final = f"/subscriptions/{_NIL_UUID}/providers/Microsoft.AlertsManagement/alerts/{_NIL_UUID}"
 
 
 def fill_template(template: Json, *, vm_id: str, alert_id: str, fired: datetime) -> Json:
@@ -51,7 +51,7 @@ def fill_template(template: Json, *, vm_id: str, alert_id: str, fired: datetime)
 
 
 def alert_name(alert_id: str) -> str:
-    """Return the last segment of an alert's id, in characters that fit into any name."""
+    """Return the last segment of an alert's id, with only characters that any name may have."""
     last = alert_id.rstrip("/").rpartition("/")[2]
     return re.sub(r"[^A-Za-z0-9._-]", "-", last)[:_MAX_ALERT_NAME]
 
@@ -111,7 +111,7 @@ def _read_template(value: Any, path: str, problems: Problems) -> Json:
     # Here the requestId stays as it is written, so that the reader finds what is wrong with it.
     usual = _fill_placeholders(template, _SAMPLE_VM_ID, "sample-alert", _SAMPLE_DATE)
     _check_request({**usual, "sourceResourceId": _SAMPLE_VM_ID}, path, problems, "")
-    longest = fill_template(template, vm_id=_LONGEST_VM_ID, alert_id=_LONGEST_ALERT_ID, fired=_SAMPLE_DATE)
+    longest = fill_template(template, vm_id=_VM_ID_OF_MAX_LENGTH, alert_id=_ALERT_ID_OF_MAX_LENGTH, fired=_SAMPLE_DATE)
     _check_request(longest, path, problems, " (checked with the longest names that Azure allows)")
     return template
 
@@ -122,7 +122,7 @@ def _check_request(body: Json, path: str, problems: Problems, remark: str) -> No
     except InvalidRequestError as error:
         for detail in error.details:
             target = f"{path}.{detail.target}"
-            if not problems.concern(target):
+            if not problems.exist_at(target):
                 problems.add(detail.code, target, f"{detail.message}{remark}")
 
 

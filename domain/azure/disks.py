@@ -1,8 +1,8 @@
 """Which disks a restore created, compared with the disks that were requested.
 
 Azure Backup does not report the disks of a finished restore, and it has been observed to ignore a list of LUNs and
-restore all disks. The only evidence is Compute's list of the disks in the target resource group: those of this restore
-have the VM's name and were created while its job ran.
+restore all disks. The only evidence is Compute's list of the disks in the target resource group. The disks of this
+restore have the VM's name and were created while its job ran.
 """
 
 from __future__ import annotations

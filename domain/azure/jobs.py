@@ -1,4 +1,4 @@
-"""Backup jobs and operations as the service reports them. The job carries a restore's outcome, never the operation."""
+"""Backup jobs and operations as the service reports them. Only the job says how a restore ended, not the operation."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-_MAX_MESSAGE: Final = 700  # what is left of a message's bound is for the recommendations
+_MAX_MESSAGE: Final = 700  # the rest of the limit of a message is left for the recommendations
 _MAX_VALUE: Final = 1000
-_MAX_ENTRIES: Final = 50  # details, tasks, entries of the bag: history keeps them
+_MAX_ENTRIES: Final = 50  # of details, tasks and the property bag: histories store them
 _MAX_CODE: Final = 10**12
 
 
 def read_enum(value: object, names: Sequence[str]) -> str | None:
-    """Return which of the service's names a value means, or ``None``.
+    """Return which of the service's ``names`` a value means, or ``None`` for an unknown value.
 
-    Old api-versions send integers, in the order of the names; casing varies, and so does ``Canceled``.
+    Old api-versions send integers, in the order of the names. The casing varies, and so does the spelling of
+    ``Cancelled``.
     """
     if isinstance(value, bool):
         return None
@@ -91,7 +92,7 @@ def _read_value(value: object) -> str | None:
 
 
 def _read_bag(extended: Mapping[str, Any]) -> Json:
-    """Read the bag of display strings, the addresses in it without their queries: those are signatures."""
+    """Read the property bag of display strings. URLs lose their queries, because these contain signatures."""
     entries = list(as_object(extended.get("propertyBag")).items())[:_MAX_ENTRIES]
     return {key[:_MAX_VALUE]: _read_value(value) for key, value in entries}
 
@@ -128,9 +129,9 @@ class JobResult:
     target_resource_group: str | None
     target_virtual_machine_name: str | None
     tasks: tuple[JobTask, ...] | None = field(
-        metadata={"description": "Too long ones are `null` until the webhook has answered."}
+        metadata={"description": "A list that is too long is `null` until the webhook has answered."}
     )
-    property_bag: Json = field(metadata={"description": "All that the job says, by the service's display names."})
+    property_bag: Json = field(metadata={"description": "All properties of the job, by the service's display names."})
     target_virtual_machine_id: str | None
 
 
@@ -172,15 +173,15 @@ class Job:
 
     @property
     def brief(self) -> Self:
-        """The job as far as history needs it while it runs: state and progress, so that it stays small."""
+        """The job without its details while it runs: only state and progress, so that the history stays small."""
         if not self.status.is_running:
             return self
         return type(self)(job_id=self.job_id, status=self.status, progress_pct=self.progress_pct)
 
     def result(self, target_virtual_machine_id: str | None = None) -> Json:
-        """Return the status document's ``result``: how long it took, what the job says it made, and the new VM's id."""
+        """Return the status document's ``result``: the duration, what the job says it created, and the new VM's id."""
         bag = self.property_bag or {}
-        # Display strings, "Recovery point time " with its space among them: never compared to the letter.
+        # The keys are display strings, such as "Recovery point time " with a space at its end: compared loosely.
         named = {key.strip().casefold(): value for key, value in bag.items()}
         took = self.duration if self.duration is not None or not (self.start and self.end) else self.end - self.start
         result = JobResult(
@@ -189,7 +190,7 @@ class Job:
             end_time=self.end,
             duration=took,
             config_blob_uri=named.get("config blob uri"),
-            # One key until 2024, the other since 2025.
+            # The service has used one of these keys until 2024 and the other since 2025.
             template_blob_uri=named.get("create vm template blob uri") or named.get("template blob uri"),
             target_storage_account_name=named.get("target storage account name"),
             target_resource_group=named.get("target resource group"),
@@ -202,7 +203,7 @@ class Job:
 
 
 class OperationStatus(StrEnum):
-    """What an asynchronous operation says of itself."""
+    """The status of an asynchronous operation."""
 
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
@@ -211,7 +212,7 @@ class OperationStatus(StrEnum):
 
     @classmethod
     def read(cls, value: object) -> OperationStatus:
-        """Read a state in any casing, with one l or two, or as an integer; everything unknown counts as running."""
+        """Read a state in any casing, with one l or two, or as an integer; an unknown one counts as running."""
         name = read_enum(value, ("Invalid", "InProgress", "Succeeded", "Failed", "Canceled"))
         return cls(name) if name in {"Succeeded", "Failed", "Canceled"} else cls.RUNNING
 

@@ -1,4 +1,4 @@
-"""The search for the point to restore, through a list of any length: it can be interrupted and resumed."""
+"""The search for the recovery point to restore in a list of any length. It can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_CANDIDATES: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchProgress:
-    """How far the search through a long list has come. ``link`` is the next page, ``None`` once all have been read.
+    """How far the search has come. ``link`` is the next page, or ``None`` once all pages have been read.
 
     ``slices`` counts the calls that have read a part of the list.
     """
@@ -43,7 +43,7 @@ class PointSearch:
 
     @classmethod
     def begin(cls, request: RestoreRequest, now: datetime, progress: SearchProgress | None = None) -> Self:
-        """Return a search that goes on from ``progress``, or has seen no point yet."""
+        """Return a search that continues from ``progress``, or a new one that has seen no point."""
         in_place = request.is_in_place
         choice = Choice(request.criteria, now, request.rehydrates, in_place=in_place)
         if progress is None:
@@ -53,7 +53,7 @@ class PointSearch:
         return cls(choice, request.is_plan, list(progress.newest))
 
     def consider(self, points: Iterable[RecoveryPoint]) -> None:
-        """Look at some more points."""
+        """Add some more points to the search."""
         for point in points:
             self.choice.consider(point)
             if self.is_plan:
@@ -83,5 +83,5 @@ class PointSearch:
 
 
 def newest_first(point: RecoveryPoint) -> float:
-    """Return the sort key that puts points from the newest to the oldest, those without a time last."""
+    """Return the sort key that orders points from the newest to the oldest, points without a time last."""
     return -point.time.timestamp() if point.time else 0.0

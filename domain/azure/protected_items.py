@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _id_of(value: object, kind: ResourceKind) -> str | None:
-    # Addresses are made of it: half an id would lead a restore astray.
+    # URLs are built from it: a truncated id could name another resource.
     try:
         return ResourceId.parse(as_name(value) or "", kind).text
     except ValueError:
@@ -23,7 +23,7 @@ def _id_of(value: object, kind: ResourceKind) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtectedItem:
-    """Where a VM's backups are. ``region`` is the vault's, which is the VM's: Azure Backup knows no other case."""
+    """Where a VM's backups are. ``region`` is that of the vault and of the VM, which are always the same."""
 
     vault_id: str
     container_name: str
@@ -35,7 +35,7 @@ class ProtectedItem:
     def from_backup_status(cls, body: Mapping[str, Any], *, source_resource_id: str, region: str) -> Self:
         """Read a ``backupStatus`` answer; raises ``TerminalError`` ``NotProtected`` when it names no vault.
 
-        A stopped or failing protection still has its points, so only the names count, not ``protectionStatus``.
+        Only the names decide, not ``protectionStatus``: if the protection is stopped or fails, its points still exist.
         """
         vault_id = _id_of(body.get("vaultId"), VAULT)
         container, item = as_name(body.get("containerName")), as_name(body.get("protectedItemName"))
@@ -58,7 +58,10 @@ class ProtectedItem:
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any], *, vault_id: str, region: str) -> Self:
-        """Read a protected item; names come from its id, which alone keeps the container's full native name."""
+        """Read a protected item. Its names come from its id: only the id has the container's full native name.
+
+        Raises ``TerminalError`` ``NotProtected`` when it is not the item of an Azure VM.
+        """
         segments = str(body["id"]).split("/")
         properties = as_object(body.get("properties"))
         machines = (_id_of(properties.get(name), VIRTUAL_MACHINE) for name in ("sourceResourceId", "virtualMachineId"))

@@ -1,4 +1,4 @@
-"""Recovery points: read as the service sends them, judged one by one, the best one chosen."""
+"""Recovery points: reading them from the service, the verdict on each, and the choice of the best one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _TIER_TYPES: Final = ("Invalid", "InstantRP", "HardenedRP", "ArchivedRP", "IASnapshotRP")
 _TIER_STATUSES: Final = ("Invalid", "Valid", "Disabled", "Deleted", "Rehydrated")
 _THREATS: Final = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
-# The instant-access snapshot of 2026-10-01 is a snapshot like the other.
+# The instant-access snapshot of api-version 2026-10-01 is treated like any other snapshot.
 _AS_TIER: Final = {"IASnapshotRP": "InstantRP"}
 _MAX_TIERS: Final = 20
 
 
 def _enum(value: object, names: tuple[str, ...]) -> str:
     if isinstance(value, str) and value in names:
-        return value  # as the service writes it, ten thousand times over
+        return value  # the usual case first: a list may have ten thousand points
     if isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else "Invalid"
     text = (as_label(value) if isinstance(value, str) else None) or "Invalid"
@@ -39,13 +39,13 @@ def _enum(value: object, names: tuple[str, ...]) -> str:
 
 @functools.lru_cache(maxsize=256)  # of ten thousand points, most have the same tiers
 def _tiers_of(states: tuple[tuple[str, str], ...]) -> tuple[tuple[str, ...], bool]:
-    """Return the tiers that can be read from, in Azure's order, and whether the archive alone has the data."""
+    """Return the tiers that can be read, in Azure's order, and whether only the archive has the data."""
     usable = {
         _AS_TIER.get(tier, tier)
         for tier, status in dict(states).items()
         if status in {"Valid", "Rehydrated"} and tier != "Invalid"
     }
-    # A tier that we do not know is no reason to leave the rehydrating request out.
+    # An unknown tier does not count: the data may still have to be rehydrated.
     archived = dict(states).get("ArchivedRP") == "Valid" and not usable & {"InstantRP", "HardenedRP"}
     known = [tier for tier in _TIER_TYPES if tier in usable]
     return (*known, *sorted(usable.difference(known))), archived
@@ -53,7 +53,7 @@ def _tiers_of(states: tuple[tuple[str, str], ...]) -> tuple[tuple[str, ...], boo
 
 def _consistency(value: object) -> str:
     if value in CONSISTENCIES:
-        return str(value)  # as above
+        return str(value)  # the usual case first, as above
     text = as_label(value or None) or "Unknown"
     return next((known for known in CONSISTENCIES if known.casefold() == text.casefold()), text)
 
@@ -68,7 +68,7 @@ def _edge_zone(value: object) -> Json | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPoint:
-    """One recovery point of a VM. ``tiers`` are those its data can be read from; ``time`` is the snapshot's, UTC.
+    """One recovery point of a VM. Its data can be read from ``tiers``; ``time`` is that of the snapshot, in UTC.
 
     ``extended_location`` is the VM's edge zone, ``{"name", "type"}``.
     """
@@ -87,9 +87,9 @@ class RecoveryPoint:
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
-        """Read an ``IaasVMRecoveryPoint``; only its name is needed, unknown values and missing members are survived.
+        """Read an ``IaasVMRecoveryPoint``. Only ``name`` is required; other members may be missing or unknown.
 
-        Tiers follow the service's states: ``Valid`` can be restored, ``Rehydrated`` is an archived point brought back.
+        A tier can be read in the states ``Valid`` and ``Rehydrated`` (copied back from the archive).
         """
         properties = as_object(body.get("properties"))
         details = map(as_object, as_list(properties.get("recoveryPointTierDetails"))[:_MAX_TIERS])
@@ -120,7 +120,7 @@ class RecoveryPoint:
 
     @property
     def snapshot_only(self) -> bool:
-        """Whether the point is only a snapshot: it is not in the vault yet."""
+        """Whether the point is only a snapshot, because it has not been copied to the vault yet."""
         return self.tiers == ("InstantRP",)
 
     @property
@@ -129,9 +129,9 @@ class RecoveryPoint:
         return self.managed and not self.encrypted
 
     def unusable_because(self, *, rehydrates: bool, in_place: bool = False) -> list[str]:
-        """Say why nobody could restore this point now; empty when it can be restored.
+        """Return why this point cannot be restored now; empty when it can.
 
-        ``in_place``: its disks are to replace those of the original VM, which takes a backup of them first.
+        ``in_place``: its disks are to replace those of the original VM, and Azure backs the VM up first.
         """
         reasons: list[str] = []
         if self.time is None:
@@ -149,10 +149,10 @@ class RecoveryPoint:
         return reasons
 
     def unwanted_because(self, wanted: RecoveryPointCriteria, *, now: datetime) -> list[str]:
-        """Say which of the caller's criteria this point misses; empty when it meets them all."""
+        """Return which of the caller's criteria this point does not meet; empty when it meets all of them."""
         reasons: list[str] = []
         if wanted.point_id is not None and self.point_id != wanted.point_id:
-            reasons.append("another point was asked for by id")
+            reasons.append("the request names another point")
         if self.time is not None and wanted.at_or_before is not None and self.time > wanted.at_or_before:
             reasons.append(f"it is newer than {format_time(wanted.at_or_before)}")
         if (
@@ -172,7 +172,7 @@ class RecoveryPoint:
 class RecoveryPointSummary:
     """A recovery point."""
 
-    # The service may name kinds and tiers that nobody has heard of: no enums.
+    # No enums: the service may send names of consistencies and tiers that are not known today.
     id: str
     time: datetime | None
     consistency: str
@@ -180,7 +180,7 @@ class RecoveryPointSummary:
 
     @classmethod
     def of(cls, point: RecoveryPoint, **judgement: Any) -> Self:
-        """Return a point as callers see it; ``judgement`` is what a subclass adds."""
+        """Return a point as callers see it; ``judgement`` has the members that a subclass adds."""
         return cls(id=point.point_id, time=point.time, consistency=point.consistency, tiers=point.tiers, **judgement)
 
 
@@ -203,12 +203,12 @@ class Candidate(RecoveryPointSummary):
 def _rank(point: RecoveryPoint) -> tuple[datetime, int, str]:
     assert point.time is not None  # noqa: S101 - a point without a time never gets here
     consistency = CONSISTENCIES.index(point.consistency) if point.consistency in CONSISTENCIES else len(CONSISTENCIES)
-    return point.time, -consistency, point.point_id  # the id makes the choice the same in any order
+    return point.time, -consistency, point.point_id  # with the id, the choice does not depend on the order
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A point and why it was not chosen; no reasons for the one that was."""
+    """A point and the reasons why it was not chosen; the chosen one has no reasons."""
 
     point: RecoveryPoint
     reasons: tuple[str, ...]
@@ -220,9 +220,9 @@ class Verdict:
 
 @dataclass(slots=True)
 class Choice:
-    """The choice among a VM's points, made in one pass that keeps only the best: a list of any length costs no memory.
+    """The choice among a VM's points. It keeps only the best one, so that a list of any length needs little memory.
 
-    The newest point that can be restored and is wanted wins; among equals in time the more consistent one.
+    It chooses the newest point that can be restored and meets the criteria; of equally old ones the more consistent.
     """
 
     wanted: RecoveryPointCriteria
@@ -235,12 +235,12 @@ class Choice:
     misses: Counter[str] = field(default_factory=Counter[str])
 
     def reasons_against(self, point: RecoveryPoint) -> tuple[str, ...]:
-        """Say why this point cannot be it, whatever others there are."""
+        """Return why this point cannot be chosen, independently of the other points."""
         unusable = point.unusable_because(rehydrates=self.rehydrates, in_place=self.in_place)
         return (*unusable, *point.unwanted_because(self.wanted, now=self.now))
 
     def consider(self, point: RecoveryPoint) -> None:
-        """Look at one more point."""
+        """Add one more point to the choice."""
         self.seen += 1
         reasons = self.reasons_against(point)
         self.misses.update(reasons)
@@ -284,7 +284,7 @@ class Choice:
 
 
 def no_such_point(point_id: str, details: Iterable[ErrorDetail] = ()) -> TerminalError:
-    """Return the error for a point that was asked for by an id that the item does not know."""
+    """Return the error for a request that names a point which the item does not have."""
     message = f"The item has no recovery point {point_id}. Ask GET /api/recovery-points for those it has."
     return TerminalError(NO_MATCHING_RECOVERY_POINT, message, details)
 

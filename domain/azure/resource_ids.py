@@ -58,7 +58,7 @@ class ResourceId:
 
     @classmethod
     def parse(cls, text: str, kind: ResourceKind) -> Self:
-        """Parse an id of this kind; raises a ``ValueError`` that shows what it must look like."""
+        """Parse an id of this kind; raises ``ValueError`` with an example of a valid id."""
         text = text.rstrip("/")
         match = _ID.fullmatch(text)
         if match is not None:

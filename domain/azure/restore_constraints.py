@@ -31,7 +31,7 @@ _PROVIDER: Final = re.compile(r"microsoft\.[a-z]+/")
 
 
 def staging_account_id(request: RestoreRequest) -> str:
-    """Return the id of the staging account, which a request has in one of two places."""
+    """Return the id of the staging account, which a request names in one of two members."""
     direct: str | None = request.body.get("storageAccountId")
     return direct or request.body["identityBasedRestoreDetails"]["targetStorageAccountId"]
 
@@ -127,7 +127,7 @@ def item_violations(request: RestoreRequest, item: Mapping[str, Any]) -> Iterabl
 
 
 def vault_violations(request: RestoreRequest, vault: Mapping[str, Any], source_id: str) -> Iterable[ErrorDetail]:
-    """Yield an error for each setting of the vault that the request violates. A setting that is absent allows all."""
+    """Yield an error for each setting of the vault that the request violates. An absent setting allows everything."""
     properties = as_object(vault.get("properties"))
     if crosses_subscriptions(request, source_id):
         settings = as_object(as_object(properties.get("restoreSettings")).get("crossSubscriptionRestoreSettings"))
@@ -159,7 +159,7 @@ def staging_violations(account: Mapping[str, Any], *, region: str, target: str) 
 
 
 def restore_warnings(request: RestoreRequest, point: RecoveryPoint) -> list[Json]:
-    """Return a warning, ``{"code", "message"}``, for what is allowed but rarely intended."""
+    """Return warnings, each ``{"code", "message"}``, for what is allowed but rarely intended."""
     if request.recovery_type == RESTORE_DISKS and point.managed and "targetResourceGroupId" not in request.body:
         message = (
             "Without targetResourceGroupId the disks become VHDs in the staging account; this takes longer, because "
@@ -189,7 +189,7 @@ def resource_guard_requests(proxies: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def is_resource_guard_refusal(refusal: RestoreError) -> bool:
-    """Return whether a Resource Guard refused the trigger, which a person can still approve there.
+    """Return whether a Resource Guard refused the trigger; a person can still approve the restore there.
 
     Such an answer is a 403 that names a Resource Guard, or no Azure resource at all. A 403 that names another resource
     or action means that a role is missing, and waiting does not help. A 401 never comes from a Resource Guard.

@@ -1,4 +1,4 @@
-"""What Azure Backup says when it is asked whether a restore would work."""
+"""The result of Azure Backup's own validation of a restore."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _finding(entry: Mapping[str, Any]) -> ErrorDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """One poll of a validation. ``SUCCEEDED`` only says that it ran: any ``findings`` mean the restore would fail.
+    """One poll of a validation. ``SUCCEEDED`` only says that it ran: with any ``findings`` the restore would fail.
 
     A validation that itself failed or was cancelled has the service's reason as its only finding, if it gave one.
     """

@@ -1,4 +1,4 @@
-"""Admission control: one restore of a VM at a time; alerts keep cool-downs, hourly budgets, and stop in a storm."""
+"""Admission control: one restore of a VM at a time; for alerts also cool-downs, hourly budgets and storms."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ALL_ALERTS: Final = entity_key("all alerts")
 def decide(restore: Restore, now: datetime) -> Step | None:
     """Return the next step of admission; ``None`` once the restore is admitted, or while its VM is not known.
 
-    The item is resolved beside it: neither needs the other, and both answers are slow.
+    The protected item is resolved at the same time: both calls are slow, and neither needs the other's answer.
     """
     vm_id, call = restore.source_resource_id, _next_call(restore)
     if vm_id is None or call is None:
@@ -60,7 +60,7 @@ def _next_call(restore: Restore) -> Call | None:
 
 
 def _lock_call(restore: Restore, vm_id: str) -> Call:
-    """Return the request for the lock, or what is to be found out about a holder that may have vanished."""
+    """Return the request for the lock, or the call that checks or replaces a holder that may have vanished."""
     admission, alert, key = restore.admission, restore.accepted.alert, entity_key(vm_id)
     holder = None if admission.refusal is None else admission.refusal.holder
     if holder is None:
@@ -68,7 +68,7 @@ def _lock_call(restore: Restore, vm_id: str) -> Call:
         return AcquireLock(key=key, vm=vm_id, source=restore.accepted.source, cool_down=cool_down)
     if admission.holder_ended is None:
         return FindRunning(restore_id=holder.restore_id)
-    # Its answer is waited for before the lock is asked for again: messages to an entity may change their order.
+    # The lock is requested again only after the answer to this call: messages to an entity may change their order.
     return ReleaseVanishedLock(key=key, holder=holder, ended=admission.holder_ended)
 
 
@@ -80,50 +80,50 @@ def _note_alert(restore: Restore, vm_id: str) -> NoteAlert | None:
 
 
 def lock_answered(restore: Restore, _call: AcquireLock, grant: Grant, now: datetime) -> Restore:
-    """Return the restore with the lock, or refused; a holder is asked after once, for it may have vanished."""
+    """Return the restore with the lock, or refused. It is checked once whether the lock's holder still runs."""
     admission, refusal = restore.admission, grant.refusal
     if refusal is None:
-        return _settled(replace(restore, admission=replace(admission, lock=LockState.HELD, refusal=None)))
+        return _admitted_if_done(replace(restore, admission=replace(admission, lock=LockState.HELD, refusal=None)))
     if refusal.holder is None or admission.rechecked:
         return refused(restore, refusal, now)
     return replace(restore, admission=replace(admission, refusal=refusal))
 
 
 def holder_found(restore: Restore, running: Running, now: datetime) -> Restore:
-    """Return the restore refused, or with the time at which the lock's holder ended."""
+    """Return the restore refused if the lock's holder still runs, else with the time at which the holder ended."""
     refusal = restore.admission.refusal
     if refusal is None or refusal.holder is None:
         return restore
     if running.is_running:
         return refused(restore, refusal, now)
-    # A cool-down counts from the holder's real end, as far as that is known.
+    # The cool-down begins at the holder's real end if that is known.
     ended = running.ended or refusal.holder.since
     return replace(restore, admission=replace(restore.admission, holder_ended=ended))
 
 
-def lock_freed(restore: Restore, _call: ReleaseVanishedLock, _done: Done, _now: datetime) -> Restore:
-    """Return the restore about to ask for the lock again."""
+def vanished_lock_released(restore: Restore, _call: ReleaseVanishedLock, _done: Done, _now: datetime) -> Restore:
+    """Return the restore, which now requests the lock again."""
     return replace(restore, admission=replace(restore.admission, refusal=None, holder_ended=None, rechecked=True))
 
 
 def storm_answered(restore: Restore, _call: NoteAlert, storm: Storm, _now: datetime) -> Restore:
-    """Return the restore, which waits for a person before it is triggered where alerts come in a storm."""
+    """Return the restore; in a storm of alerts it needs a person's approval before it is triggered."""
     alert = restore.accepted.alert
     restore = replace(restore, admission=replace(restore.admission, storm_noted=True))
     if alert is not None and storm.is_storm:
         restore = restore.with_approval(_storm_reason(alert))
-    return _settled(restore)
+    return _admitted_if_done(restore)
 
 
 def budget_answered(restore: Restore, _call: TakeBudget, grant: Grant, now: datetime) -> Restore:
     """Return the restore within its rule's hourly budget, or refused."""
     if grant.refusal is not None:
         return refused(restore, grant.refusal, now)
-    return _settled(replace(restore, admission=replace(restore.admission, has_budget=True)))
+    return _admitted_if_done(replace(restore, admission=replace(restore.admission, has_budget=True)))
 
 
-def _settled(restore: Restore) -> Restore:
-    """Return the restore admitted, if nothing is left to ask."""
+def _admitted_if_done(restore: Restore) -> Restore:
+    """Return the restore, admitted if no call of admission control is left to make."""
     if _next_call(restore) is not None:
         return restore
     return replace(restore, admission=replace(restore.admission, admitted=True))

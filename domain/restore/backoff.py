@@ -1,4 +1,4 @@
-"""When each call may be made again: what Azure asked for, our own polling interval, and retries of what failed."""
+"""When each call may be made again: after the wait that Azure asked for, our polling interval or a retry interval."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _MAX_DOUBLINGS: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """What is known of one call that was made: not before when it may be made again, and how often it has failed.
+    """The state of one call that was made: the time before which it is not made again, and how often it has failed.
 
-    ``by_azure``: Azure asked for the wait, so that no deadline and no cancellation shortens it.
+    ``by_azure``: Azure asked for the wait, so no deadline and no cancellation shortens it.
     ``failures`` counts the failures in a row, ``failing_since`` is when they began.
     """
 
@@ -30,14 +30,14 @@ class Pause:
 class Backoff:
     """The pauses of a restore's calls, by the calls' names.
 
-    Waits are rounded up to whole seconds, as the engine's timers know no others. A wait of nothing counts as none, so
-    that no service can put us into a tight loop.
+    Waits are rounded up to whole seconds, because the engine's timers have no fractions. A wait of 0 s counts as none,
+    so that no service can put the app into a tight loop.
     """
 
     pauses: dict[str, Pause] = field(default_factory=dict[str, Pause])
 
     def not_before(self, call: str) -> datetime | None:
-        """Return when the call may be made, ``None`` for at once."""
+        """Return the time before which the call must not be made, or ``None`` if it may be made at once."""
         pause = self.pauses.get(call)
         return None if pause is None else pause.not_before
 
@@ -47,12 +47,12 @@ class Backoff:
         return not_before is None or not_before <= now
 
     def is_held_by_azure(self, call: str, now: datetime) -> bool:
-        """Return whether Azure asked for a wait before this call that is not over."""
+        """Return whether a wait that Azure asked for before this call is not over."""
         pause = self.pauses.get(call)
         return pause is not None and pause.by_azure and pause.not_before > now
 
     def asked_s(self, call: str, now: datetime) -> float | None:
-        """Return how much of Azure's wait before this call is left, in seconds, ``None`` where there is none."""
+        """Return the rest of Azure's wait before this call, in seconds, or ``None`` if Azure asked for none."""
         pause = self.pauses.get(call)
         return (pause.not_before - now).total_seconds() if pause is not None and pause.by_azure else None
 
@@ -67,25 +67,28 @@ class Backoff:
         return timedelta() if pause is None or pause.failing_since is None else now - pause.failing_since
 
     def succeeded(self, call: str, asked_s: float | None, now: datetime) -> Backoff:
-        """Return what holds after a good answer: nothing but the wait that it asked for."""
+        """Return the backoff after a success: without failures of the call, with the wait that its answer asked for."""
         others = Backoff(pauses={name: pause for name, pause in self.pauses.items() if name != call})
         return others.hold(call, asked_s, now)
 
     def hold(self, call: str, asked_s: float | None, now: datetime) -> Backoff:
-        """Return with the wait that Azure asked for before this call, where it asked for one."""
-        return self._later(call, asked_s or 0.0, now, by_azure=True) if _asks(asked_s) else self
+        """Return the backoff with the wait, if any, that Azure asked for before this call."""
+        return self._with_pause(call, asked_s or 0.0, now, by_azure=True) if _is_wait(asked_s) else self
 
     def wait(self, call: str, own_s: float, now: datetime, *, asked_s: float | None = None) -> Backoff:
-        """Return with a wait before this call: what another call's answer asked for, else our own.
+        """Return the backoff with a wait before this call: ``asked_s`` from another call's answer, else ``own_s``.
 
-        Our own never adds to a wait that Azure asked for before this very call.
+        ``own_s`` is ignored while a wait that Azure asked for before this call is not over.
         """
-        if not _asks(asked_s) and self.is_held_by_azure(call, now):
+        if not _is_wait(asked_s) and self.is_held_by_azure(call, now):
             return self
-        return self._later(call, asked_s if asked_s and asked_s > 0 else own_s, now, by_azure=False)
+        return self._with_pause(call, asked_s if asked_s and asked_s > 0 else own_s, now, by_azure=False)
 
     def retry(self, call: str, now: datetime, *, own_s: float | None = None) -> Backoff:
-        """Return with one more failure of the call; it is made again after Azure's wait, else ours or a doubled one."""
+        """Return the backoff with one more failure of the call.
+
+        It is made again after Azure's wait, else after ``own_s``, else after an interval that doubles each time.
+        """
         doublings = min(self.failures(call), _MAX_DOUBLINGS)
         backoff = self.wait(call, own_s or min(_FIRST_RETRY_S * 2**doublings, _MAX_RETRY_S), now)
         pause = backoff.pauses[call]
@@ -93,31 +96,31 @@ class Backoff:
         return Backoff(pauses={**backoff.pauses, call: failed})
 
     def without_failures(self, call: str) -> Backoff:
-        """Return with the failures of the call forgotten: what it answered was no failure."""
+        """Return the backoff without the failures of the call, because its last answer counts as none."""
         pause = self.pauses.get(call)
         if pause is None:
             return self
         return Backoff(pauses={**self.pauses, call: replace(pause, failures=0, failing_since=None)})
 
     def without_wait(self, call: str) -> Backoff:
-        """Return with the call due at once, unless Azure asked for the wait."""
+        """Return the backoff with the call due at once, unless Azure asked for the wait."""
         pause = self.pauses.get(call)
         if pause is None or pause.by_azure:
             return self
         return Backoff(pauses={name: known for name, known in self.pauses.items() if name != call})
 
-    def _later(self, call: str, wait_s: float, now: datetime, *, by_azure: bool) -> Backoff:
-        """Return with this wait, or with Azure's where that lasts longer."""
-        not_before, known = now + _seconds(wait_s), self.pauses.get(call)
+    def _with_pause(self, call: str, wait_s: float, now: datetime, *, by_azure: bool) -> Backoff:
+        """Return the backoff with this wait before the call, or with Azure's wait if that is longer."""
+        not_before, known = now + _whole_seconds(wait_s), self.pauses.get(call)
         if known is not None and self.is_held_by_azure(call, now):
             not_before, by_azure = max(not_before, known.not_before), True
         pause = replace(known or Pause(not_before=not_before), not_before=not_before, by_azure=by_azure)
         return Backoff(pauses={**self.pauses, call: pause})
 
 
-def _asks(asked_s: float | None) -> bool:
+def _is_wait(asked_s: float | None) -> bool:
     return asked_s is not None and asked_s > 0
 
 
-def _seconds(wait_s: float) -> timedelta:
+def _whole_seconds(wait_s: float) -> timedelta:
     return timedelta(seconds=math.ceil(wait_s))

@@ -1,7 +1,7 @@
 """Every call that a restore makes: its input as a type, and the type of its answer.
 
 An activity's call reaches Azure or the task hub. An entity's call reaches the VM's lock, a budget, the storm count or
-the slots of a vault. Names stand in the history of every restore: add names, never rename one.
+the slots of a vault. Names are stored in the history of every restore: add names, never rename one.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _KEYS: Final = uuid.UUID("0b9a6a0c-8f5e-5a53-9b0e-5b8a3f3d9c11")
 
 
 def entity_key(name: str) -> str:
-    """Return the key of the entity of a VM id, a vault id or a rule's name: keys may hold no slash, case is ignored.
+    """Return the entity key for a VM id, a vault id or a rule's name. Keys contain no slash, and case is ignored.
 
-    ``lower`` as in ``same_id``: two names that Azure tells apart never share an entity.
+    It uses ``lower``, as ``same_id`` does: two names that are different for Azure never share an entity.
     """
     return str(uuid.uuid5(_KEYS, name.rstrip("/").lower()))
 
@@ -41,7 +41,7 @@ class ActivityCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityCall:
-    """A request to an entity. ``key``, made by ``entity_key``, says which one; nobody waits for a signal's answer."""
+    """A request to an entity. ``key``, from ``entity_key``, says which one. A signal has no answer."""
 
     entity: ClassVar[str]
     operation: ClassVar[str]
@@ -59,12 +59,12 @@ type Call = ActivityCall | EntityCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """An answer that says nothing more."""
+    """The answer of a call that returns nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedOperation:
-    """An operation that the service has begun. ``url`` is its address as given, ``None`` where that is not usable."""
+    """An operation that the service has started. ``url`` is its address as given, or ``None`` if that is not usable."""
 
     operation_id: str
     url: str | None = None
@@ -72,7 +72,7 @@ class AcceptedOperation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StillReading:
-    """The list of points is long and not read to its end: call again with this progress."""
+    """The list of points is long and not completely read: the call is made again with this progress."""
 
     kind: ClassVar = "reading"
     progress: SearchProgress
@@ -93,7 +93,7 @@ class Preparation:
     """The chosen point, checked against the restore constraints.
 
     ``guard_requests`` are the Resource Guard requests that the trigger must carry. ``validation`` is the service's own
-    check, ``None`` where it is not wanted or not to be had. ``candidates`` are a plan's verdicts; ``candidates_cut``
+    validation, ``None`` if it is not wanted or not available. ``candidates`` are a plan's verdicts; ``candidates_cut``
     counts those that were left out.
     """
 
@@ -108,9 +108,9 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A restore that the service has taken. ``job_id`` is that of a job adopted from an earlier post.
+    """A restore that the service has accepted. ``job_id`` is set for a job adopted from an earlier post.
 
-    Neither is there when the answer carried no usable header.
+    Both members are ``None`` when the answer had no usable header.
     """
 
     job_id: str | None = None
@@ -119,28 +119,28 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Whether the attempt to post was claimed; false when a delivery of ``start_restore`` has it."""
+    """Whether the restore has claimed the attempt; false when a delivery of ``start_restore`` has claimed it."""
 
     is_ours: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundJob:
-    """The restore's job, ``None`` where the service lists none."""
+    """The restore's job, or ``None`` if the service lists none."""
 
     job_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredDisks:
-    """The managed disks that a restore made."""
+    """The managed disks that a restore created."""
 
     disks: tuple[Disk, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """Whether a restore runs; one that only hands out its result does not. ``ended`` is when it ended, if known."""
+    """Whether a restore runs; one that only publishes its result does not. ``ended`` is when it ended, if known."""
 
     is_running: bool
     ended: datetime | None = None
@@ -148,7 +148,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The result is on its queue. ``has_webhook``: it must be posted to the webhook, too."""
+    """The result is on the results queue. ``has_webhook``: it must also be posted to the webhook."""
 
     has_webhook: bool
 
@@ -174,7 +174,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """The answer of a lock or a budget: granted where there is no refusal."""
+    """The answer of a lock or a budget: granted if there is no refusal."""
 
     refusal: Refusal | None = None
 
@@ -189,7 +189,7 @@ class Storm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotGrant:
-    """The answer of a vault's slots; ``holder`` has one where none was free: another restore each time."""
+    """The answer of a vault's slots. ``holder`` is set if none was free: a holder, a different one each time."""
 
     holder: str | None = None
     ahead: int = 0
@@ -197,7 +197,7 @@ class SlotGrant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotReleased:
-    """``next_id`` is the restore that waited longest and has the slot now."""
+    """A slot was released. ``next_id`` is the restore that waited longest and now has the slot, if any."""
 
     next_id: str | None = None
 
@@ -222,7 +222,7 @@ type Prepared = Preparation | NoPointForPlan | StillReading
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareRestore(ActivityCall):
-    """Choose the point, check the restore constraints, and start the service's own check."""
+    """Choose the point, check the restore constraints, and start the service's own validation."""
 
     name: ClassVar = "prepare_restore"
     answer: ClassVar = Prepared
@@ -234,7 +234,7 @@ class PrepareRestore(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetValidation(ActivityCall):
-    """Poll the service's own check of the restore."""
+    """Poll the service's own validation of the restore."""
 
     name: ClassVar = "get_validation"
     answer: ClassVar = Validation
@@ -245,7 +245,7 @@ class GetValidation(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRestore(ActivityCall):
-    """Post the restore, once: ``attempt`` numbers the posts. ``asked`` is when the orchestrator asked for this one."""
+    """Post the restore, once: ``attempt`` numbers the posts. ``asked`` is when the orchestrator called for this one."""
 
     name: ClassVar = "start_restore"
     answer: ClassVar = Started
@@ -263,7 +263,7 @@ class StartRestore(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimPost(ActivityCall):
-    """Claim an attempt to post, so that no delivery of ``start_restore`` posts under it."""
+    """Claim an attempt to post in the restore's name, so that no delivery of ``start_restore`` posts under it."""
 
     name: ClassVar = "claim_post"
     answer: ClassVar = Claim
@@ -314,7 +314,7 @@ class CancelJob(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRestoredDisks(ActivityCall):
-    """List the managed disks that were made from a VM's backup within a time."""
+    """List the managed disks that were created from a VM's backup between ``since`` and ``until``."""
 
     name: ClassVar = "list_restored_disks"
     answer: ClassVar = RestoredDisks
@@ -326,7 +326,7 @@ class ListRestoredDisks(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindRunning(ActivityCall):
-    """Ask the task hub whether a restore runs."""
+    """Read from the task hub whether a restore runs."""
 
     name: ClassVar = "find_running"
     answer: ClassVar = Running
@@ -335,7 +335,7 @@ class FindRunning(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WakeRestore(ActivityCall):
-    """Tell a waiting restore that it has a slot."""
+    """Raise the event that wakes a restore which waits for a slot."""
 
     name: ClassVar = "wake_restore"
     answer: ClassVar = Done
@@ -365,7 +365,7 @@ class PostResult(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcquireLock(EntityCall):
-    """Take the lock of a VM. A start that names a cool-down is bound by it: counted from the VM's last restore."""
+    """Take the lock of a VM. With a cool-down, it is refused for so long after the end of the VM's last restore."""
 
     entity: ClassVar = "vm_lock"
     operation: ClassVar = "acquire"
@@ -390,7 +390,7 @@ class ReleaseVanishedLock(EntityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseLock(EntityCall):
-    """Release a VM's lock at the restore's end. ``unused``: it was never let in, so no cool-down begins."""
+    """Release a VM's lock at the restore's end. ``unused``: it was never admitted, so no cool-down begins."""
 
     entity: ClassVar = "vm_lock"
     operation: ClassVar = "release"
@@ -439,7 +439,7 @@ class AcquireSlot(EntityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSlot(EntityCall):
-    """Give a slot back, or leave the line, in the name of the restore ``holder_id``."""
+    """Release a slot, or leave the line, in the name of the restore ``holder_id``."""
 
     entity: ClassVar = "vault_slots"
     operation: ClassVar = "release"

@@ -53,7 +53,7 @@ _PHASES: Final[Mapping[type[Stage], Phase]] = {
 
 
 def phase_of(restore: Restore) -> Phase:
-    """Return how far the restore has come; while a job is searched for, as far as when it was posted."""
+    """Return how far the restore has come. While its job is searched for, that is the phase in which it was posted."""
     if restore.outcome is not None:
         return Phase.FINISHED
     stage = restore.stage.before if isinstance(restore.stage, Searching) else restore.stage
@@ -61,7 +61,7 @@ def phase_of(restore: Restore) -> Phase:
 
 
 def status_of(restore: Restore) -> Status:
-    """Return how the restore is doing: pending until it is admitted."""
+    """Return the restore's status; it is pending until the restore is admitted."""
     if restore.outcome is not None:
         return restore.outcome.status
     if phase_of(restore) is Phase.AWAITING_APPROVAL:
@@ -70,9 +70,9 @@ def status_of(restore: Restore) -> Status:
 
 
 def document(restore: Restore, now: datetime, next_poll: datetime | None = None) -> Json:
-    """Return the status document. ``links`` are relative here; whoever answers a caller makes them absolute.
+    """Return the status document. ``links`` are relative; the HTTP API makes them absolute.
 
-    ``approval``, ``cancellation`` and ``refused`` are only there where they say something.
+    ``approval``, ``cancellation`` and ``refused`` are present only if they apply.
     """
     body, outcome, item, prepared = restore.request.body, restore.outcome, restore.item, restore.prepared
     stage = restore.stage.tracked if isinstance(restore.stage, ComparingDisks) else restore.stage
@@ -107,7 +107,7 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
 
 
 def result_document(restore: Restore, outcome: Outcome) -> Json:
-    """Return the document as it goes to queue and webhook: the same however often it is sent."""
+    """Return the document for the results queue and the webhook; it is the same each time it is sent."""
     return document(replace(restore, outcome=replace(outcome, notes=())), outcome.completed)
 
 
@@ -145,32 +145,33 @@ def _cancellation(cancellation: Cancellation | None) -> CancellationDocument | N
 
 
 def custom_status(restore: Restore, now: datetime, next_poll: datetime | None = None) -> Json:
-    """Return the status document as far as Azure Storage can hold it in a custom status: 16 KB of UTF-16.
+    """Return the status document, truncated if needed to fit into a custom status in Azure Storage: 16 KB of UTF-16.
 
-    Only a restore with a great many words in it loses some here; its final document is always whole.
+    Only unusually long documents are truncated here; the final document is always complete.
     """
     whole = document(restore, now, next_poll)
     return fit(whole, size_of=lambda cut: len(json.dumps(cut)), max_size=_MAX_CUSTOM_STATUS)
 
 
 def shown_status(restore: Restore, now: datetime, next_poll: datetime | None = None) -> Json | None:
-    """Return what the custom status is to show; ``None`` for an end that is better told whole by the output.
+    """Return the custom status to publish, or ``None`` for a final document that would be truncated in it.
 
-    That comes a moment later, unless the webhook must be called before: then the truncated end is shown meanwhile.
+    The orchestration's output, a moment later, has that document completely. Only if the webhook must be called before
+    that, the truncated document is published meanwhile.
     """
     shown = custom_status(restore, now, next_poll)
     outcome = restore.outcome
     if outcome is None or shown == document(restore, now):
         return shown
-    # A truncated plan is none.
+    # A truncated plan is useless.
     return shown if outcome.webhook is Delivery.PENDING and outcome.status is not Status.PLANNED else None
 
 
 def refused_document(*, restore_id: str, created: datetime, error: RestoreError, sent: object) -> Json:
     """Return the ``Failed`` status document of a queue message that never became a restore.
 
-    ``sent`` is what the message held, so that its sender can recognise it: its texts, cut so that the answer still
-    fits into a queue message.
+    ``sent`` is the content of the message. Its texts are copied, so that the sender can recognise the message, and are
+    truncated, so that the document fits into a queue message.
     """
     body = as_object(sent)
 

@@ -1,4 +1,4 @@
-"""The failure policy: what follows when a call fails. Nothing else decides whether it is made again."""
+"""The failure policy: whether a call that failed is made again, or ends the restore."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from domain.restore.state import Restore
 
 PATIENCE: Final = timedelta(minutes=30)
-"""How long a call may fail in a row before it is given up; outages are waited out once Azure has the restore."""
+"""How long a call may fail in a row before the restore ends. Once Azure has the restore, outages have no such limit."""
 
 
 def retry_or_end(restore: Restore, call: Call | type[Call], error: RestoreError, now: datetime) -> Restore:
-    """Return the restore with the failed call to be made again, or at its end.
+    """Return the restore, either ended or with the failed call to be made again.
 
     Before Azure has the restore, transient errors are retried for half an hour and all others end it. While Azure works
-    on it, or may, no single answer ends it: even a 403 or a 404 may pass, and the disks are being made meanwhile.
-    Throttling and outages are waited out until the deadline then, anything else for half an hour.
+    on it, or may, no single answer ends it: even a 403 or a 404 may be temporary, and the disks are being created
+    meanwhile. Throttling and outages are then retried until the deadline, all other failures for half an hour.
     """
     is_transient = isinstance(error, TransientError)
     is_outage = is_transient and error.code == errors.SERVICE_UNAVAILABLE

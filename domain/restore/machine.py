@@ -1,8 +1,8 @@
-"""The restore as a state machine without I/O: what to do next, and what an answer makes of the state.
+"""The restore as a state machine without I/O: it decides the next step, and how an answer changes the state.
 
-Whoever runs it (``orchestrations.restore_vm``) calls ``advance`` and ``decide``, makes the call or waits, and hands the
-answer to ``absorb``, or an event to ``hear``. All are pure: the same state, answer and time give the same
-result, so that a step that is run again after a crash is decided alike.
+Its interpreter (``orchestrations.restore_vm``) calls ``advance`` and ``decide``, makes the call or waits, and hands the
+answer to ``absorb``, or an event to ``hear``. All are pure: the same state, answer and time give the same result, so
+that a step which is run again after a crash is decided in the same way.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
 }
 """Which stage may follow which. A restore can end in each of them."""
 
-# Not Final: pyright would take each function's own kind of stage for all of them.
+# Not Final: pyright would then infer the type of the dict from the functions, each of which takes one stage only.
 _STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
     state.Resolving: prepare.decide_resolving,
     state.Preparing: prepare.decide_preparing,
@@ -61,30 +61,30 @@ _STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
     state.TrackingJob: track.decide_job,
     state.ComparingDisks: track.decide_disks,
 }
-"""What each stage does next."""
+"""The function that decides the next step of each stage."""
 
-_CONCERNS: Final = (trigger.decide_doubt, withdraw.decide, admit.decide, slots.decide)
-"""What comes before the stage's own next step, the most urgent first."""
+_PRIORITY_DECISIONS: Final = (trigger.decide_broken_attempt, withdraw.decide, admit.decide, slots.decide)
+"""The decisions that come before the stage's own next step, the most urgent first."""
 
 
 def decide(restore: Restore, now: datetime) -> Step:
-    """Return what the restore does next."""
+    """Return the restore's next step."""
     if restore.outcome is not None:
         return report.decide(restore, restore.outcome, now)
-    for concern in _CONCERNS:
-        step = concern(restore, now)
+    for decide_first in _PRIORITY_DECISIONS:
+        step = decide_first(restore, now)
         if step is not None:
             return step
     return _STAGES[type(restore.stage)](restore, restore.stage, now)
 
 
 def advance(restore: Restore, now: datetime) -> Restore:
-    """Return the restore as the time alone has changed it: what it waited for is over, or its deadline has passed."""
+    """Return the restore as time alone has changed it: its wait for a person has ended, or its deadline has passed."""
     stage, until = restore.stage, restore.waits_for_person_until
     if restore.outcome is not None:
         return restore
     if isinstance(stage, state.AwaitingApproval) and restore.awaits_decision and until is not None and now >= until:
-        return _decided(restore, Decision.TIMED_OUT, now)
+        return _with_decision(restore, Decision.TIMED_OUT, now)
     is_held = restore.backoff.is_held_by_azure(calls.StartRestore.name, now)
     if isinstance(stage, state.AwaitingResourceGuard) and is_held and until is not None and now >= until:
         return outcome.resource_guard_stayed_closed(restore, stage.refusal, now)
@@ -95,30 +95,30 @@ def advance(restore: Restore, now: datetime) -> Restore:
 
 
 def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
-    """Return the restore after an event: a person cancelled or decided, or it has got a slot at its vault.
+    """Return the restore after an event: a person's cancellation or decision, or a slot at its vault.
 
-    The first cancellation and the first decision count; data that is neither changes nothing.
+    Only the first cancellation and the first decision count; an event with invalid data changes nothing.
     """
     message = as_object(data)
     if restore.outcome is not None:
         return restore
     if event == SLOT_EVENT:
-        return slots.slot_came(restore)
+        return slots.slot_event_received(restore)
     by, comment = as_text(message.get("by")), as_text(message.get("comment"))
     if event == CANCEL_EVENT and restore.cancellation is None:
         backoff = restore.backoff.without_wait(calls.FindJob.name)  # whoever cancels needs the job
         cancelled = replace(restore, cancellation=Cancellation(by=by, comment=comment, time=now), backoff=backoff)
-        return withdraw.withdrawn(cancelled, now)
+        return withdraw.ended_if_withdrawn(cancelled, now)
     word = message.get("decision")
     if event == DECISION_EVENT and restore.awaits_decision and word in list(Decision):
-        return _decided(restore, Decision(word), now, by=by, comment=comment)
+        return _with_decision(restore, Decision(word), now, by=by, comment=comment)
     return restore
 
 
-def _decided(
+def _with_decision(
     restore: Restore, decision: Decision, now: datetime, *, by: str | None = None, comment: str | None = None
 ) -> Restore:
-    """Return the restore with a decision; one that comes after the time for it is none."""
+    """Return the restore with a decision; one that comes too late counts as ``TIMED_OUT``."""
     if restore.approval is None:
         return restore
     expires = restore.approval.expires
@@ -128,18 +128,18 @@ def _decided(
     restore = replace(restore, approval=approval)
     if decision is Decision.APPROVED and isinstance(restore.stage, state.AwaitingApproval):
         return restore.with_stage(state.Triggering(prepared=restore.stage.prepared), now)
-    return withdraw.withdrawn(restore, now)
+    return withdraw.ended_if_withdrawn(restore, now)
 
 
 def absorb(restore: Restore, call: Call, answer: Answer[Any] | RestoreError, now: datetime) -> Restore:
-    """Return the restore after a call was answered, or failed."""
+    """Return the restore after a call was answered or has failed."""
     absorber = _ABSORBERS[type(call)]
     if restore.outcome is not None and not absorber.after_end:
-        return restore  # it was started beside another call, and nobody needs it any more
+        return restore  # it was started beside another call, and its answer is no longer needed
     name, asked_s = call.name, answer.retry_after_s
     if isinstance(answer, RestoreError):
         backoff = restore.backoff.hold(name, asked_s, now)
-        if isinstance(call, calls.StartRestore) and _may_be_the_lists(answer):
+        if isinstance(call, calls.StartRestore) and _may_come_from_job_list(answer):
             backoff = backoff.hold(calls.FindJob.name, asked_s, now)
         after = absorber.failed(replace(restore, backoff=backoff), call, answer, now)
     else:
@@ -154,11 +154,11 @@ _FOLLOWING: Final = {
     calls.StartRestore.name: calls.GetOperation.name,
     calls.PrepareRestore.name: calls.GetValidation.name,
 }
-"""The wait that an accepted request asks for is for the first poll of what was begun."""
+"""Calls that start an operation, with the call that polls it: the wait in the answer to the first is for the second."""
 
 
-def _may_be_the_lists(error: RestoreError) -> bool:
-    """Return whether a failed trigger's wait may be that of the list of jobs, which it reads before it posts."""
+def _may_come_from_job_list(error: RestoreError) -> bool:
+    """Return whether the wait of a failed trigger may belong to the list of jobs, which is read before the post."""
     posted = isinstance(error, UnknownOutcomeError) and error.code != LATE_DELIVERY
     return not posted
 
@@ -181,18 +181,18 @@ def _running_answered(restore: Restore, call: calls.FindRunning, running: calls.
 
 def _running_unknown(restore: Restore, call: calls.FindRunning, error: RestoreError, now: datetime) -> Restore:
     if restore.slot.suspect == call.restore_id:
-        return slots.debt_failed(restore, call, error, now)
+        return slots.owed_call_failed(restore, call, error, now)
     return retry_or_end(restore, call, error, now)
 
 
 def _slot_not_released(restore: Restore, call: calls.ReleaseSlot, error: RestoreError, now: datetime) -> Restore:
-    failed = slots.debt_failed if restore.outcome is None else report.release_failed
+    failed = slots.owed_call_failed if restore.outcome is None else report.release_failed
     return failed(restore, call, error, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Absorber:
-    """What an answer to a call makes of the state, and what a failure does. ``after_end``: also once it has ended."""
+    """How the answer and the failure of a call change the state. ``after_end``: even when the restore has ended."""
 
     answered: Callable[[Restore, Any, Any, datetime], Restore]
     failed: Callable[[Restore, Any, RestoreError, datetime], Restore] = retry_or_end
@@ -201,13 +201,13 @@ class _Absorber:
 
 _ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
     calls.AcquireLock: _Absorber(answered=admit.lock_answered),
-    calls.ReleaseVanishedLock: _Absorber(answered=admit.lock_freed),
+    calls.ReleaseVanishedLock: _Absorber(answered=admit.vanished_lock_released),
     calls.NoteAlert: _Absorber(answered=admit.storm_answered),
     calls.TakeBudget: _Absorber(answered=admit.budget_answered),
     calls.FindRunning: _Absorber(answered=_running_answered, failed=_running_unknown),
     calls.AcquireSlot: _Absorber(answered=slots.slot_answered),
     calls.ReleaseSlot: _Absorber(answered=slots.slot_released, failed=_slot_not_released, after_end=True),
-    calls.WakeRestore: _Absorber(answered=slots.woken, failed=slots.debt_failed, after_end=True),
+    calls.WakeRestore: _Absorber(answered=slots.next_one_woken, failed=slots.owed_call_failed, after_end=True),
     calls.ResolveItem: _Absorber(answered=prepare.resolved),
     calls.PrepareRestore: _Absorber(answered=prepare.prepared),
     calls.GetValidation: _Absorber(answered=prepare.validated, failed=prepare.validation_failed),

@@ -1,4 +1,4 @@
-"""How a restore ends, in words that tell a person what to do next."""
+"""How a restore ends, with messages that say what a person has to do next."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ _DISK_NAMES_CHANGED: Final = (
 def ended(
     restore: Restore, status: Status, now: datetime, *, error: RestoreError | None = None, result: Json | None = None
 ) -> Restore:
-    """Return the restore at its end."""
+    """Return the restore ended with this status."""
     outcome = Outcome(status=status, completed=now, error=None if error is None else error.to_json(), result=result)
     return replace(restore, outcome=outcome)
 
 
 def failed(restore: Restore, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore ended by an error; a plan keeps what it has found out."""
+    """Return the restore ended by an error; the plan, if it is one, keeps what was found."""
     message = f"{error.message} {what_may_still_run(restore)}".strip()
     final = TerminalError(error.code, message, error.details)
     return ended(restore, Status.FAILED, now, error=final, result=plan_of(restore))
 
 
 def timed_out(restore: Restore, now: datetime) -> Restore:
-    """Return the restore past its deadline. What Azure does meanwhile is not touched."""
+    """Return the restore ended by its deadline. Azure's job, if any, is not cancelled."""
     allowed = format_duration(timedelta(seconds=restore.limits.deadline_s))
     message = (
         f"The restore had not ended {allowed} after it was accepted, which RESTORE_DEADLINE_HOURS allows. "
@@ -75,18 +75,18 @@ def timed_out(restore: Restore, now: datetime) -> Restore:
 
 
 def cancelled(restore: Restore, now: datetime) -> Restore:
-    """Return the restore ended on request, with no job known that could be cancelled."""
-    message = f"The restore was cancelled{_by(restore.cancellation)}. {what_may_still_run(restore)}"
+    """Return the restore ended by a cancellation, without a known job that could be cancelled."""
+    message = f"The restore was cancelled{_attribution(restore.cancellation)}. {what_may_still_run(restore)}"
     return ended(restore, Status.CANCELLED, now, error=RestoreError(errors.RESTORE_CANCELLED, message))
 
 
 def rejected(restore: Restore, now: datetime) -> Restore:
-    """Return the restore ended because a person said no, or nobody said anything in time."""
+    """Return the restore ended because a person rejected it, or nobody decided in time."""
     if restore.approval is not None and restore.approval.decision is Decision.TIMED_OUT:
         timeout = format_duration(restore.request.approval_timeout)
         message = f"Nobody approved the restore within {timeout}. Nothing was started."
         return ended(restore, Status.REJECTED, now, error=RestoreError(errors.APPROVAL_TIMED_OUT, message))
-    message = f"The restore was rejected{_by(restore.approval)}. Nothing was started."
+    message = f"The restore was rejected{_attribution(restore.approval)}. Nothing was started."
     return ended(restore, Status.REJECTED, now, error=RestoreError(errors.REJECTED, message))
 
 
@@ -99,9 +99,9 @@ def resource_guard_stayed_closed(restore: Restore, refusal: Json, now: datetime)
 
 
 def refused(restore: Restore, refusal: Refusal, now: datetime) -> Restore:
-    """Return the start refused by admission control: it never became a restore.
+    """Return the restore as refused by admission control.
 
-    A caller who was still waiting was answered with the refusal; others learn it from the results queue.
+    A caller who is still waiting is answered with the refusal; otherwise the results queue reports it.
     """
     in_time = restore.request.source_resource_id is not None and (
         (now - restore.accepted.created).total_seconds() <= ADMISSION_PATIENCE_S
@@ -155,13 +155,13 @@ def ended_by_operation(restore: Restore, operation: Operation, operation_id: str
 
 
 def ended_by_job(restore: Restore, job: Job, now: datetime) -> Restore:
-    """Return the restore as its job ended: the job alone decides, in the service's own words."""
+    """Return the restore ended as its job has ended; only the job decides, and its messages are the service's."""
     if restore.cancellation is not None and job.status is not JobStatus.CANCELLED:
-        by = _by(restore.cancellation)
+        by = _attribution(restore.cancellation)
         message = f"The restore was to be cancelled{by}, but its job ended as {job.status}."
         restore = restore.with_warning("CancelledTooLate", message)
     if not job.status.is_good:
-        return _ended_badly(restore, job, now)
+        return _ended_without_success(restore, job, now)
     if restore.request.is_in_place:
         restore = restore.with_warning("DiskNamesChanged", _DISK_NAMES_CHANGED)
     result = _result(restore, job)
@@ -176,10 +176,10 @@ def ended_by_job(restore: Restore, job: Job, now: datetime) -> Restore:
     return ended(restore, Status.COMPLETED_WITH_WARNINGS, now, result=result)
 
 
-def _ended_badly(restore: Restore, job: Job, now: datetime) -> Restore:
+def _ended_without_success(restore: Restore, job: Job, now: datetime) -> Restore:
     if job.status is JobStatus.CANCELLED:
         status, code = Status.CANCELLED, errors.RESTORE_CANCELLED
-        verb = f"was cancelled{_by(restore.cancellation)}"
+        verb = f"was cancelled{_attribution(restore.cancellation)}"
     else:
         status, code, verb = Status.FAILED, errors.RESTORE_FAILED, "failed"
     reason = f": {job.details[0].message}" if job.details else "."
@@ -207,8 +207,8 @@ def what_may_still_run(restore: Restore) -> str:
     return "Nothing was started."
 
 
-def _by(person: Approval | Cancellation | None) -> str:
-    """Return who decided and why, as the end of a phrase; empty where they did not say."""
+def _attribution(person: Approval | Cancellation | None) -> str:
+    """Return who decided and why, to be added to a sentence; empty if neither is known."""
     if person is None:
         return ""
     return (f" by {person.by}" if person.by else "") + (f" ({person.comment})" if person.comment else "")

@@ -1,4 +1,4 @@
-"""How often the service is polled where it asks for no wait itself: the interval grows with the time passed."""
+"""How often the service is polled when it asks for no wait itself. The interval grows with the time that has passed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-# A job that has run for ten minutes is polled every minute: the report is late by half of that on average,
-# and a job of 31 minutes costs about 40 polls where one every 30 s would cost 62.
+# A job that has run for ten minutes is polled every minute: its end is noticed half a minute late on average. A job of
+# 31 minutes costs about 40 polls; polled every 30 s it would cost 62.
 _INTERVAL_PER_ELAPSED: Final = 0.1
 _MIN_OPERATION_INTERVAL_S: Final = 5.0
 _MIN_SEARCH_INTERVAL_S: Final = 5.0
@@ -16,7 +16,7 @@ _MAX_SEARCH_INTERVAL_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of one restore, taken from the settings when it is accepted and kept in its history.
+    """The limits of one restore, copied from the settings when it is accepted and kept in its history.
 
     ``max_per_vault`` is how many restores of its vault may run at once, ``None`` for any number.
     """

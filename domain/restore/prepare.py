@@ -1,4 +1,4 @@
-"""Before the trigger: which item, which recovery point, and would the service restore it."""
+"""The stages before the trigger: finding the item, choosing the recovery point, and validating the restore."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def resolve_item(restore: Restore) -> ResolveItem:
 
 
 def prepare_restore(restore: Restore, now: datetime) -> PrepareRestore:
-    """Return the call that chooses the point; only made in the stage ``Preparing``."""
+    """Return the call that chooses the point; raises ``TypeError`` outside the stage ``Preparing``."""
     stage = restore.stage
     if not isinstance(stage, Preparing):
         raise TypeError(f"nothing is prepared in the stage {stage.kind}")
@@ -55,17 +55,17 @@ def prepare_restore(restore: Restore, now: datetime) -> PrepareRestore:
 
 
 def decide_resolving(restore: Restore, _stage: Resolving, now: datetime) -> Step:
-    """Find the item."""
+    """Return the step that finds the item."""
     return when_due(restore, resolve_item(restore), now)
 
 
 def decide_preparing(restore: Restore, _stage: Preparing, now: datetime) -> Step:
-    """Choose the point."""
+    """Return the step that chooses the point."""
     return when_due(restore, prepare_restore(restore, now), now)
 
 
 def decide_validating(restore: Restore, stage: Validating, now: datetime) -> Step:
-    """Poll the service's own check."""
+    """Return the step that polls the service's own validation."""
     call = GetValidation(
         vault_id=stage.prepared.item.vault_id, operation_id=stage.operation.operation_id, url=stage.operation.url
     )
@@ -73,7 +73,7 @@ def decide_validating(restore: Restore, stage: Validating, now: datetime) -> Ste
 
 
 def decide_approval(restore: Restore, stage: AwaitingApproval, _now: datetime) -> Step:
-    """Wait for a person."""
+    """Return the wait for a person."""
     return Wait(until=stage.since + restore.request.approval_timeout)
 
 
@@ -85,7 +85,7 @@ def resolved(restore: Restore, _call: ResolveItem, item: ProtectedItem, now: dat
 
 
 def prepared(restore: Restore, _call: PrepareRestore, found: calls.Prepared, now: datetime) -> Restore:
-    """Return the restore with its point. One that waits for a slot chooses again when it has it."""
+    """Return the restore with its point. If it waits for a slot, the point is chosen again when it has the slot."""
     stage = restore.stage
     if not isinstance(stage, Preparing) or not restore.slot.is_ready:
         return restore
@@ -99,7 +99,7 @@ def prepared(restore: Restore, _call: PrepareRestore, found: calls.Prepared, now
         restore = restore.with_warning("CandidatesCut", message)
     if isinstance(found, NoPointForPlan):
         result = plan_result(None, found.candidates)
-        return ended(restore, Status.FAILED, now, error=_no_point(found), result=result)
+        return ended(restore, Status.FAILED, now, error=_no_point_error(found), result=result)
     for warning in found.warnings:
         restore = restore.with_warning(warning.code, warning.message)
     ready = Prepared(
@@ -108,19 +108,19 @@ def prepared(restore: Restore, _call: PrepareRestore, found: calls.Prepared, now
     if stage.is_posted:
         return restore.with_stage(Searching(before=Triggering(prepared=ready), since=now), now)
     if found.validation is None:
-        return _ready(restore, ready, now)
+        return _after_preparation(restore, ready, now)
     own_s = operation_interval_s(restore.limits, timedelta())
     restore = replace(restore, backoff=restore.backoff.wait(GetValidation.name, own_s, now))
     return restore.with_stage(Validating(prepared=ready, operation=found.validation, since=now), now)
 
 
-def _no_point(found: NoPointForPlan) -> RestoreError:
+def _no_point_error(found: NoPointForPlan) -> RestoreError:
     error = RestoreError.from_json(found.error)
     return RestoreError(error.code, f"{error.message} Nothing was started.", error.details)
 
 
 def validated(restore: Restore, call: GetValidation, validation: Validation, now: datetime) -> Restore:
-    """Return the restore checked by the service, or failed by its findings."""
+    """Return the restore after the service's validation: continued, failed by its findings, or still waiting for it."""
     stage = restore.stage
     if not isinstance(stage, Validating):
         return restore
@@ -131,19 +131,19 @@ def validated(restore: Restore, call: GetValidation, validation: Validation, now
         reason = f": {validation.findings[0].message}" if validation.findings else "."
         message = f"The service would not do this restore{reason}"
         return failed(restore, TerminalError(errors.VALIDATION_FAILED, message, validation.findings), now)
-    return _ready(restore, stage.prepared, now)
+    return _after_preparation(restore, stage.prepared, now)
 
 
 def validation_failed(restore: Restore, call: GetValidation, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore after a failed poll; a check that the service has forgotten is not waited for."""
+    """Return the restore after a failed poll; without validation if the service no longer knows the validation."""
     stage = restore.stage
     if error.code != errors.NOT_FOUND or not isinstance(stage, Validating):
         return retry_or_end(restore, call, error, now)
     message = f"The service could not validate the restore before it was triggered: {error.message}"
-    return _ready(restore.with_warning("ValidationUnavailable", message), stage.prepared, now)
+    return _after_preparation(restore.with_warning("ValidationUnavailable", message), stage.prepared, now)
 
 
-def _ready(restore: Restore, ready: Prepared, now: datetime) -> Restore:
+def _after_preparation(restore: Restore, ready: Prepared, now: datetime) -> Restore:
     if restore.request.is_plan:
         return planned(restore.with_stage(Triggering(prepared=ready), now), now)
     if restore.approval is None or not restore.awaits_decision:

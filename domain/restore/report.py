@@ -1,4 +1,4 @@
-"""After the end: the VM's lock and the vault's slot are released, and the result goes to whoever wants it."""
+"""After the end: the VM's lock and the vault's slot are released, and the result is published."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _MAX_RELEASES: Final = 3
 
 
 def decide(restore: Restore, outcome: Outcome, now: datetime) -> Step:
-    """Return the next step of a restore that has ended. The result waits neither for the lock nor for the slot."""
+    """Return the next step of a restore that has ended. Releasing lock and slot does not delay the result."""
     lock, vm_id = restore.admission.lock, restore.source_resource_id
     if lock in {LockState.WANTED, LockState.HELD} and vm_id is not None:
-        # One that was not let in may have taken it all the same: the answer can have been lost.
+        # A restore that was not admitted may hold the lock nevertheless: the lock's answer may have been lost.
         unused = not restore.admission.admitted
         return MakeCall(call=ReleaseLock(key=entity_key(vm_id), ended=outcome.completed, unused=unused))
     calls: list[Call] = []
@@ -57,52 +57,54 @@ def _next_release(restore: Restore) -> Call | None:
 
 
 def lock_released(restore: Restore, _call: ReleaseLock, _done: Done, _now: datetime) -> Restore:
-    """Return the restore without its lock. Until the message arrives, the next one sees that this one has ended."""
+    """Return the restore without its lock. Until the message arrives, other restores see that this one has ended."""
     return replace(restore, admission=replace(restore.admission, lock=LockState.RELEASED))
 
 
 def published(restore: Restore, _call: PublishResult, answer: Published, _now: datetime) -> Restore:
     """Return the restore with its result on the queue."""
     webhook = Delivery.PENDING if answer.has_webhook else Delivery.NOT_NEEDED
-    return _reported(restore, queue=Delivery.DONE, webhook=webhook)
+    return _with_deliveries(restore, queue=Delivery.DONE, webhook=webhook)
 
 
 def publish_failed(restore: Restore, call: PublishResult, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore to be published again, or given up for the queue; a webhook may be there all the same."""
+    """Return the restore whose result is published again, or after some attempts goes only to the webhook, if any."""
     if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
         return retry(restore, call, now)
-    noted = _noted(restore, "ResultNotPublished", f"The result could not be put on the results queue: {error.message}")
-    return _reported(noted, queue=Delivery.FAILED, webhook=Delivery.PENDING)
+    noted = _with_note(
+        restore, "ResultNotPublished", f"The result could not be put on the results queue: {error.message}"
+    )
+    return _with_deliveries(noted, queue=Delivery.FAILED, webhook=Delivery.PENDING)
 
 
 def posted(restore: Restore, _call: PostResult, _done: Done, _now: datetime) -> Restore:
     """Return the restore with its result at the webhook."""
-    return _reported(restore, webhook=Delivery.DONE)
+    return _with_deliveries(restore, webhook=Delivery.DONE)
 
 
 def post_failed(restore: Restore, call: PostResult, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore to be posted again, or given up for the webhook."""
+    """Return the restore whose result is posted to the webhook again, or after some attempts given up."""
     if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
         return retry(restore, call, now)
     message = f"The result could not be posted to RESTORE_WEBHOOK_URL: {error.message}"
-    return _reported(_noted(restore, "ResultNotPosted", message), webhook=Delivery.FAILED)
+    return _with_deliveries(_with_note(restore, "ResultNotPosted", message), webhook=Delivery.FAILED)
 
 
 def release_failed(restore: Restore, call: ReleaseSlot, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore that tries again, or leaves it to the vault's next restore to notice that this one ended."""
+    """Return the restore that tries again, or after some attempts gives up: others of the vault will see its end."""
     if restore.backoff.failures(call.name) + 1 < _MAX_RELEASES:
         return retry(restore, call, now)
-    noted = _noted(restore, "SlotNotReleased", error.message)
+    noted = _with_note(restore, "SlotNotReleased", error.message)
     return replace(noted, slot=replace(noted.slot, state=SlotState.NOT_NEEDED, vanished=None))
 
 
-def _reported(restore: Restore, **deliveries: Delivery) -> Restore:
+def _with_deliveries(restore: Restore, **deliveries: Delivery) -> Restore:
     if restore.outcome is None:
         return restore
     return replace(restore, outcome=replace(restore.outcome, **deliveries))
 
 
-def _noted(restore: Restore, code: str, message: str) -> Restore:
+def _with_note(restore: Restore, code: str, message: str) -> Restore:
     if restore.outcome is None:
         return restore
     notes = (*restore.outcome.notes, RestoreWarning(code=code, message=message))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
     from domain.requests import RestoreRequest
 
-_RETENTION: Final = "P15D"  # az CLI's own; how long an archived point stays rehydrated
+_RETENTION: Final = "P15D"  # how long an archived point stays rehydrated; the default of az CLI
 
 
 def restore_body(
@@ -22,7 +22,7 @@ def restore_body(
 ) -> Json:
     """Return ``{"properties": IaasVMRestoreRequest}`` for the chosen point.
 
-    An archived point needs the rehydrating kind of request; for any other the rehydration fields are left out.
+    An archived point needs a request of the rehydrating type; for other points the rehydration fields are left out.
     """
     properties: Json = {
         "objectType": "IaasVMRestoreWithRehydrationRequest" if point.archived else "IaasVMRestoreRequest",

@@ -1,4 +1,4 @@
-"""A restore's slot at its vault: so many restores run at once, the others wait in line and say so."""
+"""A restore's slot at its vault: the number of restores that run at once is limited, the others wait in line."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ if TYPE_CHECKING:
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 
-_MAX_TRIES: Final = 3  # of what is owed to others
-_MAX_WAIT_S: Final = 300.0  # whoever releases a slot wakes the next; this is for the case that it could not
+_MAX_TRIES: Final = 3  # of a call on behalf of other restores
+_MAX_WAIT_S: Final = 300.0  # normally the restore that releases a slot wakes the next one; this is in case it could not
 
 
 def decide(restore: Restore, now: datetime) -> Step | None:
-    """Return the next step with the vault's slots, ``None`` where there is none.
+    """Return the next step with the vault's slots, or ``None`` if there is none.
 
-    While a person is waited for, the slot is given to others. Most find a slot free, so that the point is chosen beside
-    the request for one; a restore that has to wait chooses again when it gets its slot: newer points may exist then.
+    While the restore waits for a person, it yields its slot to others. A slot is usually free, so the point is chosen
+    beside the request for one. A restore that has to wait chooses again when it gets its slot, because newer points may
+    exist by then.
     """
-    if (owed := _debt(restore)) is not None:
+    if (owed := _owed_call(restore)) is not None:
         return when_due(restore, owed, now)
     if restore.item is None:
         return None
-    if restore.slot.state is SlotState.HELD and _stands_aside(restore, now):
+    if restore.slot.state is SlotState.HELD and _must_yield_slot(restore, now):
         return when_due(restore, release(restore, restore.restore_id), now)
-    if restore.slot.is_ready or not _runs_next(restore, now):
+    if restore.slot.is_ready or not _needs_slot(restore, now):
         return None
     acquiring = AcquireSlot(key=_key(restore), max_per_vault=_max_per_vault(restore))
     step = when_due(restore, acquiring, now)
@@ -54,12 +55,12 @@ def decide(restore: Restore, now: datetime) -> Step | None:
 
 
 def release(restore: Restore, holder_id: str) -> ReleaseSlot:
-    """Return the call that releases the slot of ``holder_id``; only made once the item is known."""
+    """Return the call that releases the slot of ``holder_id``; the item must be known."""
     return ReleaseSlot(key=_key(restore), max_per_vault=_max_per_vault(restore), holder_id=holder_id)
 
 
-def _debt(restore: Restore) -> Call | None:
-    """Return what must be done for the others in line."""
+def _owed_call(restore: Restore) -> Call | None:
+    """Return the call, if any, that this restore must make for other restores in line."""
     slot = restore.slot
     if slot.to_wake is not None:
         return WakeRestore(restore_id=slot.to_wake)
@@ -68,14 +69,14 @@ def _debt(restore: Restore) -> Call | None:
     return None if slot.suspect is None else FindRunning(restore_id=slot.suspect)
 
 
-def _stands_aside(restore: Restore, now: datetime) -> bool:
+def _must_yield_slot(restore: Restore, now: datetime) -> bool:
     if isinstance(restore.stage, AwaitingResourceGuard):
-        return not _runs_next(restore, now)
+        return not _needs_slot(restore, now)
     return isinstance(restore.stage, AwaitingApproval)
 
 
-def _runs_next(restore: Restore, now: datetime) -> bool:
-    """Return whether the next call at the vault needs the slot."""
+def _needs_slot(restore: Restore, now: datetime) -> bool:
+    """Return whether the restore's next call to the vault needs a slot."""
     if isinstance(restore.stage, AwaitingResourceGuard):
         until = restore.waits_for_person_until
         is_last = until is not None and now >= until
@@ -84,7 +85,7 @@ def _runs_next(restore: Restore, now: datetime) -> bool:
 
 
 def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: datetime) -> Restore:
-    """Return the restore with its slot, or waiting in line; then one holder is checked whether it still runs."""
+    """Return the restore with its slot, or waiting in line; in that case it checks whether one holder still runs."""
     if grant.holder is None:
         # What failed before the wait in line, which may have taken hours, does not count any more.
         backoff = restore.backoff.without_failures(PrepareRestore.name).without_failures(StartRestore.name)
@@ -104,14 +105,14 @@ def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: d
 
 
 def holder_found(restore: Restore, running: Running) -> Restore:
-    """Return the restore; the slot of a holder that has vanished is to be released."""
+    """Return the restore, which will release the slot of the holder if that no longer runs."""
     slot = restore.slot
     vanished = None if running.is_running else slot.suspect
     return replace(restore, slot=replace(slot, suspect=None, vanished=vanished))
 
 
 def slot_released(restore: Restore, call: ReleaseSlot, released: SlotReleased, _now: datetime) -> Restore:
-    """Return the restore without the slot that was released; whoever got it must be woken."""
+    """Return the restore without the released slot; it must wake the restore that got the slot, if any."""
     slot = replace(restore.slot, to_wake=released.next_id)
     if call.holder_id != restore.restore_id:
         return replace(restore, slot=replace(slot, vanished=None))
@@ -119,13 +120,13 @@ def slot_released(restore: Restore, call: ReleaseSlot, released: SlotReleased, _
     return replace(restore, slot=replace(slot, state=state))
 
 
-def woken(restore: Restore, _call: WakeRestore, _done: Done, _now: datetime) -> Restore:
-    """Return the restore with its debt paid."""
+def next_one_woken(restore: Restore, _call: WakeRestore, _done: Done, _now: datetime) -> Restore:
+    """Return the restore, which has woken the one that got a slot."""
     return replace(restore, slot=replace(restore.slot, to_wake=None))
 
 
-def debt_failed(restore: Restore, call: Call, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore that tries again, or leaves it: the one in line asks again by itself."""
+def owed_call_failed(restore: Restore, call: Call, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore that tries again, or after some attempts gives up: the others in line ask again anyway."""
     if isinstance(call, ReleaseSlot) and call.holder_id == restore.restore_id:
         return retry_or_end(restore, call, error, now)
     if restore.backoff.failures(call.name) + 1 < _MAX_TRIES:
@@ -134,8 +135,8 @@ def debt_failed(restore: Restore, call: Call, error: RestoreError, now: datetime
     return replace(restore, slot=replace(restore.slot, vanished=None, to_wake=None, suspect=None), backoff=backoff)
 
 
-def slot_came(restore: Restore) -> Restore:
-    """Return the restore that asks for its slot at once, because it was woken."""
+def slot_event_received(restore: Restore) -> Restore:
+    """Return the restore, which requests its slot at once because it was woken."""
     if restore.slot.is_ready:
         return restore
     # The answer that makes it wait may still be on its way.

@@ -1,7 +1,7 @@
 """One restore from acceptance to its end, as a value: what was accepted, how far it has come, and what became of it.
 
 The state is the orchestration's input, and its input again whenever the history is started afresh. Times are aware UTC.
-``stage`` says how far the restore has come and has exactly what is known then; the other parts go along with every
+``stage`` says how far the restore has come and has exactly what is known at that point; the other parts exist in every
 stage. ``domain.restore.machine`` moves a restore from state to state.
 """
 
@@ -27,11 +27,11 @@ _NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
 _MAX_WARNINGS: Final = 50
 
 ADMISSION_PATIENCE_S: Final = 5.0
-"""How long a caller waits for admission control; whoever is refused later learns it from the results queue."""
+"""How long a caller waits for admission control; a later refusal is reported by the results queue."""
 
 
 def restore_id_for(key: str) -> str:
-    """Return the restore's id for an idempotency key: the same key is the same restore, for ever."""
+    """Return the restore's id for an idempotency key; the same key always gives the same id."""
     return str(uuid.uuid5(_NAMESPACE, key))
 
 
@@ -52,7 +52,7 @@ class Phase(StrEnum):
 
 
 class Status(StrEnum):
-    """How a restore is doing, as its status document shows it."""
+    """The status of a restore, as its status document shows it."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -67,7 +67,7 @@ class Status(StrEnum):
 
 
 ENDED: Final = frozenset(Status) - {Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL}
-"""The statuses of a restore that has come to its end."""
+"""The statuses of a restore that has ended."""
 
 
 # What was accepted
@@ -82,13 +82,13 @@ class Source(StrEnum):
 
     @property
     def waits_for_admission(self) -> bool:
-        """Whether whoever asked is kept waiting until admission control has answered."""
+        """Whether the caller is kept waiting until admission control has answered."""
         return self is not Source.QUEUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertStart:
-    """What an alert's rule says about starting.
+    """What the rule of an alert says about the start of a restore.
 
     ``cool_down`` is counted from the end of the VM's last restore; ``max_per_hour`` is ``None`` for no budget.
     """
@@ -105,8 +105,8 @@ class AlertStart:
 class Accepted:
     """What a caller asked for, and when. It never changes.
 
-    ``fingerprint`` is equal for equal requests. ``start_token`` was made by the call that started the restore: by
-    it that call recognises the instance as its own.
+    ``fingerprint`` is equal for equal requests. ``start_token`` is made by each call that starts a restore: with it
+    the call recognises the running instance as its own.
     """
 
     restore_id: str
@@ -134,14 +134,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolving:
-    """The protected item is looked for."""
+    """The protected item is being looked up."""
 
     kind: ClassVar = "resolving"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparing:
-    """The point is chosen and checked, and the service's own check is begun. A long list is read in slices.
+    """The point is chosen and checked, and the service's validation is started. A long list is read in slices.
 
     ``is_posted``: another run of the same step may have posted the restore, so its job is searched for afterwards.
     """
@@ -154,7 +154,7 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validating:
-    """The service's own check runs."""
+    """The service's own validation runs."""
 
     kind: ClassVar = "validating"
     prepared: Prepared
@@ -196,7 +196,7 @@ class AwaitingResourceGuard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searching:
-    """The outcome of a post is unknown, so its job is looked for. ``before`` is the stage in which it was posted."""
+    """The outcome of a post is unknown, so its job is searched for. ``before`` is the stage in which it was posted."""
 
     kind: ClassVar = "searching"
     before: Triggering | AwaitingResourceGuard
@@ -212,7 +212,7 @@ class Searching:
 class TrackingOperation:
     """Azure has the restore; its operation is polled until it names the job.
 
-    ``ended``: how the operation ended without naming one.
+    ``ended`` is the operation's last answer if it ended without naming a job.
     """
 
     kind: ClassVar = "trackingOperation"
@@ -224,7 +224,7 @@ class TrackingOperation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingJob:
-    """Azure has the restore, and no operation can be polled; the job is looked for in the vault's list."""
+    """Azure has the restore, and no operation can be polled; the job is searched for in the vault's list."""
 
     kind: ClassVar = "findingJob"
     prepared: Prepared
@@ -234,7 +234,7 @@ class FindingJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingJob:
-    """The job is polled until it ends. ``progress_pct`` is the last that it reported."""
+    """The job is polled until it ends. ``progress_pct`` is its last reported progress."""
 
     kind: ClassVar = "trackingJob"
     prepared: Prepared
@@ -246,7 +246,7 @@ class TrackingJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparingDisks:
-    """The job has ended well; the disks that it made are compared with those asked for."""
+    """The job has succeeded; the disks that it created are compared with the requested ones."""
 
     kind: ClassVar = "comparingDisks"
     tracked: TrackingJob
@@ -269,7 +269,7 @@ type Stage = Resolving | Preparing | Validating | AwaitingApproval | Posting | S
 
 
 class LockState(StrEnum):
-    """How far a restore has come with the lock of its VM. A plan needs none; ``REFUSED``: admission control said no."""
+    """How far a restore has come with the lock of its VM. A plan needs none. ``REFUSED``: by admission control."""
 
     NOT_NEEDED = "NotNeeded"
     WANTED = "Wanted"
@@ -282,8 +282,8 @@ class LockState(StrEnum):
 class Admission:
     """Whether the restore may start: one restore of a VM at a time, and for alerts budget and storm.
 
-    ``refusal`` is the lock's, as long as it is not known whether its holder still runs; ``holder_ended`` is when that
-    one ended, once it is known that it did. ``rechecked``: the lock was released in its holder's name once.
+    ``refusal`` is the lock's refusal while it is unknown whether the lock's holder still runs. ``holder_ended`` is when
+    that holder ended, once that is known. ``rechecked``: the lock has been released in its holder's name once.
     """
 
     lock: LockState
@@ -306,11 +306,11 @@ class SlotState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """The restore's place among those of its vault that run at once, and what it owes the others in line.
+    """The restore's slot at its vault, and the calls that it must make for other restores in line.
 
-    ``suspect`` is a holder that may no longer run, ``vanished`` one that does not: its slot is released in its name.
-    ``to_wake`` has got a slot by a release, and must be woken. ``was_woken``: it has a slot itself, which it learnt
-    before the answer to its own request came.
+    ``suspect`` is the id of a holder that may no longer run, ``vanished`` that of one which does not: its slot is freed
+    in its name. ``to_wake`` is a restore that got a slot by a release and must be woken. ``was_woken``: this restore was
+    woken, perhaps before the answer that makes it wait.
     """
 
     state: SlotState
@@ -368,7 +368,7 @@ class Cancellation:
 
 
 class Delivery(StrEnum):
-    """How far the result has come on its way to somebody who wants to know."""
+    """The state of publishing the result to the results queue or to the webhook."""
 
     NOT_NEEDED = "NotNeeded"
     PENDING = "Pending"
@@ -387,7 +387,7 @@ class RefusedWhen(StrEnum):
 class Outcome:
     """How the restore ended. ``error`` is ARM's inner error object, ``result`` the status document's.
 
-    ``notes`` are warnings about the end itself: they came too late for the result that was sent.
+    ``notes`` are warnings from after the end; they are too late to be part of the published result.
     """
 
     status: Status
@@ -404,8 +404,8 @@ class Outcome:
 class Clock:
     """The restore's time: that of the latest answer, timer or event delivered to it.
 
-    ``paused`` is how long it waited for a person, which does not count towards the deadline. ``requests`` numbers what
-    entities were asked: by the number an entity recognises a request that comes twice or too late.
+    ``paused`` is how long it waited for a person, which does not count towards the deadline. ``requests`` counts the
+    requests to entities: by its number an entity recognises a request that arrives twice or too late.
     """
 
     now: datetime
@@ -441,7 +441,7 @@ class Restore:
         alert: AlertStart | None = None,
         start_token: str | None = None,
     ) -> Self:
-        """Return a restore at its beginning; ``alert`` is there exactly where an alert is its source."""
+        """Return a new restore; ``alert`` is given exactly if ``source`` is an alert."""
         needs_slot = not request.is_plan and limits.max_per_vault is not None
         restore = cls(
             accepted=Accepted(
@@ -505,7 +505,7 @@ class Restore:
 
     @property
     def azure_has_it(self) -> bool:
-        """Whether Azure has the restore, or may have it: then no single bad answer ends our view of it."""
+        """Whether Azure has the restore, or may have it; then no single failed call ends it."""
         return isinstance(self.stage, Searching | TrackingOperation | FindingJob | TrackingJob | ComparingDisks)
 
     @property
@@ -515,7 +515,7 @@ class Restore:
 
     @property
     def waits_for_person_until(self) -> datetime | None:
-        """Until when a person is waited for, ``None`` where nobody is."""
+        """Until when the restore waits for a person; ``None`` if it does not wait for one."""
         since = _waits_for_person_since(self.stage)
         return None if since is None else since + self.request.approval_timeout
 
@@ -537,11 +537,11 @@ class Restore:
         return replace(self, clock=replace(self.clock, now=moment))
 
     def with_request(self) -> Self:
-        """Return the restore that asks an entity once more: each request has a number."""
+        """Return the restore with the next number for a request to an entity."""
         return replace(self, clock=replace(self.clock, requests=self.clock.requests + 1))
 
     def with_stage(self, stage: Stage, now: datetime) -> Self:
-        """Return the restore in another stage; the time for which it has waited for a person is noted."""
+        """Return the restore in another stage; the time for which it waited for a person is added to its pause."""
         since, paused = _waits_for_person_since(self.stage), self.clock.paused
         if since is not None and _waits_for_person_since(stage) is None:
             paused += now - since
@@ -555,7 +555,7 @@ class Restore:
         return replace(self, warnings=(*self.warnings, warning)[-_MAX_WARNINGS:])
 
     def with_approval(self, reason: str) -> Self:
-        """Return the restore with an approval needed before it is triggered, whatever else needs one."""
+        """Return the restore, which needs an approval before it is triggered; an earlier reason for one is kept."""
         if self.approval is not None:
             return self
         return replace(self, approval=Approval(reason=reason))

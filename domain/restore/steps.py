@@ -1,4 +1,4 @@
-"""What a restore does next: make a call, wait, or finish."""
+"""The steps of a restore: make a call, wait, or finish."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeCall:
-    """Make this call and wait for its answer; start the calls ``beside`` it, whose answers are needed later."""
+    """Make this call and wait for its answer. The calls ``beside`` are started too; their answers are needed later."""
 
     call: Call
     beside: tuple[Call, ...] = ()
@@ -22,24 +22,24 @@ class MakeCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Wait until this time, or until a person or another restore says something."""
+    """Wait until this time, or until an event from a person or from another restore arrives."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
-    """Nothing more is to be done."""
+    """End the orchestration: nothing is left to do."""
 
 
 type Step = MakeCall | Wait | Finish
 
 
 def when_due(restore: Restore, call: Call, now: datetime, *, latest: datetime | None = None) -> MakeCall | Wait:
-    """Return the call if it may be made now, else the wait for it.
+    """Return the call if it may be made now, else the wait before it.
 
-    At ``latest``, by default the deadline, it is made in any case, for the last time, unless Azure asked for a longer
-    wait. What is done after the end of the restore, or of its job, has no deadline.
+    At ``latest``, by default the deadline, the call is made in any case, unless Azure asked for a longer wait. Calls
+    after the end of the restore, or of its job, have no deadline.
     """
     not_before = restore.backoff.not_before(call.name)
     if not_before is None or not_before <= now:
@@ -52,7 +52,7 @@ def when_due(restore: Restore, call: Call, now: datetime, *, latest: datetime | 
 
 
 def first_due(restore: Restore, calls: tuple[Call, ...], now: datetime) -> MakeCall | Wait:
-    """Return the first of these calls that may be made now, else the wait for the first that will be."""
+    """Return the first of these calls that may be made now, else the wait before the one that is due first."""
     steps = [when_due(restore, call, now) for call in calls]
     return next((step for step in steps if isinstance(step, MakeCall)), None) or min(
         (step for step in steps if isinstance(step, Wait)), key=lambda step: step.until

@@ -1,4 +1,4 @@
-"""After the trigger: the operation is polled until it names the job, then the job until it ends."""
+"""The stages after the trigger: the operation is polled until it names the job, then the job until it ends."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ _MAX_DISK_RETRIES: Final = 2  # the job has ended: its result must not wait long
 
 
 def decide_operation(restore: Restore, stage: TrackingOperation, now: datetime) -> Step:
-    """Poll the operation. One that has ended without a job, or takes long, may have one all the same.
+    """Return the step that polls the operation, or that searches the list of jobs.
 
-    Somebody who cancels needs the job: then the list, which may name it at once, is read as well.
+    The list is read when the operation has ended without naming a job, or takes long: it may have one nevertheless. It
+    is also read for a cancellation, which needs the job.
     """
     searching = find_job(restore, stage.prepared)
     if stage.ended is not None:
@@ -51,22 +52,22 @@ def decide_operation(restore: Restore, stage: TrackingOperation, now: datetime) 
 
 
 def decide_finding_job(restore: Restore, stage: FindingJob, now: datetime) -> Step:
-    """Look for the job in the vault's list."""
+    """Return the step that searches for the job in the vault's list."""
     return when_due(restore, find_job(restore, stage.prepared), now)
 
 
 def get_job(stage: TrackingJob) -> GetJob:
-    """Return the poll of the job."""
+    """Return the call that polls the job."""
     return GetJob(vault_id=stage.prepared.item.vault_id, job_id=stage.job_id)
 
 
 def decide_job(restore: Restore, stage: TrackingJob, now: datetime) -> Step:
-    """Poll the job."""
+    """Return the step that polls the job."""
     return when_due(restore, get_job(stage), now)
 
 
 def decide_disks(restore: Restore, stage: ComparingDisks, now: datetime) -> Step:
-    """List the disks that the job has made."""
+    """Return the step that lists the disks which the job has created."""
     call = ListRestoredDisks(
         target_resource_group_id=stage.resource_group_id,
         source_resource_id=stage.prepared.item.source_resource_id,
@@ -93,7 +94,7 @@ def operation_answered(restore: Restore, call: GetOperation, operation: Operatio
 
 
 def operation_failed(restore: Restore, call: GetOperation, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore after a failed poll; operations are forgotten after a while, jobs are not."""
+    """Return the restore after a failed poll. After a 404 the job is searched for: the service forgets operations."""
     stage = restore.stage
     if not isinstance(stage, TrackingOperation):
         return restore
@@ -121,7 +122,7 @@ def search_answered(restore: Restore, stage: TrackingOperation | FindingJob, fou
         if stage.ended.status is not OperationStatus.SUCCEEDED:
             return outcome.ended_by_operation(restore, stage.ended, stage.operation.operation_id, now)
     if elapsed >= PATIENCE:
-        message = "The service took the restore, but no job of it has shown up in half an hour."
+        message = "The service accepted the restore, but no job of it was found within half an hour."
         return outcome.failed(restore, TerminalError(errors.RESTORE_FAILED, message), now)
     if isinstance(stage, TrackingOperation):
         restore = replace(restore, stage=replace(stage, ended=None))
@@ -130,13 +131,13 @@ def search_answered(restore: Restore, stage: TrackingOperation | FindingJob, fou
 
 
 def _search_with_next_poll(restore: Restore, own_s: float, now: datetime) -> Backoff:
-    """Return the backoff with the next search not before the operation's next poll."""
+    """Return the backoff in which the next search is not before the operation's next poll."""
     polled = restore.backoff.not_before(GetOperation.name) or now
     return restore.backoff.wait(FindJob.name, max((polled - now).total_seconds(), own_s), now)
 
 
 def search_failed(restore: Restore, call: FindJob, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore after a failed search; while the operation is polled it is only a second way to the job."""
+    """Return the restore after a failed search. A transient failure never ends it while its operation is polled too."""
     stage = restore.stage
     if isinstance(stage, TrackingOperation) and stage.ended is None and isinstance(error, TransientError):
         return retry(restore, call, now)
@@ -161,7 +162,7 @@ def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Res
 
 
 def disks_listed(restore: Restore, _call: ListRestoredDisks, found: RestoredDisks, now: datetime) -> Restore:
-    """Return the restore at its end, with a warning where other disks were restored than those asked for."""
+    """Return the restore at its end, with a warning if the restored disks differ from the requested ones."""
     stage = restore.stage
     if not isinstance(stage, ComparingDisks):
         return restore
@@ -172,11 +173,11 @@ def disks_listed(restore: Restore, _call: ListRestoredDisks, found: RestoredDisk
 
 
 def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore at its end, with a warning where the disks cannot be listed."""
+    """Return the restore at its end, with a warning, because its disks cannot be listed; first it tries again."""
     stage = restore.stage
     if not isinstance(stage, ComparingDisks):
         return restore
     if isinstance(error, TransientError) and restore.backoff.failures(call.name) < _MAX_DISK_RETRIES:
         return retry(restore, call, now)
-    message = f"The restored disks could not be compared with those asked for: {error.message}"
+    message = f"The restored disks could not be compared with the requested ones: {error.message}"
     return outcome.ended_by_job(restore.with_warning("DisksNotCompared", message), stage.job, now)

@@ -1,4 +1,4 @@
-"""The one step that starts something: exactly once, whatever the answer (``docs/decisions/0003``)."""
+"""The trigger: it starts the restore exactly once, whatever the answer is (``docs/decisions/0003``)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MAX_LATE_SEARCH_S: Final = 300.0
 
 
 def find_job(restore: Restore, prepared: Prepared) -> FindJob:
-    """Return the search for the restore's job: it carries the trigger's client request id as its ``activityId``."""
+    """Return the search for the restore's job, whose ``activityId`` is the trigger's client request id."""
     return FindJob(vault_id=prepared.item.vault_id, client_request_id=restore.client_request_id)
 
 
@@ -48,7 +48,7 @@ def claim_post(restore: Restore, attempt: int) -> ClaimPost:
 
 
 def decide_posting(restore: Restore, stage: Posting, now: datetime) -> Step:
-    """Post the restore; at the latest when the Resource Guard is no longer waited for."""
+    """Return the step that posts the restore, at the latest when the wait for the Resource Guard ends."""
     prepared = stage.prepared
     call = StartRestore(
         item=prepared.item,
@@ -59,24 +59,27 @@ def decide_posting(restore: Restore, stage: Posting, now: datetime) -> Step:
     return when_due(restore, call, now, latest=restore.waits_for_person_until)
 
 
-def decide_doubt(restore: Restore, now: datetime) -> Step | None:
-    """Return the claim of an attempt that broke: if it can be claimed, the attempt has not posted and never will."""
+def decide_broken_attempt(restore: Restore, now: datetime) -> Step | None:
+    """Return the step that claims an attempt which broke, or ``None`` if none did.
+
+    If the claim succeeds, the attempt has not posted and never will.
+    """
     if isinstance(restore.stage, Triggering | AwaitingResourceGuard) and restore.stage.in_doubt is not None:
         return when_due(restore, claim_post(restore, restore.trigger.attempts), now)
     return None
 
 
 def decide_searching(restore: Restore, stage: Searching, now: datetime) -> Step:
-    """Search for the job that the post may have started."""
+    """Return the step that searches for the job which the post may have started."""
     return when_due(restore, find_job(restore, stage.prepared), now)
 
 
 def started(restore: Restore, call: StartRestore, answer: Started, now: datetime) -> Restore:
-    """Return the restore that Azure has taken."""
+    """Return the restore after Azure accepted it, or after an earlier post's job was adopted."""
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
-    restore = _attempted(restore, call)
+    restore = _with_attempt(restore, call)
     if answer.job_id is not None:
         return job_found(restore, answer.job_id, now)
     if answer.operation is None:
@@ -88,26 +91,26 @@ def started(restore: Restore, call: StartRestore, answer: Started, now: datetime
 
 
 def start_failed(restore: Restore, call: StartRestore, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore after a post that failed, by what it says about whether Azure took the restore."""
+    """Return the restore after a failed post, depending on whether Azure may have accepted the restore."""
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
-    restore = _attempted(restore, call)
+    restore = _with_attempt(restore, call)
     answered = replace(restore, backoff=restore.backoff.without_failures(call.name))
     if isinstance(error, UnknownOutcomeError):
         return outcome_unknown(answered, error, now)
     if error.code == errors.RESOURCE_GUARD_CLOSED:
-        return _guard_closed(answered, stage, error, now)
+        return _awaiting_resource_guard(answered, stage, error, now)
     if isinstance(error, TransientError) and error.code == errors.INTERNAL_ERROR:
         return replace(restore, stage=replace(stage, in_doubt=error.message))
-    return retry_or_end(restore, call, error, now)  # surely not taken
+    return retry_or_end(restore, call, error, now)  # certainly not accepted
 
 
-def _attempted(restore: Restore, call: StartRestore) -> Restore:
+def _with_attempt(restore: Restore, call: StartRestore) -> Restore:
     return replace(restore, trigger=replace(restore.trigger, attempts=call.attempt))
 
 
-def _guard_closed(restore: Restore, stage: Posting, error: RestoreError, now: datetime) -> Restore:
+def _awaiting_resource_guard(restore: Restore, stage: Posting, error: RestoreError, now: datetime) -> Restore:
     since = stage.since if isinstance(stage, AwaitingResourceGuard) else now
     until = since + restore.request.approval_timeout
     if now >= until:
@@ -123,15 +126,15 @@ def _guard_closed(restore: Restore, stage: Posting, error: RestoreError, now: da
 
 
 def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore whose job is searched for before anything else is tried."""
+    """Return the restore in the stage ``Searching``: its job is searched for before it is posted again."""
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
-    # A late delivery did not post itself, though an earlier one may have.
+    # A late delivery has not posted itself, so it does not count as a post with an unknown outcome.
     unknown = restore.trigger.unknown + (error.code != errors.LATE_DELIVERY)
     message = (
-        f"The answer to the restore request leaves open whether the service took it: {error.message} "
-        "Its job is looked for before anything else is tried."
+        f"It is unknown whether the service accepted the restore request: {error.message} "
+        "Its job is searched for before anything else is tried."
     )
     restore = replace(
         restore,
@@ -144,8 +147,8 @@ def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Res
     return restore.with_stage(searching, now).with_warning("TriggerOutcomeOpen", message)
 
 
-def doubt_resolved(restore: Restore, *, is_ours: bool, now: datetime) -> Restore:
-    """Return the restore that posts again where its broken attempt could be claimed, else searches for its job."""
+def broken_attempt_answered(restore: Restore, *, is_ours: bool, now: datetime) -> Restore:
+    """Return the restore that posts again if its broken attempt could be claimed, else searches for its job."""
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard) or stage.in_doubt is None:
         return restore
@@ -156,7 +159,7 @@ def doubt_resolved(restore: Restore, *, is_ours: bool, now: datetime) -> Restore
 
 
 def search_answered(restore: Restore, stage: Searching, found: FoundJob, now: datetime) -> Restore:
-    """Return the restore with its job; without one when the window has closed, it may be posted once more."""
+    """Return the restore with its job, or still searching; after the window it is posted once more, or ends."""
     if found.job_id is not None:
         return job_found(restore, found.job_id, now)
     may_post_again = restore.trigger.unknown < _MAX_UNKNOWN
@@ -170,13 +173,13 @@ def search_answered(restore: Restore, stage: Searching, found: FoundJob, now: da
     if wait_s is not None:
         return replace(restore, backoff=restore.backoff.wait(FindJob.name, wait_s, now))
     message = (
-        f"The restore was posted {restore.trigger.unknown} times without a clear answer, and no job has shown up since."
+        f"The restore was posted {restore.trigger.unknown} times without a clear answer, and no job was found since."
     )
     return outcome.failed(restore, TerminalError(errors.RESTORE_FAILED, message), now)
 
 
 def job_found(restore: Restore, job_id: str, now: datetime, *, asked_s: float | None = None) -> Restore:
-    """Return the restore that follows this job, after the wait that the answer which named it asked for."""
+    """Return the restore that follows this job. ``asked_s`` is the wait from the answer that named the job."""
     stage = restore.stage
     prepared = restore.prepared
     if prepared is None:

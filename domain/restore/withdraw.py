@@ -1,4 +1,4 @@
-"""A restore that a person cancels or rejects: nothing is started, or Azure's job is cancelled and followed."""
+"""Cancelled and rejected restores: nothing is started, or Azure's job is cancelled and followed to its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from domain.restore.state import (
 )
 from domain.restore.steps import first_due, when_due
 from domain.restore.track import get_job
-from domain.restore.trigger import claim_post, doubt_resolved, outcome_unknown
+from domain.restore.trigger import broken_attempt_answered, claim_post, outcome_unknown
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 
 def is_withdrawn(restore: Restore) -> bool:
-    """Return whether a person has cancelled the restore, or nobody approved it."""
+    """Return whether the restore was cancelled, rejected, or not approved in time."""
     decision = None if restore.approval is None else restore.approval.decision
     return restore.cancellation is not None or decision in {Decision.REJECTED, Decision.TIMED_OUT}
 
 
 def decide(restore: Restore, now: datetime) -> Step | None:
-    """Return the next step towards the end that a person asked for, ``None`` where there is none of its own.
+    """Return the next step of a withdrawn restore, or ``None`` if its stage decides.
 
-    The engine may have crashed after it sent the trigger and before it wrote so: the same step runs twice then, and the
-    person is heard only in the second run. Whoever claims the next attempt decides which of both counts.
+    The engine may have sent the trigger and crashed before it committed that. Then the same step runs twice, and only
+    the second run receives the cancellation. The claim of the next attempt decides which of the two runs counts.
     """
     stage = restore.stage
     if not is_withdrawn(restore):
@@ -62,8 +62,8 @@ def decide(restore: Restore, now: datetime) -> Step | None:
     return None
 
 
-def withdrawn(restore: Restore, now: datetime) -> Restore:
-    """Return the restore ended at once, if a person has withdrawn it where nothing can have been posted yet."""
+def ended_if_withdrawn(restore: Restore, now: datetime) -> Restore:
+    """Return the restore; it has ended if it was withdrawn in a stage where nothing can have been posted."""
     early = isinstance(restore.stage, Resolving) or restore.request.is_plan
     if not (early and is_withdrawn(restore)):
         return restore
@@ -75,10 +75,10 @@ def _ended(restore: Restore, now: datetime) -> Restore:
 
 
 def claim_answered(restore: Restore, call: ClaimPost, claim: Claim, now: datetime) -> Restore:
-    """Return the restore withdrawn, with nothing posted, or searched for where another delivery has begun to post."""
+    """Return the restore ended without a post, or searching for its job if another delivery has the claim."""
     stage = restore.stage
     if isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None:
-        return doubt_resolved(restore, is_ours=claim.is_ours, now=now)
+        return broken_attempt_answered(restore, is_ours=claim.is_ours, now=now)
     if claim.is_ours:
         return _ended(restore, now)
     if restore.cancellation is None and restore.approval is not None:
@@ -90,7 +90,7 @@ def claim_answered(restore: Restore, call: ClaimPost, claim: Claim, now: datetim
         return posted.with_stage(replace(stage, is_posted=True), now)
     if restore.prepared is not None and not isinstance(stage, Triggering | AwaitingResourceGuard):
         restore = restore.with_stage(Triggering(prepared=restore.prepared), now)
-    message = "Another delivery of the request to post has begun."
+    message = "Another delivery of the same post has begun."
     return outcome_unknown(restore, UnknownOutcomeError(errors.SERVICE_UNAVAILABLE, message), now)
 
 
@@ -100,12 +100,12 @@ def claim_failed(restore: Restore, call: ClaimPost, error: RestoreError, now: da
     if isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None:
         if isinstance(error, TransientError) and restore.backoff.failing_for(call.name, now) < PATIENCE:
             return retry(restore, call, now)
-        return doubt_resolved(restore, is_ours=False, now=now)
+        return broken_attempt_answered(restore, is_ours=False, now=now)
     return retry_or_end(restore, call, error, now)
 
 
 def cancel_sent(restore: Restore, call: CancelJob, _done: Done, now: datetime) -> Restore:
-    """Return the restore whose job is being cancelled; the next polls show whether it is."""
+    """Return the restore whose job is being cancelled; the next polls of the job show whether it is."""
     return _with_cancellation_done(restore, restore.backoff.asked_s(call.name, now), now)
 
 
@@ -117,7 +117,7 @@ def _with_cancellation_done(restore: Restore, asked_s: float | None, now: dateti
 
 
 def cancel_failed(restore: Restore, call: CancelJob, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore whose job is to be cancelled again, or goes on with a warning; meanwhile it is polled."""
+    """Return the restore that cancels its job again, or after some time goes on with a warning; the job is polled."""
     if not isinstance(error, TransientError) or restore.backoff.failing_for(call.name, now) >= PATIENCE:
         message = f"Job {call.job_id} could not be cancelled: {error.message} The restore goes on."
         return _with_cancellation_done(restore.with_warning("CancelRefused", message), None, now)

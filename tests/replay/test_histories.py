@@ -101,7 +101,7 @@ class TestABreakIsSeen:
 
     def test_a_wait_that_azure_asked_for_moved(self, monkeypatch: pytest.MonkeyPatch) -> None:
         concerned = [path for path in RECORDED if count_calls(read(path), calls.GetOperation.name)]
-        _later(monkeypatch, backoff, "_seconds", timedelta(seconds=-1))
+        _later(monkeypatch, backoff, "_whole_seconds", timedelta(seconds=-1))
 
         assert len(concerned) > 1
         assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []

@@ -183,7 +183,7 @@ class TestSizes:
         answer = endless(kind)
         server.answers(answer)
 
-        error, message = (UnknownOutcomeError, "look for its job") if once else (TransientError, "larger than 16 MiB")
+        error, message = (UnknownOutcomeError, "search for its job") if once else (TransientError, "larger than 16 MiB")
         with memory_below(40), pytest.raises(error, match=message) as caught:
             session.call("POST", "/a", body={}, once=once)
 

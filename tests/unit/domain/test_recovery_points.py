@@ -297,7 +297,7 @@ class TestWhatIsWanted:
         [
             (ANY, []),
             (RecoveryPointCriteria(point_id="7"), []),
-            (RecoveryPointCriteria(point_id="8"), ["another point was asked for by id"]),
+            (RecoveryPointCriteria(point_id="8"), ["the request names another point"]),
             (RecoveryPointCriteria(at_or_before=POINT.time), []),
             (RecoveryPointCriteria(consistency=("AppConsistent", "CrashConsistent")), []),
             (RecoveryPointCriteria(consistency=("CrashConsistent",)), ["it is not CrashConsistent"]),

@@ -10,7 +10,7 @@ from azure.durable_functions.internal.serialization import DEFAULT_FUNCTIONS_DAT
 from google.protobuf import wrappers_pb2
 
 from tests.support.azure import Lab, a_restore
-from triggers.sdk import read_plain_text_too
+from triggers.sdk import accept_plain_text_payloads
 
 if TYPE_CHECKING:
     import pytest
@@ -19,7 +19,7 @@ DIED = "Exception while executing function: vm_lock"
 
 
 def test_plain_text_is_read_as_text_and_json_as_ever() -> None:
-    read_plain_text_too()
+    accept_plain_text_payloads()
 
     assert DEFAULT_FUNCTIONS_DATA_CONVERTER.deserialize(DIED, str) == DIED
     assert DEFAULT_FUNCTIONS_DATA_CONVERTER.deserialize('{"a": 1}', dict) == {"a": 1}
@@ -28,7 +28,7 @@ def test_plain_text_is_read_as_text_and_json_as_ever() -> None:
 def test_a_worker_that_dies_while_the_lock_is_asked_for_costs_the_restore_a_second_try(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    read_plain_text_too()
+    accept_plain_text_payloads()
     lab = Lab()
     complete = lab.hub._backend.complete_entity
     died: list[str] = []

@@ -11,7 +11,7 @@ from domain.azure import restore_constraints as constraints
 from domain.azure.point_search import PointSearch
 from domain.azure.recovery_points import no_such_point
 from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientError
-from domain.restore.calls import AcceptedOperation, NoPointForPlan, Preparation, StillReading
+from domain.restore.answers import AcceptedOperation, NoPointForPlan, Preparation, StillReading
 from domain.restore.request_body import restore_body
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from domain.azure.protected_items import ProtectedItem
     from domain.azure.recovery_points import RecoveryPoint
     from domain.requests import RestoreRequest
-    from domain.restore.calls import Prepared, PrepareRestore
+    from domain.restore.answers import Prepared
+    from domain.restore.calls import PrepareRestore
     from queries.backup_api import BackupApi
 
 _SLICE: Final = timedelta(minutes=1)  # how long one call reads a list: far below the host's functionTimeout

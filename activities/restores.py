@@ -12,8 +12,8 @@ from domain.answers import Answer
 from domain.azure import restore_constraints as constraints
 from domain.azure.disks import made_by
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
-from domain.restore import calls
-from domain.restore.calls import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
+from domain.restore import answers, calls
+from domain.restore.answers import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
 from queries.item_lookup import find_item
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class RestoreActivities:
         """Return the protected item of a request."""
         return Answer(find_item(self._api, call))
 
-    def prepare_restore(self, call: calls.PrepareRestore) -> Answer[calls.Prepared]:
+    def prepare_restore(self, call: calls.PrepareRestore) -> Answer[answers.Prepared]:
         """Choose the point, check the restore, and start the service's own validation."""
         return RestorePreparation(self._api, call, self._clock).prepare()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from domain.answers import Answer
-from domain.restore.calls import Done
+from domain.restore.answers import Done
 
 if TYPE_CHECKING:
     from domain.errors import Json

@@ -17,7 +17,7 @@ from domain.azure.recovery_points import Candidate, JudgedPoint, RecoveryPointSu
 from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
-from domain.restore.state import Decision, Phase, RefusedWhen, Source, Status
+from domain.restore.parts import Decision, Phase, RefusedWhen, Source, Status
 
 type Uri = str
 

@@ -17,7 +17,8 @@ from domain.errors import INTERNAL_ERROR, Json, TransientError
 from domain.restore.calls import ActivityCall, StartRestore
 from domain.restore.document import document, shown_status
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
-from domain.restore.state import Clock, Restore
+from domain.restore.parts import Clock
+from domain.restore.state import Restore
 from domain.restore.steps import Finish, MakeCall, Wait
 from domain.times import as_utc, parse_request_time
 from domain.wire import as_object, as_text

@@ -15,7 +15,7 @@ from domain.alerts.fields import single_line
 from domain.alerts.payload import read_alert
 from domain.api_types import AlertDecisionList
 from domain.errors import RestoreError, TerminalError, TransientError
-from domain.restore.state import AlertStart, Source
+from domain.restore.parts import AlertStart, Source
 from triggers.answers import error_response, json_response, read_json
 from triggers.hub import answer_deadline
 from triggers.starting import Started, admission, now, start_restore

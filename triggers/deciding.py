@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from domain import errors
 from domain.errors import TerminalError
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
-from domain.restore.state import Decision, Phase, Status
+from domain.restore.parts import Decision, Phase, Status
 from domain.times import format_time, parse_request_time
 from domain.wire import as_text
 from triggers.hub import answer_deadline, polls, raise_event

@@ -13,19 +13,10 @@ from domain.codec import unpack
 from domain.envelopes import seal
 from domain.errors import RestoreError
 from domain.messages import result_message
-from domain.restore.calls import (
-    Claim,
-    ClaimPost,
-    Done,
-    FindRunning,
-    Published,
-    PublishResult,
-    Running,
-    StartRestore,
-    WakeRestore,
-)
+from domain.restore.answers import Claim, Done, Published, Running
+from domain.restore.calls import ClaimPost, FindRunning, PublishResult, StartRestore, WakeRestore
 from domain.restore.machine import SLOT_EVENT
-from domain.restore.state import Phase
+from domain.restore.parts import Phase
 from domain.times import format_time, parse_request_time
 from orchestrations.entities import ENTITIES
 from orchestrations.names import HOLD_POST_CLAIM, RESTORE_VM

@@ -20,7 +20,7 @@ from domain.api_types import Health, RecoveryPointList, RestoreAccepted, Restore
 from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
 from domain.errors import RestoreError, TransientError
 from domain.requests import RestoreRequest
-from domain.restore.state import ENDED, Decision, Restore, Source, Status
+from domain.restore.parts import ENDED, Decision, Source, Status
 from domain.times import parse_request_time
 from triggers.answers import (
     START_POLLING_S,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from domain.azure.recovery_points import JudgedPoint
     from domain.errors import Json
+    from domain.restore.state import Restore
     from triggers.starting import LimitsFor
 
 _LOG = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 
-from domain.restore.state import RefusedWhen, Status
+from domain.restore.parts import RefusedWhen, Status
 from orchestrations.names import RESTORE_VM
 from triggers.restore_states import age_of, document_of
 

@@ -14,7 +14,7 @@ from domain.alerts.payload import MAX_VMS, SCHEMA_ID
 from domain.azure import resource_ids as ids
 from domain.reading import resource_id, string
 from domain.request_schema import request_schema
-from domain.restore.state import Status
+from domain.restore.parts import Status
 from triggers.answers import DECISION, STATUS_OF, json_response
 from triggers.http import DEFAULT_TOP, MAX_TOP
 from triggers.schemas import schemas_of

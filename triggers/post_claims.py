@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from domain import errors
 from domain.answers import Answer
 from domain.errors import TransientError
-from domain.restore.calls import Claim
+from domain.restore.answers import Claim
 from domain.wire import as_object
 from orchestrations.names import HOLD_POST_CLAIM
 from triggers.hub import read_payload

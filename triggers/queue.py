@@ -12,7 +12,8 @@ from domain.errors import RestoreError, TerminalError
 from domain.messages import result_message
 from domain.requests import RestoreRequest
 from domain.restore.document import refused_document
-from domain.restore.state import Source, restore_id_for
+from domain.restore.parts import Source
+from domain.restore.state import restore_id_for
 from triggers.answers import parse_json
 from triggers.starting import now, start_restore
 

@@ -10,7 +10,8 @@ from domain import errors
 from domain.codec import unpack
 from domain.errors import RestoreError, TerminalError
 from domain.restore.document import document, refused_document
-from domain.restore.state import Phase, Restore, Status
+from domain.restore.parts import Phase, Status
+from domain.restore.state import Restore
 from domain.times import as_utc, format_time, parse_request_time
 from domain.wire import as_object
 from orchestrations.names import RESTORE_VM

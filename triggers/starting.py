@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from domain import errors
 from domain.codec import pack
 from domain.errors import TerminalError
-from domain.restore.state import Restore, Source, Status, restore_id_for
+from domain.restore.parts import Source, Status
+from domain.restore.state import Restore, restore_id_for
 from domain.times import format_time
 from orchestrations.names import RESTORE_VM
 from triggers.hub import is_already_running, polls
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
     from domain.requests import RestoreRequest
+    from domain.restore.parts import AlertStart
     from domain.restore.polling import Limits
-    from domain.restore.state import AlertStart
 
 type LimitsFor = Callable[[RestoreRequest], Limits]
 

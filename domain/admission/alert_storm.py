@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from domain.restore.calls import NoteAlert, Storm, entity_key
+from domain.restore.answers import Storm
+from domain.restore.calls import NoteAlert, entity_key
 
 if TYPE_CHECKING:
     from domain.admission.answer_once import Asked

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
-from domain.restore.calls import Grant, Refusal, TakeBudget
+from domain.restore.answers import Grant, Refusal
+from domain.restore.calls import TakeBudget
 from domain.times import format_time
 
 if TYPE_CHECKING:

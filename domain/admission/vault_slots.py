@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from domain.restore.calls import AcquireSlot, ReleaseSlot, SlotGrant, SlotReleased
+from domain.restore.answers import SlotGrant, SlotReleased
+from domain.restore.calls import AcquireSlot, ReleaseSlot
 
 if TYPE_CHECKING:
     from domain.admission.answer_once import Asked

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from domain import errors
-from domain.restore.calls import AcquireLock, Done, Grant, LockHolder, Refusal, ReleaseLock, ReleaseVanishedLock
-from domain.restore.state import Source
+from domain.restore.answers import Done, Grant, LockHolder, Refusal
+from domain.restore.calls import AcquireLock, ReleaseLock, ReleaseVanishedLock
+from domain.restore.parts import Source
 from domain.times import format_time
 
 if TYPE_CHECKING:

@@ -5,25 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from domain.restore.calls import (
-    AcquireLock,
-    FindRunning,
-    NoteAlert,
-    ReleaseVanishedLock,
-    TakeBudget,
-    entity_key,
-)
+from domain.restore.calls import AcquireLock, FindRunning, NoteAlert, ReleaseVanishedLock, TakeBudget, entity_key
 from domain.restore.outcome import refused
+from domain.restore.parts import LockState
 from domain.restore.prepare import resolve_item
-from domain.restore.state import LockState, Resolving
+from domain.restore.stages import Resolving
 from domain.restore.steps import MakeCall, when_due
 from domain.times import format_duration
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from domain.restore.calls import Call, Done, Grant, Running, Storm
-    from domain.restore.state import AlertStart, Restore
+    from domain.restore.answers import Done, Grant, Running, Storm
+    from domain.restore.calls import Call
+    from domain.restore.parts import AlertStart
+    from domain.restore.state import Restore
     from domain.restore.steps import Step
 
 _ALL_ALERTS: Final = entity_key("all alerts")

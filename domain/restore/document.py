@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Final
 from domain.api_types import ApprovalDocument, CancellationDocument, StatusDocument
 from domain.codec import as_json
 from domain.messages import fit
-from domain.restore.state import (
+from domain.restore.parts import Delivery, Phase, Source, Status
+from domain.restore.stages import (
     AwaitingApproval,
     AwaitingResourceGuard,
     ComparingDisks,
-    Delivery,
     FindingJob,
-    Phase,
     Preparing,
     Resolving,
     Searching,
-    Source,
-    Status,
     TrackingJob,
     TrackingOperation,
     Triggering,
@@ -33,7 +30,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import Json, RestoreError
-    from domain.restore.state import Approval, Cancellation, Outcome, Restore, Stage
+    from domain.restore.parts import Approval, Cancellation, Outcome
+    from domain.restore.stages import Stage
+    from domain.restore.state import Restore
 
 _MAX_TEXT: Final = 1000
 _MAX_CUSTOM_STATUS: Final = 7500  # characters of JSON

@@ -13,53 +13,72 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import LATE_DELIVERY, RestoreError, UnknownOutcomeError
-from domain.restore import admit, calls, outcome, prepare, report, slots, state, track, trigger, withdraw
+from domain.restore import (
+    admit,
+    answers,
+    calls,
+    outcome,
+    prepare,
+    report,
+    slots,
+    stages,
+    track,
+    trigger,
+    withdraw,
+)
 from domain.restore.failure import retry_or_end
-from domain.restore.state import Cancellation, Decision, Restore
+from domain.restore.parts import Cancellation, Decision
+from domain.restore.state import Restore
 from domain.restore.steps import MakeCall, Step
 from domain.wire import as_object, as_text
 
 if TYPE_CHECKING:
     from domain.answers import Answer
     from domain.restore.calls import Call
-    from domain.restore.state import Stage
+    from domain.restore.stages import Stage
 
 CANCEL_EVENT: Final = "cancel"
 DECISION_EVENT: Final = "decision"
 SLOT_EVENT: Final = "slot"
 
 TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
-    state.Resolving: frozenset({state.Preparing}),
-    state.Preparing: frozenset({state.Validating, state.AwaitingApproval, state.Triggering, state.Searching}),
-    state.Validating: frozenset({state.AwaitingApproval, state.Triggering, state.Searching}),
-    state.AwaitingApproval: frozenset({state.Triggering, state.Searching}),
-    state.Triggering: frozenset(
-        {state.AwaitingResourceGuard, state.Searching, state.TrackingOperation, state.FindingJob, state.TrackingJob}
+    stages.Resolving: frozenset({stages.Preparing}),
+    stages.Preparing: frozenset({stages.Validating, stages.AwaitingApproval, stages.Triggering, stages.Searching}),
+    stages.Validating: frozenset({stages.AwaitingApproval, stages.Triggering, stages.Searching}),
+    stages.AwaitingApproval: frozenset({stages.Triggering, stages.Searching}),
+    stages.Triggering: frozenset(
+        {
+            stages.AwaitingResourceGuard,
+            stages.Searching,
+            stages.TrackingOperation,
+            stages.FindingJob,
+            stages.TrackingJob,
+        }
     ),
-    state.AwaitingResourceGuard: frozenset(
-        {state.Searching, state.TrackingOperation, state.FindingJob, state.TrackingJob}
+    stages.AwaitingResourceGuard: frozenset(
+        {stages.Searching, stages.TrackingOperation, stages.FindingJob, stages.TrackingJob}
     ),
-    state.Searching: frozenset({state.Triggering, state.AwaitingResourceGuard, state.TrackingJob}),
-    state.TrackingOperation: frozenset({state.FindingJob, state.TrackingJob}),
-    state.FindingJob: frozenset({state.TrackingJob}),
-    state.TrackingJob: frozenset({state.ComparingDisks}),
-    state.ComparingDisks: frozenset(),
+    stages.Searching: frozenset({stages.Triggering, stages.AwaitingResourceGuard, stages.TrackingJob}),
+    stages.TrackingOperation: frozenset({stages.FindingJob, stages.TrackingJob}),
+    stages.FindingJob: frozenset({stages.TrackingJob}),
+    stages.TrackingJob: frozenset({stages.ComparingDisks}),
+    stages.ComparingDisks: frozenset(),
 }
 """Which stage may follow which. A restore can end in each of them."""
 
 # Not Final: pyright would then infer the type of the dict from the functions, each of which takes one stage only.
 _STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
-    state.Resolving: prepare.decide_resolving,
-    state.Preparing: prepare.decide_preparing,
-    state.Validating: prepare.decide_validating,
-    state.AwaitingApproval: prepare.decide_approval,
-    state.Triggering: trigger.decide_posting,
-    state.AwaitingResourceGuard: trigger.decide_posting,
-    state.Searching: trigger.decide_searching,
-    state.TrackingOperation: track.decide_operation,
-    state.FindingJob: track.decide_finding_job,
-    state.TrackingJob: track.decide_job,
-    state.ComparingDisks: track.decide_disks,
+    stages.Resolving: prepare.decide_resolving,
+    stages.Preparing: prepare.decide_preparing,
+    stages.Validating: prepare.decide_validating,
+    stages.AwaitingApproval: prepare.decide_approval,
+    stages.Triggering: trigger.decide_posting,
+    stages.AwaitingResourceGuard: trigger.decide_posting,
+    stages.Searching: trigger.decide_searching,
+    stages.TrackingOperation: track.decide_operation,
+    stages.FindingJob: track.decide_finding_job,
+    stages.TrackingJob: track.decide_job,
+    stages.ComparingDisks: track.decide_disks,
 }
 """The function that decides the next step of each stage."""
 
@@ -83,10 +102,10 @@ def advance(restore: Restore, now: datetime) -> Restore:
     stage, until = restore.stage, restore.waits_for_person_until
     if restore.outcome is not None:
         return restore
-    if isinstance(stage, state.AwaitingApproval) and restore.awaits_decision and until is not None and now >= until:
+    if isinstance(stage, stages.AwaitingApproval) and restore.awaits_decision and until is not None and now >= until:
         return _with_decision(restore, Decision.TIMED_OUT, now)
     is_held = restore.backoff.is_held_by_azure(calls.StartRestore.name, now)
-    if isinstance(stage, state.AwaitingResourceGuard) and is_held and until is not None and now >= until:
+    if isinstance(stage, stages.AwaitingResourceGuard) and is_held and until is not None and now >= until:
         return outcome.resource_guard_stayed_closed(restore, stage.refusal, now)
     if now < restore.deadline or not restore.has_deadline:
         return restore
@@ -126,8 +145,8 @@ def _with_decision(
         decision, by, comment = Decision.TIMED_OUT, None, None
     approval = replace(restore.approval, decision=decision, by=by, comment=comment, time=now)
     restore = replace(restore, approval=approval)
-    if decision is Decision.APPROVED and isinstance(restore.stage, state.AwaitingApproval):
-        return restore.with_stage(state.Triggering(prepared=restore.stage.prepared), now)
+    if decision is Decision.APPROVED and isinstance(restore.stage, stages.AwaitingApproval):
+        return restore.with_stage(stages.Triggering(prepared=restore.stage.prepared), now)
     return withdraw.ended_if_withdrawn(restore, now)
 
 
@@ -163,17 +182,17 @@ def _may_come_from_job_list(error: RestoreError) -> bool:
     return not posted
 
 
-def _job_search_answered(restore: Restore, _call: calls.FindJob, found: calls.FoundJob, now: datetime) -> Restore:
+def _job_search_answered(restore: Restore, _call: calls.FindJob, found: answers.FoundJob, now: datetime) -> Restore:
     match restore.stage:
-        case state.Searching() as stage:
+        case stages.Searching() as stage:
             return trigger.search_answered(restore, stage, found, now)
-        case state.TrackingOperation() | state.FindingJob() as stage:
+        case stages.TrackingOperation() | stages.FindingJob() as stage:
             return track.search_answered(restore, stage, found, now)
         case _:
             return restore
 
 
-def _running_answered(restore: Restore, call: calls.FindRunning, running: calls.Running, now: datetime) -> Restore:
+def _running_answered(restore: Restore, call: calls.FindRunning, running: answers.Running, now: datetime) -> Restore:
     if restore.slot.suspect == call.restore_id:
         return slots.holder_found(restore, running)
     return admit.holder_found(restore, running, now)

@@ -11,24 +11,18 @@ from domain.api_types import Plan, PlanResult
 from domain.azure.jobs import JobStatus, OperationStatus
 from domain.codec import as_json
 from domain.errors import RestoreError, TerminalError
+from domain.restore.parts import Decision, Delivery, LockState, Outcome, RefusedWhen, Source, Status
 from domain.restore.request_body import restore_body
-from domain.restore.state import (
-    ADMISSION_PATIENCE_S,
+from domain.restore.stages import (
     AwaitingResourceGuard,
     ComparingDisks,
-    Decision,
-    Delivery,
     FindingJob,
-    LockState,
-    Outcome,
-    RefusedWhen,
     Searching,
-    Source,
-    Status,
     TrackingJob,
     TrackingOperation,
     Triggering,
 )
+from domain.restore.state import ADMISSION_PATIENCE_S
 from domain.times import format_duration
 
 if TYPE_CHECKING:
@@ -39,8 +33,9 @@ if TYPE_CHECKING:
     from domain.azure.recovery_points import Candidate
     from domain.codec import JsonOf
     from domain.errors import Json
-    from domain.restore.calls import Refusal
-    from domain.restore.state import Approval, Cancellation, Restore
+    from domain.restore.answers import Refusal
+    from domain.restore.parts import Approval, Cancellation
+    from domain.restore.state import Restore
 
 _REFUSED_LATE: Final = "RefusedLate"
 _DISK_NAMES_CHANGED: Final = (

@@ -9,20 +9,14 @@ from typing import TYPE_CHECKING
 from domain import errors
 from domain.azure.jobs import OperationStatus
 from domain.errors import RestoreError, TerminalError
-from domain.restore.calls import GetValidation, NoPointForPlan, PrepareRestore, ResolveItem, StillReading
+from domain.restore import answers
+from domain.restore.answers import NoPointForPlan, StillReading
+from domain.restore.calls import GetValidation, PrepareRestore, ResolveItem
 from domain.restore.failure import retry_or_end
 from domain.restore.outcome import ended, failed, plan_result, planned
+from domain.restore.parts import Status
 from domain.restore.polling import operation_interval_s
-from domain.restore.state import (
-    AwaitingApproval,
-    Prepared,
-    Preparing,
-    Resolving,
-    Searching,
-    Status,
-    Triggering,
-    Validating,
-)
+from domain.restore.stages import AwaitingApproval, Prepared, Preparing, Resolving, Searching, Triggering, Validating
 from domain.restore.steps import Wait, when_due
 
 if TYPE_CHECKING:
@@ -30,7 +24,6 @@ if TYPE_CHECKING:
 
     from domain.azure.protected_items import ProtectedItem
     from domain.azure.validation import Validation
-    from domain.restore import calls
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 
@@ -84,7 +77,7 @@ def resolved(restore: Restore, _call: ResolveItem, item: ProtectedItem, now: dat
     return restore.with_stage(Preparing(item=item), now)
 
 
-def prepared(restore: Restore, _call: PrepareRestore, found: calls.Prepared, now: datetime) -> Restore:
+def prepared(restore: Restore, _call: PrepareRestore, found: answers.Prepared, now: datetime) -> Restore:
     """Return the restore with its point. If it waits for a slot, the point is chosen again when it has the slot."""
     stage = restore.stage
     if not isinstance(stage, Preparing) or not restore.slot.is_ready:

@@ -10,15 +10,17 @@ from domain.restore import slots
 from domain.restore.calls import PostResult, PublishResult, ReleaseLock, ReleaseSlot, WakeRestore, entity_key
 from domain.restore.document import result_document
 from domain.restore.failure import retry
-from domain.restore.state import Delivery, LockState, SlotState
+from domain.restore.parts import Delivery, LockState, SlotState
 from domain.restore.steps import Finish, MakeCall, first_due
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import RestoreError
-    from domain.restore.calls import Call, Done, Published
-    from domain.restore.state import Outcome, Restore
+    from domain.restore.answers import Done, Published
+    from domain.restore.calls import Call
+    from domain.restore.parts import Outcome
+    from domain.restore.state import Restore
     from domain.restore.steps import Step
 
 _MAX_DELIVERIES: Final = 8

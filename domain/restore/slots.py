@@ -15,15 +15,17 @@ from domain.restore.calls import (
     entity_key,
 )
 from domain.restore.failure import retry, retry_or_end
+from domain.restore.parts import SlotState
 from domain.restore.prepare import prepare_restore
-from domain.restore.state import AwaitingApproval, AwaitingResourceGuard, Preparing, SlotState, Triggering
+from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, Preparing, Triggering
 from domain.restore.steps import MakeCall, when_due
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import RestoreError
-    from domain.restore.calls import Call, Done, Running, SlotGrant, SlotReleased
+    from domain.restore.answers import Done, Running, SlotGrant, SlotReleased
+    from domain.restore.calls import Call
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 

@@ -14,7 +14,7 @@ from domain.restore import outcome
 from domain.restore.calls import FindJob, GetJob, GetOperation, ListRestoredDisks
 from domain.restore.failure import PATIENCE, retry, retry_or_end
 from domain.restore.polling import job_interval_s, operation_interval_s
-from domain.restore.state import ComparingDisks, FindingJob, TrackingJob, TrackingOperation
+from domain.restore.stages import ComparingDisks, FindingJob, TrackingJob, TrackingOperation
 from domain.restore.steps import first_due, when_due
 from domain.restore.trigger import find_job, job_found
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from domain.azure.jobs import Job, Operation
     from domain.errors import RestoreError
+    from domain.restore.answers import FoundJob, RestoredDisks
     from domain.restore.backoff import Backoff
-    from domain.restore.calls import FoundJob, RestoredDisks
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 

@@ -13,7 +13,7 @@ from domain.restore.calls import ClaimPost, FindJob, GetJob, StartRestore
 from domain.restore.failure import PATIENCE, retry_or_end
 from domain.restore.polling import job_interval_s, search_interval_s
 from domain.restore.request_body import restore_body
-from domain.restore.state import (
+from domain.restore.stages import (
     AwaitingResourceGuard,
     FindingJob,
     Searching,
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import RestoreError
-    from domain.restore.calls import FoundJob, Started
-    from domain.restore.state import Posting, Prepared, Restore
+    from domain.restore.answers import FoundJob, Started
+    from domain.restore.stages import Posting, Prepared
+    from domain.restore.state import Restore
     from domain.restore.steps import Step
 
 _MAX_UNKNOWN: Final = 2

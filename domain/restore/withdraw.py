@@ -10,12 +10,11 @@ from domain.errors import TransientError, UnknownOutcomeError
 from domain.restore import outcome
 from domain.restore.calls import CancelJob, ClaimPost, GetJob
 from domain.restore.failure import PATIENCE, retry, retry_or_end
+from domain.restore.parts import Cancellation, Decision
 from domain.restore.polling import job_interval_s
-from domain.restore.state import (
+from domain.restore.stages import (
     AwaitingApproval,
     AwaitingResourceGuard,
-    Cancellation,
-    Decision,
     Preparing,
     Resolving,
     TrackingJob,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import RestoreError
-    from domain.restore.calls import Claim, Done
+    from domain.restore.answers import Claim, Done
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 

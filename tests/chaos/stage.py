@@ -13,7 +13,8 @@ from activities.sealing import sealed
 from domain.answers import Answer
 from domain.codec import pack
 from domain.restore import calls
-from domain.restore.calls import Done, Published, Running, entity_key
+from domain.restore.answers import Done, Published, Running
+from domain.restore.calls import entity_key
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT
 from domain.times import format_time
 from domain.wire import as_object

@@ -12,8 +12,9 @@ import arm.session
 from arm.backup import BackupClient
 from domain.answers import Answer
 from domain.restore import outcome, report
-from domain.restore.calls import AcquireLock, AcquireSlot, EntityCall, Grant, Published, SlotGrant
-from domain.restore.state import LockState, Status
+from domain.restore.answers import Grant, Published, SlotGrant
+from domain.restore.calls import AcquireLock, AcquireSlot, EntityCall
+from domain.restore.parts import LockState, Status
 from orchestrations import entities
 from tests.chaos.checks import Violation, violations
 from tests.chaos.plans import ALL_FAULTS, Plan, a_calm_plan, draw_plans
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from durabletask import task
 
     from domain.errors import Json
-    from domain.restore.state import Outcome, Restore
+    from domain.restore.parts import Outcome
+    from domain.restore.state import Restore
     from domain.restore.steps import Step
 
 OPEN = frozenset({"trigger_500_after"})

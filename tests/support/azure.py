@@ -18,10 +18,12 @@ from domain.codec import pack
 from domain.errors import ErrorDetail, Json, TerminalError, TransientError, UnknownOutcomeError
 from domain.requests import RestoreRequest
 from domain.restore import calls
-from domain.restore.calls import Claim, Done, Published, Running, entity_key
+from domain.restore.answers import Claim, Done, Published, Running
+from domain.restore.calls import entity_key
 from domain.restore.machine import SLOT_EVENT
+from domain.restore.parts import AlertStart, Source
 from domain.restore.polling import Limits
-from domain.restore.state import AlertStart, Restore, Source, restore_id_for
+from domain.restore.state import Restore, restore_id_for
 from domain.times import parse_request_time
 from orchestrations import names
 from orchestrations.entities import ENTITIES

@@ -21,10 +21,12 @@ from domain.codec import pack, unpack
 from domain.envelopes import answer_time, request_of, unseal
 from domain.errors import INTERNAL_ERROR, TransientError
 from domain.restore import calls
-from domain.restore.calls import ActivityCall, Done, EntityCall, Published, Running, StartRestore, entity_key
+from domain.restore.answers import Done, Published, Running
+from domain.restore.calls import ActivityCall, EntityCall, StartRestore, entity_key
 from domain.restore.document import document, shown_status
 from domain.restore.machine import SLOT_EVENT, TRANSITIONS, absorb, advance, decide, hear
-from domain.restore.state import Clock, Restore, restore_id_for
+from domain.restore.parts import Clock
+from domain.restore.state import Restore, restore_id_for
 from domain.restore.steps import Finish, MakeCall, Wait
 from domain.times import parse_request_time
 from domain.wire import as_object, as_text

@@ -22,17 +22,8 @@ from domain.codec import pack, unpack
 from domain.envelopes import unseal
 from domain.errors import Json, RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.requests import RestoreRequest
-from domain.restore.calls import (
-    AcceptedOperation,
-    GetJob,
-    NoPointForPlan,
-    Preparation,
-    PrepareRestore,
-    ResolveItem,
-    Started,
-    StartRestore,
-    StillReading,
-)
+from domain.restore.answers import AcceptedOperation, NoPointForPlan, Preparation, Started, StillReading
+from domain.restore.calls import GetJob, PrepareRestore, ResolveItem, StartRestore
 from queries.recovery_points import list_recovery_points
 from tests.support.azure import (
     CONTAINER,
@@ -52,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from domain.azure.recovery_points import RecoveryPoint
-    from domain.restore.calls import Prepared
+    from domain.restore.answers import Prepared
 
 THE_ITEM = ProtectedItem(
     vault_id=VAULT_ID,

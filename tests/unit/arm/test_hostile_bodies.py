@@ -20,7 +20,7 @@ from domain.codec import pack
 from domain.envelopes import unseal
 from domain.errors import RestoreError
 from domain.requests import RestoreRequest
-from domain.restore import calls
+from domain.restore import answers, calls
 from tests.support.arm_script import ENDPOINT, Asked, ScriptedSession, Told, scripted
 from tests.support.azure import CONTAINER, ITEM, STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, a_request
 from tests.support.hub import START
@@ -294,7 +294,7 @@ def check_restore(do: Callable[[ActivityCall], Any], item: ProtectedItem, reques
     requests = [RestoreRequest.from_json(body) for body in bodies]
     choices = [do(calls.PrepareRestore(item=item, request=request, now=NOW)) for request in requests]
     choice = choices[0] or choices[1]
-    if not isinstance(choice, calls.Preparation):
+    if not isinstance(choice, answers.Preparation):
         return  # a plan without a point has only verdicts
     body = {"properties": {"recoveryPointId": choice.point.point_id, "recoveryType": "RestoreDisks"}}
     do(calls.StartRestore(item=item, body=body, client_request_id=str(uuid4()), attempt=1, asked=NOW))

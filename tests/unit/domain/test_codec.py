@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from domain.admission import alert_storm, answer_once, rule_budget, vault_slots, vm_lock
 from domain.codec import pack, unpack
-from domain.restore import calls, state
-from domain.restore.calls import AcquireLock, ActivityCall, EntityCall, StillReading
-from domain.restore.state import Clock, Restore
+from domain.restore import answers, calls, stages, state
+from domain.restore.answers import StillReading
+from domain.restore.calls import AcquireLock, ActivityCall, EntityCall
+from domain.restore.parts import Clock
+from domain.restore.state import Restore
 from tests.support.azure import a_restore
 from tests.support.strategies import SWIFT, THOROUGH, damaged, json_values
 
@@ -182,8 +184,8 @@ def test_no_union_holds_two_things_that_the_codec_cannot_tell_apart() -> None:
 
 
 def test_the_kind_is_written_along() -> None:
-    assert pack(state.Resolving()) == {"v": 1, "kind": "resolving"}
-    assert unpack(calls.Prepared, {"kind": "reading", "progress": {"link": None, "slices": 1}}) == StillReading(
+    assert pack(stages.Resolving()) == {"v": 1, "kind": "resolving"}
+    assert unpack(answers.Prepared, {"kind": "reading", "progress": {"link": None, "slices": 1}}) == StillReading(
         progress=calls.SearchProgress(link=None, slices=1)
     )
 

@@ -19,7 +19,8 @@ from domain.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from domain.restore.calls import AcquireLock, FindJob, FoundJob, Grant
+from domain.restore.answers import FoundJob, Grant
+from domain.restore.calls import AcquireLock, FindJob
 from tests.support.strategies import SWIFT, json_values
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from domain.codec import pack
-from domain.restore.calls import Refusal
+from domain.restore.answers import Refusal
 from domain.restore.document import document
 from domain.restore.outcome import refused
 from orchestrations.names import RESTORE_VM

@@ -14,7 +14,8 @@ from domain.azure.protected_items import ProtectedItem
 from domain.errors import TerminalError
 from domain.restore.document import document
 from domain.restore.outcome import cancelled
-from domain.restore.state import AwaitingApproval, AwaitingResourceGuard, Decision, Prepared
+from domain.restore.parts import Decision
+from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, Prepared
 from tests.support.azure import CONTAINER, ITEM, VAULT_ID, VM_ID, a_point, a_restore
 from tests.support.hub import START
 from tests.unit.triggers.states import a_state

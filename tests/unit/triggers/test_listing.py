@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.codec import pack
-from domain.restore.calls import Refusal
+from domain.restore.answers import Refusal
 from domain.restore.document import document
 from domain.restore.outcome import refused
-from domain.restore.state import Status
+from domain.restore.parts import Status
 from orchestrations.names import HOLD_POST_CLAIM, RESTORE_VM
 from tests.support.azure import a_restore
 from tests.support.strategies import SWIFT

@@ -14,7 +14,8 @@ from domain.answers import Answer
 from domain.codec import pack
 from domain.envelopes import unseal
 from domain.errors import TransientError
-from domain.restore.calls import Claim, ClaimPost
+from domain.restore.answers import Claim
+from domain.restore.calls import ClaimPost
 from orchestrations.names import HOLD_POST_CLAIM
 from orchestrations.post_claim import CLAIMED_FOR, hold_post_claim
 from tests.support.hub import Hub

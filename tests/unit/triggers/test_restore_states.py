@@ -10,7 +10,7 @@ from durabletask.client import OrchestrationStatus
 from durabletask.task import FailureDetails
 
 from domain.codec import pack
-from domain.restore.state import LockState
+from domain.restore.parts import LockState
 from tests.support.azure import a_restore, an_alert_start
 from tests.unit.triggers.states import a_state, shown
 from triggers.restore_states import document_of

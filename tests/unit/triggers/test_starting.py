@@ -11,7 +11,8 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from domain.codec import pack
 from domain.errors import TerminalError
 from domain.requests import RestoreRequest
-from domain.restore.state import Source, restore_id_for
+from domain.restore.parts import Source
+from domain.restore.state import restore_id_for
 from tests.support.azure import LIMITS, a_request, a_restore
 from tests.unit.triggers.states import a_refused_start, a_state
 from triggers.starting import Started, start_restore

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.admission.alert_storm import AlertStorm, note
-from domain.restore.calls import NoteAlert, Storm
+from domain.restore.answers import Storm
+from domain.restore.calls import NoteAlert
 from tests.unit.domain.admission.asking import HOUR, asked
 
 WITHIN = timedelta(minutes=10)

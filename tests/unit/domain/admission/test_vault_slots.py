@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.admission.vault_slots import VaultSlots, acquire, release
-from domain.restore.calls import AcquireSlot, ReleaseSlot, SlotGrant, SlotReleased
+from domain.restore.answers import SlotGrant, SlotReleased
+from domain.restore.calls import AcquireSlot, ReleaseSlot
 from tests.unit.domain.admission.asking import NOW, asked
 
 ACQUIRE = AcquireSlot(key="k", max_per_vault=1)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.admission.vm_lock import LastRestore, VmLock, acquire, release
-from domain.restore.calls import AcquireLock, Done, Grant, LockHolder, ReleaseLock, ReleaseVanishedLock
+from domain.restore.answers import Done, Grant, LockHolder
+from domain.restore.calls import AcquireLock, ReleaseLock, ReleaseVanishedLock
 from tests.unit.domain.admission.asking import HOUR, NOW, asked
 
 

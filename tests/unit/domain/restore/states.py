@@ -15,18 +15,10 @@ from domain.azure.protected_items import ProtectedItem
 from domain.azure.recovery_points import RecoveryPoint
 from domain.errors import ErrorDetail
 from domain.requests import RestoreRequest
-from domain.restore.calls import AcceptedOperation, NoPointForPlan
-from domain.restore.state import (
-    Admission,
-    LockState,
-    Prepared,
-    Preparing,
-    Restore,
-    Searching,
-    TrackingJob,
-    TrackingOperation,
-    Triggering,
-)
+from domain.restore.answers import AcceptedOperation, NoPointForPlan
+from domain.restore.parts import Admission, LockState
+from domain.restore.stages import Prepared, Preparing, Searching, TrackingJob, TrackingOperation, Triggering
+from domain.restore.state import Restore
 from tests.support.azure import VAULT_ID, VM_ID, a_point, a_restore
 from tests.support.strategies import good_requests, json_values
 

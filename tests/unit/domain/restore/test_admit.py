@@ -9,11 +9,11 @@ import pytest
 from domain.answers import Answer
 from domain.azure.jobs import JobStatus
 from domain.errors import TerminalError
-from domain.restore import calls
+from domain.restore import answers, calls
 from domain.restore.backoff import Backoff
 from domain.restore.calls import entity_key
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, absorb, decide
-from domain.restore.state import Admission, LockState, Restore, Status
+from domain.restore.parts import Admission, LockState, Status
 from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import (
     VM_ID,
@@ -25,6 +25,7 @@ from tests.unit.domain.restore.states import CREATED, NOW, admitted, preparing
 
 if TYPE_CHECKING:
     from domain.errors import Json
+    from domain.restore.state import Restore
     from tests.support.player import Player
 
 
@@ -259,9 +260,9 @@ def test_a_refusal_that_came_after_the_answer_goes_to_the_results_queue(player: 
     assert refused["refused"] == "Later"
 
 
-HOLDER = calls.LockHolder(restore_id="other", created=CREATED, source="http", since=CREATED)
-BUSY = calls.Refusal(code="RequestConflict", message="Another restore runs.", holder=HOLDER)
-COOLING = calls.Refusal(code="CoolingDown", message="It cools down.")
+HOLDER = answers.LockHolder(restore_id="other", created=CREATED, source="http", since=CREATED)
+BUSY = answers.Refusal(code="RequestConflict", message="Another restore runs.", holder=HOLDER)
+COOLING = answers.Refusal(code="CoolingDown", message="It cools down.")
 ACQUIRE = calls.AcquireLock(key=entity_key(VM_ID), vm=VM_ID, source="http")
 
 
@@ -312,36 +313,36 @@ class TestSteps:
         assert step.beside == (note, calls.ResolveItem(source_resource_id=VM_ID))
 
     def test_a_lock_is_all_that_a_person_needs(self) -> None:
-        restore = absorb(a_restore(), ACQUIRE, Answer(calls.Grant()), NOW)
+        restore = absorb(a_restore(), ACQUIRE, Answer(answers.Grant()), NOW)
 
         assert restore.admission == Admission(lock=LockState.HELD, admitted=True)
         assert call_of(restore).name == "resolve_item"
 
     def test_an_alert_needs_lock_storm_and_budget_in_this_order(self) -> None:
-        restore = absorb(alerted(max_per_hour=3), ACQUIRE, Answer(calls.Grant()), NOW)
+        restore = absorb(alerted(max_per_hour=3), ACQUIRE, Answer(answers.Grant()), NOW)
         assert restore.admission == Admission(lock=LockState.HELD)
 
         note = call_of(restore)
         assert isinstance(note, calls.NoteAlert)
-        restore = absorb(restore, note, Answer(calls.Storm(is_storm=False, vms=1)), NOW)
+        restore = absorb(restore, note, Answer(answers.Storm(is_storm=False, vms=1)), NOW)
         assert not restore.admission.admitted
         budget = calls.TakeBudget(key=entity_key("web tier"), rule="web tier", max_per_hour=3)
         assert call_of(restore) == budget
-        restore = absorb(restore, budget, Answer(calls.Grant()), NOW)
+        restore = absorb(restore, budget, Answer(answers.Grant()), NOW)
         assert restore.admission == Admission(lock=LockState.HELD, storm_noted=True, has_budget=True, admitted=True)
         assert restore.approval is None
 
     def test_a_rule_without_a_budget_takes_none(self) -> None:
-        restore = absorb(alerted(), ACQUIRE, Answer(calls.Grant()), NOW)
+        restore = absorb(alerted(), ACQUIRE, Answer(answers.Grant()), NOW)
 
-        restore = absorb(restore, call_of(restore), Answer(calls.Storm(is_storm=False, vms=1)), NOW)
+        restore = absorb(restore, call_of(restore), Answer(answers.Storm(is_storm=False, vms=1)), NOW)
 
         assert restore.admission == Admission(lock=LockState.HELD, storm_noted=True, admitted=True)
 
     def test_a_storm_asks_for_a_person_and_says_why(self) -> None:
-        restore = absorb(alerted(), ACQUIRE, Answer(calls.Grant()), NOW)
+        restore = absorb(alerted(), ACQUIRE, Answer(answers.Grant()), NOW)
 
-        restore = absorb(restore, call_of(restore), Answer(calls.Storm(is_storm=True, vms=11)), NOW)
+        restore = absorb(restore, call_of(restore), Answer(answers.Storm(is_storm=True, vms=11)), NOW)
 
         assert restore.approval is not None
         assert restore.approval.reason == (
@@ -350,15 +351,15 @@ class TestSteps:
         assert restore.admission.admitted
 
     def test_a_budget_that_is_spent_refuses_the_start(self) -> None:
-        spent = calls.Refusal(code="HourlyBudgetSpent", message="Spent.")
+        spent = answers.Refusal(code="HourlyBudgetSpent", message="Spent.")
         budget = calls.TakeBudget(key=entity_key("web tier"), rule="web tier", max_per_hour=3)
 
-        restore = absorb(alerted(max_per_hour=3), budget, Answer(calls.Grant(refusal=spent)), NOW)
+        restore = absorb(alerted(max_per_hour=3), budget, Answer(answers.Grant(refusal=spent)), NOW)
 
         assert status_of(restore) is Status.REJECTED
 
     def test_a_cool_down_refuses_the_start_at_once(self) -> None:
-        restore = absorb(alerted(), ACQUIRE, Answer(calls.Grant(refusal=COOLING)), NOW)
+        restore = absorb(alerted(), ACQUIRE, Answer(answers.Grant(refusal=COOLING)), NOW)
 
         assert status_of(restore) is Status.REJECTED
 
@@ -370,12 +371,12 @@ class TestHolder:
     """A lock that another restore holds: that one may have vanished."""
 
     def refused(self) -> Restore:
-        restore = absorb(a_restore(), ACQUIRE, Answer(calls.Grant(refusal=BUSY)), NOW)
+        restore = absorb(a_restore(), ACQUIRE, Answer(answers.Grant(refusal=BUSY)), NOW)
         assert call_of(restore) == calls.FindRunning(restore_id="other")
         return restore
 
     def test_one_that_runs_refuses_the_start(self) -> None:
-        running = Answer(calls.Running(is_running=True))
+        running = Answer(answers.Running(is_running=True))
 
         restore = absorb(self.refused(), calls.FindRunning(restore_id="other"), running, NOW)
 
@@ -385,29 +386,29 @@ class TestHolder:
     def test_the_lock_of_one_that_vanished_is_released_in_its_name(
         self, ended: datetime | None, released_at: datetime
     ) -> None:
-        gone = Answer(calls.Running(is_running=False, ended=ended))
+        gone = Answer(answers.Running(is_running=False, ended=ended))
 
         restore = absorb(self.refused(), calls.FindRunning(restore_id="other"), gone, NOW)
 
         release = calls.ReleaseVanishedLock(key=entity_key(VM_ID), holder=HOLDER, ended=released_at)
         assert call_of(restore) == release
-        restore = absorb(restore, release, Answer(calls.Done()), NOW)
+        restore = absorb(restore, release, Answer(answers.Done()), NOW)
         assert restore.admission == Admission(lock=LockState.WANTED, rechecked=True)
         assert call_of(restore) == ACQUIRE
 
     def test_it_is_asked_after_once(self) -> None:
         restore = replace(a_restore(), admission=Admission(lock=LockState.WANTED, rechecked=True))
 
-        assert status_of(absorb(restore, ACQUIRE, Answer(calls.Grant(refusal=BUSY)), NOW)) is Status.FAILED
+        assert status_of(absorb(restore, ACQUIRE, Answer(answers.Grant(refusal=BUSY)), NOW)) is Status.FAILED
 
     def test_a_lock_that_is_free_then_is_held(self) -> None:
         restore = replace(a_restore(), admission=Admission(lock=LockState.WANTED, rechecked=True))
 
-        admission = absorb(restore, ACQUIRE, Answer(calls.Grant()), NOW).admission
+        admission = absorb(restore, ACQUIRE, Answer(answers.Grant()), NOW).admission
 
         assert admission == Admission(lock=LockState.HELD, rechecked=True, admitted=True)
 
     def test_an_answer_about_a_holder_that_nobody_asked_for_changes_nothing(self) -> None:
-        running = Answer(calls.Running(is_running=True))
+        running = Answer(answers.Running(is_running=True))
 
         assert status_of(absorb(admitted(), calls.FindRunning(restore_id="x"), running, NOW)) is None

@@ -12,23 +12,15 @@ from domain.azure.jobs import Job, JobStatus
 from domain.errors import ErrorDetail, InvalidRequestError, RestoreError, RestoreWarning
 from domain.requests import RestoreRequest
 from domain.restore import outcome
-from domain.restore.calls import AcceptedOperation
+from domain.restore.answers import AcceptedOperation
 from domain.restore.document import custom_status, document, refused_document, result_document, shown_status
-from domain.restore.state import (
-    Approval,
+from domain.restore.parts import Approval, Cancellation, Decision, Delivery, Outcome, Phase, RefusedWhen, Status
+from domain.restore.stages import (
     AwaitingApproval,
     AwaitingResourceGuard,
-    Cancellation,
     ComparingDisks,
-    Decision,
-    Delivery,
     FindingJob,
-    Outcome,
-    Phase,
-    RefusedWhen,
-    Restore,
     Searching,
-    Status,
     TrackingJob,
     Triggering,
     Validating,
@@ -52,7 +44,8 @@ from tests.unit.domain.restore.states import (
 
 if TYPE_CHECKING:
     from domain.errors import Json
-    from domain.restore.state import Stage
+    from domain.restore.stages import Stage
+    from domain.restore.state import Restore
     from tests.support.player import Player
 
 MEMBERS = (

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,8 +11,11 @@ from domain.errors import RestoreError, TerminalError, TransientError
 from domain.restore.backoff import Backoff
 from domain.restore.calls import GetJob
 from domain.restore.failure import PATIENCE, retry, retry_or_end
-from domain.restore.state import Restore, Status
+from domain.restore.parts import Status
 from tests.unit.domain.restore.states import NOW, preparing, searching, tracking_job, tracking_operation
+
+if TYPE_CHECKING:
+    from domain.restore.state import Restore
 
 CALL = GetJob(vault_id="v", job_id="j")
 BEFORE = preparing()

@@ -11,22 +11,11 @@ from domain.answers import Answer
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.azure.validation import Validation
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
-from domain.restore import calls, outcome
+from domain.restore import answers, calls, outcome
 from domain.restore.backoff import Backoff
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
-from domain.restore.state import (
-    Approval,
-    AwaitingApproval,
-    AwaitingResourceGuard,
-    Cancellation,
-    ComparingDisks,
-    Decision,
-    Restore,
-    Slot,
-    SlotState,
-    Status,
-    TrackingJob,
-)
+from domain.restore.parts import Approval, Cancellation, Decision, Slot, SlotState, Status
+from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, ComparingDisks, TrackingJob
 from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import GUARD_CLOSED, VAULT_ID, throttled
 from tests.unit.domain.restore.states import (
@@ -45,6 +34,7 @@ from tests.unit.domain.restore.states import (
 
 if TYPE_CHECKING:
     from domain.errors import RestoreError
+    from domain.restore.state import Restore
     from tests.support.player import Player
 
 DEADLINE = tracking_job().deadline
@@ -120,7 +110,7 @@ class TestAdvance:
 
         assert advance(comparing, DEADLINE) == comparing
         call = calls.ListRestoredDisks(target_resource_group_id="/g", source_resource_id="/v", since=NOW, until=NOW)
-        done = absorb(comparing, call, Answer(calls.RestoredDisks(disks=())), DEADLINE)
+        done = absorb(comparing, call, Answer(answers.RestoredDisks(disks=())), DEADLINE)
         assert status_of(done) is Status.COMPLETED
 
     def test_a_comparison_that_must_be_made_again_outlasts_the_deadline(self) -> None:
@@ -249,8 +239,8 @@ class TestHear:
         asking = hear(replace(preparing(), slot=Slot(state=SlotState.WANTED)), SLOT_EVENT, None, NOW)
         call = calls.AcquireSlot(key="vault", max_per_vault=1)
 
-        waiting = absorb(asking, call, Answer(calls.SlotGrant(holder="another")), NOW)
-        told_again = absorb(waiting, call, Answer(calls.SlotGrant(holder="another")), NOW)
+        waiting = absorb(asking, call, Answer(answers.SlotGrant(holder="another")), NOW)
+        told_again = absorb(waiting, call, Answer(answers.SlotGrant(holder="another")), NOW)
 
         assert waiting.backoff.is_due("acquire_slot", NOW)
         assert not told_again.backoff.is_due("acquire_slot", NOW)
@@ -286,7 +276,7 @@ class TestAbsorb:
         assert answered.backoff.is_held_by_azure(GET_JOB.name, NOW)
 
     def test_an_accepted_restore_asks_for_a_wait_before_its_first_poll(self) -> None:
-        started = calls.Started(operation=calls.AcceptedOperation(operation_id="o"))
+        started = answers.Started(operation=answers.AcceptedOperation(operation_id="o"))
 
         answered = absorb(triggering(), START_RESTORE, Answer(started, 60.0), NOW)
 
@@ -294,10 +284,10 @@ class TestAbsorb:
         assert answered.backoff.is_held_by_azure("get_operation", NOW)
 
     def test_a_validation_that_has_begun_asks_for_a_wait_before_its_first_poll(self) -> None:
-        validation = calls.AcceptedOperation(operation_id="v")
+        validation = answers.AcceptedOperation(operation_id="v")
         call = calls.PrepareRestore(item=ITEM, request=preparing().request, now=NOW)
 
-        found = calls.Preparation(point=PREPARED.point, validation=validation)
+        found = answers.Preparation(point=PREPARED.point, validation=validation)
         answered = absorb(preparing(), call, Answer(found, 60.0), NOW)
 
         assert answered.backoff.not_before("get_validation") == NOW + later(60)
@@ -336,7 +326,7 @@ class TestAbsorb:
         assert status_of(absorb(tracking_job(), GET_JOB, Answer(JOB), now)) is Status.COMPLETED
 
     def test_a_search_answered_after_the_job_was_found_changes_nothing(self) -> None:
-        found = Answer(calls.FoundJob(job_id="job-2"))
+        found = Answer(answers.FoundJob(job_id="job-2"))
 
         assert absorb(tracking_job(), FIND_JOB, found, NOW).stage == tracking_job().stage
 
@@ -344,12 +334,12 @@ class TestAbsorb:
     def test_whether_a_restore_runs_is_asked_for_the_slot_or_for_the_lock(
         self, suspect: str | None, asked: str
     ) -> None:
-        holder = calls.LockHolder(restore_id="another", created=CREATED, source="http", since=CREATED)
-        refusal = calls.Refusal(code="RequestConflict", message="m", holder=holder)
+        holder = answers.LockHolder(restore_id="another", created=CREATED, source="http", since=CREATED)
+        refusal = answers.Refusal(code="RequestConflict", message="m", holder=holder)
         restore = replace(preparing(), slot=Slot(state=SlotState.WAITING, suspect=suspect))
         restore = replace(restore, admission=replace(restore.admission, refusal=refusal))
 
-        gone = Answer(calls.Running(is_running=False, ended=NOW))
+        gone = Answer(answers.Running(is_running=False, ended=NOW))
         answered = absorb(restore, calls.FindRunning(restore_id=asked), gone, NOW)
 
         is_for_slot = suspect == asked
@@ -378,13 +368,13 @@ LIST_DISKS = calls.ListRestoredDisks(target_resource_group_id="/g", source_resou
     ("call", "value", "belongs_to"),
     [
         (calls.ResolveItem(), ITEM, "resolving"),
-        (PREPARE, calls.Preparation(point=PREPARED.point), "preparing"),
+        (PREPARE, answers.Preparation(point=PREPARED.point), "preparing"),
         (GET_VALIDATION, Validation(status=OperationStatus.SUCCEEDED), "validating"),
-        (START_RESTORE, calls.Started(job_id="job-2"), "triggering"),
+        (START_RESTORE, answers.Started(job_id="job-2"), "triggering"),
         (GET_OPERATION, Operation(status=OperationStatus.SUCCEEDED, job_id="job-2"), "trackingOperation"),
-        (FIND_JOB, calls.FoundJob(job_id="job-2"), "searching"),
+        (FIND_JOB, answers.FoundJob(job_id="job-2"), "searching"),
         (GET_JOB, JOB, "trackingJob"),
-        (LIST_DISKS, calls.RestoredDisks(disks=()), "comparingDisks"),
+        (LIST_DISKS, answers.RestoredDisks(disks=()), "comparingDisks"),
     ],
 )
 def test_an_answer_to_a_call_of_another_stage_changes_nothing(

@@ -9,24 +9,21 @@ import pytest
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.errors import ErrorDetail, Json
 from domain.restore import outcome
-from domain.restore.calls import Refusal
-from domain.restore.state import (
+from domain.restore.answers import Refusal
+from domain.restore.parts import (
     Admission,
     Approval,
-    AwaitingResourceGuard,
     Cancellation,
     Decision,
     Delivery,
-    FindingJob,
     LockState,
     Outcome,
     RefusedWhen,
-    Restore,
     Source,
     Status,
     Trigger,
-    Triggering,
 )
+from domain.restore.stages import AwaitingResourceGuard, FindingJob, Triggering
 from tests.support.azure import (
     GUARD_CLOSED,
     TARGET_GROUP,
@@ -48,6 +45,7 @@ from tests.unit.domain.restore.states import (
 )
 
 if TYPE_CHECKING:
+    from domain.restore.state import Restore
     from tests.support.player import Player
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,19 +12,10 @@ from domain.azure.jobs import OperationStatus
 from domain.azure.point_search import SearchProgress
 from domain.azure.validation import Validation
 from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientError
-from domain.restore import calls
+from domain.restore import answers, calls
 from domain.restore.machine import absorb, decide
-from domain.restore.state import (
-    AwaitingApproval,
-    Prepared,
-    Preparing,
-    Restore,
-    Slot,
-    SlotState,
-    Status,
-    Triggering,
-    Validating,
-)
+from domain.restore.parts import Slot, SlotState, Status
+from domain.restore.stages import AwaitingApproval, Prepared, Preparing, Triggering, Validating
 from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import (
     GUARD_REQUEST,
@@ -37,6 +28,9 @@ from tests.support.azure import (
 )
 from tests.support.player import Player
 from tests.unit.domain.restore.states import ITEM, NOW, PREPARED, admitted, preparing, tracking_job, triggering
+
+if TYPE_CHECKING:
+    from domain.restore.state import Restore
 
 
 class TestBeforeTheTrigger:
@@ -262,12 +256,12 @@ class TestPlan:
 
 
 APPROVAL = {"required": True, "timeout": "PT30M"}
-OPERATION = calls.AcceptedOperation(operation_id="v", url="https://v")
+OPERATION = answers.AcceptedOperation(operation_id="v", url="https://v")
 CHECK = Validating(prepared=PREPARED, operation=OPERATION, since=NOW)
 GET_VALIDATION = calls.GetValidation(vault_id=VAULT_ID, operation_id="v", url="https://v")
 
 
-def prepared(restore: Restore, found: calls.Preparation | calls.NoPointForPlan | calls.StillReading) -> Restore:
+def prepared(restore: Restore, found: answers.Preparation | answers.NoPointForPlan | answers.StillReading) -> Restore:
     """Return the restore with its point chosen."""
     call = calls.PrepareRestore(item=ITEM, request=restore.request, now=NOW)
     return absorb(restore, call, Answer(found), NOW)
@@ -301,7 +295,7 @@ class TestPoint:
         point = a_point("7")
 
         restore = prepared(
-            preparing(), calls.Preparation(point=point, guard_requests=("/g",), candidates=({"id": "7"},))
+            preparing(), answers.Preparation(point=point, guard_requests=("/g",), candidates=({"id": "7"},))
         )
 
         ready = Prepared(item=ITEM, point=point, guard_requests=("/g",), candidates=({"id": "7"},))
@@ -310,7 +304,7 @@ class TestPoint:
     def test_a_long_list_is_read_on_where_it_was_left(self) -> None:
         progress = SearchProgress(link="2", slices=1)
 
-        restore = prepared(preparing(), calls.StillReading(progress=progress))
+        restore = prepared(preparing(), answers.StillReading(progress=progress))
 
         assert restore.stage == Preparing(item=ITEM, progress=progress)
         call = calls.PrepareRestore(item=ITEM, request=restore.request, now=NOW, progress=progress)
@@ -320,12 +314,12 @@ class TestPoint:
     def test_without_a_slot_it_is_chosen_again(self, state: SlotState) -> None:
         restore = replace(preparing(), slot=Slot(state=state))
 
-        assert prepared(restore, calls.Preparation(point=a_point())).stage == restore.stage
+        assert prepared(restore, answers.Preparation(point=a_point())).stage == restore.stage
 
     def test_the_checks_warnings_and_what_was_cut_are_kept(self) -> None:
         warning = RestoreWarning(code="SnapshotOnly", message="m")
 
-        restore = prepared(preparing(), calls.Preparation(point=a_point(), candidates_cut=7, warnings=(warning,)))
+        restore = prepared(preparing(), answers.Preparation(point=a_point(), candidates_cut=7, warnings=(warning,)))
 
         assert warnings_of(restore) == [
             (
@@ -337,7 +331,7 @@ class TestPoint:
 
     def test_a_plan_without_a_point_shows_its_candidates(self) -> None:
         error = {"code": "NoMatchingRecoveryPoint", "message": "None fits.", "details": []}
-        found = calls.NoPointForPlan(candidates=({"id": "1"},), candidates_cut=0, error=error)
+        found = answers.NoPointForPlan(candidates=({"id": "1"},), candidates_cut=0, error=error)
 
         ended = prepared(preparing(dryRun=True), found).outcome
 
@@ -347,7 +341,7 @@ class TestPoint:
         assert ended.result == {"plan": {"requestBody": None, "candidates": [{"id": "1"}]}}
 
     def test_a_plan_ends_with_its_point(self) -> None:
-        ended = prepared(preparing(dryRun=True), calls.Preparation(point=a_point())).outcome
+        ended = prepared(preparing(dryRun=True), answers.Preparation(point=a_point())).outcome
 
         assert ended is not None
         assert ended.status is Status.PLANNED
@@ -355,7 +349,7 @@ class TestPoint:
         assert ended.result["plan"]["requestBody"]["properties"]["recoveryPointId"] == a_point().point_id
 
     def test_an_approval_is_waited_for_from_now_on(self) -> None:
-        restore = prepared(preparing(approval=APPROVAL), calls.Preparation(point=a_point()))
+        restore = prepared(preparing(approval=APPROVAL), answers.Preparation(point=a_point()))
 
         assert restore.stage == AwaitingApproval(prepared=PREPARED, since=NOW)
         assert restore.approval is not None
@@ -365,7 +359,7 @@ class TestPoint:
 
 class TestServicesCheck:
     def test_it_is_polled_after_five_seconds_where_the_service_names_no_wait(self) -> None:
-        restore = prepared(preparing(), calls.Preparation(point=a_point(), validation=OPERATION))
+        restore = prepared(preparing(), answers.Preparation(point=a_point(), validation=OPERATION))
 
         assert restore.stage == CHECK
         assert decide(restore, NOW) == Wait(until=NOW + timedelta(seconds=5))

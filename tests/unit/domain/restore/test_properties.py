@@ -17,10 +17,10 @@ from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.azure.validation import Validation
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
-from domain.restore import calls
+from domain.restore import answers, calls
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
+from domain.restore.parts import ENDED, Decision
 from domain.restore.polling import Limits
-from domain.restore.state import ENDED, Decision, Restore
 from domain.restore.steps import Finish, MakeCall
 from tests.support.azure import GUARD_CLOSED, GUARD_REQUEST, a_point, a_restore, an_alert_start, throttled
 from tests.support.player import RESTORE, MadeCall, Player, check_move
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from domain.errors import Json, RestoreError
     from domain.restore.calls import Call
+    from domain.restore.state import Restore
 
 PLAYS = settings(deadline=None, max_examples=40)
 WALKS = settings(deadline=None, max_examples=60)
@@ -260,19 +261,19 @@ def test_after_the_deadline_there_is_at_most_one_more_poll(script: Script) -> No
 
 
 _GOOD: Final[dict[str, Any]] = {
-    "acquire_lock": calls.Grant(),
-    "take_budget": calls.Grant(),
-    "note_alert": calls.Storm(is_storm=False, vms=1),
-    "acquire_slot": calls.SlotGrant(),
-    "release_slot": calls.SlotReleased(),
+    "acquire_lock": answers.Grant(),
+    "take_budget": answers.Grant(),
+    "note_alert": answers.Storm(is_storm=False, vms=1),
+    "acquire_slot": answers.SlotGrant(),
+    "release_slot": answers.SlotReleased(),
     "resolve_item": ITEM,
-    "prepare_restore": calls.Preparation(point=a_point()),
+    "prepare_restore": answers.Preparation(point=a_point()),
     "get_validation": Validation(status=OperationStatus.SUCCEEDED),
-    "start_restore": calls.Started(operation=calls.AcceptedOperation(operation_id="o")),
-    "find_job": calls.FoundJob(job_id=None),
+    "start_restore": answers.Started(operation=answers.AcceptedOperation(operation_id="o")),
+    "find_job": answers.FoundJob(job_id=None),
     "get_operation": Operation(status=OperationStatus.SUCCEEDED, job_id="j"),
     "get_job": Job(job_id="j", status=JobStatus.IN_PROGRESS),
-    "claim_post": calls.Claim(is_ours=True),
+    "claim_post": answers.Claim(is_ours=True),
 }
 _ERRORS: Final = st.builds(
     lambda kind, code, asked_s: kind(code, "message", retry_after_s=asked_s),

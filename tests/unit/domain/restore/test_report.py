@@ -9,18 +9,20 @@ import pytest
 from domain import errors
 from domain.answers import Answer
 from domain.errors import TransientError
-from domain.restore import calls, outcome
+from domain.restore import answers, calls, outcome
 from domain.restore.backoff import Backoff
 from domain.restore.calls import entity_key
 from domain.restore.document import result_document
 from domain.restore.machine import absorb, decide
-from domain.restore.state import Admission, Delivery, LockState, Resolving, Restore, Slot, SlotState
+from domain.restore.parts import Admission, Delivery, LockState, Slot, SlotState
+from domain.restore.stages import Resolving
 from domain.restore.steps import Finish, MakeCall, Wait
 from tests.support.azure import VAULT_ID, VM_ID, a_restore
 from tests.support.strategies import NAMES
 from tests.unit.domain.restore.states import NOW, tracking_job
 
 if TYPE_CHECKING:
+    from domain.restore.state import Restore
     from tests.support.player import Player
 
 
@@ -183,13 +185,13 @@ class TestOrder:
         restore = ended(webhook=Delivery.PENDING)
 
         assert decide(restore, NOW) == MakeCall(call=publish(restore))
-        restore = absorb(restore, publish(restore), Answer(calls.Published(has_webhook=True)), NOW)
+        restore = absorb(restore, publish(restore), Answer(answers.Published(has_webhook=True)), NOW)
         assert decide(restore, NOW) == MakeCall(call=post(restore))
-        assert decide(absorb(restore, post(restore), Answer(calls.Done()), NOW), NOW) == Finish()
+        assert decide(absorb(restore, post(restore), Answer(answers.Done()), NOW), NOW) == Finish()
 
     def test_without_a_webhook_it_is_finished_with_the_queue(self) -> None:
         restore = ended()
-        restore = absorb(restore, publish(restore), Answer(calls.Published(has_webhook=False)), NOW)
+        restore = absorb(restore, publish(restore), Answer(answers.Published(has_webhook=False)), NOW)
 
         assert decide(restore, NOW) == Finish()
         assert restore.outcome is not None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,11 +10,12 @@ from domain import errors
 from domain.answers import Answer
 from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.errors import TransientError
-from domain.restore import calls, outcome
+from domain.restore import answers, calls, outcome
 from domain.restore.backoff import Backoff
 from domain.restore.calls import WakeRestore, entity_key
 from domain.restore.machine import DECISION_EVENT, absorb, decide
-from domain.restore.state import AwaitingApproval, AwaitingResourceGuard, Restore, Slot, SlotState, Status
+from domain.restore.parts import Slot, SlotState, Status
+from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard
 from domain.restore.steps import MakeCall, Wait
 from domain.times import parse_request_time
 from tests.support.azure import (
@@ -27,6 +28,9 @@ from tests.support.azure import (
 )
 from tests.support.player import Player
 from tests.unit.domain.restore.states import ITEM, NOW, PREPARED, admitted, preparing, tracking_job, triggering
+
+if TYPE_CHECKING:
+    from domain.restore.state import Restore
 
 ONE = replace(LIMITS, max_per_vault=1)
 TWO = replace(LIMITS, max_per_vault=2)
@@ -197,12 +201,12 @@ class TestAsking:
         assert called(bounded(triggering(), Slot(state=state))).name == "start_restore"
 
     def test_a_free_slot_is_held(self) -> None:
-        restore = absorb(bounded(preparing(), Slot(state=SlotState.WANTED)), ACQUIRE, Answer(calls.SlotGrant()), NOW)
+        restore = absorb(bounded(preparing(), Slot(state=SlotState.WANTED)), ACQUIRE, Answer(answers.SlotGrant()), NOW)
 
         assert (restore.slot, restore.warnings) == (Slot(state=SlotState.HELD), ())
 
     def test_where_none_is_free_it_waits_asks_after_a_holder_and_says_so(self) -> None:
-        grant = Answer(calls.SlotGrant(holder="other", ahead=3))
+        grant = Answer(answers.SlotGrant(holder="other", ahead=3))
 
         restore = absorb(bounded(preparing(), Slot(state=SlotState.WANTED)), ACQUIRE, grant, NOW)
 
@@ -228,12 +232,12 @@ class TestOwedToOthers:
         restore = bounded(triggering(), slot)
 
         assert called(restore) == calls.WakeRestore(restore_id="c")
-        restore = absorb(restore, calls.WakeRestore(restore_id="c"), Answer(calls.Done()), NOW)
+        restore = absorb(restore, calls.WakeRestore(restore_id="c"), Answer(answers.Done()), NOW)
         assert called(restore) == release_of("b")
-        restore = absorb(restore, release_of("b"), Answer(calls.SlotReleased(next_id="d")), NOW)
+        restore = absorb(restore, release_of("b"), Answer(answers.SlotReleased(next_id="d")), NOW)
         assert called(restore) == calls.WakeRestore(restore_id="d")
         assert restore.slot == Slot(state=SlotState.HELD, suspect="a", to_wake="d")
-        restore = absorb(restore, calls.WakeRestore(restore_id="d"), Answer(calls.Done()), NOW)
+        restore = absorb(restore, calls.WakeRestore(restore_id="d"), Answer(answers.Done()), NOW)
         assert called(restore) == calls.FindRunning(restore_id="a")
 
     @pytest.mark.parametrize(("is_running", "vanished"), [(True, None), (False, "a")])
@@ -242,7 +246,7 @@ class TestOwedToOthers:
     ) -> None:
         restore = bounded(preparing(), Slot(state=SlotState.WAITING, suspect="a"))
 
-        running = Answer(calls.Running(is_running=is_running))
+        running = Answer(answers.Running(is_running=is_running))
         restore = absorb(restore, calls.FindRunning(restore_id="a"), running, NOW)
 
         assert restore.slot == Slot(state=SlotState.WAITING, vanished=vanished)
@@ -272,7 +276,7 @@ class TestStandingAside:
         restore = bounded(replace(triggering(), stage=self.APPROVING), Slot(state=SlotState.HELD))
 
         assert called(restore) == release_of(restore.restore_id)
-        restore = absorb(restore, release_of(restore.restore_id), Answer(calls.SlotReleased(next_id="b")), NOW)
+        restore = absorb(restore, release_of(restore.restore_id), Answer(answers.SlotReleased(next_id="b")), NOW)
         assert restore.slot == Slot(state=SlotState.WANTED, to_wake="b")
 
     def test_a_release_that_failed_is_made_again_after_a_pause(self) -> None:
@@ -325,7 +329,7 @@ class TestAfterTheEnd:
     def test_the_slot_is_released_once_and_no_longer_needed(self) -> None:
         ended = outcome.timed_out(bounded(tracking_job(), Slot(state=SlotState.HELD)), NOW)
 
-        released = absorb(ended, release_of(ended.restore_id), Answer(calls.SlotReleased()), NOW)
+        released = absorb(ended, release_of(ended.restore_id), Answer(answers.SlotReleased()), NOW)
 
         assert released.slot == Slot(state=SlotState.NOT_NEEDED)
 

@@ -13,21 +13,9 @@ from hypothesis import strategies as st
 from domain.codec import pack, unpack
 from domain.errors import RestoreWarning
 from domain.requests import RestoreRequest
-from domain.restore.state import (
-    ENDED,
-    Admission,
-    Approval,
-    AwaitingApproval,
-    AwaitingResourceGuard,
-    LockState,
-    Restore,
-    Searching,
-    SlotState,
-    Source,
-    Status,
-    Triggering,
-    restore_id_for,
-)
+from domain.restore.parts import ENDED, Admission, Approval, LockState, SlotState, Source, Status
+from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, Searching, Triggering
+from domain.restore.state import Restore, restore_id_for
 from tests.support.azure import LIMITS, VM_ID, a_request, a_restore
 from tests.support.strategies import NAMES, SWIFT
 from tests.unit.domain.restore.states import (
@@ -45,7 +33,7 @@ from tests.unit.domain.restore.states import (
 )
 
 if TYPE_CHECKING:
-    from domain.restore.state import Stage
+    from domain.restore.stages import Stage
 
 APPROVAL = {"required": True, "timeout": "PT30M"}
 

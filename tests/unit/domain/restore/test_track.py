@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,18 +11,11 @@ from domain.answers import Answer
 from domain.azure.disks import Disk
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.errors import TerminalError, TransientError
-from domain.restore import calls
+from domain.restore import answers, calls
 from domain.restore.backoff import Backoff
 from domain.restore.machine import absorb, decide
-from domain.restore.state import (
-    Cancellation,
-    ComparingDisks,
-    FindingJob,
-    Restore,
-    Status,
-    TrackingJob,
-    TrackingOperation,
-)
+from domain.restore.parts import Cancellation, Status
+from domain.restore.stages import ComparingDisks, FindingJob, TrackingJob, TrackingOperation
 from domain.restore.steps import MakeCall, Wait
 from tests.support.azure import (
     LIMITS,
@@ -34,6 +27,9 @@ from tests.support.azure import (
 )
 from tests.support.player import Player
 from tests.unit.domain.restore.states import CREATED, JOB, PREPARED, admitted, tracking_job, tracking_operation
+
+if TYPE_CHECKING:
+    from domain.restore.state import Restore
 
 
 def test_waits_as_long_as_the_trigger_asks_before_the_first_poll_in_whole_seconds(player: Player) -> None:
@@ -324,7 +320,7 @@ class TestDisks:
 FIND_JOB = calls.FindJob(vault_id=VAULT_ID, client_request_id=a_restore().client_request_id)
 GET_OPERATION = calls.GetOperation(vault_id=VAULT_ID, operation_id="op-1", url="https://azure/op-1")
 GET_JOB = calls.GetJob(vault_id=VAULT_ID, job_id="job-1")
-NO_JOB = Answer(calls.FoundJob(job_id=None))
+NO_JOB = Answer(answers.FoundJob(job_id=None))
 SOON = CREATED + timedelta(minutes=1)
 LATER = CREATED + timedelta(minutes=10)
 
@@ -368,7 +364,7 @@ class TestOperationSteps:
         assert restore.backoff.not_before("get_operation") == LATER + timedelta(minutes=1)
         again = absorb(restore, GET_OPERATION, Answer(Operation(status=OperationStatus.RUNNING)), LATER)
         assert isinstance(again.stage, TrackingOperation)
-        assert again.stage.operation == calls.AcceptedOperation(operation_id="op-1", url="https://azure/op-1?again")
+        assert again.stage.operation == answers.AcceptedOperation(operation_id="op-1", url="https://azure/op-1?again")
 
     @pytest.mark.parametrize(("failures", "url"), [(1, "https://azure/op-1"), (2, None)])
     def test_an_address_that_failed_twice_before_is_given_up(self, failures: int, url: str | None) -> None:
@@ -413,7 +409,7 @@ class TestOperationSteps:
 
 class TestSearchSteps:
     def test_the_job_is_followed_since_the_trigger(self) -> None:
-        restore = absorb(finding_job(), FIND_JOB, Answer(calls.FoundJob(job_id="job-1")), LATER)
+        restore = absorb(finding_job(), FIND_JOB, Answer(answers.FoundJob(job_id="job-1")), LATER)
 
         assert restore.stage == TrackingJob(prepared=PREPARED, triggered=CREATED, job_id="job-1", operation_id="op-1")
 

@@ -11,19 +11,17 @@ from domain import errors
 from domain.answers import Answer
 from domain.codec import pack
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
-from domain.restore import calls
+from domain.restore import answers, calls
 from domain.restore.backoff import Backoff
 from domain.restore.machine import CANCEL_EVENT, absorb, decide
+from domain.restore.parts import Status, Trigger
 from domain.restore.request_body import restore_body
-from domain.restore.state import (
+from domain.restore.stages import (
     AwaitingResourceGuard,
     FindingJob,
-    Restore,
     Searching,
-    Status,
     TrackingJob,
     TrackingOperation,
-    Trigger,
     Triggering,
 )
 from domain.restore.steps import MakeCall, Wait
@@ -46,6 +44,7 @@ from tests.unit.domain.restore.states import (
 )
 
 if TYPE_CHECKING:
+    from domain.restore.state import Restore
     from tests.support.player import Player
 
 
@@ -261,7 +260,7 @@ def after(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def answered(restore: Restore, answer: Answer[calls.Started] | errors.RestoreError) -> Restore:
+def answered(restore: Restore, answer: Answer[answers.Started] | errors.RestoreError) -> Restore:
     """Return the restore after its post was answered."""
     return absorb(restore, post_of(restore), answer, NOW)
 
@@ -275,9 +274,9 @@ class TestPosting:
         assert answered(restore, throttled(1)).trigger.attempts == 4
 
     def test_an_accepted_restore_is_tracked_by_its_operation(self) -> None:
-        operation = calls.AcceptedOperation(operation_id="o", url="https://o")
+        operation = answers.AcceptedOperation(operation_id="o", url="https://o")
 
-        restore = answered(triggering(), Answer(calls.Started(operation=operation)))
+        restore = answered(triggering(), Answer(answers.Started(operation=operation)))
 
         assert restore.stage == TrackingOperation(prepared=PREPARED, triggered=NOW, operation=operation)
         assert restore.trigger == Trigger(attempts=1)
@@ -286,7 +285,7 @@ class TestPosting:
     def test_without_an_operation_its_job_is_searched_for_after_the_wait(
         self, asked_s: float | None, wait_s: float
     ) -> None:
-        restore = answered(triggering(), Answer(calls.Started(), asked_s))
+        restore = answered(triggering(), Answer(answers.Started(), asked_s))
 
         assert restore.stage == FindingJob(prepared=PREPARED, triggered=NOW)
         assert restore.backoff.not_before("find_job") == after(wait_s)
@@ -294,12 +293,14 @@ class TestPosting:
     @pytest.mark.parametrize(
         "started",
         [
-            calls.Started(),
-            calls.Started(job_id="job-7"),
-            calls.Started(operation=calls.AcceptedOperation(operation_id="o")),
+            answers.Started(),
+            answers.Started(job_id="job-7"),
+            answers.Started(operation=answers.AcceptedOperation(operation_id="o")),
         ],
     )
-    def test_the_time_for_which_the_resource_guard_was_waited_for_does_not_count(self, started: calls.Started) -> None:
+    def test_the_time_for_which_the_resource_guard_was_waited_for_does_not_count(
+        self, started: answers.Started
+    ) -> None:
         stage = AwaitingResourceGuard(prepared=PREPARED, since=NOW - timedelta(minutes=7), refusal={})
 
         restore = answered(replace(triggering(), stage=stage), Answer(started))
@@ -307,7 +308,7 @@ class TestPosting:
         assert restore.clock.paused == timedelta(minutes=7)
 
     def test_a_job_that_is_listed_already_is_adopted(self) -> None:
-        restore = answered(triggering(), Answer(calls.Started(job_id="job-7")))
+        restore = answered(triggering(), Answer(answers.Started(job_id="job-7")))
 
         assert restore.stage == TrackingJob(prepared=PREPARED, triggered=NOW, job_id="job-7")
 
@@ -332,7 +333,7 @@ class TestDoubt:
         restore = answered(triggering(), BROKE)
         claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
 
-        restore = absorb(restore, claim, Answer(calls.Claim(is_ours=True)), NOW)
+        restore = absorb(restore, claim, Answer(answers.Claim(is_ours=True)), NOW)
 
         assert restore.stage == Triggering(prepared=PREPARED)
         assert restore.trigger == Trigger(attempts=1, unknown=0)
@@ -344,7 +345,7 @@ class TestDoubt:
         restore = answered(triggering(), BROKE)
         claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
 
-        restore = absorb(restore, claim, Answer(calls.Claim(is_ours=False)), NOW)
+        restore = absorb(restore, claim, Answer(answers.Claim(is_ours=False)), NOW)
 
         assert restore.stage == Searching(before=Triggering(prepared=PREPARED), since=NOW)
         assert restore.trigger == Trigger(attempts=1, unknown=1)
@@ -365,7 +366,7 @@ class TestDoubt:
         restore = replace(triggering(), backoff=Backoff().retry("start_restore", NOW - timedelta(hours=1)))
         claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
 
-        restore = absorb(answered(restore, BROKE), claim, Answer(calls.Claim(is_ours=False)), NOW)
+        restore = absorb(answered(restore, BROKE), claim, Answer(answers.Claim(is_ours=False)), NOW)
 
         assert restore.backoff.failures("start_restore") == 0
 
@@ -374,7 +375,7 @@ class TestDoubt:
         restore = answered(restore, BROKE)
         claim = calls.ClaimPost(client_request_id=CLIENT_REQUEST_ID, attempt=1)
 
-        restore = absorb(restore, claim, Answer(calls.Claim(is_ours=True)), NOW)
+        restore = absorb(restore, claim, Answer(answers.Claim(is_ours=True)), NOW)
 
         assert restore.outcome is not None
         assert restore.outcome.error is not None
@@ -411,7 +412,7 @@ class TestUnknownOutcome:
         assert answered(restore, OPEN).backoff.failures("start_restore") == 0
 
     def test_within_the_window_it_searches_again(self) -> None:
-        restore = absorb(searching(), FIND_JOB, Answer(calls.FoundJob(job_id=None)), CREATED + timedelta(seconds=20))
+        restore = absorb(searching(), FIND_JOB, Answer(answers.FoundJob(job_id=None)), CREATED + timedelta(seconds=20))
 
         assert restore.stage == searching().stage
         assert restore.backoff.not_before("find_job") == CREATED + timedelta(seconds=40)
@@ -423,7 +424,7 @@ class TestUnknownOutcome:
             backoff=Backoff().wait("start_restore", 600, NOW),
         )
 
-        restore = absorb(restore, FIND_JOB, Answer(calls.FoundJob(job_id=None)), NOW)
+        restore = absorb(restore, FIND_JOB, Answer(answers.FoundJob(job_id=None)), NOW)
 
         assert restore.stage == Triggering(prepared=PREPARED)
         assert decide(restore, NOW) == MakeCall(call=post_of(restore))
@@ -431,7 +432,7 @@ class TestUnknownOutcome:
     def test_after_the_second_one_a_person_must_look(self) -> None:
         restore = replace(searching(), trigger=Trigger(attempts=2, unknown=2))
 
-        restore = absorb(restore, FIND_JOB, Answer(calls.FoundJob(job_id=None)), NOW)
+        restore = absorb(restore, FIND_JOB, Answer(answers.FoundJob(job_id=None)), NOW)
 
         assert restore.outcome is not None
         assert restore.outcome.status is Status.FAILED
@@ -444,7 +445,7 @@ class TestUnknownOutcome:
         )
 
     def test_the_job_that_is_found_is_followed_since_it_was_searched_for(self) -> None:
-        restore = absorb(searching(), FIND_JOB, Answer(calls.FoundJob(job_id="job-7")), NOW)
+        restore = absorb(searching(), FIND_JOB, Answer(answers.FoundJob(job_id="job-7")), NOW)
 
         assert restore.stage == TrackingJob(prepared=PREPARED, triggered=CREATED, job_id="job-7")
 

@@ -9,23 +9,11 @@ import pytest
 from domain import errors
 from domain.answers import Answer
 from domain.errors import TerminalError, TransientError
-from domain.restore import calls
+from domain.restore import answers, calls
 from domain.restore.machine import CANCEL_EVENT, absorb, decide
 from domain.restore.outcome import what_may_still_run
-from domain.restore.state import (
-    Approval,
-    AwaitingApproval,
-    AwaitingResourceGuard,
-    Cancellation,
-    Decision,
-    Restore,
-    Searching,
-    Stage,
-    Status,
-    Trigger,
-    Triggering,
-    Validating,
-)
+from domain.restore.parts import Approval, Cancellation, Decision, Status, Trigger
+from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, Searching, Stage, Triggering, Validating
 from domain.restore.steps import MakeCall
 from tests.support.azure import (
     VAULT_ID,
@@ -44,6 +32,7 @@ from tests.unit.domain.restore.states import (
 
 if TYPE_CHECKING:
     from domain.errors import Json
+    from domain.restore.state import Restore
     from tests.support.player import Player
 
 
@@ -286,8 +275,8 @@ CANCELLED = Cancellation(by="ops", comment="wrong VM", time=NOW)
 CANCEL_JOB = calls.CancelJob(vault_id=VAULT_ID, job_id="job-1")
 GET_JOB = calls.GetJob(vault_id=VAULT_ID, job_id="job-1")
 BROKE = TransientError(errors.INTERNAL_ERROR, "the worker died")
-NOT_OURS = Answer(calls.Claim(is_ours=False))
-OURS = Answer(calls.Claim(is_ours=True))
+NOT_OURS = Answer(answers.Claim(is_ours=False))
+OURS = Answer(answers.Claim(is_ours=True))
 
 
 def withdrawn(restore: Restore) -> Restore:
@@ -342,7 +331,7 @@ class TestClaim:
     @pytest.mark.parametrize(
         "stage",
         [
-            Validating(prepared=PREPARED, operation=calls.AcceptedOperation(operation_id="v"), since=NOW),
+            Validating(prepared=PREPARED, operation=answers.AcceptedOperation(operation_id="v"), since=NOW),
             AwaitingApproval(prepared=PREPARED, since=NOW),
         ],
     )
@@ -378,7 +367,7 @@ class TestClaim:
         assert isinstance(decide(posted, NOW), MakeCall)
         assert decide(posted, NOW) != MakeCall(call=claim_of(posted))
         assert "A person must look" in what_may_still_run(posted)
-        searching = absorb(posted, preparing_call, Answer(calls.Preparation(point=PREPARED.point)), NOW)
+        searching = absorb(posted, preparing_call, Answer(answers.Preparation(point=PREPARED.point)), NOW)
         assert isinstance(searching.stage, Searching)
         assert searching.cancellation is not None
 
@@ -441,7 +430,7 @@ class TestJob:
     def test_once_the_service_was_told_its_wait_is_kept_and_nothing_is_sent_again(
         self, asked_s: float | None, wait_s: float
     ) -> None:
-        restore = absorb(withdrawn(tracking_job()), CANCEL_JOB, Answer(calls.Done(), asked_s), NOW)
+        restore = absorb(withdrawn(tracking_job()), CANCEL_JOB, Answer(answers.Done(), asked_s), NOW)
 
         assert restore.cancellation == replace(CANCELLED, is_done=True)
         assert restore.backoff.not_before("get_job") == NOW + timedelta(seconds=wait_s)

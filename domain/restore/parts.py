@@ -1,0 +1,242 @@
+"""The parts of a restore's state that go along with every stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from domain.errors import Json, RestoreWarning
+from domain.requests import RestoreRequest
+from domain.restore.answers import Refusal
+from domain.restore.polling import Limits
+
+
+class Phase(StrEnum):
+    """How far a restore has come, as its status document shows it."""
+
+    RESOLVING = "Resolving"
+    SELECTING_RECOVERY_POINT = "SelectingRecoveryPoint"
+    VALIDATING = "Validating"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    TRIGGERING = "Triggering"
+    TRACKING_OPERATION = "TrackingOperation"
+    TRACKING_JOB = "TrackingJob"
+    FINISHED = "Finished"
+
+
+class Status(StrEnum):
+    """The status of a restore, as its status document shows it."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    COMPLETED = "Completed"
+    COMPLETED_WITH_WARNINGS = "CompletedWithWarnings"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+    REJECTED = "Rejected"
+    TIMED_OUT = "TimedOut"
+    PLANNED = "Planned"
+
+
+ENDED: Final = frozenset(Status) - {Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL}
+"""The statuses of a restore that has ended."""
+
+
+# What was accepted
+
+
+class Source(StrEnum):
+    """What started a restore."""
+
+    HTTP = "http"
+    QUEUE = "queue"
+    ALERT = "alert"
+
+    @property
+    def waits_for_admission(self) -> bool:
+        """Whether the caller is kept waiting until admission control has answered."""
+        return self is not Source.QUEUE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertStart:
+    """What the rule of an alert says about the start of a restore.
+
+    ``cool_down`` is counted from the end of the VM's last restore; ``max_per_hour`` is ``None`` for no budget.
+    """
+
+    alert_id: str
+    rule: str
+    cool_down: timedelta
+    max_per_hour: int | None
+    storm_vms: int
+    storm_within: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What a caller asked for, and when. It never changes.
+
+    ``fingerprint`` is equal for equal requests. ``start_token`` is made by each call that starts a restore: with it
+    the call recognises the running instance as its own.
+    """
+
+    restore_id: str
+    request: RestoreRequest
+    fingerprint: str
+    source: Source
+    created: datetime
+    limits: Limits
+    alert: AlertStart | None = None
+    start_token: str | None = None
+
+
+# What goes along with every stage
+
+
+class LockState(StrEnum):
+    """How far a restore has come with the lock of its VM. A plan needs none. ``REFUSED``: by admission control."""
+
+    NOT_NEEDED = "NotNeeded"
+    WANTED = "Wanted"
+    HELD = "Held"
+    REFUSED = "Refused"
+    RELEASED = "Released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Whether the restore may start: one restore of a VM at a time, and for alerts budget and storm.
+
+    ``refusal`` is the lock's refusal while it is unknown whether the lock's holder still runs. ``holder_ended`` is when
+    that holder ended, once that is known. ``rechecked``: the lock has been released in its holder's name once.
+    """
+
+    lock: LockState
+    refusal: Refusal | None = None
+    holder_ended: datetime | None = None
+    rechecked: bool = False
+    has_budget: bool = False
+    storm_noted: bool = False
+    admitted: bool = False
+
+
+class SlotState(StrEnum):
+    """How far a restore has come with its slot at the vault. ``WAITING``: it waits in line."""
+
+    NOT_NEEDED = "NotNeeded"
+    WANTED = "Wanted"
+    WAITING = "Waiting"
+    HELD = "Held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """The restore's slot at its vault, and the calls that it must make for other restores in line.
+
+    ``suspect`` is the id of a holder that may no longer run, ``vanished`` that of one which does not: its slot is freed
+    in its name. ``to_wake`` is a restore that got a slot by a release and must be woken. ``was_woken``: this restore
+    was woken, perhaps before the answer that makes it wait.
+    """
+
+    state: SlotState
+    suspect: str | None = None
+    vanished: str | None = None
+    to_wake: str | None = None
+    was_woken: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing keeps the restore from running at its vault."""
+        return self.state in {SlotState.HELD, SlotState.NOT_NEEDED}
+
+
+class Decision(StrEnum):
+    """What a person decided, or that nobody did in time."""
+
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+    TIMED_OUT = "TimedOut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A person's approval, where one is needed. ``expires`` is known once the restore waits for it."""
+
+    reason: str
+    expires: datetime | None = None
+    decision: Decision | None = None
+    by: str | None = None
+    comment: str | None = None
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """How often the restore was posted.
+
+    ``attempts`` numbers the attempts: each is claimed under its number. ``unknown`` counts the posts whose outcome
+    stayed unknown.
+    """
+
+    attempts: int = 0
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """Who asked to cancel, why and when. ``is_done``: the service accepted the cancellation, or refused it."""
+
+    by: str | None = None
+    comment: str | None = None
+    time: datetime | None = None
+    is_done: bool = False
+
+
+class Delivery(StrEnum):
+    """The state of publishing the result to the results queue or to the webhook."""
+
+    NOT_NEEDED = "NotNeeded"
+    PENDING = "Pending"
+    DONE = "Done"
+    FAILED = "Failed"
+
+
+class RefusedWhen(StrEnum):
+    """When admission control refused a start: while its caller waited, or after the caller had been answered."""
+
+    AT_ONCE = "AtOnce"
+    LATER = "Later"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How the restore ended. ``error`` is ARM's inner error object, ``result`` the status document's.
+
+    ``notes`` are warnings from after the end; they are too late to be part of the published result.
+    """
+
+    status: Status
+    completed: datetime
+    error: Json | None = None
+    result: Json | None = None
+    refused: RefusedWhen | None = None
+    queue: Delivery = Delivery.PENDING
+    webhook: Delivery = Delivery.NOT_NEEDED
+    notes: tuple[RestoreWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The restore's time: that of the latest answer, timer or event delivered to it.
+
+    ``paused`` is how long it waited for a person, which does not count towards the deadline. ``requests`` counts the
+    requests to entities: by its number an entity recognises a request that arrives twice or too late.
+    """
+
+    now: datetime
+    paused: timedelta = timedelta()
+    requests: int = 0

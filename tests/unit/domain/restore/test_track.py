@@ -462,7 +462,7 @@ class TestSearchSteps:
         assert ended.error is not None
         assert ended.status is Status.FAILED
         assert ended.error["message"].startswith(
-            "The service took the restore, but no job of it has shown up in half an hour. A person must look"
+            "The service accepted the restore, but no job of it was found within half an hour. A person must look"
         )
 
     def test_until_then_it_is_searched_for_at_the_jobs_interval(self) -> None:
@@ -522,6 +522,6 @@ class TestJobSteps:
         assert [(warning.code, warning.message) for warning in restore.warnings] == [
             (
                 "DisksNotCompared",
-                "The restored disks could not be compared with those asked for: too many requests",
+                "The restored disks could not be compared with the requested ones: too many requests",
             )
         ]

@@ -394,8 +394,8 @@ class TestUnknownOutcome:
             (
                 "TriggerOutcomeOpen",
                 (
-                    "The answer to the restore request leaves open whether the service took it: The line broke. "
-                    "Its job is looked for before anything else is tried."
+                    "It is unknown whether the service accepted the restore request: The line broke. "
+                    "Its job is searched for before anything else is tried."
                 ),
             )
         ]
@@ -439,7 +439,7 @@ class TestUnknownOutcome:
         assert restore.outcome.error is not None
         assert restore.outcome.error["code"] == "RestoreFailed"
         assert restore.outcome.error["message"] == (
-            "The restore was posted 2 times without a clear answer, and no job has shown up since. "
+            "The restore was posted 2 times without a clear answer, and no job was found since. "
             f"A person must look: search the vault's restore jobs for activityId {CLIENT_REQUEST_ID} "
             "before starting another restore."
         )

@@ -324,8 +324,8 @@ class TestClaim:
         assert restore.stage == Searching(before=Triggering(prepared=PREPARED), since=NOW)
         assert restore.trigger == Trigger(attempts=1, unknown=1)
         assert restore.warnings[0].message == (
-            "The answer to the restore request leaves open whether the service took it: Another delivery of the "
-            "request to post has begun. Its job is looked for before anything else is tried."
+            "It is unknown whether the service accepted the restore request: Another delivery of the same post has "
+            "begun. Its job is searched for before anything else is tried."
         )
 
     @pytest.mark.parametrize(

@@ -226,7 +226,9 @@ class TestSizes:
         assert session.call("GET", "/a").parsed() is None
         assert server.requests[0].headers["Accept-Encoding"] == "gzip"
 
-    @pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b'{"a": 1}')[:-12]])
+    @pytest.mark.parametrize(
+        "content", [b"", b"not gzip", gzip.compress(b'{"a": 1}')[:-12]], ids=["empty", "not gzip", "cut off"]
+    )
     def test_broken_gzip_is_not_json_and_the_status_still_counts(
         self, server: ArmServer, session: ArmSession, content: bytes
     ) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from domain.codec import pack, unpack
 from domain.errors import Json
+from domain.times import parse_request_time
 
 _ANSWERS_KEPT_FOR: Final = timedelta(hours=1)  # far longer than any message is delayed
 _MAX_ANSWERS: Final = 500
@@ -62,18 +63,20 @@ def answer_once(name: str, operation: Operation, kept: Json | None, data: Json) 
     """
     asked = unpack(Asked, data)
     known: Json = dict(kept or {})
-    answers = {key: unpack(LastAnswer, answer) for key, answer in known.pop("answers", {}).items()}
+    answers: dict[str, Json] = dict(known.pop("answers", {}))  # as JSON: of hundreds, one is read
     asker = f"{data['restoreId']} {data['created']}"
-    last = answers.pop(asker, None)
-    if last is not None and (last.number, last.operation) == (asked.number, name):
-        return kept or {}, last.answer
-    if last is not None and last.number > asked.number:
-        return kept or {}, {OUTDATED: True}
+    if asker in answers:
+        last = unpack(LastAnswer, answers.pop(asker))
+        if (last.number, last.operation) == (asked.number, name):
+            return kept or {}, last.answer
+        if last.number > asked.number:
+            return kept or {}, {OUTDATED: True}
     state = unpack(operation.state, known) if known else None
     new, answer = operation.function(state, unpack(operation.request, data["call"]), asked)
     sealed = pack(answer)
-    answers[asker] = LastAnswer(number=asked.number, operation=name, time=asked.now, answer=sealed)
-    latest = max(answer.time for answer in answers.values())
-    fresh = [(key, pack(answer)) for key, answer in answers.items() if latest - answer.time <= _ANSWERS_KEPT_FOR]
+    answers[asker] = pack(LastAnswer(number=asked.number, operation=name, time=asked.now, answer=sealed))
+    times = {key: parse_request_time(answer["time"]) for key, answer in answers.items()}
+    oldest = max(times.values()) - _ANSWERS_KEPT_FOR
+    fresh = [(key, answer) for key, answer in answers.items() if times[key] >= oldest]
     written: Json = {} if new is None else pack(new)
     return {**written, "answers": dict(fresh[-_MAX_ANSWERS:])}, sealed

@@ -15,6 +15,7 @@ from domain.codec import pack, unpack
 from domain.errors import INTERNAL_ERROR, Json, RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.restore.calls import ActivityCall, EntityCall
 from domain.times import format_time, parse_request_time
+from domain.wire import as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,12 @@ def unseal(call: Call, data: Mapping[str, Any]) -> Answer[Any] | RestoreError:
 def answer_time(data: Mapping[str, Any]) -> datetime | None:
     """Return when an activity answered (aware UTC); ``None`` for an entity's answer."""
     return parse_request_time(data["at"]) if "at" in data else None
+
+
+def event_time(data: object) -> datetime | None:
+    """Return when an event was raised (aware UTC); ``None`` if the API did not raise it."""
+    time = as_text(as_object(data).get("time"))
+    return None if time is None else parse_request_time(time)
 
 
 def request_of(restore: Restore, call: EntityCall) -> Json:

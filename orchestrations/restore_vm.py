@@ -1,8 +1,4 @@
-"""Restore one VM: the interpreter of ``domain.restore.machine``, which makes all decisions.
-
-It makes the calls that the machine decides on, or waits with one durable timer, and hands answers and events to the
-machine.
-"""
+"""Restore one VM: makes the calls, or waits, as ``domain.restore.machine`` decides by the answers and events."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.answers import Answer
 from domain.codec import pack, unpack
-from domain.envelopes import answer_time, request_of, unseal
+from domain.envelopes import answer_time, event_time, request_of, unseal
 from domain.errors import INTERNAL_ERROR, Json, TransientError
 from domain.restore.calls import ActivityCall, StartRestore
 from domain.restore.document import document, shown_status
@@ -20,8 +16,7 @@ from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, abs
 from domain.restore.parts import Clock
 from domain.restore.state import Restore
 from domain.restore.steps import Finish, MakeCall, Wait
-from domain.times import as_utc, parse_request_time
-from domain.wire import as_object, as_text
+from domain.times import as_utc
 from durabletask import task
 from durabletask.entities import EntityInstanceId, EntityOperationFailedException
 
@@ -59,8 +54,7 @@ class _Run:
     def _now(self) -> datetime:
         """The time of the latest answer, timer or event that was delivered, in aware UTC.
 
-        It is not the engine's own time. The engine sends a step's messages before it commits the history, so after a
-        crash the step is run again, at a later time. With delivered times both runs decide in the same way.
+        Unlike the engine's own time it is the same when the engine runs a step again after a crash (ADR 0002).
         """
         return self._restore.clock.now
 
@@ -137,9 +131,7 @@ class _Run:
         for name in self._events:
             while self._events[name].is_complete and (name != CANCEL_EVENT or self._restore.cancellation is None):
                 data = self._events[name].get_result()
-                event_time = as_text(as_object(data).get("time"))  # absent if it was not raised by the API
-                time = parse_request_time(event_time) if event_time else as_utc(self._ctx.current_utc_datetime)
-                self._restore = self._restore.at(time)
+                self._restore = self._restore.at(event_time(data) or as_utc(self._ctx.current_utc_datetime))
                 self._restore = hear(self._restore, name, data, self._now)
                 if name == CANCEL_EVENT:
                     break
@@ -151,9 +143,7 @@ class _Run:
         The comparison saves time: each replay of the history builds these documents again.
         """
         state = replace(self._restore, clock=Clock(now=self._restore.accepted.created))
-        if self._published == (state, next_poll) or (
-            next_poll is None and self._published and self._published[0] == state
-        ):
+        if self._published is not None and self._published[0] == state and next_poll in {None, self._published[1]}:
             return
         self._published = state, next_poll
         shown = shown_status(self._restore, self._now, next_poll)

@@ -19,7 +19,7 @@ def delay_s(job_takes: timedelta) -> float:
     lab = Lab()
     lab.azure.job_takes = job_takes
     lab.run(a_restore())
-    if len(lab.published) != 1 or lab.published[0]["status"] != "Completed":
+    if len(lab.receivers.published) != 1 or lab.receivers.published[0]["status"] != "Completed":
         raise RuntimeError("the restore was not reported as completed, once")
     return (lab.hub.clock.now() - (lab.azure.jobs[0].made + job_takes)).total_seconds()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeGuard
 
 _FIRST_RETRY_S: Final = 5.0
 _MAX_RETRY_S: Final = 300.0
@@ -73,16 +73,16 @@ class Backoff:
 
     def hold(self, call: str, asked_s: float | None, now: datetime) -> Backoff:
         """Return the backoff with the wait, if any, that Azure asked for before this call."""
-        return self._with_pause(call, asked_s or 0.0, now, by_azure=True) if _is_wait(asked_s) else self
+        return self._with_pause(call, asked_s, now, by_azure=True) if _is_wait(asked_s) else self
 
     def wait(self, call: str, own_s: float, now: datetime, *, asked_s: float | None = None) -> Backoff:
         """Return the backoff with a wait before this call: ``asked_s`` from another call's answer, else ``own_s``.
 
         ``own_s`` is ignored while a wait that Azure asked for before this call is not over.
         """
-        if not _is_wait(asked_s) and self.is_held_by_azure(call, now):
-            return self
-        return self._with_pause(call, asked_s if asked_s and asked_s > 0 else own_s, now, by_azure=False)
+        if _is_wait(asked_s):
+            return self._with_pause(call, asked_s, now, by_azure=False)
+        return self if self.is_held_by_azure(call, now) else self._with_pause(call, own_s, now, by_azure=False)
 
     def retry(self, call: str, now: datetime, *, own_s: float | None = None) -> Backoff:
         """Return the backoff with one more failure of the call.
@@ -118,7 +118,7 @@ class Backoff:
         return Backoff(pauses={**self.pauses, call: pause})
 
 
-def _is_wait(asked_s: float | None) -> bool:
+def _is_wait(asked_s: float | None) -> TypeGuard[float]:
     return asked_s is not None and asked_s > 0
 
 

@@ -77,7 +77,7 @@ def _failed_job(lab: Lab) -> Restore:
     lab.azure.job_takes = timedelta(minutes=5)
     lab.azure.job_end = JobStatus.FAILED
     lab.azure.job_details = (ErrorDetail(code="UserErrorCoreCount", message="The quota is used up."),)
-    lab.publishing_fails = 1
+    lab.receivers.publishing_fails = 1
     return a_restore()
 
 
@@ -132,7 +132,7 @@ def _approval_timed_out(lab: Lab) -> Restore:
 
 
 def _webhook(lab: Lab) -> Restore:
-    lab.has_webhook, lab.posting_fails = True, 1
+    lab.receivers.has_webhook, lab.receivers.posting_fails = True, 1
     return _plain(lab)
 
 

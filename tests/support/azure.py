@@ -361,15 +361,38 @@ class PostClaims:
         return owner == by and (is_first or bool(by))
 
 
-class Lab:
-    """A hub with the real orchestrator and activities over a scripted Azure."""
+class Receivers:
+    """The results queue and the webhook: what they received, and how many of the next calls fail."""
 
-    def __init__(self, *, redeliver: bool | Callable[[str], bool] = False) -> None:
+    def __init__(self) -> None:
         self.published: list[Json] = []
         self.publishing_fails = 0
         self.has_webhook = False
         self.posted: list[Json] = []
         self.posting_fails = 0
+
+    def publish(self, call: calls.PublishResult) -> Answer[Published]:
+        """Put the result on the queue."""
+        if self.publishing_fails:
+            self.publishing_fails -= 1
+            raise ConnectionError("the queue is away")
+        self.published.append(call.document)
+        return Answer(Published(has_webhook=self.has_webhook))
+
+    def post(self, call: calls.PostResult) -> Answer[Done]:
+        """Post the result to the webhook."""
+        if self.posting_fails:
+            self.posting_fails -= 1
+            raise ConnectionError("the webhook is away")
+        self.posted.append(call.document)
+        return Answer(Done())
+
+
+class Lab:
+    """A hub with the real orchestrator and activities over a scripted Azure."""
+
+    def __init__(self, *, redeliver: bool | Callable[[str], bool] = False) -> None:
+        self.receivers = Receivers()
         self.loses_wakes = False
         self.claims = PostClaims()
         self.azure = ScriptedAzure(_LabClock(self))
@@ -377,8 +400,8 @@ class Lab:
         activities = RestoreActivities(self.azure, clock=clock)
         others: dict[type[calls.ActivityCall], Callable[[Any], Answer[Any]]] = {
             calls.ClaimPost: self.claims.claim_post,
-            calls.PublishResult: self._publish,
-            calls.PostResult: self._post,
+            calls.PublishResult: self.receivers.publish,
+            calls.PostResult: self.receivers.post,
             calls.FindRunning: self._find_running,
             calls.WakeRestore: self._wake,
         }
@@ -392,20 +415,6 @@ class Lab:
             },
             redeliver_activities=redeliver,
         )
-
-    def _publish(self, call: calls.PublishResult) -> Answer[Published]:
-        if self.publishing_fails:
-            self.publishing_fails -= 1
-            raise ConnectionError("the queue is away")
-        self.published.append(call.document)
-        return Answer(Published(has_webhook=self.has_webhook))
-
-    def _post(self, call: calls.PostResult) -> Answer[Done]:
-        if self.posting_fails:
-            self.posting_fails -= 1
-            raise ConnectionError("the webhook is away")
-        self.posted.append(call.document)
-        return Answer(Done())
 
     def _find_running(self, call: calls.FindRunning) -> Answer[Running]:
         return Answer(find_running(self.hub, call.restore_id))

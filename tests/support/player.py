@@ -21,7 +21,7 @@ from domain.codec import pack, unpack
 from domain.envelopes import answer_time, request_of, unseal
 from domain.errors import INTERNAL_ERROR, TransientError
 from domain.restore import calls
-from domain.restore.answers import Done, Published, Running
+from domain.restore.answers import Done, Running
 from domain.restore.calls import ActivityCall, EntityCall, StartRestore, entity_key
 from domain.restore.document import document, shown_status
 from domain.restore.machine import SLOT_EVENT, TRANSITIONS, absorb, advance, decide, hear
@@ -31,7 +31,7 @@ from domain.restore.steps import Finish, MakeCall, Wait
 from domain.times import parse_request_time
 from domain.wire import as_object, as_text
 from orchestrations.entities import ENTITIES
-from tests.support.azure import VM_ID, PostClaims, ScriptedAzure, a_restore
+from tests.support.azure import VM_ID, PostClaims, Receivers, ScriptedAzure, a_restore
 from tests.support.hub import Clock as SkippingClock
 
 if TYPE_CHECKING:
@@ -95,11 +95,7 @@ class Player:
         self.clock = SkippingClock()
         self.azure = ScriptedAzure(self.clock)
         self.plays: dict[str, Play] = {}
-        self.published: list[Json] = []
-        self.publishing_fails = 0
-        self.has_webhook = False
-        self.posted: list[Json] = []
-        self.posting_fails = 0
+        self.receivers = Receivers()
         self.loses_wakes = False
         self.breaks: set[str] = set()
         self.claims = PostClaims()
@@ -110,8 +106,8 @@ class Player:
         activities = RestoreActivities(self.azure, clock=self.clock.now)
         others: dict[type[ActivityCall], Callable[[Any], Answer[Any]]] = {
             calls.ClaimPost: self.claims.claim_post,
-            calls.PublishResult: self._publish,
-            calls.PostResult: self._post,
+            calls.PublishResult: self.receivers.publish,
+            calls.PostResult: self.receivers.post,
             calls.FindRunning: self._find_running,
             calls.WakeRestore: self._wake,
         }
@@ -312,20 +308,6 @@ class Player:
         _move(play, absorb(play.restore, made.call, answer, play.restore.clock.now))
 
     # The activities that reach no Azure
-
-    def _publish(self, call: calls.PublishResult) -> Answer[Published]:
-        if self.publishing_fails:
-            self.publishing_fails -= 1
-            raise ConnectionError("the queue is away")
-        self.published.append(call.document)
-        return Answer(Published(has_webhook=self.has_webhook))
-
-    def _post(self, call: calls.PostResult) -> Answer[Done]:
-        if self.posting_fails:
-            self.posting_fails -= 1
-            raise ConnectionError("the webhook is away")
-        self.posted.append(call.document)
-        return Answer(Done())
 
     def _find_running(self, call: calls.FindRunning) -> Answer[Running]:
         play = self.plays.get(call.restore_id)

@@ -83,9 +83,9 @@ class TestOneAtATime:
         player.reach(player.start(a_restore()), "Running")
 
         player.run(a_restore(**BY_HAND))
-        assert player.published == []
+        assert player.receivers.published == []
         refused = player.run(a_restore(key="third", started_by="queue"))
-        assert player.published == [refused]
+        assert player.receivers.published == [refused]
 
 
 class TestReleased:
@@ -256,7 +256,7 @@ def test_a_refusal_that_came_after_the_answer_goes_to_the_results_queue(player: 
     refused = player.run(a_restore(key="second", sourceResourceId=None, **item))
 
     assert [warning["code"] for warning in refused["warnings"]] == ["RefusedLate"]
-    assert player.published == [refused]
+    assert player.receivers.published == [refused]
     assert refused["refused"] == "Later"
 
 

@@ -59,7 +59,7 @@ def test_approved_it_goes_on_at_once_and_the_decision_stays_in_sight(player: Pla
     assert player.azure.jobs[0].made == at
     shown = {name: done["approval"][name] for name in ("decision", "by", "comment", "time")}
     assert shown == {**ADA, "time": at.isoformat().replace("+00:00", "Z")}
-    assert player.published == [done]
+    assert player.receivers.published == [done]
 
 
 @pytest.mark.parametrize("junk", [None, {}, "yes", {"decision": "TimedOutish"}, {"decision": None}, [1]])
@@ -83,7 +83,7 @@ def test_rejected_it_ends_and_nothing_was_started(player: Player) -> None:
     assert done["error"]["message"] == "The restore was rejected by bo (not now). Nothing was started."
     assert done["approval"]["decision"] == "Rejected"
     assert player.azure.bodies == []
-    assert player.published == [done]
+    assert player.receivers.published == [done]
 
 
 def test_without_an_answer_it_is_rejected_after_the_time_out(player: Player) -> None:

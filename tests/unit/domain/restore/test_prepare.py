@@ -193,7 +193,7 @@ class TestPlan:
         assert player.azure.calls["trigger_restore"] == 0
         assert player.azure.calls["find_restore_job"] == 0
         assert player.azure.calls["trigger_validation"] == (1 if validate else 0)
-        assert player.published == [planned]
+        assert player.receivers.published == [planned]
 
     def test_fails_where_the_restore_would_and_shows_what_would_have_been_sent(self, player: Player) -> None:
         player.azure.validations = [Validation(status=OperationStatus.FAILED)]

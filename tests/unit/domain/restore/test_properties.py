@@ -169,7 +169,7 @@ def test_every_restore_ends_and_leaves_nothing_behind(script: Script) -> None:
     done = player.document()
 
     assert done["status"] in ENDED
-    assert player.published in ([done], [])
+    assert player.receivers.published in ([done], [])
     assert player.lock().get("holder") is None
     assert not any(state.get("running") or state.get("waiting") for state in player.entity_states("vault_slots"))
 

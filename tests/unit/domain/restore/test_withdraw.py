@@ -58,7 +58,7 @@ def test_before_anything_was_done_nothing_is_started(player: Player) -> None:
     assert "by ops (wrong VM)" in done["error"]["message"]
     assert "Nothing was started." in done["error"]["message"]
     assert player.azure.calls["trigger_restore"] == 0
-    assert player.published == [done]
+    assert player.receivers.published == [done]
 
 
 @pytest.mark.parametrize("call", ["get_backup_status", "list_recovery_points", "find_restore_job"])

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from arm.reply import Reply
 
 _SERVER_FAILURES: Final = frozenset({408, *range(500, 600)})
-_REFUSALS: Final = frozenset(range(400, 500)) - {408, 429}
+_TOKEN_REFUSALS: Final = frozenset({400, 401, 403})
 _MAX_DETAILS: Final = 20
 _NO_MESSAGE: Final = "The service gave no message."
 _THROTTLED: Final = "Azure asks for fewer requests."
@@ -158,19 +158,29 @@ def _was_never_sent(error: Exception) -> bool:
     return isinstance(_root_cause(error), no_connection)
 
 
-# A credential that has worked before raises the original error: a network error of azure-core, or an HTTP status. For
-# the first token of a process, DefaultAzureCredential raises one ClientAuthenticationError without a cause or a status.
-# Only its text has the phrases of the network library, or the status of App Service's identity endpoint. That endpoint
-# answers 500 for a wrong resource, so 500 is not in the list.
-_TRANSIENT_TEXTS: Final = re.compile(
+# What azure-identity raises seldom has the HTTP status. For the first token of a process it is one
+# ClientAuthenticationError with a line of text for each credential that was tried; only the texts tell the cases apart.
+# A line of the managed identity that is not "authentication unavailable" quotes what its endpoint answered.
+_NO_SUCH_IDENTITY: Final = re.compile(
+    r"\bNo\b[^.\n]*\b(?:identity|MSI) found\b|\bidentity not found\b|\bNo identity has been assigned\b"
+    r"|Token request error: \([^)]*\) 400\b",
+    re.IGNORECASE,
+)
+_ANSWERED: Final = re.compile(
+    r"Token request error:|^\s*ManagedIdentityCredential: (?!.*authentication unavailable)", re.MULTILINE
+)
+_NO_ANSWER: Final = re.compile(
     r"Failed to establish a new connection|Failed to resolve|Max retries exceeded|Connection aborted|timed out"
-    r"|JSON is invalid|Token request error: \([^)]*\) (?:408|429|502|503|504)\b",
+    r"|JSON is invalid",
     re.IGNORECASE,
 )
 
 
 def credential_error(error: Exception) -> TransientError | TerminalError:
-    """Return the error for a token that could not be obtained: terminal if it was refused, else transient."""
+    """Return the error for a token that could not be obtained: terminal if there is no such identity, else transient.
+
+    While an instance of the app starts, its identity endpoint may answer anything, a 500 for example.
+    """
     text = without_identity_secret(str(error)).strip()
     detail = ErrorDetail(code=type(error).__name__, message=text or _NO_MESSAGE)
     if _is_refusal(error):
@@ -183,14 +193,20 @@ def credential_error(error: Exception) -> TransientError | TerminalError:
 
 
 def _is_refusal(error: Exception) -> bool:
+    text = str(error)
+    if not isinstance(error, ClientAuthenticationError):
+        return False
+    if _NO_SUCH_IDENTITY.search(text):
+        return True
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ServiceRequestError | ServiceResponseError | OSError):
             return False
         if isinstance(cause, HttpResponseError) and cause.status_code is not None:
-            return cause.status_code in _REFUSALS
+            return cause.status_code in _TOKEN_REFUSALS
         cause = cause.__cause__
-    return isinstance(error, ClientAuthenticationError) and not _TRANSIENT_TEXTS.search(str(error))
+    # Without any answer there is no identity at all: its endpoint is missing from the app's environment.
+    return not (_ANSWERED.search(text) or _NO_ANSWER.search(text))
 
 
 def _call(reply: Reply) -> str:

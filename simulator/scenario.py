@@ -164,6 +164,7 @@ class Settings:
     validate_s: float
     cancel_s: float
     identity_secret: str
+    identity_failures: int
     different_operation_ids: bool
 
 
@@ -221,6 +222,7 @@ def _read_settings(node: Node) -> Settings:
         validate_s=node.number("validateSeconds", 5),
         cancel_s=node.number("cancelSeconds", 30),
         identity_secret=node.text("identitySecret", "simulator"),
+        identity_failures=node.whole("identityFailures", 0),
         different_operation_ids=node.flag("differentOperationIds"),
     )
     for each in (pages, limits, node):

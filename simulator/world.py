@@ -55,6 +55,7 @@ class World:
         self.lock = RLock()
         self.random = Random()
         self.tokens = Tokens(timeline.wall)
+        self.identity_failures_left = scenario.settings.identity_failures
         self.requests: deque[RequestRecord] = deque(maxlen=LOG_LENGTH)
         self.jobs: dict[str, Job] = {}
         self.operations: dict[str, Operation] = {}

@@ -17,6 +17,9 @@ def get_token(world: World, call: Call) -> Answer:
     """Give out a token for a resource."""
     if call.headers.get("x-identity-header") != world.scenario.settings.identity_secret:
         return _problem(401, "The X-IDENTITY-HEADER is missing or wrong.")
+    if world.identity_failures_left > 0:
+        world.identity_failures_left -= 1
+        return _problem(500, "An unexpected error occured while fetching the AAD Token.")
     resource = call.query.get("resource", "")
     if call.api_version != API_VERSION or not resource:
         return _problem(400, f"A resource and the api-version {API_VERSION} are needed.")

@@ -58,6 +58,15 @@ def test_identity_endpoint_is_strict(arm: Caller, secret: str | None, query: dic
     assert arm.token(secret, **query).status_code == status
 
 
+def test_identity_endpoint_that_warms_up_answers_500_a_few_times(arm: Caller) -> None:
+    arm.simulator.world.identity_failures_left = 2
+
+    answers = [arm.token() for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [500, 500, 200]
+    assert answers[0].json()["statusCode"] == 500
+
+
 def test_call_without_a_token_is_refused(simulator: Simulator) -> None:
     answer = requests.get(f"{simulator.url}{VAULT}?api-version=2025-08-01", timeout=10)
 

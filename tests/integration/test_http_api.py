@@ -493,3 +493,13 @@ def test_so_many_restores_of_a_vault_run_at_once_and_all_complete(monkeypatch: p
     spans = sorted((each["result"]["startTime"], each["result"]["endTime"]) for each in done)
     assert all(first[1] <= second[0] for first, second in pairwise(spans))
     assert sum(warning["code"] == "VaultBusy" for each in done for warning in each["warnings"]) == 2
+
+
+def test_a_restore_waits_for_an_identity_endpoint_that_warms_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with staged(monkeypatch) as stage:
+        stage.simulator.world.identity_failures_left = 6
+
+        done = stage.restore()
+
+        assert stage.simulator.world.identity_failures_left == 0
+        assert (done["status"], stage.jobs_of("web-01")) == ("Completed", 1)

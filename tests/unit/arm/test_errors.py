@@ -207,7 +207,7 @@ def test_a_refused_token_is_terminal(error: Exception) -> None:
         ClientAuthenticationError(message="busy", response=FakeResponse(429)),  # type: ignore[arg-type]
         ClientAuthenticationError(message="down", response=FakeResponse(503)),  # type: ignore[arg-type]
         caused_by(CredentialUnavailableError(message="no response"), ServiceRequestError("no route")),
-        ClientAuthenticationError(message=REFUSED.replace("400", "503")),
+        ClientAuthenticationError(message="Token request error: (invalid_scope) 503, The service is starting"),
         ClientAuthenticationError(message="Attempted credentials: x: Failed to establish a new connection: 111"),
     ],
 )

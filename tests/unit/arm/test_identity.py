@@ -125,17 +125,47 @@ def test_no_identity_at_all_is_an_authorization_failure(
     assert endpoint.requests == []
 
 
-TRANSIENT = [
-    DROP,
-    Say(503, {"statusCode": 503, "message": "starting"}),
-    Say(429, {"statusCode": 429, "message": "slow down"}),
-    Say(502, b"<html>bad gateway</html>"),
-    Say(200, b"<html>sign in</html>"),
-    Raw(b"nonsense\r\n\r\n"),
-]
+@pytest.mark.parametrize(
+    "message",
+    [
+        "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId.",
+        "No MSI found for specified ClientId/ResourceId.",
+        "Identity not found",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_an_answer_that_says_that_there_is_no_such_identity_is_an_authorization_failure_whatever_its_status(
+    swift: ArmSession, endpoint: IdentityEndpoint, status: int, message: str
+) -> None:
+    endpoint.instead = Say(status, {"statusCode": status, "message": message})
+
+    with pytest.raises(TerminalError, match="AuthorizationFailed"):
+        swift.call("GET", "/a")
 
 
-@pytest.mark.parametrize("answer", TRANSIENT, ids=["dropped", "503", "429", "502", "page", "nonsense"])
+WARMING_UP = "An unexpected error occured while fetching the AAD Token."
+TRANSIENT = {
+    "dropped": DROP,
+    "500": Say(500, {"statusCode": 500, "message": WARMING_UP}),
+    "500 without a body": Say(500, b""),
+    "500 page": Say(500, b"<html>The service is unavailable.</html>"),
+    "503": Say(503, {"statusCode": 503, "message": "starting"}),
+    "429": Say(429, {"statusCode": 429, "message": "slow down"}),
+    "404": Say(404, {"statusCode": 404, "message": "not yet"}),
+    "403": Say(403, {"statusCode": 403, "message": "not yet"}),
+    "410": Say(410, {"statusCode": 410, "message": "the endpoint is being updated"}),
+    "502": Say(502, b"<html>bad gateway</html>"),
+    "page": Say(200, b"<html>sign in</html>"),
+    "empty": Say(200, b""),
+    "list": Say(200, b"[]"),
+    "null": Say(200, b"null"),
+    "no token": Say(200, {}),
+    "no time": Say(200, {"access_token": "t", "expires_on": "soon", "token_type": "Bearer"}),
+    "nonsense": Raw(b"nonsense\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("answer", TRANSIENT.values(), ids=TRANSIENT)
 def test_a_failure_to_get_the_first_token_is_transient(
     swift: ArmSession, endpoint: IdentityEndpoint, answer: Answer
 ) -> None:
@@ -145,7 +175,7 @@ def test_a_failure_to_get_the_first_token_is_transient(
         swift.call("GET", "/a")
 
 
-@pytest.mark.parametrize("answer", TRANSIENT, ids=["dropped", "503", "429", "502", "page", "nonsense"])
+@pytest.mark.parametrize("answer", TRANSIENT.values(), ids=TRANSIENT)
 def test_a_failure_to_get_a_later_token_is_transient(
     server: ArmServer, swift: ArmSession, endpoint: IdentityEndpoint, answer: Answer
 ) -> None:

@@ -10,14 +10,14 @@ help: ## what can be made
 setup: ## .venv and .tools, once
 	@scripts/setup
 
-demo: setup ## restores started end to end, on this machine; ENGINE=real: on Microsoft's engine
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.demo $(if $(ENGINE),--engine $(ENGINE))
+demo: setup ## restores started end to end, on this machine; ENGINE=real: on Microsoft's engine; ARGS=--help: more
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.demo $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
-host: setup ## simulator, Azurite and the app until Ctrl-C; ENGINE=real: on Microsoft's engine
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.host $(if $(ENGINE),--engine $(ENGINE))
+host: setup ## simulator, Azurite and the app until Ctrl-C; ENGINE=real: on Microsoft's engine; ARGS=--help: more
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.host $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing it; FILE alone is checked
-	@$(PY) -m scripts.rules $(FILE) $(ALERT)
+	@$(PY) -m scripts.rules $(if $(FILE),"$(FILE)") $(if $(ALERT),"$(ALERT)")
 
 engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .NET 10 SDK
 	@REAL_ENGINE="$(REAL_ENGINE)" scripts/engine

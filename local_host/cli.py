@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         app = _load(options.app)
         asyncio.run(_serve(app, settings, options))
     except HostError as error:
-        print(f"local host: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        for line in str(error).splitlines():
+            print(f"local host: {line.strip()}", file=sys.stderr, flush=True)
         return 1
     return 0
 
@@ -72,7 +73,10 @@ def _load(module: str) -> App:
     try:
         members = vars(importlib.import_module(module)).values()
     except (Exception, SystemExit) as error:
-        raise HostError(f"cannot import {module}: {str(error) or type(error).__name__}") from error
+        # The app's settings may have several problems.
+        problems: Sequence[str] = getattr(error, "problems", (str(error) or type(error).__name__,))
+        lines = (f"cannot import {module}: {' '.join(problem.split())}" for problem in problems)
+        raise HostError("\n".join(lines)) from error
     app = next((member for member in members if isinstance(member, func.FunctionRegister)), None)
     if app is None:
         raise HostError(f"{module} holds no function app")

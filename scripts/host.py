@@ -34,8 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the stack until Ctrl-C or SIGTERM; returns the exit code."""
     options = _parse(argv)
     settings = ROOT / "local.settings.json"
-    # A settings file brings its own rules, or wants none.
-    rules = {} if settings.exists() else {"AUTO_RESTORE_RULES": rules_for(_request("web-03"))}
+    rules = alert_rules(ROOT)
     ports = Ports() if options.any_ports else Ports.usual_or_free()
     try:
         with (
@@ -62,6 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StackError as error:
         print(f"host: {error}", *(f"  | {line}" for line in error.tail), sep="\n", file=sys.stderr)
         return 1
+
+
+def alert_rules(folder: Path) -> dict[str, str]:
+    """Return a setting with rules for the printed alert; none if the folder has settings or rules of its own."""
+    if (folder / "local.settings.json").exists() or (folder / "auto_restore_rules.json").exists():
+        return {}
+    return {"AUTO_RESTORE_RULES": rules_for(_request("web-03"))}
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

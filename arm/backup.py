@@ -18,6 +18,7 @@ from domain.azure.recovery_points import RecoveryPoint
 from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId
 from domain.azure.validation import Validation
 from domain.errors import (
+    ITEM_BUSY,
     SERVICE_UNAVAILABLE,
     VALIDATION_FAILED,
     ErrorDetail,
@@ -69,10 +70,10 @@ _NO_CONTENT: Final = 204
 class BackupClient:
     """Azure Backup at one ARM endpoint. Synchronous, and safe to use from several threads.
 
-    Every method raises ``TransientError`` for throttling, 5xx, network failures and unreadable answers, with the wait
-    that Azure asked for. It raises ``TerminalError`` for other failures (``AuthorizationFailed``, ``NotFound``,
-    ``RestoreRefused``). Nothing is retried here. The lists are generators: they read a page when its first entry is
-    needed.
+    Every method raises ``TransientError`` for throttling, 5xx, network failures, unreadable answers (all
+    ``ServiceUnavailable``) and a busy item (``ItemBusy``), with the wait that Azure asked for. It raises
+    ``TerminalError`` for other failures (``AuthorizationFailed``, ``NotFound``, ``RestoreRefused``). Nothing is retried
+    here. The lists are generators: they read a page when its first entry is needed.
     """
 
     def __init__(self, session: ArmSession, *, api_version: str, timer: Callable[[], float] = time.monotonic) -> None:
@@ -161,8 +162,8 @@ class BackupClient:
         """Start a restore with ``body``. ``client_request_id`` becomes the job's ``activityId``.
 
         Posted exactly once. Only a 202 means that the restore was started. Raises ``TransientError`` when it
-        certainly was not started (429, no connection), and ``UnknownOutcomeError`` when that is unknown: 5xx, 408, an
-        unreadable answer, or a connection that broke or timed out after it was established.
+        certainly was not started (429, busy item, no connection), and ``UnknownOutcomeError`` when that is unknown:
+        5xx, 408, an unreadable answer, or a connection that broke or timed out after it was established.
         """
         path = with_query(_point_path(item, point_id, "restore"), self._api_version)
         reply = self._session.call("POST", path, body=body, client_request_id=client_request_id, once=True)
@@ -208,7 +209,8 @@ class BackupClient:
     def trigger_validation(self, item: ProtectedItem, point_id: str, restore_request: Json) -> Accepted:
         """Start the service's validation of a restore; ``restore_request`` is the ``properties`` of the trigger.
 
-        Raises ``TerminalError`` ``ValidationFailed`` when the service answers with findings immediately.
+        When the service answers with findings immediately, raises ``TerminalError`` ``ValidationFailed``, or
+        ``TransientError`` ``ItemBusy`` if they only say that another operation runs on the item.
         """
         path = resource_path(item.vault_id, "backupTriggerValidateOperation")
         body: Json = {
@@ -219,9 +221,11 @@ class BackupClient:
             },
         }
         reply = self._call("POST", path, body=body)
-        if reply.status != _ACCEPTED and (findings := Validation.from_api(as_object(reply.parsed())).findings):
-            message = f"The service would refuse this restore: {findings[0].message}"
-            raise TerminalError(VALIDATION_FAILED, message, findings)
+        if reply.status != _ACCEPTED and (found := Validation.from_api(as_object(reply.parsed()))).findings:
+            message = f"The service would refuse this restore: {found.findings[0].message}"
+            if found.is_item_busy:
+                raise TransientError(ITEM_BUSY, message, found.findings, retry_after_s=reply.retry_after_s)
+            raise TerminalError(VALIDATION_FAILED, message, found.findings)
         return self._accepted(reply)
 
     def get_validation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Validation]:

@@ -13,8 +13,10 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
+from domain.azure.item_busy import is_refusal, says_busy
 from domain.errors import (
     AUTHORIZATION_FAILED,
+    ITEM_BUSY,
     NOT_FOUND,
     RESTORE_REFUSED,
     SERVICE_UNAVAILABLE,
@@ -31,7 +33,7 @@ from arm.body import MAX_BODY_BYTES, BodyTooLargeError
 from arm.logs import without_identity_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from arm.reply import Reply
 
@@ -40,19 +42,36 @@ _TOKEN_REFUSALS: Final = frozenset({400, 401, 403})
 _MAX_DETAILS: Final = 20
 _NO_MESSAGE: Final = "The service gave no message."
 _THROTTLED: Final = "Azure asks for fewer requests."
+_ITEM_BUSY: Final = "Azure runs another operation on the protected item (see details)."
 _UNKNOWN_OUTCOME: Final = (
     "It is unknown whether Azure accepted the request; search for its job before posting it again."
 )
 
 
+def _is_linked(details: Sequence[ErrorDetail]) -> bool:
+    return details[0].code == "LinkedAuthorizationFailed"
+
+
+def _is_item_busy(details: Sequence[ErrorDetail]) -> bool:
+    return says_busy([detail.code for detail in details])
+
+
+def _may_be_item_busy(details: Sequence[ErrorDetail]) -> bool:
+    return not is_refusal(details[0].code)
+
+
 class _Row(NamedTuple):
-    """The error for answers with these statuses and, if ``service_code`` is given, with that code."""
+    """The error for answers with these statuses whose details ``fits`` accepts, if it is given.
+
+    ``needs_wait``: only for an answer that asks for a wait.
+    """
 
     statuses: Container[int]
     error: type[TransientError | TerminalError]
     code: str
     message: str
-    service_code: str | None = None
+    fits: Callable[[Sequence[ErrorDetail]], bool] | None = None
+    needs_wait: bool = False
 
 
 _TABLE: Final = (
@@ -63,7 +82,7 @@ _TABLE: Final = (
         "The app's identity may not use a resource that the request names (see details). Give it Storage Account "
         "Contributor on the staging account, Contributor on the target resource group, and the join permission on "
         "the subnet.",
-        service_code="LinkedAuthorizationFailed",
+        fits=_is_linked,
     ),
     _Row(
         {401},
@@ -82,6 +101,8 @@ _TABLE: Final = (
         "subscription.",
     ),
     _Row({404}, TerminalError, NOT_FOUND, "Azure does not know this resource. Check the ids and names."),
+    _Row({400, 409}, TransientError, ITEM_BUSY, _ITEM_BUSY, fits=_is_item_busy),
+    _Row({409}, TransientError, ITEM_BUSY, _ITEM_BUSY, fits=_may_be_item_busy, needs_wait=True),
     _Row({429}, TransientError, SERVICE_UNAVAILABLE, _THROTTLED),
     _Row(_SERVER_FAILURES, TransientError, SERVICE_UNAVAILABLE, "Azure failed to process the request."),
     _Row(range(1000), TerminalError, RESTORE_REFUSED, "Azure refused the request (see details)."),
@@ -92,17 +113,22 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
     """Return the error for an answer other than 2xx, with the service's own texts in its details.
 
     ``once``: the request must not be executed twice. After a 5xx or 408 it is unknown whether it was executed, so these
-    are an ``UnknownOutcomeError``. A 429 is not: Azure throttles before it executes anything.
+    are an ``UnknownOutcomeError``. A 429 is not: Azure throttles before it executes anything. Nor is a busy item: Azure
+    refused the request.
     """
     details = _read_details(reply)
-    service_code = details[0].code
-    row = next(row for row in _TABLE if reply.status in row.statuses and row.service_code in {None, service_code})
-    message = f"{row.message} ({_call(reply)} {service_code})"
+    row = next(row for row in _TABLE if _is_for(row, reply, details))
+    message = f"{row.message} ({_call(reply)} {details[0].code})"
     if once and reply.status in _SERVER_FAILURES:
         return UnknownOutcomeError(
             row.code, f"{_UNKNOWN_OUTCOME} {message}", details, retry_after_s=reply.retry_after_s
         )
     return row.error(row.code, message, details, retry_after_s=reply.retry_after_s)
+
+
+def _is_for(row: _Row, reply: Reply, details: Sequence[ErrorDetail]) -> bool:
+    asks_enough = reply.retry_after_s is not None or not row.needs_wait
+    return reply.status in row.statuses and asks_enough and (row.fits is None or row.fits(details))
 
 
 def throttled_error(call: str, wait_s: float) -> TransientError:

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 VERSION: Final = "0.1.0"
-_ACCEPTED: Final = 202
+_FOR_ONE_ITEM: Final = frozenset({202, 400, 409})
+"""Answers to a POST whose wait is not for the next POST to the same URL, which may be about another item.
+
+It is for polling the accepted operation, or for the end of the operation that keeps the item busy.
+"""
 _UNAUTHORIZED: Final = 401
 _POOL_SIZE: Final = 32
 _BODY_DEADLINE_READS: Final = 3  # in read timeouts: no read begins later, so a body ends within four
@@ -166,9 +170,8 @@ class ArmSession:
         _log_call(method, path, response.status_code, started, response.headers.get("x-ms-request-id"))
         _warn_before_throttling(path, response)
         retry_after_s = read_retry_after(response.headers, self._clock())
-        # The wait of an accepted POST is for polling the operation, not for the next POST to the same URL.
-        is_accepted_post = method == "POST" and response.status_code == _ACCEPTED
-        self._throttling.record(method, url, None if is_accepted_post else retry_after_s)
+        is_for_one_item = method == "POST" and response.status_code in _FOR_ONE_ITEM
+        self._throttling.record(method, url, None if is_for_one_item else retry_after_s)
         return Reply(
             method=method,
             path=path,

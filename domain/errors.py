@@ -6,6 +6,7 @@ The class of an error says whether it is transient; ``domain.restore.failure`` d
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from domain.codec import JsonOf, as_json
@@ -30,6 +31,7 @@ RESTORE_FAILED = "RestoreFailed"
 RESTORE_CANCELLED = "RestoreCancelled"
 AUTHORIZATION_FAILED = "AuthorizationFailed"
 RESOURCE_GUARD_CLOSED = "ResourceGuardClosed"
+ITEM_BUSY = "ItemBusy"
 DEADLINE_EXCEEDED = "DeadlineExceeded"
 APPROVAL_TIMED_OUT = "ApprovalTimedOut"
 REJECTED = "Rejected"
@@ -112,6 +114,9 @@ class RestoreWarning:
 
     code: str
     message: str
+    settled_time: datetime | None = field(
+        default=None, metadata={"description": "When the problem was over; absent as long as it is not."}
+    )
 
 
 class RestoreError(Exception):

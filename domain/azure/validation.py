@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from domain.azure.item_busy import is_busy
 from domain.azure.jobs import OperationStatus
 from domain.errors import ErrorDetail
 from domain.wire import as_label, as_list, as_object, as_text
@@ -31,6 +32,11 @@ class Validation:
 
     status: OperationStatus
     findings: tuple[ErrorDetail, ...] = ()
+
+    @property
+    def is_item_busy(self) -> bool:
+        """Whether nothing but another operation on the protected item speaks against the restore."""
+        return bool(self.findings) and all(is_busy(finding.code) for finding in self.findings)
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:

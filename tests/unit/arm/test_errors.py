@@ -74,6 +74,79 @@ def test_every_status_has_its_error(
     assert error.details[0].code == service_code
 
 
+BUSY_CODES = [
+    "BMSUserErrorObjectLocked",
+    "bmsusererrorobjectlocked",
+    "390026",
+    "UserErrorRestoreOperationInProgress",
+    "UserErrorBackupOperationInProgress",
+    "SystemBackupOperationInProgress",
+    "UserErrorAnotherRestoreInProgressOnSameTarget",
+    "AnotherOperationInProgress",
+    "BMSUserErrorConflictingProtectionOperation",
+    "UserErrorItemLocked",
+]
+
+
+class TestABusyItem:
+    @pytest.mark.parametrize("status", [400, 409])
+    @pytest.mark.parametrize("service_code", BUSY_CODES)
+    def test_is_transient_and_keeps_the_wait(self, status: int, service_code: str) -> None:
+        content = json.dumps({"error": {"code": service_code, "message": "busy"}}).encode()
+
+        error = service_error(reply(status, content, wait_s=2.0), once=True)
+
+        assert (type(error), error.code, error.retry_after_s) == (TransientError, "ItemBusy", 2.0)
+        assert (error.details[0].code, error.details[0].message) == (service_code, "busy")
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"code": "UserErrorRestoreOperationInProgress", "message": "bare"},
+            {"error": {"code": "Conflict", "details": [{"code": "BMSUserErrorObjectLocked", "message": "m"}]}},
+        ],
+    )
+    def test_is_recognised_in_every_form_of_error_body(self, body: Any) -> None:
+        assert error_for(409, body).code == "ItemBusy"
+
+    @pytest.mark.parametrize("body", [None, {"error": {"code": "Conflict"}}, {"error": {"code": "NobodyKnowsThis"}}])
+    def test_is_also_a_conflict_that_asks_for_a_wait(self, body: Any) -> None:
+        content = b"" if body is None else json.dumps(body).encode()
+
+        assert service_error(reply(409, content, wait_s=30.0)).code == "ItemBusy"
+        assert service_error(reply(400, content, wait_s=30.0)).code == "RestoreRefused"
+
+    @pytest.mark.parametrize(
+        "service_code",
+        [
+            "ScopeLocked",
+            "ReadOnlyDisabledSubscription",
+            "MissingSubscriptionRegistration",
+            "SubscriptionNotRegistered",
+            "ResourceGroupBeingDeleted",
+            "RequestDisallowedByPolicy",
+            "UserErrorVmAlreadyExists",
+            "UserErrorCoreCountSubscriptionQuotaReached",
+            "UserErrorJobNotInProgress",
+        ],
+    )
+    def test_is_not_read_into_a_refusal(self, service_code: str) -> None:
+        content = json.dumps({"error": {"code": service_code, "message": "no"}}).encode()
+
+        for status, wait_s in ((400, None), (409, None), (409, 30.0)):
+            error = service_error(reply(status, content, wait_s=wait_s))
+            assert (type(error), error.code) == (TerminalError, "RestoreRefused")
+
+    def test_is_not_read_into_a_refusal_for_several_reasons(self) -> None:
+        details = [{"code": "BMSUserErrorObjectLocked"}, {"code": "UserErrorQuotaReached"}]
+
+        assert error_for(400, {"error": {"code": "BadRequest", "details": details}}).code == "RestoreRefused"
+
+    @pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (404, "NotFound")])
+    def test_needs_a_conflict_or_a_bad_request(self, status: int, code: str) -> None:
+        assert error_for(status, {"error": {"code": "BMSUserErrorObjectLocked"}}).code == code
+
+
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 599])
 def test_a_server_failure_of_a_request_to_be_sent_once_is_an_unknown_outcome(status: int) -> None:
     error = service_error(reply(status, wait_s=7.0), once=True)

@@ -96,6 +96,19 @@ def test_the_wait_of_an_accepted_post_does_not_delay_the_next_post(server: ArmSe
     assert len(server.requests) == 2
 
 
+@pytest.mark.parametrize("status", [400, 409])
+def test_the_wait_for_a_busy_item_does_not_delay_the_validations_of_other_items(
+    server: ArmServer, session: ArmSession, status: int
+) -> None:
+    locked = Say(status, {"error": {"code": "BMSUserErrorObjectLocked"}}, headers={"Retry-After": "600"})
+    server.answers(locked, Say(202))
+
+    assert wait_of_failed_call(session, "POST", "/backupTriggerValidateOperation") == 600.0
+    session.call("POST", "/backupTriggerValidateOperation")
+
+    assert len(server.requests) == 2
+
+
 def test_an_answer_without_a_wait_ends_the_earlier_one(server: ArmServer, session: ArmSession, clock: Clock) -> None:
     server.answers(THROTTLED, Say(503), Say())
     wait_of_failed_call(session, "GET", "/a")

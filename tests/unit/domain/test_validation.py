@@ -53,6 +53,26 @@ def test_what_it_found_says_more_than_its_own_failure() -> None:
     assert Validation.from_api(body).findings == (ErrorDetail(code="A", message="B"),)
 
 
+LOCKED = {"code": "bmsUserErrorObjectLocked", "message": "m"}
+QUOTA = {"code": "UserErrorQuota", "message": "m"}
+
+
+@pytest.mark.parametrize(
+    ("body", "is_busy"),
+    [
+        (with_results([LOCKED], status="Succeeded"), True),
+        (with_results([LOCKED, {"code": "UserErrorBackupOperationInProgress"}], status="Succeeded"), True),
+        ({"status": "Failed", "error": LOCKED}, True),
+        (with_results([LOCKED, QUOTA], status="Succeeded"), False),
+        (with_results([QUOTA], status="Succeeded"), False),
+        (with_results([], status="Succeeded"), False),
+        ({"status": "InProgress"}, False),
+    ],
+)
+def test_it_says_whether_only_another_operation_stands_against_the_restore(body: Json, is_busy: bool) -> None:
+    assert Validation.from_api(body).is_item_busy is is_busy
+
+
 @pytest.mark.parametrize("status", ["Succeeded", "InProgress", None])
 def test_an_error_beside_another_status_is_no_finding(status: Any) -> None:
     assert Validation.from_api({"status": status, "error": {"code": "A", "message": "B"}}).findings == ()

@@ -17,7 +17,7 @@ from domain.azure.recovery_points import Candidate, JudgedPoint, RecoveryPointSu
 from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
-from domain.restore.parts import Decision, Phase, RefusedWhen, Source, Status
+from domain.restore.parts import Decision, Phase, RefusedWhen, Source, Status, WaitReason
 
 type Uri = str
 
@@ -43,6 +43,14 @@ class CancellationDocument:
     by: str | None
     comment: str | None
     time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingDocument:
+    """What keeps the restore waiting, and until when. The time is `null` if it is not known."""
+
+    reason: WaitReason
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,9 @@ class StatusDocument:
     last_updated_time: datetime
     completed_time: datetime | None
     next_poll_time: datetime | None
+    waiting: WaitingDocument | None = field(
+        metadata={"description": "`null` while the restore works, polls at its own interval, or has ended."}
+    )
     approval: ApprovalDocument | None = None
     cancellation: CancellationDocument | None = None
     refused: RefusedWhen | None = field(

@@ -89,8 +89,7 @@ class Backoff:
 
         It is made again after Azure's wait, else after ``own_s``, else after an interval that doubles each time.
         """
-        doublings = min(self.failures(call), _MAX_DOUBLINGS)
-        backoff = self.wait(call, own_s or min(_FIRST_RETRY_S * 2**doublings, _MAX_RETRY_S), now)
+        backoff = self.wait(call, own_s or retry_interval_s(self.failures(call)), now)
         pause = backoff.pauses[call]
         failed = replace(pause, failures=pause.failures + 1, failing_since=pause.failing_since or now)
         return Backoff(pauses={**backoff.pauses, call: failed})
@@ -116,6 +115,11 @@ class Backoff:
             not_before, by_azure = max(not_before, known.not_before), True
         pause = replace(known or Pause(not_before=not_before), not_before=not_before, by_azure=by_azure)
         return Backoff(pauses={**self.pauses, call: pause})
+
+
+def retry_interval_s(repetitions: int) -> float:
+    """Return the wait before another attempt: it doubles with each repetition, up to a maximum."""
+    return min(_FIRST_RETRY_S * 2 ** min(repetitions, _MAX_DOUBLINGS), _MAX_RETRY_S)
 
 
 def _is_wait(asked_s: float | None) -> TypeGuard[float]:

@@ -23,6 +23,7 @@ from domain.restore.stages import (
     Triggering,
     Validating,
 )
+from domain.restore.waiting import waiting_for
 from domain.wire import as_object, as_text
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
         last_updated_time=outcome.completed if outcome else now,
         completed_time=outcome.completed if outcome else None,
         next_poll_time=None if outcome else next_poll,
+        waiting=waiting_for(restore, next_poll),
         approval=_approval(restore, restore.approval),
         cancellation=_cancellation(restore.cancellation),
         refused=outcome.refused if outcome else None,
@@ -197,6 +199,7 @@ def refused_document(*, restore_id: str, created: datetime, error: RestoreError,
         last_updated_time=created,
         completed_time=created,
         next_poll_time=None,
+        waiting=None,
         result=None,
         error=error.to_json(),
         warnings=(),

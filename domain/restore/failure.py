@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.errors import TransientError
+from domain.restore.backoff import retry_interval_s
 from domain.restore.outcome import failed
+from domain.restore.parts import ItemBusy
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,17 +26,40 @@ PATIENCE: Final = timedelta(minutes=30)
 def retry_or_end(restore: Restore, call: Call | type[Call], error: RestoreError, now: datetime) -> Restore:
     """Return the restore, either ended or with the failed call to be made again.
 
-    Before Azure has the restore, transient errors are retried for half an hour and all others end it. While Azure works
-    on it, or may, no single answer ends it: even a 403 or a 404 may be temporary, and the disks are being created
-    meanwhile. Throttling and outages are then retried until the deadline, all other failures for half an hour.
+    Before Azure has the restore, a busy item is waited for, other transient errors are retried for half an hour and all
+    others end it. While Azure works on it, or may, no single answer ends it: even a 403 or a 404 may be temporary, and
+    the disks are being created meanwhile. Throttling and outages are then retried until the deadline, all other
+    failures for half an hour.
     """
     is_transient = isinstance(error, TransientError)
-    is_outage = is_transient and error.code == errors.SERVICE_UNAVAILABLE
+    is_outage = is_transient and error.code in {errors.SERVICE_UNAVAILABLE, errors.ITEM_BUSY}
+    if error.code == errors.ITEM_BUSY and is_transient and not restore.azure_has_it:
+        return wait_for_item(restore, call, error, now)
     if restore.azure_has_it and is_outage:
         return retry(restore, call, now)
     if (is_transient or restore.azure_has_it) and restore.backoff.failing_for(call.name, now) < PATIENCE:
         return retry(restore, call, now)
     return failed(restore, error, now)
+
+
+def wait_for_item(
+    restore: Restore, call: Call | type[Call], error: RestoreError, now: datetime, *, asked_s: float | None = None
+) -> Restore:
+    """Return the restore that makes the call again once its item may be free; only the deadline ends that.
+
+    It waits as long as Azure asked for before this call, or in the answer to another one (``asked_s``), else longer
+    each time. Azure has answered, so an outage before that is over.
+    """
+    known = restore.item_busy
+    answers = 0 if known is None else known.answers
+    busy = ItemBusy(since=now if known is None else known.since, answers=answers + 1, error=error.to_json())
+    own_s = retry_interval_s(answers)
+    backoff = restore.backoff.without_failures(call.name).wait(call.name, own_s, now, asked_s=asked_s)
+    return replace(restore, item_busy=busy, backoff=backoff).with_warning(
+        errors.ITEM_BUSY,
+        "Azure Backup runs another operation on the VM's protected item, such as a backup (the vault's list of jobs "
+        "shows it). The restore waits for its end and is sent again; cancel the restore if it must not wait.",
+    )
 
 
 def retry(restore: Restore, call: Call | type[Call], now: datetime) -> Restore:

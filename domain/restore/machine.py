@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.errors import LATE_DELIVERY, RestoreError, UnknownOutcomeError
+from domain.errors import ITEM_BUSY, LATE_DELIVERY, RestoreError, UnknownOutcomeError
 from domain.restore import (
     admit,
     answers,
@@ -44,7 +44,7 @@ SLOT_EVENT: Final = "slot"
 TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
     stages.Resolving: frozenset({stages.Preparing}),
     stages.Preparing: frozenset({stages.Validating, stages.AwaitingApproval, stages.Triggering, stages.Searching}),
-    stages.Validating: frozenset({stages.AwaitingApproval, stages.Triggering, stages.Searching}),
+    stages.Validating: frozenset({stages.Preparing, stages.AwaitingApproval, stages.Triggering, stages.Searching}),
     stages.AwaitingApproval: frozenset({stages.Triggering, stages.Searching}),
     stages.Triggering: frozenset(
         {
@@ -56,7 +56,13 @@ TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
         }
     ),
     stages.AwaitingResourceGuard: frozenset(
-        {stages.Searching, stages.TrackingOperation, stages.FindingJob, stages.TrackingJob}
+        {
+            stages.Triggering,
+            stages.Searching,
+            stages.TrackingOperation,
+            stages.FindingJob,
+            stages.TrackingJob,
+        }
     ),
     stages.Searching: frozenset({stages.Triggering, stages.AwaitingResourceGuard, stages.TrackingJob}),
     stages.TrackingOperation: frozenset({stages.FindingJob, stages.TrackingJob}),
@@ -179,7 +185,7 @@ _FOLLOWING: Final = {
 def _may_come_from_job_list(error: RestoreError) -> bool:
     """Return whether the wait of a failed trigger may belong to the list of jobs, which is read before the post."""
     posted = isinstance(error, UnknownOutcomeError) and error.code != LATE_DELIVERY
-    return not posted
+    return not posted and error.code != ITEM_BUSY
 
 
 def _job_search_answered(restore: Restore, _call: calls.FindJob, found: answers.FoundJob, now: datetime) -> Restore:

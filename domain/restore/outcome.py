@@ -11,19 +11,17 @@ from domain.api_types import Plan, PlanResult
 from domain.azure.jobs import JobStatus, OperationStatus
 from domain.codec import as_json
 from domain.errors import RestoreError, TerminalError
+from domain.restore.calls import ClaimPost
 from domain.restore.parts import Decision, Delivery, LockState, Outcome, RefusedWhen, Source, Status
 from domain.restore.request_body import restore_body
 from domain.restore.stages import (
     AwaitingResourceGuard,
     ComparingDisks,
-    FindingJob,
-    Searching,
     TrackingJob,
-    TrackingOperation,
     Triggering,
 )
 from domain.restore.state import ADMISSION_PATIENCE_S
-from domain.times import format_duration
+from domain.times import format_duration, format_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from domain.codec import JsonOf
     from domain.errors import Json
     from domain.restore.answers import Refusal
-    from domain.restore.parts import Approval, Cancellation
+    from domain.restore.parts import Approval, Cancellation, ItemBusy
     from domain.restore.state import Restore
 
 _REFUSED_LATE: Final = "RefusedLate"
@@ -61,12 +59,24 @@ def failed(restore: Restore, error: RestoreError, now: datetime) -> Restore:
 
 def timed_out(restore: Restore, now: datetime) -> Restore:
     """Return the restore ended by its deadline. Azure's job, if any, is not cancelled."""
+    if (busy := restore.waits_for_item) is not None:
+        return _item_stayed_busy(restore, busy, now)
     allowed = format_duration(timedelta(seconds=restore.limits.deadline_s))
     message = (
         f"The restore had not ended {allowed} after it was accepted, which RESTORE_DEADLINE_HOURS allows. "
         f"{what_may_still_run(restore)}"
     )
     return ended(restore, Status.TIMED_OUT, now, error=RestoreError(errors.DEADLINE_EXCEEDED, message))
+
+
+def _item_stayed_busy(restore: Restore, busy: ItemBusy, now: datetime) -> Restore:
+    message = (
+        f"Azure Backup has run another operation on the VM's protected item since {format_time(busy.since)} (see "
+        "details), and the time that RESTORE_DEADLINE_HOURS allows is over. Look for that operation in the vault's "
+        "list of jobs, wait for its end or cancel it, then send the request again, with a new requestId."
+    )
+    details = RestoreError.from_json(busy.error).details
+    return failed(restore, TerminalError(errors.REQUEST_CONFLICT, message, details), now)
 
 
 def cancelled(restore: Restore, now: datetime) -> Restore:
@@ -187,14 +197,21 @@ def _result(restore: Restore, job: Job) -> Json:
     return job.result(target_virtual_machine_id=made)
 
 
+def may_have_started(restore: Restore) -> bool:
+    """Return whether Azure has the restore, or may have it: it took a post, or did not refuse each one for certain."""
+    # An attempt that broke may have posted, as long as nobody has found out; and a restore that was withdrawn may have
+    # been posted by another run of the same step, as long as it has not claimed its next attempt.
+    in_doubt = isinstance(restore.stage, Triggering | AwaitingResourceGuard) and restore.stage.in_doubt is not None
+    is_unclaimed = restore.backoff.failures(ClaimPost.name) > 0
+    return restore.azure_has_it or restore.trigger.unknown > 0 or in_doubt or is_unclaimed
+
+
 def what_may_still_run(restore: Restore) -> str:
     """Return what Azure may still be doing when the restore is given up, and where a person finds it."""
     stage = restore.stage.tracked if isinstance(restore.stage, ComparingDisks) else restore.stage
     if isinstance(stage, TrackingJob):
         return f"Azure Backup job {stage.job_id} may still run: look at it in the vault."
-    # An attempt that broke may have posted, as long as nobody has found out.
-    in_doubt = isinstance(stage, Triggering | AwaitingResourceGuard) and stage.in_doubt is not None
-    if restore.trigger.unknown or in_doubt or isinstance(stage, TrackingOperation | FindingJob | Searching):
+    if may_have_started(restore):
         return (
             f"A person must look: search the vault's restore jobs for activityId {restore.client_request_id} "
             "before starting another restore."

@@ -41,6 +41,21 @@ class Status(StrEnum):
     PLANNED = "Planned"
 
 
+class WaitReason(StrEnum):
+    """What keeps a restore waiting, as its status document shows it.
+
+    ``THROTTLED``: Azure has too many requests or an outage. ``RETRY_AFTER``: Azure asked for a wait in a good answer.
+    ``VAULT_BUSY``: all slots of the vault are taken.
+    """
+
+    THROTTLED = "Throttled"
+    RETRY_AFTER = "RetryAfter"
+    APPROVAL = "Approval"
+    RESOURCE_GUARD = "ResourceGuard"
+    ITEM_BUSY = "ItemBusy"
+    VAULT_BUSY = "VaultBusy"
+
+
 ENDED: Final = frozenset(Status) - {Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL}
 """The statuses of a restore that has ended."""
 
@@ -184,6 +199,19 @@ class Trigger:
 
     attempts: int = 0
     unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemBusy:
+    """Azure does not take the restore yet, because it runs another operation on the protected item.
+
+    ``since`` is when it first said so, ``answers`` how often. ``error`` is the last such answer, as ARM's inner error
+    object.
+    """
+
+    since: datetime
+    answers: int
+    error: Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from domain import errors
 from domain.azure.jobs import OperationStatus
-from domain.errors import RestoreError, TerminalError
+from domain.errors import RestoreError, TerminalError, TransientError
 from domain.restore import answers
 from domain.restore.answers import NoPointForPlan, StillReading
 from domain.restore.calls import GetValidation, PrepareRestore, ResolveItem
-from domain.restore.failure import retry_or_end
+from domain.restore.failure import retry_or_end, wait_for_item
 from domain.restore.outcome import ended, failed, plan_result, planned
 from domain.restore.parts import Status
 from domain.restore.polling import operation_interval_s
@@ -120,6 +120,9 @@ def validated(restore: Restore, call: GetValidation, validation: Validation, now
     if validation.status is OperationStatus.RUNNING:
         own_s = operation_interval_s(restore.limits, now - stage.since)
         return replace(restore, backoff=restore.backoff.wait(call.name, own_s, now))
+    if validation.is_item_busy:
+        message = f"The service would not do this restore now: {validation.findings[0].message}"
+        return _validate_again(restore, stage, TransientError(errors.ITEM_BUSY, message, validation.findings), now)
     if validation.findings or validation.status is not OperationStatus.SUCCEEDED:
         reason = f": {validation.findings[0].message}" if validation.findings else "."
         message = f"The service would not do this restore{reason}"
@@ -130,13 +133,23 @@ def validated(restore: Restore, call: GetValidation, validation: Validation, now
 def validation_failed(restore: Restore, call: GetValidation, error: RestoreError, now: datetime) -> Restore:
     """Return the restore after a failed poll; without validation if the service no longer knows the validation."""
     stage = restore.stage
+    if isinstance(stage, Validating) and error.code == errors.ITEM_BUSY:
+        return _validate_again(restore, stage, error, now)
     if error.code != errors.NOT_FOUND or not isinstance(stage, Validating):
         return retry_or_end(restore, call, error, now)
     message = f"The service could not validate the restore before it was triggered: {error.message}"
     return _after_preparation(restore.with_warning("ValidationUnavailable", message), stage.prepared, now)
 
 
+def _validate_again(restore: Restore, stage: Validating, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore that is prepared again when its item may be free; a newer point may exist by then."""
+    asked_s = restore.backoff.asked_s(GetValidation.name, now)
+    again = restore.with_stage(Preparing(item=stage.prepared.item), now)
+    return wait_for_item(again, PrepareRestore, error, now, asked_s=asked_s)
+
+
 def _after_preparation(restore: Restore, ready: Prepared, now: datetime) -> Restore:
+    restore = restore.with_free_item(now)
     if restore.request.is_plan:
         return planned(restore.with_stage(Triggering(prepared=ready), now), now)
     if restore.approval is None or not restore.awaits_decision:

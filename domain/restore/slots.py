@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from domain.restore.steps import Step
 
 _MAX_TRIES: Final = 3  # of a call on behalf of other restores
+_VAULT_BUSY: Final = "VaultBusy"
 _MAX_WAIT_S: Final = 300.0  # normally the restore that releases a slot wakes the next one; this is in case it could not
 
 
@@ -92,7 +93,7 @@ def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: d
         # What failed before the wait in line, which may have taken hours, does not count any more.
         backoff = restore.backoff.without_failures(PrepareRestore.name).without_failures(StartRestore.name)
         held = replace(restore.slot, state=SlotState.HELD, was_woken=False)
-        return replace(restore, slot=held, backoff=backoff)
+        return replace(restore, slot=held, backoff=backoff).with_settled(_VAULT_BUSY, now)
     message = (
         f"{_max_per_vault(restore)} restores of this vault run at once (RESTORE_MAX_RUNNING_PER_VAULT); this one "
         "waited for a slot."
@@ -103,7 +104,7 @@ def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: d
         slot=replace(restore.slot, state=SlotState.WAITING, suspect=grant.holder, was_woken=False),
         backoff=restore.backoff.wait(AcquireSlot.name, wait_s, now),
     )
-    return waiting.with_warning("VaultBusy", message)
+    return waiting.with_warning(_VAULT_BUSY, message)
 
 
 def holder_found(restore: Restore, running: Running) -> Restore:

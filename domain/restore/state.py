@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, Self
 
 from domain.azure.protected_items import ProtectedItem
-from domain.errors import RestoreWarning
+from domain.errors import ITEM_BUSY, RestoreWarning
 from domain.requests import RestoreRequest
 from domain.restore.backoff import Backoff
 from domain.restore.parts import (
@@ -23,6 +23,7 @@ from domain.restore.parts import (
     Approval,
     Cancellation,
     Clock,
+    ItemBusy,
     LockState,
     Outcome,
     Slot,
@@ -68,6 +69,7 @@ class Restore:
     stage: Stage = field(default_factory=Resolving)
     approval: Approval | None = None
     trigger: Trigger = field(default_factory=Trigger)
+    item_busy: ItemBusy | None = None
     cancellation: Cancellation | None = None
     backoff: Backoff = field(default_factory=Backoff)
     warnings: tuple[RestoreWarning, ...] = ()
@@ -153,6 +155,11 @@ class Restore:
         return isinstance(self.stage, Searching | TrackingOperation | FindingJob | TrackingJob | ComparingDisks)
 
     @property
+    def waits_for_item(self) -> ItemBusy | None:
+        """What is known of the operation for whose end the restore waits; ``None`` if it does not wait for one."""
+        return self.item_busy if self.slot.is_ready and not self.azure_has_it else None
+
+    @property
     def awaits_decision(self) -> bool:
         """Whether an approval is needed that nobody has given or refused yet."""
         return self.approval is not None and self.approval.decision is None
@@ -192,11 +199,26 @@ class Restore:
         return replace(self, stage=stage, clock=replace(self.clock, paused=paused))
 
     def with_warning(self, code: str, message: str) -> Self:
-        """Return the restore with one more warning; the same warning is kept once."""
+        """Return the restore with one more warning; the same warning is kept once, and is no longer settled."""
         warning = RestoreWarning(code=code, message=message)
         if warning in self.warnings:
             return self
-        return replace(self, warnings=(*self.warnings, warning)[-_MAX_WARNINGS:])
+        others = [known for known in self.warnings if (known.code, known.message) != (code, message)]
+        return replace(self, warnings=(*others, warning)[-_MAX_WARNINGS:])
+
+    def with_settled(self, code: str, now: datetime) -> Self:
+        """Return the restore whose warnings with this code are settled: what they warn of is over."""
+        if all(known.code != code or known.settled_time for known in self.warnings):
+            return self
+        settled = [
+            replace(known, settled_time=known.settled_time or now) if known.code == code else known
+            for known in self.warnings
+        ]
+        return replace(self, warnings=tuple(settled))
+
+    def with_free_item(self, now: datetime) -> Self:
+        """Return the restore after Azure found its item free."""
+        return replace(self.with_settled(ITEM_BUSY, now), item_busy=None)
 
     def with_approval(self, reason: str) -> Self:
         """Return the restore, which needs an approval before it is triggered; an earlier reason for one is kept."""

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _MAX_UNKNOWN: Final = 2
 _FIRST_SEARCH_S: Final = 5.0
 _MAX_LATE_SEARCH_S: Final = 300.0
+_GUARD_CLOSED: Final = "ResourceGuardClosed"
+_OUTCOME_OPEN: Final = "TriggerOutcomeOpen"
 
 
 def find_job(restore: Restore, prepared: Prepared) -> FindJob:
@@ -80,7 +82,7 @@ def started(restore: Restore, call: StartRestore, answer: Started, now: datetime
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
-    restore = _with_attempt(restore, call)
+    restore = _taken(_with_attempt(restore, call), now)
     if answer.job_id is not None:
         return job_found(restore, answer.job_id, now)
     if answer.operation is None:
@@ -104,11 +106,18 @@ def start_failed(restore: Restore, call: StartRestore, error: RestoreError, now:
         return _awaiting_resource_guard(answered, stage, error, now)
     if isinstance(error, TransientError) and error.code == errors.INTERNAL_ERROR:
         return replace(restore, stage=replace(stage, in_doubt=error.message))
+    if error.code == errors.ITEM_BUSY:  # so the Resource Guard, if there is one, is open
+        restore = restore.with_stage(Triggering(prepared=stage.prepared), now).with_settled(_GUARD_CLOSED, now)
     return retry_or_end(restore, call, error, now)  # certainly not accepted
 
 
 def _with_attempt(restore: Restore, call: StartRestore) -> Restore:
     return replace(restore, trigger=replace(restore.trigger, attempts=call.attempt))
+
+
+def _taken(restore: Restore, now: datetime) -> Restore:
+    """Return the restore after Azure has taken it: what kept it from that is settled."""
+    return restore.with_free_item(now).with_settled(_GUARD_CLOSED, now)
 
 
 def _awaiting_resource_guard(restore: Restore, stage: Posting, error: RestoreError, now: datetime) -> Restore:
@@ -120,7 +129,7 @@ def _awaiting_resource_guard(restore: Restore, stage: Posting, error: RestoreErr
     waiting = AwaitingResourceGuard(prepared=stage.prepared, since=since, refusal=error.to_json())
     restore = replace(restore, backoff=restore.backoff.wait(StartRestore.name, own_s, now))
     return restore.with_stage(waiting, now).with_warning(
-        "ResourceGuardClosed",
+        _GUARD_CLOSED,
         "The vault's Resource Guard does not let the app restore yet. Give its identity Backup MUA Operator on the "
         f"guard; the trigger is sent again until {format_time(until)}.",
     )
@@ -140,12 +149,13 @@ def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Res
     restore = replace(
         restore,
         trigger=replace(restore.trigger, unknown=unknown),
+        item_busy=None,
         backoff=restore.backoff.without_failures(StartRestore.name).wait(
             FindJob.name, _FIRST_SEARCH_S, now, asked_s=error.retry_after_s
         ),
     )
     searching = Searching(before=replace(stage, in_doubt=None), since=now)
-    return restore.with_stage(searching, now).with_warning("TriggerOutcomeOpen", message)
+    return restore.with_stage(searching, now).with_warning(_OUTCOME_OPEN, message)
 
 
 def broken_attempt_answered(restore: Restore, *, is_ours: bool, now: datetime) -> Restore:
@@ -196,6 +206,9 @@ def job_found(restore: Restore, job_id: str, now: datetime, *, asked_s: float | 
             triggered = stage.since
         case _:
             pass
+    restore = _taken(restore, now)
+    if not isinstance(stage, TrackingOperation | FindingJob):  # else an earlier post may have made a job of its own
+        restore = restore.with_settled(_OUTCOME_OPEN, now)
     tracking = TrackingJob(prepared=prepared, triggered=triggered, job_id=job_id, operation_id=operation_id)
     if asked_s:
         restore = replace(restore, backoff=restore.backoff.wait(GetJob.name, 0.0, now, asked_s=asked_s))

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 MEMBERS = (
     *("id", "status", "phase", "progressPercentage", "sourceResourceId", "recoveryType", "requestId", "requestedBy"),
     *("reason", "startedBy", "recoveryPoint", "operationId", "jobId", "vaultId", "createdTime", "lastUpdatedTime"),
-    *("completedTime", "nextPollTime", "result", "error", "warnings", "links"),
+    *("completedTime", "nextPollTime", "waiting", "result", "error", "warnings", "links"),
 )
 OPTIONAL = {"approval", "cancellation", "refused"}
 """Members that are there only where they say something."""
@@ -112,6 +112,7 @@ class TestDocument:
             "lastUpdatedTime": "2026-11-23T09:29:00Z",
             "completedTime": None,
             "nextPollTime": "2026-11-23T09:30:00Z",
+            "waiting": None,
             "result": None,
             "error": None,
             "warnings": [{"code": "A", "message": "a"}],
@@ -141,7 +142,7 @@ class TestDocument:
         assert (shown["status"], shown["phase"]) == ("Pending", "Resolving")
         assert {name for name, value in shown.items() if value is None} == {
             *("progressPercentage", "requestId", "requestedBy", "reason", "recoveryPoint", "operationId", "jobId"),
-            *("vaultId", "completedTime", "nextPollTime", "result", "error"),
+            *("vaultId", "completedTime", "nextPollTime", "waiting", "result", "error"),
         }
 
     def test_the_vault_is_the_items_and_before_that_the_requests(self) -> None:
@@ -373,6 +374,7 @@ class TestRefused:
             "lastUpdatedTime": "2026-11-23T08:00:00Z",
             "completedTime": "2026-11-23T08:00:00Z",
             "nextPollTime": None,
+            "waiting": None,
             "result": None,
             "error": {
                 "code": "InvalidRequest",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRestore:
-    """The last admitted restore of the VM, and when it ended."""
+    """The last restore of the VM that Azure had, or may have had, and when it ended."""
 
     restore_id: str
     ended: datetime
@@ -51,7 +51,7 @@ def acquire(lock: VmLock | None, call: AcquireLock, asked: Asked) -> tuple[VmLoc
 
 
 def release(lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked: Asked) -> tuple[VmLock | None, Done]:
-    """Release the lock, if this restore holds it. The cool-down begins, unless the restore was never admitted."""
+    """Release the lock, if this restore holds it. The cool-down begins, unless Azure never had the restore."""
     if isinstance(call, ReleaseVanishedLock):
         restore_id, created, is_unused = call.holder.restore_id, call.holder.created, False
     else:

@@ -252,7 +252,10 @@ class ReleaseVanishedLock(EntityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseLock(EntityCall):
-    """Release a VM's lock at the restore's end. ``unused``: it was never admitted, so no cool-down begins."""
+    """Release a VM's lock at the restore's end.
+
+    ``unused``: Azure never had the restore, and cannot have it, so no cool-down begins.
+    """
 
     entity: ClassVar = "vm_lock"
     operation: ClassVar = "release"

@@ -10,6 +10,7 @@ from domain.restore import slots
 from domain.restore.calls import PostResult, PublishResult, ReleaseLock, ReleaseSlot, WakeRestore, entity_key
 from domain.restore.document import result_document
 from domain.restore.failure import retry
+from domain.restore.outcome import may_have_started
 from domain.restore.parts import Delivery, LockState, SlotState
 from domain.restore.steps import Finish, MakeCall, first_due
 
@@ -32,7 +33,7 @@ def decide(restore: Restore, outcome: Outcome, now: datetime) -> Step:
     lock, vm_id = restore.admission.lock, restore.source_resource_id
     if lock in {LockState.WANTED, LockState.HELD} and vm_id is not None:
         # A restore that was not admitted may hold the lock nevertheless: the lock's answer may have been lost.
-        unused = not restore.admission.admitted
+        unused = not (restore.admission.admitted and may_have_started(restore))
         return MakeCall(call=ReleaseLock(key=entity_key(vm_id), ended=outcome.completed, unused=unused))
     calls: list[Call] = []
     if (releasing := _next_release(restore)) is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+ITEM_BUSY = "Another operation is in progress on the selected item. Please wait for it to finish and then try again."
+
 
 class ArmError(Exception):
     """An answer in ARM's error shape; ``cause`` says who refused: the ``gateway`` or the ``service``."""
@@ -107,6 +109,11 @@ def invalid_input(reason: str) -> ArmError:
 def refused(code: str, message: str) -> ArmError:
     """400 of the service with a code of its own."""
     return ArmError(400, code, message)
+
+
+def item_busy(status: int, code: str, wait: dict[str, str]) -> ArmError:
+    """409 or 400 of the service while another operation runs on the item, with a wait or without."""
+    return ArmError(status, code, ITEM_BUSY, headers=wait)
 
 
 def guard_request_missing(guard_id: str) -> ArmError:

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from simulator.clock import WAIT_FORMS
@@ -73,6 +74,40 @@ class Burst:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ItemBusy:
+    """Another operation that runs on the item, so that restores and validations of it are refused.
+
+    It ends after so many refusals, or so many seconds after the first one. ``as_finding``: a validation is taken, and
+    finds it.
+    """
+
+    count: int
+    seconds: float | None
+    status: int
+    code: str
+    retry_after_s: float | None
+    form: str
+    as_finding: bool
+
+    @classmethod
+    def read(cls, node: Node) -> ItemBusy:
+        """Read the operation and close its node."""
+        busy = cls(
+            count=node.whole("count", ALWAYS),
+            seconds=node.number("seconds") if node.has("seconds") else None,
+            status=node.whole("status", 409),
+            code=node.text("code", "BMSUserErrorObjectLocked"),
+            retry_after_s=node.number("retryAfterSeconds") if node.has("retryAfterSeconds") else None,
+            form=node.choice("form", WAIT_FORMS, "seconds"),
+            as_finding=node.flag("asFinding"),
+        )
+        if busy.status not in {400, 409}:
+            node.complain("status", "expected 400 or 409")
+        node.close()
+        return busy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobFailure:
     """A job that ends as ``Failed`` after so many seconds."""
 
@@ -100,6 +135,7 @@ class Faults:
     job_missing404: int = 0
     errors503: Burst | None = None
     throttle429: Burst | None = None
+    item_busy: ItemBusy | None = None
     slow_operation_s: float = 0.0
     operation_failed: OperationFailure | None = None
     job_failed: JobFailure | None = None
@@ -128,6 +164,7 @@ class Faults:
             job_missing404=_count(node, "jobMissing404"),
             errors503=Burst.read(node.node("errors503")) if node.has("errors503") else None,
             throttle429=Burst.read(node.node("throttle429")) if node.has("throttle429") else None,
+            item_busy=ItemBusy.read(node.node("itemBusy")) if node.has("itemBusy") else None,
             slow_operation_s=_seconds(node, "slowOperation"),
             operation_failed=_operation_failure(node),
             job_failed=_job_failure(node),
@@ -154,6 +191,7 @@ class FaultState:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self._used: Counter[str] = Counter()
+        self._busy_since: datetime | None = None
 
     def strikes(self, switch: str, limit: int) -> bool:
         """Use a counted switch once more; false when it has struck its number of times."""
@@ -161,6 +199,16 @@ class FaultState:
             return False
         self._used[switch] += 1
         return True
+
+    def busy_item(self, now: datetime) -> ItemBusy | None:
+        """Return the operation that refuses a call now, if one runs on the item."""
+        busy = self.faults.item_busy
+        if busy is None:
+            return None
+        self._busy_since = self._busy_since or now
+        if busy.seconds is not None and now >= self._busy_since + timedelta(seconds=busy.seconds):
+            return None
+        return busy if self.strikes("itemBusy", busy.count) else None
 
 
 def _count(node: Node, name: str) -> int:

@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.calls import Answer, Call
 from simulator.checks import REHYDRATING, RestoreCheck, point_of
 from simulator.errors import (
+    ITEM_BUSY,
     ArmError,
     guard_not_granted,
     guard_request_missing,
     internal_error,
     invalid_input,
+    item_busy,
     item_not_found,
 )
 from simulator.faults import ErrorDetail
 from simulator.handlers.lookup import operation_of, vault_of, vm_of
 from simulator.jobs import LIVES, Job, Target, kind_of
 from simulator.operations import Operation
+from simulator.scenario import Finding
 from simulator.shapes import RESTORE_ACTION, guard_id, guard_request_id, item_path
 from simulator.signing import sign
 
 if TYPE_CHECKING:
-    from simulator.faults import Faults
+    from simulator.faults import Faults, FaultState
     from simulator.points import Point
     from simulator.scenario import StorageAccount, Vault, Vm
     from simulator.world import World
@@ -49,6 +52,7 @@ def trigger_restore(world: World, call: Call) -> Answer:
     _check_guard(world, vault, call, properties)
     account = RestoreCheck(world, vault, vm, point, properties).account()
     state = world.faults(vm.key)
+    _check_busy(world, state)
     if state.strikes("error500BeforeAccept", state.faults.error500_before_accept):
         raise internal_error()
     order = _Order(
@@ -61,6 +65,13 @@ def trigger_restore(world: World, call: Call) -> Answer:
         raise internal_error()
     retry_after = {"Retry-After": world.timeline.retry_after(TRIGGER_RETRY_AFTER_S)}
     return Answer(status=202, headers={**_addresses(world, call, vm, operation), **retry_after})
+
+
+def _check_busy(world: World, state: FaultState) -> None:
+    """Raise the error of an item on which another operation runs."""
+    busy = state.busy_item(world.now())
+    if busy:
+        raise item_busy(busy.status, busy.code, world.timeline.wait_headers(busy.retry_after_s, busy.form))
 
 
 def _check_guard(world: World, vault: Vault, call: Call, properties: Mapping[str, Any]) -> None:
@@ -296,7 +307,12 @@ def _validation(world: World, call: Call, seconds: float) -> Operation:
     if str(cast("Mapping[str, Any]", call.body).get("id")).lower() != expected:
         raise invalid_input("id must be the resource id of the recovery point")
     findings = RestoreCheck(world, vault, vm, point, request).findings()
-    now = world.now()
+    now, state = world.now(), world.faults(vm.key)
+    switch = state.faults.item_busy
+    if switch is None or not switch.as_finding:
+        _check_busy(world, state)
+    elif state.busy_item(now):
+        findings = (*findings, Finding(code=switch.code, message=ITEM_BUSY, recommendations=()))
     return Operation(
         operation_id=world.new_id(),
         kind="validate",

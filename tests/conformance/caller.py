@@ -107,6 +107,15 @@ class Caller:
         path = f"{item_path(name, group, vault)}/recoveryPoints/{point_id}/restore"
         return self.post(path, self.request_body(name, group, point, **members), headers)
 
+    def validate(self, name: str, group: str = "web-rg", **members: Any) -> requests.Response:
+        """Trigger the validation of a restore to blobs."""
+        restore = {**self.request_body(name, group, **members)["properties"]}
+        body = {
+            "id": f"{item_path(name, group)}/recoveryPoints/{restore['recoveryPointId']}",
+            "properties": {"objectType": "ValidateIaasVMRestoreOperationRequest", "restoreRequest": restore},
+        }
+        return self.post(f"{VAULT}/backupTriggerValidateOperation", body)
+
     def restored_job(self, name: str, group: str = "web-rg", point: int = 0, **members: Any) -> str:
         """Trigger a restore that must be taken; return its job's id."""
         answer = self.restore(name, group, point, **members)

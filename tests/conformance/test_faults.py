@@ -34,6 +34,7 @@ def test_default_scenario_has_a_vm_for_every_switch(simulator: Simulator) -> Non
         "error500BeforeAccept",
         "errors503",
         "throttle429",
+        "itemBusy",
         "slowOperation",
         "operationFailed",
         "jobFailed",
@@ -52,6 +53,52 @@ def test_default_scenario_has_a_vm_for_every_switch(simulator: Simulator) -> Non
         "cancelRefused",
         "ignoresDiskList",
     }
+
+
+@pytest.mark.parametrize(
+    ("switch", "status", "code", "wait"),
+    [
+        ({}, 409, "BMSUserErrorObjectLocked", None),
+        (
+            {"status": 400, "code": "UserErrorRestoreOperationInProgress", "retryAfterSeconds": 20},
+            400,
+            "UserErrorRestoreOperationInProgress",
+            "20",
+        ),
+    ],
+)
+def test_busy_item_refuses_restores_and_validations(
+    arm: Caller, switch: dict[str, Any], status: int, code: str, wait: str | None
+) -> None:
+    set_fault(arm, {"itemBusy": {"count": 2, **switch}})
+
+    for answer in (arm.restore("web-01"), arm.validate("web-01")):
+        assert (answer.status_code, error_code(answer)) == (status, code)
+        assert answer.headers.get("Retry-After") == wait
+    assert arm.simulator.world.jobs_of("web-01") == []
+    assert arm.restore("web-01").status_code == 202
+
+
+def test_busy_item_gets_free_after_its_time(arm: Caller, clock: ManualClock) -> None:
+    set_fault(arm, {"itemBusy": {"seconds": 60}})
+
+    assert arm.restore("web-01").status_code == 409
+    clock.advance(59)
+    assert arm.restore("web-01").status_code == 409
+    clock.advance(1)
+    assert arm.restore("web-01").status_code == 202
+
+
+def test_busy_item_may_be_what_a_validation_finds(arm: Caller, clock: ManualClock) -> None:
+    set_fault(arm, {"itemBusy": {"count": 1, "asFinding": True}})
+
+    accepted = arm.validate("web-01")
+    clock.advance(10)
+
+    assert accepted.status_code == 202
+    found = arm.get(accepted.headers["Azure-AsyncOperation"]).json()["properties"]["validateOperationResponse"]
+    assert [finding["code"] for finding in found["validationResults"]] == ["BMSUserErrorObjectLocked"]
+    assert arm.restore("web-01").status_code == 202
 
 
 def test_lost_202_makes_a_job_and_drops_the_connection(arm: Caller) -> None:

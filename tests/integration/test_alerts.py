@@ -172,6 +172,16 @@ class TestOnlyOnce:
         listed = stage.call("GET", "restores").json()["value"]
         assert [document["id"] for document in listed] == [first["restoreId"]]
 
+    def test_a_restore_that_started_nothing_holds_no_later_alert(self, stage: Stage) -> None:
+        vm = vm_id("lonely-01")
+        decisions: list[str] = []
+        for number in range(2):
+            [decision] = decide(stage, an_alert(f"a{number}", vm))
+            decisions.append(decision["decision"])
+            assert stage.finished(decision["restoreId"])["error"]["code"] == "NotProtected"
+
+        assert decisions == ["Started", "Started"]
+
     def test_fifty_at_the_same_moment_about_a_vm_that_cools_down_are_all_told_so(self, stage: Stage) -> None:
         stage.restore()
         for number in range(3):

@@ -296,6 +296,7 @@ SURVIVED = (
     "error-500-before-accept",
     "errors-503",
     "throttle-429",
+    "item-busy",
     "slow-operation",
     "unauthorized-once",
     "malformed-json",

@@ -56,7 +56,7 @@ def test_default_scenario_is_as_documented() -> None:
         "guarded-rg": 1,
         "rules-rg": 6,
         "load-rg": 100,
-        "fault-rg": 21,
+        "fault-rg": 22,
     }
     assert guard is not None
     assert (guard.name, guard.resource_group, guard.granted_after_s) == ("guard-01", "security-rg", 300)

@@ -116,4 +116,4 @@ def _stopped_document(shown: Json, status: Status, message: str, at: datetime) -
     error = RestoreError(errors.INTERNAL_ERROR, message + still)
     time = format_time(at)
     ended = {"status": str(status), "phase": str(Phase.FINISHED), "completedTime": time, "lastUpdatedTime": time}
-    return {**shown, **ended, "nextPollTime": None, "error": error.to_json()}
+    return {**shown, **ended, "nextPollTime": None, "waiting": None, "error": error.to_json()}

@@ -110,6 +110,13 @@ def test_one_that_was_terminated_on_its_way_says_that_azure_may_have_it(members:
     assert "Azure may have the restore" in document_of(state)["error"]["message"]
 
 
+def test_one_that_was_terminated_waits_for_nothing() -> None:
+    waiting = shown(waiting={"reason": "Approval", "until": "2026-11-23T12:00:00Z"})
+    state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=waiting)
+
+    assert document_of(state)["waiting"] is None
+
+
 def test_one_that_was_terminated_after_its_end_is_what_it_ended_as() -> None:
     ended = shown(status="Completed", phase="Finished")
     state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=ended, serialized_output="too slow")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from domain.azure.jobs import JobStatus, Operation, OperationStatus
 from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.azure.validation import Validation
-from domain.errors import ErrorDetail
+from domain.errors import ITEM_BUSY, ErrorDetail, TransientError
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import restore_id_for
 from orchestrations.names import HOLD_POST_CLAIM
@@ -216,6 +216,14 @@ def _cancelled(lab: Lab, after: timedelta) -> Restore:
     return restore
 
 
+def _item_busy(lab: Lab) -> Restore:
+    locked = ErrorDetail(code="BMSUserErrorObjectLocked", message="Another operation is in progress.")
+    lab.azure.validations = [Validation(status=OperationStatus.SUCCEEDED, findings=(locked,))]
+    lab.azure.fails["trigger_restore"] = [TransientError(ITEM_BUSY, "busy", [locked], retry_after_s=40), None]
+    lab.azure.job_takes = timedelta(seconds=74)
+    return a_restore(validate=True)
+
+
 def _guard_opened(lab: Lab) -> Restore:
     detail = {"vaultCriticalOperation": GUARDED_OPERATION, "defaultResourceRequest": "/subscriptions/s/guard/default"}
     lab.azure.guard_proxies = [{"properties": {"resourceGuardOperationDetails": [detail]}}]
@@ -281,6 +289,7 @@ SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0003_cancelled_job": _cancelled_job,
     "0003_cancel_held": _cancel_held,
     "0003_guard_opened": _guard_opened,
+    "0003_item_busy": _item_busy,
     "0003_waited_its_turn": _waited_its_turn,
     "0003_gave_its_turn": _gave_its_turn,
     "0003_some_disks": _some_disks,

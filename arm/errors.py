@@ -42,7 +42,7 @@ _TOKEN_REFUSALS: Final = frozenset({400, 401, 403})
 _MAX_DETAILS: Final = 20
 _NO_MESSAGE: Final = "The service gave no message."
 _THROTTLED: Final = "Azure asks for fewer requests."
-_ITEM_BUSY: Final = "Azure runs another operation on the protected item (see details)."
+_ITEM_BUSY: Final = "Azure does not take the request yet, because the protected item is busy (see details)."
 _UNKNOWN_OUTCOME: Final = (
     "It is unknown whether Azure accepted the request; search for its job before posting it again."
 )

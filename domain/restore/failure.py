@@ -57,8 +57,9 @@ def wait_for_item(
     backoff = restore.backoff.without_failures(call.name).wait(call.name, own_s, now, asked_s=asked_s)
     return replace(restore, item_busy=busy, backoff=backoff).with_warning(
         errors.ITEM_BUSY,
-        "Azure Backup runs another operation on the VM's protected item, such as a backup (the vault's list of jobs "
-        "shows it). The restore waits for its end and is sent again; cancel the restore if it must not wait.",
+        "Azure Backup does not take the restore yet: the VM's protected item is busy, most likely with a backup or "
+        "another restore (see the vault's list of jobs). The restore is sent again until it is taken, at the latest "
+        "at its deadline; cancel it if it must not wait.",
     )
 
 

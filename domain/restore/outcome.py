@@ -71,9 +71,10 @@ def timed_out(restore: Restore, now: datetime) -> Restore:
 
 def _item_stayed_busy(restore: Restore, busy: ItemBusy, now: datetime) -> Restore:
     message = (
-        f"Azure Backup has run another operation on the VM's protected item since {format_time(busy.since)} (see "
-        "details), and the time that RESTORE_DEADLINE_HOURS allows is over. Look for that operation in the vault's "
-        "list of jobs, wait for its end or cancel it, then send the request again, with a new requestId."
+        f"Azure Backup has not taken the restore since {format_time(busy.since)}, because the VM's protected item is "
+        "busy (see details), and the time that RESTORE_DEADLINE_HOURS allows is over. Look in the vault's list of jobs "
+        "for the operation that runs on it, wait for its end or cancel it, then send the request again, with a new "
+        "requestId."
     )
     details = RestoreError.from_json(busy.error).details
     return failed(restore, TerminalError(errors.REQUEST_CONFLICT, message, details), now)

@@ -101,6 +101,7 @@ class AlertsApi:
                 max_per_hour=rule.max_per_hour,
                 storm_vms=storm.distinct_vms,
                 storm_within=storm.within,
+                approval_reason=alert.approval_reason,
             ),
         )
 

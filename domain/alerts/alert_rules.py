@@ -7,12 +7,28 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from domain.alerts.fields import without_spaces
+from domain.alerts.kinds import AlertKind
 from domain.alerts.patterns import matches_any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from domain.alerts.patterns import Pattern
     from domain.alerts.payload import Alert
     from domain.errors import Json
+
+NAMED_AS: Final[Mapping[AlertKind, str]] = {
+    AlertKind.BACKUP: "Azure Backup",
+    AlertKind.ACTIVITY_LOG: "Activity Log - Administrative",
+}
+"""The kinds of alerts that a rule restores from only if its ``monitoringServices`` name them, and how it names them.
+
+They do not say that a VM is down: a backup may fail while its VM is healthy, and a deletion may be wanted.
+"""
+_NAMING_WORDS: Final[Mapping[AlertKind, tuple[str, ...]]] = {
+    AlertKind.BACKUP: ("backup",),
+    AlertKind.ACTIVITY_LOG: ("activity", "administrative"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +57,11 @@ class Match:
             and matches_any(self.source_resource_ids, vm_id)
         )
 
+    def names(self, kind: AlertKind) -> bool:
+        """Return whether a pattern for monitoring services has a word that names this kind; ``*`` has none."""
+        literals = [literal for pattern in self.monitoring_services or () for literal in pattern.literals]
+        return any(word in literal for word in _NAMING_WORDS[kind] for literal in literals)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRule:
@@ -53,6 +74,10 @@ class AlertRule:
     cool_down: timedelta
     max_per_hour: int | None
 
+    def decides(self, alert: Alert) -> bool:
+        """Return whether the rule decides about alerts of this kind. One that denies restores decides about all."""
+        return self.restore is None or alert.kind not in NAMED_AS or self.match.names(alert.kind)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRules:
@@ -62,8 +87,15 @@ class AlertRules:
     storm: Storm
 
     def first_match(self, alert: Alert, vm_id: str) -> AlertRule | None:
-        """Return the first rule that covers this VM of this alert, or ``None`` if no rule does."""
-        return next((rule for rule in self.rules if rule.match.covers(alert, vm_id)), None)
+        """Return the rule that decides about this VM of this alert, or ``None`` if no rule does."""
+        return next((rule for rule in self._covering(alert, vm_id) if rule.decides(alert)), None)
+
+    def first_covering(self, alert: Alert, vm_id: str) -> AlertRule | None:
+        """Return the first rule whose conditions match, also one that does not name the kind of the alert."""
+        return next(self._covering(alert, vm_id), None)
+
+    def _covering(self, alert: Alert, vm_id: str) -> Iterator[AlertRule]:
+        return (rule for rule in self.rules if rule.match.covers(alert, vm_id))
 
 
 NO_RULES: Final = AlertRules(rules=(), storm=Storm())

@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
+from domain.alerts.alert_rules import NAMED_AS
 from domain.alerts.fields import single_line
+from domain.alerts.kinds import AlertKind
 from domain.alerts.templates import alert_name, fill_template
 from domain.codec import as_json
 from domain.errors import InvalidRequestError
@@ -87,7 +89,7 @@ def decide_alert(alert: Alert, rules: AlertRules, now: datetime) -> list[VmDecis
     decisions: list[VmDecision] = []
     starts = 0
     for vm_id in alert.vm_ids:
-        decision = _decide_vm(alert, vm_id, rules.first_match(alert, vm_id), now)
+        decision = _decide_vm(alert, vm_id, rules, now)
         if decision.request is not None:
             starts += 1
             decision = decision if starts <= MAX_STARTS else _over_the_limit(decision)
@@ -124,9 +126,10 @@ def _over_the_limit(decision: VmDecision) -> VmDecision:
     return replace(decision, decision=AlertDecision.REFUSED, reason=reason, request=None)
 
 
-def _decide_vm(alert: Alert, vm_id: str, rule: AlertRule | None, now: datetime) -> VmDecision:
+def _decide_vm(alert: Alert, vm_id: str, rules: AlertRules, now: datetime) -> VmDecision:
+    rule = rules.first_match(alert, vm_id)
     if rule is None:
-        return VmDecision(vm_id, AlertDecision.IGNORED, "No rule covers it.")
+        return VmDecision(vm_id, AlertDecision.IGNORED, _no_rule_reason(alert, rules.first_covering(alert, vm_id)))
     if rule.restore is None:
         reason = f"Rule {rule.name!r} denies restores of this virtual machine."
         return VmDecision(vm_id, AlertDecision.REFUSED, reason, rule)
@@ -140,14 +143,29 @@ def _decide_vm(alert: Alert, vm_id: str, rule: AlertRule | None, now: datetime) 
     if request.needs_approval and not request.is_plan:
         why = " to replace its disks" if request.recovery_type == ORIGINAL_LOCATION else ""
         reason = f"{covered}; a person must approve the restore{why}."
+        reason = f"{covered}. {alert.approval_reason}" if alert.approval_reason else reason
         return VmDecision(vm_id, AlertDecision.AWAITING_APPROVAL, reason, rule, request)
     return VmDecision(vm_id, AlertDecision.STARTED, f"{covered}.", rule, request)
+
+
+def _no_rule_reason(alert: Alert, covering: AlertRule | None) -> str:
+    if covering is None:
+        return "No rule covers it."
+    why = {
+        AlertKind.BACKUP: "An alert of Azure Backup does not say that the virtual machine is down",
+        AlertKind.ACTIVITY_LOG: "A deletion may be wanted",
+    }[alert.kind]
+    return (
+        f"Rule {covering.name!r} covers it, but does not name {NAMED_AS[alert.kind]!r} in match.monitoringServices. "
+        f"{why}, so it starts a restore only where a rule names this kind of alert."
+    )
 
 
 def _request_body(alert: Alert, vm_id: str, rule: AlertRule, template: Json, now: datetime) -> Json:
     own = {name: value for name, value in as_object(template.get("approval")).items() if value is not None}
     approval = {**own, **rule.approval}
-    if own.get("required") or rule.approval.get("required") or template.get("recoveryType") == ORIGINAL_LOCATION:
+    asks = own.get("required") or rule.approval.get("required") or alert.approval_reason is not None
+    if asks or template.get("recoveryType") == ORIGINAL_LOCATION:
         approval["required"] = True
     severity = f" ({alert.severity})" if alert.severity else ""
     reason = f"Alert {alert.alert_rule or alert_name(alert.alert_id)}{severity}: rule {rule.name!r}"

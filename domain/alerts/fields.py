@@ -22,19 +22,47 @@ def text_of(members: Mapping[str, Any], name: str) -> str:
     return (as_text(members.get(name)) or "")[:_MAX_TEXT]
 
 
+def member_of(members: Mapping[str, Any], name: str) -> Any:
+    """Return a member, whatever the case of its name; ``None`` when it is absent."""
+    if name in members:
+        return members[name]
+    return next((value for key, value in members.items() if key.lower() == name.lower()), None)
+
+
 def value_of(member: object) -> str:
     """Return a word, written as a text or as ``{"value": …, "localizedValue": …}``; ``""`` for anything else."""
-    return (as_text(member) or text_of(as_object(member), "value")).strip()
+    members = object_of(member)
+    return (text_of(members, "value") if members else as_text(_only_entry(member)) or "").strip()
 
 
 def object_of(member: object) -> Mapping[str, Any]:
-    """Return a JSON object, also one that is written as a text; an empty one for anything else."""
-    if not isinstance(member, str):
-        return as_object(member)
+    """Return a JSON object, also one that is written as a text or is alone in an array; an empty one otherwise."""
+    return as_object(_parsed(_only_entry(_parsed(member))))
+
+
+def items_of(member: object) -> list[Any]:
+    """Return the entries of a JSON array, also of one that is written as a text; a value that is none is one entry.
+
+    Logic Apps, PowerShell and other tools between Azure Monitor and the app make a plain value of an array of one.
+    """
+    value = _parsed(member)
+    entries = as_list(value)
+    return entries if entries or value in ([], None, "") else [value]
+
+
+def _only_entry(member: object) -> object:
+    entries = as_list(member)
+    return entries[0] if len(entries) == 1 else member
+
+
+def _parsed(member: object) -> object:
+    """Return the JSON object or array that a text holds; anything else as it is."""
+    if not isinstance(member, str) or not member.lstrip().startswith(("{", "[")):
+        return member
     try:
-        return as_object(json.loads(member)) if member.lstrip().startswith("{") else {}
+        return json.loads(member)
     except (ValueError, RecursionError):
-        return {}
+        return member
 
 
 def letters_of(value: object) -> str:
@@ -55,6 +83,6 @@ def single_line(text: str, max_length: int = _MAX_LINE) -> str:
 
 def name_list(values: object) -> str:
     """Return the first texts of a JSON array for a message, and how many more there are; ``""`` when there are none."""
-    texts = [single_line(value) for value in as_list(values) if isinstance(value, str) and value.strip()]
+    texts = [single_line(value) for value in items_of(values) if isinstance(value, str) and value.strip()]
     more = f" and {len(texts) - _MAX_NAMES} more" if len(texts) > _MAX_NAMES else ""
     return ", ".join(texts[:_MAX_NAMES]) + more

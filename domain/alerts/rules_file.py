@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final, cast
 
-from domain.alerts.alert_rules import AlertRule, AlertRules, Match, Storm
+from domain.alerts.alert_rules import NAMED_AS, AlertRule, AlertRules, Match, Storm
 from domain.alerts.fields import without_spaces
 from domain.alerts.patterns import Pattern, can_match_vm_id
 from domain.alerts.templates import PLACEHOLDER_LIST, TEMPLATE, TEMPLATE_DEFINITIONS
@@ -138,6 +138,7 @@ def _vm_complaint(text: str) -> str | None:
     return f"matches no virtual machine: it is compared with the whole id, such as {ids.VIRTUAL_MACHINE.example}"
 
 
+_NAMES: Final = " and ".join(NAMED_AS.values())
 _MATCH: Final = an_object(
     {
         "sourceResourceIds": array(string.also(_vm_complaint), minimum=1).described(
@@ -146,7 +147,9 @@ _MATCH: Final = an_object(
         "alertRules": array(string, minimum=1).described("Shell patterns for the name of the alert rule."),
         "severities": array(string.also(_severity_complaint), minimum=1).described("Shell patterns for Sev0 to Sev4."),
         "monitoringServices": array(string, minimum=1).described(
-            "Shell patterns for the monitoringService, such as Platform or Resource Health; spaces do not count."
+            "Shell patterns for the monitoringService, such as Platform or Resource Health; spaces do not count. "
+            "Alerts of Azure Backup and about deletions start a restore only where a pattern names them: "
+            f"{_NAMES}; * names none."
         ),
     }
 )

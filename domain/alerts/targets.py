@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.alerts.fields import name_list, object_of, single_line
+from domain.alerts.fields import items_of, letters_of, member_of, name_list, object_of, single_line, value_of
 from domain.alerts.kinds import AlertKind
 from domain.azure import resource_ids as ids
 from domain.azure.resource_ids import ResourceId
-from domain.wire import as_list, as_object
+from domain.wire import as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 type Found = tuple[tuple[str, ...], tuple[str, ...]]
 """Ids of VMs, and a sentence for each name for which no id was found."""
 
 _VM_SEGMENTS: Final = 9  # '', subscriptions, S, resourceGroups, G, providers, Microsoft.Compute, virtualMachines, VM
 _ID_COLUMNS: Final = frozenset({"_resourceid", "resourceid"})
+# Names of labels and dimensions, letters only: exporters write microsoft.resourceid, microsoft_resourceid, resource_id.
+_LABEL: Final = "microsoftresourceid"
+_ID_LABELS: Final = frozenset({_LABEL, "resourceid", "azureresourceid"})
 _SCOPE_IT: Final = "Scope the alert rule to virtual machines, so that it fires for each of them"
 _QUERY_IT: Final = "Make the alert rule's query return _ResourceId and split the alert by it."
+_LABEL_IT: Final = (
+    "Keep the label microsoft.resourceid, the resource id of the virtual machine, in the result of the alert rule's "
+    "query, or add it to the labels of the rule."
+)
 _REMEDIES: Final[Mapping[AlertKind, str]] = {
+    AlertKind.METRIC: f"{_SCOPE_IT}.",
+    AlertKind.PROMETHEUS: _LABEL_IT,
     AlertKind.RESOURCE_HEALTH: f"{_SCOPE_IT} and not for a resource group or subscription.",
     AlertKind.ACTIVITY_LOG: f"{_SCOPE_IT}, with operations of Microsoft.Compute/virtualMachines.",
     AlertKind.LOG_SEARCH: _QUERY_IT,
@@ -29,6 +38,7 @@ _REMEDIES: Final[Mapping[AlertKind, str]] = {
         "Only an alert about the backup or restore of an Azure virtual machine (linkedResourceId) can start a restore."
     ),
 }
+_UNKNOWN_KIND: Final = "The app does not know this kind of alert and looks for virtual machines in alertTargetIDs only."
 
 
 def find_vms(kind: AlertKind, essentials: Mapping[str, Any], context: Mapping[str, Any]) -> Found:
@@ -37,40 +47,46 @@ def find_vms(kind: AlertKind, essentials: Mapping[str, Any], context: Mapping[st
     The ids are distinct without case, in the order found, and keep their casing. When there is nothing else to return,
     the one sentence says that the alert names no VM and what to change.
     """
-    targets = as_list(essentials.get("alertTargetIDs"))
+    targets = items_of(essentials.get("alertTargetIDs"))
     if kind is AlertKind.LOG_SEARCH_V1 and (items := _affected_items(context)):
         # The rows of a metric measurement hold the healthy VMs too: here they only say which id an item has.
         return _resolve_items(items, _distinct_vm_ids([*_ids_in_rows(context), *targets]))
     places: list[list[Any]]
     match kind:
+        case AlertKind.METRIC | AlertKind.PROMETHEUS:
+            # The target of a query is the workspace that it reads. A platform metric's ResourceId is a GUID, and passed
+            # over like any other value that is no id of a VM.
+            places = [_ids_in_labels(context, {_LABEL}), _ids_in_labels(context, _ID_LABELS), targets]
         case AlertKind.ACTIVITY_LOG:
-            places = [[object_of(context.get("authorization")).get("scope"), *targets]]
+            places = [[member_of(object_of(member_of(context, "authorization")), "scope"), *targets]]
         case AlertKind.LOG_SEARCH:
-            places = [_ids_in_dimensions(context), targets, as_list(essentials.get("configurationItems"))]
+            places = [_ids_in_labels(context, _ID_LABELS), targets, items_of(essentials.get("configurationItems"))]
         case AlertKind.LOG_SEARCH_V1:
             places = [_ids_in_rows(context), targets]
         case AlertKind.BACKUP:
-            places = [[context.get("linkedResourceId")], [context.get("sourceId")], targets]
+            places = [*(items_of(member_of(context, name)) for name in ("linkedResourceId", "sourceId")), targets]
         case _:
             places = [targets]
     vm_ids = next((found for place in places if (found := _distinct_vm_ids(place))), ())
-    return vm_ids, () if vm_ids else (_no_vm_message(kind, essentials),)
+    return vm_ids, () if vm_ids else (_no_vm_message(kind, essentials, context),)
 
 
-def _no_vm_message(kind: AlertKind, essentials: Mapping[str, Any]) -> str:
+def _no_vm_message(kind: AlertKind, essentials: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     targets = name_list(essentials.get("alertTargetIDs"))
-    found = f"its targets are {targets}" if targets else "it has no targets"
+    nothing = "cannot be read" if items_of(essentials.get("alertTargetIDs")) else "is empty or absent"
+    found = f"its targets are {targets}" if targets else f"its alertTargetIDs {nothing}"
     names = name_list(essentials.get("configurationItems"))
     if names and kind in {AlertKind.LOG_SEARCH, AlertKind.LOG_SEARCH_V1}:
         found += f", and computer names alone ({names}) do not say which resource is meant"
-    return f"The alert names no virtual machine: {found}. {_REMEDIES.get(kind, f'{_SCOPE_IT}.')}"
+    labels = name_list(_ids_in_labels(context, _ID_LABELS)) if kind is AlertKind.PROMETHEUS else ""
+    if labels:
+        found += f", and its labels name {labels}"
+    return f"The alert names no virtual machine: {found}. {_REMEDIES.get(kind, _UNKNOWN_KIND)}"
 
 
 def _affected_items(context: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the ids or computer names that a log search alert v1 lists as affected, distinct without case."""
-    items: object = context.get("AffectedConfigurationItems")
-    values: list[object] = as_list(items) or ([] if items in (None, []) else [items])
-    return _distinct(str(value).strip() for value in values)
+    return _distinct(str(value).strip() for value in items_of(member_of(context, "AffectedConfigurationItems")))
 
 
 def _resolve_items(items: Iterable[str], known_vm_ids: Iterable[str]) -> Found:
@@ -94,20 +110,26 @@ def _resolve_items(items: Iterable[str], known_vm_ids: Iterable[str]) -> Found:
     return _distinct_vm_ids(vm_ids), tuple(unresolved)
 
 
-def _ids_in_dimensions(context: Mapping[str, Any]) -> list[object]:
-    return [
-        as_object(dimension).get("value")
-        for criterion in as_list(as_object(context.get("condition")).get("allOf"))
-        for dimension in as_list(as_object(criterion).get("dimensions"))
-        if _is_id_column(dimension)
-    ]
+def _ids_in_labels(context: Mapping[str, Any], names: Collection[str]) -> list[object]:
+    """Return the values of the labels and dimensions with these names; ``names`` are written with letters only."""
+    criteria = [object_of(entry) for entry in items_of(member_of(object_of(member_of(context, "condition")), "allOf"))]
+    members = [member_of(holder, name) for holder in (context, *criteria) for name in ("labels", "dimensions")]
+    return [value for member in members for name, value in _labels(member) if letters_of(name) in names]
+
+
+def _labels(member: object) -> Iterator[tuple[object, object]]:
+    """Yield names and values of labels: an object, or an array of ``{name, value}`` or ``{key, value}``."""
+    for entry in map(object_of, items_of(member)):
+        yield from entry.items()
+        for name in ("name", "key"):
+            yield member_of(entry, name), member_of(entry, "value")
 
 
 def _ids_in_rows(context: Mapping[str, Any]) -> list[object]:
     cells: list[object] = []
-    for table in map(as_object, as_list(as_object(context.get("SearchResults")).get("tables"))):
-        columns = [index for index, column in enumerate(as_list(table.get("columns"))) if _is_id_column(column)]
-        for row in map(as_list, as_list(table.get("rows"))):
+    for table in map(object_of, items_of(member_of(object_of(member_of(context, "SearchResults")), "tables"))):
+        columns = [index for index, column in enumerate(items_of(table.get("columns"))) if _is_id_column(column)]
+        for row in map(items_of, items_of(table.get("rows"))):
             cells += [row[index] for index in columns if index < len(row)]
     return cells
 
@@ -132,9 +154,8 @@ def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _vm_id_in(value: object) -> str | None:
     """Return the id of the VM that a resource id names or lies in, such as an extension of it; ``None`` for others."""
-    if not isinstance(value, str):
-        return None
-    text = "/".join(value.strip().split("/", _VM_SEGMENTS)[:_VM_SEGMENTS])
+    value = value_of(value)
+    text = "/".join(value.split("/", _VM_SEGMENTS)[:_VM_SEGMENTS])
     try:
         return ResourceId.parse(text, ids.VIRTUAL_MACHINE).text
     except ValueError:

@@ -131,9 +131,10 @@ def _check_placeholders(template: Json, path: str, problems: Problems) -> None:
         names: list[str] = _PLACEHOLDER.findall(text)
         for name in dict.fromkeys(names):
             if name not in PLACEHOLDERS:
+                # What is in the braces is not quoted: the health of the app, which needs no key, shows the problem.
                 similar = difflib.get_close_matches(name, PLACEHOLDERS, n=1)
                 hint = f"is it {{{similar[0]}}}?" if similar else f"known are {PLACEHOLDER_LIST}"
-                problems.add(INVALID_VALUE, text_path, f"has the unknown placeholder {{{name}}}; {hint}")
+                problems.add(INVALID_VALUE, text_path, f"has an unknown placeholder; {hint}")
         return text
 
     _map_texts(template, path, check)

@@ -78,9 +78,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertStart:
-    """What the rule of an alert says about the start of a restore.
+    """What an alert and its rule say about the start of a restore.
 
     ``cool_down`` is counted from the end of the VM's last restore; ``max_per_hour`` is ``None`` for no budget.
+    ``approval_reason`` is why the alert alone is not enough and a person must approve, ``None`` if it is enough.
     """
 
     alert_id: str
@@ -89,6 +90,7 @@ class AlertStart:
     max_per_hour: int | None
     storm_vms: int
     storm_within: timedelta
+    approval_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,8 @@ class Restore:
             slot=Slot(state=SlotState.WANTED if needs_slot else SlotState.NOT_NEEDED),
         )
         if request.needs_approval and not request.is_plan:
-            return restore.with_approval("The request asks for an approval.")
+            reason = alert.approval_reason if alert is not None else None
+            return restore.with_approval(reason or "The request asks for an approval.")
         return restore
 
     @property

@@ -48,7 +48,11 @@ RULES = {
             "restore": RESTORE,
             "approval": {"required": True, "timeout": "PT1H"},
         },
-        {"name": "deleted", "match": {"alertRules": ["deleted"]}, "restore": {**RESTORE, "vaultId": VAULT_ID}},
+        {
+            "name": "deleted",
+            "match": {"alertRules": ["deleted"], "monitoringServices": ["Activity Log - Administrative"]},
+            "restore": {**RESTORE, "vaultId": VAULT_ID},
+        },
         {"name": "load", "match": {"sourceResourceIds": [GROUP.format("load-rg")]}, "restore": RESTORE},
         {"name": "web tier", "match": {"sourceResourceIds": [GROUP.format("web-rg")]}, "restore": RESTORE},
     ],
@@ -268,6 +272,19 @@ class TestApproval:
         assert answer.json()["approval"]["decision"] == "Approved"
         done = stage.finished(decision["restoreId"])
         assert (done["status"], done["approval"]["by"], done["approval"]["comment"]) == ("Completed", "ada", "go")
+
+    def test_a_person_learns_why_where_the_alert_says_too_little(self, stage: Stage) -> None:
+        alert = an_alert("a1", signalType="Activity Log", monitoringService="Resource Health")
+        alert["data"]["alertContext"] = {"status": "Active", "properties": {"currentHealthStatus": "Unavailable"}}
+        why = "Resource Health names no cause, so a person must confirm."
+
+        [decision] = decide(stage, alert)
+
+        assert (decision["decision"], decision["reason"]) == ("AwaitingApproval", why)
+        link = f"restores/{decision['restoreId']}"
+        eventually(lambda: stage.call("GET", link).json()["status"] == "AwaitingApproval")
+        assert stage.call("GET", link).json()["approval"]["reason"] == why
+        assert stage.jobs_of("web-01") == 0
 
     def test_decisions_are_in_the_log_on_one_line_each(self, stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level("INFO")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from domain.alerts.kinds import AlertKind
 from domain.alerts.payload import Alert
 from domain.alerts.rules_file import read_rules
 from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VM_ID
@@ -67,6 +68,7 @@ def an_alert(*vm_ids: str, **members: Any) -> Alert:
         alert_rule="vm-web-down",
         severity="Sev1",
         monitoring_service="Platform",
+        kind=AlertKind.METRIC,
         fired=datetime(2026, 11, 20, 10, tzinfo=UTC),
         vm_ids=vm_ids or (VM_ID,),
     )

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.alerts.kinds import AlertKind
 from tests.support.azure import VM_ID
 from tests.support.strategies import SWIFT
 from tests.unit.domain.alerts.rules import DENY, SQL_VM, a_rule, an_alert, match, read
@@ -72,6 +73,62 @@ class TestMatching:
 
             assert found is not None
             assert found.name == wanted
+
+
+class TestKindsThatARuleMustName:
+    """A failed backup does not say that the VM is down, and a deletion may be wanted."""
+
+    KINDS: ClassVar = {
+        "Azure Backup": AlertKind.BACKUP,
+        "Activity Log - Administrative": AlertKind.ACTIVITY_LOG,
+        "ActivityLog-Administrative": AlertKind.ACTIVITY_LOG,
+        "Administrative": AlertKind.ACTIVITY_LOG,
+    }
+
+    @pytest.mark.parametrize("service", sorted(KINDS))
+    @pytest.mark.parametrize(
+        "patterns", [None, ["*"], ["**"], ["*?*"], ["[a-z]*"], ["Platform"], ["Platform", "*"], ["a*"], ["*l*"]]
+    )
+    def test_are_not_matched_by_one_that_does_not(self, service: str, patterns: list[str] | None) -> None:
+        members = {"alertRules": ["vm-*"], **({"monitoringServices": patterns} if patterns else {})}
+        alert = an_alert(monitoring_service=service, kind=self.KINDS[service])
+
+        assert read(match(**members)).first_match(alert, VM_ID) is None
+
+    @pytest.mark.parametrize(
+        ("service", "pattern"),
+        [
+            ("Azure Backup", "Azure Backup"),
+            ("Azure Backup", "azurebackup"),
+            ("Azure Backup", "*backup*"),
+            ("Activity Log - Administrative", "Activity Log - Administrative"),
+            ("Activity Log - Administrative", "Activity Log*"),
+            ("Activity Log - Administrative", "*administrative"),
+            ("Administrative", "Administrative"),
+        ],
+    )
+    def test_are_matched_by_one_that_does(self, service: str, pattern: str) -> None:
+        alert = an_alert(monitoring_service=service, kind=self.KINDS[service])
+
+        assert read(match(monitoringServices=["Platform", pattern])).first_match(alert, VM_ID)
+
+    @pytest.mark.parametrize("service", sorted(KINDS))
+    def test_are_denied_by_any_rule_that_denies(self, service: str) -> None:
+        alert = an_alert(monitoring_service=service, kind=self.KINDS[service])
+        naming = {**match(monitoringServices=[service]), "name": "restores"}
+
+        found = read(DENY, naming).first_match(alert, VM_ID)
+
+        assert found is not None
+        assert found.restore is None
+
+    def test_leave_the_decision_to_the_next_rule_that_does(self) -> None:
+        alert = an_alert(monitoring_service="Azure Backup", kind=AlertKind.BACKUP)
+
+        found = read(a_rule(), {**match(monitoringServices=["Azure Backup"]), "name": "b"}).first_match(alert, VM_ID)
+
+        assert found is not None
+        assert found.name == "b"
 
 
 def name_of_first_match(*rules: Json) -> str:

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from domain.alerts.alert_rules import NO_RULES
 from domain.alerts.decide import MAX_STARTS, AlertDecision, VmDecision, accepted_start, decide_alert, refused_start
+from domain.alerts.kinds import AlertKind
 from domain.alerts.payload import Alert, read_alert
 from domain.alerts.rules_file import read_rules
 from domain.errors import InvalidRequestError, Json, TerminalError
 from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID
 from tests.support.strategies import BASES, SWIFT
+from tests.unit.domain.alerts.payloads import sample
 from tests.unit.domain.alerts.rules import (
     CLONE,
     DENY,
@@ -150,7 +152,49 @@ class TestTheAlertAndTheRules:
             "azure-backup-security": {"Ignored"},
             "resolved": {"Ignored"},
             "no-vm": {"Refused"},
+            "resource-health-no-cause": {"AwaitingApproval"},
+            "resource-health-in-progress": {"AwaitingApproval"},
+            "resource-health-updated": {"Ignored"},
+            "prometheus": {"AwaitingApproval"},
+            "service-health": {"Ignored"},
+            "budget": {"Ignored"},
+            "smart-detection": {"Ignored"},
         }
+
+    def test_the_rules_in_the_readme_leave_healthy_vms_alone(self) -> None:
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        written = readme.partition("## Restores by alert")[2].partition("```json")[2].partition("```")[0]
+        rules = read_rules(json.loads(written.replace("…", STORAGE_ID)))
+        busy = sample("metric")
+        busy["data"]["essentials"]["alertRule"] = "cpu above 90 %"
+
+        def decided(alert: Json) -> set[str]:
+            return {decision.decision for decision in decide_alert(read_alert(alert), rules, NOW)}
+
+        assert decided(sample("metric")) == {"Started"}
+        assert decided(sample("resource-health")) == {"Started"}
+        for healthy in (busy, sample("azure-backup"), sample("azure-backup-restore-failure"), sample("activity-log")):
+            assert decided(healthy) == {"Ignored"}
+
+    @pytest.mark.parametrize("approval", [None, {"required": False}, {"timeout": "PT1H"}])
+    def test_a_person_is_asked_where_the_alert_says_too_little_whatever_the_rule_says(self, approval: Json) -> None:
+        why = "Resource Health names no cause, so a person must confirm."
+        rule = a_rule() if approval is None else a_rule(approval=approval)
+
+        decision = decision_of(rule, an_alert(approval_reason=why))
+
+        assert (decision.decision, decision.reason) == ("AwaitingApproval", f"Rule 'web tier' covers it. {why}")
+        assert body_of(decision)["approval"] == {**(approval or {}), "required": True}
+
+    @pytest.mark.parametrize(
+        ("kind", "name"),
+        [(AlertKind.BACKUP, "Azure Backup"), (AlertKind.ACTIVITY_LOG, "Activity Log - Administrative")],
+    )
+    def test_a_rule_that_does_not_name_the_kind_of_alert_is_told(self, kind: AlertKind, name: str) -> None:
+        decision = decision_of(a_rule(), an_alert(kind=kind, monitoring_service=name))
+
+        assert (decision.decision, decision.rule) == ("Ignored", None)
+        assert f"Rule 'web tier' covers it, but does not name '{name}'" in decision.reason
 
     def test_the_sample_rules_can_restore_a_vm_that_was_deleted(self) -> None:
         rules = read_rules(json.loads(SAMPLE_FILE.read_text(encoding="utf-8")))

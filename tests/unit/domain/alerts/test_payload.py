@@ -57,6 +57,13 @@ class TestSamples:
             ("azure-backup-security", ["web-03"]),
             ("resolved", ["web-03"]),
             ("no-vm", []),
+            ("resource-health-no-cause", ["web-03"]),
+            ("resource-health-in-progress", ["web-03"]),
+            ("resource-health-updated", ["web-03"]),
+            ("prometheus", ["web-03"]),
+            ("service-health", []),
+            ("budget", []),
+            ("smart-detection", []),
         ],
     )
     def test_name_their_vms(self, name: str, vms: list[str]) -> None:
@@ -66,19 +73,23 @@ class TestSamples:
         assert bool(alert.unresolved) == (not vms)
 
     def test_there_is_none_without_a_test(self) -> None:
-        assert len(SAMPLES) == 15
+        assert len(SAMPLES) == 22
 
     @pytest.mark.parametrize(
         ("name", "reason"),
         [
-            ("resource-health-user-initiated", "stopped the virtual machine on purpose"),
+            ("resource-health-user-initiated", "the cause UserInitiated"),
             (
                 "activity-log-deallocate",
-                "virtualMachines/deallocate/action by operator@example.org was done on purpose",
+                "virtualMachines/deallocate/action by operator@example.org; of all operations",
             ),
             ("azure-backup-sql", "is about SQLDataBase, not about"),
             ("azure-backup-security", "has the category Security"),
             ("resolved", "The alert is Resolved; only a Fired alert"),
+            ("resource-health-updated", "The health event is Updated"),
+            ("service-health", "Service Health names no single virtual machine"),
+            ("budget", "A cost alert names no virtual machine"),
+            ("smart-detection", "smart detection names no virtual machine"),
         ],
     )
     def test_that_must_start_nothing_say_why(self, name: str, reason: str) -> None:
@@ -88,7 +99,8 @@ class TestSamples:
         "name",
         [
             *("metric", "metric-several-vms", "resource-health", "activity-log"),
-            *("log-v1", "log-v1-computer-names", "log-v2", "azure-backup"),
+            *("log-v1", "log-v1-computer-names", "log-v2", "azure-backup", "prometheus"),
+            *("resource-health-no-cause", "resource-health-in-progress"),
         ],
     )
     def test_that_may_start_something_have_no_objection(self, name: str) -> None:
@@ -162,6 +174,13 @@ class TestWhatIsNoAlert:
     @pytest.mark.parametrize("data", [None, {}, {"essentials": None}, [], "x"])
     def test_no_essentials(self, data: Any) -> None:
         assert refused({**an_alert(), "data": data}) == [("MissingField", "data.essentials")]
+
+    @pytest.mark.parametrize("wrap", [lambda value: [value], json.dumps, lambda value: json.dumps([value])])
+    def test_an_object_may_be_alone_in_an_array_or_a_text(self, wrap: Callable[[Any], Any]) -> None:
+        body = an_alert({"alertTargetIDs": [VM_ID]}, {})
+        data = {**body["data"], "essentials": wrap(body["data"]["essentials"])}
+
+        assert read_alert(wrap({**body, "data": wrap(data)})).vm_ids == (VM_ID,)
 
     def test_essentials_of_another_kind(self) -> None:
         assert refused({**an_alert(), "data": {"essentials": []}}) == [("InvalidValue", "data.essentials")]

@@ -186,20 +186,25 @@ BAD: list[tuple[Json, str, str, str]] = [
         "rules[0].restore.protectedItemName",
         "native name",
     ),
-    (a_file(template(reason="{vmname}")), INVALID, "rules[0].restore.reason", "{vmname}; is it {vmName}?"),
+    (
+        a_file(template(reason="{vmname}")),
+        INVALID,
+        "rules[0].restore.reason",
+        "an unknown placeholder; is it {vmName}?",
+    ),
     (a_file(template(reason="{}")), INVALID, "rules[0].restore.reason", "known are {subscriptionId} {resourceGroup}"),
-    (a_file(template(reason="{vmName} {x}")), INVALID, "rules[0].restore.reason", "unknown placeholder {x}"),
+    (a_file(template(reason="{vmName} {x}")), INVALID, "rules[0].restore.reason", "an unknown placeholder; known are"),
     (
         a_file(template(targetResourceGroupId="/subscriptions/{subscription}/resourceGroups/{vmName}")),
         INVALID,
         "rules[0].restore.targetResourceGroupId",
-        "{subscription}; is it {subscriptionId}?",
+        "an unknown placeholder; is it {subscriptionId}?",
     ),
     (
         a_file(template(resourceGuardOperationRequests=["{guard}"])),
         INVALID,
         "rules[0].restore.resourceGuardOperationRequests[0]",
-        "unknown placeholder {guard}",
+        "an unknown placeholder; known are",
     ),
 ]
 BEYOND_A_SCHEMA: list[tuple[Json, str, str, str]] = [

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from domain.alerts.payload import read_alert
 from tests.support.azure import SUBSCRIPTION, VAULT_ID, VM_ID
 from tests.unit.domain.alerts.payloads import (
     ACTIVITY,
@@ -18,9 +20,12 @@ from tests.unit.domain.alerts.payloads import (
     VM_3,
     WORKSPACE,
     alert_of,
+    an_alert,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from domain.alerts.payload import Alert
     from domain.errors import Json
 
@@ -56,8 +61,10 @@ class TestWhereTheVmIs:
         assert "names no virtual machine" in the_sentence(alert)
         assert "Scope the alert rule to virtual machines" in the_sentence(alert)
 
-    def test_a_metrics_dimension_is_not_asked(self) -> None:
-        assert alert_of(METRIC, dimensions([{"name": "ResourceId", "value": VM_ID}])).vm_ids == ()
+    def test_a_platform_metrics_guid_is_no_vm(self) -> None:
+        guid = "7d8e0c55-6c3f-4d54-8b5e-2f6f5bbf7b10"
+
+        assert alert_of(METRIC, dimensions([{"name": "ResourceId", "value": guid}]), VM_ID).vm_ids == (VM_ID,)
 
     def test_a_resource_group_whose_health_changed_is_no_vm(self) -> None:
         assert "resource group or subscription" in the_sentence(alert_of(HEALTH, {"status": "Active"}, GROUP))
@@ -95,7 +102,7 @@ class TestWhereTheVmIs:
 
     def test_a_log_alert_without_anything(self) -> None:
         assert the_sentence(alert_of(LOG)) == (
-            "The alert names no virtual machine: it has no targets. "
+            "The alert names no virtual machine: its alertTargetIDs is empty or absent. "
             "Make the alert rule's query return _ResourceId and split the alert by it."
         )
 
@@ -179,3 +186,93 @@ class TestWhereTheVmIs:
 
         assert sentence.isprintable()
         assert len(sentence) < 500
+
+
+LABEL_FORMS = [
+    lambda name, value: {"labels": {"alertname": "VmDown", name: value}},
+    lambda name, value: {"labels": [{"name": "alertname", "value": "VmDown"}, {"name": name, "value": value}]},
+    lambda name, value: {"labels": [{"key": name, "value": value}]},
+    lambda name, value: {"labels": [{"Name": name, "Value": {"value": value}}]},
+    lambda name, value: {"Labels": json.dumps({name: value})},
+    lambda name, value: {"labels": json.dumps([{"name": name, "value": value}])},
+    lambda name, value: dimensions([{"name": "host", "value": "web-01"}, {"name": name, "value": value}]),
+    lambda name, value: {"condition": {"allOf": {"dimensions": {"name": name, "value": value}}}},
+    lambda name, value: {"condition": [{"allOf": [{"labels": {name: value}}]}]},
+    lambda name, value: [{"condition": {"allOf": [{"dimensions": {name: value}}]}}],
+]
+
+
+class TestLabels:
+    """A query over a workspace names the VM in a label; its target is the workspace."""
+
+    PROMETHEUS: ClassVar = {"signalType": "Metric", "monitoringService": "Prometheus"}
+    ACCOUNT = f"{SUBSCRIPTION}/resourcegroups/p/providers/microsoft.monitor/accounts/w"
+
+    @pytest.mark.parametrize("form", LABEL_FORMS)
+    @pytest.mark.parametrize(
+        "name", ["microsoft.resourceid", "Microsoft.ResourceId", "microsoft_resourceid", "_ResourceId", "resourceId"]
+    )
+    @pytest.mark.parametrize("kind", [PROMETHEUS, METRIC, {"monitoringService": "Managed Prometheus"}, LOG])
+    def test_name_the_vm(self, kind: Json, name: str, form: Callable[[str, str], Any]) -> None:
+        for vm_id in (VM_ID, VM_ID.lower(), f" {VM_ID} "):
+            alert = alert_of(kind, form(name, vm_id), self.ACCOUNT)
+
+            assert (alert.vm_ids, alert.unresolved) == ((vm_id.strip(),), ())
+
+    def test_go_before_the_target(self) -> None:
+        labels = {"labels": {"microsoft.resourceid": VM_ID, "resourceId": VM_3}}
+
+        assert alert_of(self.PROMETHEUS, labels, VM_2).vm_ids == (VM_ID,)
+        assert alert_of(self.PROMETHEUS, {"labels": {"instance": VM_ID}}, VM_2).vm_ids == (VM_2,)
+
+    @pytest.mark.parametrize(
+        ("kind", "context"),
+        [
+            (PROMETHEUS, None),
+            (PROMETHEUS, {"labels": {"microsoft.resourceid": WORKSPACE}}),
+            (METRIC, {"labels": {"instance": "web-01"}}),
+            (METRIC, {"conditionType": "PromQLCriteria"}),
+            (METRIC, {"condition": {"odata.type": "Microsoft.Azure.Monitor.PromQLCriteria"}}),
+            (METRIC, {"condition": {}}),
+            ({"monitoringService": None}, {"expression": "up == 0"}),
+        ],
+    )
+    def test_are_named_where_they_are_missing(self, kind: Json, context: Json | None) -> None:
+        sentence = the_sentence(alert_of(kind, context, self.ACCOUNT))
+
+        assert "label microsoft.resourceid" in sentence
+        assert "Scope the alert rule" not in sentence
+
+    def test_say_what_they_name_instead(self) -> None:
+        assert f"its labels name {WORKSPACE}." in the_sentence(
+            alert_of(self.PROMETHEUS, {"labels": {"microsoft.resourceid": WORKSPACE}}, self.ACCOUNT)
+        )
+
+
+class TestWhatToolsMakeOfArrays:
+    @pytest.mark.parametrize("kind", [METRIC, HEALTH, ACTIVITY, LOG, LOG_V1, BACKUP, {"monitoringService": "New"}])
+    @pytest.mark.parametrize("targets", [VM_ID, f" {VM_ID} ", json.dumps([VM_ID]), json.dumps([WORKSPACE, VM_ID])])
+    def test_targets_written_as_a_text(self, kind: Json, targets: str) -> None:
+        assert read_alert(an_alert({**kind, "alertTargetIDs": targets})).vm_ids == (VM_ID,)
+
+    @pytest.mark.parametrize("wrap", [lambda value: [value], json.dumps, lambda value: json.dumps([value])])
+    def test_members_alone_in_an_array_or_a_text(self, wrap: Callable[[Any], Any]) -> None:
+        scope = {"authorization": wrap({"scope": VM_ID})}
+        linked = {"linkedResourceId": [VM_ID]}
+        rows = {"SearchResults": wrap({"tables": wrap({"columns": wrap({"name": "_ResourceId"}), "rows": [VM_ID]})})}
+
+        assert alert_of(ACTIVITY, scope).vm_ids == (VM_ID,)
+        assert alert_of(BACKUP, wrap(linked)).vm_ids == (VM_ID,)
+        assert alert_of(LOG_V1, rows).vm_ids == (VM_ID,)
+
+    @pytest.mark.parametrize(
+        ("targets", "said"),
+        [(None, "is empty or absent"), ([], "is empty or absent"), ("", "is empty or absent"), ([5], "cannot be read")],
+    )
+    def test_no_targets_is_said_only_where_there_are_none(self, targets: Any, said: str) -> None:
+        assert f"its alertTargetIDs {said}." in the_sentence(read_alert(an_alert({"alertTargetIDs": targets})))
+
+    def test_an_unknown_kind_gets_no_advice_that_may_be_wrong(self) -> None:
+        assert "does not know this kind" in the_sentence(
+            alert_of({"signalType": None, "monitoringService": "New"}, None, WORKSPACE)
+        )

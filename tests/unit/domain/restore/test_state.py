@@ -16,7 +16,7 @@ from domain.requests import RestoreRequest
 from domain.restore.parts import ENDED, Admission, Approval, LockState, SlotState, Source, Status
 from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, Searching, Triggering
 from domain.restore.state import Restore, restore_id_for
-from tests.support.azure import LIMITS, VM_ID, a_request, a_restore
+from tests.support.azure import LIMITS, VM_ID, a_request, a_restore, an_alert_start
 from tests.support.strategies import NAMES, SWIFT
 from tests.unit.domain.restore.states import (
     CREATED,
@@ -115,6 +115,15 @@ class TestAccepted:
 
     def test_an_approval_that_the_request_asks_for_says_so(self) -> None:
         assert a_restore(approval=APPROVAL).approval == Approval(reason="The request asks for an approval.")
+
+    def test_an_approval_that_the_alert_makes_necessary_says_why(self) -> None:
+        alert = an_alert_start(approval_reason="No cause is named.")
+        by_alert = a_restore(started_by="alert", alert=alert, approval=APPROVAL)
+
+        assert by_alert.approval == Approval(reason="No cause is named.")
+        assert a_restore(started_by="alert", alert=an_alert_start(), approval=APPROVAL).approval == Approval(
+            reason="The request asks for an approval."
+        )
 
     @pytest.mark.parametrize(("source", "waits"), [(Source.HTTP, True), (Source.ALERT, True), (Source.QUEUE, False)])
     def test_nobody_waits_for_the_admission_of_a_queued_message(self, source: Source, waits: bool) -> None:

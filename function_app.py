@@ -18,7 +18,7 @@ from domain.restore.calls import PostResult
 from outbound.webhook import ResultWebhook
 from queries.recovery_points import list_recovery_points
 from settings import Settings
-from triggers import alerts, durable, http, openapi, queue
+from triggers import alerts, durable, health, http, openapi, queue
 
 if TYPE_CHECKING:
     from activities.results import Webhook
@@ -36,15 +36,16 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
     def limits_for(request: RestoreRequest) -> Limits:
         return settings.limits(request.rehydrates)
 
-    routes = http.RestoresApi(
-        limits_for=limits_for, recovery_points=partial(list_recovery_points, api), version=VERSION
-    )
+    rules = settings.auto_restore_rules
+    alerts.log_rules(rules)
+    routes = http.RestoresApi(limits_for=limits_for, recovery_points=partial(list_recovery_points, api))
     requests = queue.RequestsQueue(limits_for=limits_for)
-    monitor = alerts.AlertsApi(rules=settings.auto_restore_rules, limits_for=limits_for)
+    monitor = alerts.AlertsApi(rules=rules, limits_for=limits_for)
     in_queue, out_queue = settings.requests_queue, settings.results_queue
     new = df.DFApp()
     new.register_functions(http.blueprint(routes))
     new.register_functions(alerts.blueprint(monitor))
+    new.register_functions(health.blueprint(health.HealthApi(version=VERSION, rules=rules)))
     new.register_functions(openapi.blueprint(openapi.DescriptionApi(version=VERSION)))
     new.register_functions(queue.blueprint(requests, requests_queue=in_queue, results_queue=out_queue))
     new.register_functions(

@@ -1,4 +1,7 @@
-"""The app's settings, read once at start. An invalid one stops the app; the error says which values are accepted."""
+"""The app's settings, read once at start. An invalid one stops the app; the error says which values are accepted.
+
+Invalid alert rules do not: they stop only what alerts start, so that people can still restore by hand.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import SplitResult, urlsplit
 
-from domain.alerts.alert_rules import NO_RULES, AlertRules
+from domain.alerts.alert_rules import NO_RULES, LoadedRules
 from domain.alerts.fields import single_line
 from domain.alerts.rules_file import read_rules
 from domain.errors import InvalidRequestError
@@ -27,7 +30,11 @@ _REHYDRATION_DEADLINE_H: Final = 48.0
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _APP: Final = Path(__file__).parent
+_RULES: Final = "AUTO_RESTORE_RULES"
 _RULES_FILE: Final = "auto_restore_rules.json"
+_RULES_WANTED: Final = f"{_RULES} must be a JSON file of rules in the app, or the JSON itself, which begins with {{"
+# Whoever reads the app's health needs no key, so a value that may be something else than a path is not quoted.
+_PATH: Final = re.compile(r"[^\x00-\x1f{}\[\]\"']{1,250}\.json")
 _API_VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?")
 _QUEUE: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -55,7 +62,7 @@ class Settings:
     job_poll_max_s: float
     deadline_hours: float | None
     adoption_window_s: float
-    auto_restore_rules: AlertRules
+    auto_restore_rules: LoadedRules
     max_running_per_vault: int
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
@@ -75,7 +82,7 @@ class Settings:
             job_poll_max_s=reader.read("RESTORE_JOB_POLL_MAX_SECONDS", _poll_seconds, 60.0),
             deadline_hours=reader.read("RESTORE_DEADLINE_HOURS", _hours, None),
             adoption_window_s=reader.read("RESTORE_ADOPTION_WINDOW_SECONDS", _window_seconds, 120.0),
-            auto_restore_rules=reader.read("AUTO_RESTORE_RULES", _rules, NO_RULES, unset=_RULES_FILE),
+            auto_restore_rules=_load_rules(env.get(_RULES, "").strip() or _RULES_FILE),
             max_running_per_vault=reader.read("RESTORE_MAX_RUNNING_PER_VAULT", _count, 50),
             webhook_url=reader.read("RESTORE_WEBHOOK_URL", _webhook_url, None),
             webhook_secret=reader.read("RESTORE_WEBHOOK_SECRET", str, None),
@@ -108,16 +115,13 @@ class _Reader:
         self._env = env
         self.problems: list[str] = []
 
-    def read[T, D](self, name: str, parse: Callable[[str], T], default: D, *, unset: str = "") -> T | D:
-        """Return the parsed value, or ``default`` if it is left out or invalid. ``unset`` replaces one left out."""
-        text = self._env.get(name, "").strip() or unset
+    def read[T, D](self, name: str, parse: Callable[[str], T], default: D) -> T | D:
+        """Return the parsed value, or ``default`` if it is left out or invalid."""
+        text = self._env.get(name, "").strip()
         if not text:
             return default
         try:
             return parse(text)
-        except InvalidRequestError as error:
-            self.problems += [f"{name}: {detail.target or 'the file'} {detail.message}" for detail in error.details]
-            return default
         except ValueError as error:
             self.problems.append(f"{name} must be {error}")
             return default
@@ -134,27 +138,31 @@ def _contradictions(settings: Settings) -> list[str]:
     return problems
 
 
-def _rules(text: str) -> AlertRules:
-    """Read the rules: the JSON itself, or the path of a file in the app. Only the default file may be missing."""
+def _load_rules(text: str) -> LoadedRules:
+    """Load the rules: the JSON itself, or the path of a file in the app. Only the default file may be missing."""
     text = text.removeprefix("\ufeff")
     if text.startswith("{"):
-        return read_rules(_json(text, "JSON"))
-    path, wanted = _APP / text, f"a JSON file of rules in the app, or the JSON itself; {single_line(text)}"
+        return _parse_rules(text, "setting", "the JSON")
+    path = _APP / text
     if text == _RULES_FILE and not path.exists():
-        return NO_RULES
+        return LoadedRules(source=None, rules=NO_RULES)
+    source, named = (text, single_line(text)) if _PATH.fullmatch(text) else ("setting", "the file that it names")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        content = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"{wanted} cannot be read: {why}") from None
-    return read_rules(_json(text, f"{wanted}: it is not JSON"))
+        return LoadedRules(source=source, rules=None, problems=(f"{_RULES_WANTED}; {named} cannot be read: {why}",))
+    return _parse_rules(content, single_line(text), single_line(text))
 
 
-def _json(text: str, wanted: str) -> object:
+def _parse_rules(text: str, source: str, named: str) -> LoadedRules:
     try:
-        return strict_json(text)
+        return LoadedRules(source=source, rules=read_rules(strict_json(text)))
+    except InvalidRequestError as error:
+        problems = tuple(f"{_RULES}: {detail.target or 'the file'} {detail.message}" for detail in error.details)
     except ValueError as error:
-        raise ValueError(f"{wanted}: {error}") from None
+        problems = (f"{_RULES_WANTED}; {named} is not JSON: {error}",)
+    return LoadedRules(source=source, rules=None, problems=problems)
 
 
 def _endpoint(text: str) -> str:

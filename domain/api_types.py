@@ -155,11 +155,23 @@ class AlertDecisionList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRulesHealth:
+    """The alert rules as the app found them at its start. With `problems` alerts are off: they are answered 503."""
+
+    count: int
+    source: str | None = field(
+        metadata={"description": "The path of the file, or `setting` for JSON in the setting; `null` without rules."}
+    )
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """The state of the app."""
 
     status: str = field(metadata={"const": "ok"})
     version: str
+    alert_rules: AlertRulesHealth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,9 @@ from triggers.hub import answer_deadline
 from triggers.starting import Started, admission, now, start_restore
 
 if TYPE_CHECKING:
-    from domain.alerts.alert_rules import AlertRules
+    from collections.abc import Sequence
+
+    from domain.alerts.alert_rules import AlertRules, LoadedRules, Storm
     from domain.alerts.decide import VmDecision
     from domain.alerts.payload import Alert
     from domain.errors import Json
@@ -30,28 +32,60 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _MAX_VMS_AT_ONCE: Final = 50
 _MAX_LOGGED_ERROR: Final = 1000
+_MAX_TOLD: Final = 3
+_RULES_RETRY_S: Final = 60
+
+
+def log_rules(loaded: LoadedRules) -> None:
+    """Log which alert rules the app found at its start, or that alerts are off."""
+    if loaded.rules is None:
+        _LOG.error("ALERTS ARE OFF. %s", _alerts_are_off(loaded.problems))
+        for problem in loaded.problems:
+            _LOG.error("alert rules: %s", single_line(problem, _MAX_LOGGED_ERROR))
+    elif loaded.source is None:
+        _LOG.warning(
+            "there are no alert rules, so every alert is Ignored: to have alerts start restores, deploy "
+            "auto_restore_rules.json in the app's root, or put the JSON into the setting AUTO_RESTORE_RULES"
+        )
+    else:
+        _LOG.info("alert rules: %d from %s", len(loaded.rules.rules), single_line(loaded.source))
+
+
+def _alerts_are_off(problems: Sequence[str]) -> str:
+    more = len(problems) - _MAX_TOLD
+    return (
+        "The alert rules cannot be used, so alerts start nothing; restores by HTTP and queue work. Correct "
+        f"AUTO_RESTORE_RULES and start the app again: {'; '.join(problems[:_MAX_TOLD])}"
+        f"{f'; and {more} more problems, see the log at the start' if more > 0 else ''}"
+    )
 
 
 class AlertsApi:
     """The route for alerts. ``rules`` say what an alert may start; ``limits_for`` returns the limits of a restore."""
 
-    def __init__(self, *, rules: AlertRules, limits_for: LimitsFor) -> None:
-        self._rules = rules
+    def __init__(self, *, rules: LoadedRules, limits_for: LimitsFor) -> None:
+        self._loaded = rules
         self._limits_for = limits_for
 
     async def post_alert(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with ``{"decisions": [...]}``, one for each VM; ARM-shaped 400, 413, 415 when the body is no alert.
 
-        503 when the task hub failed for at least one VM: action groups send the alert again after a 503, but not after
-        a 500. Restores that were already started are ``Duplicate`` when it comes again.
+        503 when the rules cannot be used, or the task hub failed for at least one VM: action groups send the alert
+        again after a 503, but not after a 500. Restores that were already started are ``Duplicate`` when it comes
+        again.
         """
+        rules = self._loaded.rules
+        if rules is None:
+            message = _alerts_are_off(self._loaded.problems)
+            _LOG.error("an alert was answered 503: %s", single_line(message, _MAX_LOGGED_ERROR))
+            return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message, retry_after_s=_RULES_RETRY_S))
         try:
             alert = read_alert(read_json(req))
         except RestoreError as error:
             # Logged, because action groups show the answer to nobody and do not send the alert again.
             _LOG.warning("an alert was refused: %s", single_line(str(error), _MAX_LOGGED_ERROR))
             return error_response(error)
-        decisions = await self._decide(client, alert)
+        decisions = await self._decide(client, alert, rules)
         failures = [failure for failure in decisions if isinstance(failure, BaseException)]
         for failure in failures:
             _LOG.error("alert %r: a decision failed", alert.alert_id, exc_info=failure)
@@ -61,13 +95,15 @@ class AlertsApi:
         made = tuple(decision for decision in decisions if not isinstance(decision, BaseException))
         return json_response(202, AlertDecisionList(decisions=made))
 
-    async def _decide(self, client: df.DurableFunctionsClient, alert: Alert) -> list[Json | BaseException]:
+    async def _decide(
+        self, client: df.DurableFunctionsClient, alert: Alert, rules: AlertRules
+    ) -> list[Json | BaseException]:
         """Start all restores, then wait for admission control; return the decision for each VM, or the exception."""
         until, at_once = answer_deadline(), asyncio.Semaphore(_MAX_VMS_AT_ONCE)
 
         async def start(decision: VmDecision) -> Started | None:
             async with at_once:
-                return await self._start(client, alert, decision)
+                return await self._start(client, alert, decision, rules.storm)
 
         async def finish(decision: VmDecision, started: Started | BaseException | None) -> Json:
             if isinstance(started, BaseException):
@@ -79,13 +115,15 @@ class AlertsApi:
             _LOG.info("alert %r: %s", alert.alert_id, answer)
             return answer
 
-        decisions = decide_alert(alert, self._rules, now())
+        decisions = decide_alert(alert, rules, now())
         started = await asyncio.gather(*map(start, decisions), return_exceptions=True)
         return await asyncio.gather(*map(finish, decisions, started), return_exceptions=True)
 
-    async def _start(self, client: df.DurableFunctionsClient, alert: Alert, decision: VmDecision) -> Started | None:
+    async def _start(
+        self, client: df.DurableFunctionsClient, alert: Alert, decision: VmDecision, storm: Storm
+    ) -> Started | None:
         """Start the restore of one VM; ``None`` when the decision is to start none."""
-        rule, storm = decision.rule, self._rules.storm
+        rule = decision.rule
         if rule is None or decision.request is None:
             return None
         return await start_restore(

@@ -16,7 +16,7 @@ import azure.functions as func
 import grpc
 
 from domain import errors
-from domain.api_types import Health, RecoveryPointList, RestoreAccepted, RestoreLinks, RestoreList
+from domain.api_types import RecoveryPointList, RestoreAccepted, RestoreLinks, RestoreList
 from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
 from domain.errors import RestoreError, TransientError
 from domain.requests import RestoreRequest
@@ -79,12 +79,9 @@ def _answering[**P](route: _Route[P]) -> _Route[P]:
 class RestoresApi:
     """The routes. ``recovery_points`` lists the points of a VM id; ``limits_for`` returns the limits of a restore."""
 
-    def __init__(
-        self, *, limits_for: LimitsFor, recovery_points: Callable[[str], list[JudgedPoint]], version: str
-    ) -> None:
+    def __init__(self, *, limits_for: LimitsFor, recovery_points: Callable[[str], list[JudgedPoint]]) -> None:
         self._limits_for = limits_for
         self._recovery_points = recovery_points
-        self._version = version
 
     @_answering
     async def post_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
@@ -149,10 +146,6 @@ class RestoresApi:
         except RestoreError as error:
             return error_response(error)
 
-    def get_health(self, req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG002 - bound by name
-        """200 as long as the app runs; Azure is not called."""
-        return json_response(200, Health(status="ok", version=self._version))
-
 
 def blueprint(api: RestoresApi) -> df.Blueprint:
     """Return the routes as functions of the app."""
@@ -165,7 +158,6 @@ def blueprint(api: RestoresApi) -> df.Blueprint:
     bp.route(route="restores/{id}/approve", methods=["POST"])(client(api.approve_restore))
     bp.route(route="restores/{id}/reject", methods=["POST"])(client(api.reject_restore))
     bp.route(route="recovery-points", methods=["GET"])(api.list_recovery_points)
-    bp.route(route="health", methods=["GET"])(api.get_health)
     return bp
 
 

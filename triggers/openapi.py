@@ -44,7 +44,7 @@ _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     413: ("ContentTooLarge", "The body has more than 1 MiB."),
     415: ("UnsupportedMediaType", "The Content-Type of the body is not JSON."),
     502: ("BadGateway", "Azure refused the app; its own code and message are in details."),
-    503: ("ServiceUnavailable", "Azure, or the app's own task hub, could not answer just now; try again."),
+    503: ("ServiceUnavailable", "Azure, the app's own task hub or its alert rules could not be used; try again."),
 }
 _DECISIONS: Final[Mapping[str, str]] = {
     "cancel": "Cancel a restore, and its job in Azure where that is still possible",
@@ -148,11 +148,12 @@ def _other_paths() -> Json:
     decided = _answer(202, "The decision for each virtual machine of the alert.", api_types.AlertDecisionList)
     decisions = [decided, 400, 413, 415, 503]
     health = _answer(200, "The app runs; Azure was not called.", api_types.Health)
+    get_health = _operation("get_health", "Return whether the app runs, and its alert rules; needs no key", [health])
     itself = {"200": {"description": "This document.", "content": _json({"type": "object"})}}
     return {
         "/recovery-points": {"get": _operation("list_recovery_points", list_points, points, parameters=[vm])},
         "/alerts": {"post": _operation("post_alert", "Receive an alert of Azure Monitor", decisions, body="Alert")},
-        "/health": {"get": _operation("get_health", "Return whether the app runs", [health])},
+        "/health": {"get": {**get_health, "security": []}},
         "/openapi.json": {"get": _operation("get_openapi", "Describe the API", [itself])},
     }
 

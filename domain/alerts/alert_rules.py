@@ -99,3 +99,15 @@ class AlertRules:
 
 
 NO_RULES: Final = AlertRules(rules=(), storm=Storm())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedRules:
+    """The rules as the app found them at its start: ``rules``, or ``None`` and the ``problems`` that switch alerts off.
+
+    ``source`` is the path of the file, ``"setting"`` for JSON in the app setting, or ``None`` without any rules.
+    """
+
+    source: str | None
+    rules: AlertRules | None
+    problems: tuple[str, ...] = ()

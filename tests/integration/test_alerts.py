@@ -380,6 +380,20 @@ class TestRefused:
         }
         assert all("Azure itself has an outage" in decision["reason"] for decision in beyond)
 
+    def test_rules_that_cannot_be_used_stop_alerts_but_no_restore_by_hand(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with staged(monkeypatch, AUTO_RESTORE_RULES='{"rules": [{"name": "web tier"}]}') as stage:
+            refused = stage.call("POST", "alerts", json=an_alert("a1"))
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ServiceUnavailable")
+            assert "rules[0].restore is needed" in refused.json()["error"]["message"]
+            assert stage.call("GET", "health").json()["alertRules"] == {
+                "count": 0,
+                "source": "setting",
+                "problems": ["AUTO_RESTORE_RULES: rules[0].restore is needed, unless the rule says deny: true"],
+            }
+            assert stage.restore()["status"] == "Completed"
+
     def test_without_rules_nothing_is_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with staged(monkeypatch) as stage:
             [decision] = decide(stage, an_alert("a1"))

@@ -97,7 +97,6 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         ("reject_restore", "restores/{id}/reject", "POST"),
         ("post_alert", "alerts", "POST"),
         ("list_recovery_points", "recovery-points", "GET"),
-        ("get_health", "health", "GET"),
         ("get_openapi", "openapi.json", "GET"),
     ],
 )
@@ -107,6 +106,12 @@ def test_routes_need_a_function_key(
     trigger = _one(indexed[function], "httpTrigger")
 
     assert (trigger["route"], trigger["methods"], trigger["authLevel"]) == (route, [method], "FUNCTION")
+
+
+def test_health_needs_no_key(indexed: dict[str, list[dict[str, Any]]]) -> None:
+    trigger = _one(indexed["get_health"], "httpTrigger")
+
+    assert (trigger["route"], trigger["methods"], trigger["authLevel"]) == ("health", ["GET"], "ANONYMOUS")
 
 
 def test_the_queue_trigger_starts_with_client_and_results_queue(indexed: dict[str, list[dict[str, Any]]]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.alerts.alert_rules import NO_RULES
+from domain.alerts.alert_rules import NO_RULES, AlertRules, LoadedRules
 from domain.restore.polling import Limits
 from settings import Settings, SettingsError
 
@@ -32,7 +32,7 @@ DEFAULTS = Settings(
     job_poll_max_s=60.0,
     deadline_hours=None,
     adoption_window_s=120.0,
-    auto_restore_rules=NO_RULES,
+    auto_restore_rules=LoadedRules(source=None, rules=NO_RULES),
     max_running_per_vault=50,
     webhook_url=None,
     webhook_secret=None,
@@ -69,7 +69,12 @@ def test_what_is_left_out_or_empty_has_its_default(env: dict[str, str]) -> None:
         (DEADLINE, "0.5", "deadline_hours", 0.5),
         (WINDOW, "0", "adoption_window_s", 0.0),
         (WINDOW, "1.5", "adoption_window_s", 1.5),
-        (RULES, '{"rules": []}', "auto_restore_rules", dataclasses.asdict(NO_RULES)),
+        (
+            RULES,
+            '{"rules": []}',
+            "auto_restore_rules",
+            dataclasses.asdict(LoadedRules(source="setting", rules=NO_RULES)),
+        ),
         (MOST, "1", "max_running_per_vault", 1),
     ],
 )
@@ -146,11 +151,12 @@ def test_any_environment_gives_settings_or_named_problems(env: dict[str, str]) -
         found = error.problems
     else:
         assert settings.limits(rehydrates=False).job_poll_min_s <= settings.job_poll_max_s
+        assert (settings.auto_restore_rules.rules is None) == bool(settings.auto_restore_rules.problems)
 
     assert all(problem.split()[0] in ALL for problem in found)
 
 
-def test_no_value_is_quoted_but_the_path_of_the_rules() -> None:
+def test_no_value_is_quoted() -> None:
     env = {
         **dict.fromkeys(ALL, "v3ry-Secret!"),
         RULES: '{"v3ry-Secret"',
@@ -188,6 +194,24 @@ def test_the_sample_has_every_setting_and_can_be_used_as_it_is() -> None:
     assert sample["IDENTITY_HEADER"] == "simulator"
 
 
+def loaded(text: str) -> LoadedRules:
+    return Settings.from_env({RULES: text}).auto_restore_rules
+
+
+def rules_of(found: LoadedRules) -> AlertRules:
+    assert found.problems == ()
+    assert found.rules is not None
+    return found.rules
+
+
+def problems_of(text: str) -> tuple[str, ...]:
+    """Return what is wrong with rules; they stop the alerts, not the app."""
+    found = loaded(text)
+    assert found.rules is None
+    assert all(problem.startswith(RULES) and problem.isprintable() for problem in found.problems)
+    return found.problems
+
+
 class TestRules:
     RULE: ClassVar = {"name": "no databases", "match": {"sourceResourceIds": ["*/sql-*"]}, "deny": True}
 
@@ -196,21 +220,25 @@ class TestRules:
         path = tmp_path / "rules.json"
         path.write_text(bom + json.dumps({"rules": [self.RULE]}), encoding="utf-8")
 
-        assert [rule.name for rule in Settings.from_env({RULES: str(path)}).auto_restore_rules.rules] == [
-            "no databases"
-        ]
+        assert [rule.name for rule in rules_of(loaded(str(path))).rules] == ["no databases"]
+        assert loaded(str(path)).source == str(path)
 
     def test_a_file_in_the_app_whatever_the_working_directory(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
 
-        assert Settings.from_env({RULES: "auto_restore_rules.sample.json"}).auto_restore_rules.rules
+        assert rules_of(loaded("auto_restore_rules.sample.json")).rules
 
     def test_the_json_itself(self) -> None:
-        read = Settings.from_env({RULES: json.dumps({"rules": [self.RULE]})})
+        read = loaded(json.dumps({"rules": [self.RULE]}))
 
-        assert [rule.restore for rule in read.auto_restore_rules.rules] == [None]
+        assert [rule.restore for rule in rules_of(read).rules] == [None]
+        assert read.source == "setting"
+
+    @pytest.mark.parametrize("text", ["", "auto_restore_rules.json"])
+    def test_the_default_file_may_be_missing(self, text: str) -> None:
+        assert loaded(text) == LoadedRules(source=None, rules=NO_RULES)
 
     @pytest.mark.parametrize(
         "text", ["no_such_file.json", "tests", "{", '{"rules": NaN', "{}}", '{"rules": [], "rules": []}', "bad.bin"]
@@ -219,43 +247,52 @@ class TestRules:
         (tmp_path / "bad.bin").write_bytes(b"\xff\xfe\xff")
         text = str(tmp_path / text) if text == "bad.bin" else text
 
-        [problem] = problems({RULES: text})
+        [problem] = problems_of(text)
         assert problem.startswith("AUTO_RESTORE_RULES must be ")
 
     def test_json_with_a_mark_at_its_begin(self) -> None:
-        assert Settings.from_env({RULES: "\ufeff" + json.dumps({"rules": [self.RULE]})}).auto_restore_rules.rules
+        assert rules_of(loaded("\ufeff" + json.dumps({"rules": [self.RULE]}))).rules
 
     @pytest.mark.parametrize(
-        ("text", "why"),
+        ("text", "source", "why"),
         [
-            ("no_such_file.json", "No such file or directory"),
-            ("tests", "Is a directory"),
-            ("[]", "No such file or directory"),
-            ("pyproject.toml", "it is not JSON: "),
-            ("no\nsuch" + "x" * 5000, "File name too long"),
-            ("a\0b", "null byte"),
+            ("no_such_file.json", "no_such_file.json", "no_such_file.json cannot be read: No such file or directory"),
+            ("tests", "setting", "the file that it names cannot be read: Is a directory"),
+            ("[]", "setting", "No such file or directory"),
+            ('[{"name": "hunter2.json', "setting", "No such file or directory"),
+            ("hunter2", "setting", "No such file or directory"),
+            ("pyproject.toml", "pyproject.toml", "pyproject.toml is not JSON: "),
+            ("no\nsuch" + "x" * 5000, "setting", "File name too long"),
+            ("a\0b", "setting", "null byte"),
+            ('{"hunter2', "setting", "the JSON is not JSON"),
         ],
     )
-    def test_a_path_is_named_with_what_is_wrong(self, text: str, why: str) -> None:
-        [problem] = problems({RULES: text})
+    def test_only_a_path_is_named_with_what_is_wrong(self, text: str, source: str, why: str) -> None:
+        [problem] = problems_of(text)
 
+        assert loaded(text).source == source
         assert problem.startswith("AUTO_RESTORE_RULES must be a JSON file of rules in the app, or the JSON itself")
-        assert text[:150].replace("\n", " ").replace("\0", " ") in problem
         assert why in problem
-        assert problem.isprintable()
+        assert "hunter2" not in problem
         assert len(problem) < 500
 
-    def test_json_is_not_quoted(self) -> None:
-        [problem] = problems({RULES: '{"secret'})
+    def test_every_problem_is_named_with_its_place_and_without_what_is_there(self) -> None:
+        restore = {"recoveryType": "hunter2", "storageAccountId": "hunter2", "reason": "{hunter2}", "vaultId": 5}
+        rules = [{**self.RULE, "dney": True}, {**self.RULE, "name": 5}, {"name": "hunter2", "restore": restore}]
+        found = problems_of(json.dumps({"rules": rules, "strom": {}}))
 
-        assert "secret" not in problem
-
-    def test_every_problem_is_named_with_its_place(self) -> None:
-        rules = [{**self.RULE, "dney": True}, {**self.RULE, "name": 5}]
-        told = problems({RULES: json.dumps({"rules": rules, "strom": {}})})
-
-        assert [each.split()[:2] for each in told] == [
-            ["AUTO_RESTORE_RULES:", "rules[0].dney"],
-            ["AUTO_RESTORE_RULES:", "rules[1].name"],
-            ["AUTO_RESTORE_RULES:", "strom"],
+        assert [problem.split()[:2] for problem in found] == [
+            ["AUTO_RESTORE_RULES:", place]
+            for place in (
+                *("rules[0].dney", "rules[1].name"),
+                *(f"rules[2].restore.{name}" for name in ("reason", "recoveryType", "storageAccountId", "vaultId")),
+                "strom",
+            )
         ]
+        assert "hunter2" not in "".join(found)
+        assert "hunter2" not in repr(Settings.from_env({RULES: json.dumps({"rules": rules})}))
+
+    def test_they_do_not_hide_what_is_wrong_with_other_settings(self) -> None:
+        [problem] = problems({RULES: "{", MOST: "0"})
+
+        assert problem.startswith(MOST)

@@ -1,4 +1,4 @@
-"""What an action group is told when the task hub is away."""
+"""What an action group is told when the task hub is away, or the alert rules cannot be used."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 import azure.functions as func
+import pytest
 
+from domain.alerts.alert_rules import NO_RULES, LoadedRules
 from domain.alerts.payload import MAX_VMS
 from domain.alerts.rules_file import read_rules
 from scripts.alerting import vm_down
 from tests.support.azure import LIMITS, VM_ID, a_request
-from triggers.alerts import AlertsApi
+from triggers.alerts import AlertsApi, log_rules
 
 if TYPE_CHECKING:
     import azure.durable_functions as df
-    import pytest
 
 RESTORE = {name: value for name, value in a_request().items() if name != "sourceResourceId"}
-API = AlertsApi(rules=read_rules({"rules": [{"name": "all", "restore": RESTORE}]}), limits_for=lambda _request: LIMITS)
+RULES = LoadedRules(source="setting", rules=read_rules({"rules": [{"name": "all", "restore": RESTORE}]}))
+BROKEN = LoadedRules(
+    source="rules.json", rules=None, problems=tuple(f"rules[{index}].x is wrong" for index in range(5))
+)
 
 
 class _Away:
@@ -30,9 +34,10 @@ class _Away:
         raise ConnectionError("storage is away")
 
 
-def post(alert: object) -> func.HttpResponse:
+def post(alert: object, rules: LoadedRules = RULES) -> func.HttpResponse:
+    api = AlertsApi(rules=rules, limits_for=lambda _request: LIMITS)
     request = func.HttpRequest("POST", "/api/alerts", body=json.dumps(alert).encode())
-    return asyncio.run(API.post_alert(request, cast("df.DurableFunctionsClient", _Away())))
+    return asyncio.run(api.post_alert(request, cast("df.DurableFunctionsClient", _Away())))
 
 
 def test_it_is_asked_to_send_the_alert_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -60,3 +65,31 @@ def test_what_starts_nothing_needs_no_task_hub() -> None:
     alert["data"]["essentials"]["monitorCondition"] = "Resolved"
 
     assert json.loads(post(alert).get_body())["decisions"][0]["decision"] == "Ignored"
+
+
+@pytest.mark.parametrize("alert", [vm_down(VM_ID), {"schemaId": "other"}])
+def test_rules_that_cannot_be_used_are_answered_503(alert: object, caplog: pytest.LogCaptureFixture) -> None:
+    answer = post(alert, BROKEN)
+
+    error = json.loads(answer.get_body())["error"]
+    assert (answer.status_code, error["code"]) == (503, "ServiceUnavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "restores by HTTP and queue work" in error["message"]
+    assert "rules[2].x is wrong; and 2 more problems" in error["message"]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_the_log_at_the_start_says_what_becomes_of_alerts(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    log_rules(BROKEN)
+    log_rules(LoadedRules(source=None, rules=NO_RULES))
+    log_rules(RULES)
+
+    *off, none, some = [(record.levelno, record.getMessage()) for record in caplog.records]
+    assert off[0][1].startswith("ALERTS ARE OFF")
+    assert [level for level, _ in off] == [logging.ERROR] * 6
+    assert none[0] == logging.WARNING
+    assert "every alert is Ignored" in none[1]
+    assert "auto_restore_rules.json" in none[1]
+    assert some == (logging.INFO, "alert rules: 1 from setting")

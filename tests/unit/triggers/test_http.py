@@ -37,7 +37,7 @@ class Hub:
 
 
 def post(body: object, hub: Hub | None = None) -> tuple[func.HttpResponse, list[Json]]:
-    api = RestoresApi(limits_for=lambda _request: LIMITS, recovery_points=lambda _vm: [], version="0")
+    api = RestoresApi(limits_for=lambda _request: LIMITS, recovery_points=lambda _vm: [])
     request = func.HttpRequest(
         "POST",
         "http://127.0.0.1/api/restores",

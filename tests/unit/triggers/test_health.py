@@ -1,0 +1,50 @@
+"""What anybody may see of the app."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+import pytest
+
+from domain.alerts.alert_rules import NO_RULES, LoadedRules
+from domain.alerts.rules_file import read_rules
+from triggers.health import HealthApi
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+
+DENY = {"name": "never", "deny": True}
+MANY = tuple(f"AUTO_RESTORE_RULES: rules[{index}] is wrong" for index in range(25))
+
+
+def health(rules: LoadedRules) -> Json:
+    answer = HealthApi(version="1.2.3", rules=rules).get_health(func.HttpRequest("GET", "/api/health", body=b""))
+    assert answer.status_code == 200
+    return json.loads(answer.get_body())
+
+
+@pytest.mark.parametrize(
+    ("rules", "shown"),
+    [
+        (LoadedRules(source=None, rules=NO_RULES), {"count": 0, "source": None, "problems": []}),
+        (
+            LoadedRules(source="rules.json", rules=read_rules({"rules": [DENY]})),
+            {"count": 1, "source": "rules.json", "problems": []},
+        ),
+        (
+            LoadedRules(source="setting", rules=None, problems=MANY[:1]),
+            {"count": 0, "source": "setting", "problems": list(MANY[:1])},
+        ),
+    ],
+)
+def test_it_shows_the_version_and_the_alert_rules(rules: LoadedRules, shown: Json) -> None:
+    assert health(rules) == {"status": "ok", "version": "1.2.3", "alertRules": shown}
+
+
+def test_a_great_many_problems_are_cut() -> None:
+    shown = health(LoadedRules(source="setting", rules=None, problems=MANY))["alertRules"]["problems"]
+
+    assert shown[:20] == list(MANY[:20])
+    assert shown[20:] == ["5 more problems; the log at the app's start has all of them"]

@@ -54,7 +54,7 @@ def log_rules(loaded: LoadedRules) -> None:
 def _alerts_are_off(problems: Sequence[str]) -> str:
     more = len(problems) - _MAX_TOLD
     return (
-        "The alert rules cannot be used, so alerts start nothing; restores by HTTP and queue work. Correct "
+        "The alert rules cannot be used, so alerts start nothing; restores by hand (HTTP, queue) work. Correct "
         f"AUTO_RESTORE_RULES and start the app again: {'; '.join(problems[:_MAX_TOLD])}"
         f"{f'; and {more} more problems, see the log at the start' if more > 0 else ''}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.wire import as_list, as_object, as_text
@@ -56,13 +57,16 @@ def _only_entry(member: object) -> object:
 
 
 def _parsed(member: object) -> object:
-    """Return the JSON object or array that a text holds; anything else as it is."""
+    """Return the JSON object or array that a text holds; anything else as it is.
+
+    Azure itself writes some arrays as ``"['…']"``.
+    """
     if not isinstance(member, str) or not member.lstrip().startswith(("{", "[")):
         return member
-    try:
-        return json.loads(member)
-    except (ValueError, RecursionError):
-        return member
+    for text in (member, member.replace("'", '"')):
+        with suppress(ValueError, RecursionError):
+            return json.loads(text)
+    return member
 
 
 def letters_of(value: object) -> str:

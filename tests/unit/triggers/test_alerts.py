@@ -74,7 +74,7 @@ def test_rules_that_cannot_be_used_are_answered_503(alert: object, caplog: pytes
     error = json.loads(answer.get_body())["error"]
     assert (answer.status_code, error["code"]) == (503, "ServiceUnavailable")
     assert int(answer.headers["Retry-After"]) > 0
-    assert "restores by HTTP and queue work" in error["message"]
+    assert "restores by hand (HTTP, queue) work" in error["message"]
     assert "rules[2].x is wrong; and 2 more problems" in error["message"]
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 

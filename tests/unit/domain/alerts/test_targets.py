@@ -251,7 +251,9 @@ class TestLabels:
 
 class TestWhatToolsMakeOfArrays:
     @pytest.mark.parametrize("kind", [METRIC, HEALTH, ACTIVITY, LOG, LOG_V1, BACKUP, {"monitoringService": "New"}])
-    @pytest.mark.parametrize("targets", [VM_ID, f" {VM_ID} ", json.dumps([VM_ID]), json.dumps([WORKSPACE, VM_ID])])
+    @pytest.mark.parametrize(
+        "targets", [VM_ID, f" {VM_ID} ", json.dumps([VM_ID]), json.dumps([WORKSPACE, VM_ID]), f"['{VM_ID}']"]
+    )
     def test_targets_written_as_a_text(self, kind: Json, targets: str) -> None:
         assert read_alert(an_alert({**kind, "alertTargetIDs": targets})).vm_ids == (VM_ID,)
 

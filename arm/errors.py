@@ -14,12 +14,14 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from domain.azure.item_busy import is_refusal, says_busy
+from domain.azure.vault_block import is_vault_block
 from domain.errors import (
     AUTHORIZATION_FAILED,
     ITEM_BUSY,
     NOT_FOUND,
     RESTORE_REFUSED,
     SERVICE_UNAVAILABLE,
+    VAULT_BLOCKED,
     ErrorDetail,
     Json,
     TerminalError,
@@ -56,6 +58,10 @@ def _is_item_busy(details: Sequence[ErrorDetail]) -> bool:
     return says_busy([detail.code for detail in details])
 
 
+def _is_vault_block(details: Sequence[ErrorDetail]) -> bool:
+    return any(is_vault_block(detail.code) for detail in details)
+
+
 def _may_be_item_busy(details: Sequence[ErrorDetail]) -> bool:
     return not is_refusal(details[0].code)
 
@@ -75,6 +81,13 @@ class _Row(NamedTuple):
 
 
 _TABLE: Final = (
+    _Row(
+        range(400, 500),
+        TransientError,
+        VAULT_BLOCKED,
+        "Azure Backup blocks the vault for some hours, because too many operations were asked of it (see details).",
+        fits=_is_vault_block,
+    ),
     _Row(
         {403},
         TerminalError,

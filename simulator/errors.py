@@ -116,6 +116,16 @@ def item_busy(status: int, code: str, wait: dict[str, str]) -> ArmError:
     return ArmError(status, code, ITEM_BUSY, headers=wait)
 
 
+def vault_blocked() -> ArmError:
+    """429 of the service for a vault of which too much was asked in a day (nobody has recorded the status)."""
+    return ArmError(
+        429,
+        "CloudDosAbsoluteLimitReachedWithRetry",
+        "Operation is blocked as the vault has reached its maximum limit for such operations permitted in a span of 24 "
+        "hours.",
+    )
+
+
 def guard_request_missing(guard_id: str) -> ArmError:
     """403 of the service for a guarded restore that does not name the guard's request (the code is made up)."""
     return ArmError(

@@ -33,6 +33,7 @@ class Vault:
     cross_region_restore: bool
     cross_subscription_restore: str
     guard: ResourceGuard | None
+    restores_per_day: int | None
 
     @classmethod
     def read(cls, node: Node) -> Vault:
@@ -45,6 +46,7 @@ class Vault:
             cross_region_restore=node.flag("crossRegionRestore"),
             cross_subscription_restore=node.choice("crossSubscriptionRestore", CROSS_SUBSCRIPTION, "Enabled"),
             guard=ResourceGuard.read(node.node("resourceGuard")) if node.has("resourceGuard") else None,
+            restores_per_day=node.whole("restoresPerDay") if node.has("restoresPerDay") else None,
         )
         node.close()
         return vault

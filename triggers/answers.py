@@ -33,6 +33,7 @@ STATUS_OF: Final[Mapping[str, int]] = {
     errors.UNSUPPORTED_MEDIA_TYPE: 415,
     errors.INTERNAL_ERROR: 500,
     errors.SERVICE_UNAVAILABLE: 503,
+    errors.VAULT_BLOCKED: 503,
 }
 DECISION: Final = an_object({"by": prose, "comment": prose})
 _BAD_GATEWAY: Final = 502  # Azure refused the app's call, which is not the caller's fault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -12,49 +12,65 @@ from domain.restore.calls import AcquireSlot, ReleaseSlot
 if TYPE_CHECKING:
     from domain.admission.answer_once import Asked
 
+_BETWEEN_TRIALS: Final = timedelta(minutes=5)
 _FORGOTTEN_AFTER: Final = timedelta(minutes=15)  # three times the longest wait before a restore asks again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultSlots:
-    """The ids of the restores that have a slot, and of those in line with the time of their last request."""
+    """The ids of the restores that have a slot, and of those in line with the time of their last request.
+
+    ``blocked_until`` is set while Azure Backup blocks the vault, and afterwards until a restore was taken again.
+    """
 
     running: tuple[str, ...] = ()
     waiting: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    blocked_until: datetime | None = None
 
 
 def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[VaultSlots, SlotGrant]:
     """Take a slot, or a place in line. A restore in line that does not ask again loses its place after some time.
 
     If no slot is free, the answer names a restore that has one, a different one each time, so that the restore in line
-    can check whether it still runs.
+    can check whether it still runs. While the vault is blocked, there is no slot; then the first in line gets one, and
+    the next one some minutes later, as long as it is not known that the block is over.
     """
-    running, waiting = _running_and_waiting(slots, asked.now)
-    if asked.restore_id in running:
-        return VaultSlots(running=tuple(running), waiting=waiting), SlotGrant()
+    slots = _up_to_date(slots, asked.now)
+    if asked.restore_id in slots.running:
+        return slots, SlotGrant()
+    waiting, until = {**slots.waiting}, slots.blocked_until
     waiting[asked.restore_id] = asked.now  # the place of a known key in a dict, and so in line, stays the same
     ahead = list(waiting).index(asked.restore_id)
-    if ahead < call.max_per_vault - len(running):
+    if ahead < call.max_per_vault - len(slots.running):
+        if until is not None and (asked.now < until or ahead > 0):
+            wait_until = max(until, asked.now + _BETWEEN_TRIALS)
+            return replace(slots, waiting=waiting), SlotGrant(ahead=ahead, blocked_until=wait_until)
         del waiting[asked.restore_id]
-        return VaultSlots(running=(*running, asked.restore_id), waiting=waiting), SlotGrant()
-    holder, *others = running
-    return VaultSlots(running=(*others, holder), waiting=waiting), SlotGrant(holder=holder, ahead=ahead)
+        next_trial = None if until is None else asked.now + _BETWEEN_TRIALS
+        running = (*slots.running, asked.restore_id)
+        return VaultSlots(running=running, waiting=waiting, blocked_until=next_trial), SlotGrant()
+    holder, *others = slots.running
+    return replace(slots, running=(*others, holder), waiting=waiting), SlotGrant(holder=holder, ahead=ahead)
 
 
 def release(slots: VaultSlots | None, call: ReleaseSlot, asked: Asked) -> tuple[VaultSlots, SlotReleased]:
-    """Release a slot, or leave the line. The slot goes to the restore that has waited longest."""
-    running, waiting = _running_and_waiting(slots, asked.now)
-    waiting.pop(call.holder_id, None)
-    running = [restore_id for restore_id in running if restore_id != call.holder_id]
-    if not waiting or len(running) >= call.max_per_vault:
-        return VaultSlots(running=tuple(running), waiting=waiting), SlotReleased()
+    """Release a slot, or leave the line. The slot goes to the restore that has waited longest, if no block is known."""
+    slots = _up_to_date(slots, asked.now)
+    until = None if call.is_taken else slots.blocked_until
+    if call.blocked_until is not None:
+        until = max(until or call.blocked_until, call.blocked_until)
+    waiting = {restore_id: time for restore_id, time in slots.waiting.items() if restore_id != call.holder_id}
+    running = tuple(restore_id for restore_id in slots.running if restore_id != call.holder_id)
+    if not waiting or until is not None or len(running) >= call.max_per_vault:
+        return VaultSlots(running=running, waiting=waiting, blocked_until=until), SlotReleased()
     next_id = next(iter(waiting))
     del waiting[next_id]
     return VaultSlots(running=(*running, next_id), waiting=waiting), SlotReleased(next_id=next_id)
 
 
-def _running_and_waiting(slots: VaultSlots | None, now: datetime) -> tuple[list[str], dict[str, datetime]]:
+def _up_to_date(slots: VaultSlots | None, now: datetime) -> VaultSlots:
+    """Return the slots without restores in line that have not asked for a long time."""
     if slots is None:
-        return [], {}
+        return VaultSlots()
     waiting = {restore_id: time for restore_id, time in slots.waiting.items() if now - time < _FORGOTTEN_AFTER}
-    return list(slots.running), waiting
+    return replace(slots, waiting=waiting)

@@ -144,10 +144,20 @@ class Storm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotGrant:
-    """The answer of a vault's slots. ``holder`` is set if none was free: a holder, a different one each time."""
+    """The answer of a vault's slots.
+
+    ``holder`` is set if none was free: a holder, a different one each time. ``blocked_until`` is set if Azure Backup
+    blocks the vault, or has blocked it so recently that one restore after another tries whether it still does.
+    """
 
     holder: str | None = None
     ahead: int = 0
+    blocked_until: datetime | None = None
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether the restore has a slot."""
+        return self.holder is None and self.blocked_until is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -304,7 +304,11 @@ class AcquireSlot(EntityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSlot(EntityCall):
-    """Release a slot, or leave the line, in the name of the restore ``holder_id``."""
+    """Release a slot, or leave the line, in the name of the restore ``holder_id``.
+
+    ``blocked_until``: Azure Backup blocks the vault until then. ``is_taken``: Azure has taken the restore, so the vault
+    is not blocked.
+    """
 
     entity: ClassVar = "vault_slots"
     operation: ClassVar = "release"
@@ -312,3 +316,5 @@ class ReleaseSlot(EntityCall):
     answer: ClassVar = SlotReleased
     max_per_vault: int
     holder_id: str
+    blocked_until: datetime | None = None
+    is_taken: bool = False

@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
+from domain.azure.vault_block import TRY_AGAIN_AFTER
 from domain.errors import TransientError
 from domain.restore.backoff import retry_interval_s
 from domain.restore.outcome import failed
-from domain.restore.parts import ItemBusy
+from domain.restore.parts import ItemBusy, SlotState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,15 +27,18 @@ PATIENCE: Final = timedelta(minutes=30)
 def retry_or_end(restore: Restore, call: Call | type[Call], error: RestoreError, now: datetime) -> Restore:
     """Return the restore, either ended or with the failed call to be made again.
 
-    Before Azure has the restore, a busy item is waited for, other transient errors are retried for half an hour and all
-    others end it. While Azure works on it, or may, no single answer ends it: even a 403 or a 404 may be temporary, and
-    the disks are being created meanwhile. Throttling and outages are then retried until the deadline, all other
-    failures for half an hour.
+    Before Azure has the restore, a busy item and a blocked vault are waited for, other transient errors are retried for
+    half an hour and all others end it. While Azure works on it, or may, no single answer ends it: even a 403 or a 404
+    may be temporary, and the disks are being created meanwhile. Throttling and outages are then retried until the
+    deadline, all other failures for half an hour.
     """
     is_transient = isinstance(error, TransientError)
-    is_outage = is_transient and error.code in {errors.SERVICE_UNAVAILABLE, errors.ITEM_BUSY}
+    is_outage = is_transient and error.code in {errors.SERVICE_UNAVAILABLE, errors.ITEM_BUSY, errors.VAULT_BLOCKED}
     if error.code == errors.ITEM_BUSY and is_transient and not restore.azure_has_it:
         return wait_for_item(restore, call, error, now)
+    if error.code == errors.VAULT_BLOCKED and not restore.azure_has_it:
+        uses_slot = restore.slot.state is not SlotState.NOT_NEEDED  # a plan uses none, and does not wait
+        return _wait_for_vault(restore, call, now) if uses_slot else failed(restore, error, now)
     if restore.azure_has_it and is_outage:
         return retry(restore, call, now)
     if (is_transient or restore.azure_has_it) and restore.backoff.failing_for(call.name, now) < PATIENCE:
@@ -60,6 +64,22 @@ def wait_for_item(
         "Azure Backup does not take the restore yet: the VM's protected item is busy, most likely with a backup or "
         "another restore (see the vault's list of jobs). The restore is sent again until it is taken, at the latest "
         "at its deadline; cancel it if it must not wait.",
+    )
+
+
+def _wait_for_vault(restore: Restore, call: Call | type[Call], now: datetime) -> Restore:
+    asked_s = restore.backoff.asked_s(call.name, now)
+    until = now + (TRY_AGAIN_AFTER if asked_s is None else timedelta(seconds=asked_s))
+    backoff = restore.backoff.without_failures(call.name).wait(call.name, (until - now).total_seconds(), now)
+    return with_blocked_vault(replace(restore, backoff=backoff), until)
+
+
+def with_blocked_vault(restore: Restore, until: datetime) -> Restore:
+    """Return the restore that knows that its vault is blocked until then; it yields its slot, if it has one."""
+    return replace(restore, slot=replace(restore.slot, blocked_until=until)).with_warning(
+        errors.VAULT_BLOCKED,
+        "Azure Backup blocks the vault for some hours, because too many operations were asked of it. All restores of "
+        "the vault wait; then one after the other tries again. Microsoft's support can say more about the limit.",
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.errors import ITEM_BUSY, LATE_DELIVERY, RestoreError, UnknownOutcomeError
+from domain.errors import ITEM_BUSY, LATE_DELIVERY, VAULT_BLOCKED, RestoreError, UnknownOutcomeError
 from domain.restore import (
     admit,
     answers,
@@ -185,7 +185,7 @@ _FOLLOWING: Final = {
 def _may_come_from_job_list(error: RestoreError) -> bool:
     """Return whether the wait of a failed trigger may belong to the list of jobs, which is read before the post."""
     posted = isinstance(error, UnknownOutcomeError) and error.code != LATE_DELIVERY
-    return not posted and error.code != ITEM_BUSY
+    return not posted and error.code not in {ITEM_BUSY, VAULT_BLOCKED}
 
 
 def _job_search_answered(restore: Restore, _call: calls.FindJob, found: answers.FoundJob, now: datetime) -> Restore:

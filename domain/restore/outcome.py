@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from domain import errors
 from domain.api_types import Plan, PlanResult
 from domain.azure.jobs import JobStatus, OperationStatus
+from domain.azure.vault_block import TRY_AGAIN_AFTER, is_vault_block
 from domain.codec import as_json
 from domain.errors import RestoreError, TerminalError
 from domain.restore.calls import ClaimPost
@@ -156,6 +157,8 @@ def ended_by_operation(restore: Restore, operation: Operation, operation_id: str
         status, code, verb = Status.CANCELLED, errors.RESTORE_CANCELLED, "was cancelled"
     else:
         status, code, verb = Status.FAILED, errors.RESTORE_FAILED, "failed"
+    if operation.error is not None and is_vault_block(operation.error.code):
+        restore = replace(restore, slot=replace(restore.slot, blocked_until=now + TRY_AGAIN_AFTER))
     error = TerminalError(code, f"The restore operation {operation_id} {verb}{reason}", details)
     return ended(restore, status, now, error=error)
 

@@ -45,7 +45,7 @@ class WaitReason(StrEnum):
     """What keeps a restore waiting, as its status document shows it.
 
     ``THROTTLED``: Azure has too many requests or an outage. ``RETRY_AFTER``: Azure asked for a wait in a good answer.
-    ``VAULT_BUSY``: all slots of the vault are taken.
+    ``VAULT_BUSY``: all slots of the vault are taken. ``VAULT_BLOCKED``: Azure Backup blocks the vault.
     """
 
     THROTTLED = "Throttled"
@@ -54,6 +54,7 @@ class WaitReason(StrEnum):
     RESOURCE_GUARD = "ResourceGuard"
     ITEM_BUSY = "ItemBusy"
     VAULT_BUSY = "VaultBusy"
+    VAULT_BLOCKED = "VaultBlocked"
 
 
 ENDED: Final = frozenset(Status) - {Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL}
@@ -156,7 +157,8 @@ class Slot:
 
     ``suspect`` is the id of a holder that may no longer run, ``vanished`` that of one which does not: its slot is freed
     in its name. ``to_wake`` is a restore that got a slot by a release and must be woken. ``was_woken``: this restore
-    was woken, perhaps before the answer that makes it wait.
+    was woken, perhaps before the answer that makes it wait. ``blocked_until``: Azure Backup blocks the vault, so no
+    restore of it may start before this time.
     """
 
     state: SlotState
@@ -164,6 +166,7 @@ class Slot:
     vanished: str | None = None
     to_wake: str | None = None
     was_woken: bool = False
+    blocked_until: datetime | None = None
 
     @property
     def is_ready(self) -> bool:

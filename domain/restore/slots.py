@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from domain.errors import VAULT_BLOCKED
 from domain.restore.calls import (
     AcquireSlot,
     FindRunning,
@@ -14,7 +15,7 @@ from domain.restore.calls import (
     WakeRestore,
     entity_key,
 )
-from domain.restore.failure import retry, retry_or_end
+from domain.restore.failure import retry, retry_or_end, with_blocked_vault
 from domain.restore.parts import SlotState
 from domain.restore.prepare import prepare_restore
 from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, Preparing, Triggering
@@ -59,7 +60,14 @@ def decide(restore: Restore, now: datetime) -> Step | None:
 
 def release(restore: Restore, holder_id: str) -> ReleaseSlot:
     """Return the call that releases the slot of ``holder_id``; the item must be known."""
-    return ReleaseSlot(key=_key(restore), max_per_vault=_max_per_vault(restore), holder_id=holder_id)
+    is_own, until = holder_id == restore.restore_id, restore.slot.blocked_until
+    return ReleaseSlot(
+        key=_key(restore),
+        max_per_vault=_max_per_vault(restore),
+        holder_id=holder_id,
+        blocked_until=until if is_own else None,
+        is_taken=is_own and until is None and restore.is_taken,
+    )
 
 
 def _owed_call(restore: Restore) -> Call | None:
@@ -73,6 +81,8 @@ def _owed_call(restore: Restore) -> Call | None:
 
 
 def _must_yield_slot(restore: Restore, now: datetime) -> bool:
+    if restore.slot.blocked_until is not None:
+        return True
     if isinstance(restore.stage, AwaitingResourceGuard):
         return not _needs_slot(restore, now)
     return isinstance(restore.stage, AwaitingApproval)
@@ -89,11 +99,15 @@ def _needs_slot(restore: Restore, now: datetime) -> bool:
 
 def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: datetime) -> Restore:
     """Return the restore with its slot, or waiting in line; in that case it checks whether one holder still runs."""
-    if grant.holder is None:
-        # What failed before the wait in line, which may have taken hours, does not count any more.
-        backoff = restore.backoff.without_failures(PrepareRestore.name).without_failures(StartRestore.name)
-        held = replace(restore.slot, state=SlotState.HELD, was_woken=False)
-        return replace(restore, slot=held, backoff=backoff).with_settled(_VAULT_BUSY, now)
+    if grant.is_granted:
+        return _with_slot(restore, now)
+    if grant.blocked_until is not None:
+        waiting = replace(
+            restore,
+            slot=replace(restore.slot, state=SlotState.WAITING, was_woken=False),
+            backoff=restore.backoff.wait(AcquireSlot.name, (grant.blocked_until - now).total_seconds(), now),
+        )
+        return with_blocked_vault(waiting, grant.blocked_until)
     message = (
         f"{_max_per_vault(restore)} restores of this vault run at once (RESTORE_MAX_RUNNING_PER_VAULT); this one "
         "waited for a slot."
@@ -101,10 +115,23 @@ def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: d
     wait_s = 0.0 if restore.slot.was_woken else _MAX_WAIT_S
     waiting = replace(
         restore,
-        slot=replace(restore.slot, state=SlotState.WAITING, suspect=grant.holder, was_woken=False),
+        slot=replace(restore.slot, state=SlotState.WAITING, suspect=grant.holder, was_woken=False, blocked_until=None),
         backoff=restore.backoff.wait(AcquireSlot.name, wait_s, now),
     )
-    return waiting.with_warning(_VAULT_BUSY, message)
+    return waiting.with_settled(VAULT_BLOCKED, now).with_warning(_VAULT_BUSY, message)
+
+
+def _with_slot(restore: Restore, now: datetime) -> Restore:
+    slot = restore.slot
+    # The vault's block may have been found beside the request for the slot: then the others must learn of it.
+    is_blocked = slot.blocked_until is not None and slot.blocked_until > now
+    held = replace(
+        slot, state=SlotState.HELD, was_woken=False, blocked_until=slot.blocked_until if is_blocked else None
+    )
+    # What failed before the wait in line, which may have taken hours, does not count any more.
+    backoff = restore.backoff.without_failures(PrepareRestore.name).without_failures(StartRestore.name)
+    restore = replace(restore, slot=held, backoff=backoff).with_settled(_VAULT_BUSY, now)
+    return restore if is_blocked else restore.with_settled(VAULT_BLOCKED, now)
 
 
 def holder_found(restore: Restore, running: Running) -> Restore:

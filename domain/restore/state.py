@@ -156,6 +156,11 @@ class Restore:
         return isinstance(self.stage, Searching | TrackingOperation | FindingJob | TrackingJob | ComparingDisks)
 
     @property
+    def is_taken(self) -> bool:
+        """Whether Azure has taken the restore for certain."""
+        return self.azure_has_it and not isinstance(self.stage, Searching)
+
+    @property
     def waits_for_item(self) -> ItemBusy | None:
         """What is known of the operation for whose end the restore waits; ``None`` if it does not wait for one."""
         return self.item_busy if self.slot.is_ready and not self.azure_has_it else None

@@ -21,8 +21,10 @@ def waiting_for(restore: Restore, next_poll: datetime | None) -> WaitingDocument
     ``next_poll`` is when it makes its next call; ``None`` if it makes one now.
     """
     pauses, until = _pauses_until(restore, next_poll), restore.waits_for_person_until
+    waits_for_slot, blocked = restore.slot.state is SlotState.WAITING, restore.slot.blocked_until
     reasons = (  # the first that applies
-        (restore.slot.state is SlotState.WAITING, WaitReason.VAULT_BUSY, None),
+        (waits_for_slot and blocked is not None, WaitReason.VAULT_BLOCKED, blocked),
+        (waits_for_slot, WaitReason.VAULT_BUSY, None),
         (isinstance(restore.stage, AwaitingApproval) and restore.awaits_decision, WaitReason.APPROVAL, until),
         (isinstance(restore.stage, AwaitingResourceGuard), WaitReason.RESOURCE_GUARD, until),
         (any(pause.failures for pause in pauses), WaitReason.THROTTLED, next_poll),

@@ -18,6 +18,7 @@ from simulator.errors import (
     invalid_input,
     item_busy,
     item_not_found,
+    vault_blocked,
 )
 from simulator.faults import ErrorDetail
 from simulator.handlers.lookup import operation_of, vault_of, vm_of
@@ -51,6 +52,7 @@ def trigger_restore(world: World, call: Call) -> Answer:
     properties = _member(call.body, "properties")
     _check_guard(world, vault, call, properties)
     account = RestoreCheck(world, vault, vm, point, properties).account()
+    _check_limit(world, vault)
     state = world.faults(vm.key)
     _check_busy(world, state)
     if state.strikes("error500BeforeAccept", state.faults.error500_before_accept):
@@ -65,6 +67,17 @@ def trigger_restore(world: World, call: Call) -> Answer:
         raise internal_error()
     retry_after = {"Retry-After": world.timeline.retry_after(TRIGGER_RETRY_AFTER_S)}
     return Answer(status=202, headers={**_addresses(world, call, vm, operation), **retry_after})
+
+
+def _check_limit(world: World, vault: Vault) -> None:
+    """Raise the error of a vault that has taken all the restores that it takes within a day."""
+    limit, since = vault.restores_per_day, world.now() - timedelta(days=1)
+    if limit is None:
+        return
+    operations = world.operations.values()
+    taken = [each for each in operations if each.kind == "restore" and each.vault == vault.name]
+    if sum(each.started > since for each in taken) >= limit:
+        raise vault_blocked()
 
 
 def _check_busy(world: World, state: FaultState) -> None:

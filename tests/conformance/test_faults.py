@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from simulator.clock import ManualClock
 from simulator.reading import InvalidDocument
+from simulator.scenario import DEFAULT_FILE, Scenario
 from simulator.server import running
 from tests.conformance.caller import VAULT, Caller, error_code, item_path, point_of, vm_id
 
 if TYPE_CHECKING:
-    from simulator.clock import ManualClock
     from simulator.server import Simulator
 
 GROUP = "fault-rg"
@@ -472,3 +474,19 @@ def test_the_disks_that_were_made_stand_in_the_target_group(
     assert [each["name"].split("-2")[0] for each in made] == [f"{vm}-osdisk", *(f"{vm}-datadisk-{n}" for n in luns)]
     assert ["osType" in each["properties"] for each in made] == [True, *(False for _ in luns)]
     assert arm.get(disks.lower().replace("restored-rg", "other-rg")).json()["value"] == []
+
+
+def test_vault_takes_so_many_restores_a_day() -> None:
+    document = json.loads(DEFAULT_FILE.read_text(encoding="utf-8"))
+    document["vaults"][0]["restoresPerDay"] = 2
+    clock = ManualClock(datetime(2026, 11, 20, 12, tzinfo=UTC))
+    with running(Scenario.from_dict(document), clock=clock) as simulator:
+        arm = Caller(simulator)
+        statuses = [arm.restore(vm).status_code for vm in ("web-01", "web-02", "web-01")]
+        refused = arm.restore("web-02")
+        clock.advance(86_401)
+        arm.renew()
+
+        assert statuses == [202, 202, 429]
+        assert error_code(refused) == "CloudDosAbsoluteLimitReachedWithRetry"
+        assert arm.restore("web-02").status_code == 202

@@ -88,6 +88,19 @@ BUSY_CODES = [
 ]
 
 
+@pytest.mark.parametrize("status", [400, 403, 409, 429])
+@pytest.mark.parametrize(
+    "service_code",
+    ["CloudDosAbsoluteLimitReached", "CloudDosAbsoluteLimitReachedWithRetry", "CloudDosTimeboudLimitReached"],
+)
+def test_a_block_of_the_service_is_no_refusal_of_the_restore(status: int, service_code: str) -> None:
+    content = json.dumps({"error": {"code": service_code, "message": "blocked"}}).encode()
+
+    error = service_error(reply(status, content, wait_s=None), once=True)
+
+    assert (type(error), error.code) == (TransientError, "VaultBlocked")
+
+
 class TestABusyItem:
     @pytest.mark.parametrize("status", [400, 409])
     @pytest.mark.parametrize("service_code", BUSY_CODES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +89,54 @@ def test_one_that_vanished_is_released_in_its_name() -> None:
     slots, released = release(slots, releasing("a"), asked("b"))
 
     assert (slots, released) == (VaultSlots(running=("b",)), SlotReleased(next_id="b"))
+
+
+class TestABlockedVault:
+    """``a`` has found at ``NOW`` that Azure Backup blocks the vault for an hour."""
+
+    UNTIL = NOW + timedelta(hours=1)
+    FIVE = AcquireSlot(key="k", max_per_vault=5)
+
+    @pytest.fixture
+    def slots(self) -> VaultSlots:
+        slots, _ = acquire(None, self.FIVE, asked("a"))
+        blocked = replace(releasing("a", 5), blocked_until=self.UNTIL)
+        return release(slots, blocked, asked("a"))[0]
+
+    def test_has_no_slot(self, slots: VaultSlots) -> None:
+        _, grant = acquire(slots, self.FIVE, asked("b", timedelta(minutes=59)))
+
+        assert (grant.is_granted, grant.blocked_until) == (False, self.UNTIL + timedelta(minutes=4))
+
+    def test_then_gives_one_slot_every_five_minutes(self, slots: VaultSlots) -> None:
+        granted: list[str] = []
+        for minute in range(60, 72):
+            for restore_id in "bcde":
+                if restore_id not in granted:
+                    slots, grant = acquire(slots, self.FIVE, asked(restore_id, timedelta(minutes=minute)))
+                    granted += [restore_id] * grant.is_granted
+
+        assert granted == ["b", "c", "d"]
+
+    def test_is_open_again_once_a_restore_was_taken(self, slots: VaultSlots) -> None:
+        later = timedelta(minutes=61)
+        slots, _ = acquire(slots, self.FIVE, asked("b", later))
+        waiting, refused = acquire(slots, self.FIVE, asked("c", later))
+
+        slots, released = release(waiting, replace(releasing("b", 5), is_taken=True), asked("b", later))
+
+        assert not refused.is_granted
+        assert released.next_id == "c"
+        assert acquire(slots, self.FIVE, asked("d", later))[1].is_granted
+
+    def test_stays_blocked_as_long_as_the_longest_block_that_was_found(self, slots: VaultSlots) -> None:
+        shorter = replace(releasing("z", 5), blocked_until=NOW + timedelta(minutes=1))
+
+        slots, _ = release(slots, shorter, asked("z"))
+
+        assert slots.blocked_until == self.UNTIL
+
+    def test_a_full_vault_names_a_holder_nevertheless(self, slots: VaultSlots) -> None:
+        one = replace(slots, running=("b",))
+
+        assert acquire(one, ACQUIRE, asked("c", timedelta(hours=2)))[1].holder == "b"

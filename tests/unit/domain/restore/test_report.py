@@ -153,7 +153,9 @@ class TestOrder:
     def test_the_result_is_published_beside_the_release_of_the_slot(self) -> None:
         restore = replace(ended(), slot=Slot(state=SlotState.HELD))
 
-        release = calls.ReleaseSlot(key=entity_key(VAULT_ID), max_per_vault=0, holder_id=restore.restore_id)
+        release = calls.ReleaseSlot(
+            key=entity_key(VAULT_ID), max_per_vault=0, holder_id=restore.restore_id, is_taken=True
+        )
         assert decide(restore, NOW) == MakeCall(call=release, beside=(publish(restore),))
 
     def test_a_slot_of_a_vault_that_was_never_known_cannot_be_released(self) -> None:

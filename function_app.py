@@ -59,6 +59,8 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
 _settings = Settings.from_env(os.environ)
 app = build_app(
     _settings,
-    BackupClient.from_settings(_settings, DefaultAzureCredential),
+    BackupClient.from_settings(
+        _settings, partial(DefaultAzureCredential, managed_identity_client_id=_settings.client_id)
+    ),
     ResultWebhook.from_settings(_settings),
 )

@@ -19,6 +19,7 @@ from domain.alerts.rules_file import read_rules
 from domain.errors import InvalidRequestError
 from domain.reading import strict_json
 from domain.restore.polling import Limits
+from domain.texts import hidden_character, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ _RULES_WANTED: Final = f"{_RULES} must be a JSON file of rules in the app, or th
 # Whoever reads the app's health needs no key, so a value that may be something else than a path is not quoted.
 _PATH: Final = re.compile(r"[^\x00-\x1f{}\[\]\"']{1,250}\.json")
 _API_VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?")
+_CLIENT_ID: Final = re.compile(r"[0-9A-Za-z-]{1,100}")
 _QUEUE: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -52,7 +54,10 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The app's own settings. The Functions host reads ``AzureWebJobsStorage``, azure-identity ``AZURE_CLIENT_ID``."""
+    """The app's own settings. The Functions host reads ``AzureWebJobsStorage``.
+
+    ``client_id`` is that of the managed identity; azure-identity would read it with the white space around it.
+    """
 
     resource_manager_endpoint: str
     backup_api_version: str
@@ -66,6 +71,7 @@ class Settings:
     max_running_per_vault: int
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
+    client_id: str | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -82,10 +88,11 @@ class Settings:
             job_poll_max_s=reader.read("RESTORE_JOB_POLL_MAX_SECONDS", _poll_seconds, 60.0),
             deadline_hours=reader.read("RESTORE_DEADLINE_HOURS", _hours, None),
             adoption_window_s=reader.read("RESTORE_ADOPTION_WINDOW_SECONDS", _window_seconds, 120.0),
-            auto_restore_rules=_load_rules(env.get(_RULES, "").strip() or _RULES_FILE),
+            auto_restore_rules=_load_rules(trimmed(env.get(_RULES, "")) or _RULES_FILE),
             max_running_per_vault=reader.read("RESTORE_MAX_RUNNING_PER_VAULT", _count, 50),
             webhook_url=reader.read("RESTORE_WEBHOOK_URL", _webhook_url, None),
             webhook_secret=reader.read("RESTORE_WEBHOOK_SECRET", str, None),
+            client_id=reader.read("AZURE_CLIENT_ID", _client_id, None),
         )
         problems = (*reader.problems, *_contradictions(settings))
         if problems:
@@ -117,13 +124,14 @@ class _Reader:
 
     def read[T, D](self, name: str, parse: Callable[[str], T], default: D) -> T | D:
         """Return the parsed value, or ``default`` if it is left out or invalid."""
-        text = self._env.get(name, "").strip()
+        text = trimmed(self._env.get(name, ""))
         if not text:
             return default
         try:
             return parse(text)
         except ValueError as error:
-            self.problems.append(f"{name} must be {error}")
+            hidden = hidden_character(text)
+            self.problems.append(f"{name} must be {error}" + (f"; it {hidden}" if hidden else ""))
             return default
 
 
@@ -209,6 +217,12 @@ def _queue(text: str) -> str:
         raise ValueError(
             "a queue name: 3 to 63 lower-case letters, digits and single dashes, a letter or digit at each end"
         )
+    return text
+
+
+def _client_id(text: str) -> str:
+    if not _CLIENT_ID.fullmatch(text):
+        raise ValueError("the client id of a managed identity, such as 00000000-0000-0000-0000-000000000000")
     return text
 
 

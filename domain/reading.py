@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from domain.azure.resource_ids import ResourceId, ResourceKind
 from domain.errors import ErrorDetail
+from domain.texts import hidden_character, trimmed
 from domain.times import format_duration, parse_duration, parse_request_time
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Reader:
 
     ``read`` returns the value in the form that the app uses; after a problem the returned value has no meaning.
     ``schema`` describes the value in JSON Schema (draft 2020-12), for editors and for the description of the API. It
-    accepts all that the reader accepts, except ``null`` for an optional member and rare spellings of times and
-    durations. The reader is stricter where JSON Schema cannot express a check.
+    accepts all that the reader accepts, except ``null`` for an optional member, white space around an id, and rare
+    spellings of times and durations. The reader is stricter where JSON Schema cannot express a check.
     """
 
     read: Callable[[Any, str, Problems], Any]
@@ -98,14 +99,22 @@ class Reader:
         return replace(self, read=read)
 
 
-def _checked(kind: type, wanted: str, schema: Json, check: Callable[[Any], str | None] | None = None) -> Reader:
-    """Return a reader of values of this type; ``check`` returns what is wrong with such a value, or ``None``."""
+def _checked(
+    kind: type, wanted: str, schema: Json, check: Callable[[Any], str | None] | None = None, *, trim: bool = False
+) -> Reader:
+    """Return a reader of values of this type; ``check`` returns what is wrong with such a value, or ``None``.
+
+    With ``trim`` white space around a text is dropped before it is checked. White space that is kept may be all that is
+    wrong with a text: then the complaint names it, because the caller cannot see it.
+    """
 
     def read(value: Any, path: str, problems: Problems) -> Any:
+        value = trimmed(value) if trim and isinstance(value, str) else value
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             problems.add(INVALID_VALUE, path, f"must be {wanted}")
         elif check is not None and (complaint := check(value)) is not None:
-            problems.add(INVALID_VALUE, path, complaint)
+            hidden = hidden_character(value) if isinstance(value, str) and "U+" not in complaint else None
+            problems.add(INVALID_VALUE, path, f"{complaint}; it {hidden}" if hidden else complaint)
         return value
 
     return Reader(read, schema)
@@ -125,20 +134,22 @@ def _parse_check(parse: Callable[[str], object]) -> Callable[[str], str | None]:
 
 
 def _text_complaint(value: str) -> str | None:
-    if not value.strip():
+    if not value:
         return "must not be empty"
     if len(value) > _MAX_TEXT_LENGTH:
         return f"must not be longer than {_MAX_TEXT_LENGTH} characters"
-    # A lone surrogate is not printable either; JSON can carry it, but no URL, queue or log can.
-    return None if value.isprintable() else "must contain printable characters only"
+    # A lone surrogate is hidden, too; JSON can carry it, but no URL, queue or log can.
+    return hidden_character(value)
 
 
 def _prose_complaint(value: str) -> str | None:
     # People may write nothing, several lines, or emoji. Logs and queues cannot take control characters and surrogates.
     if len(value) > _MAX_TEXT_LENGTH:
         return f"must not be longer than {_MAX_TEXT_LENGTH} characters"
-    bad = any(unicodedata.category(char) in {"Cc", "Cs"} for char in value if char not in "\n\r\t")
-    return "must not contain control characters" if bad else None
+    for position, char in enumerate(value, start=1):
+        if char not in "\n\r\t" and unicodedata.category(char) in {"Cc", "Cs"}:
+            return f"must not contain control characters: it has U+{ord(char):04X} at position {position}"
+    return None
 
 
 _NUMBER = r"[0-9]+(\.[0-9]+)?"
@@ -150,6 +161,7 @@ string = _checked(
     "a string",
     {"type": "string", "pattern": r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f])[\s\S]*\S", "maxLength": _MAX_TEXT_LENGTH},
     _text_complaint,
+    trim=True,
 )
 prose = _checked(
     str,
@@ -190,14 +202,20 @@ def whole_number(minimum: int, maximum: int) -> Reader:
     return Reader(read, schema)
 
 
-def pattern(expression: str, wanted: str, *, portable: str | None = None) -> Reader:
+def pattern(expression: str, wanted: str, *, portable: str | None = None, trim: bool = False) -> Reader:
     """Read a string that the regular expression matches completely; ``wanted`` describes it in the error.
 
     ``portable`` is the expression for the schema, if ``expression`` is not valid in ECMA 262, which JSON Schema uses.
+    With ``trim`` white space around the string is dropped first.
     """
     compiled = re.compile(expression, re.ASCII)
     schema: Json = {"type": "string", "pattern": f"^{portable or expression}$"}
-    return _checked(str, wanted, schema, lambda value: None if compiled.fullmatch(value) else f"must be {wanted}")
+
+    def check(value: str) -> str | None:
+        is_fine = compiled.fullmatch(value) and hidden_character(value) is None
+        return None if is_fine else f"must be {wanted}"
+
+    return _checked(str, wanted, schema, check, trim=trim)
 
 
 def one_of(*choices: str) -> Reader:
@@ -208,14 +226,15 @@ def one_of(*choices: str) -> Reader:
 
 
 def resource_id(kind: ResourceKind) -> Reader:
-    """Read an ARM id of this kind and return it without trailing slashes."""
+    """Read an ARM id of this kind and return it without white space around it and without trailing slashes."""
     schema: Json = {"type": "string", "pattern": _id_pattern(kind), "examples": [kind.example]}
     wanted = f"the resource id of a {kind.label}"
     check = _checked(str, wanted, schema, _parse_check(lambda text: ResourceId.parse(text, kind)))
 
     def read(value: Any, path: str, problems: Problems) -> Any:
+        before = len(problems.found)
         check(value, path, problems)
-        return value.rstrip("/") if isinstance(value, str) else value
+        return ResourceId.parse(value, kind).text if len(problems.found) == before else value
 
     return Reader(read, schema)
 
@@ -246,7 +265,7 @@ def array(entry: Reader, *, minimum: int = 0, maximum: int = 1000) -> Reader:
         result: list[Any] = []
         for index, item in enumerate(entries):
             result.append(entry(item, f"{path}[{index}]", problems))
-            if item in entries[:index]:
+            if result[index] in result[:index]:
                 problems.add(INVALID_VALUE, f"{path}[{index}]", "appears twice")
         return result
 

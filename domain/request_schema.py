@@ -49,9 +49,14 @@ _NATIVE_NAME: Final = pattern(
     "a native name as the service returns it, such as VM;iaasvmcontainerv2;web-rg;web-01",
     # The length is checked separately: some regex engines refuse a large character class that is repeated 500 times.
     portable=r"(?!\.+$)(?=.{1,500}$)[-\w.(); \u00aa-\uffff]+",
+    trim=True,
 )
 _RECOVERY_POINT: Final[Mapping[str, Reader]] = {
-    "id": pattern(r"[A-Za-z0-9_-]{1,100}", "a recovery point's name (not its resource id), such as 1103996678573089"),
+    "id": pattern(
+        r"[A-Za-z0-9_-]{1,100}",
+        "a recovery point's name (not its resource id), such as 1103996678573089",
+        trim=True,
+    ),
     "atOrBefore": time,
     "notOlderThan": duration,
     "consistency": array(one_of(*CONSISTENCIES), minimum=1),

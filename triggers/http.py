@@ -21,6 +21,7 @@ from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
 from domain.errors import RestoreError, TransientError
 from domain.requests import RestoreRequest
 from domain.restore.parts import ENDED, Decision, Source, Status
+from domain.texts import trimmed
 from domain.times import parse_request_time
 from triggers.answers import (
     START_POLLING_S,
@@ -171,7 +172,7 @@ async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, deci
 
 def _restore_id(req: func.HttpRequest) -> str:
     """Return the id in the route; raises ``NotFound`` for an invalid one, without a call to the task hub."""
-    text = req.route_params.get("id", "")
+    text = trimmed(req.route_params.get("id", ""))
     if not _RESTORE_ID.fullmatch(text):
         raise no_such_restore(text)
     return text

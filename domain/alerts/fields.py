@@ -7,6 +7,7 @@ import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from domain.texts import hidden_character, trimmed
 from domain.wire import as_list, as_object, as_text
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def member_of(members: Mapping[str, Any], name: str) -> Any:
 def value_of(member: object) -> str:
     """Return a word, written as a text or as ``{"value": …, "localizedValue": …}``; ``""`` for anything else."""
     members = object_of(member)
-    return (text_of(members, "value") if members else as_text(_only_entry(member)) or "").strip()
+    return trimmed(text_of(members, "value") if members else as_text(_only_entry(member)) or "")
 
 
 def object_of(member: object) -> Mapping[str, Any]:
@@ -87,6 +88,12 @@ def single_line(text: str, max_length: int = _MAX_LINE) -> str:
 
 def name_list(values: object) -> str:
     """Return the first texts of a JSON array for a message, and how many more there are; ``""`` when there are none."""
-    texts = [single_line(value) for value in items_of(values) if isinstance(value, str) and value.strip()]
+    texts = [value for value in items_of(values) if isinstance(value, str) and value.strip()]
     more = f" and {len(texts) - _MAX_NAMES} more" if len(texts) > _MAX_NAMES else ""
-    return ", ".join(texts[:_MAX_NAMES]) + more
+    return ", ".join(map(_shown, texts[:_MAX_NAMES])) + more
+
+
+def _shown(text: str) -> str:
+    """Return a text on one line, with a remark if it has a character that cannot be seen."""
+    hidden = hidden_character(trimmed(text))
+    return f"{single_line(text)} (which {hidden})" if hidden else single_line(text)

@@ -17,6 +17,7 @@ from domain.alerts.resource_health import unsure_health
 from domain.alerts.targets import find_vms
 from domain.errors import InvalidRequestError
 from domain.reading import INVALID_VALUE, MISSING_FIELD, Problems, string
+from domain.texts import trimmed
 from domain.times import parse_api_time
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def read_alert(data: object) -> Alert:
     if problems.found:
         raise InvalidRequestError(problems.found)
     return Alert(
-        alert_id=essentials["alertId"],
+        alert_id=trimmed(essentials["alertId"]),
         alert_rule=text_of(essentials, "alertRule"),
         severity=text_of(essentials, "severity"),
         monitoring_service=text_of(essentials, "monitoringService"),

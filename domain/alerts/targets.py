@@ -8,6 +8,7 @@ from domain.alerts.fields import items_of, letters_of, member_of, name_list, obj
 from domain.alerts.kinds import AlertKind
 from domain.azure import resource_ids as ids
 from domain.azure.resource_ids import ResourceId
+from domain.texts import trimmed
 from domain.wire import as_object
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _no_vm_message(kind: AlertKind, essentials: Mapping[str, Any], context: Mapp
 
 def _affected_items(context: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the ids or computer names that a log search alert v1 lists as affected, distinct without case."""
-    return _distinct(str(value).strip() for value in items_of(member_of(context, "AffectedConfigurationItems")))
+    return _distinct(trimmed(str(value)) for value in items_of(member_of(context, "AffectedConfigurationItems")))
 
 
 def _resolve_items(items: Iterable[str], known_vm_ids: Iterable[str]) -> Found:

@@ -6,8 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from domain.texts import WHITE_SPACE, hidden_character, trimmed
+
 # The names that Azure allows in ids. No slash, percent sign or segment of dots alone may get into a URL path.
 _NAME = r"(?!\.{1,2}(?:/|$))(?u:[-\w.() ]{1,128})"
+_SPACE_AT_AN_EDGE = re.compile(r"(?<=/) | (?=/)")
 # Everything except names is ASCII. In Unicode a long s equals an s without case: one VM would have two ids and two VM
 # locks.
 _ID = re.compile(
@@ -49,7 +52,7 @@ RESOURCE_GROUP = ResourceKind("", (), "/subscriptions/<id>/resourceGroups/<name>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceId:
-    """One parsed id. ``text`` is the id in its original case, without trailing slashes."""
+    """One parsed id. ``text`` is the id in its original case, without white space around it and trailing slashes."""
 
     text: str
     subscription_id: str
@@ -58,8 +61,15 @@ class ResourceId:
 
     @classmethod
     def parse(cls, text: str, kind: ResourceKind) -> Self:
-        """Parse an id of this kind; raises ``ValueError`` with an example of a valid id."""
-        text = text.rstrip("/")
+        """Parse an id of this kind; raises ``ValueError`` that names a hidden character or has an example of an id.
+
+        White space around the id is dropped: with it, one VM would have two ids and two VM locks.
+        """
+        text = trimmed(text).rstrip(f"/{WHITE_SPACE}")
+        if hidden := hidden_character(text):
+            raise ValueError(hidden)
+        if space := _SPACE_AT_AN_EDGE.search(text):
+            raise ValueError(f"contains U+0020 at position {space.start() + 1}, a space beside a slash: remove it")
         match = _ID.fullmatch(text)
         if match is not None:
             segments = (match["path"] or "").split("/")[1:]

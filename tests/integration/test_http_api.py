@@ -66,6 +66,29 @@ def test_any_casing_of_a_vm_id_is_enough(stage: Stage) -> None:
     assert completed_at_once(stage, [{"sourceResourceId": vm} for vm in vms])
 
 
+def test_white_space_around_an_id_makes_no_other_vm(stage: Stage) -> None:
+    vm = vm_id("load-012", "load-rg")
+    running = stage.post(a_request(sourceResourceId=f"\ufeff{vm}\r\n", targetResourceGroupId=None)).json()
+    second = stage.post(a_request(sourceResourceId=f"{vm} "))
+    params = {"sourceResourceId": f" {vm}\r"}
+    listed = stage.call("GET", "restores", params=params).json()["value"]
+
+    assert (second.status_code, second.json()["error"]["code"]) == (409, "RequestConflict")
+    assert [(restore["id"], restore["sourceResourceId"]) for restore in listed] == [(running["id"], vm)]
+    assert stage.call("GET", "recovery-points", params=params).json()["value"]
+    assert stage.call("GET", f"restores/{running['id']}%0D").json()["id"] == running["id"]
+
+
+@pytest.mark.parametrize(("char", "told"), [("\u200b", "ends in U+200B"), ("\x1b", "ends in U+001B")])
+def test_a_character_that_nobody_sees_is_named(stage: Stage, char: str, told: str) -> None:
+    vm = f"{vm_id()}{char}"
+    answers = [stage.call("GET", path, params={"sourceResourceId": vm}) for path in ("restores", "recovery-points")]
+
+    for answer in (stage.post(a_request(sourceResourceId=vm)), *answers):
+        assert (answer.status_code, answer.json()["error"]["details"][0]["target"]) == (400, "sourceResourceId")
+        assert told in answer.json()["error"]["message"]
+
+
 def test_the_native_names_do_too(stage: Stage) -> None:
     names = {
         "vaultId": VAULT_ID,

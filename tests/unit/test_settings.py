@@ -18,6 +18,7 @@ VERSION = "AZURE_BACKUP_API_VERSION"
 REQUESTS, RESULTS = "RESTORE_REQUESTS_QUEUE", "RESTORE_RESULTS_QUEUE"
 POLL_MIN, POLL_MAX = "RESTORE_JOB_POLL_MIN_SECONDS", "RESTORE_JOB_POLL_MAX_SECONDS"
 DEADLINE = "RESTORE_DEADLINE_HOURS"
+IDENTITY = "AZURE_CLIENT_ID"
 WINDOW = "RESTORE_ADOPTION_WINDOW_SECONDS"
 RULES = "AUTO_RESTORE_RULES"
 MOST = "RESTORE_MAX_RUNNING_PER_VAULT"
@@ -82,6 +83,21 @@ def test_a_good_value_is_taken(name: str, text: str, field: str, value: Any) -> 
     expected = text.rstrip("/") if value is None else value
 
     assert dataclasses.asdict(Settings.from_env({name: text})) == {**dataclasses.asdict(DEFAULTS), field: expected}
+
+
+@pytest.mark.parametrize("around", ["\r", "\r\n", "\ufeff", "\xa0", " \t"])
+def test_white_space_around_a_value_is_dropped(around: str) -> None:
+    env = {name: f"{around}{text}{around}" for name, text in ((REQUESTS, "a-1"), (IDENTITY, "1-2"), (DEADLINE, "2"))}
+    settings = Settings.from_env(env)
+
+    assert (settings.requests_queue, settings.client_id, settings.deadline_hours) == ("a-1", "1-2", 2)
+
+
+@pytest.mark.parametrize("name", [REQUESTS, IDENTITY, ENDPOINT, DEADLINE, WEBHOOK])
+def test_a_character_that_nobody_sees_is_named(name: str) -> None:
+    [problem] = problems({SECRET: "s", name: "a\u200bb"})
+
+    assert "contains U+200B at position 2" in problem
 
 
 @pytest.mark.parametrize("url", ["https://hooks.example/x?sig=1", "http://127.0.0.1:9/hook", "http://localhost/hook"])

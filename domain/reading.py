@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from domain.azure.resource_ids import ResourceId, ResourceKind
 from domain.errors import ErrorDetail
+from domain.redaction import redacted
 from domain.texts import hidden_character, trimmed
 from domain.times import format_duration, parse_duration, parse_request_time
 
@@ -163,7 +164,7 @@ string = _checked(
     _text_complaint,
     trim=True,
 )
-prose = _checked(
+_raw_prose = _checked(
     str,
     "a string",
     {
@@ -173,6 +174,16 @@ prose = _checked(
     },
     _prose_complaint,
 )
+
+
+def _read_prose(value: Any, path: str, problems: Problems) -> Any:
+    text = _raw_prose(value, path, problems)
+    # People paste links with keys. This is the last place before the task hub, logs, queues and the webhook.
+    return redacted(text) if isinstance(text, str) else text
+
+
+prose = replace(_raw_prose, read=_read_prose)
+"""Reads what a person writes, and removes secrets from it."""
 time = _checked(str, "a string", {"type": "string", "format": "date-time"}, _parse_check(parse_request_time))
 duration = _checked(str, "a string", {"type": "string", "pattern": _DURATION}, _parse_check(parse_duration))
 

@@ -1,4 +1,4 @@
-"""Removal of secrets from texts of other services, which get into logs, histories and results."""
+"""Removal of secrets from texts of other services and of people, which get into logs, histories and results."""
 
 from __future__ import annotations
 
@@ -10,37 +10,69 @@ if TYPE_CHECKING:
 
 _REMOVED: Final = "(removed)"
 _HARMLESS_PARAMETERS: Final = frozenset({"api-version", "linkid", "clcid"})
-_URL_QUERY: Final = re.compile(
-    r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>?]*)\?(?P<query>[^\s\"'<>]*)", re.IGNORECASE
+_PRIVATE_KEY: Final = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.IGNORECASE
 )
-_SECRETS: Final = (
-    (re.compile(r"\b(bearer|sharedkey(?:lite)?|basic)\s+[\w.~+/=:-]{16,}", re.IGNORECASE), rf"\1 {_REMOVED}"),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"), _REMOVED),
+_URL_QUERY: Final = re.compile(
+    r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>?]*)(?:\?(?P<query>[^\s\"'<>]*))?", re.IGNORECASE
+)
+_VALUE: Final = r"[^\s\"'&,;\\]+"
+# In a sentence the word after "key:" is often no key. Nearly every real one has a digit.
+_LIKELY_VALUE: Final = r"(?!https?://)(?=[^\s\"'&,;\\]{0,100}[0-9])[^\s\"'&,;\\]{6,}"
+_BEFORE_NAME: Final = r"(?<![a-z0-9])"
+_IS: Final = r"(\\?[\"']?\s*(?:[=:]|%3d)\s*\\?[\"']?)"
+_SECRET_NAMES: Final = "|".join(
     (
-        re.compile(
-            r"\b(account_?key|shared_?access_?(?:key|signature)|client_?secret|password|(?:access|refresh)_?token"
-            r"|x-identity-header|sig|signature)(\\?\"?\s*[=:]\s*\\?\"?)[^\s\"'&,;\\]+",
-            re.IGNORECASE,
-        ),
+        *("account[-_ ]?key", "shared[-_ ]?access[-_ ]?(?:key|signature)", "sig", "signature"),
+        *("client[-_ ]?secret", "webhook[-_ ]?secret", "password", "(?:access|refresh|sas)[-_]?token"),
+        *("x-identity-header", "x-functions-key"),
+    )
+)
+_KEY_OWNERS: Final = "access|api|functions?|host|master|primary|secondary|storage|subscription|system|webhook"
+_FLAGS: Final = "account-key|api-key|client-secret|password|sas-token|secret|token"
+# Addresses of webhooks are keys: whoever knows one may post there.
+_HOOKS: Final = "|".join(
+    (
+        *(r"hooks\.[^\s/]+", r"[^\s/]*webhook\.office(?:365)?\.com", r"outlook\.office\.com/webhook"),
+        *(r"discord(?:app)?\.com/api/webhooks", r"events\.pagerduty\.com/integration"),
+    )
+)
+_PATTERNS: Final = (
+    (r"(://)[^\s/@:\"']+:[^\s/@\"']+@", rf"\1{_REMOVED}@"),
+    (rf"(https?://(?:{_HOOKS})/)[^\s\"'<>]+", rf"\1{_REMOVED}"),
+    (r"\b(bearer|sharedkey(?:lite)?|basic)\s+[\w.~+/=:-]{16,}", rf"\1 {_REMOVED}"),
+    (r"\b(bearer)\s+(?=[\w.~+/=:-]{0,15}[0-9])[\w.~+/=:-]{6,}", rf"\1 {_REMOVED}"),
+    (r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?", _REMOVED),
+    (rf"{_BEFORE_NAME}({_SECRET_NAMES}){_IS}{_VALUE}", rf"\1\2{_REMOVED}"),
+    (rf"{_BEFORE_NAME}((?:token|secret|pwd|passwd)=[\"']?){_VALUE}", rf"\1{_REMOVED}"),
+    (
+        rf"{_BEFORE_NAME}((?:{_KEY_OWNERS})[-_ ]?key|password|secret)({_IS}|\s+is\s+){_LIKELY_VALUE}",
         rf"\1\2{_REMOVED}",
     ),
-    # The signature in the URL of an asynchronous operation, if the text has the URL without scheme and host.
-    (re.compile(r"([?&][tcsh]=)[\w%~.-]{16,}"), rf"\1{_REMOVED}"),
+    (rf"(--(?:{_FLAGS})[\s=]+[\"']?){_VALUE}", rf"\1{_REMOVED}"),
+    # The key of a function, or the signature of an asynchronous operation, in a URL without scheme and host.
+    (r"((?:[?&]|%3f|%26)(?:code|key)(?:=|%3d))[^\s&\"'<>,;]+", rf"\1{_REMOVED}"),
+    (r"([?&][tcsh]=)[\w%~.-]{16,}", rf"\1{_REMOVED}"),
+    # By their looks: keys of Azure (base64 with its padding), client secrets of Entra ID, tokens of GitHub and Slack.
+    (r"(?<![\w+/-])[\w+/-]{40,}={1,2}", _REMOVED),
+    (r"(?<![\w~.-])[\w~.-]{3}[0-9]Q~[\w~.-]{31,}", _REMOVED),
+    (r"\b(?:gh[pousr]_[a-z0-9]{36,}|github_pat_\w{22,}|xox[abeprs]-[\w-]{10,})", _REMOVED),
 )
+_SECRETS: Final = tuple((re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in _PATTERNS)
 
 
 def redacted(text: str) -> str:
-    """Return the text without secrets: tokens, keys, signatures, and the queries of URLs.
+    """Return the text without secrets: tokens, keys, signatures, addresses of webhooks, and the queries of URLs.
 
     ``api-version`` and the parameters of Microsoft's help links stay in a query. A second pass changes nothing.
     """
-    text = _URL_QUERY.sub(_url_without_secrets, text)
+    text = _URL_QUERY.sub(_url_without_secrets, _PRIVATE_KEY.sub(_REMOVED, text))
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
 def _url_without_secrets(match: Match[str]) -> str:
-    parameters = match["query"].split("&")
+    parameters = (match["query"] or "").split("&")
     harmless = [text for text in parameters if text.partition("=")[0].casefold() in _HARMLESS_PARAMETERS]
     return match["url"] + (f"?{'&'.join(harmless)}" if harmless else "")

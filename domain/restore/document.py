@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from domain.api_types import ApprovalDocument, CancellationDocument, StatusDocument
 from domain.codec import as_json
 from domain.messages import fit
+from domain.redaction import redacted
 from domain.restore.parts import Delivery, Phase, Source, Status
 from domain.restore.stages import (
     AwaitingApproval,
@@ -171,14 +172,14 @@ def shown_status(restore: Restore, now: datetime, next_poll: datetime | None = N
 def refused_document(*, restore_id: str, created: datetime, error: RestoreError, sent: object) -> Json:
     """Return the ``Failed`` status document of a queue message that never became a restore.
 
-    ``sent`` is the content of the message. Its texts are copied, so that the sender can recognise the message, and are
-    truncated, so that the document fits into a queue message.
+    ``sent`` is the content of the message. Its texts are copied, so that the sender can recognise the message, without
+    secrets, and truncated, so that the document fits into a queue message.
     """
     body = as_object(sent)
 
     def text_of(name: str) -> str | None:
         text = as_text(body.get(name))
-        return text and text[:_MAX_TEXT]
+        return text and redacted(text)[:_MAX_TEXT]
 
     refused = StatusDocument(
         id=restore_id,

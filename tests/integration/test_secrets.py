@@ -24,8 +24,21 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
 
+WRITTEN = {
+    "code in a comment": "planted-comment-code-0a1b2c3d",
+    "SAS in a comment": "planted-comment-sas-1b2c3d4e",
+    "account key in a comment": "planted-comment-key-2c3d4e5f",
+    "client secret in a comment": "planted-comment-secret-3d4e5f",
+    "token in a comment": "planted-comment-token-4e5f6a7b",
+}
+"""What people write into comments, reasons and names."""
+COMMENT = (
+    "see /api/alerts?code={}, https://a.blob.core.windows.net/vhds/x?sv=1&sig={}; "
+    "AccountKey={};client_secret={} Bearer {}"
+).format(*WRITTEN.values())
 SECRETS = {
     **PLANTED,
+    **WRITTEN,
     "storage account's key": KEY,
     "webhook's secret": "planted-webhook-secret-123456",
     "key in the webhook's URL": "planted-webhook-code-abcdef",
@@ -50,6 +63,7 @@ RUNS: dict[str, tuple[Json, Json, str]] = {
     "plans": ({}, {"dryRun": True}, "Planned"),
     "times out": ({"jobSeconds": 1_000_000}, {}, "TimedOut"),
     "is cancelled": ({"jobSeconds": 1_000_000}, {}, "Cancelled"),
+    "is rejected": ({}, {"approval": {"required": True}, "reason": COMMENT, "requestedBy": COMMENT}, "Rejected"),
 }
 
 
@@ -115,7 +129,10 @@ def ran(stage: Stage, written: Written) -> dict[str, str]:
         started[name] = stage.post(a_request(sourceResourceId=vm_id(vm, "load-rg"), **members)).json()
     cancelled = started["is cancelled"]
     eventually(lambda: stage.call("GET", cancelled["links"]["self"]).json().get("jobId"))
-    stage.call("POST", cancelled["links"]["cancel"])
+    person = {"by": f"ada, {COMMENT}", "comment": COMMENT}
+    stage.call("POST", cancelled["links"]["cancel"], json=person)
+    stage.call("POST", started["is rejected"]["links"]["reject"], json=person)
+    stage.send(a_request(sourceResourceId=COMMENT, requestId=COMMENT, reason=COMMENT))
     stage.simulator.world.set_faults("load-050", {"errors503": {"count": 3}})
     stage.send(a_request(sourceResourceId=vm_id("load-051", "load-rg")))
     for vm in ("load-050", "absent-01"):
@@ -157,6 +174,7 @@ def written(azurite: str) -> Written:
             everything.hub(stage)
         everything.texts["webhook"] += [f"{got.headers} {got.body.decode()}" for got in receiver.got]
         everything.planted = {**gateways[0].planted, "storage account's key": 1, "webhook's secret": 1}
+        everything.planted |= dict.fromkeys(WRITTEN, 1)
         everything.planted["key in the webhook's URL"] = sum(
             SECRETS["key in the webhook's URL"] in got.path for got in receiver.got
         )
@@ -165,7 +183,7 @@ def written(azurite: str) -> Written:
 
 
 def test_nor_is_a_sas_for_the_storage(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = dict(each.split("=", 1) for each in azurite.split(";"))
+    parts = dict(each.split("=", 1) for each in azurite.split(";") if each)
     ends = datetime.now(UTC) + timedelta(hours=1)
     everything = AccountSasPermissions.from_string("rwdlacup"), ResourceTypes.from_string("sco")
     sas = generate_account_sas(parts["AccountName"], KEY, everything[1], everything[0], ends)
@@ -220,4 +238,5 @@ def test_what_is_no_secret_is_still_told(written: Written) -> None:
 
     assert "https://a.blob.core.windows.net/vhds/x.vhd" in done
     assert any("azuredeploy" in text and ".json'" in text for text in written.texts["results queue"])
+    assert any("ada, see /api/alerts?code=(removed)" in text for text in written.texts["webhook"])
     assert any("/operationsStatus/" in text and "api-version=" in text for text in written.texts["history"])

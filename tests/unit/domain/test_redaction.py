@@ -33,7 +33,54 @@ LEAKS = [
     f"client_secret={SECRET}&grant_type=x",
     f"X-IDENTITY-HEADER: {SECRET}",
     f"password: {SECRET}",
+    # as people paste them into a comment
+    f"approved, see /api/alerts?code={SECRET}",
+    f"POST /api/restores?clientId=x&code={SECRET}, then wait",
+    f"https%3A%2F%2Fapp.example%2Fapi%2Falerts%3Fcode%3D{SECRET}",
+    f"sig%3D{SECRET}%26se%3D2026",
+    f"password='{SECRET}'",
+    f"{{'client_secret': '{SECRET}'}}",
+    f"client_secret = {SECRET}",
+    f"client-secret: {SECRET}",
+    f"AZURE_CLIENT_SECRET={SECRET}",
+    f"clientSecret={SECRET}",
+    f"x-functions-key: {SECRET}",
+    f"curl -H 'x-functions-key:{SECRET}' https://app.example",
+    f"Ocp-Apim-Subscription-Key: {SECRET}",
+    f"api-key={SECRET}",
+    f"function key: {SECRET}",
+    f"host key={SECRET}",
+    f"the master key is {SECRET}",
+    f"webhook secret: {SECRET}",
+    f"RESTORE_WEBHOOK_SECRET={SECRET}",
+    f"az storage message put --account-key {SECRET} --queue-name q",
+    f"az storage message put --sas-token '{SECRET}'",
+    f"az login --service-principal --password {SECRET}",
+    f'--connection-string "AccountName=a;AccountKey={SECRET}=="',
+    f"token={SECRET}",
+    f"pwd={SECRET}; secret={SECRET}",
+    f"Bearer {SECRET[:6]}1",
+    f"Authorization: Basic {SECRET}",
+    f"https://user:{SECRET}@app.example/x",
+    f"https://hooks.slack.com/services/T000/B000/{SECRET}",
+    f"https://x.webhook.office.com/webhookb2/a@b/IncomingWebhook/{SECRET}/c",
+    f"https://discord.com/api/webhooks/1/{SECRET}",
+    f"https://events.pagerduty.com/integration/{SECRET}/enqueue",
+    f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
+    f"-----BEGIN PRIVATE KEY-----\n{SECRET}",
 ]
+BARE = {
+    "a storage account's key": f"{'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6' * 2}=="[2:],
+    "a function's key": "kQ3v9yZ0pX7hT2mJ5nR8sW1uB4cD6eF9gH2jK5lM8nPqAzFuR7tYxw==",
+    "a client secret": "abc8Q~dEfGh1jKlMn0pQrStUvWxYz23456789AbC",
+    "a token of GitHub": "ghp_0123456789abcdefABCDEF0123456789abcd",
+    "a token of Slack": "xoxb-0123456789-abcdefABCDEF",
+}
+
+
+@pytest.mark.parametrize("what", BARE)
+def test_a_secret_is_known_by_its_looks(what: str) -> None:
+    assert redacted(f"Approved. It is {BARE[what]}, by the way.") == "Approved. It is (removed), by the way."
 
 
 @pytest.mark.parametrize("text", LEAKS)
@@ -55,6 +102,16 @@ def test_a_token_is_known_by_its_looks() -> None:
         "Is the disk attached? Signature verification failed.",
         "The job is not (yet) listed: id=ca08b1d3-0000-4000-8000-000000000001",
         "/subscriptions/s/resourceGroups/rg?t=1",
+        "Failed with code=UserErrorRestoreOperationInProgress, error code: 400; Code=Conflict.",
+        "Failed to acquire token: AADSTS700016: the application was not found.",
+        "Is this the secret? The key is in the safe. The password is with ada.",
+        "continuationToken=abc was not found; the access key: rotate it.",
+        "INC-4711: approved by ada@example.org after a call with bob (+49 30 1234567)",
+        "https://app.example/runtime/webhooks/durabletask/instances/1",
+        "The secret: https://kv.vault.azure.net/secrets/disk-1/0123 was not found.",
+        "https://tickets.example/browse/INC-4711#comment-2",
+        "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv",
+        "https://kv.vault.azure.net/keys/disk-key/0123456789abcdef0123456789abcdef",
     ],
 )
 def test_what_helps_stays(text: str) -> None:

@@ -14,6 +14,7 @@ from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId
 from domain.errors import InvalidRequestError
 from domain.requests import RestoreRequest
 from domain.restore.calls import entity_key
+from domain.restore.document import refused_document
 from domain.texts import WHITE_SPACE, hidden_character, trimmed
 from tests.support.azure import VAULT_ID, VM_ID, a_request
 from tests.support.hub import START
@@ -172,3 +173,24 @@ class TestHiddenCharacters:
     def test_letters_digits_and_punctuation_of_any_script_are_none(self, text: str) -> None:
         filler = set("\u115f\u1160\u2800\u3164\uffa0")
         assert (hidden_character(text) is None) == (not filler & set(text))
+
+
+SECRET = "s3cr3t-Va1ue_0123456789"
+
+
+@pytest.mark.parametrize("member", ["reason", "requestedBy"])
+def test_a_secret_that_somebody_writes_into_a_request_gets_no_further(member: str) -> None:
+    leak = f"see https://app.example/api/alerts?code={SECRET}, AccountKey={SECRET}"
+    request = RestoreRequest.from_json(a_request(**{member: leak}))
+
+    assert SECRET not in f"{request.to_json()}"
+    assert request.body[member].startswith("see https://app.example/api/alerts")
+
+
+def test_nor_does_one_in_a_message_that_is_refused() -> None:
+    sent = dict.fromkeys(("sourceResourceId", "recoveryType", "requestId", "requestedBy", "reason"), f"sig={SECRET}")
+    error = problem(a_request(v=1))
+    document = refused_document(restore_id="1", created=START, error=InvalidRequestError([error]), sent=sent)
+
+    assert SECRET not in str(document)
+    assert document["reason"] == "sig=(removed)"

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, cast
 
+from domain.queue_text import encoded
 from domain.wire import as_list, as_object
 
 if TYPE_CHECKING:
@@ -39,23 +40,19 @@ def fit(document: Json, *, size_of: Callable[[Json], int], max_size: int) -> Jso
 
 
 def result_message(document: Json) -> str:
-    """Return the message for the results queue: the status document as JSON, cut only if it is too long.
+    """Return the message for the results queue: base64 of the status document, which is cut only if it is too long.
 
     A document that was cut has the warning ``ResultCut``; ``GET /api/restores/{id}`` returns the whole document.
     """
     if _sent_size(document) > _MAX_MESSAGE_BYTES:
         cut = fit(document, size_of=lambda cut: _sent_size(_with_notice(cut)), max_size=_MAX_MESSAGE_BYTES)
         document = _with_notice(cut)
-    return json.dumps(document)
+    return encoded(json.dumps(document))
 
 
 def _sent_size(document: Json) -> int:
-    """Return the size in bytes as sent: the Functions host writes the JSON again, indented, with CRLF on Windows.
-
-    Counted as ASCII, which is never shorter than what the host writes.
-    """
-    text = json.dumps(document, indent=2)
-    return len(text) + text.count("\n")
+    """Return the size in bytes of the JSON, which is ASCII."""
+    return len(json.dumps(document))
 
 
 def _with_notice(document: Json) -> Json:

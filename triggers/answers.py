@@ -53,16 +53,10 @@ def error_response(error: RestoreError) -> func.HttpResponse:
     return json_response(STATUS_OF.get(error.code, _BAD_GATEWAY), ErrorAnswer(error=error.to_json()), headers)
 
 
-def invalid(target: str, message: str) -> InvalidRequestError:
-    """Return the error for one wrong parameter."""
+def invalid(target: str | None, message: str) -> InvalidRequestError:
+    """Return the error for one wrong parameter; ``None`` stands for the body itself."""
     problems = Problems()
     problems.add(INVALID_VALUE, target, message)
-    return InvalidRequestError(problems.found)
-
-
-def _not_json_error(reason: str) -> InvalidRequestError:
-    problems = Problems()
-    problems.add(INVALID_VALUE, None, f"The body must be JSON: {reason}")
     return InvalidRequestError(problems.found)
 
 
@@ -71,9 +65,9 @@ def parse_json(body: bytes) -> Any:
     try:
         return strict_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise _not_json_error("it is not UTF-8") from error
+        raise invalid(None, "The body must be JSON: it is not UTF-8") from error
     except ValueError as error:
-        raise _not_json_error(str(error)) from error
+        raise invalid(None, f"The body must be JSON: {error}") from error
 
 
 def read_json(req: func.HttpRequest) -> Any:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from domain.errors import RestoreError, TerminalError
+from domain.errors import TerminalError
 from domain.messages import result_message
+from domain.queue_text import read_message
 from domain.requests import RestoreRequest
 from domain.restore.document import refused_document
 from domain.restore.parts import Source
-from domain.restore.state import restore_id_for
-from triggers.answers import parse_json
+from triggers.answers import invalid
 from triggers.starting import now, start_restore
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class RequestsQueue:
         """
         sent: Any = None
         try:
-            sent = parse_json(message.get_body())
+            sent = _read(message)
             request = RestoreRequest.from_json(sent)
             await start_restore(
                 client,
@@ -53,14 +53,17 @@ class RequestsQueue:
                 key=f"message:{message.id}",
             )
         except TerminalError as error:
-            # The id does not derive from the requestId, because a valid restore may have that id.
-            restore_id = restore_id_for(f"refused:{message.id}")
             _LOG.warning("restore request in message %s refused: %s", message.id, error)
-            results.set(result_message(_refused(restore_id, error, sent)))
+            # Its id is the message's, which the sender knows; a valid restore may have the id of the requestId.
+            refused = refused_document(restore_id=message.id or "", created=now(), error=error, sent=sent)
+            results.set(result_message(refused))
 
 
-def _refused(restore_id: str, error: RestoreError, sent: object) -> dict[str, Any]:
-    return refused_document(restore_id=restore_id, created=now(), error=error, sent=sent)
+def _read(message: func.QueueMessage) -> Any:
+    try:
+        return read_message(message.get_body())
+    except ValueError as error:
+        raise invalid(None, str(error)) from error
 
 
 def blueprint(queue: RequestsQueue, *, requests_queue: str, results_queue: str) -> df.Blueprint:

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -35,10 +36,17 @@ SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
 STORAGE_ID = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.Storage/storageAccounts/stagingweu"
 VAULT_ID = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.RecoveryServices/vaults/vault-weu"
 ENDED = {"Completed", "CompletedWithWarnings", "Failed", "Cancelled", "Rejected", "TimedOut", "Planned"}
+_ROOT = Path(__file__).parents[2]
+_QUEUES = json.loads((_ROOT / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]
 HOST_JSON = {
     "extensions": {
         "http": {"routePrefix": "api"},
-        "queues": {"visibilityTimeout": "00:00:00", "maxPollingInterval": "00:00:00.2", "maxDequeueCount": 3},
+        "queues": {
+            "messageEncoding": _QUEUES["messageEncoding"],
+            "visibilityTimeout": "00:00:00",
+            "maxPollingInterval": "00:00:00.2",
+            "maxDequeueCount": 3,
+        },
     }
 }
 
@@ -113,14 +121,18 @@ class Stage:
         answer = self._web.get(f"{self.simulator.url}/_simulator/counters", timeout=30).json()
         return sum(count for name, count in answer["jobsByVm"].items() if name.casefold().endswith(f"/{vm}"))
 
-    def send(self, content: bytes | Json) -> None:
-        """Put a message on the requests queue as other systems do: base64."""
-        assert self._queues
+    def send(self, content: bytes | Json) -> str:
+        """Put a message on the requests queue as other systems do: base64; return the message's id."""
         raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-        queue = self._queues.get_queue_client(self.requests_queue)
+        return self.put(base64.b64encode(raw).decode())
+
+    def put(self, text: str, queue_name: str | None = None) -> str:
+        """Put a text on the requests queue as it is, or on another queue; return the message's id."""
+        assert self._queues
+        queue = self._queues.get_queue_client(queue_name or self.requests_queue)
         with suppress(ResourceExistsError):
             queue.create_queue()
-        queue.send_message(base64.b64encode(raw).decode())
+        return queue.send_message(text).id
 
     def results(self) -> list[Json]:
         """Take what is on the results queue."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from domain.queue_text import encoded
 from scripts.alerting import vm_down
 from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
 
@@ -85,14 +86,58 @@ def test_http_and_queue_share_their_keys(stage: Stage) -> None:
     ids=["text", "array", "value", "version", "64 KiB", "empty", "binary", "UTF-16", "brackets", "nested", "NaN"],
 )
 def test_a_message_that_can_never_work_is_answered_once(stage: Stage, content: bytes, target: str | None) -> None:
-    stage.send(content)
+    message_id = stage.send(content)
 
     (result,) = _results(stage, 1)
 
+    assert result["id"] == message_id
     assert (result["status"], result["error"]["code"]) == ("Failed", "InvalidRequest")
     assert result["error"]["details"][0].get("target") == target
     assert stage.take(f"{stage.requests_queue}-poison") == []
     assert len(stage.simulator.requests) == 0
+
+
+MISTAKES = {
+    "twice": (base64.b64encode(base64.b64encode(b'{"recoveryType": "RestoreDisks"}')).decode(), "is base64 twice"),
+    "bytes": (str(base64.b64encode(b'{"recoveryType": "RestoreDisks"}')), "send what its .decode() returns"),
+    "UTF-16": (base64.b64encode('{"a": 1}'.encode("utf-16")).decode(), "is UTF-16: send UTF-8"),
+    "lines": (base64.encodebytes(b'{"a": 1}' + b" " * 99).decode(), "send it in one line"),
+    "text": ("restore vm-a, please", "neither a JSON object nor base64 of one"),
+    "XML": ("<MessageText>{}</MessageText>", "is XML"),
+    "empty": ("", "is empty"),
+}
+
+
+def test_whoever_sends_something_else_is_told_what_it_is(stage: Stage) -> None:
+    told = {stage.put(text): sentence for text, sentence in MISTAKES.values()}
+
+    results = _results(stage, len(told))
+
+    assert {result["id"] for result in results} == set(told)
+    for result in results:
+        assert (result["status"], result["error"]["code"]) == ("Failed", "InvalidRequest")
+        assert told[result["id"]] in result["error"]["message"]
+    assert stage.take(f"{stage.requests_queue}-poison") == []
+
+
+def test_plain_json_is_read_as_an_sdk_or_the_azure_cli_sends_it(stage: Stage) -> None:
+    stage.put(
+        "\ufeff" + json.dumps(a_request(requestId="plain", reason="größer"), ensure_ascii=False, indent=2) + "\r\n"
+    )
+
+    (result,) = _results(stage, 1)
+
+    assert (result["status"], result["requestId"], result["reason"]) == ("Completed", "plain", "größer")
+
+
+def test_an_id_with_white_space_around_it_is_the_same_vm(stage: Stage) -> None:
+    stage.put(json.dumps(a_request(requestId="trimmed", sourceResourceId=f"{vm_id()}\r\n")))
+
+    (result,) = _results(stage, 1)
+
+    assert (result["status"], result["sourceResourceId"]) == ("Completed", vm_id())
+    again = stage.post(a_request(requestId="trimmed"))
+    assert (again.status_code, again.json()["id"]) == (200, result["id"])
 
 
 def test_a_conflict_is_answered_without_touching_the_restore_that_owns_the_key(stage: Stage) -> None:
@@ -123,6 +168,23 @@ def test_a_message_that_fails_in_passing_is_retried_and_ends_in_poison(stage: St
 
     assert json.loads(base64.b64decode(poisoned))["requestId"] == "in-vain"
     assert stage.results() == []
+
+
+def test_what_is_in_poison_can_be_sent_again_as_it_is(
+    stage: Stage, azurite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (json.dumps(a_request(sourceResourceId=vm_id(vm, "load-rg"))) for vm in ("load-005", "load-006"))
+    stage.backend.stop()
+    for text in (first, encoded(second)):
+        stage.put(text)
+    texts = list[str]()
+    eventually(lambda: texts.extend(stage.take(f"{stage.requests_queue}-poison")) or len(texts) == 2)
+
+    assert set(texts) == {first, encoded(second)}
+    with staged(monkeypatch, azurite) as later:
+        for text in texts:
+            later.put(text)
+        assert [result["status"] for result in _results(later, 2)] == ["Completed", "Completed"]
 
 
 def test_a_second_message_about_a_vm_is_answered_as_a_conflict_while_the_first_restore_runs(stage: Stage) -> None:

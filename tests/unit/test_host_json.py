@@ -45,6 +45,11 @@ def test_every_function_that_runs_at_once_has_a_thread() -> None:
     assert at_once <= int(SAMPLE["PYTHON_THREADPOOL_THREAD_COUNT"])
 
 
+def test_messages_reach_the_app_as_they_are() -> None:
+    # With base64 the host would move plain JSON to the poison queue, and nobody would hear of it.
+    assert HOST["extensions"]["queues"]["messageEncoding"] == "none"
+
+
 def test_no_activity_comes_near_the_time_out() -> None:
     answer, post = timedelta(minutes=2), timedelta(minutes=4)  # four read timeouts: arm.session
     a_list = timedelta(seconds=backup._MAX_LIST_S) + answer

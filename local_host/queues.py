@@ -32,6 +32,7 @@ _LEASE_S = 600  # how long a message is hidden while its function runs
 _NEVER_S = -1  # time to live of a poison message
 MAX_MESSAGE = 64 * 1024
 """The most bytes of a message as it stands on the wire."""
+_NO_WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 _EMULATOR = (  # its key is the emulator's published one
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
@@ -72,8 +73,8 @@ class _Queue:
             await self.client.send_message(text, time_to_live=time_to_live_s)
 
     def decode(self, text: str) -> bytes:
-        """Undo what writing a message did; ``ValueError`` for what is not base64."""
-        return base64.b64decode(text, validate=True) if self.base64 else text.encode()
+        """Undo what writing a message did; ``ValueError`` for what is not base64, in which .NET ignores white space."""
+        return base64.b64decode(text.translate(_NO_WHITE_SPACE), validate=True) if self.base64 else text.encode()
 
 
 class _Pump:
@@ -125,14 +126,16 @@ class _Pump:
     async def _settle(self, message: QueueMessage) -> None:
         tried = message.dequeue_count or 0
         try:
-            body = self._queue.decode(message.content)
+            body = self._queue.decode(message.content or "")
         except ValueError:
             log.warning("message %s of queue %s is not base64", message.id, self._name)
             return await self._bury(message)
         if tried > self._settings.max_dequeue_count:
             return await self._bury(message)
         try:
-            await self._invoke(self._function, convert_in(QUEUE, meta.Datum(body, "bytes"), _metadata(message)))
+            # The host hands over a text; a body that is not UTF-8 fails the function, and comes again.
+            datum = meta.Datum(body.decode(), "string")
+            await self._invoke(self._function, convert_in(QUEUE, datum, _metadata(message)))
         except Exception:
             log.exception("function %s failed on message %s (try %d)", self._function.name, message.id, tried)
             if tried >= self._settings.max_dequeue_count:
@@ -145,7 +148,7 @@ class _Pump:
     async def _bury(self, message: QueueMessage) -> None:
         """Move a message to the poison queue, as it is."""
         log.warning("message %s of queue %s goes to %s", message.id, self._name, self._poison.client.queue_name)
-        await self._poison.send(message.content, time_to_live_s=_NEVER_S)
+        await self._poison.send(message.content or "", time_to_live_s=_NEVER_S)
         await self._queue.client.delete_message(message)
 
 
@@ -196,7 +199,7 @@ def _written(token: Any) -> str:
 
 def encode(body: bytes, *, in_base64: bool) -> str:
     """Write a message for the wire; ``MessageTooLargeError`` when the queue service would refuse it."""
-    text = base64.b64encode(body).decode() if in_base64 else body.decode()
+    text = base64.b64encode(body).decode() if in_base64 else body.decode(errors="replace")
     if len(text.encode()) > MAX_MESSAGE:
         raise MessageTooLargeError(f"a queue message of {len(text.encode())} bytes is above {MAX_MESSAGE}")
     return text

@@ -118,6 +118,43 @@ def test_a_message_that_is_not_base64_is_poison_as_it_stands(storage: Storage) -
     assert buried == ['{"plain": "text"}']
 
 
+def test_white_space_in_base64_is_ignored_as_dotnet_does(storage: Storage) -> None:
+    storage.queue(storage.requests).create_queue()
+    storage.queue(storage.requests).send_message("\r\n\t ".join(encoded({"a": 1})))
+
+    with calling(queues=True):
+        answers = eventually(lambda: decoded(storage.take(storage.answers)))
+
+    assert answers[0]["got"] == {"a": 1}
+
+
+def test_base64_of_what_is_not_utf_8_fails_the_function_until_it_is_poison(
+    storage: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = base64.b64encode(b'{"a": "\xe4"}').decode()
+    storage.queue(storage.requests).create_queue()
+    storage.queue(storage.requests).send_message(text)
+
+    with calling(queues=True):
+        assert eventually(lambda: storage.take(f"{storage.requests}-poison")) == [text]
+
+    assert caplog.text.count("failed on message") == 2
+
+
+def test_without_encoding_an_empty_message_and_what_is_not_json_arrive_and_are_poison_as_they_stand(
+    storage: Storage,
+) -> None:
+    storage.queue(storage.requests).create_queue()
+    for text in ("", "nø JSON"):
+        storage.queue(storage.requests).send_message(text)
+    buried = list[str]()
+
+    with calling(queues=True, host_json=with_queue_settings(messageEncoding="none")):
+        eventually(lambda: buried.extend(storage.take(f"{storage.requests}-poison")) or len(buried) == 2)
+
+    assert {text or "" for text in buried} == {"", "nø JSON"}
+
+
 def test_without_encoding_messages_are_plain_text(storage: Storage) -> None:
     storage.queue(storage.requests).create_queue()
     storage.queue(storage.requests).send_message('{"plain": "täxt"}')
@@ -246,6 +283,11 @@ def test_a_message_is_refused_when_its_base64_is_above_64_kib() -> None:
         encode(b"x" * 49_153, in_base64=True)
     with pytest.raises(MessageTooLargeError):
         encode("\u00e4".encode() * 32_769, in_base64=False)
+
+
+def test_without_encoding_bytes_become_text_as_dotnet_reads_them() -> None:
+    assert encode(b"{\xff}", in_base64=False) == "{\ufffd}"
+    assert encode(b"e30=", in_base64=False) == "e30="
 
 
 def test_a_message_that_is_too_large_fails_its_function_even_where_queues_are_off() -> None:

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import azure.functions as func
 import grpc
+import pytest
+from durabletask.client import OrchestrationStatus
 from hypothesis import given
 
+from domain.codec import pack
 from domain.errors import InvalidRequestError
 from domain.requests import RestoreRequest
-from tests.support.azure import LIMITS, a_request
-from tests.support.strategies import THOROUGH, damaged, good_requests
+from domain.restore.document import document
+from domain.restore.parts import ENDED
+from tests.support.azure import LIMITS, a_request, a_restore
+from tests.support.hub import START
+from tests.support.strategies import NAMES, THOROUGH, damaged, good_requests
+from tests.unit.triggers.states import a_state
 from triggers.http import RestoresApi
 
 if TYPE_CHECKING:
@@ -81,3 +88,46 @@ def test_a_damaged_request_is_named_and_starts_nothing(body: Json) -> None:
     error = json.loads(answer.get_body())["error"]
     assert (answer.status_code, error["code"], started) == (400, "InvalidRequest", [])
     assert error["details"]
+
+
+class Holding(Hub):
+    """A task hub in which one restore stands as its status document says."""
+
+    def __init__(self, body: Json, status: str, *, ended: bool) -> None:
+        super().__init__()
+        restore = a_restore(**body)
+        phase = "Finished" if ended else "AwaitingApproval"
+        shown = {**document(restore, START), "status": status, "phase": phase}
+        payload = {"serialized_output" if ended else "serialized_custom_status": shown}
+        runtime = OrchestrationStatus.COMPLETED if ended else OrchestrationStatus.RUNNING
+        self._state = a_state(runtime, serialized_input=pack(restore), **payload)
+
+    async def get_orchestration_state(self, *_: Any, **__: Any) -> Any:
+        return self._state
+
+
+@pytest.mark.parametrize("body", [{"requestId": "r1"}, {"requestId": "r1", "sourceResourceId": None, **NAMES}])
+class TestTheSameRequestIdAgain:
+    @pytest.mark.parametrize("status", sorted(map(str, ENDED)))
+    def test_is_answered_how_it_ended(self, body: Json, status: str) -> None:
+        hub = Holding(body, status, ended=True)
+        answer, started = post(a_request(**body), hub)
+
+        told = json.loads(answer.get_body())
+        assert (answer.status_code, told["status"], started) == (200, status, [])
+        assert told["id"] in answer.headers["Location"]
+        assert "Retry-After" not in answer.headers
+
+    @pytest.mark.parametrize("status", ["Running", "AwaitingApproval"])
+    def test_is_answered_where_it_stands(self, body: Json, status: str) -> None:
+        answer, started = post(a_request(**body), Holding(body, status, ended=False))
+
+        assert (answer.status_code, json.loads(answer.get_body())["status"], started) == (202, status, [])
+
+    @pytest.mark.parametrize("ended", [True, False])
+    def test_with_another_body_is_refused_under_its_own_code(self, body: Json, ended: bool) -> None:
+        hub = Holding(body, "Completed" if ended else "Running", ended=ended)
+        answer, started = post(a_request(**body, reason="another"), hub)
+
+        assert (answer.status_code, json.loads(answer.get_body())["error"]["code"]) == (409, "RequestIdReused")
+        assert started == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,6 +113,13 @@ def test_health_needs_no_key(indexed: dict[str, list[dict[str, Any]]]) -> None:
     trigger = _one(indexed["get_health"], "httpTrigger")
 
     assert (trigger["route"], trigger["methods"], trigger["authLevel"]) == ("health", ["GET"], "ANONYMOUS")
+
+
+def test_the_key_for_action_groups_is_of_a_function_that_there_is(indexed: dict[str, list[dict[str, Any]]]) -> None:
+    described = (Path(__file__).parents[2] / "docs/alerts.md").read_text(encoding="utf-8")
+
+    for name in set(re.findall(r"--function-name (\S+)", described)):
+        assert _one(indexed[name], "httpTrigger")["route"] == "alerts"
 
 
 def test_the_queue_trigger_starts_with_client_and_results_queue(indexed: dict[str, list[dict[str, Any]]]) -> None:

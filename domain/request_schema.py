@@ -226,9 +226,14 @@ CONDITIONS: Final = (
         reason="for recoveryType OriginalLocation",
     ),
     Condition(
-        given={"restoreWithManagedDisks": (True,), "recoveryType": (RESTORE_DISKS, ORIGINAL_LOCATION)},
+        given={"restoreWithManagedDisks": (True,), "recoveryType": (RESTORE_DISKS,)},
         requires=("targetResourceGroupId",),
         reason="to restore to managed disks",
+    ),
+    Condition(
+        given={"recoveryType": (ORIGINAL_LOCATION,), "restoreWithManagedDisks": (True,)},
+        forbids=("restoreWithManagedDisks",),
+        reason="for recoveryType OriginalLocation, which never replaces unmanaged disks: use RestoreDisks",
     ),
 )
 _ONE_IDENTITY: Final[Json] = {

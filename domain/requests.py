@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+_PRIVATE_ACCESS: Final = "EnablePrivateAccessForAllDisks"
 _DEFAULT_APPROVAL_TIMEOUT: Final = timedelta(hours=4)
 
 
@@ -157,12 +158,19 @@ def _check_targets(body: Json, problems: Problems) -> None:
         problems.add(INVALID_VALUE, "subnetId", "must be a subnet of virtualNetworkId")
 
 
+def _check_network_access(settings: Mapping[str, Any], problems: Problems) -> None:
+    option, member = "targetDiskNetworkAccessOption", "targetDiskNetworkAccessSettings"
+    if option not in settings or problems.exist_at(f"{member}.{option}"):
+        return
+    is_private, has_id = settings[option] == _PRIVATE_ACCESS, "targetDiskAccessId" in settings
+    if is_private and not has_id:
+        problems.add(MISSING_FIELD, f"{member}.targetDiskAccessId", f"is needed for {_PRIVATE_ACCESS}")
+    if has_id and not is_private:
+        problems.add(NOT_ALLOWED, f"{member}.targetDiskAccessId", f"is only for {_PRIVATE_ACCESS}; leave it out")
+
+
 def _check_details(body: Json, problems: Problems) -> None:
-    access = as_object(body.get("targetDiskNetworkAccessSettings"))
-    private = access.get("targetDiskNetworkAccessOption") == "EnablePrivateAccessForAllDisks"
-    if private and "targetDiskAccessId" not in access:
-        target = "targetDiskNetworkAccessSettings.targetDiskAccessId"
-        problems.add(MISSING_FIELD, target, "is needed for EnablePrivateAccessForAllDisks")
+    _check_network_access(as_object(body.get("targetDiskNetworkAccessSettings")), problems)
     identity = body.get("identityInfo")
     if identity is None or problems.exist_at("identityInfo"):
         return

@@ -12,7 +12,7 @@ from domain.codec import as_json
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
 from domain.request_schema import CONSISTENCIES
 from domain.times import as_utc, format_duration, format_time, parse_api_time
-from domain.wire import as_flag, as_label, as_list, as_name, as_object
+from domain.wire import as_flag, as_label, as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,6 +58,15 @@ def _consistency(value: object) -> str:
     return next((known for known in CONSISTENCIES if known.casefold() == text.casefold()), text)
 
 
+def _has_keys(properties: Mapping[str, Any]) -> bool:
+    """Return whether the point names the secret (BEK) or the key (KEK) of Azure Disk Encryption."""
+    keys = properties.get("keyAndSecret")
+    if keys is None:
+        return False  # nearly always
+    secret, key = (as_object(as_object(keys).get(name)) for name in ("bekDetails", "kekDetails"))
+    return as_text(secret.get("secretUrl")) is not None or as_text(key.get("keyUrl")) is not None
+
+
 def _edge_zone(value: object) -> Json | None:
     if value is None:
         return None  # nearly always
@@ -70,7 +79,9 @@ def _edge_zone(value: object) -> Json | None:
 class RecoveryPoint:
     """One recovery point of a VM. Its data can be read from ``tiers``; ``time`` is that of the snapshot, in UTC.
 
-    ``extended_location`` is the VM's edge zone, ``{"name", "type"}``.
+    ``encrypted``: with Azure Disk Encryption; its keys are secrets, and are not kept. ``private_access``: whether a disk
+    has private network access, ``None`` if the point does not say it. ``extended_location`` is the VM's edge zone,
+    ``{"name", "type"}``.
     """
 
     point_id: str
@@ -84,6 +95,7 @@ class RecoveryPoint:
     managed: bool = True
     session_open: bool = False
     extended_location: Json | None = None
+    private_access: bool | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -108,10 +120,11 @@ class RecoveryPoint:
             archived=archived,
             soft_deleted=as_flag(as_object(properties.get("recoveryPointProperties")).get("isSoftDeleted")) is True,
             threat_status=_enum(threat, _THREATS) if threat else None,
-            encrypted=as_flag(properties.get("isSourceVMEncrypted")) is True,
+            encrypted=as_flag(properties.get("isSourceVMEncrypted")) is True or _has_keys(properties),
             managed=as_flag(properties.get("isManagedVirtualMachine")) is not False,
             session_open=as_flag(properties.get("isInstantIlrSessionActive")) is True,
             extended_location=_edge_zone(properties.get("extendedLocation")),
+            private_access=as_flag(properties.get("isPrivateAccessEnabledOnAnyDisk")),
         )
 
     def to_json(self) -> Json:

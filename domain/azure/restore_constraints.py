@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.azure.resource_ids import same_id
 from domain.errors import AUTHORIZATION_FAILED, ErrorDetail, Json
-from domain.reading import NOT_ALLOWED
-from domain.request_schema import RESTORE_DISKS, TARGETS
+from domain.reading import MISSING_FIELD, NOT_ALLOWED
+from domain.request_schema import ALTERNATE_LOCATION, RESTORE_DISKS, TARGETS
 from domain.wire import as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:
@@ -74,6 +74,27 @@ def point_violations(request: RestoreRequest, point: RecoveryPoint, source_id: s
         yield from _cross_subscription_violations(request, point)
     if "diskEncryptionSetId" in request.body and not point.managed_and_unencrypted:
         yield _violation("diskEncryptionSetId", "only managed, unencrypted disks can get a disk encryption set")
+    yield from _network_access_violations(request, point)
+
+
+def _network_access_violations(request: RestoreRequest, point: RecoveryPoint) -> Iterable[ErrorDetail]:
+    """Yield an error if the request must not, or must, say how the restored disks can be reached.
+
+    A point that does not say whether its disks have private access allows both.
+    """
+    member = "targetDiskNetworkAccessSettings"
+    if member not in request.body:
+        if point.private_access:
+            message = (
+                "is needed, because disks of the recovery point have private access: targetDiskNetworkAccessOption is "
+                "SameAsOnSourceDisks, EnablePrivateAccessForAllDisks (together with targetDiskAccessId) or "
+                "EnablePublicAccessForAllDisks"
+            )
+            yield ErrorDetail(code=MISSING_FIELD, message=message, target=member)
+    elif not point.managed:
+        yield _violation(member, "the recovery point has unmanaged disks, which have no such settings; leave it out")
+    elif point.private_access is False:
+        yield _violation(member, "the recovery point has no disk with private access; leave it out")
 
 
 def _zone_violations(point: RecoveryPoint) -> Iterable[ErrorDetail]:
@@ -159,20 +180,58 @@ def staging_violations(account: Mapping[str, Any], *, region: str, target: str) 
 
 
 def restore_warnings(request: RestoreRequest, point: RecoveryPoint) -> list[Json]:
-    """Return warnings, each ``{"code", "message"}``, for what is allowed but rarely intended."""
-    if request.recovery_type == RESTORE_DISKS and point.managed and "targetResourceGroupId" not in request.body:
-        message = (
-            "Without targetResourceGroupId the disks become VHDs in the staging account; this takes longer, because "
-            "the snapshot is not used. Give a target resource group to get managed disks."
+    """Return warnings, each ``{"code", "message"}``, for what is allowed but rarely intended, or needs work later."""
+    found = {
+        "UnmanagedDisks": _warning_of_vhds(request, point),
+        "SnapshotOnly": _warning_of_snapshot(request, point),
+        "EncryptedDisks": _warning_of_keys(request, point),
+    }
+    return [{"code": code, "message": message} for code, message in found.items() if message is not None]
+
+
+def _warning_of_vhds(request: RestoreRequest, point: RecoveryPoint) -> str | None:
+    if request.recovery_type != RESTORE_DISKS or not point.managed or "targetResourceGroupId" in request.body:
+        return None
+    return (
+        "Without targetResourceGroupId the disks become VHDs in the staging account; this takes longer, because "
+        "the snapshot is not used. Give a target resource group to get managed disks."
+    )
+
+
+def _warning_of_snapshot(request: RestoreRequest, point: RecoveryPoint) -> str | None:
+    if not request.is_in_place or not point.snapshot_only:
+        return None
+    return (
+        "The recovery point is not in the vault yet. If replacing the disks fails, choose one whose transfer to "
+        "the vault has finished (recoveryPoint.tiers HardenedRP)."
+    )
+
+
+def _warning_of_keys(request: RestoreRequest, point: RecoveryPoint) -> str | None:
+    """Return what the caller must do with the keys of encrypted disks, or ``None`` if no encryption is known of.
+
+    Source: Microsoft's documentation of restoring the Key Vault key and secret of an encrypted VM.
+    """
+    details, secured = (as_object(request.body.get(name)) for name in ("encryptionDetails", "securedVMDetails"))
+    if point.encrypted or details.get("encryptionEnabled") is True:
+        encrypted = "The disks are encrypted with Azure Disk Encryption: with a secret (BEK), and perhaps a key (KEK)."
+        if request.recovery_type == ALTERNATE_LOCATION:
+            return (
+                f"{encrypted} The new VM starts only while both are in their Key Vault. If they are not, restore with "
+                "RestoreDisks, put them back from the blob that result.encryptionInfoBlobName names, and make the VM "
+                "then."
+            )
+        return (
+            f"{encrypted} Both must be in a Key Vault before you make a VM from the restored disks. If they are gone, "
+            "put them back from the blob in the staging account that result.encryptionInfoBlobName names."
         )
-        return [{"code": "UnmanagedDisks", "message": message}]
-    if request.is_in_place and point.snapshot_only:
-        message = (
-            "The recovery point is not in the vault yet. If replacing the disks fails, choose one whose transfer to "
-            "the vault has finished (recoveryPoint.tiers HardenedRP)."
-        )
-        return [{"code": "SnapshotOnly", "message": message}]
-    return []
+    set_id: str | None = request.body.get("diskEncryptionSetId") or secured.get("securedVMOsDiskEncryptionSetId")
+    if set_id is None:
+        return None
+    return (
+        f"The restored disks are encrypted with the key of the disk encryption set {set_id}. Keep the key, and the "
+        "set's right to use it: without them no VM starts from the disks."
+    )
 
 
 def resource_guard_requests(proxies: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.azure.recovery_points import Choice, RecoveryPoint
+from domain.codec import pack
 from domain.errors import Json, TerminalError
 from domain.request_schema import CONSISTENCIES
 from domain.requests import RecoveryPointCriteria
@@ -219,6 +220,37 @@ class TestQuirks:
         )
 
         assert (point.encrypted, point.soft_deleted, point.session_open) == (True, True, True)
+
+    @pytest.mark.parametrize(
+        ("flag", "understood"), [(True, True), ("true", True), (1, True), (False, False), (None, None), ("maybe", None)]
+    )
+    def test_private_access_is_unknown_where_the_point_does_not_say_it(
+        self, flag: Any, understood: bool | None
+    ) -> None:
+        assert a_point(isPrivateAccessEnabledOnAnyDisk=flag).private_access is understood
+        assert a_point().private_access is None
+
+    SECRET = {"secretUrl": "https://kv.vault.azure.net/secrets/bek/1", "secretData": "very-secret"}
+    KEY = {"keyUrl": "https://kv.vault.azure.net/keys/kek/1", "keyBackupData": "very-secret"}
+
+    @pytest.mark.parametrize(
+        ("keys", "encrypted"),
+        [
+            ({"bekDetails": SECRET}, True),
+            ({"bekDetails": SECRET, "kekDetails": KEY, "encryptionMechanism": "DualPass"}, True),
+            ({"kekDetails": {"keyUrl": KEY["keyUrl"]}}, True),
+            ({"bekDetails": None, "kekDetails": None}, False),
+            ({"bekDetails": {}, "kekDetails": {"keyUrl": ""}}, False),
+            ({}, False),
+            (None, False),
+            ("keys", False),
+        ],
+    )
+    def test_a_point_with_keys_is_encrypted_and_its_keys_are_not_kept(self, keys: Any, encrypted: bool) -> None:
+        seen = a_point(keyAndSecret=keys)
+
+        assert seen.encrypted is encrypted
+        assert "very-secret" not in json.dumps(pack(seen))
 
     @pytest.mark.parametrize(("managed", "understood"), [(False, False), ("false", False), (0, False), ("maybe", True)])
     def test_so_is_no(self, managed: Any, understood: bool) -> None:

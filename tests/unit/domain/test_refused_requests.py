@@ -92,6 +92,28 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
         "targetDiskNetworkAccessSettings.targetDiskAccessId",
         "is needed for EnablePrivateAccessForAllDisks",
     ),
+    *(
+        (
+            ALL,
+            {
+                "targetDiskNetworkAccessSettings": {
+                    "targetDiskNetworkAccessOption": option,
+                    "targetDiskAccessId": DISK_ACCESS,
+                }
+            },
+            NOT_ALLOWED,
+            "targetDiskNetworkAccessSettings.targetDiskAccessId",
+            "is only for EnablePrivateAccessForAllDisks",
+        )
+        for option in ("SameAsOnSourceDisks", "EnablePublicAccessForAllDisks")
+    ),
+    (
+        ORIGINAL,
+        {"restoreWithManagedDisks": True},
+        NOT_ALLOWED,
+        "restoreWithManagedDisks",
+        "for recoveryType OriginalLocation, which never replaces unmanaged disks",
+    ),
     (
         ALL,
         {**BY_IDENTITY, "identityInfo": {}},
@@ -395,7 +417,7 @@ def test_a_bad_request_is_refused_for_its_one_fault(body: Json, code: str, targe
 # Faults that JSON Schema cannot express: in the relation of two ids, in the calendar, or in invisible characters.
 BEYOND_A_SCHEMA = {
     *("must be in", "a subnet of virtualNetworkId", "must not be the VM that was backed up"),
-    "is needed for EnablePrivateAccessForAllDisks",
+    *("is needed for EnablePrivateAccessForAllDisks", "is only for EnablePrivateAccessForAllDisks"),
     *("longer than P365D", "zone", "2026-11-20T06:00:00Z"),
 }
 

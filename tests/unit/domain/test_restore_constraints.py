@@ -15,6 +15,7 @@ from domain.azure.restore_constraints import (
     needs_vault,
     point_violations,
     resource_guard_requests,
+    restore_warnings,
     staging_violations,
     target_violations,
     vault_violations,
@@ -36,6 +37,14 @@ ALTERNATE = {
     "subnetId": f"{NETWORK}/subnets/default",
 }
 IN_PLACE = {"recoveryType": "OriginalLocation", "targetResourceGroupId": None}
+DISK_ACCESS = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/diskAccesses/private"
+SAME_ACCESS: Json = {"targetDiskNetworkAccessSettings": {"targetDiskNetworkAccessOption": "SameAsOnSourceDisks"}}
+NEW_ACCESS: Json = {
+    "targetDiskNetworkAccessSettings": {
+        "targetDiskNetworkAccessOption": "EnablePrivateAccessForAllDisks",
+        "targetDiskAccessId": DISK_ACCESS,
+    }
+}
 EDGE = {"name": "microsoftrrdclab3", "type": "EdgeZone"}
 
 
@@ -68,6 +77,14 @@ VIOLATED_BY_THE_POINT: list[tuple[Json, Json, str, str]] = [
     ),
     ({"diskEncryptionSetId": DES}, {"encrypted": True}, "diskEncryptionSetId", "disk encryption set"),
     ({"diskEncryptionSetId": DES}, {"managed": False}, "diskEncryptionSetId", "disk encryption set"),
+    *(
+        (members, facts, "targetDiskNetworkAccessSettings", words)
+        for members in (SAME_ACCESS, NEW_ACCESS, {**SAME_ACCESS, **IN_PLACE}, {**NEW_ACCESS, **ALTERNATE})
+        for facts, words in (
+            ({"private_access": False}, "no disk with private access"),
+            *([] if members.get("recoveryType") == "OriginalLocation" else [({"managed": False}, "unmanaged disks")]),
+        )
+    ),
 ]
 
 
@@ -93,6 +110,52 @@ def test_the_same_point_is_fine_for_a_plain_restore(members: Json, facts: Json, 
 )
 def test_a_point_without_peculiarities_allows_everything(members: Json) -> None:
     assert list(point_violations(request(**members), a_point_with(), VM_ID)) == []
+
+
+@pytest.mark.parametrize("members", [{}, {"targetResourceGroupId": None}, IN_PLACE, ALTERNATE])
+def test_disks_with_private_access_need_a_word_on_how_the_restored_ones_are_reached(members: Json) -> None:
+    private = a_point_with(private_access=True)
+
+    (violation,) = point_violations(request(**members), private, VM_ID)
+
+    assert (violation.code, violation.target) == ("MissingField", "targetDiskNetworkAccessSettings")
+    for option in ("SameAsOnSourceDisks", "EnablePrivateAccessForAllDisks", "EnablePublicAccessForAllDisks"):
+        assert option in violation.message
+    for settings in (SAME_ACCESS, NEW_ACCESS):
+        assert list(point_violations(request(**members, **settings), private, VM_ID)) == []
+
+
+@pytest.mark.parametrize("settings", [{}, SAME_ACCESS, NEW_ACCESS])
+def test_a_point_that_does_not_tell_its_access_allows_every_setting(settings: Json) -> None:
+    assert list(point_violations(request(**settings), a_point_with(private_access=None), VM_ID)) == []
+
+
+SECURED = {"securedVMDetails": {"securedVMOsDiskEncryptionSetId": DES}}
+
+
+@pytest.mark.parametrize(
+    ("members", "encrypted", "words"),
+    [
+        ({}, True, ("BEK", "KEK", "before you make a VM", "result.encryptionInfoBlobName")),
+        ({"targetResourceGroupId": None}, True, ("before you make a VM",)),
+        ({"encryptionDetails": {"encryptionEnabled": True}}, False, ("BEK", "KEK")),
+        (ALTERNATE, True, ("BEK", "KEK", "RestoreDisks")),
+        ({"diskEncryptionSetId": DES}, False, ("disk encryption set", DES)),
+        (SECURED, False, ("disk encryption set", DES)),
+    ],
+)
+def test_encrypted_disks_come_with_a_word_on_their_keys(members: Json, encrypted: bool, words: tuple[str, ...]) -> None:
+    warnings = restore_warnings(request(**members), a_point_with(encrypted=encrypted))
+
+    (message,) = [warning["message"] for warning in warnings if warning["code"] == "EncryptedDisks"]
+    assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize("members", [{}, ALTERNATE, IN_PLACE, {"encryptionDetails": {"encryptionEnabled": False}}])
+def test_disks_that_are_not_encrypted_come_without(members: Json) -> None:
+    codes = [warning["code"] for warning in restore_warnings(request(**members), a_point_with())]
+
+    assert "EncryptedDisks" not in codes
 
 
 def test_an_edge_zone_in_the_same_subscription_is_fine() -> None:

@@ -10,7 +10,7 @@ from activities.sealing import sealed
 from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints as constraints
-from domain.azure.disks import made_by
+from domain.azure.disks import restored_disks
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import answers, calls
 from domain.restore.answers import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
@@ -131,10 +131,12 @@ class RestoreActivities:
         return Answer(Done(), self._api.cancel_job(call.vault_id, call.job_id))
 
     def list_restored_disks(self, call: calls.ListRestoredDisks) -> Answer[RestoredDisks]:
-        """List the managed disks in the target group that a restore created."""
-        disks = made_by(
+        """List the managed disks in the resource group that a restore created."""
+        vm_ids = filter(None, (call.source_resource_id, call.target_virtual_machine_id))
+        disks = restored_disks(
             self._api.list_disks(call.target_resource_group_id),
-            vm_name=call.source_resource_id.rpartition("/")[2],
+            job_id=call.job_id,
+            vm_names=[vm_id.rstrip("/").rpartition("/")[2] for vm_id in vm_ids],
             since=call.since,
             until=call.until,
         )

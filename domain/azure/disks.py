@@ -1,12 +1,14 @@
 """Which disks a restore created, compared with the disks that were requested.
 
 Azure Backup does not report the disks of a finished restore, and it has been observed to ignore a list of LUNs and
-restore all disks. The only evidence is Compute's list of the disks in the target resource group. The disks of this
-restore have the VM's name and were created while its job ran.
+restore all disks. The only evidence is Compute's list of the disks in the resource group. There Azure Backup tags each
+disk that a restore creates with its job (``RSVaultBackup``). This is not documented, so without such a tag the disks of
+this restore are those that have the VM's name and were created while its job ran.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -17,39 +19,94 @@ from domain.wire import as_name, as_object, as_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+_TAG: Final = "rsvaultbackup"
 _MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 _MAX_NAMES: Final = 20
+_MAX_DISKS: Final = 100  # a VM has 65 at most; histories store them
+_MAX_SIZE_GB: Final = 10**6
+_DATA_DISK: Final = re.compile(r".*-datadisk-(\d{3})(-.*)?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """One managed disk in the target resource group."""
+    """One managed disk of a resource group. ``made_by_job``: the backup job in its tag, by its name or its id."""
 
     name: str
     is_os_disk: bool
     created: datetime | None = None
+    disk_id: str | None = None
+    size_gb: int | None = None
+    made_by_job: str | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
         """Read a ``Disk`` of the Compute API; only OS disks have ``osType``."""
-        properties = as_object(body.get("properties"))
+        properties, tags = as_object(body.get("properties")), as_object(body.get("tags"))
+        tagged = next((value for name, value in tags.items() if name.lower() == _TAG), None)
         return cls(
             name=as_name(body.get("name")) or "",
             is_os_disk=as_text(properties.get("osType")) is not None,
             created=parse_api_time(properties.get("timeCreated")),
+            disk_id=as_name(body.get("id")),
+            size_gb=_size_gb(properties.get("diskSizeGB")),
+            made_by_job=(as_name(tagged) or "").strip() or None,
         )
 
 
-def made_by(disks: Iterable[Disk], *, vm_name: str, since: datetime, until: datetime) -> list[Disk]:
-    """Return the disks that a restore of this VM created between ``since`` and ``until``, its job's start and end.
+def _size_gb(value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 < value < _MAX_SIZE_GB else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoredDisk:
+    """A managed disk that the restore created. `lun` is that of the backed-up disk, as the new disk's name says it."""
+
+    id: str | None
+    name: str
+    is_os: bool
+    lun: int | None
+    size_gb: int | None
+
+    @classmethod
+    def of(cls, disk: Disk) -> Self:
+        """Return a disk as callers see it."""
+        match = None if disk.is_os_disk else _DATA_DISK.fullmatch(disk.name)
+        lun = None if match is None else int(match[1])
+        return cls(id=disk.disk_id, name=disk.name, is_os=disk.is_os_disk, lun=lun, size_gb=disk.size_gb)
+
+
+def restored_disks(
+    disks: Iterable[Disk], *, job_id: str, vm_names: Iterable[str], since: datetime, until: datetime
+) -> list[Disk]:
+    """Return the disks that a job created: those with its tag, or, if none has it, those with name and time.
+
+    ``vm_names`` are the names of the backed-up VM and of the new one; ``since`` and ``until`` are the job's start and
+    end. A disk with the tag of another job is never one of this job.
+    """
+    known = list(disks)
+    tagged = [disk for disk in known if disk.made_by_job is not None and _is_job(disk.made_by_job, job_id)]
+    untagged = [disk for disk in known if disk.made_by_job is None]
+    return (tagged or _made_meanwhile(untagged, vm_names, since, until))[:_MAX_DISKS]
+
+
+def _is_job(tag: str, job_id: str) -> bool:
+    return bool(job_id) and tag.rstrip("/").rpartition("/")[2].casefold() == job_id.casefold()
+
+
+def _made_meanwhile(disks: Iterable[Disk], vm_names: Iterable[str], since: datetime, until: datetime) -> list[Disk]:
+    """Return the disks that have a VM's name and were created between ``since`` and ``until``.
 
     Clocks may differ by five minutes at the end, but not at the start: an earlier restore may have ended just before.
+    Azure Backup leaves the dashes of the VM's name out, as names of restored disks in public configurations show.
     """
-    prefix = f"{vm_name.lower()}-"
+    names = {name for vm_name in vm_names for name in (vm_name.lower(), re.sub(r"[\W_]", "", vm_name.lower()))}
+    prefixes = tuple(f"{name}-" for name in names if name)
     return [
         disk
         for disk in disks
-        if disk.name.lower().startswith(prefix)
+        if disk.name.lower().startswith(prefixes)
         and disk.created is not None
         and since <= disk.created
         and disk.created - _MAX_CLOCK_SKEW <= until
@@ -60,7 +117,7 @@ def difference(requested_luns: Sequence[int], made: Sequence[Disk]) -> str | Non
     """Return how the disks made differ from the requested LUNs, or ``None`` if they do not. LUN -1 is the OS disk.
 
     Every restore includes the OS disk, so its absence is always a difference. Of the data disks only the number is
-    compared, because a restored disk does not have its former LUN.
+    compared, because a restored disk has its former LUN in its name alone.
     """
     data = [disk.name for disk in made if not disk.is_os_disk]
     requested = sorted(lun for lun in requested_luns if lun >= 0)

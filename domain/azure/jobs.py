@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
-from domain.codec import as_json
+from domain.azure.disks import RestoredDisk
 from domain.errors import ErrorDetail, Json
 from domain.redaction import redacted
 from domain.times import parse_api_duration, parse_api_time
@@ -21,6 +22,8 @@ _MAX_MESSAGE: Final = 700  # the rest of the limit of a message is left for the 
 _MAX_VALUE: Final = 1000
 _MAX_ENTRIES: Final = 50  # of details, tasks and the property bag: histories store them
 _MAX_CODE: Final = 10**12
+_SECURED_KEYS: Final = "secured encryption info blob name"
+_SLASHES_OF_CONTAINER: Final = 3  # https://<account>/<container>
 
 
 def read_enum(value: object, names: Sequence[str]) -> str | None:
@@ -117,7 +120,7 @@ class JobTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """The end of the Azure Backup job."""
+    """The end of the Azure Backup job, and what it made."""
 
     job_status: JobStatus
     start_time: datetime | None
@@ -133,6 +136,16 @@ class JobResult:
     )
     property_bag: Json = field(metadata={"description": "All properties of the job, by the service's display names."})
     target_virtual_machine_id: str | None
+    encryption_info_blob_name: str | None = field(
+        metadata={"description": "The blob with the keys of encrypted disks, in the container of `configBlobUri`."}
+    )
+    encryption_info_blob_uri: str | None
+    disks: tuple[RestoredDisk, ...] | None = field(
+        metadata={
+            "description": "The managed disks that the restore made; `null` if it made none, if they could not be "
+            "listed, or, for a list that is too long, until the webhook has answered."
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,28 +191,51 @@ class Job:
             return self
         return type(self)(job_id=self.job_id, status=self.status, progress_pct=self.progress_pct)
 
-    def result(self, target_virtual_machine_id: str | None = None) -> Json:
-        """Return the status document's ``result``: the duration, what the job says it created, and the new VM's id."""
+    def named(self, key: str) -> str | None:
+        """Return what the property bag has under this key, in lower case; ``None`` if that is nothing or blank.
+
+        The keys are display strings, such as ``Recovery point time `` with a space at its end: compared loosely.
+        """
         bag = self.property_bag or {}
-        # The keys are display strings, such as "Recovery point time " with a space at its end: compared loosely.
-        named = {key.strip().casefold(): value for key, value in bag.items()}
+        value = next((value for name, value in bag.items() if name.strip().casefold() == key), None)
+        return None if value is None else value.strip() or None
+
+    @property
+    def has_secured_keys(self) -> bool:
+        """Whether the job has saved the key of a confidential VM, and not those of Azure Disk Encryption."""
+        return self.named("encryption info blob name") is None and self.named(_SECURED_KEYS) is not None
+
+    def result(self) -> JobResult:
+        """Return what the job itself says: its duration, and the names of what it made."""
         took = self.duration if self.duration is not None or not (self.start and self.end) else self.end - self.start
-        result = JobResult(
+        config_uri = self.named("config blob uri")
+        keys = self.named("encryption info blob name") or self.named(_SECURED_KEYS)
+        return JobResult(
             job_status=self.status,
             start_time=self.start,
             end_time=self.end,
             duration=took,
-            config_blob_uri=named.get("config blob uri"),
+            config_blob_uri=config_uri,
             # The service has used one of these keys until 2024 and the other since 2025.
-            template_blob_uri=named.get("create vm template blob uri") or named.get("template blob uri"),
-            target_storage_account_name=named.get("target storage account name"),
-            target_resource_group=named.get("target resource group"),
-            target_virtual_machine_name=named.get("target vm name"),
+            template_blob_uri=self.named("create vm template blob uri") or self.named("template blob uri"),
+            target_storage_account_name=self.named("target storage account name"),
+            target_resource_group=self.named("target resource group"),
+            target_virtual_machine_name=self.named("target vm name"),
             tasks=self.tasks,
-            property_bag=bag,
-            target_virtual_machine_id=target_virtual_machine_id,
+            property_bag=self.property_bag or {},
+            target_virtual_machine_id=None,
+            encryption_info_blob_name=keys,
+            encryption_info_blob_uri=_beside(config_uri, keys),
+            disks=None,
         )
-        return as_json(result)
+
+
+def _beside(blob_uri: str | None, name: str | None) -> str | None:
+    """Return the address of the blob of this name in the container of another one; ``None`` if that is not known."""
+    container = (blob_uri or "").rpartition("/")[0]
+    if name is None or container.count("/") < _SLASHES_OF_CONTAINER:
+        return None
+    return f"{container}/{quote(name, errors='replace')}"
 
 
 class OperationStatus(StrEnum):

@@ -79,8 +79,8 @@ def _edge_zone(value: object) -> Json | None:
 class RecoveryPoint:
     """One recovery point of a VM. Its data can be read from ``tiers``; ``time`` is that of the snapshot, in UTC.
 
-    ``encrypted``: with Azure Disk Encryption; its keys are secrets, and are not kept. ``private_access``: whether a disk
-    has private network access, ``None`` if the point does not say it. ``extended_location`` is the VM's edge zone,
+    ``encrypted``: with Azure Disk Encryption; its keys are secrets, and are not kept. ``private_access``: whether any
+    disk has private network access, ``None`` if the point does not say it. ``extended_location`` is the VM's edge zone,
     ``{"name", "type"}``.
     """
 

@@ -176,7 +176,10 @@ class CancelJob(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRestoredDisks(ActivityCall):
-    """List the managed disks that were created from a VM's backup between ``since`` and ``until``."""
+    """List the managed disks that a job created in a resource group.
+
+    The VMs, ``since`` and ``until`` are for disks that are not tagged with their job.
+    """
 
     name: ClassVar = "list_restored_disks"
     answer: ClassVar = RestoredDisks
@@ -184,6 +187,8 @@ class ListRestoredDisks(ActivityCall):
     source_resource_id: str
     since: datetime
     until: datetime
+    job_id: str = ""
+    target_virtual_machine_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from domain.azure.vault_block import TRY_AGAIN_AFTER, is_vault_block
 from domain.codec import as_json
 from domain.errors import RestoreError, TerminalError
 from domain.restore.calls import ClaimPost
+from domain.restore.job_result import with_result
 from domain.restore.parts import Decision, Delivery, LockState, Outcome, RefusedWhen, Source, Status
 from domain.restore.request_body import restore_body
 from domain.restore.stages import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from domain.azure.disks import Disk
     from domain.azure.jobs import Job, Operation
     from domain.azure.recovery_points import Candidate
     from domain.codec import JsonOf
@@ -163,17 +165,20 @@ def ended_by_operation(restore: Restore, operation: Operation, operation_id: str
     return ended(restore, status, now, error=error)
 
 
-def ended_by_job(restore: Restore, job: Job, now: datetime) -> Restore:
-    """Return the restore ended as its job has ended; only the job decides, and its messages are the service's."""
+def ended_by_job(restore: Restore, job: Job, now: datetime, disks: Sequence[Disk] | None = None) -> Restore:
+    """Return the restore ended as its job has ended; only the job decides, and its messages are the service's.
+
+    ``disks`` are the managed disks that it created, ``None`` if none were listed.
+    """
     if restore.cancellation is not None and job.status is not JobStatus.CANCELLED:
         by = _attribution(restore.cancellation)
         message = f"The restore was to be cancelled{by}, but its job ended as {job.status}."
         restore = restore.with_warning("CancelledTooLate", message)
+    restore, result = with_result(restore, job, disks)
     if not job.status.is_good:
-        return _ended_without_success(restore, job, now)
+        return _ended_without_success(restore, job, now, result)
     if restore.request.is_in_place:
         restore = restore.with_warning("DiskNamesChanged", _DISK_NAMES_CHANGED)
-    result = _result(restore, job)
     if job.status is JobStatus.COMPLETED:
         return ended(restore, Status.COMPLETED, now, result=result)
     for detail in job.details:
@@ -185,7 +190,7 @@ def ended_by_job(restore: Restore, job: Job, now: datetime) -> Restore:
     return ended(restore, Status.COMPLETED_WITH_WARNINGS, now, result=result)
 
 
-def _ended_without_success(restore: Restore, job: Job, now: datetime) -> Restore:
+def _ended_without_success(restore: Restore, job: Job, now: datetime, result: Json) -> Restore:
     if job.status is JobStatus.CANCELLED:
         status, code = Status.CANCELLED, errors.RESTORE_CANCELLED
         verb = f"was cancelled{_attribution(restore.cancellation)}"
@@ -193,12 +198,7 @@ def _ended_without_success(restore: Restore, job: Job, now: datetime) -> Restore
         status, code, verb = Status.FAILED, errors.RESTORE_FAILED, "failed"
     reason = f": {job.details[0].message}" if job.details else "."
     error = RestoreError(code, f"Azure Backup job {job.job_id} {verb}{reason}", job.details)
-    return ended(restore, status, now, error=error, result=_result(restore, job))
-
-
-def _result(restore: Restore, job: Job) -> Json:
-    made = restore.request.body.get("targetVirtualMachineId") if job.status.is_good else None
-    return job.result(target_virtual_machine_id=made)
+    return ended(restore, status, now, error=error, result=result)
 
 
 def may_have_started(restore: Restore) -> bool:

@@ -138,13 +138,16 @@ class TrackingJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparingDisks:
-    """The job has succeeded; the disks that it created are compared with the requested ones."""
+    """The job has succeeded; the managed disks that it created are listed.
+
+    They are compared with ``luns``, which is ``None`` if the caller asked for all disks.
+    """
 
     kind: ClassVar = "comparingDisks"
     tracked: TrackingJob
     job: Job
     resource_group_id: str
-    luns: tuple[int, ...]
+    luns: tuple[int, ...] | None = None
 
     @property
     def prepared(self) -> Prepared:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 from domain import errors
 from domain.azure.disks import difference
 from domain.azure.jobs import OperationStatus
+from domain.azure.resource_ids import RESOURCE_GROUP, ResourceId
 from domain.errors import TerminalError, TransientError
 from domain.restore import outcome
 from domain.restore.calls import FindJob, GetJob, GetOperation, ListRestoredDisks
 from domain.restore.failure import PATIENCE, retry, retry_or_end
+from domain.restore.job_result import source_machine
 from domain.restore.polling import job_interval_s, operation_interval_s
 from domain.restore.stages import ComparingDisks, FindingJob, TrackingJob, TrackingOperation
 from domain.restore.steps import first_due, when_due
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 _MAX_FAILURES_OF_ADDRESS: Final = 2
 _LONG_OPERATION: Final = timedelta(minutes=5)
-_MAX_DISK_RETRIES: Final = 2  # the job has ended: its result must not wait long for this check
+_DISKS_PATIENCE: Final = timedelta(minutes=2)  # the job has ended: its result must not wait long for the disks
 
 
 def decide_operation(restore: Restore, stage: TrackingOperation, now: datetime) -> Step:
@@ -73,6 +75,8 @@ def decide_disks(restore: Restore, stage: ComparingDisks, now: datetime) -> Step
         source_resource_id=stage.prepared.item.source_resource_id,
         since=stage.job.start or stage.tracked.triggered,
         until=stage.job.end or now,
+        job_id=stage.job.job_id,
+        target_virtual_machine_id=restore.request.body.get("targetVirtualMachineId"),
     )
     return when_due(restore, call, now)
 
@@ -154,22 +158,50 @@ def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Res
     if job.status.is_running:
         own_s = job_interval_s(restore.limits, now - stage.triggered)
         return replace(restore, backoff=restore.backoff.wait(call.name, own_s, now))
-    luns, group_id = restore.request.disk_luns, restore.request.target_group
-    if job.status.is_good and luns is not None and group_id is not None:
-        comparing = ComparingDisks(tracked=polled, job=job, resource_group_id=group_id, luns=tuple(luns))
-        return restore.with_stage(comparing, now)
-    return outcome.ended_by_job(restore, job, now)
+    group_id = _group_of_disks(restore, polled, job) if job.status.is_good else None
+    if group_id is None:
+        return outcome.ended_by_job(restore, job, now)
+    luns = restore.request.disk_luns
+    comparing = ComparingDisks(
+        tracked=polled, job=job, resource_group_id=group_id, luns=None if luns is None else tuple(luns)
+    )
+    return restore.with_stage(comparing, now)
+
+
+def _group_of_disks(restore: Restore, stage: TrackingJob, job: Job) -> str | None:
+    """Return the id of the resource group in which the job created managed disks; ``None`` if it created VHDs.
+
+    Disks that are replaced in place are created in the group that the job names, else in the VM's own.
+    """
+    request = restore.request
+    if not stage.prepared.point.managed and request.body.get("restoreWithManagedDisks") is not True:
+        return None
+    if not request.is_in_place:
+        return request.target_group
+    machine = source_machine(restore)
+    if machine is None:
+        return None
+    subscription = f"/subscriptions/{machine.subscription_id}/resourceGroups"
+    named = job.result().target_resource_group or machine.resource_group
+    try:
+        return ResourceId.parse(f"{subscription}/{named}", RESOURCE_GROUP).text
+    except ValueError:
+        return f"{subscription}/{machine.resource_group}"
 
 
 def disks_listed(restore: Restore, _call: ListRestoredDisks, found: RestoredDisks, now: datetime) -> Restore:
-    """Return the restore at its end, with a warning if the restored disks differ from the requested ones."""
+    """Return the restore at its end, with a warning if its disks are not known or differ from the requested ones."""
     stage = restore.stage
     if not isinstance(stage, ComparingDisks):
         return restore
-    differs = difference(stage.luns, found.disks)
-    if differs is not None:
-        restore = restore.with_warning("DisksDiffer", differs)
-    return outcome.ended_by_job(restore, stage.job, now)
+    if stage.luns is not None:
+        differs = difference(stage.luns, found.disks)
+        if differs is not None:
+            restore = restore.with_warning("DisksDiffer", differs)
+    elif not found.disks:
+        message = f"The restored disks could not be told from the others of the resource group. {_where_to_look(stage)}"
+        restore = restore.with_warning("DisksNotListed", message)
+    return outcome.ended_by_job(restore, stage.job, now, found.disks or None)
 
 
 def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError, now: datetime) -> Restore:
@@ -177,7 +209,19 @@ def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError,
     stage = restore.stage
     if not isinstance(stage, ComparingDisks):
         return restore
-    if isinstance(error, TransientError) and restore.backoff.failures(call.name) < _MAX_DISK_RETRIES:
-        return retry(restore, call, now)
-    message = f"The restored disks could not be compared with the requested ones: {error.message}"
-    return outcome.ended_by_job(restore.with_warning("DisksNotCompared", message), stage.job, now)
+    if isinstance(error, TransientError):
+        retried = retry(restore, call, now)
+        due = retried.backoff.not_before(call.name) or now
+        if retried.backoff.failing_for(call.name, due) <= _DISKS_PATIENCE:
+            return retried
+    if stage.luns is None:
+        code, message = "DisksNotListed", f"The restored disks could not be listed: {error.message}"
+    else:
+        code = "DisksNotCompared"
+        message = f"The restored disks could not be compared with the requested ones: {error.message}"
+    restore = restore.with_warning(code, f"{message} {_where_to_look(stage)}")
+    return outcome.ended_by_job(restore, stage.job, now)
+
+
+def _where_to_look(stage: ComparingDisks) -> str:
+    return f"Look in {stage.resource_group_id} for disks with the tag RSVaultBackup {stage.job.job_id}."

@@ -11,6 +11,7 @@ from activities.restores import RestoreActivities
 from activities.sealing import sealed
 from domain import errors
 from domain.answers import Accepted, Answer
+from domain.azure.disks import Disk
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.azure.recovery_points import RecoveryPoint
 from domain.azure.validation import Validation
@@ -33,7 +34,6 @@ from tests.support.hub import START, Hub
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from domain.azure.disks import Disk
     from domain.azure.protected_items import ProtectedItem
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
@@ -112,6 +112,22 @@ def a_point(point_id: str = "1103996678573089", hours_old: float = 2, **properti
     return RecoveryPoint.from_api({"name": point_id, "properties": {**base, **properties}})
 
 
+def disks_of(job_id: str, group_id: str = TARGET_GROUP) -> list[Disk]:
+    """Return the disks that a job has made of a VM with one data disk."""
+    names = ("web01-osdisk-20261123-080000", "web01-datadisk-000-20261123-080000")
+    return [
+        Disk.from_api(
+            {
+                "id": f"{group_id}/providers/Microsoft.Compute/disks/{name}",
+                "name": name,
+                "tags": {"RSVaultBackup": job_id},
+                "properties": {"diskSizeGB": 127, **({"osType": "Linux"} if "osdisk" in name else {})},
+            }
+        )
+        for name in names
+    ]
+
+
 class Clock(Protocol):
     """Whoever tells the time."""
 
@@ -170,7 +186,12 @@ class ScriptedAzure:
     cancels: bool = True
     cancelled: dict[str, datetime] = field(default_factory=dict)
     tells_progress: bool = True
-    disks: list[Disk] = field(default_factory=list)
+    property_bag: Json | None = None
+    """What the job's property bag says; ``None`` for what Azure says in it."""
+    disks: list[Disk] | None = None
+    """The managed disks of the resource group; ``None`` for two that each job has made, with its tag."""
+    groups: list[str] = field(default_factory=list)
+    """The resource groups whose disks were listed."""
 
     def _call(self, name: str) -> None:
         self.calls[name] += 1
@@ -303,8 +324,10 @@ class ScriptedAzure:
 
     def list_disks(self, resource_group_id: str) -> Iterable[Disk]:
         self._call("list_disks")
-        assert resource_group_id == TARGET_GROUP
-        return self.disks
+        self.groups.append(resource_group_id)
+        if self.disks is not None:
+            return self.disks
+        return [disk for job in self.jobs for disk in disks_of(job.job_id, resource_group_id)]
 
     def _job(self, made: MadeJob) -> Job:
         if made.job_id in self.cancelled and self.clock.now() < made.made + self.job_takes:
@@ -322,8 +345,23 @@ class ScriptedAzure:
             start=made.made,
             end=end,
             details=self.job_details,
-            property_bag={"Target Storage Account Name": "stagingweu", "Config Blob Uri": "https://s/config.json"},
+            property_bag=self._bag() if self.property_bag is None else self.property_bag,
         )
+
+    def _bag(self) -> Json:
+        body = self.bodies[-1]["properties"] if self.bodies else {"recoveryType": "RestoreDisks"}
+        bag = {"Target Storage Account Name": "stagingweu"}
+        if body["recoveryType"] == "RestoreDisks":
+            bag |= {"Config Blob Uri": "https://s/config.json", "Create VM Template Blob Uri": "https://s/vm.json"}
+        if body["recoveryType"] == "OriginalLocation":
+            return {**bag, "Target resource group": "web-rg", "Target VM Name": "web-01"}
+        for member, key in (
+            ("targetResourceGroupId", "Target resource group"),
+            ("targetVirtualMachineId", "Target VM Name"),
+        ):
+            if member in body:
+                bag[key] = body[member].rpartition("/")[2]
+        return bag
 
     def _cancelled(self, job_id: str) -> Job:
         gone = self.clock.now() - self.cancelled[job_id]

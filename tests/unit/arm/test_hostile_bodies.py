@@ -21,9 +21,11 @@ from domain.envelopes import unseal
 from domain.errors import RestoreError
 from domain.requests import RestoreRequest
 from domain.restore import answers, calls
+from domain.restore.job_result import with_result
 from tests.support.arm_script import ENDPOINT, Asked, ScriptedSession, Told, scripted
 from tests.support.azure import CONTAINER, ITEM, STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, a_request
 from tests.support.hub import START
+from tests.unit.domain.restore.states import tracking_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -58,6 +60,8 @@ JOB_PROPERTIES: Json = {
             "Recovery point time ": None,
             "Target resource group": "restored-rg",
             "Target VM Name": "web-01",
+            "Config Blob Container Name": "c",
+            "Encryption Info Blob Name": "vmencryption.json",
         },
     },
 }
@@ -120,6 +124,8 @@ GOOD: dict[str, Json] = {
                     "isSourceVMEncrypted": False,
                     "isManagedVirtualMachine": True,
                     "isInstantIlrSessionActive": False,
+                    "isPrivateAccessEnabledOnAnyDisk": False,
+                    "keyAndSecret": None,
                     "threatStatus": "Healthy",
                 },
             }
@@ -145,7 +151,16 @@ GOOD: dict[str, Json] = {
     "job": {"id": f"{VAULT_ID}/backupJobs/{JOB}", "name": JOB, "properties": JOB_PROPERTIES},
     "disks": {
         "value": [
-            {"name": "web-01-osdisk", "properties": {"osType": "Linux", "timeCreated": "2026-11-20T08:20:00.1+00:00"}}
+            {
+                "id": f"{TARGET_GROUP}/providers/Microsoft.Compute/disks/web01-osdisk-1",
+                "name": "web01-osdisk-1",
+                "tags": {"RSVaultBackup": JOB},
+                "properties": {
+                    "osType": "Linux",
+                    "diskSizeGB": 127,
+                    "timeCreated": "2026-11-20T08:20:00.1+00:00",
+                },
+            }
         ]
     },
     "refusal": {
@@ -283,8 +298,8 @@ class World:
         do(calls.GetOperation(vault_id=VAULT_ID, operation_id="op-1", url=None))
         job: Job | None = do(calls.GetJob(vault_id=VAULT_ID, job_id=JOB))
         if job is not None:
-            check_result(stored(job.result()))
-            do(disks_made(since=job.start or NOW, until=job.end or NOW))
+            found: answers.RestoredDisks | None = do(disks_made(since=job.start or NOW, until=job.end or NOW))
+            check_result(stored(with_result(tracking_job(), job, None if found is None else found.disks)[1]))
         do(calls.CancelJob(vault_id=VAULT_ID, job_id=JOB))
 
 
@@ -303,7 +318,7 @@ def check_restore(do: Callable[[ActivityCall], Any], item: ProtectedItem, reques
 
 def disks_made(*, since: datetime, until: datetime) -> calls.ListRestoredDisks:
     return calls.ListRestoredDisks(
-        target_resource_group_id=TARGET_GROUP, source_resource_id=VM_ID, since=since, until=until
+        target_resource_group_id=TARGET_GROUP, source_resource_id=VM_ID, since=since, until=until, job_id=JOB
     )
 
 
@@ -322,10 +337,13 @@ def stored(value: Any) -> Any:
 def check_result(result: Json) -> None:
     """Fail unless a job's result is as the OpenAPI description says."""
     for name, value in result.items():
-        if name not in {"tasks", "propertyBag"}:
+        if name not in {"tasks", "propertyBag", "disks"}:
             assert value is None or isinstance(value, str), name
     for value in (*result["propertyBag"].values(), *(text for task in result["tasks"] for text in task.values())):
         assert value is None or isinstance(value, str)
+    for disk in result["disks"] or ():
+        assert [type(disk[name]) for name in ("name", "isOs")] == [str, bool]
+        assert all(disk[name] is None or type(disk[name]) is int for name in ("lun", "sizeGb"))
 
 
 def check_calls(session: ScriptedSession) -> None:

@@ -4,7 +4,7 @@ import itertools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -230,8 +230,8 @@ class TestQuirks:
         assert a_point(isPrivateAccessEnabledOnAnyDisk=flag).private_access is understood
         assert a_point().private_access is None
 
-    SECRET = {"secretUrl": "https://kv.vault.azure.net/secrets/bek/1", "secretData": "very-secret"}
-    KEY = {"keyUrl": "https://kv.vault.azure.net/keys/kek/1", "keyBackupData": "very-secret"}
+    SECRET: ClassVar = {"secretUrl": "https://kv.vault.azure.net/secrets/bek/1", "secretData": "very-secret"}
+    KEY: ClassVar = {"keyUrl": "https://kv.vault.azure.net/keys/kek/1", "keyBackupData": "very-secret"}
 
     @pytest.mark.parametrize(
         ("keys", "encrypted"),

@@ -155,5 +155,5 @@ def test_no_job_tells_one() -> None:
     )
 
     assert SECRET not in f"{job} {pack(job)} {job.result()}"
-    assert job.result()["configBlobUri"] == "https://a.blob.core.windows.net/c/config.json"
-    assert job.result()["templateBlobUri"] == "https://a.blob.core.windows.net/c/config.json"
+    assert job.result().config_blob_uri == "https://a.blob.core.windows.net/c/config.json"
+    assert job.result().template_blob_uri == "https://a.blob.core.windows.net/c/config.json"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from domain.azure.jobs import Job, JobStatus
+from domain.codec import as_json
 from domain.errors import ErrorDetail, InvalidRequestError, RestoreError, RestoreWarning
 from domain.requests import RestoreRequest
 from domain.restore import outcome
@@ -267,7 +268,7 @@ class TestCustomStatus:
     def test_the_most_words_that_a_restore_can_have_are_cut_to_what_fits(self, letter: str) -> None:
         detail = ErrorDetail(code=letter * 500, message=letter * 5000, target=letter * 500)
         result: Json = {
-            **Job.from_api(recorded.JOB_COMPLETED).result(),
+            **as_json(Job.from_api(recorded.JOB_COMPLETED).result()),
             "configBlobUri": letter * 5000,
             "templateBlobUri": {"not": ["a text"] * 5000},
             "propertyBag": {letter: letter * 50_000},

@@ -323,7 +323,8 @@ class TestAbsorb:
         running = Answer(Job(job_id="job-1", status=JobStatus.IN_PROGRESS))
 
         assert status_of(absorb(tracking_job(), GET_JOB, running, now)) is status
-        assert status_of(absorb(tracking_job(), GET_JOB, Answer(JOB), now)) is Status.COMPLETED
+        vhds = tracking_job(targetResourceGroupId=None)
+        assert status_of(absorb(vhds, GET_JOB, Answer(JOB), now)) is Status.COMPLETED
 
     def test_a_search_answered_after_the_job_was_found_changes_nothing(self) -> None:
         found = Answer(answers.FoundJob(job_id="job-2"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
+from domain.codec import as_json
 from domain.errors import ErrorDetail, Json
 from domain.restore import outcome
 from domain.restore.answers import Refusal
@@ -151,8 +152,16 @@ class TestResult:
         assert player.azure.jobs == []
 
 
+BAG = {
+    "Target Storage Account Name": "stagingweu",
+    "Target resource group": "restored-rg",
+    "Target VM Name": "web-01",
+    "Config Blob Uri": "https://s/c/config.json",
+}
+
+
 def ended(status: JobStatus, *details: ErrorDetail, **members: Any) -> Restore:
-    job = Job(job_id="job-1", status=status, details=details)
+    job = Job(job_id="job-1", status=status, details=details, property_bag=BAG)
     return outcome.ended_by_job(tracking_job(**members), job, NOW)
 
 
@@ -170,10 +179,9 @@ class TestEndedByItsJob:
     def test_completed(self) -> None:
         job = Job.from_api(recorded.JOB_COMPLETED)
 
-        restore = outcome.ended_by_job(tracking_job(), job, NOW)
+        restore = outcome.ended_by_job(tracking_job(targetResourceGroupId=None), job, NOW)
 
-        result = {**job.result(), "targetVirtualMachineId": None}
-        assert restore.outcome == Outcome(status=Status.COMPLETED, completed=NOW, result=result)
+        assert restore.outcome == Outcome(status=Status.COMPLETED, completed=NOW, result=as_json(job.result()))
         assert restore.warnings == ()
 
     def test_completed_with_warnings_is_reported_as_itself(self) -> None:

@@ -10,7 +10,7 @@ from domain import errors
 from domain.answers import Answer
 from domain.azure.disks import Disk
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
-from domain.errors import TerminalError, TransientError
+from domain.errors import Json, TerminalError, TransientError
 from domain.restore import answers, calls
 from domain.restore.backoff import Backoff
 from domain.restore.machine import absorb, decide
@@ -22,14 +22,17 @@ from tests.support.azure import (
     TARGET_GROUP,
     VAULT_ID,
     VM_ID,
+    a_point,
     a_restore,
+    disks_of,
     throttled,
 )
-from tests.support.player import Player
 from tests.unit.domain.restore.states import CREATED, JOB, PREPARED, admitted, tracking_job, tracking_operation
 
 if TYPE_CHECKING:
+    from domain.azure.recovery_points import RecoveryPoint
     from domain.restore.state import Restore
+    from tests.support.player import Player
 
 
 def test_waits_as_long_as_the_trigger_asks_before_the_first_poll_in_whole_seconds(player: Player) -> None:
@@ -259,18 +262,148 @@ class TestTracking:
         assert player.waits_s()[1] == 5.0
 
 
+NETWORK = f"{TARGET_GROUP}/providers/Microsoft.Network/virtualNetworks/net"
+NEW_VM: Json = {
+    "recoveryType": "AlternateLocation",
+    "targetVirtualMachineId": f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/web-01-restored",
+    "virtualNetworkId": NETWORK,
+    "subnetId": f"{NETWORK}/subnets/default",
+}
+IN_PLACE: Json = {"recoveryType": "OriginalLocation", "targetResourceGroupId": None}
+VM_GROUP = VM_ID.partition("/providers")[0]
+
+
+def disk_warnings(done: Json) -> list[tuple[str, str]]:
+    assert done["status"] in {"Completed", "CompletedWithWarnings", "Failed"}, done["error"]
+    warnings = [(warning["code"], warning["message"]) for warning in done["warnings"]]
+    return [(code, message) for code, message in warnings if code.startswith("Disks")]
+
+
+class TestRestoredDisks:
+    """After every restore to managed disks the result names them."""
+
+    @pytest.mark.parametrize(("members", "group"), [({}, TARGET_GROUP), (NEW_VM, TARGET_GROUP), (IN_PLACE, VM_GROUP)])
+    @pytest.mark.parametrize("end", [JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_WARNINGS])
+    def test_they_are_named_with_lun_and_size(self, player: Player, members: Json, group: str, end: JobStatus) -> None:
+        player.azure.job_end = end
+
+        done = player.run(a_restore(**members))
+
+        path = f"{group}/providers/Microsoft.Compute/disks"
+        os_disk, data_disk = "web01-osdisk-20261123-080000", "web01-datadisk-000-20261123-080000"
+        assert done["result"]["disks"] == [
+            {"id": f"{path}/{os_disk}", "name": os_disk, "isOs": True, "lun": None, "sizeGb": 127},
+            {"id": f"{path}/{data_disk}", "name": data_disk, "isOs": False, "lun": 0, "sizeGb": 127},
+        ]
+        assert disk_warnings(done) == []
+        assert player.azure.groups == [group]
+
+    def test_the_disks_of_other_jobs_are_not_named(self, player: Player) -> None:
+        player.azure.disks = [*disks_of("another"), *disks_of("JOB-1"), Disk(name="web-01-data", is_os_disk=False)]
+
+        done = player.run()
+
+        assert [disk["lun"] for disk in done["result"]["disks"]] == [None, 0]
+
+    def test_in_place_the_group_is_the_one_that_the_job_names(self, player: Player) -> None:
+        player.azure.property_bag = {"Target resource group": "moved-rg"}
+
+        player.run(a_restore(**IN_PLACE))
+
+        assert player.azure.groups == [VM_GROUP.replace("web-rg", "moved-rg")]
+
+    @pytest.mark.parametrize("named", ["", None, "..", "a/b", "x" * 1000])
+    def test_in_place_a_group_with_no_usable_name_is_the_vms(self, player: Player, named: str | None) -> None:
+        player.azure.property_bag = {"Target resource group": named}
+
+        player.run(a_restore(**IN_PLACE))
+
+        assert player.azure.groups == [VM_GROUP]
+
+    @pytest.mark.parametrize(
+        ("members", "point"),
+        [
+            ({"targetResourceGroupId": None}, a_point()),
+            ({}, a_point(isManagedVirtualMachine=False)),
+            (NEW_VM, a_point(isManagedVirtualMachine=False)),
+        ],
+    )
+    def test_where_vhds_are_made_nothing_is_listed(self, player: Player, members: Json, point: RecoveryPoint) -> None:
+        player.azure.points = [point]
+
+        done = player.run(a_restore(**members))
+
+        assert (done["status"], done["result"]["disks"], disk_warnings(done)) == ("Completed", None, [])
+        assert player.azure.groups == []
+
+    def test_unmanaged_disks_that_become_managed_ones_are_named(self, player: Player) -> None:
+        player.azure.points = [
+            a_point(isManagedVirtualMachine=False, recoveryPointTierDetails=[{"type": "HardenedRP", "status": "Valid"}])
+        ]
+
+        assert len(player.run(a_restore(restoreWithManagedDisks=True))["result"]["disks"]) == 2
+
+    @pytest.mark.parametrize("end", [JobStatus.FAILED, JobStatus.CANCELLED])
+    def test_those_of_a_job_without_success_are_not_listed(self, player: Player, end: JobStatus) -> None:
+        player.azure.job_end = end
+
+        assert player.run()["result"]["disks"] is None
+        assert player.azure.groups == []
+
+    def test_disks_that_may_not_be_read_are_a_warning_and_no_failure(self, player: Player) -> None:
+        player.azure.fails["list_disks"] = [TerminalError("AuthorizationFailed", "no right to read disks")]
+
+        done = player.run()
+
+        [(code, message)] = disk_warnings(done)
+        assert (done["status"], done["result"]["disks"], code) == ("Completed", None, "DisksNotListed")
+        assert "no right to read disks" in message
+        assert TARGET_GROUP in message
+        assert "RSVaultBackup job-1" in message
+
+    def test_disks_that_cannot_be_told_from_others_are_a_warning(self, player: Player) -> None:
+        player.azure.disks = disks_of("another")
+
+        done = player.run()
+
+        [(code, message)] = disk_warnings(done)
+        assert (done["status"], done["result"]["disks"], code) == ("Completed", None, "DisksNotListed")
+        assert "RSVaultBackup job-1" in message
+
+    def test_a_worker_that_died_while_reading_them_is_no_reason_to_leave_them(self, player: Player) -> None:
+        player.azure.fails["list_disks"] = [RuntimeError("python exited with code 137 (0x89)")]
+
+        assert len(player.run()["result"]["disks"]) == 2
+        assert player.azure.calls["list_disks"] == 2
+
+    @pytest.mark.parametrize("asked_s", [None, 30.0, 119.0])
+    def test_an_outage_of_a_minute_is_waited_for(self, player: Player, asked_s: float | None) -> None:
+        player.azure.fails["list_disks"] = [throttled(asked_s)]
+
+        assert len(player.run()["result"]["disks"]) == 2
+
+    @pytest.mark.parametrize("asked_s", [None, 1.0, 30.0, 600.0, 86_400.0])
+    def test_disks_that_stay_out_of_reach_hold_the_result_back_for_two_minutes(
+        self, player: Player, asked_s: float | None
+    ) -> None:
+        player.azure.fails["list_disks"] = [throttled(asked_s)] * 1000
+
+        [(code, _)] = disk_warnings(player.run())
+
+        assert code == "DisksNotListed"
+        assert player.elapsed_s <= 60 + player.azure.job_takes.total_seconds() + 120
+
+
 class TestDisks:
     """Where a list of disks was asked for, it is compared with the disks that the job made."""
 
     def run(self, player: Player, asked: list[int], **members: Any) -> list[tuple[str, str]]:
         player.azure.item_properties = {"extendedProperties": {"diskExclusionProperties": {"diskLunList": [0, 1]}}}
-        done = player.run(a_restore(restoreDiskLunList=asked, **members))
-        assert done["status"] in {"Completed", "CompletedWithWarnings", "Failed"}, done["error"]
-        return [(warning["code"], warning["message"]) for warning in done["warnings"] if "Disks" in warning["code"]]
+        return disk_warnings(player.run(a_restore(restoreDiskLunList=asked, **members)))
 
     def made(self, player: Player, *names: str) -> list[Disk]:
         end = player.clock.now() + player.azure.job_takes
-        return [Disk(name=f"web-01-{name}", is_os_disk=name == "osdisk", created=end) for name in names]
+        return [Disk(name=f"web01-{name}", is_os_disk=name == "osdisk", created=end) for name in names]
 
     def test_as_asked_there_is_no_warning(self, player: Player) -> None:
         player.azure.disks = self.made(player, "osdisk", "datadisk-000")
@@ -281,40 +414,23 @@ class TestDisks:
         player.azure.disks = self.made(player, "osdisk", "datadisk-000", "datadisk-001")
         [(code, message)] = self.run(player, [0])
         assert code == "DisksDiffer"
-        assert "web-01-datadisk-001" in message
+        assert "web01-datadisk-001" in message
 
-    def test_disks_that_may_not_be_read_are_a_warning_and_no_failure(self, player: Player) -> None:
+    def test_those_that_cannot_be_told_from_others_are_to_be_checked_by_hand(self, player: Player) -> None:
+        player.azure.disks = []
+        [(code, message)] = self.run(player, [0])
+        assert code == "DisksDiffer"
+        assert "could not be identified" in message
+
+    def test_disks_that_may_not_be_read_are_not_compared(self, player: Player) -> None:
         player.azure.fails["list_disks"] = [TerminalError("AuthorizationFailed", "no right to read disks")]
         [(code, message)] = self.run(player, [0])
         assert code == "DisksNotCompared"
         assert "no right to read disks" in message
 
-    def test_a_worker_that_died_while_reading_them_is_no_reason_to_leave_them(self, player: Player) -> None:
-        player.azure.disks = self.made(player, "osdisk", "datadisk-000")
-        player.azure.fails["list_disks"] = [RuntimeError("python exited with code 137 (0x89)")]
-
-        assert self.run(player, [0]) == []
-        assert player.azure.calls["list_disks"] == 2
-
-    def test_disks_that_stay_out_of_reach_hold_the_report_back_for_seconds_only(self, player: Player) -> None:
-        player.azure.fails["list_disks"] = [throttled(None)] * 100
-
-        [(code, _)] = self.run(player, [0])
-
-        assert code == "DisksNotCompared"
-        assert player.elapsed_s <= 60 + player.azure.job_takes.total_seconds() + 20
-
-    def test_the_disks_of_a_failed_job_are_not_compared(self, player: Player) -> None:
-        player.azure.job_end = JobStatus.FAILED
-        assert self.run(player, [0]) == []
+    def test_without_a_group_there_is_nothing_to_compare(self, player: Player) -> None:
+        assert self.run(player, [0], targetResourceGroupId=None) == []
         assert player.azure.calls["list_disks"] == 0
-
-    def test_without_a_list_or_a_group_there_is_nothing_to_compare(self, player: Player) -> None:
-        player.run()
-        assert player.azure.calls["list_disks"] == 0
-        blobs = Player()
-        self.run(blobs, [0], targetResourceGroupId=None)
-        assert blobs.azure.calls["list_disks"] == 0
 
 
 FIND_JOB = calls.FindJob(vault_id=VAULT_ID, client_request_id=a_restore().client_request_id)
@@ -494,34 +610,26 @@ class TestJobSteps:
         assert isinstance(restore.stage, ComparingDisks)
         assert (restore.stage.luns, restore.stage.resource_group_id) == ((0, 2), TARGET_GROUP)
         listing = calls.ListRestoredDisks(
-            target_resource_group_id=TARGET_GROUP, source_resource_id=VM_ID, since=SOON, until=LATER
+            target_resource_group_id=TARGET_GROUP,
+            source_resource_id=VM_ID,
+            since=SOON,
+            until=LATER,
+            job_id="job-1",
         )
         assert decide(restore, LATER) == MakeCall(call=listing)
 
+    def test_a_new_vm_gives_its_disks_its_own_name(self) -> None:
+        step = decide(absorb(tracking_job(**NEW_VM), GET_JOB, Answer(JOB), LATER), LATER)
+
+        assert isinstance(step, MakeCall)
+        assert isinstance(step.call, calls.ListRestoredDisks)
+        assert step.call.target_virtual_machine_id == NEW_VM["targetVirtualMachineId"]
+
     def test_a_job_that_tells_no_times_is_bounded_by_our_own(self) -> None:
-        restore = absorb(tracking_job(restoreDiskLunList=[0]), GET_JOB, Answer(JOB), LATER)
+        restore = absorb(tracking_job(), GET_JOB, Answer(JOB), LATER)
 
         step = decide(restore, LATER)
 
         assert isinstance(step, MakeCall)
         assert isinstance(step.call, calls.ListRestoredDisks)
         assert (step.call.since, step.call.until) == (CREATED, LATER)
-
-    def test_a_list_that_cannot_be_read_is_read_three_times(self) -> None:
-        restore = absorb(tracking_job(restoreDiskLunList=[0]), GET_JOB, Answer(JOB), LATER)
-        step = decide(restore, LATER)
-        assert isinstance(step, MakeCall)
-
-        for _ in range(2):
-            restore = absorb(restore, step.call, throttled(None), LATER)
-            assert restore.outcome is None
-        restore = absorb(restore, step.call, throttled(None), LATER)
-
-        assert restore.outcome is not None
-        assert restore.outcome.status is Status.COMPLETED
-        assert [(warning.code, warning.message) for warning in restore.warnings] == [
-            (
-                "DisksNotCompared",
-                "The restored disks could not be compared with the requested ones: too many requests",
-            )
-        ]

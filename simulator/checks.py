@@ -39,6 +39,7 @@ _ID_FORMS = {
     "virtualNetworkId": rf"{_GROUP_ID}/providers/Microsoft\.Network/virtualNetworks/[^/]+",
     "subnetId": rf"{_GROUP_ID}/providers/Microsoft\.Network/virtualNetworks/[^/]+/subnets/[^/]+",
 }
+_ACCESS_OPTIONS = ("SameAsOnSourceDisks", "EnablePrivateAccessForAllDisks", "EnablePublicAccessForAllDisks")
 _RETENTION = re.compile(r"P(\d+)D")
 _RETENTION_DAYS = range(10, 31)
 _ZONES = (["1"], ["2"], ["3"], ["NoZone"])
@@ -62,6 +63,7 @@ class RestoreCheck:
             self._check_in_place,
             self._check_rehydration,
             self._check_zones,
+            self._check_network_access,
             self._check_disk_selection,
             self._check_subscriptions,
             self._check_target_name,
@@ -205,6 +207,22 @@ class RestoreCheck:
             raise invalid_input("zones need a point in the vault tier")
         if zones != ["NoZone"] and self._vault.storage_type != "ZoneRedundant":
             raise invalid_input("zones need a zone-redundant vault")
+
+    def _check_network_access(self) -> None:
+        """Let a point with private access say how its disks are reached, and no other; az CLI asks for the same."""
+        settings = self._get("targetDiskNetworkAccessSettings")
+        if self._point.private_access != "Enabled":
+            if settings is not None and self._point.private_access == "Disabled":
+                raise invalid_input("a point without private access takes no access")
+            return
+        if settings is None:
+            raise invalid_input("a point with private access needs the access of its disks")
+        access = _mapping(settings, "targetDiskNetworkAccessSettings")
+        option = access.get("targetDiskNetworkAccessOption")
+        if option not in _ACCESS_OPTIONS:
+            raise invalid_input("the access of the disks must be one of three options")
+        if (option == _ACCESS_OPTIONS[1]) != bool(access.get("targetDiskAccessId")):
+            raise invalid_input(f"targetDiskAccessId belongs to {_ACCESS_OPTIONS[1]}, and to that alone")
 
     def _check_disk_selection(self) -> None:
         """Let disks be chosen, and disks alone be restored, where the item selects the disks it backs up."""

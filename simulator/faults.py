@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from simulator.reading import Node
 
 ALWAYS = sys.maxsize
+BAGS = ("absent", "null", "empty")
 UNREACHABLE = "http://wrong-host.invalid"
 
 
@@ -108,6 +109,27 @@ class ItemBusy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BagFault:
+    """What a job's property bag lacks: all of it (``whole`` says how), or single keys."""
+
+    whole: str = ""
+    keys: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, node: Node) -> BagFault:
+        """Read one of ``BAGS`` or a list of keys; the node stays open."""
+        if isinstance(node.raw("propertyBag"), list):
+            return cls(keys=node.texts("propertyBag"))
+        return cls(whole=node.choice("propertyBag", BAGS)) if node.has("propertyBag") else cls()
+
+    def applied(self, bag: Mapping[str, str | None]) -> dict[str, Any]:
+        """Return the member ``propertyBag``, if it is there at all."""
+        if self.whole:
+            return {"absent": {}, "null": {"propertyBag": None}, "empty": {"propertyBag": {}}}[self.whole]
+        return {"propertyBag": {key: value for key, value in bag.items() if key not in self.keys}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobFailure:
     """A job that ends as ``Failed`` after so many seconds."""
 
@@ -150,6 +172,8 @@ class Faults:
     different_operation_id: bool = False
     cancel_refused: bool = False
     ignores_disk_list: bool = False
+    untagged_disks: bool = False
+    bag: BagFault = field(default_factory=BagFault)
     given: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
 
     @classmethod
@@ -179,6 +203,8 @@ class Faults:
             different_operation_id=node.flag("differentOperationId"),
             cancel_refused=node.flag("cancelRefused"),
             ignores_disk_list=node.flag("ignoresDiskList"),
+            untagged_disks=node.flag("untaggedDisks"),
+            bag=BagFault.read(node),
             given=given,
         )
         node.close()

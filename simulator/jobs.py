@@ -7,10 +7,11 @@ which one belongs to which kind of restore.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from simulator.faults import BagFault
 from simulator.formats import TICKS_PER_SECOND, clock_duration, iso_duration, iso_time, ticks, us_time
 
 if TYPE_CHECKING:
@@ -144,6 +145,10 @@ class Job:
     blob_container: str
     disk_gb: float
     data_luns: tuple[int, ...] = ()
+    makes_managed_disks: bool = False
+    tags_disks: bool = True
+    saves_keys: bool = False
+    bag: BagFault = field(default_factory=BagFault)
     started: datetime
     delay_s: float
     seconds: float
@@ -228,7 +233,7 @@ def job_details(job: Job, now: datetime) -> dict[str, Any]:
     progress, remaining_s = job.progress(now)
     extended: dict[str, Any] = {
         "tasksList": [_task_body(job, task, now) for task in job.life.tasks],
-        "propertyBag": _property_bag(job, now),
+        **job.bag.applied(_property_bag(job, now)),
         "internalPropertyBag": {"restoreLocationType": job.recovery_type},
         "progressPercentage": progress,
     }
@@ -281,10 +286,12 @@ def _property_bag(job: Job, now: datetime) -> dict[str, str | None]:
 def _blobs(job: Job) -> dict[str, str | None]:
     folder = f"https://{job.target.account}.blob.core.windows.net/{job.blob_container}"
     config = f"config-{job.blob_container.rpartition('-')[0]}-{job.job_id}.json"
+    keys = {"Encryption Info Blob Name": f"vmencryption_config-{job.job_id}.json"} if job.saves_keys else {}
     template_key = "Template Blob Uri" if job.integer_enums else "Create VM Template Blob Uri"
     return {
         "Config Blob Name": config,
         "Config Blob Container Name": job.blob_container,
         "Config Blob Uri": f"{folder}/{config}",
+        **keys,
         template_key: f"{folder}/azuredeploy{job.job_id}.json",
     }

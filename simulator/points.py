@@ -14,6 +14,7 @@ CONSISTENCIES = ("AppConsistent", "FileSystemConsistent", "CrashConsistent")
 TIERS = ("InstantRP", "HardenedRP", "ArchivedRP", "IASnapshotRP")
 TIER_STATES = ("Valid", "Disabled", "Deleted", "Rehydrated")
 THREATS = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
+PRIVATE_ACCESS = ("Enabled", "Disabled", "Absent")
 _ID_DIGITS = 18
 
 
@@ -31,6 +32,7 @@ class Point:
     threat_status: str
     zones: tuple[str, ...]
     ilr_session: bool
+    private_access: str
 
     @property
     def valid_tiers(self) -> frozenset[str]:
@@ -147,6 +149,7 @@ def _read_members(node: Node) -> Point:
         threat_status=node.choice("threatStatus", THREATS) if node.has("threatStatus") else "",
         zones=node.texts("zones"),
         ilr_session=node.flag("ilrSessionActive"),
+        private_access=node.choice("privateAccess", PRIVATE_ACCESS, "Disabled"),
     )
     tiers.close()
     return point

@@ -160,6 +160,7 @@ class Settings:
     page_points: int
     page_items: int
     page_jobs: int
+    page_disks: int
     reads: Limit
     writes: Limit
     resource_requests: Limit
@@ -218,6 +219,7 @@ def _read_settings(node: Node) -> Settings:
         page_points=pages.whole("recoveryPoints", 100),
         page_items=pages.whole("protectedItems", 200),
         page_jobs=pages.whole("jobs", 200),
+        page_disks=pages.whole("disks", 200),
         reads=_read_limit(limits.node_or_empty("reads"), Limit(size=250, refill_per_s=25)),
         writes=_read_limit(limits.node_or_empty("writes"), Limit(size=200, refill_per_s=10)),
         resource_requests=_read_limit(limits.node_or_empty("resourceRequests"), Limit(size=1100, refill_per_s=110)),

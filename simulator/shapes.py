@@ -244,9 +244,12 @@ def point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str,
         "recoveryPointMoveReadinessInfo": {"ArchivedRP": {"isReadyForMove": False}},
         "recoveryPointProperties": {"expiryTime": "", "ruleName": "Daily", "isSoftDeleted": point.soft_deleted},
         "securityType": "None",
-        "isPrivateAccessEnabledOnAnyDisk": False,
         "createdWithPolicyType": "V1",
     }
+    if point.private_access != "Absent":
+        properties["isPrivateAccessEnabledOnAnyDisk"] = point.private_access == "Enabled"
+    if point.encrypted:
+        properties["keyAndSecret"] = _keys_body(vm)
     if point.zones:
         properties["zones"] = list(point.zones)
     if point.threat_status:
@@ -261,41 +264,15 @@ def point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str,
     }
 
 
-def disks_body(vm: Vm) -> dict[str, Any]:
-    """Write which disks are in a VM's recovery points; the OS disk counts as LUN -1."""
-    included, excluded = [_disk_body(vm, -1, vm.disk_gb)], list[dict[str, Any]]()
-    for disk in vm.data_disks:
-        backed_up = vm.disk_exclusion is None or vm.disk_exclusion.backs_up(disk.lun)
-        (included if backed_up else excluded).append(_disk_body(vm, disk.lun, disk.size_gb))
+def _keys_body(vm: Vm) -> dict[str, Any]:
+    """Write the secret and the key of Azure Disk Encryption, which a point keeps."""
+    key_vault = f"https://{vm.name.lower()}-kv.vault.azure.net"
+    vault = f"/subscriptions/{_EMPTY_ID}/resourceGroups/{vm.resource_group}/providers/Microsoft.KeyVault/vaults/kv"
     return {
-        "numberOfDisksIncludedInBackup": len(included),
-        "numberOfDisksAttachedToVm": len(included) + len(excluded),
-        "includedDiskList": included,
-        "excludedDiskList": excluded,
+        "kekDetails": {"keyUrl": f"{key_vault}/keys/kek/1", "keyVaultId": vault, "keyBackupData": "a2VrLWJhY2t1cA=="},
+        "bekDetails": {"secretUrl": f"{key_vault}/secrets/bek/1", "secretVaultId": vault, "secretData": "YmVr"},
+        "encryptionMechanism": "DualPass",
     }
-
-
-def restored_disk_bodies(job: Job, vm: Vm, disks_path: str) -> list[dict[str, Any]]:
-    """Write the managed disks that a job has made; of all their members those that tell them apart."""
-    stamp = job.started.strftime("%Y%m%d-%H%M%S")
-
-    def body(name: str, more: dict[str, Any]) -> dict[str, Any]:
-        properties = {"provisioningState": "Succeeded", "diskState": "Unattached", **more}
-        return {
-            "name": name,
-            "id": f"{disks_path}/{name}",
-            "type": "Microsoft.Compute/disks",
-            "location": vm.location,
-            "properties": {**properties, "timeCreated": iso_time(job.ends_at())},
-        }
-
-    os_disk = body(f"{vm.name}-osdisk-{stamp}", {"osType": vm.os_type})
-    return [os_disk, *(body(f"{vm.name}-datadisk-{lun:03d}-{stamp}", {}) for lun in job.data_luns)]
-
-
-def _disk_body(vm: Vm, lun: int, size_gb: float) -> dict[str, Any]:
-    name = f"{vm.name}-osdisk" if lun < 0 else f"{vm.name}-datadisk-{lun}"
-    return {"lun": lun, "name": name, "diskSizeInGb": int(size_gb), "storageType": "Premium_LRS"}
 
 
 def _tiers(world: World, vm: Vm, point: Point) -> list[dict[str, Any]]:

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from simulator.calls import Answer, Call, page
 from simulator.checks import point_of
+from simulator.disks import disks_body, own_disk_bodies, restored_disk_bodies
 from simulator.errors import invalid_input, not_authorized, resource_not_found
 from simulator.formats import read_filter_time
 from simulator.handlers.lookup import vault_of, vm_of
 from simulator.shapes import (
     container_name,
-    disks_body,
     guard_proxy_body,
     item_body,
     item_name,
     point_body,
-    restored_disk_bodies,
     restored_vm_body,
     storage_account_body,
     storage_config_body,
@@ -49,16 +48,17 @@ def get_vm(world: World, call: Call) -> Answer:
 
 
 def list_disks(world: World, call: Call) -> Answer:
-    """List the managed disks that restores have made in a resource group."""
-    disks = [
-        body
-        for job in world.jobs.values()
-        if job.kind == "disks"
-        and job.target.resource_group.lower() == call.params["group"].lower()
-        and job.status(world.now()) in {"Completed", "CompletedWithWarnings"}
-        for body in restored_disk_bodies(job, world.vm_with_key(job.vm_key), call.path)
-    ]
-    return Answer(body={"value": disks})
+    """List the managed disks of a resource group: those of its VMs, and those that restores have made there."""
+    group, now = call.params["group"].lower(), world.now()
+    disks: list[dict[str, Any]] = []
+    for vm in world.scenario.vms:
+        if vm.resource_group.lower() == group and not vm.deleted:
+            disks += own_disk_bodies(vm, call.path)
+    for job in world.jobs.values():
+        is_here = job.makes_managed_disks and job.target.resource_group.lower() == group
+        if is_here and job.status(now) in {"Completed", "CompletedWithWarnings"}:
+            disks += restored_disk_bodies(job, world.vm_with_key(job.vm_key), call.path)
+    return Answer(body=page(call, disks, world.scenario.settings.page_disks, dict))
 
 
 def backup_status(world: World, call: Call) -> Answer:

@@ -160,6 +160,11 @@ def _make_job(world: World, order: _Order, job_id: str, activity_id: str) -> Job
         blob_container=f"{vm.name.lower().replace('-', '')[:15]}-{world.new_id().replace('-', '')}",
         disk_gb=vm.disk_gb,
         data_luns=_data_luns(vm, faults, properties),
+        makes_managed_disks=kind != "blobs"
+        and (order.point.managed or bool(properties.get("restoreWithManagedDisks"))),
+        tags_disks=not faults.untagged_disks,
+        saves_keys=order.point.encrypted,
+        bag=faults.bag,
         started=order.now,
         delay_s=delay_s,
         seconds=seconds,

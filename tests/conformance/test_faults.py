@@ -15,7 +15,17 @@ from simulator.clock import ManualClock
 from simulator.reading import InvalidDocument
 from simulator.scenario import DEFAULT_FILE, Scenario
 from simulator.server import running
-from tests.conformance.caller import VAULT, Caller, error_code, item_path, point_of, vm_id
+from tests.conformance.caller import (
+    LOCKED,
+    TARGET_GROUP,
+    VAULT,
+    Caller,
+    error_code,
+    item_path,
+    new_vm_members,
+    point_of,
+    vm_id,
+)
 
 if TYPE_CHECKING:
     from simulator.server import Simulator
@@ -54,6 +64,8 @@ def test_default_scenario_has_a_vm_for_every_switch(simulator: Simulator) -> Non
         "differentOperationId",
         "cancelRefused",
         "ignoresDiskList",
+        "propertyBag",
+        "untaggedDisks",
     }
 
 
@@ -449,6 +461,34 @@ def test_waits_shrink_with_the_speed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("bag", "seen"),
+    [
+        ("absent", "absent"),
+        ("null", None),
+        ("empty", {}),
+        (["Target Storage Account Name", "VM Subscription ID"], {"Job Type": "Recover disks"}),
+    ],
+)
+def test_a_property_bag_is_left_out_or_lacks_members(
+    arm: Caller, clock: ManualClock, bag: Any, seen: dict[str, str] | str | None
+) -> None:
+    set_fault(arm, {"propertyBag": bag})
+    job_id = arm.restored_job("web-01", targetResourceGroupId=TARGET_GROUP)
+    clock.advance(120)
+
+    job = arm.job(job_id)
+
+    assert job["status"] == "Completed"
+    assert ("propertyBag" in job["extendedInfo"]) is (bag != "absent")
+    found = job["extendedInfo"].get("propertyBag", "absent")
+    if isinstance(bag, list):
+        assert not set(bag) & set(found)
+        assert found["Target resource group"] == "restored-rg"
+    else:
+        assert found == seen
+
+
+@pytest.mark.parametrize(
     ("vm", "asked", "luns"),
     [
         ("selective-01", [1], ["001"]),
@@ -471,8 +511,16 @@ def test_the_disks_that_were_made_stand_in_the_target_group(
     clock.advance(120)
     made = arm.get(disks.lower()).json()["value"]
 
-    assert [each["name"].split("-2")[0] for each in made] == [f"{vm}-osdisk", *(f"{vm}-datadisk-{n}" for n in luns)]
+    plain = vm.replace("-", "")
+    assert [each["name"].split("-2")[0] for each in made] == [
+        f"{plain}-osdisk",
+        *(f"{plain}-datadisk-{n}" for n in luns),
+    ]
     assert ["osType" in each["properties"] for each in made] == [True, *(False for _ in luns)]
+    job = arm.simulator.world.jobs_of(vm)[-1]
+    assert {each["tags"]["RSVaultBackup"] for each in made} == {job.job_id}
+    sizes = {"000": 64, "001": 256}
+    assert [each["properties"]["diskSizeGB"] for each in made] == [127, *(sizes[lun] for lun in luns)]
     assert arm.get(disks.lower().replace("restored-rg", "other-rg")).json()["value"] == []
 
 
@@ -490,3 +538,76 @@ def test_vault_takes_so_many_restores_a_day() -> None:
         assert statuses == [202, 202, 429]
         assert error_code(refused) == "CloudDosAbsoluteLimitReachedWithRetry"
         assert arm.restore("web-02").status_code == 202
+
+
+def disks_in(arm: Caller, group: str) -> list[dict[str, Any]]:
+    """Read all pages of the disks of a resource group."""
+    path = f"/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/{group}"
+    answer = arm.get(f"{path}/providers/Microsoft.Compute/disks").json()
+    found = answer["value"]
+    while "nextLink" in answer:
+        answer = arm.get(answer["nextLink"]).json()
+        found += answer["value"]
+    return found
+
+
+def test_a_group_also_has_the_disks_of_its_vms_and_of_other_jobs(arm: Caller, clock: ManualClock) -> None:
+    before = {disk["name"] for disk in disks_in(arm, "rules-rg")}
+    jobs: list[str] = []
+    for _ in range(2):
+        jobs.append(arm.restored_job("locked-01", "rules-rg", vault=LOCKED, recoveryType="OriginalLocation"))
+        clock.advance(1000)
+
+    disks = disks_in(arm, "rules-rg")
+
+    assert any(name.startswith("locked-01_OsDisk_1_") for name in before)
+    assert before < {disk["name"] for disk in disks}
+    assert all("tags" not in disk for disk in disks if disk["name"] in before)
+    tagged = {disk["tags"]["RSVaultBackup"]: disk for disk in disks if "tags" in disk}
+    assert set(tagged) == set(jobs)
+    assert all(disk["name"].startswith("locked01-osdisk-") for disk in tagged.values())
+
+
+def test_a_new_vm_has_disks_of_its_own_name(arm: Caller, clock: ManualClock) -> None:
+    job_id = arm.restored_job("sql-01", "sql-rg", **new_vm_members("sql-01-r"))
+    clock.advance(200)
+
+    (disk,) = disks_in(arm, "restored-rg")
+
+    assert disk["name"].startswith("sql01r-osdisk-")
+    assert disk["managedBy"].endswith("/virtualMachines/sql-01-r")
+    assert (disk["tags"]["RSVaultBackup"], disk["properties"]["diskSizeGB"]) == (job_id, 1024)
+
+
+def test_disks_may_come_without_a_tag(arm: Caller, clock: ManualClock) -> None:
+    arm.restored_job("untagged-disks", GROUP, targetResourceGroupId=TARGET_GROUP)
+    clock.advance(120)
+
+    (disk,) = disks_in(arm, "restored-rg")
+
+    assert "RSVaultBackup" not in disk.get("tags", {})
+
+
+def test_unmanaged_disks_become_managed_ones_only_if_asked_for(arm: Caller, clock: ManualClock) -> None:
+    arm.restored_job("unmanaged-01", "rules-rg", 1, targetResourceGroupId=TARGET_GROUP)
+    clock.advance(120)
+    assert disks_in(arm, "restored-rg") == []
+
+    arm.restored_job("unmanaged-01", "rules-rg", 1, targetResourceGroupId=TARGET_GROUP, restoreWithManagedDisks=True)
+    clock.advance(120)
+    assert len(disks_in(arm, "restored-rg")) == 1
+
+
+def test_an_encrypted_point_has_its_keys_and_its_job_names_their_blob(arm: Caller, clock: ManualClock) -> None:
+    point = point_of(arm.simulator, "encrypted-01")
+    properties = arm.get(f"{item_path('encrypted-01', 'rules-rg')}/recoveryPoints/{point}").json()["properties"]
+    job_id = arm.restored_job("encrypted-01", "rules-rg", targetResourceGroupId=TARGET_GROUP)
+    clock.advance(120)
+
+    assert properties["isSourceVMEncrypted"] is True
+    assert properties["keyAndSecret"]["bekDetails"]["secretUrl"].startswith("https://")
+    bag = arm.job(job_id)["extendedInfo"]["propertyBag"]
+    assert bag["Encryption Info Blob Name"].endswith(f"{job_id}.json")
+    plain = arm.restored_job("web-01", targetResourceGroupId=TARGET_GROUP)
+    clock.advance(120)
+    assert "Encryption Info Blob Name" not in arm.job(plain)["extendedInfo"]["propertyBag"]

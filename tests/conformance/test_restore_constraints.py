@@ -44,6 +44,15 @@ def by_identity(account: str) -> dict[str, Any]:
     }
 
 
+DISK_ACCESS = f"{TARGET_GROUP}/providers/Microsoft.Compute/diskAccesses/private"
+
+
+def access(option: str, disk_access: str | None = None) -> dict[str, Any]:
+    """Say how the restored disks are reached."""
+    settings = {"targetDiskNetworkAccessOption": option, "targetDiskAccessId": disk_access}
+    return {"targetDiskNetworkAccessSettings": {name: value for name, value in settings.items() if value}}
+
+
 def new_vm_abroad(member: str) -> dict[str, Any]:
     """Name one id of another subscription among those of a new VM."""
     members = new_vm_members()
@@ -58,6 +67,31 @@ BROKEN = [
             (VAULT, "web-02", "web-rg", 1, {}, "the recovery point is soft-deleted"),
             (VAULT, "encrypted-01", RULES, 0, IN_PLACE, "OriginalLocation does not work for encrypted VMs"),
             (VAULT, "unmanaged-01", RULES, 0, IN_PLACE, "OriginalLocation does not work for unmanaged VMs"),
+            *(
+                (VAULT, "private-01", RULES, 0, members, "a point with private access needs the access of its disks")
+                for members in ({}, {"targetResourceGroupId": TARGET_GROUP}, IN_PLACE)
+            ),
+            (VAULT, "private-01", RULES, 0, access("Private"), "the access of the disks must be one of three options"),
+            (
+                VAULT,
+                "private-01",
+                RULES,
+                0,
+                access("EnablePrivateAccessForAllDisks"),
+                "targetDiskAccessId belongs to EnablePrivateAccessForAllDisks, and to that alone",
+            ),
+            (
+                VAULT,
+                "private-01",
+                RULES,
+                0,
+                access("SameAsOnSourceDisks", DISK_ACCESS),
+                "targetDiskAccessId belongs to EnablePrivateAccessForAllDisks, and to that alone",
+            ),
+            *(
+                (vault, name, group, 0, access("SameAsOnSourceDisks"), "a point without private access takes no access")
+                for vault, name, group in ((VAULT, "web-01", "web-rg"), (VAULT, "unmanaged-01", RULES))
+            ),
             (VAULT, "web-01", "web-rg", 0, {"zones": ["4"]}, "zones must name one zone, 1 to 3, or NoZone"),
             (VAULT, "web-01", "web-rg", 0, {"zones": ["1"]}, "zones need a zone-redundant vault"),
             (ZRS, "zonal-01", RULES, 1, {"zones": ["1"]}, "zones need a point in the vault tier"),

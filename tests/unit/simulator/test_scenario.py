@@ -54,9 +54,9 @@ def test_default_scenario_is_as_documented() -> None:
         "Mixed-RG": 1,
         "sql-rg": 1,
         "guarded-rg": 1,
-        "rules-rg": 6,
+        "rules-rg": 7,
         "load-rg": 100,
-        "fault-rg": 22,
+        "fault-rg": 24,
     }
     assert guard is not None
     assert (guard.name, guard.resource_group, guard.granted_after_s) == ("guard-01", "security-rg", 300)

@@ -57,6 +57,9 @@ def test_a_restore_is_accepted_with_links_and_ends_with_the_disks_named(stage: S
     assert (done["requestedBy"], done["reason"]) == ("ops@example.com", "disk corrupt")
     assert done["result"]["configBlobUri"].startswith("https://stagingweu.blob.core.windows.net/")
     assert done["result"]["targetResourceGroup"] == "restored-rg"
+    [disk] = done["result"]["disks"]
+    assert disk["id"].endswith(f"/disks/{disk['name']}")
+    assert (disk["isOs"], disk["lun"], disk["sizeGb"]) == (True, None, 127)
     assert done["links"]["self"] == body["links"]["self"]
 
 
@@ -394,6 +397,28 @@ class TestOtherKinds:
 
         assert done["status"] == "Completed", done
         assert [warning["code"] for warning in done["warnings"]] == ["DiskNamesChanged"]
+        assert "/resourceGroups/load-rg/" in done["result"]["disks"][0]["id"]
+
+    def test_what_azure_does_not_say_of_a_job_comes_from_the_request(self, stage: Stage) -> None:
+        done = stage.restore(sourceResourceId=vm_id("no-property-bag", "fault-rg"))
+
+        assert (done["status"], done["result"]["propertyBag"]) == ("Completed", {})
+        assert done["result"]["targetStorageAccountName"] == "stagingweu"
+        assert done["result"]["targetResourceGroup"] == "restored-rg"
+        assert [warning["code"] for warning in done["warnings"]] == ["ResultIncomplete"]
+
+    def test_disks_without_a_tag_are_known_by_name_and_time(self, stage: Stage) -> None:
+        done = stage.restore(sourceResourceId=vm_id("untagged-disks", "fault-rg"))
+
+        assert [disk["name"].rpartition("-2")[0] for disk in done["result"]["disks"]] == ["untaggeddisks-osdisk"]
+
+    def test_the_keys_of_encrypted_disks_are_named(self, stage: Stage) -> None:
+        done = stage.restore(sourceResourceId=vm_id("encrypted-01", "rules-rg"))
+
+        assert done["status"] == "Completed", done
+        assert done["result"]["encryptionInfoBlobName"].endswith(f"{done['jobId']}.json")
+        assert done["result"]["encryptionInfoBlobUri"].startswith("https://stagingweu.blob.core.windows.net/")
+        assert [warning["code"] for warning in done["warnings"]] == ["EncryptedDisks", "EncryptionKeysSaved"]
 
     def test_disks_become_vhds_without_a_target_group(self, stage: Stage) -> None:
         done = stage.restore(sourceResourceId=vm_id("load-007", "load-rg"), targetResourceGroupId=None)
@@ -414,6 +439,9 @@ class TestOtherKinds:
 
 class TestRulesOfTheService:
     OTHER = "/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/restored-rg"
+    SAME_ACCESS: ClassVar[dict[str, Any]] = {
+        "targetDiskNetworkAccessSettings": {"targetDiskNetworkAccessOption": "SameAsOnSourceDisks"}
+    }
     IN_PLACE: ClassVar[dict[str, Any]] = {"recoveryType": "OriginalLocation", "targetResourceGroupId": None}
 
     @pytest.mark.parametrize(
@@ -427,6 +455,8 @@ class TestRulesOfTheService:
             ("locked-01", {"targetResourceGroupId": OTHER}, "targetResourceGroupId"),
             ("locked-01", {"zones": ["1"]}, "zones"),
             ("locked-01", {"restoreDiskLunList": [0]}, "restoreDiskLunList"),
+            ("private-01", {}, "targetDiskNetworkAccessSettings"),
+            ("locked-01", SAME_ACCESS, "targetDiskNetworkAccessSettings"),
         ],
     )
     def test_what_it_would_refuse_is_named_and_never_sent(
@@ -444,6 +474,8 @@ class TestRulesOfTheService:
 
         assert completed_at_once(stage, [in_a_zone, {"sourceResourceId": selective, "restoreDiskLunList": [0]}])
         assert completed_at_once(stage, [{"sourceResourceId": zonal, "targetResourceGroupId": self.OTHER}])
+        private = vm_id("private-01", "rules-rg")
+        assert completed_at_once(stage, [{"sourceResourceId": private, **self.SAME_ACCESS}])
 
     def test_the_disks_made_are_compared_with_those_asked_for(self, stage: Stage) -> None:
         vms = [vm_id("selective-01", "rules-rg"), vm_id("disk-list-ignored", "rules-rg")]

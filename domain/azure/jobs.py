@@ -197,8 +197,8 @@ class Job:
         The keys are display strings, such as ``Recovery point time `` with a space at its end: compared loosely.
         """
         bag = self.property_bag or {}
-        value = next((value for name, value in bag.items() if name.strip().casefold() == key), None)
-        return None if value is None else value.strip() or None
+        values = ((value or "").strip() for name, value in bag.items() if name.strip().casefold() == key)
+        return next(filter(None, values), None)
 
     @property
     def has_secured_keys(self) -> bool:

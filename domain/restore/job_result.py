@@ -69,7 +69,8 @@ def _message_of_incomplete(restore: Restore, job: Job, named: JobResult) -> str 
     lacks_blob = restore.request.recovery_type == RESTORE_DISKS and named.config_blob_uri is None
     sentences: list[str] = []
     if filled:
-        sentences.append(f"{', '.join(filled)} in the result come from the request and not from Azure Backup.")
+        names = ", ".join(filled)
+        sentences.append(f"These members of the result are from the request, and not from Azure Backup: {names}.")
     if lacks_blob:
         sentences.append("configBlobUri is not known: look for it in the staging account.")
     if not sentences:

@@ -69,11 +69,11 @@ def _options(kind: Any) -> Iterator[Any]:
         yield kind
 
 
-def _reached_from(kind: Any, known: set[Any]) -> None:
+def _reached_from(kind: Any, known: dict[Any, None]) -> None:
     """Note a type and all types that its values hold."""
     if kind in known:
         return
-    known.add(kind)
+    known[kind] = None
     inner = [*_options(kind), *get_args(kind)]
     for found in inner if inner != [kind] else ():
         _reached_from(found, known)
@@ -81,14 +81,15 @@ def _reached_from(kind: Any, known: set[Any]) -> None:
         _reached_from(hint, known)
 
 
-def _all_types() -> set[Any]:
-    known: set[Any] = set()
+def _all_types() -> list[Any]:
+    # A dict, because all test processes must find the types in the same order.
+    known: dict[Any, None] = {}
     calls_made = [kind for kind in vars(calls).values() if isinstance(kind, type) and _is_call(kind)]
     operated_on = [vm_lock.VmLock, rule_budget.RuleBudget, alert_storm.AlertStorm, vault_slots.VaultSlots]
     framed = [answer_once.Asked, answer_once.LastAnswer]
     for kind in (Restore, *calls_made, *(call.answer for call in calls_made), *operated_on, *framed):
         _reached_from(kind, known)
-    return known
+    return list(known)
 
 
 def _is_call(kind: type) -> bool:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from azure.functions.decorators.core import Binding, Trigger
     from azure.functions.decorators.function_app import Function
 
-HTTP, QUEUE = "httpTrigger", "queueTrigger"
+HTTP, QUEUE, TIMER = "httpTrigger", "queueTrigger", "timerTrigger"
 ORCHESTRATION, ACTIVITY, ENTITY = "orchestrationTrigger", "activityTrigger", "entityTrigger"
-TRIGGERS = (HTTP, QUEUE, ORCHESTRATION, ACTIVITY, ENTITY)
+TRIGGERS = (HTTP, QUEUE, TIMER, ORCHESTRATION, ACTIVITY, ENTITY)
 
 log = logging.getLogger(__name__)
 _thread_local = threading.local()
@@ -123,7 +123,7 @@ class HostedFunction:
             target=target,
             clients=tuple(clients),
             outputs=tuple(outputs),
-            returns=trigger.type != QUEUE or any(output.name == "$return" for output in outputs),
+            returns=trigger.type not in {QUEUE, TIMER} or any(output.name == "$return" for output in outputs),
             context=partial(_Context, name, str(Path(inspect.getfile(target)).parent)) if wants_context else None,
         )
 

@@ -21,6 +21,7 @@ from .functions import HostError, Invoker, index
 from .http_front import MAX_BODY_BYTES, HttpFront
 from .joined import JoinedEngine
 from .queues import Queues
+from .timers import Timers
 from .webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ async def host(
         config = client_config(backend.start(), url, settings.task_hub)
         invoke = Invoker(client_config=config, threads=_threads(), send=storage.send)
         durable = Durable.of(functions, backend, invoke)
-        runner = _front(HttpFront.of(functions, invoke, settings.route_prefix), Webhooks(backend))
+        timers = Timers(functions, invoke)
+        routes = [*Webhooks(backend).routes(), *timers.routes()]
+        runner = _front(HttpFront.of(functions, invoke, settings.route_prefix), routes)
         try:
             backend.deliver(durable.receive)
             storage.start(invoke)
@@ -80,7 +83,7 @@ async def host(
         finally:
             await runner.cleanup()
             backend.stop_delivery()
-            await _finish(storage.stop() | durable.running)
+            await _finish(storage.stop() | durable.running | timers.running)
             if invoke.in_threads:
                 log.warning("still running, no longer waited for: %s", ", ".join(invoke.in_threads))
             invoke.threads.shutdown(wait=not invoke.in_threads, cancel_futures=True)
@@ -89,9 +92,9 @@ async def host(
             _close_sync_client(config)
 
 
-def _front(http: HttpFront, webhooks: Webhooks) -> web.AppRunner:
+def _front(http: HttpFront, routes: list[web.RouteDef]) -> web.AppRunner:
     application = web.Application(client_max_size=MAX_BODY_BYTES)
-    application.add_routes(webhooks.routes())
+    application.add_routes(routes)
     application.router.add_route("*", "/{path:.*}", http.handle)
     return web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=_STOP_GRACE_S)
 

@@ -215,9 +215,9 @@ def test_a_settings_file_that_cannot_serve_is_named(
         ("leaving_app", "raise SystemExit('settings are wrong')", "cannot import leaving_app: settings are wrong"),
         ("empty_app", "", "empty_app holds no function app"),
         (
-            "timer_app",
-            (f"{A_FUNCTION_APP}@app.timer_trigger(arg_name='t', schedule='0 * * * * *')\ndef tick(t): ..."),
-            "function tick: the local host has no timerTrigger",
+            "blobs_app",
+            (f"{A_FUNCTION_APP}@app.blob_trigger(arg_name='b', path='a/b', connection='C')\ndef seen(b): ..."),
+            "function seen: the local host has no blobTrigger",
         ),
         (
             "blob_app",

@@ -114,6 +114,18 @@ def chatty(message: func.QueueMessage) -> Any:
     return message.id
 
 
+# Timers
+
+ticks: list[bool] = []  # what the timer function was told: whether it is late
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 3 * * *", run_on_startup=False)
+@app.durable_client_input(client_name="client")
+async def tick(timer: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
+    ticks.append(timer.past_due)
+    await client.schedule_new_orchestration("greet", input="timer")
+
+
 # Orchestrations: native two-argument generators
 
 

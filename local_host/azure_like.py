@@ -277,16 +277,28 @@ class AzureLikeBackend(InMemoryOrchestrationBackend):
             context.abort(grpc.StatusCode.UNKNOWN, "Exception was thrown by handler.")  # the table service's 400
             return pb.QueryInstancesResponse()
         with self._lock:
+            first, prefix = max(first, query.instanceIdPrefix.value), query.instanceIdPrefix.value
+            in_range = (each for key, each in self._instances.items() if key >= first and key.startswith(prefix))
             found = sorted(
-                (each for key, each in self._instances.items() if key >= first and _is_wanted(each, query)),
+                (each for each in in_range if _is_wanted(each, query)),
                 key=lambda instance: instance.instance_id,
             )
             page = found[: query.maxInstanceCount]
-            if max(first, query.instanceIdPrefix.value) < RANGE_BOUNDARY:
+            if first < RANGE_BOUNDARY:
                 page = [each for each in page if each.instance_id < RANGE_BOUNDARY]
             states = [_state_of(each, payloads=query.fetchInputsAndOutputs) for each in page]
         token = _token(found[len(page)].instance_id) if len(page) < len(found) else None
         return pb.QueryInstancesResponse(orchestrationState=states, continuationToken=helpers.get_string_value(token))
+
+    @override
+    def PurgeInstances(self, request: pb.PurgeInstancesRequest, context: Any) -> pb.PurgeInstancesResponse:
+        """Purge instances; one that is named by its id and has not ended is refused."""
+        with self._lock:
+            instance = self._instances.get(request.instanceId)
+            if instance is not None and instance.status not in ENDED:
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, "Only instances in a terminal state can be purged.")
+                return pb.PurgeInstancesResponse()
+            return super().PurgeInstances(request, context)
 
     # Timers
 
@@ -535,7 +547,6 @@ def _is_wanted(instance: OrchestrationInstance, query: pb.InstanceQuery) -> bool
     created = instance.created_at
     return (
         (not query.runtimeStatus or instance.status in query.runtimeStatus)
-        and instance.instance_id.startswith(query.instanceIdPrefix.value)
         and (not query.HasField("createdTimeFrom") or created >= query.createdTimeFrom.ToDatetime(tzinfo=UTC))
         and (not query.HasField("createdTimeTo") or created <= query.createdTimeTo.ToDatetime(tzinfo=UTC))
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from typing import cast
 
+import grpc
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf import wrappers_pb2
@@ -163,3 +165,27 @@ def test_a_job_that_is_asked_for_very_often_keeps_its_history_short(
     assert (running["status"], running["phase"]) == ("Running", "TrackingJob")
     assert done["status"] == "Cancelled"
     assert stage.posts(vm) == 1
+
+
+def test_the_engine_itself_refuses_to_purge_what_runs(stage: EngineStage, long_job: tuple[str, str]) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        stage.engine("PurgeInstances", pb.PurgeInstancesRequest(instanceId=long_job[1]))
+
+    assert cast("grpc.Call", caught.value).code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_history_is_purged_at_the_hosts_request_and_nothing_young_is(stage: EngineStage) -> None:
+    restore_id = stage.start(stage.fresh_vm(), dryRun=True)
+    stage.finished(restore_id)
+
+    answer = stage.call("POST", f"{stage.instance.url}/admin/functions/purge_history", json={})
+
+    assert answer.status_code == 202
+    assert stage.seen(restore_id)["status"] == "Planned"
+    assert restore_id in listed(stage)
+
+
+def test_a_token_that_no_page_gave_is_refused(stage: EngineStage) -> None:
+    answer = stage.call("GET", "restores", params={"continuationToken": "bm9uZQ=="})
+
+    assert (answer.status_code, answer.json()["error"]["details"][0]["target"]) == (400, "continuationToken")

@@ -335,6 +335,14 @@ def test_nothing_can_be_sent_to_an_orchestration_that_has_ended(send: Callable[[
         send(hub, "r1", "x")
 
 
+def test_what_has_not_ended_cannot_be_purged() -> None:
+    hub = Hub(orchestrators={"o": nap})
+    hub.start("o", 60, instance_id="r1")
+
+    with pytest.raises(LookupError, match="FAILED_PRECONDITION"):
+        hub._backend.PurgeInstances(pb.PurgeInstancesRequest(instanceId="r1"), hubs._CONTEXT)
+
+
 def test_an_id_in_use_is_refused_until_its_orchestration_has_ended() -> None:
     hub = Hub(orchestrators={"o": nap})
     hub.start("o", 60, instance_id="r1")

@@ -19,7 +19,8 @@ from domain.restore.machine import SLOT_EVENT
 from domain.restore.parts import Phase
 from domain.times import format_time, parse_request_time
 from orchestrations.entities import ENTITIES
-from orchestrations.names import HOLD_POST_CLAIM, RESTORE_VM
+from orchestrations.list_entry import hold_list_entry
+from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, RESTORE_VM
 from orchestrations.post_claim import hold_post_claim
 from orchestrations.restore_vm import restore_vm
 from triggers.hub import raise_event
@@ -117,7 +118,8 @@ def blueprint(
     """Return the orchestrators, the entities and the activities, each under its name in histories."""
     accept_plain_text_payloads()
     bp = df.Blueprint()
-    for name, orchestrator in {RESTORE_VM: restore_vm, HOLD_POST_CLAIM: hold_post_claim}.items():
+    orchestrators = {RESTORE_VM: restore_vm, HOLD_POST_CLAIM: hold_post_claim, HOLD_LIST_ENTRY: hold_list_entry}
+    for name, orchestrator in orchestrators.items():
         bp.orchestration_trigger(context_name="context", orchestration=name)(orchestrator)
     for name, entity in ENTITIES.items():
         bp.entity_trigger(context_name="context", entity_name=name)(entity)

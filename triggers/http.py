@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
-import json
 import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +19,6 @@ from domain.errors import RestoreError, TransientError
 from domain.requests import RestoreRequest
 from domain.restore.parts import ENDED, Decision, Source, Status
 from domain.texts import trimmed
-from domain.times import parse_request_time
 from triggers.answers import (
     START_POLLING_S,
     error_response,
@@ -35,13 +31,12 @@ from triggers.answers import (
 )
 from triggers.deciding import cancel_restore, decide_restore
 from triggers.hub import answer_deadline
-from triggers.listing import newest_documents
-from triggers.restore_states import age_of, get_document, no_such_restore
-from triggers.starting import admission, now, start_restore
+from triggers.listing import ListFilter, Position, list_page
+from triggers.restore_states import get_document, no_such_restore
+from triggers.starting import admission, start_restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
-    from datetime import datetime
 
     from domain.azure.recovery_points import JudgedPoint
     from domain.errors import Json
@@ -128,13 +123,11 @@ class RestoresApi:
 
     @_answering
     async def list_restores(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """200 with ``{"value": [status documents], "nextLink"?}``, newest first."""
+        """200 with ``{"value": [status documents], "nextLink"?}``, newest first. A page may be short, even empty."""
         query = _ListQuery(req.params)
-        documents = await newest_documents(client, query.wants, count=query.top + 1, now=now(), status=query.status)
-        page = documents[: query.top]
-        shown = tuple(with_absolute_links(document, req) for document in page)
-        has_more = len(documents) > len(page)
-        next_link = f"{origin_of(req)}/restores?{query.next_page(page[-1])}" if has_more else None
+        page = await list_page(client, query.filter, top=query.top, begin=query.begin)
+        shown = tuple(with_absolute_links(document, req) for document in page.documents)
+        next_link = f"{origin_of(req)}/restores?{query.next_page(page.rest)}" if page.rest else None
         return json_response(200, RestoreList(value=shown, next_link=next_link))
 
     def list_recovery_points(self, req: func.HttpRequest) -> func.HttpResponse:
@@ -209,20 +202,21 @@ class _ListQuery:
             raise invalid("status", f"must be one of {', '.join(Status)}")
         self._vm_id = _vm_id(params.get("sourceResourceId"))
         self.top = _top(params.get("top"))
-        self._after = _read_token(params.get("continuationToken"))
+        self.begin = Position.read(params.get("continuationToken"))
 
-    def wants(self, document: Json) -> bool:
-        """Return whether a document passes the filters and comes after the last page."""
-        return (
-            (not self.status or document["status"] == self.status)
-            and (self._vm_id is None or same_id(document["sourceResourceId"] or "", self._vm_id))
-            and (self._after is None or age_of(document) < self._after)
+    @property
+    def filter(self) -> ListFilter:
+        """Which restores are wanted."""
+        return ListFilter(wants=self._wants, status=self.status, vm_id=self._vm_id)
+
+    def _wants(self, document: Json) -> bool:
+        return (not self.status or document["status"] == self.status) and (
+            self._vm_id is None or same_id(document["sourceResourceId"] or "", self._vm_id)
         )
 
-    def next_page(self, last: Json) -> str:
-        """Return the query string of the page after this document."""
-        token = json.dumps([last["createdTime"], last["id"]]).encode()
-        params = {**self._params, "continuationToken": base64.urlsafe_b64encode(token).decode()}
+    def next_page(self, begin: Position) -> str:
+        """Return the query string of the page that begins at a position."""
+        params = {**self._params, "continuationToken": begin.token}
         return urlencode({name: value for name, value in params.items() if name != "code"})
 
 
@@ -232,13 +226,3 @@ def _top(text: str | None) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < len(str(MAX_TOP)) + 1 and 1 <= int(text) <= MAX_TOP):
         raise invalid("top", f"must be a whole number from 1 to {MAX_TOP}")
     return int(text)
-
-
-def _read_token(text: str | None) -> tuple[datetime, str] | None:
-    if not text:
-        return None
-    try:
-        created, restore_id = json.loads(base64.urlsafe_b64decode(text.encode()))
-        return parse_request_time(created), str(restore_id)
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
-        raise invalid("continuationToken", "must be taken as it is from a nextLink") from error

@@ -1,33 +1,43 @@
-"""The list of restores, newest first, from a task hub that pages by id and may hold very many."""
+"""The list of restores, newest first, in pages that read a bounded number of rows of a task hub that may hold many."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+import asyncio
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
 import grpc
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 
 from domain.restore.parts import RefusedWhen, Status
+from domain.times import parse_request_time
 from orchestrations.names import RESTORE_VM
-from triggers.restore_states import age_of, document_of
+from triggers.answers import invalid
+from triggers.list_entries import PREFIX, ListEntry, key_of, mark_of
+from triggers.restore_states import get_document
+from triggers.sdk import query_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import azure.durable_functions as df
-    from durabletask.client import OrchestrationState
+    from durabletask.client import OrchestrationState, Page
 
-    from domain.errors import Json
+    from domain.errors import InvalidRequestError, Json
 
-_PAGE_SIZES: Final = (100, 20, 5, 1)
-"""How many instances are read at once; fewer if so many exceed 4 MiB, the limit of gRPC. Azure refuses 1,001."""
+MAX_READ_IN_VAIN: Final = 100
+"""How many restores a page reads beyond those that it may show. Then it ends, short or even empty, with a link."""
+MAX_QUERIES: Final = 8
+"""How many pages of the index one page of the list reads."""
 
-_FIRST_SPAN: Final = timedelta(seconds=1)
-_MAX_CLOCK_SKEW: Final = timedelta(seconds=2)
-_MAX_GROWTH: Final = 16
-_MAX_AGE: Final = timedelta(days=400)  # older instances are read all at once
-
+_FILTERED_ROWS: Final = 50  # of the index read at once, at least, where few of the restores may be wanted
+_ROWS_OF_ALL_VMS: Final = 400  # where one VM's are wanted: the entry itself says of which VM it is
+_AT_ONCE: Final = 16
+_MAX_TOKEN: Final = 2000
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL})
 _NOT_ENDED: Final = [
     OrchestrationStatus.PENDING,
@@ -37,54 +47,196 @@ _NOT_ENDED: Final = [
 ]
 
 
-async def newest_documents(
-    client: df.DurableFunctionsClient,
-    wants: Callable[[Json], bool],
-    *,
-    count: int,
-    now: datetime,
-    status: str | None = None,
-) -> list[Json]:
-    """Return the status documents of the ``count`` newest restores that ``wants`` accepts, or of all if fewer exist.
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page of the list ends: after the restore with the key ``last``, in the hub's page that begins at ``hub``.
 
-    Starts that were refused while their callers waited are left out. ``status`` reduces what is read, if possible.
-
-    The task hub filters instances by the time at which their history last began, which is never before the restore was
-    accepted. So the hub is read in spans of that time, from now backwards: once a span has been read, every restore
-    that was accepted in it or later is known. The spans grow: of ten thousand restores, a page reads some hundreds.
+    Keys do not change, so restores that start or continue as new between two pages move nothing.
     """
-    statuses = _NOT_ENDED if status in _ACTIVE else None
-    known: dict[str, Json] = {}
 
-    async def read(since: datetime | None, to: datetime) -> int:
-        states = await _read(client, OrchestrationQuery(since, to, statuses, fetch_inputs_and_outputs=True))
-        known.update((state.instance_id, document_of(state)) for state in states if state.name == RESTORE_VM)
-        return len(states)
+    last: str = ""
+    hub: str | None = None
 
-    def newest(since: datetime | None) -> list[Json]:
-        complete = (document for document in known.values() if since is None or age_of(document)[0] >= since)
-        shown = (document for document in complete if document.get("refused") != RefusedWhen.AT_ONCE)
-        return sorted(filter(wants, shown), key=age_of, reverse=True)[:count]
-
-    end = now + timedelta(days=1)
-    to, span, seen = end, _FIRST_SPAN, 0
-    since: datetime | None = now - span
-    while True:
-        seen += await read(since, to)
-        if since is None or len(newest(since)) >= count:
-            # A restore that continued as new meanwhile may have moved from an unread span into one already read.
-            await read(now - _MAX_CLOCK_SKEW, end)
-            return newest(since)
-        to, span = since, span * min(max(2 * count / max(seen, 1), 2), _MAX_GROWTH)
-        since = None if now - to + span > _MAX_AGE else to - span
-
-
-async def _read(client: df.DurableFunctionsClient, query: OrchestrationQuery) -> list[OrchestrationState]:
-    for size in _PAGE_SIZES:
-        query.max_instance_count = size
+    @classmethod
+    def read(cls, token: str | None) -> Self:
+        """Read a continuation token; ``None`` is the beginning. Raises ``InvalidRequestError`` for an invalid one."""
+        if not token:
+            return cls()
         try:
-            return await client.get_all_orchestration_states(query)
+            last, hub, check = json.loads(base64.b64decode(token[:_MAX_TOKEN], altchars=b"-_", validate=True))
+        except (ValueError, TypeError, binascii.Error) as error:
+            raise _wrong_token() from error
+        if not (isinstance(last, str) and (hub is None or isinstance(hub, str)) and check == _checksum(last, hub)):
+            raise _wrong_token()
+        return cls(last, hub)
+
+    @property
+    def token(self) -> str:
+        """The position as a continuation token."""
+        return base64.urlsafe_b64encode(
+            json.dumps([self.last, self.hub, _checksum(self.last, self.hub)]).encode()
+        ).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Status documents, newest first, and where the next page begins; ``None`` if there is none."""
+
+    documents: tuple[Json, ...]
+    rest: Position | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilter:
+    """Which restores are listed. ``wants`` decides; the other members reduce what is read."""
+
+    wants: Callable[[Json], bool] = lambda _: True
+    status: str | None = None
+    vm_id: str | None = None
+
+
+async def list_page(
+    client: df.DurableFunctionsClient, wanted: ListFilter, *, top: int, begin: Position | None = None
+) -> ListPage:
+    """Return up to ``top`` restores from a position on. Starts refused while their callers waited are left out.
+
+    Raises ``InvalidRequestError`` if the task hub does not know the position.
+    """
+    begin = begin or Position()
+    if wanted.status in _ACTIVE and (active := await _active_ids(client)) is not None:
+        documents = await _documents(client, active)
+        return _page_of([document for document in documents if document is not None], wanted, top, begin)
+    walk = _Walk(client, wanted, top, begin)
+    rest = await walk.run()
+    return ListPage(tuple(walk.shown), rest)
+
+
+class _Walk:
+    """Follows the index from a position on, and reads the restores that it names, until a page is full."""
+
+    def __init__(self, client: df.DurableFunctionsClient, wanted: ListFilter, top: int, begin: Position) -> None:
+        self.shown: list[Json] = []
+        self._client = client
+        self._wanted = wanted
+        self._mark = None if wanted.vm_id is None else mark_of(wanted.vm_id)
+        self._top = top
+        self._begin = begin
+        self._last = begin.last
+        self._left = top + MAX_READ_IN_VAIN
+
+    async def run(self) -> Position | None:
+        """Fill ``shown``; return where the next page begins, ``None`` if there is none."""
+        at = self._begin.hub
+        for _ in range(MAX_QUERIES):
+            page = await self._rows(at)
+            entries = [entry for state in page.items if (entry := ListEntry.read(state.instance_id))]
+            entries = [entry for entry in entries if entry.key > self._last]
+            if not await self._take([entry for entry in entries if entry.may_be_of(self._mark)]):
+                break
+            if page.continuation_token is None:
+                return None
+            at = page.continuation_token
+            self._last = entries[-1].key if entries else self._last
+            if self._missing == 0 or self._left == 0:
+                break
+        return Position(self._last, at)
+
+    async def _take(self, entries: list[ListEntry]) -> bool:
+        """Read and show the restores of these entries; return false if the page ends before the last of them."""
+        while entries and self._left and self._missing:
+            some = entries[: min(self._left, max(self._missing, _AT_ONCE))]
+            self._left -= len(some)
+            for entry, document in zip(some, await self._read(some), strict=True):
+                if self._missing == 0:
+                    return False
+                self._last = entry.key
+                if document is not None and _key(document) == entry.key and _is_shown(document, self._wanted):
+                    self.shown.append(document)
+            entries = entries[len(some) :]
+        return not entries
+
+    async def _read(self, entries: Sequence[ListEntry]) -> list[Json | None]:
+        return await _documents(self._client, [entry.restore_id for entry in entries])
+
+    @property
+    def _missing(self) -> int:
+        return self._top - len(self.shown)
+
+    async def _rows(self, at: str | None) -> Page[OrchestrationState]:
+        if self._mark is not None:
+            size = _ROWS_OF_ALL_VMS
+        else:
+            size = max(self._missing, _FILTERED_ROWS) if self._wanted.status else self._missing
+        query = OrchestrationQuery(instance_id_prefix=PREFIX, max_instance_count=size)
+        try:
+            return await query_page(self._client, query, at)
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or size == _PAGE_SIZES[-1]:
+            if at is None or at != self._begin.hub or error.code() is not grpc.StatusCode.UNKNOWN:
                 raise
-    return []
+        await query_page(self._client, query)  # raises if the task hub does not answer at all
+        try:
+            return await query_page(self._client, query, at)
+        except grpc.aio.AioRpcError as error:
+            raise _wrong_token() from error
+
+
+async def _active_ids(client: df.DurableFunctionsClient) -> list[str] | None:
+    """Return the ids of the restores that have not ended; ``None`` if there are so many that the index finds them soon.
+
+    Each digit that an id may begin with is asked for alone: that leaves out the entities, which never end.
+    """
+
+    async def read(digit: str) -> list[str] | None:
+        ids: list[str] = []
+        query = OrchestrationQuery(
+            runtime_status=_NOT_ENDED, instance_id_prefix=digit, max_instance_count=MAX_READ_IN_VAIN
+        )
+        token: str | None = None
+        for _ in range(MAX_QUERIES):
+            page = await query_page(client, query, token)
+            ids += [state.instance_id for state in page.items if state.name == RESTORE_VM]
+            token = page.continuation_token
+            if token is None:
+                return ids
+            if len(ids) > MAX_READ_IN_VAIN:
+                return None
+        return None
+
+    found = await asyncio.gather(*map(read, "0123456789abcdef"))
+    ids = [restore_id for some in found for restore_id in some or ()]
+    return None if None in found or len(ids) > MAX_READ_IN_VAIN else ids
+
+
+def _page_of(documents: Sequence[Json], wanted: ListFilter, top: int, begin: Position) -> ListPage:
+    shown = sorted(
+        (document for document in documents if _key(document) > begin.last and _is_shown(document, wanted)), key=_key
+    )
+    return ListPage(tuple(shown[:top]), Position(_key(shown[top - 1])) if len(shown) > top else None)
+
+
+async def _documents(client: df.DurableFunctionsClient, restore_ids: Sequence[str]) -> list[Json | None]:
+    """Return the status document of each restore; several are read at once."""
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(restore_id: str) -> Json | None:
+        async with slots:
+            return await get_document(client, restore_id)
+
+    return await asyncio.gather(*map(read, restore_ids))
+
+
+def _is_shown(document: Json, wanted: ListFilter) -> bool:
+    return document.get("refused") != RefusedWhen.AT_ONCE and wanted.wants(document)
+
+
+def _key(document: Json) -> str:
+    return key_of(parse_request_time(document["createdTime"]), document["id"])
+
+
+def _checksum(last: str, hub: str | None) -> str:
+    """Return what shows that a token was changed on its way. It is no protection: a token gives no rights."""
+    return hashlib.sha256(f"{last} {hub}".encode()).hexdigest()[:8]
+
+
+def _wrong_token() -> InvalidRequestError:
+    return invalid("continuationToken", "must be taken as it is from a nextLink")

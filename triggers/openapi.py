@@ -123,7 +123,8 @@ def _restore_paths() -> Json:
     again = "The same request started this restore before, and it has ended."
     ended = _answer(200, again, api_types.RestoreAccepted, "Location")
     started = [ended, _accepted(), 400, 409, 413, 415, 503]
-    listing = _answer(200, "Restores, newest first.", api_types.RestoreList)
+    some = "Restores, newest first. A page may be short or empty; the last one has no nextLink."
+    listing = _answer(200, some, api_types.RestoreList)
     document = _answer(200, "The restore as it stands.", api_types.StatusDocument)
     return {
         "/restores": {

@@ -12,7 +12,7 @@ from domain.errors import RestoreError, TerminalError
 from domain.restore.document import document, refused_document
 from domain.restore.parts import Phase, Status
 from domain.restore.state import Restore
-from domain.times import as_utc, format_time, parse_request_time
+from domain.times import as_utc, format_time
 from domain.wire import as_object
 from orchestrations.names import RESTORE_VM
 from triggers.hub import read_payload
@@ -48,11 +48,6 @@ def no_such_restore(restore_id: str) -> TerminalError:
     """Return the error for an id that no restore has."""
     message = f"There is no restore {restore_id!r}. GET /api/restores lists those there are."
     return TerminalError(errors.NOT_FOUND, message)
-
-
-def age_of(document: Json) -> tuple[datetime, str]:
-    """Return the sort key that orders restores by age: the time of acceptance, then the id."""
-    return parse_request_time(document["createdTime"]), document["id"]
 
 
 def document_of(state: OrchestrationState) -> Json:

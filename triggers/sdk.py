@@ -1,11 +1,20 @@
-"""A workaround for a bug of the pinned SDK that makes restores fail."""
+"""What the pinned SDK does wrong or cannot do."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from azure.durable_functions.internal.serialization import FunctionsDataConverter
+from durabletask.client import OrchestrationState, Page, parse_orchestration_state
+from durabletask.internal.client_helpers import build_query_instances_req  # pyright: ignore[reportMissingTypeStubs]
+from google.protobuf.wrappers_pb2 import StringValue
+
+if TYPE_CHECKING:
+    import azure.durable_functions as df
+    from durabletask.client import OrchestrationQuery
+
+_NO_TOKENS: Final = frozenset({"", "0"})
 
 _deserialize = FunctionsDataConverter.deserialize
 
@@ -26,3 +35,18 @@ def accept_plain_text_payloads() -> None:
     call, which is made again. Remove this with the first version of the SDK that does so itself.
     """
     FunctionsDataConverter.deserialize = _read
+
+
+async def query_page(
+    client: df.DurableFunctionsClient, query: OrchestrationQuery, token: str | None = None
+) -> Page[OrchestrationState]:
+    """Return one page of a query, in the order of the instances' ids; ``token`` is the one of the page before it.
+
+    The page may hold fewer instances than asked for, even none, and yet not be the last. The SDK's own method reads
+    all pages, of ten thousand instances, too.
+    """
+    request = build_query_instances_req(query, StringValue(value=token) if token else None)
+    answer = await client._get_stub().QueryInstances(request)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    following = answer.continuationToken.value
+    states = [parse_orchestration_state(state) for state in answer.orchestrationState]
+    return Page(states, None if following in _NO_TOKENS else following)

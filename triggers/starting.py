@@ -13,8 +13,9 @@ from domain.errors import TerminalError
 from domain.restore.parts import Source, Status
 from domain.restore.state import Restore, restore_id_for
 from domain.times import format_time
-from orchestrations.names import RESTORE_VM
+from orchestrations.names import HOLD_LIST_ENTRY, RESTORE_VM
 from triggers.hub import is_already_running, polls
+from triggers.list_entries import ListEntry
 from triggers.restore_states import find_restore, get_document
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ async def _start(client: df.DurableFunctionsClient, restore: Restore) -> Started
     """Start the orchestration; return the restore that runs under its id, which another call may have started."""
     failure: Exception | None = None
     try:
+        # The entry first: a restore without one would not be listed, while an entry without a restore shows nothing.
+        entry = ListEntry.of(restore)
+        await client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=None, instance_id=entry.instance_id)
         await client.schedule_new_orchestration(RESTORE_VM, input=pack(restore), instance_id=restore.restore_id)
     except Exception as error:  # noqa: BLE001 - raised below, unless the instance was started nevertheless
         failure = error

@@ -3,161 +3,178 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import pytest
-from durabletask.client import OrchestrationQuery, OrchestrationState, OrchestrationStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.codec import pack
+from domain.errors import InvalidRequestError
 from domain.restore.answers import Refusal
 from domain.restore.document import document
 from domain.restore.outcome import refused
 from domain.restore.parts import Status
-from orchestrations.names import HOLD_POST_CLAIM, RESTORE_VM
-from tests.support.azure import a_restore
+from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM
+from tests.support.azure import VAULT_ID, a_restore
+from tests.support.rows_hub import ENDED, FAILED, NOW, RowsHub
 from tests.support.strategies import SWIFT
-from triggers.listing import newest_documents
+from triggers.list_entries import ListEntry
+from triggers.listing import MAX_QUERIES, MAX_READ_IN_VAIN, ListFilter, Position, list_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     import azure.durable_functions as df
 
     from domain.errors import Json
+    from domain.restore.state import Restore
 
-NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
-RUNNING, COMPLETED = OrchestrationStatus.RUNNING, OrchestrationStatus.COMPLETED
-
-
-def an_instance(number: int, age: timedelta, *, went_on: timedelta | None = None, **members: Any) -> OrchestrationState:
-    """Return a restore accepted so long ago, whose history last began ``went_on`` ago."""
-    restore = a_restore(key=str(number), created=NOW - age)
-    shown: Json = {**document(restore, NOW - age), "status": "Running", "phase": "TrackingJob", **members}
-    return OrchestrationState(
-        instance_id=restore.restore_id,
-        name=RESTORE_VM,
-        runtime_status=COMPLETED if shown["phase"] == "Finished" else RUNNING,
-        created_at=NOW - (age if went_on is None else went_on),
-        last_updated_at=NOW,
-        serialized_input=json.dumps(pack(restore)),
-        serialized_output=json.dumps(shown) if shown["phase"] == "Finished" else None,
-        serialized_custom_status=json.dumps(shown),
-        failure_details=None,
-    )
+TOP = 50
 
 
-def a_claim(number: int, age: timedelta) -> OrchestrationState:
-    at = NOW - age
-    return OrchestrationState(f"post-{number}", HOLD_POST_CLAIM, RUNNING, at, at, "{}", None, None, None)
+def restores(count: int, apart: timedelta = timedelta(minutes=13), **members: Any) -> list[Restore]:
+    """Return restores from the newest to the oldest."""
+    return [a_restore(key=str(number), created=NOW - apart * number, **members) for number in range(count)]
 
 
-class _TooLargeError(grpc.aio.AioRpcError):
-    def __init__(self) -> None:
-        super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.aio.Metadata(), grpc.aio.Metadata())
+def ids(some: Iterable[Restore]) -> list[str]:
+    return [restore.restore_id for restore in some]
 
 
-@dataclass
-class _TaskHub:
-    """Answers queries as Azure Storage does; ``most`` instances fit into one message. Counts what it was asked for."""
-
-    instances: list[OrchestrationState]
-    most: int = 1000
-    rows: int = 0
-    pages: list[int] = field(default_factory=list[int])
-
-    async def get_all_orchestration_states(self, query: OrchestrationQuery) -> list[OrchestrationState]:
-        size = query.max_instance_count or 0
-        assert 1 <= size <= 1000, "the table service refuses pages of more than a thousand"
-        since, until = query.created_time_from, query.created_time_to
-        found = [
-            instance
-            for instance in sorted(self.instances, key=lambda instance: instance.instance_id)
-            if (since is None or instance.created_at >= since)
-            and (until is None or instance.created_at <= until)
-            and (query.runtime_status is None or instance.runtime_status in query.runtime_status)
-        ]
-        if size > self.most and len(found) > self.most:
-            raise _TooLargeError
-        self.pages.append(size)
-        self.rows += len(found)
-        return found
-
-
-def listed(hub: _TaskHub, wants: Callable[[Json], bool] = lambda _: True, **options: Any) -> list[str]:
+def page(hub: RowsHub, wanted: ListFilter | None = None, top: int = TOP, token: str | None = None) -> Any:
     client = cast("df.DurableFunctionsClient", hub)
-    options = {"count": 50, "now": NOW, **options}
-    documents = asyncio.run(newest_documents(client, wants, **options))
-    return [document["createdTime"] for document in documents]
+    return asyncio.run(list_page(client, wanted or ListFilter(), top=top, begin=Position.read(token)))
 
 
-def newest(hub: _TaskHub, count: int) -> list[str]:
-    documents = [json.loads(instance.serialized_custom_status or "{}") for instance in hub.instances]
-    return sorted((shown["createdTime"] for shown in documents if shown), reverse=True)[:count]
+def pages(hub: RowsHub, wanted: ListFilter | None = None, top: int = TOP) -> list[list[str]]:
+    """Return the ids of all pages, each asked for with the token of the one before it."""
+    found: list[list[str]] = []
+    token: str | None = None
+    while True:
+        got = page(hub, wanted, top, token)
+        found.append([shown["id"] for shown in got.documents])
+        if got.rest is None:
+            return found
+        token = got.rest.token
 
 
-@pytest.mark.parametrize("within", [timedelta(minutes=3), timedelta(hours=5), timedelta(days=90)])
-def test_the_first_page_of_ten_thousand_reads_some_hundreds(within: timedelta) -> None:
-    hub = _TaskHub([an_instance(number, within * number / 10_000) for number in range(10_000)])
-
-    assert listed(hub) == newest(hub, 50)
-    assert hub.rows <= 1000
+def by_status(status: str) -> ListFilter:
+    return ListFilter(wants=lambda shown: shown["status"] == status, status=status)
 
 
-def test_a_few_old_ones_are_found_with_few_questions() -> None:
-    hub = _TaskHub([an_instance(number, timedelta(days=300 + number)) for number in range(3)])
+def by_vm(vm_id: str) -> ListFilter:
+    return ListFilter(wants=lambda shown: shown["sourceResourceId"] == vm_id, vm_id=vm_id)
 
-    assert len(listed(hub)) == 3
-    assert len(hub.pages) <= 10
+
+@pytest.mark.parametrize("apart", [timedelta(milliseconds=2), timedelta(minutes=40)])
+def test_each_page_of_thousands_reads_what_it_shows(apart: timedelta) -> None:
+    some = restores(3000, apart)
+    hub = RowsHub(some, **ENDED)
+
+    token: str | None = None
+    for number in range(11):
+        hub.queries = hub.reads = hub.rows = 0
+        got = page(hub, token=token)
+        token = got.rest.token
+        assert [shown["id"] for shown in got.documents] == ids(some[number * TOP : (number + 1) * TOP])
+        assert (hub.queries, hub.rows, hub.reads) == (1, TOP, TOP)
+
+
+@pytest.mark.parametrize("wanted", [by_status("Failed"), by_vm(f"{a_restore().source_resource_id}-2")])
+def test_a_filter_that_few_of_thousands_pass_reads_a_bounded_number_for_each_page(wanted: ListFilter) -> None:
+    hub = RowsHub(restores(3000, timedelta(minutes=40)), **ENDED)
+    vm: Json = {"sourceResourceId": wanted.vm_id} if wanted.vm_id else {}
+    rare = [a_restore(key=f"rare-{n}", created=NOW - timedelta(days=25 * n), **vm) for n in (1, 2, 3)]
+    for restore in rare:
+        hub.add(restore, **FAILED)
+
+    found: list[str] = []
+    token: str | None = None
+    while True:
+        hub.queries = hub.reads = hub.rows = 0
+        got = page(hub, wanted, token=token)
+        found += [shown["id"] for shown in got.documents]
+        assert hub.queries <= MAX_QUERIES
+        assert hub.reads <= TOP + MAX_READ_IN_VAIN
+        if got.rest is None:
+            break
+        token = got.rest.token
+
+    assert found == ids(rare)
+
+
+def test_the_few_that_have_not_ended_are_found_at_once() -> None:
+    hub = RowsHub(restores(2000), **ENDED)
+    old = a_restore(key="old", created=NOW - timedelta(days=200))
+    hub.add(old, went_on=NOW)
+    hub.note(HOLD_POST_CLAIM, "post-1")
+
+    assert pages(hub, by_status(Status.RUNNING)) == [[old.restore_id]]
+    assert hub.reads == 1
+
+
+@pytest.mark.parametrize("count", [3, MAX_READ_IN_VAIN + 1, 400])
+def test_those_that_have_not_ended_come_in_pages_too(count: int) -> None:
+    some = restores(count)
+
+    found = pages(RowsHub(some), by_status(Status.RUNNING), top=20)
+
+    assert [restore_id for one in found for restore_id in one] == ids(some)
+    assert all(len(one) == 20 for one in found[:-1])
 
 
 def test_an_empty_hub_has_none() -> None:
-    assert listed(_TaskHub([])) == []
+    assert pages(RowsHub()) == [[]]
 
 
-def test_claims_and_starts_that_were_refused_are_not_shown() -> None:
-    accepted = a_restore(created=NOW)
+def test_starts_that_were_refused_or_lost_or_purged_are_not_shown() -> None:
+    accepted = a_restore(key="refused", created=NOW)
     ended = document(refused(accepted, Refusal(code="RequestConflict", message="busy"), NOW), NOW)
     gone: Json = {name: ended[name] for name in ("status", "phase", "error", "refused")}
-    hub = _TaskHub(
-        [a_claim(1, timedelta(hours=1)), an_instance(1, timedelta(hours=2), **gone), an_instance(2, timedelta(days=1))]
-    )
+    hub = RowsHub([shown := a_restore(key="shown", created=NOW - timedelta(days=1))])
+    hub.add(accepted, **gone)
+    lost = ListEntry.of(a_restore(key="shown", created=NOW - timedelta(hours=1)))
+    purged = ListEntry.of(a_restore(key="purged", created=NOW))
+    for entry in (lost, purged):
+        hub.note(HOLD_LIST_ENTRY, entry.instance_id)
 
-    assert listed(hub) == ["2026-11-22T08:00:00Z"]
-
-
-def test_of_active_ones_no_ended_one_is_read() -> None:
-    ended: Json = {"status": "Completed", "phase": "Finished"}
-    many = [an_instance(number, timedelta(hours=number), **ended) for number in range(2000)]
-    hub = _TaskHub([*many, an_instance(9999, timedelta(days=200))])
-
-    assert len(listed(hub, lambda document: document["status"] == "Running", status=Status.RUNNING)) == 1
-    assert hub.rows <= 2
+    assert pages(hub) == [[shown.restore_id]]
 
 
-def test_where_a_hundred_do_not_fit_into_a_message_fewer_are_asked_for() -> None:
-    hub = _TaskHub([an_instance(number, timedelta(minutes=number)) for number in range(30)], most=7)
+def test_a_restore_of_a_vm_that_its_request_does_not_name_is_found_by_that_vm() -> None:
+    vm_id = a_restore().source_resource_id or ""
+    item: Json = {"vaultId": VAULT_ID, "containerName": "c", "protectedItemName": "i", "sourceResourceId": None}
+    unnamed = a_restore(key="unnamed", created=NOW, **item)
+    hub = RowsHub()
+    hub.add(unnamed, sourceResourceId=vm_id)
 
-    assert len(listed(hub)) == 30
-    assert {5} <= set(hub.pages) <= {100, 20, 5, 1}
+    assert pages(hub, by_vm(vm_id)) == [[unnamed.restore_id]]
 
 
-@pytest.mark.parametrize("victim", range(20))
-def test_one_whose_history_begins_anew_while_the_list_is_read_is_not_lost(victim: int) -> None:
-    class Hub(_TaskHub):
-        async def get_all_orchestration_states(self, query: OrchestrationQuery) -> list[OrchestrationState]:
-            found = await super().get_all_orchestration_states(query)
-            self.instances[victim] = replace(self.instances[victim], created_at=NOW + timedelta(seconds=1))
-            return found
+@pytest.mark.parametrize("top", [1, 2, 3, 7, 20, 21])
+def test_restores_that_start_or_go_on_between_two_pages_move_none(top: int) -> None:
+    some = restores(20)
+    hub = RowsHub(some)
+    new = iter(range(1000))
 
-    hub = Hub([an_instance(number, timedelta(minutes=number + 1)) for number in range(20)])
+    def happen() -> None:
+        number = next(new)
+        hub.add(a_restore(key=f"new-{number}", created=NOW + timedelta(seconds=number + 1)))
+        hub.go_on(some[number % 20].restore_id, NOW + timedelta(seconds=number))
 
-    assert listed(hub) == newest(hub, 20)
+    first = page(hub, top=top)
+    hub.between = happen
+    found = [shown["id"] for shown in first.documents]
+    while first.rest is not None:
+        first = page(hub, top=top, token=first.rest.token)
+        found += [shown["id"] for shown in first.documents]
+
+    assert found == ids(some)
 
 
 @given(
@@ -167,18 +184,42 @@ def test_one_whose_history_begins_anew_while_the_list_is_read_is_not_lost(victim
 @SWIFT
 def test_pages_show_every_restore_once_from_the_newest_to_the_oldest(ages: list[tuple[int, int]], top: int) -> None:
     """Also where a history went on after the restores that were accepted later."""
-    hub = _TaskHub(
-        [
-            an_instance(number, timedelta(seconds=age), went_on=timedelta(seconds=max(age - later, 0)))
-            for number, (age, later) in enumerate(ages)
-        ]
-    )
-    shown: list[str] = []
+    hub = RowsHub()
+    for number, (age, later) in enumerate(ages):
+        went_on = NOW - timedelta(seconds=max(age - later, 0))
+        hub.add(a_restore(key=str(number), created=NOW - timedelta(seconds=age)), went_on=went_on)
 
-    def comes_next(document: Json) -> bool:
-        return not shown or document["createdTime"] < shown[-1]
+    found = pages(hub, top=top)
 
-    while page := listed(hub, comes_next, count=top):
-        shown += page
+    times = [hub._instances[restore_id].input for one in found for restore_id in one]
+    created = [json.loads(text or "")["accepted"]["created"] for text in times]
+    assert len(created) == len(ages)
+    assert all(earlier > later for earlier, later in pairwise(created))
 
-    assert shown == newest(hub, len(ages))
+
+def a_token(*members: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(members).encode()).decode()
+
+
+GOOD = Position(ListEntry.of(a_restore()).key, "the hub's").token
+LAST, _, CHECK = json.loads(base64.urlsafe_b64decode(GOOD))
+BAD = ["x", "%%%%", GOOD[:-4], GOOD + "AAAA", base64.urlsafe_b64encode(b"\xff").decode(), a_token(), a_token({}, [], 1)]
+BAD += [a_token(LAST, "the hub's"), a_token(LAST, "another's", CHECK), a_token(LAST, None, CHECK), a_token(1, None, 1)]
+
+
+@pytest.mark.parametrize("token", [*BAD, GOOD, Position("", "x" * 3000).token])
+def test_a_token_that_no_page_gave_is_refused(token: str) -> None:
+    """Also one that only the task hub can see through."""
+    with pytest.raises(InvalidRequestError) as caught:
+        page(RowsHub(restores(3)), token=token)
+
+    assert caught.value.details[0].target == "continuationToken"
+
+
+def test_a_task_hub_that_is_away_is_no_fault_of_the_token() -> None:
+    hub = RowsHub(restores(3))
+    token = page(hub, top=1).rest.token
+    hub.is_away = True
+
+    with pytest.raises(grpc.aio.AioRpcError):
+        page(hub, token=token)

@@ -13,8 +13,10 @@ from domain.errors import TerminalError
 from domain.requests import RestoreRequest
 from domain.restore.parts import Source
 from domain.restore.state import restore_id_for
+from orchestrations.names import HOLD_LIST_ENTRY
 from tests.support.azure import LIMITS, a_request, a_restore
 from tests.unit.triggers.states import a_refused_start, a_state
+from triggers.list_entries import ListEntry
 from triggers.starting import Started, start_restore
 
 if TYPE_CHECKING:
@@ -33,14 +35,19 @@ class _Hub:
         self._state, self._late, self._fails = state, late, fails
         self._looks = 0
         self.started: list[str] = []
+        self.entries: list[ListEntry | None] = []
 
     async def get_orchestration_state(self, *_: Any, **__: Any) -> OrchestrationState | None:
         self._looks += 1
         return None if self._late and self._looks == 1 else self._state
 
-    async def schedule_new_orchestration(self, *_: Any, instance_id: str, input: Json, **__: Any) -> None:  # noqa: A002
+    async def schedule_new_orchestration(self, name: str, *, instance_id: str, input: Json) -> None:  # noqa: A002
         if self._fails is not None:
             raise self._fails
+        if name == HOLD_LIST_ENTRY:
+            assert not self.started, "a crash in between would leave a restore that no list shows"
+            self.entries.append(ListEntry.read(instance_id))
+            return
         if not self._late:
             self.started.append(instance_id)
             self._state = a_state(OrchestrationStatus.PENDING, serialized_input=input)
@@ -50,6 +57,15 @@ def start(hub: _Hub, *, request_id: str | None = None, key: str | None = None) -
     request = RestoreRequest.from_json(a_request(requestId=request_id))
     client = cast("df.DurableFunctionsClient", hub)
     return asyncio.run(start_restore(client, request, source=Source.QUEUE, limits=LIMITS, key=key))
+
+
+def test_a_restore_has_an_entry_in_the_list_before_it_is_started() -> None:
+    hub = _Hub(None)
+
+    started = start(hub, request_id="r1")
+
+    assert hub.entries == [ListEntry.of(started.restore)]
+    assert hub.started == [started.restore.restore_id]
 
 
 class TestARefusedStart:

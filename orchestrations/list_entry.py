@@ -1,0 +1,13 @@
+"""The entry of a restore in the list of restores, kept in the task hub, whose rows are in the order of their ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+    from durabletask import task
+
+
+def hold_list_entry(_ctx: task.OrchestrationContext, _data: Json | None) -> None:
+    """End at once: the instance's id says all there is to say (``triggers/list_entries.py``)."""

@@ -1,0 +1,79 @@
+"""The list's index: for each restore an instance of the task hub whose id sorts by the restore's age.
+
+The task hub has one index, its ids. A query by time or status makes Azure read every row of it. The id of a restore
+derives from its key, and the hub's time of creation changes while a restore runs, so neither puts restores in order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Self
+
+from domain.times import as_utc
+
+if TYPE_CHECKING:
+    from domain.restore.state import Restore
+
+PREFIX: Final = "listed-"
+_ID: Final = re.compile(PREFIX + r"(\d{17})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-([0-9a-f]{8}))?", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = 10**17  # microseconds after 1970: the year 5138
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListEntry:
+    """One restore's place in the list: when it was accepted, its id, and a mark of its VM where the request names one.
+
+    A restore may have no entry of this age any more: then its start was refused, or lost against another of its key.
+    """
+
+    created: datetime
+    restore_id: str
+    vm_mark: str | None
+
+    @classmethod
+    def of(cls, restore: Restore) -> Self:
+        """Return the entry of an accepted restore."""
+        vm_id = restore.source_resource_id
+        return cls(
+            created=as_utc(restore.accepted.created),
+            restore_id=restore.restore_id,
+            vm_mark=None if vm_id is None else mark_of(vm_id),
+        )
+
+    @classmethod
+    def read(cls, instance_id: str) -> Self | None:
+        """Return the entry that an instance's id names; ``None`` if it names none."""
+        found = _ID.fullmatch(instance_id)
+        if found is None:
+            return None
+        created = _EPOCH + (_LAST - int(found[1])) * _MICROSECOND
+        return cls(created=created, restore_id=found[2], vm_mark=found[3])
+
+    @property
+    def key(self) -> str:
+        """The restore's place among all: keys sort from the newest restore to the oldest."""
+        return key_of(self.created, self.restore_id)
+
+    @property
+    def instance_id(self) -> str:
+        """The id of the entry's instance."""
+        return f"{PREFIX}{self.key}" if self.vm_mark is None else f"{PREFIX}{self.key}-{self.vm_mark}"
+
+    def may_be_of(self, vm_mark: str | None) -> bool:
+        """Return whether the restore may be of the VM with this mark; ``None`` is any VM."""
+        return vm_mark is None or self.vm_mark in {None, vm_mark}
+
+
+def key_of(created: datetime, restore_id: str) -> str:
+    """Return a restore's place among all: keys sort from the newest restore to the oldest."""
+    return f"{_LAST - (as_utc(created) - _EPOCH) // _MICROSECOND:017}-{restore_id}"
+
+
+def mark_of(vm_id: str) -> str:
+    """Return a short mark of a VM's resource id, the same in any letter case. Different VMs rarely have the same."""
+    return hashlib.sha256(vm_id.rstrip("/").lower().encode()).hexdigest()[:8]

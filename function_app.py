@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from domain.restore.calls import PostResult
 from outbound.webhook import ResultWebhook
 from queries.recovery_points import list_recovery_points
 from settings import Settings
-from triggers import alerts, durable, health, http, openapi, queue
+from triggers import alerts, durable, health, history, http, openapi, queue
 
 if TYPE_CHECKING:
     from activities.results import Webhook
@@ -48,6 +49,7 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
     new.register_functions(health.blueprint(health.HealthApi(version=VERSION, rules=rules)))
     new.register_functions(openapi.blueprint(openapi.DescriptionApi(version=VERSION)))
     new.register_functions(queue.blueprint(requests, requests_queue=in_queue, results_queue=out_queue))
+    new.register_functions(history.blueprint(timedelta(days=settings.history_days)))
     new.register_functions(
         durable.blueprint(
             activities, restores.start_restore_with, results_queue=out_queue, has_webhook=webhook is not None

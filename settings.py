@@ -30,6 +30,7 @@ _DEADLINE_H: Final = 24.0
 _REHYDRATION_DEADLINE_H: Final = 48.0
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,6}")
+_MAX_HISTORY_DAYS: Final = 3650
 _APP: Final = Path(__file__).parent
 _RULES: Final = "AUTO_RESTORE_RULES"
 _RULES_FILE: Final = "auto_restore_rules.json"
@@ -69,6 +70,7 @@ class Settings:
     adoption_window_s: float
     auto_restore_rules: LoadedRules
     max_running_per_vault: int
+    history_days: int
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
     client_id: str | None = None
@@ -90,6 +92,7 @@ class Settings:
             adoption_window_s=reader.read("RESTORE_ADOPTION_WINDOW_SECONDS", _window_seconds, 120.0),
             auto_restore_rules=_load_rules(trimmed(env.get(_RULES, "")) or _RULES_FILE),
             max_running_per_vault=reader.read("RESTORE_MAX_RUNNING_PER_VAULT", _count, 50),
+            history_days=reader.read("RESTORE_HISTORY_DAYS", _days, 90),
             webhook_url=reader.read("RESTORE_WEBHOOK_URL", _webhook_url, None),
             webhook_secret=reader.read("RESTORE_WEBHOOK_SECRET", str, None),
             client_id=reader.read("AZURE_CLIENT_ID", _client_id, None),
@@ -248,4 +251,10 @@ def _hours(text: str) -> float:
 def _count(text: str) -> int:
     if not _WHOLE_NUMBER.fullmatch(text) or int(text) == 0:
         raise ValueError("a whole number from 1 to 999999")
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not _WHOLE_NUMBER.fullmatch(text) or not 1 <= int(text) <= _MAX_HISTORY_DAYS:
+        raise ValueError(f"a whole number of days from 1 to {_MAX_HISTORY_DAYS}")
     return int(text)

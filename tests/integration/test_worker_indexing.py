@@ -62,6 +62,8 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         "on_restore_request",
         "restore_vm",
         "hold_post_claim",
+        "hold_list_entry",
+        "purge_history",
         "resolve_item",
         "prepare_restore",
         "get_validation",
@@ -141,3 +143,10 @@ def test_durable_functions_keep_the_names_that_histories_know(indexed: dict[str,
     for name in ("resolve_item", "start_restore", "get_job", "find_running", "post_result", "publish_result"):
         assert _one(indexed[name], "activityTrigger")["activity"] == name
     assert _one(indexed["publish_result"], "queue")["queueName"] == "restore-results"
+
+
+def test_history_is_purged_once_a_day_and_not_at_each_start(indexed: dict[str, list[dict[str, Any]]]) -> None:
+    trigger = _one(indexed["purge_history"], "timerTrigger")
+
+    assert trigger["schedule"] == "0 23 3 * * *"
+    assert (trigger["runOnStartup"], trigger["useMonitor"]) == (False, True)

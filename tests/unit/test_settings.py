@@ -22,8 +22,23 @@ IDENTITY = "AZURE_CLIENT_ID"
 WINDOW = "RESTORE_ADOPTION_WINDOW_SECONDS"
 RULES = "AUTO_RESTORE_RULES"
 MOST = "RESTORE_MAX_RUNNING_PER_VAULT"
+HISTORY = "RESTORE_HISTORY_DAYS"
 WEBHOOK, SECRET = "RESTORE_WEBHOOK_URL", "RESTORE_WEBHOOK_SECRET"
-ALL = (ENDPOINT, VERSION, REQUESTS, RESULTS, POLL_MIN, POLL_MAX, DEADLINE, WINDOW, RULES, MOST, WEBHOOK, SECRET)
+ALL = (
+    ENDPOINT,
+    VERSION,
+    REQUESTS,
+    RESULTS,
+    POLL_MIN,
+    POLL_MAX,
+    DEADLINE,
+    WINDOW,
+    RULES,
+    MOST,
+    HISTORY,
+    WEBHOOK,
+    SECRET,
+)
 DEFAULTS = Settings(
     resource_manager_endpoint="https://management.azure.com",
     backup_api_version="2025-08-01",
@@ -35,6 +50,7 @@ DEFAULTS = Settings(
     adoption_window_s=120.0,
     auto_restore_rules=LoadedRules(source=None, rules=NO_RULES),
     max_running_per_vault=50,
+    history_days=90,
     webhook_url=None,
     webhook_secret=None,
 )
@@ -77,6 +93,7 @@ def test_what_is_left_out_or_empty_has_its_default(env: dict[str, str]) -> None:
             dataclasses.asdict(LoadedRules(source="setting", rules=NO_RULES)),
         ),
         (MOST, "1", "max_running_per_vault", 1),
+        (HISTORY, "3650", "history_days", 3650),
     ],
 )
 def test_a_good_value_is_taken(name: str, text: str, field: str, value: Any) -> None:
@@ -123,6 +140,7 @@ BAD = [
     *((DEADLINE, text) for text in ["0", "-24", "PT24H", "9000", "9" * 400]),
     *((WINDOW, text) for text in ["-1", "two", "86401"]),
     *((MOST, text) for text in ["0", "-1", "1.5", "many", "9" * 5000]),
+    *((HISTORY, text) for text in ["0", "-1", "1.5", "P90D", "3651", "9" * 5000]),
     *((WEBHOOK, text) for text in ["http://hooks.example/x", "hooks.example", "https://user:pw@hooks.example/x"]),
 ]
 

@@ -1,0 +1,97 @@
+"""The history of restores: what ended long enough ago is purged, once a day."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+import azure.durable_functions as df
+import azure.functions as func
+import grpc
+from durabletask.client import OrchestrationQuery, OrchestrationStatus
+
+from domain.times import as_utc, format_time
+from triggers.list_entries import ListEntry
+from triggers.restore_states import find_restore
+from triggers.sdk import query_page
+from triggers.starting import now
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from durabletask.client import OrchestrationState
+
+SCHEDULE: Final = "0 23 3 * * *"
+"""Each day at 03:23:00 UTC."""
+PATIENCE_S: Final = 480.0
+"""How long a run begins new work; ``functionTimeout`` ends it after 600 s."""
+
+_LOG: Final = logging.getLogger(__name__)
+_ROWS: Final = 100
+_AT_ONCE: Final = 8
+_ENDED: Final = [OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED]
+
+
+def blueprint(keep: timedelta) -> df.Blueprint:
+    """Return the function that purges what ended longer ago than ``keep``."""
+
+    async def purge_history(timer: func.TimerRequest, client: df.DurableFunctionsClient) -> None:  # noqa: ARG001
+        await purge(client, now() - keep, patience_s=PATIENCE_S)
+
+    bp = df.Blueprint()
+    daily = bp.timer_trigger(arg_name="timer", schedule=SCHEDULE, run_on_startup=False, use_monitor=True)
+    daily(bp.durable_client_input(client_name="client")(purge_history))
+    return bp
+
+
+async def purge(client: df.DurableFunctionsClient, before: datetime, *, patience_s: float) -> None:
+    """Purge each instance that ended before a time: restores, and what was noted for them.
+
+    The task hub's own purge goes by the time at which an instance began, and would take a restore that waited for
+    weeks and ended yesterday. So each instance is looked at, then purged by its id. After ``patience_s`` the rest is
+    left for the next day. Pages come in the order of ids, so a restore is purged before its entry in the list.
+    """
+    until, purged = time.monotonic() + patience_s, 0
+    query = OrchestrationQuery(created_time_to=before, runtime_status=_ENDED, max_instance_count=_ROWS)
+    token: str | None = None
+    while True:
+        page = await query_page(client, query, token)
+        over = [state.instance_id for state in page.items if _is_over(state, before)]
+        for first in range(0, len(over), _AT_ONCE):
+            some = over[first : first + _AT_ONCE]
+            purged += sum(await asyncio.gather(*(_purge_one(client, instance_id, before) for instance_id in some)))
+            if time.monotonic() >= until:
+                _LOG.warning("purged %d instances; the rest is left for the next run", purged)
+                return
+        token = page.continuation_token
+        if token is None:
+            _LOG.info("purged %d instances that ended before %s", purged, format_time(before))
+            return
+
+
+async def _purge_one(client: df.DurableFunctionsClient, instance_id: str, before: datetime) -> bool:
+    """Purge an instance if it is still over, because its id may have been started again; return whether it was."""
+    try:
+        state = await client.get_orchestration_state(instance_id, fetch_payloads=False)
+        if state is None or not _is_over(state, before) or await _is_listed(client, instance_id):
+            return False
+        await client.purge_orchestration(instance_id, recursive=False)
+    except grpc.RpcError:
+        _LOG.exception("instance %s could not be purged; the next run tries again", instance_id)
+        return False
+    return True
+
+
+def _is_over(state: OrchestrationState, before: datetime) -> bool:
+    return state.runtime_status in _ENDED and as_utc(state.last_updated_at) <= before
+
+
+async def _is_listed(client: df.DurableFunctionsClient, instance_id: str) -> bool:
+    """Return whether the instance is the entry of a restore that is still there, because it ended late or runs."""
+    entry = ListEntry.read(instance_id)
+    if entry is None:
+        return False
+    restore = await find_restore(client, entry.restore_id, even_refused=True)
+    return restore is not None and ListEntry.of(restore).key == entry.key

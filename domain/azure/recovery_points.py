@@ -6,7 +6,7 @@ import functools
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from domain.codec import as_json
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
@@ -25,6 +25,8 @@ _TIER_STATUSES: Final = ("Invalid", "Valid", "Disabled", "Deleted", "Rehydrated"
 _THREATS: Final = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
 # The instant-access snapshot of api-version 2026-10-01 is treated like any other snapshot.
 _AS_TIER: Final = {"IASnapshotRP": "InstantRP"}
+_READABLE: Final = frozenset({"Valid", "Rehydrated"})
+_GONE: Final = frozenset({"Disabled", "Deleted"})
 _MAX_TIERS: Final = 20
 
 
@@ -37,18 +39,32 @@ def _enum(value: object, names: tuple[str, ...]) -> str:
     return next((name for name in names if name.casefold() == text.casefold()), text)
 
 
+class _Tiers(NamedTuple):
+    """The tiers that can be read, whether the archive alone has the data, and whether all that was sent is known."""
+
+    usable: tuple[str, ...]
+    archived: bool
+    known: bool
+
+
 @functools.lru_cache(maxsize=256)  # of ten thousand points, most have the same tiers
-def _tiers_of(states: tuple[tuple[str, str], ...]) -> tuple[tuple[str, ...], bool]:
-    """Return the tiers that can be read, in Azure's order, and whether only the archive has the data."""
-    usable = {
-        _AS_TIER.get(tier, tier)
-        for tier, status in dict(states).items()
-        if status in {"Valid", "Rehydrated"} and tier != "Invalid"
-    }
+def _tiers_of(states: tuple[tuple[str, str], ...]) -> _Tiers:
+    """Read the type and status of each tier; the result has the tiers in Azure's order."""
+    status_of = {_AS_TIER.get(tier, tier): status for tier, status in states if tier != "Invalid"}
+    usable = {tier for tier, status in status_of.items() if status in _READABLE}
     # An unknown tier does not count: the data may still have to be rehydrated.
-    archived = dict(states).get("ArchivedRP") == "Valid" and not usable & {"InstantRP", "HardenedRP"}
+    archived = status_of.get("ArchivedRP") == "Valid" and not usable & {"InstantRP", "HardenedRP"}
     known = [tier for tier in _TIER_TYPES if tier in usable]
-    return (*known, *sorted(usable.difference(known))), archived
+    return _Tiers(
+        usable=(*known, *sorted(usable.difference(known))),
+        archived=archived,
+        known=bool(states) and all(_is_understood(tier, status) for tier, status in states),
+    )
+
+
+def _is_understood(tier: str, status: str) -> bool:
+    # "Invalid" is what the service's enums have before anything is set: it says nothing.
+    return status in _GONE or (status in _READABLE and tier in _TIER_TYPES[1:])
 
 
 def _consistency(value: object) -> str:
@@ -81,7 +97,8 @@ class RecoveryPoint:
 
     ``encrypted``: with Azure Disk Encryption; its keys are secrets, and are not kept. ``private_access``: whether any
     disk has private network access, ``None`` if the point does not say it. ``extended_location`` is the VM's edge zone,
-    ``{"name", "type"}``.
+    ``{"name", "type"}``. ``tiers_known``: the service said of each tier whether it has the data. Where it did not, a
+    tier that is not in ``tiers`` may have it nevertheless.
     """
 
     point_id: str
@@ -96,6 +113,7 @@ class RecoveryPoint:
     session_open: bool = False
     extended_location: Json | None = None
     private_access: bool | None = None
+    tiers_known: bool = True
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -105,7 +123,7 @@ class RecoveryPoint:
         """
         properties = as_object(body.get("properties"))
         details = map(as_object, as_list(properties.get("recoveryPointTierDetails"))[:_MAX_TIERS])
-        tiers, archived = _tiers_of(
+        tiers = _tiers_of(
             tuple(
                 (_enum(detail.get("type"), _TIER_TYPES), _enum(detail.get("status"), _TIER_STATUSES))
                 for detail in details
@@ -116,8 +134,9 @@ class RecoveryPoint:
             point_id=body["name"],
             time=parse_api_time(properties.get("recoveryPointTime")),
             consistency=_consistency(properties.get("recoveryPointType")),
-            tiers=tiers,
-            archived=archived,
+            tiers=tiers.usable,
+            archived=tiers.archived,
+            tiers_known=tiers.known,
             soft_deleted=as_flag(as_object(properties.get("recoveryPointProperties")).get("isSoftDeleted")) is True,
             threat_status=_enum(threat, _THREATS) if threat else None,
             encrypted=as_flag(properties.get("isSourceVMEncrypted")) is True or _has_keys(properties),
@@ -133,8 +152,8 @@ class RecoveryPoint:
 
     @property
     def snapshot_only(self) -> bool:
-        """Whether the point is only a snapshot, because it has not been copied to the vault yet."""
-        return self.tiers == ("InstantRP",)
+        """Whether the point is known to be only a snapshot, because it has not been copied to the vault yet."""
+        return self.tiers_known and self.tiers == ("InstantRP",)
 
     @property
     def managed_and_unencrypted(self) -> bool:
@@ -149,10 +168,10 @@ class RecoveryPoint:
         reasons: list[str] = []
         if self.time is None:
             reasons.append("its time is not known")
-        if not self.tiers:
+        if self.tiers_known and not self.tiers:
             reasons.append("no tier holds its data any more")
         if self.soft_deleted:
-            reasons.append("it is soft-deleted")
+            reasons.append("it is soft-deleted and must be undeleted first")
         if (self.threat_status or "").casefold() == "unhealthy":
             reasons.append("the service found a threat in it")
         if self.archived and not rehydrates:
@@ -176,9 +195,15 @@ class RecoveryPoint:
             reasons.append(f"it is older than {format_duration(wanted.not_older_than)}")
         if wanted.consistency is not None and self.consistency not in wanted.consistency:
             reasons.append(f"it is not {' or '.join(wanted.consistency)}")
-        if wanted.tiers is not None and not set(self.tiers) & set(wanted.tiers):
-            reasons.append(f"it is not in {' or '.join(wanted.tiers)}")
+        if wanted.tiers is not None and not set(self._assumed_tiers) & set(wanted.tiers):
+            is_not = "is not" if self.tiers_known else "is not known to be"
+            reasons.append(f"it {is_not} in {' or '.join(wanted.tiers)}")
         return reasons
+
+    @property
+    def _assumed_tiers(self) -> tuple[str, ...]:
+        # Points are copied to the vault within a day; a point of which nothing is known is treated as one of those.
+        return self.tiers or (() if self.tiers_known else ("HardenedRP",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +307,10 @@ class Choice:
         if self.best is not None:
             return self.best
         if self.nearest is None:
-            message = "The item has no recovery points. Check that its backups ran, or give another vault or item."
+            message = (
+                "Azure Backup lists no recovery points of this item. Look at its backup jobs in the vault, or give "
+                "another vault or item."
+            )
             raise TerminalError(NO_MATCHING_RECOVERY_POINT, message)
         near = self.nearest.point
         if self.wanted.point_id is not None and near.point_id != self.wanted.point_id:

@@ -100,9 +100,9 @@ def _network_access_violations(request: RestoreRequest, point: RecoveryPoint) ->
 def _zone_violations(point: RecoveryPoint) -> Iterable[ErrorDetail]:
     if not point.managed_and_unencrypted:
         yield _violation("zones", "only managed, unencrypted disks can be restored to a zone of your choice")
-    if "HardenedRP" not in point.tiers:
+    if "HardenedRP" not in point.tiers and point.tiers_known:
         yield _violation("zones", "the recovery point is not in the vault tier; choose one that is, or leave zones out")
-    elif "ArchivedRP" in point.tiers:
+    elif {"HardenedRP", "ArchivedRP"} <= set(point.tiers):
         message = "the recovery point was rehydrated from the archive; choose one that was not, or leave zones out"
         yield _violation("zones", message)
 

@@ -18,7 +18,7 @@ from tests.support.azure import START, a_point, a_request
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-GONE: dict[str, Any] = {"recoveryPointTierDetails": []}
+GONE: dict[str, Any] = {"recoveryPointTierDetails": [{"type": "InstantRP", "status": "Deleted"}]}
 NO_TIER = "no tier holds its data any more"
 IN_PLACE: dict[str, Any] = {"recoveryType": "OriginalLocation", "targetResourceGroupId": None}
 
@@ -127,7 +127,8 @@ class TestWhatIsSaid:
 
     def test_of_an_item_without_points(self) -> None:
         assert self.choose() == (
-            "The item has no recovery points. Check that its backups ran, or give another vault or item."
+            "Azure Backup lists no recovery points of this item. Look at its backup jobs in the vault, or give "
+            "another vault or item."
         )
 
     def test_of_a_point_that_the_item_does_not_know(self) -> None:

@@ -134,9 +134,24 @@ class TestTiers:
     @pytest.mark.parametrize(
         "tiers",
         [
-            [],
             [("InstantRP", "Deleted")],
+            [("InstantRP", "Deleted"), ("HardenedRP", "Disabled")],
+            [("InstantRP", "Deleted"), ("SomethingNew", "Deleted")],
+            [(1, 3), (2, 2)],
+        ],
+    )
+    def test_a_point_that_no_tier_holds_cannot_be_restored(self, tiers: list[tuple[Any, Any]]) -> None:
+        seen = with_tiers(*tiers)
+
+        assert (seen.tiers, seen.tiers_known) == ((), True)
+        assert seen.unusable_because(rehydrates=True) == [NO_TIER]
+
+    @pytest.mark.parametrize(
+        "tiers",
+        [
+            [],
             [("InstantRP", "Deleted"), ("HardenedRP", "Disabled"), ("ArchivedRP", "Invalid")],
+            [("InstantRP", "Deleted"), ("HardenedRP", None)],
             [("InstantRP", "Invented")],
             [("InstantRP", None)],
             [(None, "Valid")],
@@ -156,15 +171,31 @@ class TestTiers:
             [("1", "1")],
         ],
     )
-    def test_a_point_that_no_tier_holds_cannot_be_restored(self, tiers: list[tuple[Any, Any]]) -> None:
-        seen = with_tiers(*tiers)
+    def test_a_point_whose_tiers_are_not_understood_can(self, tiers: list[tuple[Any, Any]]) -> None:
+        self.assert_as_if_in_the_vault(with_tiers(*tiers))
 
-        assert seen.tiers == ()
-        assert seen.unusable_because(rehydrates=True) == [NO_TIER]
+    @pytest.mark.parametrize("details", [None, {}, "InstantRP", 1, [None], ["InstantRP"], [[]], [{}]])
+    def test_a_point_whose_tiers_are_in_no_known_shape_can(self, details: Any) -> None:
+        self.assert_as_if_in_the_vault(a_point(recoveryPointTierDetails=details))
 
-    @pytest.mark.parametrize("details", [None, {}, "InstantRP", 1, [None], ["InstantRP"], [[]]])
-    def test_tiers_in_no_known_shape_are_none(self, details: Any) -> None:
-        assert a_point(recoveryPointTierDetails=details).unusable_because(rehydrates=True) == [NO_TIER]
+    def test_a_point_without_tiers_can(self) -> None:
+        self.assert_as_if_in_the_vault(
+            RecoveryPoint.from_api({"name": "1", "properties": {"recoveryPointTime": "2026-11-20T10:00:00Z"}})
+        )
+
+    def assert_as_if_in_the_vault(self, seen: RecoveryPoint) -> None:
+        assert (seen.tiers, seen.tiers_known, seen.archived, seen.snapshot_only) == ((), False, False, False)
+        assert seen.unusable_because(rehydrates=False) == []
+        assert seen.unwanted_because(RecoveryPointCriteria(tiers=("HardenedRP", "InstantRP")), now=NOW) == []
+        assert seen.unwanted_because(RecoveryPointCriteria(tiers=("InstantRP",)), now=NOW) == [
+            "it is not known to be in InstantRP"
+        ]
+
+    @pytest.mark.parametrize("status", [None, "Invalid", "Drifting", 0, 9])
+    def test_a_snapshot_whose_other_tiers_are_not_understood_may_be_more(self, status: Any) -> None:
+        seen = with_tiers(("InstantRP", "Valid"), ("HardenedRP", status))
+
+        assert (seen.tiers, seen.tiers_known, seen.snapshot_only) == (("InstantRP",), False, False)
 
 
 class TestQuirks:
@@ -199,7 +230,7 @@ class TestQuirks:
     def test_a_soft_deleted_point_cannot_be_restored(self) -> None:
         seen = a_point(recoveryPointProperties={"isSoftDeleted": True})
 
-        assert seen.unusable_because(rehydrates=True) == ["it is soft-deleted"]
+        assert seen.unusable_because(rehydrates=True) == ["it is soft-deleted and must be undeleted first"]
 
     @pytest.mark.parametrize("properties", [None, {}, {"isSoftDeleted": False}, {"isSoftDeleted": None}, [], "x"])
     def test_a_point_that_does_not_say_so_is_not_deleted(self, properties: Any) -> None:
@@ -277,7 +308,7 @@ class TestQuirks:
         seen = RecoveryPoint.from_api(body)
 
         assert seen.to_json() == {"id": "1", "time": None, "consistency": "Unknown", "tiers": []}
-        assert seen.unusable_because(rehydrates=True) == ["its time is not known", NO_TIER]
+        assert seen.unusable_because(rehydrates=True) == ["its time is not known"]
 
     def test_a_point_without_a_name_is_no_point(self) -> None:
         with pytest.raises(KeyError):
@@ -409,7 +440,9 @@ criteria = st.builds(
 
 def is_good(point: RecoveryPoint, wanted: RecoveryPointCriteria, *, rehydrates: bool) -> bool:
     """Tell by the contract's words whether this point may be restored."""
-    if point.time is None or point.soft_deleted or point.threat_status == "UnHealthy" or not point.tiers:
+    if point.time is None or point.soft_deleted or point.threat_status == "UnHealthy":
+        return False
+    if point.tiers_known and not point.tiers:
         return False
     if point.archived and not rehydrates:
         return False
@@ -417,7 +450,7 @@ def is_good(point: RecoveryPoint, wanted: RecoveryPointCriteria, *, rehydrates: 
         (wanted.at_or_before is None or point.time <= wanted.at_or_before)
         and (wanted.not_older_than is None or point.time >= NOW - wanted.not_older_than)
         and (wanted.consistency is None or point.consistency in wanted.consistency)
-        and (wanted.tiers is None or any(tier in wanted.tiers for tier in point.tiers))
+        and (wanted.tiers is None or any(tier in wanted.tiers for tier in point.tiers or ["HardenedRP"]))
     )
 
 
@@ -490,6 +523,7 @@ class TestNoMatch:
         error = refusal([])
 
         assert "no recovery points" in error.message
+        assert "ran" not in error.message
         assert error.details == ()
 
     def test_the_reasons_are_counted_and_the_commonest_comes_first(self) -> None:
@@ -507,7 +541,7 @@ class TestNoMatch:
         assert [detail.message for detail in error.details] == [
             f"3 of 4: {ARCHIVED_ONLY}",
             "2 of 4: the service found a threat in it",
-            "1 of 4: it is soft-deleted",
+            "1 of 4: it is soft-deleted and must be undeleted first",
         ]
         assert {(detail.code, detail.target) for detail in error.details} == {
             ("NoMatchingRecoveryPoint", "recoveryPoint")

@@ -104,6 +104,17 @@ def test_the_same_point_is_fine_for_a_plain_restore(members: Json, facts: Json, 
     assert list(point_violations(request(), a_point_with(**facts), VM_ID)) == []
 
 
+@pytest.mark.parametrize("tiers", [(), ("InstantRP",), ("SomethingNew",)])
+@pytest.mark.parametrize(
+    "members", [{"zones": ["1"]}, {"targetResourceGroupId": OTHER}, {"restoreWithManagedDisks": True}, IN_PLACE]
+)
+def test_nothing_is_said_of_tiers_that_are_not_known(members: Json, tiers: tuple[str, ...]) -> None:
+    point = a_point_with(tiers=tiers, tiers_known=False, managed="restoreWithManagedDisks" not in members)
+
+    assert list(point_violations(request(**members), point, VM_ID)) == []
+    assert restore_warnings(request(**members), point) == []
+
+
 @pytest.mark.parametrize(
     "members",
     [{}, IN_PLACE, ALTERNATE, {"zones": ["2"]}, {"targetResourceGroupId": OTHER}, {"diskEncryptionSetId": DES}],

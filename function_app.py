@@ -23,7 +23,9 @@ from triggers import alerts, durable, health, history, http, openapi, queue
 
 if TYPE_CHECKING:
     from activities.results import Webhook
+    from domain.api_types import RecoveryPointList
     from domain.requests import RestoreRequest
+    from domain.restore.calls import ResolveItem
     from domain.restore.polling import Limits
     from queries.backup_api import BackupApi
 
@@ -37,9 +39,12 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
     def limits_for(request: RestoreRequest) -> Limits:
         return settings.limits(request.rehydrates)
 
+    def recovery_points(wanted: ResolveItem) -> RecoveryPointList:
+        return list_recovery_points(api, wanted, utc_now())
+
     rules = settings.auto_restore_rules
     alerts.log_rules(rules)
-    routes = http.RestoresApi(limits_for=limits_for, recovery_points=partial(list_recovery_points, api))
+    routes = http.RestoresApi(limits_for=limits_for, recovery_points=recovery_points)
     requests = queue.RequestsQueue(limits_for=limits_for)
     monitor = alerts.AlertsApi(rules=rules, limits_for=limits_for)
     in_queue, out_queue = settings.requests_queue, settings.results_queue

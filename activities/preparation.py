@@ -9,10 +9,12 @@ from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints as constraints
 from domain.azure.point_search import PointSearch
+from domain.azure.protected_items import soft_deleted_error
 from domain.azure.recovery_points import no_such_point
 from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientError
 from domain.restore.answers import AcceptedOperation, NoPointForPlan, Preparation, StillReading
 from domain.restore.request_body import restore_body
+from queries.soft_deletion import explained, find_soft_deletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,14 +47,30 @@ class RestorePreparation:
         """Return the chosen point and what was found; the answer's wait is for the first poll of the validation.
 
         A list that takes long is read in slices. Then the answer is ``StillReading``, with the progress for the next
-        call. Raises ``RestoreError``, ``ValidationFailed`` with every violation of a restore constraint among them.
+        call. Raises ``RestoreError``, ``ValidationFailed`` with every violation of a restore constraint among them. If
+        the item is soft-deleted, the error says so, whatever Azure answered.
         """
+        deletion = self._item.soft_deletion
+        if deletion is not None and not self._request.is_plan:
+            raise soft_deleted_error(self._item, deletion, self._clock())
+        try:
+            return self._prepare()
+        except TerminalError as error:
+            told = error if self._is_late else explained(self._api, self._item, error, self._clock())
+            if told is error:
+                raise
+            raise told from error
+
+    def _prepare(self) -> Answer[Prepared]:
         reading = self._read_points()
         if reading is not None:
             return Answer(reading)
+        refusal = self._refusal_of_plan()
         candidates = tuple(verdict.to_json() for verdict in self._search.candidates)
         cut = self._search.choice.seen - len(candidates) if self._request.is_plan else 0
         try:
+            if refusal is not None:
+                raise refusal
             point = self._search.choice.result()
         except TerminalError as error:
             if not self._request.is_plan:
@@ -74,6 +92,20 @@ class RestorePreparation:
             warnings=tuple(self._warnings),
         )
         return Answer(found, retry_after_s)
+
+    def _refusal_of_plan(self) -> TerminalError | None:
+        """Return the error of a plan whose item is soft-deleted: a plan meets no refusal by Azure that would tell it."""
+        if not self._request.is_plan or self._is_late:
+            return None
+        deletion, now = find_soft_deletion(self._api, self._item), self._clock()
+        if deletion is None:
+            return None
+        self._search.choice.item_reason = deletion.reason(now)
+        return soft_deleted_error(self._item, deletion, now)
+
+    @property
+    def _is_late(self) -> bool:
+        return self._clock() > self._began + _PREPARING
 
     def _read_points(self) -> StillReading | None:
         """Continue to read the list; return the progress if that took longer than a slice, else ``None``."""
@@ -115,7 +147,7 @@ class RestorePreparation:
 
     def _check_time(self) -> None:
         """Raise ``TransientError`` if one more call could run into the host's ``functionTimeout``."""
-        if self._clock() > self._began + _PREPARING:
+        if self._is_late:
             raise TransientError(
                 errors.SERVICE_UNAVAILABLE, "Azure answers so slowly that the checks are started again."
             )
@@ -154,7 +186,8 @@ class RestorePreparation:
             account = self._api.get_storage_account(account_id)
         except TerminalError as error:
             if error.code == errors.NOT_FOUND:
-                return [ErrorDetail(code=error.code, message=f"{account_id} does not exist", target=target)]
+                message = f"Azure does not find {account_id}; check the id"
+                return [ErrorDetail(code=error.code, message=message, target=target)]
             self._warn("StagingAccountNotChecked", f"The staging account was not checked: {error.message}")
             return []
         return list(constraints.staging_violations(account, region=item.region, target=target))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +12,12 @@ from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints as constraints
 from domain.azure.disks import restored_disks
+from domain.azure.protected_items import soft_deleted_error
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import answers, calls
 from domain.restore.answers import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
 from queries.item_lookup import find_item
+from queries.soft_deletion import explained, find_soft_deletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,8 +74,15 @@ class RestoreActivities:
         return RestorePreparation(self._api, call, self._clock).prepare()
 
     def get_validation(self, call: calls.GetValidation) -> Answer[Validation]:
-        """Poll the service's own validation."""
-        return self._api.get_validation(call.vault_id, call.operation_id, call.url)
+        """Poll the service's own validation. A finding is put first that it does not have: a soft-deleted item."""
+        answer = self._api.get_validation(call.vault_id, call.operation_id, call.url)
+        if call.item is None or not answer.value.is_against_it or answer.value.is_item_busy:
+            return answer
+        deletion = find_soft_deletion(self._api, call.item)
+        if deletion is None:
+            return answer
+        first = soft_deleted_error(call.item, deletion, self._clock()).details
+        return Answer(replace(answer.value, findings=(*first, *answer.value.findings)), answer.retry_after_s)
 
     def start_restore(self, call: calls.StartRestore, claim: ClaimPost) -> Answer[Started]:
         """Trigger the restore once.
@@ -107,7 +117,10 @@ class RestoreActivities:
         except TerminalError as error:
             is_guarded = bool(call.body["properties"].get("resourceGuardOperationRequests"))
             if not (is_guarded and constraints.is_resource_guard_refusal(error)):
-                raise
+                told = explained(self._api, item, error, self._clock())
+                if told is error:
+                    raise
+                raise told from error
             code = errors.RESOURCE_GUARD_CLOSED
             raise TerminalError(code, error.message, error.details, retry_after_s=error.retry_after_s) from error
         return Answer(Started(operation=_operation(accepted)), accepted.retry_after_s)

@@ -142,9 +142,10 @@ class RestoreList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPointList:
-    """All points of a virtual machine."""
+    """All points of a virtual machine. `warnings` says if its backup is soft-deleted."""
 
     value: tuple[JudgedPoint, ...]
+    warnings: tuple[RestoreWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

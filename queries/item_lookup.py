@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domain import errors
-from domain.azure.protected_items import ProtectedItem
-from domain.azure.resource_ids import same_id
+from domain.azure.protected_items import ProtectedItem, not_in_vault_error, protects
 from domain.errors import TerminalError
-from domain.wire import as_object
 
 if TYPE_CHECKING:
+    from domain.errors import Json
     from domain.restore.calls import ResolveItem
     from queries.backup_api import BackupApi
 
@@ -25,7 +24,7 @@ def find_item(api: BackupApi, wanted: ResolveItem) -> ProtectedItem:
         return _in_vault(api, vm_id or "", wanted.vault_id, region)
     body = api.get_protected_item(wanted.vault_id, wanted.container_name, wanted.protected_item_name)
     item = ProtectedItem.from_api(body, vault_id=wanted.vault_id, region=region)
-    if vm_id is not None and not same_id(vm_id, item.source_resource_id):
+    if vm_id is not None and not protects(body, vm_id):
         message = (
             f"{item.protected_item_name} protects {item.source_resource_id}, not {vm_id}. "
             "Correct sourceResourceId, or containerName and protectedItemName."
@@ -41,7 +40,8 @@ def _of_vm(api: BackupApi, vm_id: str) -> ProtectedItem:
         if error.code != errors.NOT_FOUND:
             raise
         message = (
-            f"{vm_id} does not exist, or was deleted, so its vault cannot be looked up. Give vaultId to restore it."
+            f"Azure finds no VM with the id {vm_id}, so its vault cannot be looked up. It may have been deleted or "
+            "moved, or the id is wrong. Give vaultId to restore it from that vault."
         )
         raise TerminalError(errors.NOT_FOUND, message, error.details) from error
     status = api.get_backup_status(vm_id, region)
@@ -49,10 +49,17 @@ def _of_vm(api: BackupApi, vm_id: str) -> ProtectedItem:
 
 
 def _in_vault(api: BackupApi, vm_id: str, vault_id: str, region: str) -> ProtectedItem:
+    """Return the vault's item of a VM; a soft-deleted one only if there is no other."""
+    deleted: ProtectedItem | None = None
+    others: list[Json] = []
     for body in api.list_protected_items(vault_id):
-        properties = as_object(body.get("properties"))
-        names = (properties.get("sourceResourceId"), properties.get("virtualMachineId"))
-        if any(isinstance(name, str) and same_id(name, vm_id) for name in names):
-            return ProtectedItem.from_api(body, vault_id=vault_id, region=region)
-    message = f"{vm_id} has no backup in {vault_id}. Check both ids, or leave vaultId out to have it looked up."
-    raise TerminalError(errors.NOT_PROTECTED, message)
+        if not protects(body, vm_id):
+            others.append(body)
+            continue
+        item = ProtectedItem.from_api(body, vault_id=vault_id, region=region)
+        if item.soft_deletion is None:
+            return item
+        deleted = item
+    if deleted is None:
+        raise not_in_vault_error(vm_id, vault_id, others)
+    return deleted

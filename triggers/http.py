@@ -13,16 +13,17 @@ import azure.functions as func
 import grpc
 
 from domain import errors
-from domain.api_types import RecoveryPointList, RestoreAccepted, RestoreLinks, RestoreList
-from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId, same_id
+from domain.api_types import RestoreAccepted, RestoreLinks, RestoreList
+from domain.azure.resource_ids import VIRTUAL_MACHINE, same_id
 from domain.errors import RestoreError, TransientError
+from domain.reading import an_object, resource_id
 from domain.requests import RestoreRequest
+from domain.restore.calls import ResolveItem
 from domain.restore.parts import ENDED, Decision, Source, Status
 from domain.texts import trimmed
 from triggers.answers import (
     START_POLLING_S,
     error_response,
-    invalid,
     json_response,
     origin_of,
     read_decision,
@@ -32,13 +33,14 @@ from triggers.answers import (
 from triggers.deciding import cancel_restore, decide_restore
 from triggers.hub import answer_deadline
 from triggers.listing import ListFilter, Position, list_page
+from triggers.parameters import RECOVERY_POINTS, parse_status, parsed, read_parameters
 from triggers.restore_states import get_document, no_such_restore
 from triggers.starting import admission, start_restore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
-    from domain.azure.recovery_points import JudgedPoint
+    from domain.api_types import RecoveryPointList
     from domain.errors import Json
     from domain.restore.state import Restore
     from triggers.starting import LimitsFor
@@ -73,9 +75,11 @@ def _answering[**P](route: _Route[P]) -> _Route[P]:
 
 
 class RestoresApi:
-    """The routes. ``recovery_points`` lists the points of a VM id; ``limits_for`` returns the limits of a restore."""
+    """The routes. ``recovery_points`` lists the points of a VM; ``limits_for`` returns the limits of a restore."""
 
-    def __init__(self, *, limits_for: LimitsFor, recovery_points: Callable[[str], list[JudgedPoint]]) -> None:
+    def __init__(
+        self, *, limits_for: LimitsFor, recovery_points: Callable[[ResolveItem], RecoveryPointList]
+    ) -> None:
         self._limits_for = limits_for
         self._recovery_points = recovery_points
 
@@ -124,19 +128,18 @@ class RestoresApi:
     @_answering
     async def list_restores(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with ``{"value": [status documents], "nextLink"?}``, newest first. A page may be short, even empty."""
-        query = _ListQuery(req.params)
+        query = _ListQuery(req)
         page = await list_page(client, query.filter, top=query.top, begin=query.begin)
         shown = tuple(with_absolute_links(document, req) for document in page.documents)
         next_link = f"{origin_of(req)}/restores?{query.next_page(page.rest)}" if page.rest else None
         return json_response(200, RestoreList(value=shown, next_link=next_link))
 
     def list_recovery_points(self, req: func.HttpRequest) -> func.HttpResponse:
-        """200 with ``{"value": [points with a verdict each]}``, newest first; 404 for a VM that is not protected."""
+        """200 with ``{"value": [points with a verdict each], "warnings"?}``, newest first; 404 without a backup."""
         try:
-            vm_id = _vm_id(req.params.get("sourceResourceId"))
-            if vm_id is None:
-                raise invalid("sourceResourceId", "is needed: the resource id of the backed-up VM")
-            return json_response(200, RecoveryPointList(value=tuple(self._recovery_points(vm_id))))
+            given = read_parameters(req, RECOVERY_POINTS)
+            wanted = ResolveItem(source_resource_id=given["sourceResourceId"], vault_id=given.get("vaultId"))
+            return json_response(200, self._recovery_points(wanted))
         except RestoreError as error:
             return error_response(error)
 
@@ -180,29 +183,16 @@ def _accepted(restore: Restore, status: Status, req: func.HttpRequest) -> func.H
     return json_response(202, body, {"Location": link, "Retry-After": str(START_POLLING_S)})
 
 
-def _vm_id(text: str | None) -> str | None:
-    if not text:
-        return None
-    try:
-        return ResourceId.parse(text, VIRTUAL_MACHINE).text
-    except ValueError as error:
-        raise invalid("sourceResourceId", str(error)) from error
-
-
 class _ListQuery:
-    """The parameters of ``GET /api/restores``; raises ``InvalidRequestError`` for the first invalid one."""
+    """The parameters of ``GET /api/restores``; raises ``InvalidRequestError``, which names every wrong one."""
 
-    def __init__(self, params: Mapping[str, str]) -> None:
-        self._params = dict(params)
-        unknown = params.keys() - {"status", "sourceResourceId", "top", "continuationToken", "code", "clientId"}
-        if unknown:
-            raise invalid(min(unknown), "is not a known parameter; known are status, sourceResourceId, top")
-        self.status = params.get("status")
-        if self.status and self.status not in list(Status):
-            raise invalid("status", f"must be one of {', '.join(Status)}")
-        self._vm_id = _vm_id(params.get("sourceResourceId"))
-        self.top = _top(params.get("top"))
-        self.begin = Position.read(params.get("continuationToken"))
+    def __init__(self, req: func.HttpRequest) -> None:
+        given = read_parameters(req, _LIST)
+        self._params: dict[str, str] = dict(req.params)
+        self.status: Status | None = given.get("status")
+        self._vm_id: str | None = given.get("sourceResourceId")
+        self.top: int = given.get("top", DEFAULT_TOP)
+        self.begin = Position.read(given.get("continuationToken"))
 
     @property
     def filter(self) -> ListFilter:
@@ -220,9 +210,17 @@ class _ListQuery:
         return urlencode({name: value for name, value in params.items() if name != "code"})
 
 
-def _top(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_TOP
+def _top(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < len(str(MAX_TOP)) + 1 and 1 <= int(text) <= MAX_TOP):
-        raise invalid("top", f"must be a whole number from 1 to {MAX_TOP}")
+        raise ValueError(f"must be a whole number from 1 to {MAX_TOP}")
     return int(text)
+
+
+_LIST: Final = an_object(
+    {
+        "status": parsed(parse_status),
+        "sourceResourceId": resource_id(VIRTUAL_MACHINE),
+        "top": parsed(_top),
+        "continuationToken": parsed(str),
+    }
+)

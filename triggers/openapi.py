@@ -39,7 +39,7 @@ _IDS: Final[Mapping[str, ResourceKind]] = {
 # For each HTTP status of an error: the name of its response, and what it means.
 _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("BadRequest", "The request can never work; details name every member that is wrong."),
-    404: ("NotFound", "The restore, virtual machine or backup does not exist."),
+    404: ("NotFound", "The restore, virtual machine or backup was not found."),
     409: ("Conflict", "An existing restore, or its state, does not allow the request."),
     413: ("ContentTooLarge", "The body has more than 1 MiB."),
     415: ("UnsupportedMediaType", "The Content-Type of the body is not JSON."),
@@ -115,7 +115,7 @@ def description(version: str) -> Json:
 def _restore_paths() -> Json:
     restore_id = {"$ref": "#/components/parameters/RestoreId"}
     filters = [
-        _in_query("status", {"type": "string", "enum": list(Status)}),
+        _in_query("status", {"type": "string", "enum": list(Status), "description": "In any case."}),
         _in_query("sourceResourceId", _schema("VirtualMachineId")),
         _in_query("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": DEFAULT_TOP}),
         _in_query("continuationToken", {**_STRING, "description": "Copied from a nextLink."}),
@@ -144,6 +144,7 @@ def _restore_paths() -> Json:
 
 def _other_paths() -> Json:
     vm = {**_in_query("sourceResourceId", _schema("VirtualMachineId")), "required": True}
+    vault = {**_in_query("vaultId", _schema("VaultId")), "description": "Needed for a virtual machine that is deleted."}
     points = [_answer(200, "Recovery points, newest first.", api_types.RecoveryPointList), 400, 404, 502, 503]
     list_points = "List a virtual machine's recovery points, each with a verdict"
     decided = _answer(202, "The decision for each virtual machine of the alert.", api_types.AlertDecisionList)
@@ -152,7 +153,7 @@ def _other_paths() -> Json:
     get_health = _operation("get_health", "Return whether the app runs, and its alert rules; needs no key", [health])
     itself = {"200": {"description": "This document.", "content": _json({"type": "object"})}}
     return {
-        "/recovery-points": {"get": _operation("list_recovery_points", list_points, points, parameters=[vm])},
+        "/recovery-points": {"get": _operation("list_recovery_points", list_points, points, parameters=[vm, vault])},
         "/alerts": {"post": _operation("post_alert", "Receive an alert of Azure Monitor", decisions, body="Alert")},
         "/health": {"get": {**get_health, "security": []}},
         "/openapi.json": {"get": _operation("get_openapi", "Describe the API", [itself])},

@@ -261,12 +261,14 @@ class Choice:
     """The choice among a VM's points. It keeps only the best one, so that a list of any length needs little memory.
 
     It chooses the newest point that can be restored and meets the criteria; of equally old ones the more consistent.
+    ``item_reason`` is why no point of the item can be restored.
     """
 
     wanted: RecoveryPointCriteria
     now: datetime
     rehydrates: bool
     in_place: bool = False
+    item_reason: str | None = None
     best: RecoveryPoint | None = None
     nearest: Verdict | None = None
     seen: int = 0
@@ -275,7 +277,8 @@ class Choice:
     def reasons_against(self, point: RecoveryPoint) -> tuple[str, ...]:
         """Return why this point cannot be chosen, independently of the other points."""
         unusable = point.unusable_because(rehydrates=self.rehydrates, in_place=self.in_place)
-        return (*unusable, *point.unwanted_because(self.wanted, now=self.now))
+        of_item = () if self.item_reason is None else (self.item_reason,)
+        return (*of_item, *unusable, *point.unwanted_because(self.wanted, now=self.now))
 
     def consider(self, point: RecoveryPoint) -> None:
         """Add one more point to the choice."""
@@ -326,7 +329,7 @@ class Choice:
 
 def no_such_point(point_id: str, details: Iterable[ErrorDetail] = ()) -> TerminalError:
     """Return the error for a request that names a point which the item does not have."""
-    message = f"The item has no recovery point {point_id}. Ask GET /api/recovery-points for those it has."
+    message = f"Azure finds no recovery point {point_id} of this item. Ask GET /api/recovery-points for those it has."
     return TerminalError(NO_MATCHING_RECOVERY_POINT, message, details)
 
 

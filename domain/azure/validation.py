@@ -38,6 +38,13 @@ class Validation:
         """Whether nothing but another operation on the protected item speaks against the restore."""
         return bool(self.findings) and all(is_busy(finding.code) for finding in self.findings)
 
+    @property
+    def is_against_it(self) -> bool:
+        """Whether the validation has ended, and not in favour of the restore."""
+        return self.status is not OperationStatus.RUNNING and (
+            bool(self.findings) or self.status is not OperationStatus.SUCCEEDED
+        )
+
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
         """Read a ``backupValidateOperationsStatuses`` body; every member may be missing."""

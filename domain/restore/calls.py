@@ -96,13 +96,14 @@ class PrepareRestore(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetValidation(ActivityCall):
-    """Poll the service's own validation of the restore."""
+    """Poll the service's own validation of the restore. ``item`` is read if the validation fails."""
 
     name: ClassVar = "get_validation"
     answer: ClassVar = Validation
     vault_id: str
     operation_id: str
     url: str | None
+    item: ProtectedItem | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,8 +59,9 @@ def decide_preparing(restore: Restore, _stage: Preparing, now: datetime) -> Step
 
 def decide_validating(restore: Restore, stage: Validating, now: datetime) -> Step:
     """Return the step that polls the service's own validation."""
+    item = stage.prepared.item
     call = GetValidation(
-        vault_id=stage.prepared.item.vault_id, operation_id=stage.operation.operation_id, url=stage.operation.url
+        vault_id=item.vault_id, operation_id=stage.operation.operation_id, url=stage.operation.url, item=item
     )
     return when_due(restore, call, now)
 
@@ -123,9 +124,12 @@ def validated(restore: Restore, call: GetValidation, validation: Validation, now
     if validation.is_item_busy:
         message = f"The service would not do this restore now: {validation.findings[0].message}"
         return _validate_again(restore, stage, TransientError(errors.ITEM_BUSY, message, validation.findings), now)
-    if validation.findings or validation.status is not OperationStatus.SUCCEEDED:
-        reason = f": {validation.findings[0].message}" if validation.findings else "."
-        message = f"The service would not do this restore{reason}"
+    if validation.is_against_it:
+        reason = f": {validation.findings[0].message}" if validation.findings else ", and it gave no reason."
+        verdict = "The service would not do this restore"
+        if validation.status is not OperationStatus.SUCCEEDED:
+            verdict = f"The service's own validation of this restore ended as {validation.status}"
+        message = f"{verdict}{reason}"
         return failed(restore, TerminalError(errors.VALIDATION_FAILED, message, validation.findings), now)
     return _after_preparation(restore, stage.prepared, now)
 

@@ -176,6 +176,9 @@ class ScriptedAzure:
     vault: Json = field(default_factory=dict)
     staging: Json = field(default_factory=lambda: {"location": "westeurope", "sku": {"name": "Standard_LRS"}})
     item_properties: Json = field(default_factory=dict)
+    more_items: list[Json] = field(default_factory=list)
+    """The properties of the vault's other items."""
+    more_items_first: bool = False
     guard_proxies: list[Json] = field(default_factory=list)
     jobs: list[MadeJob] = field(default_factory=list)
     bodies: list[Json] = field(default_factory=list)
@@ -239,7 +242,9 @@ class ScriptedAzure:
     def list_protected_items(self, vault_id: str) -> Iterable[Json]:
         self._call("list_protected_items")
         item = f"backupFabrics/Azure/protectionContainers/{CONTAINER}/protectedItems/{ITEM}"
-        return [{"id": f"{vault_id}/{item}", "properties": {"virtualMachineId": VM_ID.upper()}}]
+        others = [{"id": f"{vault_id}/{item}-{n}", "properties": more} for n, more in enumerate(self.more_items)]
+        own = {"id": f"{vault_id}/{item}", "properties": {"virtualMachineId": VM_ID.upper(), **self.item_properties}}
+        return [*others, own] if self.more_items_first else [own, *others]
 
     def list_recovery_points(self, item: ProtectedItem) -> Iterable[RecoveryPoint]:
         return [point for page, _ in self.recovery_point_pages(item, None) for point in page]

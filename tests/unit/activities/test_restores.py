@@ -16,14 +16,16 @@ from activities.restores import RestoreActivities
 from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints
+from domain.azure.jobs import OperationStatus
 from domain.azure.point_search import SearchProgress
 from domain.azure.protected_items import ProtectedItem
+from domain.azure.validation import Validation
 from domain.codec import pack, unpack
 from domain.envelopes import unseal
-from domain.errors import Json, RestoreError, TerminalError, TransientError, UnknownOutcomeError
+from domain.errors import ErrorDetail, Json, RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.requests import RestoreRequest
 from domain.restore.answers import AcceptedOperation, NoPointForPlan, Preparation, Started, StillReading
-from domain.restore.calls import GetJob, PrepareRestore, ResolveItem, StartRestore
+from domain.restore.calls import GetJob, GetValidation, PrepareRestore, ResolveItem, StartRestore
 from queries.recovery_points import list_recovery_points
 from tests.support.azure import (
     CONTAINER,
@@ -131,9 +133,11 @@ class TestResolveItem:
         assert error.code == errors.AUTHORIZATION_FAILED
 
 
-def prepare(activities: RestoreActivities, request: Json, progress: SearchProgress | None = None) -> Answer[Prepared]:
+def prepare(
+    activities: RestoreActivities, request: Json, progress: SearchProgress | None = None, *, item: ProtectedItem = THE_ITEM
+) -> Answer[Prepared]:
     wanted = RestoreRequest.from_json(request)
-    return activities.prepare_restore(PrepareRestore(item=THE_ITEM, request=wanted, now=START, progress=progress))
+    return activities.prepare_restore(PrepareRestore(item=item, request=wanted, now=START, progress=progress))
 
 
 def prepared(activities: RestoreActivities, request: Json) -> Preparation:
@@ -203,7 +207,7 @@ class TestChooseRecoveryPoint:
         assert isinstance(found, NoPointForPlan)
         assert found.error["code"] == errors.NO_MATCHING_RECOVERY_POINT
         assert len(found.candidates) == 1
-        assert azure.calls == {"list_recovery_points": 1}
+        assert azure.calls == {"list_recovery_points": 1, "get_protected_item": 1}
 
 
 def outcome(act: Callable[[], Prepared]) -> Json:
@@ -344,7 +348,7 @@ class TestCheckRestore:
     def test_one_that_does_not_exist_is_refused(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.fails["get_storage_account"] = [TerminalError(errors.NOT_FOUND, "no such account")]
 
-        assert "does not exist" in _failure(lambda: self.check(activities, validate=True)).message
+        assert f"Azure does not find {STORAGE_ID}" in _failure(lambda: self.check(activities, validate=True)).message
 
     def test_one_that_may_not_be_read_is_a_warning(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.fails["get_storage_account"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
@@ -502,18 +506,220 @@ class TestStartRestore:
         assert isinstance(_failure(lambda: self.start(activities)), UnknownOutcomeError)
 
 
-def test_recovery_points_come_newest_first_each_with_its_verdict(azure: ScriptedAzure) -> None:
-    azure.points = [
-        a_point("old", 30),
-        a_point("no-time", recoveryPointTime=None),
-        a_point("new", 1, recoveryPointProperties={"isSoftDeleted": True}),
-    ]
+UNTIL = "2026-12-01T10:00:00Z"
+SOFT_DELETED: Json = {"isScheduledForDeferredDelete": True, "deferredDeleteTimeInUTC": UNTIL}
+DELETED_POINT: Json = {"recoveryPointProperties": {"isSoftDeleted": True}}
 
-    listed = list_recovery_points(azure, VM_ID)
 
-    assert [point.id for point in listed] == ["new", "old", "no-time"]
-    assert [point.restorable for point in listed] == [False, True, False]
-    assert listed[0].reasons == ("it is soft-deleted",)
+def told_as_soft_deleted(error: RestoreError) -> bool:
+    """Return whether a person learns what the matter is, what to do, and until when."""
+    assert error.details[0].code == "ItemSoftDeleted"
+    return all(words in error.message for words in ("soft-deleted", "Undelete it first", UNTIL))
+
+
+class TestASoftDeletedItem:
+    """Azure restores nothing from it, and says so nowhere but in the item itself."""
+
+    def test_of_a_deleted_vm_is_found_in_its_vault(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.item_properties = SOFT_DELETED
+        azure.points = []
+
+        item = activities.resolve_item(ResolveItem(source_resource_id=VM_ID, vault_id=VAULT_ID)).value
+
+        assert item.soft_deletion is not None
+        assert told_as_soft_deleted(_failure(lambda: prepare(activities, a_request(), item=item)))
+
+    def test_gives_way_to_one_that_is_not(self, azure: ScriptedAzure, activities: RestoreActivities) -> None:
+        azure.more_items = [{"sourceResourceId": VM_ID, "isScheduledForDeferredDelete": True}]
+
+        for azure.more_items_first in (False, True):
+            item = activities.resolve_item(ResolveItem(source_resource_id=VM_ID, vault_id=VAULT_ID)).value
+
+            assert item == replace(THE_ITEM, source_resource_id=item.source_resource_id)
+
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            ResolveItem(source_resource_id=VM_ID, vault_id=VAULT_ID),
+            ResolveItem(vault_id=VAULT_ID, container_name=CONTAINER, protected_item_name=ITEM),
+            ResolveItem(source_resource_id=VM_ID),
+        ],
+    )
+    @pytest.mark.parametrize("points", [[], [a_point("1")], [a_point("1", **DELETED_POINT)]])
+    @pytest.mark.parametrize("plan", [False, True])
+    def test_is_told_whatever_named_it_and_whatever_its_points_say(
+        self,
+        activities: RestoreActivities,
+        azure: ScriptedAzure,
+        wanted: ResolveItem,
+        points: list[RecoveryPoint],
+        plan: bool,
+    ) -> None:
+        azure.item_properties, azure.points = SOFT_DELETED, points
+        azure.fails["trigger_validation"] = [TerminalError(errors.RESTORE_REFUSED, "Input provided is invalid")]
+        item = activities.resolve_item(wanted).value
+
+        def act() -> object:
+            found = prepare(activities, a_request(dryRun=plan, validate=True), item=item).value
+            if isinstance(found, NoPointForPlan):
+                assert [verdict["chosen"] for verdict in found.candidates] == [False] * len(points)
+                raise RestoreError.from_json(found.error)
+            return found
+
+        assert told_as_soft_deleted(_failure(act))
+
+    @pytest.mark.parametrize("call", ["list_recovery_points", "get_recovery_point"])
+    @pytest.mark.parametrize("code", [errors.RESTORE_REFUSED, errors.NOT_FOUND])
+    def test_is_told_where_its_points_cannot_be_read(
+        self, activities: RestoreActivities, azure: ScriptedAzure, call: str, code: str
+    ) -> None:
+        azure.item_properties = SOFT_DELETED
+        azure.fails[call] = [TerminalError(code, "Item not found.", [ErrorDetail(code="BMS", message="Item not found")])]
+        named = {"recoveryPoint": {"id": "7"}} if call == "get_recovery_point" else {}
+
+        error = _failure(lambda: prepare(activities, a_request(**named)))
+
+        assert told_as_soft_deleted(error)
+        assert error.details[-1].code == "BMS"
+
+    def test_that_no_answer_betrayed_is_no_plan_either(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.item_properties = SOFT_DELETED
+
+        found = prepare(activities, a_request(dryRun=True)).value
+
+        assert isinstance(found, NoPointForPlan)
+        assert told_as_soft_deleted(RestoreError.from_json(found.error))
+        assert [verdict["reasons"] for verdict in found.candidates] == [
+            [f"its item is soft-deleted until {UNTIL} and must be undeleted first"]
+        ]
+
+    def test_is_told_where_the_trigger_is_refused(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.item_properties = SOFT_DELETED
+        azure.fails["trigger_restore"] = [TerminalError(errors.RESTORE_REFUSED, "Input provided is invalid")]
+
+        error = _failure(lambda: TestStartRestore().start(activities))
+
+        assert told_as_soft_deleted(error)
+        assert error.code == errors.RESTORE_REFUSED
+
+    @pytest.mark.parametrize("status", [OperationStatus.SUCCEEDED, OperationStatus.FAILED])
+    def test_is_told_where_the_validation_finds_something(
+        self, activities: RestoreActivities, azure: ScriptedAzure, status: OperationStatus
+    ) -> None:
+        azure.item_properties = SOFT_DELETED
+        finding = ErrorDetail(code="BMSUserErrorInvalidInput", message="Input provided is invalid")
+        azure.validations = [Validation(status=status, findings=(finding,))]
+        call = GetValidation(vault_id=VAULT_ID, operation_id="validation-1", url=None, item=THE_ITEM)
+
+        findings = activities.get_validation(call).value.findings
+
+        assert [detail.code for detail in findings] == ["ItemSoftDeleted", "BMSUserErrorInvalidInput"]
+        assert UNTIL in findings[0].message
+
+    @pytest.mark.parametrize("failure", [TransientError(errors.SERVICE_UNAVAILABLE, "503"), None])
+    def test_that_cannot_be_read_or_is_none_leaves_the_error_as_it_was(
+        self, activities: RestoreActivities, azure: ScriptedAzure, failure: Exception | None
+    ) -> None:
+        azure.points = []
+        azure.fails["get_protected_item"] = [failure]
+
+        error = _failure(lambda: prepare(activities, a_request()))
+
+        assert (error.code, error.details) == (errors.NO_MATCHING_RECOVERY_POINT, ())
+        assert "no recovery points" in error.message
+
+    def test_is_not_asked_about_where_all_goes_well(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        prepare(activities, a_request(validate=True))
+
+        assert azure.calls["get_protected_item"] == 0
+
+
+class TestAMovedVm:
+    OLD = VM_ID.replace("/web-rg/", "/old-rg/")
+
+    def test_is_found_by_the_name_it_has_in_common_with_its_former_id(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.more_items = [{"sourceResourceId": self.OLD}, {"sourceResourceId": OTHER_VM}]
+        moved = VM_ID.replace("/web-rg/", "/new-rg/")
+
+        error = _failure(lambda: activities.resolve_item(ResolveItem(source_resource_id=moved, vault_id=VAULT_ID)))
+
+        assert error.code == errors.NOT_PROTECTED
+        assert self.OLD in error.message
+        assert OTHER_VM not in error.message
+        assert "former id as sourceResourceId" in error.message
+
+    def test_may_be_what_no_vault_protects(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.status = {"protectionStatus": "NotProtected", "errorCode": "Success"}
+
+        error = _failure(lambda: activities.resolve_item(ResolveItem(source_resource_id=VM_ID)))
+
+        assert "was moved" in error.message
+
+    def test_may_be_what_azure_does_not_find(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.fails["get_virtual_machine_region"] = [TerminalError(errors.NOT_FOUND, "404")]
+
+        error = _failure(lambda: activities.resolve_item(ResolveItem(source_resource_id=VM_ID)))
+
+        assert error.code == errors.NOT_FOUND
+        assert "does not exist" not in error.message
+        assert "deleted or moved" in error.message
+        assert "Give vaultId" in error.message
+
+
+BY_VM = ResolveItem(source_resource_id=VM_ID)
+BY_VAULT = ResolveItem(source_resource_id=VM_ID, vault_id=VAULT_ID)
+
+
+class TestListRecoveryPoints:
+    def test_come_newest_first_each_with_its_verdict(self, azure: ScriptedAzure) -> None:
+        azure.points = [
+            a_point("old", 30),
+            a_point("no-time", recoveryPointTime=None),
+            a_point("new", 1, recoveryPointProperties={"isSoftDeleted": True}),
+        ]
+
+        listed = list_recovery_points(azure, BY_VM, START)
+
+        assert [point.id for point in listed.value] == ["new", "old", "no-time"]
+        assert [point.restorable for point in listed.value] == [False, True, False]
+        assert listed.value[0].reasons == ("it is soft-deleted and must be undeleted first",)
+        assert listed.warnings == ()
+
+    @pytest.mark.parametrize("wanted", [BY_VM, BY_VAULT])
+    @pytest.mark.parametrize("points", [[], [a_point("1")], [a_point("1", **DELETED_POINT)]])
+    def test_of_a_soft_deleted_item_cannot_be_restored(
+        self, azure: ScriptedAzure, wanted: ResolveItem, points: list[RecoveryPoint]
+    ) -> None:
+        azure.item_properties, azure.points = SOFT_DELETED, points
+
+        listed = list_recovery_points(azure, wanted, START)
+
+        assert [point.restorable for point in listed.value] == [False] * len(points)
+        assert all(UNTIL in point.reasons[0] for point in listed.value)
+        (warning,) = listed.warnings
+        assert warning.code == "ItemSoftDeleted"
+        assert UNTIL in warning.message
+        assert "Undelete it first" in warning.message
+
+    @pytest.mark.parametrize("code", [errors.RESTORE_REFUSED, errors.NOT_FOUND])
+    def test_that_azure_does_not_list_are_explained(self, azure: ScriptedAzure, code: str) -> None:
+        azure.item_properties = SOFT_DELETED
+        azure.fails["list_recovery_points"] = [TerminalError(code, "Input provided is invalid")]
+
+        listed = list_recovery_points(azure, BY_VM, START)
+
+        assert listed.value == ()
+        assert [warning.code for warning in listed.warnings] == ["ItemSoftDeleted"]
+
+    @pytest.mark.parametrize("code", [errors.RESTORE_REFUSED, errors.NOT_FOUND, errors.AUTHORIZATION_FAILED])
+    def test_that_cannot_be_read_for_another_reason_are_an_error(self, azure: ScriptedAzure, code: str) -> None:
+        azure.fails["list_recovery_points"] = [TerminalError(code, "no")]
+
+        assert _failure(lambda: list_recovery_points(azure, BY_VAULT, START)).code == code
 
 
 def test_a_failure_that_nobody_named_stays_an_exception(activities: RestoreActivities, azure: ScriptedAzure) -> None:

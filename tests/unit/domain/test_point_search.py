@@ -137,7 +137,7 @@ class TestWhatIsSaid:
         error = no_such_point("absent", [detail])
 
         assert (error.code, error.details) == ("NoMatchingRecoveryPoint", (detail,))
-        assert "The item has no recovery point absent. Ask GET /api/recovery-points" in str(error)
+        assert "Azure finds no recovery point absent of this item. Ask GET /api/recovery-points" in str(error)
 
     def test_of_all_that_the_nearest_point_misses(self) -> None:
         near = a_point("a", 2)

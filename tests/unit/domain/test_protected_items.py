@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from domain.azure.protected_items import ProtectedItem
-from domain.codec import pack
+from domain.azure.protected_items import ProtectedItem, SoftDeletion
+from domain.codec import pack, unpack
 from domain.errors import Json, TerminalError
 from tests.support.strategies import SWIFT, objects_of
 from tests.unit.domain.recorded import BACKUP_STATUS, ITEM, PROTECTED_ITEM, VAULT, VM
 
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 NAMES = ("vaultId", "containerName", "protectedItemName")
 
 
@@ -46,6 +48,20 @@ class TestBackupStatus:
         assert VM in caught.value.message
         assert "westeurope" in caught.value.message
         assert caught.value.details == ()
+
+    @pytest.mark.parametrize(
+        ("status", "told"),
+        [("NotProtected", "(protectionStatus NotProtected)"), ("Protected", "(protectionStatus Protected)"), (None, "")],
+    )
+    def test_what_is_said_is_what_azure_said(self, status: Any, told: str) -> None:
+        with pytest.raises(TerminalError) as caught:
+            from_status({"protectionStatus": status})
+
+        assert told in caught.value.message
+        assert "is not protected" not in caught.value.message
+        assert "moved" in caught.value.message
+        assert "the id it had before" in caught.value.message
+        assert "soft-deleted" in caught.value.message
 
     @pytest.mark.parametrize(("message", "told"), [("It was moved.", "It was moved."), ("", "Moved"), (None, "Moved")])
     def test_the_services_reason_is_kept(self, message: Any, told: str) -> None:
@@ -122,3 +138,79 @@ class TestItem:
 
 def test_its_names_in_history() -> None:
     assert pack(from_item(PROTECTED_ITEM)).keys() == {"v", *NAMES, "sourceResourceId", "region"}
+
+
+def soft_deletion(**properties: Any) -> SoftDeletion | None:
+    return from_item({"id": ITEM, "properties": {"sourceResourceId": VM, **properties}}).soft_deletion
+
+
+UNTIL = "2026-12-01T10:00:00Z"
+
+
+class TestSoftDeletion:
+    @pytest.mark.parametrize(
+        "properties",
+        [
+            {"isScheduledForDeferredDelete": True},
+            {"isScheduledForDeferredDelete": "True"},
+            {"isScheduledForDeferredDelete": 1},
+            {"deferredDeleteTimeInUTC": UNTIL},
+            {"deferredDeleteTimeInUTC": "2020-01-01T00:00:00.1234567"},
+            {"deferredDeleteTimeRemaining": "7.23:59:10"},
+            {"isDeferredDeleteScheduleUpcoming": True},
+            {"protectionState": "SoftDeleted"},
+            {"protectionState": "softDeleted", "isScheduledForDeferredDelete": False},
+        ],
+    )
+    def test_is_read_from_any_of_its_signs(self, properties: Json) -> None:
+        seen = soft_deletion(**properties)
+
+        assert seen is not None
+        assert unpack(SoftDeletion, pack(seen)) == seen
+
+    @pytest.mark.parametrize(
+        "properties",
+        [
+            {},
+            {"protectionState": "ProtectionStopped"},
+            {"isScheduledForDeferredDelete": False, "deferredDeleteTimeInUTC": UNTIL},
+            {"isScheduledForDeferredDelete": None, "deferredDeleteTimeInUTC": None, "deferredDeleteTimeRemaining": ""},
+            {"deferredDeleteTimeInUTC": "0001-01-01T00:00:00", "deferredDeleteTimeRemaining": "00:00:00"},
+            {"deferredDeleteTimeInUTC": "2001-01-01T00:00:00"},
+            {"isScheduledForDeferredDelete": {}, "deferredDeleteTimeInUTC": "soon", "deferredDeleteTimeRemaining": 5},
+        ],
+    )
+    def test_is_not_said_of_an_item_that_shows_none(self, properties: Json) -> None:
+        assert soft_deletion(**properties) is None
+
+    @pytest.mark.parametrize(
+        ("properties", "told"),
+        [
+            ({"deferredDeleteTimeInUTC": UNTIL}, f"is soft-deleted until {UNTIL}:"),
+            ({"deferredDeleteTimeInUTC": UNTIL, "deferredDeleteTimeRemaining": "1.00:00:00"}, f"until {UNTIL}:"),
+            ({"deferredDeleteTimeRemaining": "1.00:00:00"}, "is soft-deleted until about 2026-11-24T08:00:00Z:"),
+            (
+                {"deferredDeleteTimeInUTC": "2026-11-20T10:00:00Z", "deferredDeleteTimeRemaining": "P2D"},
+                "is soft-deleted until about 2026-11-25T08:00:00Z:",
+            ),
+            ({"deferredDeleteTimeInUTC": "soon"}, "is soft-deleted:"),
+            ({}, "is soft-deleted:"),
+        ],
+    )
+    def test_says_until_when_where_that_is_known(self, properties: Json, told: str) -> None:
+        seen = soft_deletion(isScheduledForDeferredDelete=True, **properties)
+
+        assert seen is not None
+        message = seen.message_for(from_item(PROTECTED_ITEM), NOW)
+        assert told in message
+        assert "Undelete it first" in message
+        assert ITEM.rpartition("/")[2] in message
+
+    def test_does_not_say_until_when_of_a_time_that_has_passed(self) -> None:
+        seen = SoftDeletion(deferred_delete_time=NOW - timedelta(days=1))
+
+        message = seen.message_for(from_item(PROTECTED_ITEM), NOW)
+
+        assert "until 2026" not in message
+        assert "deferredDeleteTimeInUTC, 2026-11-22T08:00:00Z, has passed" in message
+        assert "Undelete it first" in message

@@ -568,7 +568,7 @@ class TestNoMatch:
     def test_an_id_that_no_point_has_is_said_to_be_unknown(self) -> None:
         error = refusal([a_point("1"), a_point("2")], RecoveryPointCriteria(point_id="3"))
 
-        assert error.message.startswith("The item has no recovery point 3.")
+        assert error.message.startswith("Azure finds no recovery point 3 of this item.")
 
 
 class TestOpenSessions:

@@ -258,7 +258,7 @@ class TestPlan:
 APPROVAL = {"required": True, "timeout": "PT30M"}
 OPERATION = answers.AcceptedOperation(operation_id="v", url="https://v")
 CHECK = Validating(prepared=PREPARED, operation=OPERATION, since=NOW)
-GET_VALIDATION = calls.GetValidation(vault_id=VAULT_ID, operation_id="v", url="https://v")
+GET_VALIDATION = calls.GetValidation(vault_id=VAULT_ID, operation_id="v", url="https://v", item=PREPARED.item)
 
 
 def prepared(restore: Restore, found: answers.Preparation | answers.NoPointForPlan | answers.StillReading) -> Restore:
@@ -382,7 +382,16 @@ class TestServicesCheck:
     @pytest.mark.parametrize(
         ("validation", "message"),
         [
-            (Validation(status=OperationStatus.FAILED), "The service would not do this restore. Nothing was started."),
+            (
+                Validation(status=OperationStatus.FAILED),
+                "The service's own validation of this restore ended as Failed, and it gave no reason. Nothing was started.",
+            ),
+            (
+                Validation(
+                    status=OperationStatus.CANCELED, findings=(ErrorDetail(code="Stopped", message="Stopped."),)
+                ),
+                "The service's own validation of this restore ended as Canceled: Stopped. Nothing was started.",
+            ),
             (
                 Validation(
                     status=OperationStatus.SUCCEEDED, findings=(ErrorDetail(code="UserErrorQuota", message="Full."),)

@@ -1,0 +1,43 @@
+"""Asks whether a backup is soft-deleted: Azure's own refusals and empty lists do not say so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from domain import errors
+from domain.azure.protected_items import ITEM_SOFT_DELETED, SoftDeletion, soft_deleted_error
+from domain.errors import RestoreError
+from domain.wire import as_object
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.azure.protected_items import ProtectedItem
+    from domain.errors import TerminalError
+    from queries.backup_api import BackupApi
+
+_OPAQUE: Final = frozenset(
+    {errors.NO_MATCHING_RECOVERY_POINT, errors.NOT_FOUND, errors.VALIDATION_FAILED, errors.RESTORE_REFUSED}
+)
+
+
+def find_soft_deletion(api: BackupApi, item: ProtectedItem) -> SoftDeletion | None:
+    """Return the soft deletion of an item, or ``None`` if it is not deleted, or cannot be read.
+
+    It raises nothing: this read explains another answer, and must not hide it.
+    """
+    if item.soft_deletion is not None:
+        return item.soft_deletion
+    try:
+        body = api.get_protected_item(item.vault_id, item.container_name, item.protected_item_name)
+    except RestoreError:
+        return None
+    return SoftDeletion.from_api(as_object(body.get("properties")))
+
+
+def explained(api: BackupApi, item: ProtectedItem, error: TerminalError, now: datetime) -> TerminalError:
+    """Return the error, or one that says that the item is soft-deleted, if that may be its cause and is so."""
+    if error.code not in _OPAQUE or any(detail.code == ITEM_SOFT_DELETED for detail in error.details):
+        return error
+    deletion = find_soft_deletion(api, item)
+    return error if deletion is None else soft_deleted_error(item, deletion, now, error)

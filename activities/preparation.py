@@ -94,7 +94,7 @@ class RestorePreparation:
         return Answer(found, retry_after_s)
 
     def _refusal_of_plan(self) -> TerminalError | None:
-        """Return the error of a plan whose item is soft-deleted: a plan meets no refusal by Azure that would tell it."""
+        """Return the error of a plan whose item is soft-deleted. Azure may say so at the trigger only."""
         if not self._request.is_plan or self._is_late:
             return None
         deletion, now = find_soft_deletion(self._api, self._item), self._clock()

@@ -268,7 +268,7 @@ class RestoreCheck:
 
 def point_of(vm: Vm, point_id: str) -> Point:
     """Return a recovery point by its name; raise the service's 404."""
-    point = find_point(vm.points, point_id)
+    point = find_point(vm.listed_points, point_id)
     if point is None:
         raise item_not_found()
     return point

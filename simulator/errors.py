@@ -106,6 +106,11 @@ def invalid_input(reason: str) -> ArmError:
     return ArmError(400, "BMSUserErrorInvalidInput", "Input provided for the call is invalid", reason=reason)
 
 
+def item_soft_deleted() -> ArmError:
+    """400 of the service for a restore from a soft-deleted item: it does not say why, and here nobody adds it."""
+    return ArmError(400, "BMSUserErrorInvalidInput", "Input provided for the call is invalid")
+
+
 def refused(code: str, message: str) -> ArmError:
     """400 of the service with a code of its own."""
     return ArmError(400, code, message)

@@ -51,6 +51,12 @@ def clock_duration(length: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{parts:07d}"
 
 
+def clock_days(length: timedelta) -> str:
+    """Write a duration as .NET does when it has days: ``13.23:59:10``; nothing is left of a negative one."""
+    seconds = max(int(length.total_seconds()), 0)
+    return f"{seconds // 86400}.{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
 def read_filter(text: str) -> dict[str, str]:
     """Split ``key eq 'value' and …`` into its conditions, keys in lower case; raise ``ValueError`` for other text."""
     conditions: dict[str, str] = {}

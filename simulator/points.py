@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
-if TYPE_CHECKING:
-    from simulator.reading import Node
+from simulator.reading import Node
 
 CONSISTENCIES = ("AppConsistent", "FileSystemConsistent", "CrashConsistent")
 TIERS = ("InstantRP", "HardenedRP", "ArchivedRP", "IASnapshotRP")
+TIER_DETAILS = ("Listed", "Null", "Empty", "Absent")
 TIER_STATES = ("Valid", "Disabled", "Deleted", "Rehydrated")
 THREATS = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
 PRIVATE_ACCESS = ("Enabled", "Disabled", "Absent")
@@ -20,12 +20,16 @@ _ID_DIGITS = 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A recovery point, its age counted back from the simulator's start."""
+    """A recovery point, its age counted back from the simulator's start.
+
+    ``tier_details`` is how the service lists its tiers; not listed, its data is in the vault tier.
+    """
 
     point_id: str
     age_hours: float
     consistency: str
     tiers: tuple[tuple[str, str], ...]
+    tier_details: str
     encrypted: bool
     managed: bool
     soft_deleted: bool
@@ -137,12 +141,15 @@ def _read_point(node: Node, seed: str) -> Point:
 
 def _read_members(node: Node) -> Point:
     """Read all but id and age; the node stays open."""
-    tiers = node.node("tiers")
+    tier_details = node.choice("tierDetails", TIER_DETAILS, "Listed")
+    in_vault = Node({"HardenedRP": "Valid"})
+    tiers = node.node("tiers") if tier_details == "Listed" else in_vault
     point = Point(
         point_id="",
         age_hours=0.0,
         consistency=node.choice("consistency", CONSISTENCIES, "AppConsistent"),
         tiers=tuple((tier, tiers.choice(tier, TIER_STATES)) for tier in TIERS if tiers.has(tier)),
+        tier_details=tier_details,
         encrypted=node.flag("encrypted"),
         managed=node.flag("managed", default=True),
         soft_deleted=node.flag("softDeleted"),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path(__file__).with_name("default_scenario.json")
 REDUNDANCIES = ("LocallyRedundant", "ZoneRedundant", "GeoRedundant")
+DEFERRED_DELETE_TIMES = ("End", "Deletion", "Absent")
+DELETED_POINTS = ("Listed", "Flagged", "Hidden")
 CROSS_SUBSCRIPTION = ("Enabled", "Disabled", "PermanentlyDisabled", "Absent")
 
 
@@ -105,6 +107,26 @@ class DiskExclusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoftDelete:
+    """The soft deletion of a protected item: when it was deleted, what its time means, how its points are listed."""
+
+    deleted_hours_ago: float
+    deferred_delete_time: str
+    points: str
+
+    @classmethod
+    def read(cls, node: Node) -> SoftDelete:
+        """Read a soft deletion and close its node."""
+        soft_delete = cls(
+            deleted_hours_ago=node.number("deletedHoursAgo", 24),
+            deferred_delete_time=node.choice("deferredDeleteTime", DEFERRED_DELETE_TIMES, "End"),
+            points=node.choice("points", DELETED_POINTS, "Listed"),
+        )
+        node.close()
+        return soft_delete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """What the validation of a VM's restore finds wrong."""
 
@@ -127,12 +149,18 @@ class Vm:
     os_type: str
     vault: Vault | None
     deleted: bool
+    soft_delete: SoftDelete | None
     disk_gb: float
     data_disks: tuple[DataDisk, ...]
     disk_exclusion: DiskExclusion | None
     points: Sequence[Point]
     validation: tuple[Finding, ...]
     faults: Faults
+
+    @property
+    def listed_points(self) -> Sequence[Point]:
+        """The points that the service shows."""
+        return () if self.soft_delete and self.soft_delete.points == "Hidden" else self.points
 
     @property
     def key(self) -> str:
@@ -286,6 +314,7 @@ def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault]) -> Vm:
         os_type=node.choice("osType", ("Windows", "Linux"), "Windows"),
         vault=vault,
         deleted=node.flag("deleted"),
+        soft_delete=SoftDelete.read(node.node("softDelete")) if node.has("softDelete") else None,
         disk_gb=node.number("diskGb", 127, above=0),
         data_disks=tuple(_read_disk(each) for each in node.nodes("dataDisks")),
         disk_exclusion=_read_exclusion(node.node("diskExclusion")) if node.has("diskExclusion") else None,

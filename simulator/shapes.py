@@ -6,18 +6,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from simulator.formats import iso_time
+from simulator.formats import clock_days, iso_time
 from simulator.points import TIER_STATES, TIERS, Point
 
 if TYPE_CHECKING:
     from simulator.guards import ResourceGuard
     from simulator.jobs import Job
-    from simulator.scenario import StorageAccount, Vault, Vm
+    from simulator.scenario import SoftDelete, StorageAccount, Vault, Vm
     from simulator.world import World
 
 RECOVERY_SERVICES = "Microsoft.RecoveryServices/vaults"
 _ITEM_TYPE = f"{RECOVERY_SERVICES}/backupFabrics/protectionContainers/protectedItems"
 _REHYDRATED_FOR = timedelta(days=10)
+_SOFT_DELETE_RETENTION = timedelta(days=14)
 RESTORE_ACTION = f"{_ITEM_TYPE}/recoveryPoints/restore/action"
 _HEALTHY = {
     "code": 400239,
@@ -185,7 +186,7 @@ def storage_account_body(account: StorageAccount, path: str) -> dict[str, Any]:
 
 def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended: bool) -> dict[str, Any]:
     """Write a protected item; ``extended`` adds what only the expanded single item says."""
-    points = vm.points
+    points = vm.listed_points
     source = vm_id(world, vm)
     properties: dict[str, Any] = {
         "friendlyName": vm.name.lower(),
@@ -213,6 +214,8 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
     if points:
         newest = iso_time(world.point_time(points[0]))
         properties |= {"lastBackupTime": newest, "lastRecoveryPoint": newest}
+    if vm.soft_delete:
+        properties |= _deferred_delete(world, vm.soft_delete)
     if extended:
         properties["extendedInfo"] = {"recoveryPointCount": len(points), "policyInconsistent": False}
         if points:
@@ -225,8 +228,28 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
     }
 
 
+def _deferred_delete(world: World, soft_delete: SoftDelete) -> dict[str, Any]:
+    """Write what a soft-deleted item says more, or otherwise than one that is protected."""
+    deletion = world.started - timedelta(hours=soft_delete.deleted_hours_ago)
+    end = deletion + _SOFT_DELETE_RETENTION
+    properties: dict[str, Any] = {
+        "protectionState": "ProtectionStopped",
+        "policyId": "",
+        "policyName": "",
+        "isScheduledForDeferredDelete": True,
+        "softDeleteRetentionPeriod": _SOFT_DELETE_RETENTION.days,
+    }
+    if soft_delete.deferred_delete_time == "End":
+        properties["deferredDeleteTimeInUTC"] = iso_time(end)
+        properties["deferredDeleteTimeRemaining"] = clock_days(end - world.now())
+    elif soft_delete.deferred_delete_time == "Deletion":
+        properties["deferredDeleteTimeInUTC"] = iso_time(deletion)
+    return properties
+
+
 def point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str, Any]:
     """Write a recovery point as the list of points has it, without its disks."""
+    is_soft_deleted = point.soft_deleted or (vm.soft_delete is not None and vm.soft_delete.points == "Flagged")
     properties: dict[str, Any] = {
         "objectType": "IaasVMRecoveryPoint",
         "recoveryPointType": point.consistency,
@@ -235,14 +258,13 @@ def point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str,
         "sourceVMStorageType": "PremiumVMOnPartialPremiumStorage",
         "isSourceVMEncrypted": point.encrypted,
         "isInstantIlrSessionActive": point.ilr_session,
-        "recoveryPointTierDetails": _tiers(world, vm, point),
         "isManagedVirtualMachine": point.managed,
         "virtualMachineSize": "Standard_D2s_v5",
         "originalStorageAccountOption": False,
         "osType": vm.os_type,
         "recoveryPointDiskConfiguration": None,
         "recoveryPointMoveReadinessInfo": {"ArchivedRP": {"isReadyForMove": False}},
-        "recoveryPointProperties": {"expiryTime": "", "ruleName": "Daily", "isSoftDeleted": point.soft_deleted},
+        "recoveryPointProperties": {"expiryTime": "", "ruleName": "Daily", "isSoftDeleted": is_soft_deleted},
         "securityType": "None",
         "createdWithPolicyType": "V1",
     }
@@ -250,6 +272,11 @@ def point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str,
         properties["isPrivateAccessEnabledOnAnyDisk"] = point.private_access == "Enabled"
     if point.encrypted:
         properties["keyAndSecret"] = _keys_body(vm)
+    if point.tier_details != "Absent":
+        unlisted: dict[str, Any] = {"Null": None, "Empty": []}
+        properties["recoveryPointTierDetails"] = (
+            unlisted[point.tier_details] if point.tier_details in unlisted else _tiers(world, vm, point)
+        )
     if point.zones:
         properties["zones"] = list(point.zones)
     if point.threat_status:

@@ -439,3 +439,45 @@ def test_different_operation_ids_for_the_whole_scenario() -> None:
         with caller.session:
             caller.restore("web-01")
     assert set(simulator.world.jobs).isdisjoint(simulator.world.operations)
+
+
+@pytest.mark.parametrize(
+    ("vm", "when", "remaining"),
+    [
+        ("soft-deleted-01", "2026-12-03T12:00:00.1234562Z", "13.00:00:00"),
+        ("soft-deleted-02", "2026-11-22T00:00:00.1234562Z", "1.12:00:00"),
+        ("soft-deleted-03", "2026-11-19T12:00:00.1234562Z", None),
+    ],
+)
+def test_soft_deleted_item_says_so(arm: Caller, vm: str, when: str, remaining: str | None) -> None:
+    item = arm.get(item_path(vm, "deleted-rg")).json()["properties"]
+
+    assert (item["protectionState"], item["isScheduledForDeferredDelete"]) == ("ProtectionStopped", True)
+    assert (item["deferredDeleteTimeInUTC"], item.get("deferredDeleteTimeRemaining")) == (when, remaining)
+
+
+@pytest.mark.parametrize(
+    ("vm", "flags"), [("soft-deleted-01", []), ("soft-deleted-02", [False] * 2), ("soft-deleted-03", [True] * 2)]
+)
+def test_points_of_a_soft_deleted_item_are_listed_or_not(arm: Caller, vm: str, flags: list[bool]) -> None:
+    points = arm.get(f"{item_path(vm, 'deleted-rg')}/recoveryPoints").json()["value"]
+
+    assert [point["properties"]["recoveryPointProperties"]["isSoftDeleted"] for point in points] == flags
+
+
+def test_points_may_be_listed_without_their_tiers(arm: Caller) -> None:
+    points = arm.get(f"{item_path('untiered-01', 'rules-rg')}/recoveryPoints").json()["value"]
+
+    assert [point["properties"].get("recoveryPointTierDetails", "absent") for point in points] == [None, [], "absent"]
+
+
+def test_moved_vm_is_protected_under_its_former_id(arm: Caller) -> None:
+    path = "/subscriptions/11111111-1111-1111-1111-111111111111/providers/Microsoft.RecoveryServices"
+    wanted = {"resourceType": "VM", "resourceId": vm_id("moved-01", "new-rg")}
+
+    status = arm.post(f"{path}/locations/westeurope/backupStatus", wanted).json()
+
+    assert (status["protectionStatus"], status["vaultId"]) == ("NotProtected", "")
+    assert arm.get(item_path("moved-01", "old-rg")).json()["properties"]["sourceResourceId"] == vm_id(
+        "moved-01", "old-rg"
+    )

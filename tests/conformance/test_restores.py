@@ -413,3 +413,26 @@ def test_other_subscription_of_a_plain_disk_restore_is_unknown_to_arm(arm: Calle
     answer = arm.get(vm_id("web-01").replace(SUBSCRIPTION, "/subscriptions/99999999-9999-9999-9999-999999999999"))
 
     assert (answer.status_code, error_code(answer)) == (404, "SubscriptionNotFound")
+
+
+def test_soft_deleted_item_is_not_restored_and_nobody_says_why(arm: Caller, simulator: Simulator) -> None:
+    body = arm.request_body("soft-deleted-02", "deleted-rg")
+    point = f"{item_path('soft-deleted-02', 'deleted-rg')}/recoveryPoints/{point_of(simulator, 'soft-deleted-02')}"
+    check = {
+        "objectType": "ValidateIaasVMRestoreOperationRequest",
+        "restoreRequest": body["properties"],
+    }
+
+    for answer in (
+        arm.post(f"{point}/restore", body),
+        arm.post(f"{VAULT}/backupTriggerValidateOperation", {"id": point, "properties": check}),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"] == {
+            "code": "BMSUserErrorInvalidInput",
+            "message": "Input provided for the call is invalid",
+        }
+
+
+def test_point_without_tier_details_is_restored(arm: Caller) -> None:
+    assert [arm.restore("untiered-01", "rules-rg", point).status_code for point in range(3)] == [202] * 3

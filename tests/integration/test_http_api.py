@@ -118,7 +118,7 @@ def test_a_deleted_vm_is_restored_when_its_vault_is_named(stage: Stage) -> None:
     ("vm", "code", "advice"),
     [
         ("lonely-01", "NotProtected", "Check the VM id"),
-        ("empty-01", "NoMatchingRecoveryPoint", "Check that its backups ran"),
+        ("empty-01", "NoMatchingRecoveryPoint", "lists no recovery points"),
         ("never-was", "NotFound", "Give vaultId"),
         ("quota-01", "ValidationFailed", "Core Count subscription quota has been reached."),
     ],
@@ -129,6 +129,73 @@ def test_what_cannot_be_restored_fails_with_code_and_advice(stage: Stage, vm: st
     assert (done["status"], done["error"]["code"]) == ("Failed", code)
     assert advice in done["error"]["message"]
     assert stage.jobs_of(vm) == 0
+
+
+DELETED = {"soft-deleted-01": VAULT_ID, "soft-deleted-02": None, "soft-deleted-03": None}
+
+
+class TestASoftDeletedItem:
+    """Of a VM that is gone, without points; of one that is there, with points that look fine, or are flagged."""
+
+    @pytest.mark.parametrize(("vm", "vault"), DELETED.items())
+    def test_is_told_as_that_and_starts_nothing(self, stage: Stage, vm: str, vault: str | None) -> None:
+        done = stage.restore(sourceResourceId=vm_id(vm, "deleted-rg"), vaultId=vault)
+
+        assert done["status"] == "Failed"
+        assert "is soft-deleted" in done["error"]["message"]
+        assert "Undelete it first" in done["error"]["message"]
+        assert ("soft-deleted until 20" in done["error"]["message"]) is (vm != "soft-deleted-03")
+        assert done["error"]["details"][0]["code"] == "ItemSoftDeleted"
+        assert stage.jobs_of(vm) == 0
+
+    def test_is_told_where_the_trigger_meets_it(self, stage: Stage) -> None:
+        done = stage.restore(sourceResourceId=vm_id("soft-deleted-02", "deleted-rg"), validate=False)
+
+        assert done["error"]["code"] == "RestoreRefused"
+        assert "soft-deleted until 20" in done["error"]["message"]
+        assert [detail["code"] for detail in done["error"]["details"]] == [
+            "ItemSoftDeleted",
+            "BMSUserErrorInvalidInput",
+        ]
+
+    @pytest.mark.parametrize(("vm", "vault"), DELETED.items())
+    def test_has_no_plan(self, stage: Stage, vm: str, vault: str | None) -> None:
+        done = stage.restore(sourceResourceId=vm_id(vm, "deleted-rg"), vaultId=vault, dryRun=True)
+
+        assert done["status"] == "Failed"
+        assert "Undelete it first" in done["error"]["message"]
+        assert {candidate["chosen"] for candidate in done["result"]["plan"]["candidates"]} <= {False}
+
+    @pytest.mark.parametrize(("vm", "vault"), DELETED.items())
+    def test_has_no_point_that_can_be_restored(self, stage: Stage, vm: str, vault: str | None) -> None:
+        params = {"sourceResourceId": vm_id(vm, "deleted-rg")} | ({"vaultId": vault} if vault else {})
+
+        answer = stage.call("GET", "recovery-points", params=params)
+
+        assert answer.status_code == 200
+        assert {point["restorable"] for point in answer.json()["value"]} <= {False}
+        assert [warning["code"] for warning in answer.json()["warnings"]] == ["ItemSoftDeleted"]
+
+
+def test_a_moved_vm_is_restored_by_its_former_id(stage: Stage) -> None:
+    moved, former = vm_id("moved-01", "new-rg"), vm_id("moved-01", "old-rg")
+
+    by_vm = stage.restore(sourceResourceId=moved)
+    by_vault = stage.restore(sourceResourceId=moved, vaultId=VAULT_ID)
+    found = stage.restore(sourceResourceId=former, vaultId=VAULT_ID)
+
+    assert (by_vm["error"]["code"], by_vault["error"]["code"]) == ("NotProtected", "NotProtected")
+    assert "was moved" in by_vm["error"]["message"]
+    assert former in by_vault["error"]["message"]
+    assert found["status"] == "Completed"
+
+
+def test_a_point_without_tiers_is_restored(stage: Stage) -> None:
+    points = stage.call("GET", "recovery-points", params={"sourceResourceId": vm_id("untiered-01", "rules-rg")}).json()
+    done = stage.restore(sourceResourceId=vm_id("untiered-01", "rules-rg"), recoveryPoint={"tiers": ["HardenedRP"]})
+
+    assert [point["restorable"] for point in points["value"]] == [True] * 3
+    assert (done["status"], done["recoveryPoint"]["id"]) == ("Completed", points["value"][0]["id"])
 
 
 class TestIdempotency:
@@ -269,6 +336,7 @@ class TestReading:
             ("sourceResourceId=web-01", "sourceResourceId"),
             ("continuationToken=xyz", "continuationToken"),
             ("stauts=Completed", "stauts"),
+            ("status=completed&vaultId=x", "vaultId"),
         ],
     )
     def test_a_wrong_filter_is_named(self, stage: Stage, query: str, target: str) -> None:
@@ -288,6 +356,11 @@ class TestReading:
             assert point["restorable"] is (point["reasons"] == [])
         assert {point["restorable"] for point in points} == {True, False}
 
+    def test_recovery_points_of_a_deleted_vm_are_in_its_vault(self, stage: Stage) -> None:
+        params = {"sourceResourceId": vm_id("gone-01"), "vaultId": VAULT_ID}
+
+        assert len(stage.call("GET", "recovery-points", params=params).json()["value"]) == 3
+
     def test_the_newest_restorable_point_is_the_one_that_is_restored(self, stage: Stage) -> None:
         points = stage.call("GET", f"recovery-points?sourceResourceId={quote(vm_id('web-02'))}").json()["value"]
         best = next(point["id"] for point in points if point["restorable"])
@@ -301,6 +374,8 @@ class TestReading:
             ("sourceResourceId=web-01", 400, "InvalidRequest"),
             (f"sourceResourceId={quote(vm_id('lonely-01'))}", 404, "NotProtected"),
             (f"sourceResourceId={quote(vm_id('never-was'))}", 404, "NotFound"),
+            (f"sourceResourceId={quote(vm_id('web-01'))}&vault=v", 400, "InvalidRequest"),
+            (f"sourceResourceId={quote(vm_id('never-was'))}&vaultId={quote(VAULT_ID)}", 404, "NotProtected"),
         ],
     )
     def test_recovery_points_of_nothing_are_an_error(self, stage: Stage, query: str, status: int, code: str) -> None:

@@ -134,7 +134,11 @@ class TestResolveItem:
 
 
 def prepare(
-    activities: RestoreActivities, request: Json, progress: SearchProgress | None = None, *, item: ProtectedItem = THE_ITEM
+    activities: RestoreActivities,
+    request: Json,
+    progress: SearchProgress | None = None,
+    *,
+    item: ProtectedItem = THE_ITEM,
 ) -> Answer[Prepared]:
     wanted = RestoreRequest.from_json(request)
     return activities.prepare_restore(PrepareRestore(item=item, request=wanted, now=START, progress=progress))
@@ -574,7 +578,9 @@ class TestASoftDeletedItem:
         self, activities: RestoreActivities, azure: ScriptedAzure, call: str, code: str
     ) -> None:
         azure.item_properties = SOFT_DELETED
-        azure.fails[call] = [TerminalError(code, "Item not found.", [ErrorDetail(code="BMS", message="Item not found")])]
+        azure.fails[call] = [
+            TerminalError(code, "Item not found.", [ErrorDetail(code="BMS", message="Item not found")])
+        ]
         named = {"recoveryPoint": {"id": "7"}} if call == "get_recovery_point" else {}
 
         error = _failure(lambda: prepare(activities, a_request(**named)))

@@ -51,7 +51,11 @@ class TestBackupStatus:
 
     @pytest.mark.parametrize(
         ("status", "told"),
-        [("NotProtected", "(protectionStatus NotProtected)"), ("Protected", "(protectionStatus Protected)"), (None, "")],
+        [
+            ("NotProtected", "(protectionStatus NotProtected)"),
+            ("Protected", "(protectionStatus Protected)"),
+            (None, ""),
+        ],
     )
     def test_what_is_said_is_what_azure_said(self, status: Any, told: str) -> None:
         with pytest.raises(TerminalError) as caught:

@@ -54,7 +54,10 @@ def test_default_scenario_is_as_documented() -> None:
         "Mixed-RG": 1,
         "sql-rg": 1,
         "guarded-rg": 1,
-        "rules-rg": 7,
+        "rules-rg": 8,
+        "deleted-rg": 3,
+        "old-rg": 1,
+        "new-rg": 1,
         "load-rg": 100,
         "fault-rg": 24,
     }
@@ -62,7 +65,7 @@ def test_default_scenario_is_as_documented() -> None:
     assert (guard.name, guard.resource_group, guard.granted_after_s) == ("guard-01", "security-rg", 300)
     assert [vault.cross_subscription_restore for vault in scenario.vaults] == ["Enabled"] * 3 + ["Disabled"]
     assert scenario.vaults[2].storage_type == "ZoneRedundant"
-    assert {vm.name for vm in scenario.vms if vm.vault is None} == {"lonely-01"}
+    assert {vm.name for vm in scenario.vms if vm.vault is None} == {"lonely-01", "moved-01"}
     assert {vm.name for vm in scenario.vms if vm.vault and not vm.points} == {"empty-01"}
 
 

@@ -258,6 +258,7 @@ class TestPlan:
 APPROVAL = {"required": True, "timeout": "PT30M"}
 OPERATION = answers.AcceptedOperation(operation_id="v", url="https://v")
 CHECK = Validating(prepared=PREPARED, operation=OPERATION, since=NOW)
+OWN_CHECK = "The service's own validation of this restore"
 GET_VALIDATION = calls.GetValidation(vault_id=VAULT_ID, operation_id="v", url="https://v", item=PREPARED.item)
 
 
@@ -384,13 +385,13 @@ class TestServicesCheck:
         [
             (
                 Validation(status=OperationStatus.FAILED),
-                "The service's own validation of this restore ended as Failed, and it gave no reason. Nothing was started.",
+                f"{OWN_CHECK} ended as Failed, and it gave no reason. Nothing was started.",
             ),
             (
                 Validation(
                     status=OperationStatus.CANCELED, findings=(ErrorDetail(code="Stopped", message="Stopped."),)
                 ),
-                "The service's own validation of this restore ended as Canceled: Stopped. Nothing was started.",
+                f"{OWN_CHECK} ended as Canceled: Stopped. Nothing was started.",
             ),
             (
                 Validation(

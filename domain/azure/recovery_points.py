@@ -28,6 +28,7 @@ _AS_TIER: Final = {"IASnapshotRP": "InstantRP"}
 _READABLE: Final = frozenset({"Valid", "Rehydrated"})
 _GONE: Final = frozenset({"Disabled", "Deleted"})
 _MAX_TIERS: Final = 20
+_UNKNOWN: Final = "Unknown"
 
 
 def _enum(value: object, names: tuple[str, ...]) -> str:
@@ -70,7 +71,7 @@ def _is_understood(tier: str, status: str) -> bool:
 def _consistency(value: object) -> str:
     if value in CONSISTENCIES:
         return str(value)  # the usual case first, as above
-    text = as_label(value or None) or "Unknown"
+    text = as_label(value or None) or _UNKNOWN
     return next((known for known in CONSISTENCIES if known.casefold() == text.casefold()), text)
 
 
@@ -152,7 +153,7 @@ class RecoveryPoint:
 
     @property
     def snapshot_only(self) -> bool:
-        """Whether the point is known to be only a snapshot, because it has not been copied to the vault yet."""
+        """Whether the point is known to be only a snapshot, not in the vault; most are copied to it soon."""
         return self.tiers_known and self.tiers == ("InstantRP",)
 
     @property
@@ -194,7 +195,8 @@ class RecoveryPoint:
         ):
             reasons.append(f"it is older than {format_duration(wanted.not_older_than)}")
         if wanted.consistency is not None and self.consistency not in wanted.consistency:
-            reasons.append(f"it is not {' or '.join(wanted.consistency)}")
+            is_not = "is not known to be" if self.consistency == _UNKNOWN else "is not"
+            reasons.append(f"it {is_not} {' or '.join(wanted.consistency)}")
         if wanted.tiers is not None and not set(self._assumed_tiers) & set(wanted.tiers):
             is_not = "is not" if self.tiers_known else "is not known to be"
             reasons.append(f"it {is_not} in {' or '.join(wanted.tiers)}")

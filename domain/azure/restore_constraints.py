@@ -202,7 +202,7 @@ def _warning_of_snapshot(request: RestoreRequest, point: RecoveryPoint) -> str |
     if not request.is_in_place or not point.snapshot_only:
         return None
     return (
-        "The recovery point is not in the vault yet. If replacing the disks fails, choose one whose transfer to "
+        "The recovery point is not in the vault. If replacing the disks fails, choose one whose transfer to "
         "the vault has finished (recoveryPoint.tiers HardenedRP)."
     )
 

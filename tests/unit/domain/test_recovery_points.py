@@ -382,6 +382,13 @@ class TestWhatIsWanted:
     def test_each_criterion_is_judged_by_itself(self, wanted: RecoveryPointCriteria, reasons: list[str]) -> None:
         assert self.POINT.unwanted_because(wanted, now=NOW) == reasons
 
+    def test_a_consistency_that_the_service_does_not_name_is_not_known(self) -> None:
+        wanted = RecoveryPointCriteria(consistency=("AppConsistent",))
+
+        assert a_point(recoveryPointType=None).unwanted_because(wanted, now=NOW) == [
+            "it is not known to be AppConsistent"
+        ]
+
     def test_the_age_may_be_just_what_is_allowed(self) -> None:
         assert self.POINT.time is not None
         age = NOW - self.POINT.time

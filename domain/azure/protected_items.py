@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from domain.azure.recovery_points import UNDELETE
 from domain.azure.resource_ids import VAULT, VIRTUAL_MACHINE, ResourceId, ResourceKind, same_id
 from domain.errors import (
     NO_MATCHING_RECOVERY_POINT,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from domain.errors import RestoreError
 
 ITEM_SOFT_DELETED: Final = "ItemSoftDeleted"
-_MAX_HINTS: Final = 5
+_MAX_HINTS: Final = 3
 
 
 def _id_of(value: object, kind: ResourceKind) -> str | None:
@@ -33,6 +34,11 @@ def _id_of(value: object, kind: ResourceKind) -> str | None:
         return ResourceId.parse(as_name(value) or "", kind).text
     except ValueError:
         return None
+
+
+def _is_soft_deleted(state: object) -> bool:
+    word = "".join(filter(str.isalpha, as_label(state) or "")).casefold()
+    return word.startswith("softdelet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +63,17 @@ class SoftDeletion:
         if is_scheduled is None:
             is_upcoming = as_flag(properties.get("isDeferredDeleteScheduleUpcoming")) is True
             is_scheduled = is_upcoming or time is not None or remaining is not None
-        state = as_label(properties.get("protectionState")) or ""
-        if not is_scheduled and state.casefold() != "softdeleted":
+        states = (properties.get("protectionState"), properties.get("protectionStatus"))
+        if not is_scheduled and not any(map(_is_soft_deleted, states)):
             return None
         return cls(deferred_delete_time=time, remaining=remaining)
 
     def message_for(self, item: ProtectedItem, now: datetime) -> str:
         """Return what a person must know and do."""
         return (
-            f"The backup {item.protected_item_name} of {item.source_resource_id} in {item.vault_id} is soft-deleted"
-            f"{self._until(as_utc(now))}: Azure keeps its data but restores nothing from it. Undelete it first (az "
-            "backup protection undelete; the runbook has the steps), then send the request again."
-            f"{self._past_time(as_utc(now))}"
+            f"The backup of {item.source_resource_id} is soft-deleted{self._until(as_utc(now))}: Azure keeps its data "
+            f"but restores nothing from it. Undelete it first {UNDELETE}{self._past_time(as_utc(now))} The item is "
+            f"{item.protected_item_name} in {item.vault_id}."
         )
 
     def reason(self, now: datetime) -> str:
@@ -184,8 +189,8 @@ def not_in_vault_error(vm_id: str, vault_id: str, bodies: Iterable[Mapping[str, 
     namesakes = list(dict.fromkeys(source for source in others if source.rpartition("/")[2].lower() == name))
     if namesakes:
         hint = (
-            f"It lists backups of a VM of the same name under other ids: {', '.join(namesakes[:_MAX_HINTS])}. If it is "
-            "the same VM, which was moved, give its former id as sourceResourceId, together with vaultId."
+            "It lists backups of a VM of the same name under another id. If it is the same VM, which was moved, give "
+            f"its former id as sourceResourceId, together with vaultId: {', '.join(namesakes[:_MAX_HINTS])}"
         )
     else:
         hint = f"Check both ids, or leave vaultId out to have the vault looked up. {MOVED_VM}"

@@ -29,6 +29,9 @@ _READABLE: Final = frozenset({"Valid", "Rehydrated"})
 _GONE: Final = frozenset({"Disabled", "Deleted"})
 _MAX_TIERS: Final = 20
 _UNKNOWN: Final = "Unknown"
+_SOFT_DELETED: Final = "it is soft-deleted and must be undeleted first"
+UNDELETE: Final = "(az backup protection undelete; the runbook has the steps), then send the request again."
+"""How to undelete a backup: the rest of a sentence that begins with "Undelete"."""
 
 
 def _enum(value: object, names: tuple[str, ...]) -> str:
@@ -172,7 +175,7 @@ class RecoveryPoint:
         if self.tiers_known and not self.tiers:
             reasons.append("no tier holds its data any more")
         if self.soft_deleted:
-            reasons.append("it is soft-deleted and must be undeleted first")
+            reasons.append(_SOFT_DELETED)
         if (self.threat_status or "").casefold() == "unhealthy":
             reasons.append("the service found a threat in it")
         if self.archived and not rehydrates:
@@ -315,6 +318,12 @@ class Choice:
             message = (
                 "Azure Backup lists no recovery points of this item. Look at its backup jobs in the vault, or give "
                 "another vault or item."
+            )
+            raise TerminalError(NO_MATCHING_RECOVERY_POINT, message)
+        if self.wanted.point_id is None and self.misses[_SOFT_DELETED] == self.seen:
+            message = (
+                f"The item's recovery points are soft-deleted, all {self.seen} of them. Undelete the backup first "
+                f"{UNDELETE}"
             )
             raise TerminalError(NO_MATCHING_RECOVERY_POINT, message)
         near = self.nearest.point

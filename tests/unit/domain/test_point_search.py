@@ -131,6 +131,17 @@ class TestWhatIsSaid:
             "another vault or item."
         )
 
+    def test_of_points_that_are_all_soft_deleted(self) -> None:
+        deleted: dict[str, Any] = {"recoveryPointProperties": {"isSoftDeleted": True}}
+
+        message = self.choose(a_point("1", **deleted), a_point("2", **deleted, threatStatus="UnHealthy"))
+
+        assert message == (
+            "The item's recovery points are soft-deleted, all 2 of them. Undelete the backup first (az backup "
+            "protection undelete; the runbook has the steps), then send the request again."
+        )
+        assert "misses by: it is soft-deleted" in self.choose(a_point("1", **deleted), point_id="1")
+
     def test_of_a_point_that_the_item_does_not_know(self) -> None:
         detail = ErrorDetail(code="UserErrorRecoveryPointNotFound", message="No such point.")
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from domain.azure.protected_items import ProtectedItem, SoftDeletion
+from domain.azure.protected_items import ProtectedItem, SoftDeletion, not_in_vault_error, soft_deleted_error
 from domain.codec import pack, unpack
 from domain.errors import Json, TerminalError
 from tests.support.strategies import SWIFT, objects_of
@@ -163,6 +164,8 @@ class TestSoftDeletion:
             {"deferredDeleteTimeRemaining": "7.23:59:10"},
             {"isDeferredDeleteScheduleUpcoming": True},
             {"protectionState": "SoftDeleted"},
+            {"protectionState": "Soft deleting"},
+            {"protectionStatus": "SoftDeleted"},
             {"protectionState": "softDeleted", "isScheduledForDeferredDelete": False},
         ],
     )
@@ -210,6 +213,14 @@ class TestSoftDeletion:
         assert "Undelete it first" in message
         assert ITEM.rpartition("/")[2] in message
 
+    def test_says_what_to_do_before_the_names_that_may_be_cut(self) -> None:
+        long_names = replace(from_item(PROTECTED_ITEM), protected_item_name="x" * 1000, vault_id=f"{VAULT}{'x' * 1000}")
+
+        message = soft_deleted_error(long_names, SoftDeletion(), NOW).to_json()["message"]
+
+        assert "Undelete it first" in message
+        assert "then send the request again" in message
+
     def test_does_not_say_until_when_of_a_time_that_has_passed(self) -> None:
         seen = SoftDeletion(deferred_delete_time=NOW - timedelta(days=1))
 
@@ -218,3 +229,15 @@ class TestSoftDeletion:
         assert "until 2026" not in message
         assert "deferredDeleteTimeInUTC, 2026-11-22T08:00:00Z, has passed" in message
         assert "Undelete it first" in message
+
+
+def test_of_many_vms_of_the_same_name_some_are_named_after_the_advice() -> None:
+    bodies = [
+        {"properties": {"sourceResourceId": VM.replace("/VMRG/", f"/{'g' * 120}{number}/").lower()}}
+        for number in range(20)
+    ]
+
+    message = not_in_vault_error(VM, VAULT, bodies).to_json()["message"]
+
+    assert "give its former id as sourceResourceId" in message
+    assert message.count("g" * 120) == 3

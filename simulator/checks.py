@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from simulator.errors import ArmError, invalid_input, item_not_found, refused
+from simulator.errors import ArmError, invalid_input, item_not_found, item_soft_deleted, refused
 from simulator.points import find_point
 from simulator.scenario import Finding
 from simulator.shapes import vm_id
@@ -99,6 +99,8 @@ class RestoreCheck:
     # The form
 
     def _check_form(self) -> None:
+        if self._vm.soft_delete:
+            raise item_soft_deleted()
         self._check_identity_of_request()
         self._check_type_table()
         self._check_id_forms()

@@ -77,9 +77,7 @@ def _answering[**P](route: _Route[P]) -> _Route[P]:
 class RestoresApi:
     """The routes. ``recovery_points`` lists the points of a VM; ``limits_for`` returns the limits of a restore."""
 
-    def __init__(
-        self, *, limits_for: LimitsFor, recovery_points: Callable[[ResolveItem], RecoveryPointList]
-    ) -> None:
+    def __init__(self, *, limits_for: LimitsFor, recovery_points: Callable[[ResolveItem], RecoveryPointList]) -> None:
         self._limits_for = limits_for
         self._recovery_points = recovery_points
 

@@ -18,7 +18,6 @@ from simulator.errors import (
     invalid_input,
     item_busy,
     item_not_found,
-    item_soft_deleted,
     vault_blocked,
 )
 from simulator.faults import ErrorDetail
@@ -52,8 +51,6 @@ def trigger_restore(world: World, call: Call) -> Answer:
     point = point_of(vm, call.params["point"])
     properties = _member(call.body, "properties")
     _check_guard(world, vault, call, properties)
-    if vm.soft_delete:
-        raise item_soft_deleted()
     account = RestoreCheck(world, vault, vm, point, properties).account()
     _check_limit(world, vault)
     state = world.faults(vm.key)
@@ -324,8 +321,6 @@ def _validation(world: World, call: Call, seconds: float) -> Operation:
     if vm is None or vm.vault != vault:
         raise item_not_found()
     point = point_of(vm, str(request.get("recoveryPointId")))
-    if vm.soft_delete:
-        raise item_soft_deleted()
     expected = f"{item_path(call.vault_path, vm)}/recoveryPoints/{point.point_id}".lower()
     if str(cast("Mapping[str, Any]", call.body).get("id")).lower() != expected:
         raise invalid_input("id must be the resource id of the recovery point")

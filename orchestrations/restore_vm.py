@@ -100,13 +100,16 @@ class _Run:
             self._in_flight[call.name] = call, self._ctx.call_entity(entity, call.operation, data)
 
     def _finish(self, call: Call) -> Steps[None]:
-        """Wait for the answer to a call in flight. Events that arrived meanwhile are handled before the answer."""
+        """Wait for the answer to a call in flight. Events that arrive meanwhile are handled, and shown, at once."""
         if call.name not in self._in_flight:
             return
         call, pending = self._in_flight[call.name]
-        self._publish()
+        while not pending.is_complete:
+            self._take_events()
+            self._publish()
+            yield self._or_event(pending)
         try:
-            data = yield pending
+            data = pending.get_result()
             self._restore = self._restore.at(answer_time(data))
             answer = unseal(call, data)
         except (task.TaskFailedError, EntityOperationFailedException) as failure:
@@ -121,10 +124,14 @@ class _Run:
         timer = self._ctx.create_timer(until.replace(tzinfo=None) + _TIMER_EARLY_BY)
         while not timer.is_complete and decide(self._restore, self._now) == Wait(until=until):
             self._publish(until)
-            yield task.when_any([timer, *(event for event in self._events.values() if not event.is_complete)])
+            yield self._or_event(timer)
             if timer.is_complete:
                 self._restore = self._restore.at(until)
             self._take_events()
+
+    def _or_event(self, awaited: task.Task[Any]) -> task.Task[Any]:
+        """Return what is complete once this task is, or an event has arrived."""
+        return task.when_any([awaited, *(event for event in self._events.values() if not event.is_complete)])
 
     def _take_events(self) -> None:
         """Hand new events to the machine. A cancellation counts once; the other events are waited for again."""

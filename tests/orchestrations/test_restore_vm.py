@@ -188,6 +188,48 @@ class TestHistory:
         assert lab.hub.finish(RESTORE)["status"] == "Completed"
 
 
+class TestEventsDuringACall:
+    """Whoever cancels or decides sees it at once, though a slow call is in flight."""
+
+    CALLS = (
+        ("get_virtual_machine_region", "Resolving"),
+        ("list_recovery_points", "SelectingRecoveryPoint"),
+        ("get_validation", "Validating"),
+        ("trigger_restore", "Triggering"),
+        ("get_operation", "TrackingOperation"),
+        ("get_job", "TrackingJob"),
+    )
+
+    def shown_during(self, lab: Lab, call: str, event: str, data: Json, **members: object) -> Json:
+        """Return the document as it is shown while Azure still works on the call during which the event arrives."""
+        shown: list[Json] = []
+
+        def hear() -> None:
+            lab.hub.raise_event(RESTORE, event, data)
+            lab.hub.step()
+            shown.append(lab.document(RESTORE))
+
+        lab.azure.before[call] = [hear]
+        lab.start(a_restore(validate=True, **members))
+        lab.hub.finish(RESTORE)
+        return shown[0]
+
+    @pytest.mark.parametrize(("call", "phase"), CALLS)
+    def test_a_cancellation_is_shown_before_the_call_is_answered(self, lab: Lab, call: str, phase: str) -> None:
+        shown = self.shown_during(lab, call, CANCEL_EVENT, {"by": "bo", "comment": "no"})
+
+        assert shown["phase"] == ("Finished" if phase == "Resolving" else phase)
+        assert (shown["cancellation"]["by"], shown["cancellation"]["comment"]) == ("bo", "no")
+        assert len(lab.azure.jobs) == (phase in {"Triggering", "TrackingOperation", "TrackingJob"})
+
+    @pytest.mark.parametrize(("call", "phase"), CALLS[:3])
+    def test_a_decision_is_shown_before_the_call_is_answered(self, lab: Lab, call: str, phase: str) -> None:
+        shown = self.shown_during(lab, call, DECISION_EVENT, ADA, approval=APPROVAL)
+
+        assert (shown["phase"], shown["approval"]["decision"]) == (phase, "Approved")
+        assert len(lab.azure.jobs) == 1
+
+
 class TestWorkers:
     def test_a_wait_for_a_person_outlives_the_worker(self, lab: Lab) -> None:
         lab.start(a_restore(approval=APPROVAL))

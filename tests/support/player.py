@@ -300,11 +300,12 @@ class Player:
         return answer
 
     def _finish(self, play: Play, name: str) -> None:
+        self._hear(play)
+        _show(play)
         made = play.in_flight.pop(name)
         if made.data is not None:
             _advance_clock(play, answer_time(made.data))
         answer = made.answer
-        self._hear(play)
         _move(play, absorb(play.restore, made.call, answer, play.restore.clock.now))
 
     # The activities that reach no Azure

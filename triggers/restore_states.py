@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
@@ -10,8 +10,8 @@ from domain import errors
 from domain.codec import unpack
 from domain.errors import RestoreError, TerminalError
 from domain.restore.document import document, refused_document
-from domain.restore.parts import Phase, Status
-from domain.restore.state import Restore
+from domain.restore.parts import Decision, Phase, Status
+from domain.restore.state import Restore, client_request_id_for
 from domain.times import as_utc, format_time
 from domain.wire import as_object
 from orchestrations.names import RESTORE_VM
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     import azure.durable_functions as df
 
     from domain.errors import Json
+
+_MAX_REASON: Final = 500
+_BEFORE_POST: Final = frozenset(
+    {Phase.RESOLVING, Phase.SELECTING_RECOVERY_POINT, Phase.VALIDATING, Phase.AWAITING_APPROVAL}
+)
 
 
 async def find_restore(
@@ -63,12 +68,13 @@ def document_of(state: OrchestrationState) -> Json:
         return shown
     output = read_payload(state.serialized_output)
     reason = output if isinstance(output, str) else state.serialized_output  # "4711" is a reason, and JSON
+    if state.failure_details is not None:
+        reason = state.failure_details.message  # Azure Storage has none, and keeps the failure's text as the output
+    reason = reason and reason[:_MAX_REASON]  # what Azure may have must not be cut off after it
     if state.runtime_status is OrchestrationStatus.TERMINATED:
         message = f"The orchestration was terminated: {reason or 'no reason was given'}."
         return _stopped_document(shown, Status.CANCELLED, message, last_updated)
     if state.runtime_status is OrchestrationStatus.FAILED:
-        # Azure Storage keeps the failure's text as the output, other engines its details.
-        reason = state.failure_details.message if state.failure_details else reason
         message = f"The orchestration broke: {reason or 'no details; look in the log of the app'}."
         return _stopped_document(shown, Status.FAILED, message, last_updated)
     return shown
@@ -102,13 +108,27 @@ def _restore_of(state: OrchestrationState) -> Restore | None:
 
 
 def _stopped_document(shown: Json, status: Status, message: str, at: datetime) -> Json:
-    if shown["jobId"]:
-        still = f" Azure Backup job {shown['jobId']} may still run: look at it in the vault."
-    elif shown["operationId"] or shown["phase"] == str(Phase.TRIGGERING):
-        still = " Azure may have the restore. Look at the restore jobs of the vault before you start another one."
-    else:
-        still = ""
-    error = RestoreError(errors.INTERNAL_ERROR, message + still)
+    error = RestoreError(errors.INTERNAL_ERROR, f"{message} {_what_azure_may_have(shown)}")
     time = format_time(at)
     ended = {"status": str(status), "phase": str(Phase.FINISHED), "completedTime": time, "lastUpdatedTime": time}
     return {**shown, **ended, "nextPollTime": None, "waiting": None, "error": error.to_json()}
+
+
+def _what_azure_may_have(shown: Json) -> str:
+    """Return what became of a restore in Azure, as far as the last document of its orchestration tells."""
+    if shown["jobId"]:
+        return f"Azure Backup job {shown['jobId']} may still run: look at it in the vault."
+    # A document is published before a post leaves. A call that had left when the orchestration was stopped is made.
+    if shown["operationId"] or shown["phase"] not in _BEFORE_POST or _waits_for_resource_guard(shown):
+        return (
+            "Azure may have the restore. Search the vault's restore jobs for activityId "
+            f"{client_request_id_for(shown['id'])} before you start another one."
+        )
+    return "By its last report, it had not yet asked Azure to restore anything."
+
+
+def _waits_for_resource_guard(shown: Json) -> bool:
+    """Return whether a restore in the phase ``AwaitingApproval`` is posted until the vault's Resource Guard opens."""
+    approval: Json | None = shown.get("approval")
+    is_decided = approval is None or approval["decision"] == str(Decision.APPROVED)
+    return shown["phase"] == str(Phase.AWAITING_APPROVAL) and is_decided

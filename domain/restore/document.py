@@ -57,6 +57,8 @@ def phase_of(restore: Restore) -> Phase:
     """Return how far the restore has come. While its job is searched for, that is the phase in which it was posted."""
     if restore.outcome is not None:
         return Phase.FINISHED
+    if isinstance(restore.stage, Preparing) and restore.stage.is_posted:
+        return Phase.TRIGGERING
     stage = restore.stage.before if isinstance(restore.stage, Searching) else restore.stage
     return _PHASES[type(stage)]
 

@@ -58,6 +58,11 @@ def restore_id_for(key: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, key))
 
 
+def client_request_id_for(restore_id: str) -> str:
+    """Return the trigger's ``x-ms-client-request-id``: the service copies it into the job's ``activityId``."""
+    return str(uuid.uuid5(_NAMESPACE, f"restore/{restore_id}"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
     """The state of one restore: see this module's description."""
@@ -128,8 +133,8 @@ class Restore:
 
     @property
     def client_request_id(self) -> str:
-        """The trigger's ``x-ms-client-request-id``: the service copies it into the job's ``activityId``."""
-        return str(uuid.uuid5(_NAMESPACE, f"restore/{self.restore_id}"))
+        """The trigger's ``x-ms-client-request-id``, see :func:`client_request_id_for`."""
+        return client_request_id_for(self.restore_id)
 
     @property
     def item(self) -> ProtectedItem | None:

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from durabletask.client import OrchestrationStatus
 from durabletask.task import FailureDetails
 
 from domain.codec import pack
-from domain.restore.parts import LockState
+from domain.restore.answers import AcceptedOperation
+from domain.restore.document import document
+from domain.restore.parts import Approval, Decision, LockState
+from domain.restore.stages import (
+    AwaitingApproval,
+    AwaitingResourceGuard,
+    FindingJob,
+    Preparing,
+    Resolving,
+    Searching,
+    Triggering,
+    Validating,
+)
 from tests.support.azure import a_restore, an_alert_start
+from tests.unit.domain.restore.states import ITEM, NOW, PREPARED, admitted, tracking_job, tracking_operation
 from tests.unit.triggers.states import a_state, shown
 from triggers.restore_states import document_of
+
+if TYPE_CHECKING:
+    from domain.restore.stages import Stage
 
 
 def test_a_restore_that_has_not_run_yet_is_pending() -> None:
@@ -103,11 +119,88 @@ def test_what_somebody_else_started_under_a_restores_name_can_be_read(foreign: A
     assert document["createdTime"] == "2026-11-23T08:00:00Z"
 
 
-@pytest.mark.parametrize("members", [{"jobId": None, "operationId": "o1"}, {"jobId": None, "phase": "Triggering"}])
-def test_one_that_was_terminated_on_its_way_says_that_azure_may_have_it(members: dict[str, Any]) -> None:
-    state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=shown(**members))
+def _at_resource_guard(**members: Any) -> AwaitingResourceGuard:
+    return AwaitingResourceGuard(prepared=PREPARED, since=NOW, refusal={"code": "c", "message": "m"}, **members)
 
-    assert "Azure may have the restore" in document_of(state)["error"]["message"]
+
+MAYBE_POSTED = {
+    "posting": Triggering(prepared=PREPARED),
+    "an attempt broke": Triggering(prepared=PREPARED, in_doubt="the worker died"),
+    "searching": Searching(before=Triggering(prepared=PREPARED), since=NOW),
+    "posting again and again to a closed guard": _at_resource_guard(),
+    "an attempt at the guard broke": _at_resource_guard(in_doubt="the worker died"),
+    "searching after a post to the guard": Searching(before=_at_resource_guard(), since=NOW),
+    "another run of the step posted": Preparing(item=ITEM, is_posted=True),
+    "its operation is open": tracking_operation().stage,
+    "no operation was named": FindingJob(prepared=PREPARED, triggered=NOW),
+    "the operation ended without a job": FindingJob(prepared=PREPARED, triggered=NOW, operation_id="op-1"),
+}
+NOT_POSTED = {
+    "resolving": Resolving(),
+    "choosing the point": Preparing(item=ITEM),
+    "validating": Validating(prepared=PREPARED, operation=AcceptedOperation(operation_id="v"), since=NOW),
+}
+APPROVALS = {
+    "no approval is needed": None,
+    "approved": Approval(reason="r", decision=Decision.APPROVED, by="ada", time=NOW),
+}
+
+
+@pytest.mark.parametrize("status", [OrchestrationStatus.TERMINATED, OrchestrationStatus.FAILED])
+class TestStoppedOnItsWay:
+    """What is said of Azure when the orchestration was stopped, by the status that it published last."""
+
+    def message(self, status: OrchestrationStatus, stage: Stage, approval: Approval | None, source: str) -> str:
+        restore = replace(admitted(), stage=stage, approval=approval)
+        payload = {
+            "custom status": {"serialized_custom_status": document(restore, NOW)},
+            "input": {"serialized_input": pack(restore)},
+        }
+        return document_of(a_state(status, **payload[source]))["error"]["message"]
+
+    @pytest.mark.parametrize("source", ["custom status", "input"])
+    @pytest.mark.parametrize("approval", APPROVALS.values(), ids=APPROVALS)
+    @pytest.mark.parametrize("stage", MAYBE_POSTED.values(), ids=MAYBE_POSTED)
+    def test_where_a_post_may_have_been_made_a_person_must_look(
+        self, status: OrchestrationStatus, stage: Stage, approval: Approval | None, source: str
+    ) -> None:
+        message = self.message(status, stage, approval, source)
+
+        assert "Azure may have the restore" in message
+        assert f"activityId {a_restore().client_request_id}" in message
+
+    @pytest.mark.parametrize("source", ["custom status", "input"])
+    @pytest.mark.parametrize("approval", APPROVALS.values(), ids=APPROVALS)
+    @pytest.mark.parametrize("stage", NOT_POSTED.values(), ids=NOT_POSTED)
+    def test_before_a_post_it_says_that_none_was_made_as_far_as_it_is_known(
+        self, status: OrchestrationStatus, stage: Stage, approval: Approval | None, source: str
+    ) -> None:
+        message = self.message(status, stage, approval, source)
+
+        assert "Azure may have the restore" not in message
+        assert message.endswith("By its last report, it had not yet asked Azure to restore anything.")
+
+    @pytest.mark.parametrize("decision", [None, Decision.REJECTED, Decision.TIMED_OUT])
+    def test_a_restore_that_nobody_approved_was_not_posted(
+        self, status: OrchestrationStatus, decision: Decision | None
+    ) -> None:
+        approval = Approval(reason="r", decision=decision)
+        stage = AwaitingApproval(prepared=PREPARED, since=NOW)
+
+        assert "Azure may have" not in self.message(status, stage, approval, "custom status")
+
+    def test_a_long_reason_does_not_push_out_what_azure_may_have(self, status: OrchestrationStatus) -> None:
+        published = document(replace(admitted(), stage=Triggering(prepared=PREPARED)), NOW)
+        state = a_state(status, serialized_custom_status=published, serialized_output="why " * 1000)
+
+        message = document_of(state)["error"]["message"]
+
+        assert f"activityId {a_restore().client_request_id} before you start another one." in message
+
+    def test_the_job_is_named_once_it_is_known(self, status: OrchestrationStatus) -> None:
+        message = self.message(status, tracking_job().stage, None, "custom status")
+
+        assert "Azure Backup job job-1 may still run" in message
 
 
 def test_one_that_was_terminated_waits_for_nothing() -> None:

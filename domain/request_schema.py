@@ -125,6 +125,9 @@ APPROVAL: Final = an_object(
     {
         "required": boolean.described("Wait for a person before the restore is triggered."),
         "timeout": duration_up_to(_MAX_APPROVAL_TIMEOUT).described("How long to wait for a person. Default PT4H."),
+        "distinct": boolean.described(
+            "Whoever is named in requestedBy must not approve. Default false; true for an alert's OriginalLocation."
+        ),
     }
 )
 REQUEST: Final = an_object(
@@ -241,16 +244,25 @@ _ONE_IDENTITY: Final[Json] = {
     "then": {"properties": {"managedIdentityResourceId": False}},
     "else": {"required": ["managedIdentityResourceId"]},
 }
+_NAMED_REQUESTER: Final[Json] = {
+    "if": {
+        "properties": {"approval": {"properties": {"distinct": {"const": True}}, "required": ["distinct"]}},
+        "required": ["approval"],
+    },
+    "then": {"required": ["requestedBy"], "properties": {"requestedBy": {"pattern": r"\S"}}},
+}
 
 
 def request_schema(*, with_source: bool = True) -> Json:
     """Return the JSON Schema (draft 2020-12) of a restore request.
 
     Without the source VM it is the schema of a template, which an alert completes. What ``domain.requests`` checks
-    beyond ``REQUEST`` and ``CONDITIONS`` is not part of it, except that ``identityInfo`` names one identity.
+    beyond ``REQUEST`` and ``CONDITIONS`` is not part of it, except that ``identityInfo`` names one identity, and that a
+    distinct approval needs a requester.
     """
     members = REQUEST.schema["properties"].items()
     properties = {name: schema for name, schema in members if with_source or name != _SOURCE}
     conditions = [condition.schema for condition in CONDITIONS if with_source or _SOURCE not in condition.requires]
     identity: Json = {"properties": {"identityInfo": _ONE_IDENTITY}}
-    return {**REQUEST.schema, "properties": properties, "allOf": [*conditions, identity]}
+    requester = [_NAMED_REQUESTER] if with_source else []
+    return {**REQUEST.schema, "properties": properties, "allOf": [*conditions, identity, *requester]}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.azure.resource_ids import same_id
 from domain.errors import InvalidRequestError, Json
+from domain.people import is_named, same_person
 from domain.reading import INVALID_VALUE, MISSING_FIELD, NOT_ALLOWED, Problems
 from domain.request_schema import CONDITIONS, ORIGINAL_LOCATION, PASSED_ON, REQUEST
 from domain.times import parse_duration, parse_request_time
@@ -62,6 +63,7 @@ class RestoreRequest:
                 condition.check(body, problems)
             _check_targets(body, problems)
             _check_details(body, problems)
+            _check_approval(body, problems)
         if problems.found:
             raise InvalidRequestError(problems.found)
         return cls(body)
@@ -126,6 +128,17 @@ class RestoreRequest:
         return as_object(self.body.get("approval")).get("required", False)
 
     @property
+    def needs_other_approver(self) -> bool:
+        """Whether the person who requested the restore must not approve it (``approval.distinct``)."""
+        return as_object(self.body.get("approval")).get("distinct", False)
+
+    def may_be_approved_by(self, name: str | None) -> bool:
+        """Return whether the person of this name may approve the restore; anybody may reject it."""
+        if not self.needs_other_approver:
+            return True
+        return is_named(name) and not same_person(name, self.body.get("requestedBy"))
+
+    @property
     def approval_timeout(self) -> timedelta:
         """How long to wait for a person to approve the restore in the app, or at the Resource Guard in Azure."""
         timeout: str | None = as_object(self.body.get("approval")).get("timeout")
@@ -181,3 +194,9 @@ def _check_details(body: Json, problems: Problems) -> None:
     if system_assigned and user_assigned:
         message = "is not allowed when isSystemAssignedIdentity is true; give one of them"
         problems.add(NOT_ALLOWED, "identityInfo.managedIdentityResourceId", message)
+
+
+def _check_approval(body: Json, problems: Problems) -> None:
+    wanted, requester = as_object(body.get("approval")).get("distinct"), "requestedBy"
+    if wanted is True and not problems.exist_at(requester) and not is_named(body.get(requester)):
+        problems.add(MISSING_FIELD, requester, "is needed for approval.distinct: anybody but this person may approve")

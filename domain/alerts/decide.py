@@ -167,8 +167,9 @@ def _request_body(alert: Alert, vm_id: str, rule: AlertRule, template: Json, now
     asks = own.get("required") or rule.approval.get("required") or alert.approval_reason is not None
     if asks or template.get("recoveryType") == ORIGINAL_LOCATION:
         approval["required"] = True
+    if template.get("recoveryType") == ORIGINAL_LOCATION:
+        approval.setdefault("distinct", True)
     severity = f" ({alert.severity})" if alert.severity else ""
     reason = f"Alert {alert.alert_rule or alert_name(alert.alert_id)}{severity}: rule {rule.name!r}"
-    defaults = {"requestedBy": "Azure Monitor", "reason": single_line(reason, _MAX_REASON)}
     body = fill_template(template, vm_id=vm_id, alert_id=alert.alert_id, fired=alert.fired or now)
-    return {**defaults, **body, **({"approval": approval} if approval else {})}
+    return {"reason": single_line(reason, _MAX_REASON), **body, **({"approval": approval} if approval else {})}

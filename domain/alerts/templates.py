@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from domain.azure import resource_ids as ids
 from domain.azure.resource_ids import ResourceId
 from domain.errors import InvalidRequestError, Json
+from domain.people import is_named
 from domain.reading import INVALID_VALUE, NOT_ALLOWED, Problems, Reader
 from domain.request_schema import request_schema
 from domain.requests import RestoreRequest
@@ -23,6 +24,8 @@ from domain.times import as_utc
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+REQUESTER: Final = "Azure Monitor"
+"""Who requests a restore in whose template no person is named."""
 PLACEHOLDERS: Final = ("subscriptionId", "resourceGroup", "vmName", "alertId", "firedDate")
 PLACEHOLDER_LIST: Final = " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 
@@ -47,7 +50,14 @@ def fill_template(template: Json, *, vm_id: str, alert_id: str, fired: datetime)
     body = _fill_placeholders(template, vm_id, alert_id, fired)
     if isinstance(body.get("requestId"), str):
         body["requestId"] = _fitting_key(body["requestId"])
-    return {**body, "sourceResourceId": vm_id}
+    return _with_what_the_alert_says(body, vm_id)
+
+
+def _with_what_the_alert_says(body: Json, vm_id: str) -> Json:
+    """Return the request with its VM, and with the alert as the requester if no person is named."""
+    requester = body.get("requestedBy")
+    is_unnamed = requester is None or (isinstance(requester, str) and not is_named(requester))
+    return {**body, "sourceResourceId": vm_id, **({"requestedBy": REQUESTER} if is_unnamed else {})}
 
 
 def alert_name(alert_id: str) -> str:
@@ -110,7 +120,7 @@ def _read_template(value: Any, path: str, problems: Problems) -> Json:
         problems.add(INVALID_VALUE, f"{path}.requestId", message)
     # Here the requestId stays as it is written, so that the reader finds what is wrong with it.
     usual = _fill_placeholders(template, _SAMPLE_VM_ID, "sample-alert", _SAMPLE_DATE)
-    _check_request({**usual, "sourceResourceId": _SAMPLE_VM_ID}, path, problems, "")
+    _check_request(_with_what_the_alert_says(usual, _SAMPLE_VM_ID), path, problems, "")
     longest = fill_template(template, vm_id=_VM_ID_OF_MAX_LENGTH, alert_id=_ALERT_ID_OF_MAX_LENGTH, fired=_SAMPLE_DATE)
     _check_request(longest, path, problems, " (checked with the longest names that Azure allows)")
     return template

@@ -122,7 +122,8 @@ def advance(restore: Restore, now: datetime) -> Restore:
 def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
     """Return the restore after an event: a person's cancellation or decision, or a slot at its vault.
 
-    Only the first cancellation and the first decision count; an event with invalid data changes nothing.
+    Only the first cancellation and the first decision count; an event with invalid data changes nothing, nor does an
+    approval by a person who must not give it.
     """
     message = as_object(data)
     if restore.outcome is not None:
@@ -135,9 +136,11 @@ def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
         cancelled = replace(restore, cancellation=Cancellation(by=by, comment=comment, time=now), backoff=backoff)
         return withdraw.ended_if_withdrawn(cancelled, now)
     word = message.get("decision")
-    if event == DECISION_EVENT and restore.awaits_decision and word in list(Decision):
-        return _with_decision(restore, Decision(word), now, by=by, comment=comment)
-    return restore
+    if event != DECISION_EVENT or not restore.awaits_decision or word not in list(Decision):
+        return restore
+    if word == Decision.APPROVED and not restore.request.may_be_approved_by(by):
+        return restore
+    return _with_decision(restore, Decision(word), now, by=by, comment=comment)
 
 
 def _with_decision(

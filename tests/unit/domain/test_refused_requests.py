@@ -372,6 +372,11 @@ TABLE: list[tuple[str, Json, str, str, str]] = [
     (ALL, {"approval": {"timeout": "4h"}}, INVALID, "approval.timeout", "PT4H"),
     (ALL, {"approval": {"timeout": "P366D"}}, INVALID, "approval.timeout", "longer than P365D"),
     (ALL, {"approval": {"timeOut": "PT4H"}}, UNKNOWN, "approval.timeOut", "is it timeout?"),
+    (ALL, {"approval": {"distinct": "yes"}}, INVALID, "approval.distinct", "true or false"),
+    *(
+        (ALL, {"approval": {"distinct": True}, "requestedBy": name}, MISSING, "requestedBy", "approval.distinct")
+        for name in (None, "", "  ")
+    ),
     (ALL, {"requestedBy": {"name": "me"}}, INVALID, "requestedBy", "string"),
     (ALL, {"reason": "x" * 2049}, INVALID, "reason", "2048"),
     (ALL, {"reason": "a\x00b"}, INVALID, "reason", "control characters"),
@@ -508,6 +513,12 @@ def test_all_problems_are_reported_at_once() -> None:
 
 def test_the_problems_of_an_empty_request_name_all_that_is_needed() -> None:
     assert {problem.target for problem in problems({})} == {"recoveryType", "sourceResourceId", "storageAccountId"}
+
+
+def test_a_requester_whose_name_cannot_be_seen_is_none() -> None:
+    found = problems({**BASES["RestoreDisks"], "approval": {"distinct": True}, "requestedBy": "\u200b"})
+
+    assert [(problem.code, problem.target) for problem in found] == [(MISSING, "requestedBy")]
 
 
 def test_the_message_names_the_first_three_and_counts_the_others() -> None:

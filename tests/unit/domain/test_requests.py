@@ -157,6 +157,23 @@ class TestWhatIsAccepted:
             False
         ] * 5
 
+    @pytest.mark.parametrize("name", ["ada", " Ada ", "ADA\t", "\uff41\uff44\uff41", None, "", " \n", "\u200b"])
+    def test_with_a_distinct_approval_the_requester_and_nobody_without_a_name_may_approve(
+        self, name: str | None
+    ) -> None:
+        asked = a_request(requestedBy="Ada", approval={"required": True, "distinct": True})
+        plain = a_request(requestedBy="Ada", approval={"required": True})
+
+        assert RestoreRequest.from_json(asked).may_be_approved_by(name) is False
+        assert RestoreRequest.from_json(asked).may_be_approved_by("ada2") is True
+        assert RestoreRequest.from_json(plain).may_be_approved_by(name) is True
+
+    def test_a_distinct_approval_is_asked_for_in_words(self) -> None:
+        asked: list[Json | None] = [None, {}, {"required": True}, {"distinct": None}, {"distinct": False}]
+
+        requests = [RestoreRequest.from_json(a_request(approval=approval)) for approval in asked]
+        assert [request.needs_other_approver for request in requests] == [False] * 5
+
     def test_ids_within_arrays_lose_their_trailing_slash_too(self) -> None:
         entry = {"lun": 0, "diskEncryptionSetId": f"{ENCRYPTION_SET}/"}
         settings = {"dataDiskEncryptionSettings": {"perDiskEncryptionSetIds": [entry]}}

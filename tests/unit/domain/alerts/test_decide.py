@@ -315,6 +315,34 @@ class TestTheRequest:
         assert body_of(decision)["approval"]["required"] is True
         assert decision.reason == "Rule 'web tier' covers it; a person must approve the restore to replace its disks."
 
+    @pytest.mark.parametrize(
+        ("restore", "in_template", "in_rule", "distinct"),
+        [
+            (IN_PLACE, None, None, True),
+            (IN_PLACE, {"distinct": False}, None, False),
+            (IN_PLACE, None, {"distinct": False}, False),
+            (IN_PLACE, {"distinct": False}, {"distinct": True}, True),
+            ({**IN_PLACE, "requestedBy": "ops"}, None, {"timeout": "PT1H"}, True),
+            (DISKS, None, {"required": True}, False),
+            (DISKS, None, {"required": True, "distinct": True}, True),
+            (CLONE, {"distinct": True}, None, True),
+        ],
+    )
+    def test_another_person_must_approve_in_place_unless_it_is_said_otherwise(
+        self, restore: Json, in_template: Json | None, in_rule: Json | None, distinct: bool
+    ) -> None:
+        decision = decision_of(a_rule(restore={**restore, "approval": in_template}, approval=in_rule))
+
+        assert decision.request is not None, decision.reason
+        assert decision.request.needs_other_approver is distinct
+        assert decision.request.may_be_approved_by("azure MONITOR") is (not distinct or "requestedBy" in restore)
+
+    @pytest.mark.parametrize("name", [None, "", " ", "\t"])
+    def test_the_alert_requests_what_no_person_does(self, name: str | None) -> None:
+        rule = a_rule(restore={**IN_PLACE, "requestedBy": name, "approval": {"distinct": True}})
+
+        assert body_of(decision_of(rule))["requestedBy"] == "Azure Monitor"
+
     def test_a_plan_waits_for_nobody(self) -> None:
         assert decision_of(a_rule(restore={**IN_PLACE, "dryRun": True})).decision == "Started"
 

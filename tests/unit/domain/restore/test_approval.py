@@ -118,6 +118,31 @@ def test_words_that_are_no_decision_approve_nothing(player: Player, said: object
     assert player.azure.bodies == []
 
 
+@pytest.mark.parametrize("by", ["Bo", " bo ", "", "  ", None])
+def test_an_approval_by_the_requester_is_none_where_another_person_must_approve(player: Player, by: str | None) -> None:
+    restore_id = player.start(a_restore(requestedBy="bo", approval={**APPROVAL, "distinct": True}))
+    player.reach(restore_id, "AwaitingApproval")
+
+    player.say(DECISION_EVENT, {"decision": "Approved", "by": by}, restore_id)
+    player.run_until(timedelta(minutes=1))
+    assert player.document(restore_id)["approval"]["decision"] is None
+    assert player.azure.bodies == []
+
+    player.say(DECISION_EVENT, ADA, restore_id)
+    assert player.finish(restore_id)["approval"]["by"] == "ada"
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+def test_the_requester_may_reject_and_where_nothing_else_is_said_approve(player: Player, distinct: bool) -> None:
+    restore_id = player.start(a_restore(requestedBy="bo", approval={**APPROVAL, "distinct": distinct}))
+    player.reach(restore_id, "AwaitingApproval")
+
+    player.say(DECISION_EVENT, {"decision": "Rejected" if distinct else "Approved", "by": "bo"}, restore_id)
+
+    done = player.finish(restore_id)
+    assert (done["status"], done["approval"]["distinct"]) == ("Rejected" if distinct else "Completed", distinct)
+
+
 def test_four_hours_are_waited_when_no_time_out_is_given(player: Player) -> None:
     done = player.run(a_restore(approval={"required": True}))
 

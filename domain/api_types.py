@@ -29,6 +29,7 @@ class ApprovalDocument:
     required: bool
     timeout: timedelta
     reason: str
+    distinct: bool = field(metadata={"description": "Whether anybody but the person in `requestedBy` must approve."})
     expires: datetime | None
     decision: Decision | None
     by: str | None
@@ -71,10 +72,38 @@ class PlanResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreTarget:
+    """Where the restore goes, as far as the request says. `storageAccountId` is the staging account."""
+
+    virtual_machine_id: str | None = field(
+        default=None, metadata={"description": "The VM that is made, or whose disks are replaced."}
+    )
+    resource_group_id: str | None = None
+    storage_account_id: str | None = None
+    virtual_network_id: str | None = None
+    subnet_id: str | None = None
+    replaces_disks: bool = field(metadata={"description": "Whether the disks of an existing VM are replaced."})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestDocument:
+    """What was asked: the members of the `RestoreRequest`, without secrets, and the target of the restore.
+
+    Where a message has no room for a long request, it has its `target` only, or is `null`; `GET /api/restores/{id}` shows
+    all of it.
+    """
+
+    target: JsonOf[RestoreTarget]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusLinks:
-    """Where to find the restore."""
+    """Where to find the restore. The links of `cancel`, `approve` and `reject` are there while they can be used."""
 
     self: Uri
+    cancel: Uri | None = None
+    approve: Uri | None = None
+    reject: Uri | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +120,7 @@ class StatusDocument:
     requested_by: str | None
     reason: str | None
     started_by: Source
+    request: JsonOf[RequestDocument] | None
     recovery_point: JsonOf[RecoveryPointSummary] | None
     operation_id: str | None
     job_id: str | None

@@ -19,6 +19,7 @@ _MAX_MESSAGE_BYTES: Final = 48_000
 """Azure Storage accepts 64 KiB per message; base64 leaves three quarters of that."""
 
 _MAX_WARNINGS: Final = 5
+_MAX_REQUEST: Final = 2000  # characters of JSON; most requests have half of it
 _IDENTITY: Final = (
     *("id", "sourceResourceId", "requestId", "jobId", "operationId", "vaultId", "recoveryId", "links"),
     *("status", "phase", "createdTime", "lastUpdatedTime", "completedTime", "nextPollTime"),
@@ -60,6 +61,13 @@ def _with_notice(document: Json) -> Json:
     return {**document, "warnings": [*as_list(document["warnings"]), {"code": "ResultCut", "message": message}]}
 
 
+def _without_long_request(document: Json) -> Json:
+    """Return the document with the target alone of a request that is unusually long."""
+    request = as_object(document.get("request"))
+    is_long = len(json.dumps(request)) > _MAX_REQUEST
+    return {**document, "request": {"target": request.get("target")}} if is_long else document
+
+
 def _without_bulk(document: Json) -> Json:
     """Return the document without the job's property bag and without the candidates of a plan."""
     result = dict(as_object(document["result"]))
@@ -75,6 +83,10 @@ def _with_details(document: Json, *, count: int) -> Json:
     error, warnings = as_object(document["error"]), as_list(document["warnings"])[-_MAX_WARNINGS:]
     details = as_list(error.get("details"))[:count]
     return {**document, "error": {**error, "details": details} if error else None, "warnings": warnings}
+
+
+def _without_request(document: Json) -> Json:
+    return {**document, "request": None}
 
 
 def _with_texts(document: Json, *, max_size: int) -> Json:
@@ -109,8 +121,10 @@ def _without_objects(document: Json) -> Json:
 
 
 _CUTS: Final[tuple[Callable[[Json], Json], ...]] = (
+    _without_long_request,
     _without_bulk,
     partial(_with_details, count=5),
+    _without_request,
     partial(_with_texts, max_size=1000),
     partial(_with_details, count=0),
     partial(_with_texts, max_size=200),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from re import Match
@@ -70,6 +70,15 @@ def redacted(text: str) -> str:
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def redacted_json(value: Any) -> Any:
+    """Return the JSON value with each of its texts redacted."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {name: redacted_json(member) for name, member in cast("dict[str, Any]", value).items()}
+    return [redacted_json(entry) for entry in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _url_without_secrets(match: Match[str]) -> str:

@@ -9,7 +9,7 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from domain import errors
 from domain.codec import unpack
 from domain.errors import RestoreError, TerminalError
-from domain.restore.document import document, refused_document
+from domain.restore.document import document, refused_document, request_document
 from domain.restore.parts import Decision, Phase, Status
 from domain.restore.state import Restore, client_request_id_for
 from domain.times import as_utc, format_time
@@ -63,7 +63,8 @@ def document_of(state: OrchestrationState) -> Json:
     last_updated = as_utc(state.last_updated_at)
     if state.runtime_status is OrchestrationStatus.COMPLETED and (ended := _document_in(state.serialized_output)):
         return ended
-    shown = _document_in(state.serialized_custom_status) or _accepted_document(state)
+    shown = _document_in(state.serialized_custom_status)
+    shown = _accepted_document(state) if shown is None else _with_request(shown, state)
     if shown["phase"] == str(Phase.FINISHED):
         return shown
     output = read_payload(state.serialized_output)
@@ -84,6 +85,13 @@ def _document_in(payload: str | None) -> Json | None:
     """Return the status document in a payload, or ``None`` if it is anything else."""
     found = as_object(read_payload(payload))
     return {**found} if found.keys() >= {"id", "status", "phase", "createdTime", "error"} else None
+
+
+def _with_request(shown: Json, state: OrchestrationState) -> Json:
+    """Return the document with its whole request, which a custom status may have no room for."""
+    if "recoveryType" in as_object(shown.get("request")) or (restore := _restore_of(state)) is None:
+        return shown
+    return {**shown, "request": request_document(restore.request, shown["sourceResourceId"])}
 
 
 def _accepted_document(state: OrchestrationState) -> Json:

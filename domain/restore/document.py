@@ -6,10 +6,17 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from domain.api_types import ApprovalDocument, CancellationDocument, StatusDocument
+from domain.api_types import (
+    ApprovalDocument,
+    CancellationDocument,
+    RequestDocument,
+    RestoreTarget,
+    StatusDocument,
+    StatusLinks,
+)
 from domain.codec import as_json
 from domain.messages import fit
-from domain.redaction import redacted
+from domain.redaction import redacted, redacted_json
 from domain.restore.parts import Delivery, Phase, Source, Status
 from domain.restore.stages import (
     AwaitingApproval,
@@ -25,6 +32,7 @@ from domain.restore.stages import (
     Validating,
 )
 from domain.restore.waiting import waiting_for
+from domain.times import parse_request_time
 from domain.wire import as_object, as_text
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import Json, RestoreError
+    from domain.requests import RestoreRequest
     from domain.restore.parts import Approval, Cancellation, Outcome
     from domain.restore.stages import Stage
     from domain.restore.state import Restore
@@ -90,6 +99,7 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
         requested_by=body.get("requestedBy"),
         reason=body.get("reason"),
         started_by=restore.accepted.source,
+        request=request_document(restore.request, restore.source_resource_id),
         recovery_point=prepared.point.to_json() if prepared else None,
         operation_id=_operation_id(stage),
         job_id=stage.job_id if isinstance(stage, TrackingJob) else None,
@@ -105,9 +115,47 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
         result=outcome.result if outcome else None,
         error=outcome.error if outcome else None,
         warnings=(*restore.warnings, *(outcome.notes if outcome else ())),
-        links={"self": f"/api/restores/{restore.restore_id}"},
+        links={},
     )
-    return as_json(whole)
+    shown = as_json(whole)
+    return {**shown, "links": links_of(shown, now)}
+
+
+def request_document(request: RestoreRequest, source_resource_id: str | None) -> Json:
+    """Return what was asked, without secrets, and the target of the restore."""
+    body: Json = redacted_json(request.body)
+    identity_based: Json = body.get("identityBasedRestoreDetails", {})
+    target = RestoreTarget(
+        virtual_machine_id=source_resource_id if request.is_in_place else body.get("targetVirtualMachineId"),
+        resource_group_id=body.get("targetResourceGroupId"),
+        storage_account_id=body.get("storageAccountId") or identity_based.get("targetStorageAccountId"),
+        virtual_network_id=body.get("virtualNetworkId"),
+        subnet_id=body.get("subnetId"),
+        replaces_disks=request.is_in_place,
+    )
+    return {**body, **as_json(RequestDocument(target=as_json(target)))}
+
+
+def links_of(shown: Json, now: datetime, origin: str = "/api") -> Json:
+    """Return the links of a status document: to itself, and to what can be done with the restore now."""
+    itself = f"{origin}/restores/{shown['id']}"
+    can_cancel = shown["phase"] != str(Phase.FINISHED) and "cancellation" not in shown
+    approval: Json | None = shown.get("approval")
+    is_undecided = approval is not None and approval["decision"] is None and not has_expired(approval, now)
+    can_decide = can_cancel and is_undecided
+    links = StatusLinks(
+        self=itself,
+        cancel=f"{itself}/cancel" if can_cancel else None,
+        approve=f"{itself}/approve" if can_decide else None,
+        reject=f"{itself}/reject" if can_decide else None,
+    )
+    return as_json(links)
+
+
+def has_expired(approval: Json, now: datetime) -> bool:
+    """Return whether the time for the decision that the ``approval`` of a status document waits for is over."""
+    expires: str | None = approval["expires"]
+    return expires is not None and now > parse_request_time(expires)
 
 
 def result_document(restore: Restore, outcome: Outcome) -> Json:
@@ -134,6 +182,7 @@ def _approval(restore: Restore, approval: Approval | None) -> ApprovalDocument |
         required=True,
         timeout=restore.request.approval_timeout,
         reason=approval.reason,
+        distinct=restore.request.needs_other_approver,
         expires=approval.expires,
         decision=approval.decision,
         by=approval.by,
@@ -194,6 +243,7 @@ def refused_document(*, restore_id: str, created: datetime, error: RestoreError,
         requested_by=text_of("requestedBy"),
         reason=text_of("reason"),
         started_by=Source.QUEUE,
+        request=None,
         recovery_point=None,
         operation_id=None,
         job_id=None,

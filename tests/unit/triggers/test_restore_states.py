@@ -119,6 +119,16 @@ def test_what_somebody_else_started_under_a_restores_name_can_be_read(foreign: A
     assert document["createdTime"] == "2026-11-23T08:00:00Z"
 
 
+@pytest.mark.parametrize("cut", [None, {"target": {"replacesDisks": False}}])
+@pytest.mark.parametrize("status", [OrchestrationStatus.RUNNING, OrchestrationStatus.TERMINATED])
+def test_a_request_that_had_no_room_in_the_custom_status_is_shown_whole(
+    status: OrchestrationStatus, cut: dict[str, Any] | None
+) -> None:
+    state = a_state(status, serialized_custom_status=shown(request=cut))
+
+    assert document_of(state)["request"] == document(a_restore(), NOW)["request"]
+
+
 def _at_resource_guard(**members: Any) -> AwaitingResourceGuard:
     return AwaitingResourceGuard(prepared=PREPARED, since=NOW, refusal={"code": "c", "message": "m"}, **members)
 

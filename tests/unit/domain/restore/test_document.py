@@ -26,7 +26,7 @@ from domain.restore.stages import (
     Triggering,
     Validating,
 )
-from tests.support.azure import VAULT_ID, VM_ID, a_request, a_restore
+from tests.support.azure import STORAGE_ID, TARGET_GROUP, VAULT_ID, VM_ID, a_request, a_restore
 from tests.support.strategies import SWIFT, json_values
 from tests.unit.domain import recorded
 from tests.unit.domain.restore.states import (
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
 MEMBERS = (
     *("id", "status", "phase", "progressPercentage", "sourceResourceId", "recoveryType", "requestId", "requestedBy"),
-    *("reason", "startedBy", "recoveryPoint", "operationId", "jobId", "vaultId", "createdTime", "lastUpdatedTime"),
-    *("completedTime", "nextPollTime", "waiting", "result", "error", "warnings", "links"),
+    *("reason", "startedBy", "request", "recoveryPoint", "operationId", "jobId", "vaultId", "createdTime"),
+    *("lastUpdatedTime", "completedTime", "nextPollTime", "waiting", "result", "error", "warnings", "links"),
 )
 OPTIONAL = {"approval", "cancellation", "refused"}
 """Members that are there only where they say something."""
@@ -100,6 +100,14 @@ class TestDocument:
             "requestedBy": "me",
             "reason": "why",
             "startedBy": "http",
+            "request": {
+                **a_request(requestId="r", requestedBy="me", reason="why"),
+                "target": {
+                    "resourceGroupId": TARGET_GROUP,
+                    "storageAccountId": STORAGE_ID,
+                    "replacesDisks": False,
+                },
+            },
             "recoveryPoint": {
                 "id": "1103996678573089",
                 "time": "2026-11-23T06:00:00.123456Z",
@@ -117,7 +125,10 @@ class TestDocument:
             "result": None,
             "error": None,
             "warnings": [{"code": "A", "message": "a"}],
-            "links": {"self": f"/api/restores/{restore.restore_id}"},
+            "links": {
+                "self": f"/api/restores/{restore.restore_id}",
+                "cancel": f"/api/restores/{restore.restore_id}/cancel",
+            },
         }
 
     def test_a_finished_restore_has_its_end(self) -> None:
@@ -217,6 +228,7 @@ class TestDocument:
             "required": True,
             "timeout": "PT30M",
             "reason": "r",
+            "distinct": False,
             "expires": "2026-11-23T09:30:00Z",
             "decision": "Approved",
             "by": "ada",
@@ -250,6 +262,116 @@ class TestDocument:
         assert [warning["code"] for warning in sent["warnings"]] == ["A"]
         assert sent["lastUpdatedTime"] == "2026-11-23T09:30:00Z"
         assert [warning["code"] for warning in document(restore, NOW)["warnings"]] == ["A", "ResultNotPublished"]
+
+
+NETWORK = f"{TARGET_GROUP}/providers/Microsoft.Network/virtualNetworks/net"
+CLONE_ID = f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/clone"
+CLONE = {"targetVirtualMachineId": CLONE_ID, "virtualNetworkId": NETWORK, "subnetId": f"{NETWORK}/subnets/a"}
+IN_PLACE = {"recoveryType": "OriginalLocation", "targetResourceGroupId": None}
+BY_IDENTITY = {
+    "storageAccountId": None,
+    "identityInfo": {"isSystemAssignedIdentity": True},
+    "identityBasedRestoreDetails": {"targetStorageAccountId": STORAGE_ID},
+}
+BY_ITEM = {"sourceResourceId": None, "vaultId": VAULT_ID, "containerName": "c", "protectedItemName": "i"}
+
+
+class TestRequest:
+    """Whoever must approve a restore sees what was asked, and where the restore goes."""
+
+    @pytest.mark.parametrize(
+        ("members", "target"),
+        [
+            ({}, {"resourceGroupId": TARGET_GROUP, "storageAccountId": STORAGE_ID, "replacesDisks": False}),
+            ({"targetResourceGroupId": None}, {"storageAccountId": STORAGE_ID, "replacesDisks": False}),
+            (BY_IDENTITY, {"resourceGroupId": TARGET_GROUP, "storageAccountId": STORAGE_ID, "replacesDisks": False}),
+            (IN_PLACE, {"virtualMachineId": VM_ID, "storageAccountId": STORAGE_ID, "replacesDisks": True}),
+            (
+                {"recoveryType": "AlternateLocation", **CLONE},
+                {
+                    "virtualMachineId": CLONE_ID,
+                    "resourceGroupId": TARGET_GROUP,
+                    "storageAccountId": STORAGE_ID,
+                    "virtualNetworkId": NETWORK,
+                    "subnetId": f"{NETWORK}/subnets/a",
+                    "replacesDisks": False,
+                },
+            ),
+        ],
+    )
+    def test_it_is_shown_as_it_was_asked_with_its_target(self, members: Json, target: Json) -> None:
+        asked = RestoreRequest.from_json(a_request(**members)).to_json()
+
+        assert document(a_restore(**members), NOW)["request"] == {**asked, "target": target}
+
+    def test_the_vm_whose_disks_are_replaced_is_known_with_the_item(self) -> None:
+        members = {**IN_PLACE, **BY_ITEM}
+
+        assert document(a_restore(**members), NOW)["request"]["target"].get("virtualMachineId") is None
+        assert document(preparing(**members), NOW)["request"]["target"]["virtualMachineId"] == VM_ID
+
+    def test_it_has_no_secrets(self) -> None:
+        secret = "https://a.blob.core.windows.net/c?sig=c2VjcmV0c2VjcmV0"
+        restore = a_restore(reason=secret, encryptionDetails={"encryptionEnabled": True, "kekUrl": secret})
+
+        shown = document(restore, NOW)["request"]
+
+        assert "c2VjcmV0" not in json.dumps(shown)
+        assert shown["encryptionDetails"]["encryptionEnabled"] is True
+        assert shown["encryptionDetails"]["kekUrl"] == "https://a.blob.core.windows.net/c"
+
+    def test_a_long_one_is_cut_before_anything_else(self) -> None:
+        restore = tracking_job(reason="why", restoreDiskLunList=list(range(1000)), zones=["1"]).with_warning("W", "w")
+        error = RestoreError("E", "m" * 900, [ErrorDetail(code="d", message="m" * 900)] * 4).to_json()
+        restore = replace(restore, outcome=Outcome(status=Status.FAILED, completed=NOW, error=error))
+
+        whole, shown = document(restore, NOW), custom_status(restore, NOW)
+
+        assert shown == {**whole, "request": {"target": whole["request"]["target"]}}
+
+    def test_the_longest_one_leaves_room_for_the_rest(self) -> None:
+        restore = triggering(restoreDiskLunList=list(range(1000)), reason="y" * 2048, requestedBy="y" * 2048)
+        error = RestoreError("E", "m" * 1000, [ErrorDetail(code="d", message="m" * 1000)] * 100).to_json()
+        restore = replace(restore, outcome=Outcome(status=Status.FAILED, completed=NOW, error=error))
+
+        shown = custom_status(restore, NOW)
+
+        assert (shown["error"]["message"], shown["links"]) == ("m" * 1000, document(restore, NOW)["links"])
+
+
+class TestLinks:
+    APPROVAL = Approval(reason="r", expires=NOW)
+
+    @pytest.mark.parametrize(
+        ("approval", "actions"),
+        [
+            (None, {"cancel"}),
+            (Approval(reason="r"), {"cancel", "approve", "reject"}),
+            (APPROVAL, {"cancel", "approve", "reject"}),
+            (replace(APPROVAL, decision=Decision.APPROVED, by="ada"), {"cancel"}),
+            (replace(APPROVAL, expires=NOW - timedelta(seconds=1)), {"cancel"}),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "stage", [admitted(), preparing(), triggering(), tracking_job()], ids=lambda restore: restore.stage.kind
+    )
+    def test_a_running_restore_can_be_cancelled_and_decided_while_a_decision_is_open(
+        self, stage: Restore, approval: Approval | None, actions: set[str]
+    ) -> None:
+        restore = replace(stage, approval=approval)
+        itself = f"/api/restores/{restore.restore_id}"
+
+        links = document(restore, NOW)["links"]
+
+        assert links == {"self": itself} | {name: f"{itself}/{name}" for name in actions}
+
+    @pytest.mark.parametrize("approval", [None, APPROVAL])
+    def test_one_that_is_cancelled_or_has_ended_can_be_read_only(self, approval: Approval | None) -> None:
+        waiting = replace(admitted(), approval=approval)
+        cancelled = replace(waiting, cancellation=Cancellation())
+        ended = replace(waiting, outcome=Outcome(status=Status.COMPLETED, completed=NOW))
+
+        assert [list(document(restore, NOW)["links"]) for restore in (cancelled, ended)] == [["self"]] * 2
 
 
 class TestCustomStatus:
@@ -367,6 +489,7 @@ class TestRefused:
             "requestedBy": "me",
             "reason": "why",
             "startedBy": "queue",
+            "request": None,
             "recoveryPoint": None,
             "operationId": None,
             "jobId": None,

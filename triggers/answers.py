@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -12,12 +13,16 @@ from domain import errors
 from domain.api_types import ErrorAnswer
 from domain.codec import as_json
 from domain.errors import InvalidRequestError, RestoreError, TransientError
+from domain.people import is_named
 from domain.reading import INVALID_VALUE, Problems, an_object, prose, strict_json
+from domain.restore.document import links_of
+from triggers.starting import now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from domain.errors import Json
+    from domain.reading import Reader
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 START_POLLING_S: Final = 5
@@ -35,7 +40,12 @@ STATUS_OF: Final[Mapping[str, int]] = {
     errors.SERVICE_UNAVAILABLE: 503,
     errors.VAULT_BLOCKED: 503,
 }
-DECISION: Final = an_object({"by": prose, "comment": prose})
+_NAME: Final = replace(
+    prose.also(lambda name: None if is_named(name) else "must not be empty: it says who decides"),
+    schema={**prose.schema, "pattern": rf"{prose.schema['pattern']}[\s\S]*\S"},
+)
+CANCELLATION: Final = an_object({"by": prose, "comment": prose})
+DECISION: Final = an_object({"by": _NAME, "comment": prose}, needed=("by",))
 _BAD_GATEWAY: Final = 502  # Azure refused the app's call, which is not the caller's fault
 
 
@@ -85,15 +95,19 @@ def read_json(req: func.HttpRequest) -> Any:
     return parse_json(body)
 
 
-def read_decision(req: func.HttpRequest) -> Json:
-    """Read the optional body ``{"by"?, "comment"?}`` of a person's decision; raises the errors of ``read_json``."""
-    if not req.get_body():
-        return {}
+def read_optional_json(req: func.HttpRequest) -> Any:
+    """Read a JSON body as ``read_json`` does; a missing one, and ``null``, count as an empty object."""
+    body = read_json(req) if req.get_body().strip() else None
+    return {} if body is None else body
+
+
+def read_person(body: Any, reader: Reader) -> Json:
+    """Read who decides and why with ``CANCELLATION`` or ``DECISION``; raises ``InvalidRequestError``."""
     problems = Problems()
-    decision: Json = DECISION(read_json(req), "", problems)
+    person: Json = reader(body, "", problems)
     if problems.found:
         raise InvalidRequestError(problems.found)
-    return decision
+    return {name: text.strip() for name, text in person.items()}
 
 
 def origin_of(req: func.HttpRequest) -> str:
@@ -104,5 +118,5 @@ def origin_of(req: func.HttpRequest) -> str:
 
 
 def with_absolute_links(document: Json, req: func.HttpRequest) -> Json:
-    """Return a status document with absolute links."""
-    return {**document, "links": {"self": f"{origin_of(req)}/restores/{document['id']}"}}
+    """Return a status document with absolute links to what can be done with the restore now."""
+    return {**document, "links": links_of(document, now(), origin_of(req))}

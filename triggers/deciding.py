@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domain import errors
-from domain.errors import TerminalError
+from domain.errors import TerminalError, TransientError
+from domain.people import same_person
+from domain.restore.document import has_expired
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.parts import Decision, Phase, Status
-from domain.times import format_time, parse_request_time
+from domain.times import format_time
 from domain.wire import as_text
 from triggers.hub import answer_deadline, polls, raise_event
-from triggers.restore_states import get_document, no_such_restore
+from triggers.restore_states import find_restore, get_document, no_such_restore
 from triggers.starting import now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import azure.durable_functions as df
 
     from domain.errors import Json
@@ -23,31 +27,44 @@ if TYPE_CHECKING:
 async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, person: Json) -> Json:
     """Send a cancellation to a running restore; return its status document. ``person`` is ``{"by"?, "comment"?}``.
 
+    The document shows the cancellation, or an earlier one: only the first counts.
     Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when the restore has already ended.
     """
     document = await _unfinished(client, restore_id, "cancel")
-    if not await raise_event(client, restore_id, CANCEL_EVENT, {**person, "time": format_time(now())}):
-        document = await _unfinished(client, restore_id, "cancel")
-    return document
+    if _is_cancelled(document):
+        return document
+    time = format_time(now())
+    await _send(client, restore_id, CANCEL_EVENT, {**person, "time": time})
+    document = await _until(client, restore_id, _is_cancelled) or document
+    if _is_cancelled(document):
+        return document
+    _check_reached(document, "cancellation")
+    # The task hub has the cancellation, and delivers it a little later.
+    cancellation = {"by": as_text(person.get("by")), "comment": as_text(person.get("comment")), "time": time}
+    return {**document, "cancellation": cancellation}
 
 
 async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, decision: Decision, person: Json) -> Json:
     """Send a person's decision to a restore that needs one, even before it waits for it; return its status document.
 
-    Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when no decision is needed or another was faster.
+    ``person`` is ``{"by", "comment"?}``. The same decision by the same person again is answered as before, also when
+    the restore has gone on or has ended. Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when no decision
+    is needed, another was faster, or the person must not approve.
     """
-    document = await _unfinished(client, restore_id, "decide")
-    _check_waiting(document)
+    document = await _existing(client, restore_id)
     if not _is_decided(document):
+        document = await _unfinished(client, restore_id, "decide")
+        _check_waiting(document)
+        await _check_approver(client, document, decision, person)
         data = {**person, "decision": str(decision), "time": format_time(now())}
-        await raise_event(client, restore_id, DECISION_EVENT, data)
-        document = await _until_settled(client, restore_id) or document
-    if document["phase"] == str(Phase.FINISHED) and not _is_decided(document):
-        message = f"Restore {restore_id} has ended as {document['status']} before the decision reached it."
-        raise TerminalError(errors.REQUEST_CONFLICT, message)
+        await _send(client, restore_id, DECISION_EVENT, data)
+        document = await _until(client, restore_id, _is_decided) or document
+    if not _is_decided(document):
+        _check_reached(document, "decision")
+        return document
     made: Json = document["approval"]
-    if _is_decided(document) and (made["decision"], made["by"]) != (str(decision), as_text(person.get("by"))):
-        who = made["by"] or "somebody"
+    if made["decision"] != str(decision) or not same_person(made["by"], as_text(person.get("by"))):
+        who = made["by"] or "nobody"
         message = f"Restore {restore_id} was decided before: {made['decision']} at {made['time']} by {who}."
         raise TerminalError(errors.REQUEST_CONFLICT, message)
     return document
@@ -56,33 +73,79 @@ async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, dec
 def _check_waiting(document: Json) -> None:
     """Raise ``RequestConflict`` if the restore needs no decision, or the time for it is over."""
     restore_id = document["id"]
-    if document.get("approval") is None:
+    if _is_cancelled(document):
+        message = f"Restore {restore_id} waits for no decision: it is being cancelled."
+        raise TerminalError(errors.REQUEST_CONFLICT, message)
+    approval: Json | None = document.get("approval")
+    if approval is None:
         reason = "no approval is needed for it"
         if document["status"] == str(Status.AWAITING_APPROVAL):
             reason = "it waits for the vault's Resource Guard, which is opened in Azure"
         raise TerminalError(errors.REQUEST_CONFLICT, f"Restore {restore_id} waits for no decision: {reason}.")
-    expires: str | None = document["approval"]["expires"]
-    if not _is_decided(document) and expires is not None and now() > parse_request_time(expires):
-        raise TerminalError(errors.REQUEST_CONFLICT, f"Restore {restore_id} could be decided until {expires}.")
+    if has_expired(approval, now()):
+        message = f"Restore {restore_id} could be decided until {approval['expires']}."
+        raise TerminalError(errors.REQUEST_CONFLICT, message)
 
 
-async def _until_settled(client: df.DurableFunctionsClient, restore_id: str) -> Json | None:
+async def _check_approver(client: df.DurableFunctionsClient, document: Json, decision: Decision, person: Json) -> None:
+    """Raise ``RequestConflict`` if the person requested the restore, and somebody else must approve it."""
+    restore_id, by = document["id"], as_text(person.get("by"))
+    if decision is not Decision.APPROVED or not document["approval"]["distinct"]:
+        return
+    restore = await find_restore(client, restore_id)  # the document may have been truncated
+    if restore is not None and not restore.request.may_be_approved_by(by):
+        message = f"Restore {restore_id} was requested by {by}: another person must approve it (approval.distinct)."
+        raise TerminalError(errors.REQUEST_CONFLICT, message)
+
+
+async def _send(client: df.DurableFunctionsClient, restore_id: str, event: str, data: Json) -> None:
+    """Raise an event to a restore that has not ended."""
+    if await raise_event(client, restore_id, event, data):
+        return
+    await _unfinished(client, restore_id, event)
+    message = f"Restore {restore_id} could not be told of the {event}. Send the same request again."
+    raise TransientError(errors.SERVICE_UNAVAILABLE, message)
+
+
+def _check_reached(document: Json, what: str) -> None:
+    """Raise ``RequestConflict`` if the restore has ended."""
+    if _has_ended(document):
+        message = f"Restore {document['id']} has ended as {document['status']} before the {what} reached it."
+        raise TerminalError(errors.REQUEST_CONFLICT, message)
+
+
+async def _until(client: df.DurableFunctionsClient, restore_id: str, is_heard: Callable[[Json], bool]) -> Json | None:
+    """Return the document once it shows what was sent, or the restore's end; ``None`` if that takes too long."""
     async for _ in polls(answer_deadline()):
         document = await get_document(client, restore_id)
-        if document is not None and (_is_decided(document) or document["phase"] == str(Phase.FINISHED)):
+        if document is not None and (is_heard(document) or _has_ended(document)):
             return document
     return None
 
 
+def _is_cancelled(document: Json) -> bool:
+    return document.get("cancellation") is not None
+
+
 def _is_decided(document: Json) -> bool:
-    return document["approval"]["decision"] is not None
+    approval: Json | None = document.get("approval")
+    return approval is not None and approval["decision"] is not None
 
 
-async def _unfinished(client: df.DurableFunctionsClient, restore_id: str, verb: str) -> Json:
+def _has_ended(document: Json) -> bool:
+    return document["phase"] == str(Phase.FINISHED)
+
+
+async def _existing(client: df.DurableFunctionsClient, restore_id: str) -> Json:
     document = await get_document(client, restore_id)
     if document is None:
         raise no_such_restore(restore_id)
-    if document["phase"] == str(Phase.FINISHED):
+    return document
+
+
+async def _unfinished(client: df.DurableFunctionsClient, restore_id: str, verb: str) -> Json:
+    document = await _existing(client, restore_id)
+    if _has_ended(document):
         message = f"Restore {restore_id} has ended as {document['status']}; there is nothing left to {verb}."
         raise TerminalError(errors.REQUEST_CONFLICT, message)
     return document

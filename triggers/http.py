@@ -22,12 +22,15 @@ from domain.restore.calls import ResolveItem
 from domain.restore.parts import ENDED, Decision, Source, Status
 from domain.texts import trimmed
 from triggers.answers import (
+    CANCELLATION,
+    DECISION,
     START_POLLING_S,
     error_response,
     json_response,
     origin_of,
-    read_decision,
     read_json,
+    read_optional_json,
+    read_person,
     with_absolute_links,
 )
 from triggers.deciding import cancel_restore, decide_restore
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     from domain.api_types import RecoveryPointList
     from domain.errors import Json
+    from domain.reading import Reader
     from domain.restore.state import Restore
     from triggers.starting import LimitsFor
 
@@ -107,20 +111,20 @@ class RestoresApi:
     @_answering
     async def cancel_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, or 409 when the restore has ended. Body: ``{"by"?, "comment"?}``."""
-        person = read_decision(req)
-        document = await cancel_restore(client, _restore_id(req), person)
+        restore_id, person = _read_person(req, CANCELLATION)
+        document = await cancel_restore(client, restore_id, person)
         by, comment = person.get("by"), person.get("comment")
         _LOG.info("restore %s: to be cancelled by %r, comment %r", document["id"], by, comment)
         return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 
     @_answering
     async def approve_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """202 with the status document; 404, or 409 when nothing waits. Body: ``{"by"?, "comment"?}``."""
+        """202 with the status document; 404, 409 when nothing waits. Body: ``{"by", "comment"?}``."""
         return await _decide(req, client, Decision.APPROVED)
 
     @_answering
     async def reject_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """202 with the status document; 404, or 409 when nothing waits. Body: ``{"by"?, "comment"?}``."""
+        """202 with the status document; 404, 409 when nothing waits. Body: ``{"by", "comment"?}``."""
         return await _decide(req, client, Decision.REJECTED)
 
     @_answering
@@ -157,11 +161,17 @@ def blueprint(api: RestoresApi) -> df.Blueprint:
 
 
 async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, decision: Decision) -> func.HttpResponse:
-    person = read_decision(req)
-    restore_id = _restore_id(req)
+    restore_id, person = _read_person(req, DECISION)
     document = await decide_restore(client, restore_id, decision, person)
     _LOG.info("restore %s: %s by %r, comment %r", restore_id, decision, person.get("by"), person.get("comment"))
     return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
+
+
+def _read_person(req: func.HttpRequest, reader: Reader) -> tuple[str, Json]:
+    """Return the id in the route, and who decides and why."""
+    body = read_optional_json(req)
+    restore_id = _restore_id(req)  # before the body is found incomplete: a wrong id is the first thing to know
+    return restore_id, read_person(body, reader)
 
 
 def _restore_id(req: func.HttpRequest) -> str:

@@ -15,7 +15,7 @@ from domain.azure import resource_ids as ids
 from domain.reading import resource_id, string
 from domain.request_schema import request_schema
 from domain.restore.parts import Status
-from triggers.answers import DECISION, STATUS_OF, json_response
+from triggers.answers import CANCELLATION, DECISION, STATUS_OF, json_response
 from triggers.http import DEFAULT_TOP, MAX_TOP
 from triggers.schemas import schemas_of
 
@@ -91,7 +91,7 @@ def description(version: str) -> Json:
         "security": [{"header": []}, {"query": []}],
         "paths": {**_restore_paths(), **_other_paths()},
         "components": {
-            "schemas": {**_request_schemas(), **schemas_of(api_types.ANSWERS)},
+            "schemas": _schemas(),
             "responses": {name: _error(status, text) for status, (name, text) in _ERRORS.items()},
             "parameters": {
                 "RestoreId": {"name": "id", "in": "path", "required": True, "schema": _STRING},
@@ -186,7 +186,9 @@ def _operation(
 
 def _deciding(name: str, summary: str) -> Json:
     answer = _answer(202, "The restore as it stands.", api_types.StatusDocument, "Retry-After")
-    return _operation(name, summary, [answer, 400, 404, 409, 413, 415, 503], body="DecisionRequest", needed=False)
+    is_decision = name != "cancel_restore"
+    body = "DecisionRequest" if is_decision else "CancellationRequest"
+    return _operation(name, summary, [answer, 400, 404, 409, 413, 415, 503], body=body, needed=is_decision)
 
 
 def _accepted() -> Json:
@@ -230,6 +232,14 @@ def _schema(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def _schemas() -> Json:
+    """Return all schemas by name. The document of a request has all members of a request, none of them needed."""
+    asked, answered = _request_schemas(), schemas_of(api_types.ANSWERS)
+    shown: Json = answered[api_types.RequestDocument.__name__]
+    shown["properties"] = {**asked["RestoreRequest"]["properties"], **shown["properties"]}
+    return {**asked, **answered}
+
+
 def _request_schemas() -> Json:
     """Return the schemas of what callers send; each kind of resource id has a schema of its own."""
     homes = [(resource_id(kind).schema, name) for name, kind in _IDS.items()]
@@ -260,6 +270,7 @@ def _request_schemas() -> Json:
     return {
         "RestoreRequest": _with_refs(request_schema(), homes),
         **{name: {**schema, "examples": [_example(_IDS[name])]} for schema, name in homes},
+        "CancellationRequest": {**CANCELLATION.schema, "description": "Who cancels, and why."},
         "DecisionRequest": {**DECISION.schema, "description": "Who decides, and why."},
         "Alert": alert,
     }

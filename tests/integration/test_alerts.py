@@ -266,9 +266,10 @@ class TestApproval:
         eventually(lambda: stage.call("GET", link).json()["status"] == "AwaitingApproval")
         assert stage.jobs_of("web-01") == 0
 
+        alone = stage.call("POST", f"{link}/approve", json={"by": "azure monitor"})
         answer = stage.call("POST", f"{link}/approve", json={"by": "ada", "comment": "go"})
 
-        assert answer.status_code == 202
+        assert (alone.status_code, answer.status_code) == (409, 202)
         assert answer.json()["approval"]["decision"] == "Approved"
         done = stage.finished(decision["restoreId"])
         assert (done["status"], done["approval"]["by"], done["approval"]["comment"]) == ("Completed", "ada", "go")
@@ -301,7 +302,7 @@ class TestApproval:
 
     def test_an_approval_may_come_the_moment_after_the_decision(self, stage: Stage) -> None:
         [decision] = decide(stage, an_alert("a1", alertRule="ask"))
-        answer = stage.call("POST", f"restores/{decision['restoreId']}/approve")
+        answer = stage.call("POST", f"restores/{decision['restoreId']}/approve", json={"by": "ada"})
 
         assert answer.status_code == 202
         assert stage.finished(decision["restoreId"])["status"] == "Completed"
@@ -334,7 +335,9 @@ class TestApproval:
         link = f"restores/{decision['restoreId']}"
         eventually(lambda: stage.call("GET", link).json()["status"] == "AwaitingApproval")
         with ThreadPoolExecutor(2) as threads:
-            cancelled, approved = threads.map(lambda verb: stage.call("POST", f"{link}/{verb}"), ["cancel", "approve"])
+            cancelled, approved = threads.map(
+                lambda verb: stage.call("POST", f"{link}/{verb}", json={"by": "ada"}), ["cancel", "approve"]
+            )
 
         done = stage.finished(decision["restoreId"])
         assert cancelled.status_code == 202
@@ -345,13 +348,16 @@ class TestApproval:
         running = stage.post(a_request()).json()["id"]
 
         for verb in ("approve", "reject"):
-            answers = [stage.call("POST", f"restores/{which}/{verb}") for which in (done, running, "nonsense")]
+            answers = [
+                stage.call("POST", f"restores/{which}/{verb}", json={"by": "ada"})
+                for which in (done, running, "nonsense")
+            ]
             assert [answer.status_code for answer in answers] == [409, 409, 404]
         assert stage.finished(running)["status"] == "Completed"
 
     def test_a_request_may_ask_for_one(self, stage: Stage) -> None:
         accepted = stage.post(a_request(approval={"required": True})).json()
-        assert stage.call("POST", accepted["links"]["approve"]).status_code == 202
+        assert stage.call("POST", accepted["links"]["approve"], json={"by": "ada"}).status_code == 202
         assert stage.finished(accepted["id"])["status"] == "Completed"
 
 

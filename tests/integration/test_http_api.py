@@ -585,6 +585,22 @@ class TestCancel:
         assert (done["status"], done["error"]["code"]) == ("Cancelled", "RestoreCancelled")
         assert stage.call("POST", link["cancel"]).status_code == 409
 
+    def test_it_is_visible_at_once_and_a_second_one_is_the_same_answer(self, stage: Stage) -> None:
+        link = stage.post(a_request(sourceResourceId=vm_id("load-009", "load-rg"))).json()["links"]
+        before = stage.call("GET", link["self"]).json()["links"]
+
+        first = stage.call("POST", link["cancel"], json={"by": "ops", "comment": "wrong VM"})
+        then = stage.call("GET", link["self"]).json()
+
+        assert (before["cancel"], first.status_code) == (link["cancel"], 202)
+        taken = first.json()["cancellation"]
+        assert (taken["by"], taken["comment"]) == ("ops", "wrong VM")
+        assert then["cancellation"] == taken
+        assert first.json()["links"] == then["links"] == {"self": link["self"]}
+        second = stage.call("POST", link["cancel"], json={"by": "somebody else"})
+        assert second.status_code == 409 or second.json()["cancellation"] == taken
+        assert stage.finished(first.json()["id"])["status"] == "Cancelled"
+
     def test_an_unknown_restore_is_a_404(self, stage: Stage) -> None:
         answer = stage.call("POST", "restores/nothing/cancel")
 
@@ -597,6 +613,68 @@ class TestCancel:
             answer = stage.call("POST", f"restores/{restore_id}/cancel", json=body)
 
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequest"), body
+
+
+class TestApproval:
+    """Whoever approves sees what; and who asked for it may be kept from approving it."""
+
+    def waiting(self, stage: Stage, vm: str, **members: Any) -> dict[str, Any]:
+        """Return the document of a restore that waits for a person."""
+        approval = {"required": True, **members.pop("approval", {})}
+        body = a_request(sourceResourceId=vm_id(vm, "load-rg"), validate=False, approval=approval, **members)
+        link = stage.post(body).json()["links"]["self"]
+        eventually(lambda: stage.call("GET", link).json()["status"] == "AwaitingApproval")
+        return stage.call("GET", link).json()
+
+    def test_the_approver_sees_what_is_approved_and_how(self, stage: Stage) -> None:
+        shown = self.waiting(
+            stage, "load-023", recoveryType="OriginalLocation", targetResourceGroupId=None, requestedBy="ada"
+        )
+
+        assert (shown["request"]["recoveryType"], shown["request"]["requestedBy"]) == ("OriginalLocation", "ada")
+        target = shown["request"]["target"]
+        assert (target["virtualMachineId"], target["replacesDisks"]) == (vm_id("load-023", "load-rg"), True)
+        itself = shown["links"]["self"]
+        assert shown["links"] == {"self": itself} | {
+            name: f"{itself}/{name}" for name in ("cancel", "approve", "reject")
+        }
+        approved = stage.call("POST", shown["links"]["approve"], json={"by": "bo"})
+        assert approved.status_code == 202
+        assert not {"approve", "reject"} & approved.json()["links"].keys()
+        done = stage.finished(shown["id"])
+        assert (done["status"], done["links"]) == ("Completed", {"self": itself})
+        again = stage.call("POST", shown["links"]["approve"], json={"by": " Bo "})
+        assert (again.status_code, again.json()["status"]) == (202, "Completed")
+        assert stage.call("POST", shown["links"]["approve"], json={"by": "eve"}).status_code == 409
+        assert stage.call("POST", shown["links"]["reject"], json={"by": "bo"}).status_code == 409
+
+    def test_a_decision_without_a_name_is_refused_and_counts_for_nothing(self, stage: Stage) -> None:
+        links = self.waiting(stage, "load-024")["links"]
+
+        for verb in ("approve", "reject"):
+            for body in (None, {}, {"by": None}, {"by": ""}, {"by": "  "}, {"comment": "go"}):
+                answer = stage.call("POST", links[verb], json=body)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequest"), body
+                assert [detail["target"] for detail in answer.json()["error"]["details"]] == ["by"]
+        assert stage.call("GET", links["self"]).json()["approval"]["decision"] is None
+        assert stage.call("POST", links["reject"], json={"by": "bo"}).status_code == 202
+
+    def test_the_requester_may_be_kept_from_approving(self, stage: Stage) -> None:
+        asked = {"requestedBy": "ada", "approval": {"distinct": True}}
+        links = self.waiting(stage, "load-025", **asked)["links"]
+
+        refused = stage.call("POST", links["approve"], json={"by": " ADA"})
+
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "RequestConflict")
+        assert "another person must approve" in refused.json()["error"]["message"]
+        assert stage.call("GET", links["self"]).json()["approval"]["decision"] is None
+        assert stage.jobs_of("load-025") == 0
+        assert stage.call("POST", links["reject"], json={"by": "ada"}).status_code == 202
+
+    def test_nobody_can_be_kept_from_approving_what_nobody_requested(self, stage: Stage) -> None:
+        answer = stage.post(a_request(approval={"required": True, "distinct": True}))
+
+        assert (answer.status_code, answer.json()["error"]["details"][0]["target"]) == (400, "requestedBy")
 
 
 def test_terminating_the_orchestration_is_told_as_cancelled(stage: Stage) -> None:

@@ -178,9 +178,10 @@ def at_this_stage() -> Json:
     for name in schemas.keys() - KNOWN.keys():
         if "examples" in schemas[name]:
             schemas[name] = {"type": "string", "enum": schemas[name]["examples"]}
-    request = schemas["RestoreRequest"]["properties"]
-    request["containerName"] = request["protectedItemName"] = {"type": "string", "minLength": 1, "maxLength": 500}
-    request["targetVirtualMachineId"] = {"const": f"{GROUP}/providers/Microsoft.Compute/virtualMachines/new"}
+    for request in (schemas["RestoreRequest"]["properties"], schemas["RequestDocument"]["properties"]):
+        request["containerName"] = request["protectedItemName"] = {"type": "string", "minLength": 1, "maxLength": 500}
+        request["targetVirtualMachineId"] = {"const": f"{GROUP}/providers/Microsoft.Compute/virtualMachines/new"}
+    schemas["RequestDocument"]["properties"]["sourceResourceId"] = {"type": "string"}  # tests restore others, too
     essentials = schemas["Alert"]["properties"]["data"]["properties"]["essentials"]["properties"]
     essentials["alertTargetIDs"]["items"] = {"enum": VMS}
     essentials["monitorCondition"] = {"enum": ["Fired", "Resolved"]}

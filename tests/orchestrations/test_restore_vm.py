@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -200,7 +200,7 @@ class TestEventsDuringACall:
         ("get_job", "TrackingJob"),
     )
 
-    def shown_during(self, lab: Lab, call: str, event: str, data: Json, **members: object) -> Json:
+    def shown_during(self, lab: Lab, call: str, event: str, data: Json, **members: Any) -> Json:
         """Return the document as it is shown while Azure still works on the call during which the event arrives."""
         shown: list[Json] = []
 

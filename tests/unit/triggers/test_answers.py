@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 import pytest
@@ -9,7 +10,19 @@ from hypothesis import strategies as st
 
 from domain import errors
 from domain.errors import InvalidRequestError, RestoreError, TerminalError, TransientError
-from triggers.answers import error_response, origin_of, parse_json
+from triggers.answers import (
+    CANCELLATION,
+    DECISION,
+    error_response,
+    origin_of,
+    parse_json,
+    read_optional_json,
+    read_person,
+)
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+    from domain.reading import Reader
 
 
 @pytest.mark.parametrize(
@@ -56,6 +69,30 @@ def test_any_bytes_are_json_or_a_named_refusal(raw: bytes) -> None:
 )
 def test_links_start_where_the_caller_reached_us(url: str, origin: str) -> None:
     assert origin_of(func.HttpRequest(method="GET", url=url, body=b"")) == origin
+
+
+def person(body: bytes, reader: Reader) -> Json:
+    request = func.HttpRequest(method="POST", url="http://127.0.0.1/api/restores/1/x", body=body)
+    return read_person(read_optional_json(request), reader)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b" \n", b"null", b"{}", b'{"comment": "go"}'),
+        *(b'{"by": null}', b'{"by": ""}', b'{"by": "  \\n"}', b'{"by": "\\u200b"}', b'{"by": 5}'),
+    ],
+)
+def test_a_decision_needs_a_name_and_a_cancellation_does_not(body: bytes) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        person(body, DECISION)
+    assert [detail.target for detail in caught.value.details] == ["by"]
+    if body != b'{"by": 5}':
+        assert not (person(body, CANCELLATION).get("by") or "").strip("\u200b")
+
+
+def test_names_lose_the_white_space_around_them() -> None:
+    assert person(b'{"by": " Ada L. \\n", "comment": "go "}', DECISION) == {"by": "Ada L.", "comment": "go"}
 
 
 def test_the_doubled_member_among_very_many_is_named() -> None:

@@ -89,8 +89,8 @@ class RestoreTarget:
 class RequestDocument:
     """What was asked: the members of the `RestoreRequest`, without secrets, and the target of the restore.
 
-    Where a message has no room for a long request, it has its `target` only, or is `null`; `GET /api/restores/{id}` shows
-    all of it.
+    Where a message has no room for a long request, it has its `target` only, or is `null`; `GET /api/restores/{id}`
+    shows all of it.
     """
 
     target: JsonOf[RestoreTarget]

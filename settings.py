@@ -9,6 +9,7 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import SplitResult, urlsplit
@@ -64,6 +65,7 @@ class Settings:
     backup_api_version: str
     requests_queue: str
     results_queue: str
+    events_queue: str
     job_poll_min_s: float
     job_poll_max_s: float
     deadline_hours: float | None
@@ -86,6 +88,7 @@ class Settings:
             backup_api_version=reader.read("AZURE_BACKUP_API_VERSION", _api_version, "2025-08-01"),
             requests_queue=reader.read("RESTORE_REQUESTS_QUEUE", _queue, "restore-requests"),
             results_queue=reader.read("RESTORE_RESULTS_QUEUE", _queue, "restore-results"),
+            events_queue=reader.read("RESTORE_EVENTS_QUEUE", _queue, "restore-events"),
             job_poll_min_s=reader.read("RESTORE_JOB_POLL_MIN_SECONDS", _poll_seconds, 15.0),
             job_poll_max_s=reader.read("RESTORE_JOB_POLL_MAX_SECONDS", _poll_seconds, 60.0),
             deadline_hours=reader.read("RESTORE_DEADLINE_HOURS", _hours, None),
@@ -140,8 +143,14 @@ class _Reader:
 
 def _contradictions(settings: Settings) -> list[str]:
     problems: list[str] = []
-    if settings.requests_queue == settings.results_queue:
-        problems.append("RESTORE_RESULTS_QUEUE must not be the same queue as RESTORE_REQUESTS_QUEUE")
+    queues = {
+        "RESTORE_REQUESTS_QUEUE": settings.requests_queue,
+        "RESTORE_RESULTS_QUEUE": settings.results_queue,
+        "RESTORE_EVENTS_QUEUE": settings.events_queue,
+    }
+    for earlier, later in combinations(queues, 2):
+        if queues[earlier] == queues[later]:
+            problems.append(f"{later} must not be the same queue as {earlier}")
     if settings.job_poll_min_s > settings.job_poll_max_s:
         problems.append("RESTORE_JOB_POLL_MIN_SECONDS must not be more than RESTORE_JOB_POLL_MAX_SECONDS")
     if settings.webhook_url is not None and settings.webhook_secret is None:

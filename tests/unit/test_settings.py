@@ -15,7 +15,7 @@ from settings import Settings, SettingsError
 
 ENDPOINT = "AZURE_RESOURCE_MANAGER_ENDPOINT"
 VERSION = "AZURE_BACKUP_API_VERSION"
-REQUESTS, RESULTS = "RESTORE_REQUESTS_QUEUE", "RESTORE_RESULTS_QUEUE"
+REQUESTS, RESULTS, EVENTS = "RESTORE_REQUESTS_QUEUE", "RESTORE_RESULTS_QUEUE", "RESTORE_EVENTS_QUEUE"
 POLL_MIN, POLL_MAX = "RESTORE_JOB_POLL_MIN_SECONDS", "RESTORE_JOB_POLL_MAX_SECONDS"
 DEADLINE = "RESTORE_DEADLINE_HOURS"
 IDENTITY = "AZURE_CLIENT_ID"
@@ -29,6 +29,7 @@ ALL = (
     VERSION,
     REQUESTS,
     RESULTS,
+    EVENTS,
     POLL_MIN,
     POLL_MAX,
     DEADLINE,
@@ -44,6 +45,7 @@ DEFAULTS = Settings(
     backup_api_version="2025-08-01",
     requests_queue="restore-requests",
     results_queue="restore-results",
+    events_queue="restore-events",
     job_poll_min_s=15.0,
     job_poll_max_s=60.0,
     deadline_hours=None,
@@ -81,6 +83,7 @@ def test_what_is_left_out_or_empty_has_its_default(env: dict[str, str]) -> None:
         (VERSION, "2019-05-13-preview", "backup_api_version", "2019-05-13-preview"),
         (REQUESTS, "a-1", "requests_queue", "a-1"),
         (RESULTS, "q" * 63, "results_queue", "q" * 63),
+        (EVENTS, "status-changes", "events_queue", "status-changes"),
         (POLL_MIN, "0.05", "job_poll_min_s", 0.05),
         (POLL_MAX, " 90 ", "job_poll_max_s", 90.0),
         (DEADLINE, "0.5", "deadline_hours", 0.5),
@@ -135,6 +138,7 @@ BAD = [
     *((VERSION, text) for text in ["latest", "2025-8-1", "2025-08-01-beta", "2025-08-01&x=y", "٢٠٢٥-08-01"]),
     *((REQUESTS, text) for text in ["ab", "q" * 64, "Upper", "a--b", "-ab", "ab-", "a_b", "ä-queue", "a.b"]),
     *((RESULTS, text) for text in ["ab", "UPPER", "two words"]),
+    *((EVENTS, text) for text in ["ab", "UPPER", "two words"]),
     *((POLL_MIN, text) for text in ["0", "-1", "nan", "inf", "soon", "1e1", "1_0", "86401"]),
     *((POLL_MAX, text) for text in ["0", "0.0", "infinity"]),
     *((DEADLINE, text) for text in ["0", "-24", "PT24H", "9000", "9" * 400]),
@@ -164,6 +168,9 @@ def test_every_problem_is_told_at_once() -> None:
     [
         ({REQUESTS: "same-queue", RESULTS: "same-queue"}, RESULTS),
         ({RESULTS: "restore-requests"}, RESULTS),
+        ({EVENTS: "restore-requests"}, EVENTS),
+        ({EVENTS: "restore-results"}, EVENTS),
+        ({EVENTS: "same-queue", RESULTS: "same-queue"}, EVENTS),
         ({POLL_MIN: "61"}, POLL_MIN),
         ({POLL_MIN: "3", POLL_MAX: "2"}, POLL_MIN),
         ({WEBHOOK: "https://hooks.example/x"}, SECRET),

@@ -1,4 +1,4 @@
-"""Status documents where space is limited: truncated until they fit, and as messages of the results queue."""
+"""Status documents where space is limited: truncated until they fit, and as messages of the app's output queues."""
 
 from __future__ import annotations
 
@@ -45,10 +45,20 @@ def result_message(document: Json) -> str:
 
     A document that was cut has the warning ``ResultCut``; ``GET /api/restores/{id}`` returns the whole document.
     """
-    if _sent_size(document) > _MAX_MESSAGE_BYTES:
-        cut = fit(document, size_of=lambda cut: _sent_size(_with_notice(cut)), max_size=_MAX_MESSAGE_BYTES)
+    return _message(document, lambda document: document)
+
+
+def event_message(event: Json) -> str:
+    """Return the message for the events queue: base64 of the event, whose document is cut only if it is too long."""
+    return _message(event["restore"], lambda document: {**event, "restore": document})
+
+
+def _message(document: Json, content_of: Callable[[Json], Json]) -> str:
+    """Return the message of an output queue; ``content_of`` returns what is sent for a document."""
+    if _sent_size(content_of(document)) > _MAX_MESSAGE_BYTES:
+        cut = fit(document, size_of=lambda cut: _sent_size(content_of(_with_notice(cut))), max_size=_MAX_MESSAGE_BYTES)
         document = _with_notice(cut)
-    return encoded(json.dumps(document))
+    return encoded(json.dumps(content_of(document)))
 
 
 def _sent_size(document: Json) -> int:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import ErrorDetail, InvalidRequestError, Json, RestoreError
-from domain.messages import fit, result_message
+from domain.messages import event_message, fit, result_message
 from domain.restore.document import document as document_of
 from domain.restore.document import refused_document
 from tests.support.azure import a_restore
@@ -49,6 +49,20 @@ def test_a_message_is_base64_and_no_longer_than_azure_takes() -> None:
 
         assert fits(text)
         assert len(read(text)["result"]["propertyBag"]) == (size < 47_000)
+
+
+@pytest.mark.parametrize("size", [100, 60_000])
+def test_an_event_is_sent_with_its_document_which_is_cut_only_if_it_is_too_long(size: int) -> None:
+    document = a_document(result={"jobStatus": "Completed", "propertyBag": {"a": "b" * size}})
+    event = {"event": "Completed", "time": "2026-11-23T08:00:00Z", "restore": document}
+
+    text = event_message(event)
+
+    assert fits(text)
+    sent = json.loads(text)
+    assert (sent["event"], sent["time"]) == (event["event"], event["time"])
+    assert sent["restore"] == json.loads(result_message(document))
+    assert (sent["restore"] == document) is (size == 100)
 
 
 def test_the_property_bag_goes_first() -> None:

@@ -11,12 +11,12 @@ import azure.durable_functions as df
 from azure.identity import DefaultAzureCredential
 
 from activities.restores import RestoreActivities, utc_now
-from activities.results import ResultActivities
+from activities.results import WebhookActivities
 from activities.sealing import sealed
 from arm.backup import BackupClient
 from arm.session import VERSION
-from domain.restore.calls import PostResult
-from outbound.webhook import ResultWebhook
+from domain.restore.calls import PostEvent, PostResult
+from outbound.webhook import SignedWebhook
 from queries.recovery_points import list_recovery_points
 from settings import Settings
 from triggers import alerts, durable, health, history, http, openapi, queue
@@ -31,10 +31,14 @@ if TYPE_CHECKING:
 
 
 def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None) -> df.DFApp:
-    """Return the app with these settings, this client for Azure, and the webhook that receives results, if any."""
+    """Return the app with these settings, this client for Azure, and the webhook, if any."""
     restores = RestoreActivities(api)
-    posting = sealed(PostResult, ResultActivities(webhook).post_result, utc_now)
-    activities = {**restores.by_name(), PostResult.name: posting}
+    posting = WebhookActivities(webhook)
+    activities = {
+        **restores.by_name(),
+        PostResult.name: sealed(PostResult, posting.post_result, utc_now),
+        PostEvent.name: sealed(PostEvent, posting.post_event, utc_now),
+    }
 
     def limits_for(request: RestoreRequest) -> Limits:
         return settings.limits(request.rehydrates)
@@ -57,7 +61,11 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
     new.register_functions(history.blueprint(timedelta(days=settings.history_days)))
     new.register_functions(
         durable.blueprint(
-            activities, restores.start_restore_with, results_queue=out_queue, has_webhook=webhook is not None
+            activities,
+            restores.start_restore_with,
+            results_queue=out_queue,
+            events_queue=settings.events_queue,
+            has_webhook=webhook is not None,
         )
     )
     return new
@@ -69,5 +77,5 @@ app = build_app(
     BackupClient.from_settings(
         _settings, partial(DefaultAzureCredential, managed_identity_client_id=_settings.client_id)
     ),
-    ResultWebhook.from_settings(_settings),
+    SignedWebhook.from_settings(_settings),
 )

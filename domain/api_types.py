@@ -144,6 +144,15 @@ class StatusDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreEvent:
+    """A change of a restore's status: the new status, and the restore as it stood then."""
+
+    event: Status
+    time: datetime = field(metadata={"description": "When the status changed."})
+    restore: JsonOf[StatusDocument]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreLinks:
     """The addresses of a restore, and of what can be done with it."""
 
@@ -213,4 +222,4 @@ class ErrorAnswer:
 
 
 ANSWERS = (RestoreAccepted, StatusDocument, RestoreList, RecoveryPointList, AlertDecisionList, Health, ErrorAnswer)
-"""The answers of the HTTP API; all other types here are parts of them."""
+"""The answers of the HTTP API; all other types here but ``RestoreEvent`` are parts of them."""

@@ -13,9 +13,9 @@ from domain.errors import INTERNAL_ERROR, Json, TransientError
 from domain.restore.calls import ActivityCall, StartRestore
 from domain.restore.document import document, shown_status
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
-from domain.restore.parts import Clock
+from domain.restore.parts import Clock, StatusEvents
 from domain.restore.state import Restore
-from domain.restore.steps import Finish, MakeCall, Wait
+from domain.restore.steps import Finish, MakeCall, Wait, WaitForAnswers
 from domain.times import as_utc
 from durabletask import task
 from durabletask.entities import EntityInstanceId, EntityOperationFailedException
@@ -62,6 +62,9 @@ class _Run:
         steps = 0
         while True:
             self._take_events()
+            for call, pending in tuple(self._in_flight.values()):
+                if call.is_delivery and pending.is_complete:
+                    yield from self._finish(call)
             self._restore = advance(self._restore, self._now)
             step = decide(self._restore, self._now)
             if isinstance(step, Finish):
@@ -72,14 +75,23 @@ class _Run:
                 self._ctx.continue_as_new(pack(self._restore), save_events=True)
                 return None
             steps += 1
-            if isinstance(step, MakeCall):
-                for call in (step.call, *step.beside):
-                    self._begin(call)
-                yield from self._finish(step.call)
-            elif self._in_flight:
-                yield from self._finish(next(iter(self._in_flight.values()))[0])
-            else:
-                yield from self._wait(step.until)
+            yield from self._take_step(step)
+
+    def _take_step(self, step: MakeCall | Wait | WaitForAnswers) -> Steps[None]:
+        awaited = next((call for call, _ in self._in_flight.values() if not call.is_delivery), None)
+        if isinstance(step, MakeCall):
+            for call in (step.call, *step.beside):
+                self._begin(call)
+            yield from self._finish(step.call)
+        elif awaited is not None:
+            yield from self._finish(awaited)
+        elif isinstance(step, WaitForAnswers):
+            for call in step.calls:
+                self._begin(call)
+            self._publish(step.until)
+            yield self._first_of(*(pending for _, pending in self._in_flight.values()))
+        else:
+            yield from self._wait(step)
 
     def _begin(self, call: Call) -> None:
         """Start a call, unless it is in flight. A signal counts as answered as soon as it is sent."""
@@ -107,7 +119,7 @@ class _Run:
         while not pending.is_complete:
             self._take_events()
             self._publish()
-            yield self._or_event(pending)
+            yield self._first_of(pending)
         try:
             data = pending.get_result()
             self._restore = self._restore.at(answer_time(data))
@@ -119,19 +131,21 @@ class _Run:
         self._take_events()
         self._restore = absorb(self._restore, call, answer, self._now)
 
-    def _wait(self, until: datetime) -> Steps[None]:
+    def _wait(self, step: Wait) -> Steps[None]:
         """Wait with one durable timer, or until an event changes the next step."""
-        timer = self._ctx.create_timer(until.replace(tzinfo=None) + _TIMER_EARLY_BY)
-        while not timer.is_complete and decide(self._restore, self._now) == Wait(until=until):
-            self._publish(until)
-            yield self._or_event(timer)
+        timer = self._ctx.create_timer(step.until.replace(tzinfo=None) + _TIMER_EARLY_BY)
+        for call in step.beside:
+            self._begin(call)
+        while not timer.is_complete and decide(self._restore, self._now) == step:
+            self._publish(step.until)
+            yield self._first_of(timer)
             if timer.is_complete:
-                self._restore = self._restore.at(until)
+                self._restore = self._restore.at(step.until)
             self._take_events()
 
-    def _or_event(self, awaited: task.Task[Any]) -> task.Task[Any]:
-        """Return what is complete once this task is, or an event has arrived."""
-        return task.when_any([awaited, *(event for event in self._events.values() if not event.is_complete)])
+    def _first_of(self, *pending: task.Task[Any]) -> task.Task[Any]:
+        """Return what completes with the first of these tasks, or with an event."""
+        return task.when_any([*pending, *(event for event in self._events.values() if not event.is_complete)])
 
     def _take_events(self) -> None:
         """Hand new events to the machine. A cancellation counts once; the other events are waited for again."""
@@ -149,7 +163,7 @@ class _Run:
 
         The comparison saves time: each replay of the history builds these documents again.
         """
-        state = replace(self._restore, clock=Clock(now=self._restore.accepted.created))
+        state = replace(self._restore, clock=Clock(now=self._restore.accepted.created), events=StatusEvents())
         if self._published is not None and self._published[0] == state and next_poll in {None, self._published[1]}:
             return
         self._published = state, next_poll

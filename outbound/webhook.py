@@ -1,4 +1,4 @@
-"""The results webhook: the only address outside Azure that the app calls."""
+"""The webhook: the only address outside Azure that the app calls."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _TIMEOUTS_S: Final = (5.0, 15.0)  # to connect, and to wait for the next byte of the answer
 
 
-class ResultWebhook:
-    """Posts status documents with a signature: HMAC-SHA256 of the body."""
+class SignedWebhook:
+    """Posts the events of restores with a signature: HMAC-SHA256 of the body."""
 
     def __init__(self, url: str, secret: str) -> None:
         self._url, self._key = url, secret.encode()
@@ -33,17 +33,18 @@ class ResultWebhook:
             return None
         return cls(settings.webhook_url, settings.webhook_secret)
 
-    def post(self, document: Json) -> None:
-        """Post a document once; raise ``TransientError`` unless the answer is a 2xx.
+    def post(self, body: Json, *, restore_id: str, event: str) -> None:
+        """Post an event of a restore once; raise ``TransientError`` unless the answer is a 2xx.
 
         Redirects are not followed and the answer's body is not read. Messages name only the host, because webhook
         URLs often contain a key.
         """
-        body = json.dumps(document).encode()
-        signature = hmac.new(self._key, body, hashlib.sha256).hexdigest()
+        data = json.dumps(body).encode()
+        signature = hmac.new(self._key, data, hashlib.sha256).hexdigest()
         headers = {
             "Content-Type": "application/json",
-            "X-Restore-Id": document["id"],
+            "X-Restore-Id": restore_id,
+            "X-Restore-Event": event,
             "X-Restore-Signature-256": f"sha256={signature}",
         }
         host = urlsplit(self._url).hostname
@@ -52,7 +53,7 @@ class ResultWebhook:
             with requests.Session() as session:  # a new session each time: no cookie is sent back later
                 session.trust_env = False  # no password from a .netrc is sent
                 status = session.post(
-                    self._url, data=body, headers=headers, timeout=_TIMEOUTS_S, allow_redirects=False, stream=True
+                    self._url, data=data, headers=headers, timeout=_TIMEOUTS_S, allow_redirects=False, stream=True
                 ).status_code
             if not 200 <= status < 300:  # noqa: PLR2004 - every 2xx
                 problem = f"{host} answered {status}."

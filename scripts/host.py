@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 engine=options.engine,
             ) as stack,
         ):
-            for queue in ("restore-requests", "restore-results"):
+            for queue in ("restore-requests", "restore-results", "restore-events"):
                 stack.create_queue(queue)
             print(_guide(stack, options.speed), flush=True)
             while True:
@@ -107,9 +107,10 @@ curl -s {api}/health
 # tell of a VM that is down, as Azure Monitor does: a rule restores it
 curl -si -X POST {api}/alerts -H 'content-type: application/json' -d '{alert}'
 
-# start a restore by a queue message; read the results
+# start a restore by a queue message; read the results, and every change of a status
 .venv/bin/python -c {_sending(stack.connection, message)}
-.venv/bin/python -c {_reading(stack.connection)}
+.venv/bin/python -c {_reading(stack.connection, "restore-results")}
+.venv/bin/python -c {_reading(stack.connection, "restore-events")}
 
 Ctrl-C stops everything.
 """
@@ -134,11 +135,11 @@ def _sending(connection: str, message: str) -> str:
     return f"\"{code}\" \\\n  '{connection}' \\\n  '{message}'"
 
 
-def _reading(connection: str) -> str:
+def _reading(connection: str, queue: str) -> str:
     code = (
         "import base64, json, sys; from azure.storage.queue import QueueClient; "
         "[print(json.dumps(json.loads(base64.b64decode(each.content)))) for each in "
-        "QueueClient.from_connection_string(sys.argv[1], 'restore-results').peek_messages(32)]"
+        f"QueueClient.from_connection_string(sys.argv[1], '{queue}').peek_messages(32)]"
     )
     return f"\"{code}\" \\\n  '{connection}'"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, List  # noqa: UP035 - as below
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -12,11 +12,12 @@ from domain.answers import Answer
 from domain.codec import unpack
 from domain.envelopes import seal
 from domain.errors import RestoreError
-from domain.messages import result_message
+from domain.messages import event_message, result_message
 from domain.restore.answers import Claim, Done, Published, Running
-from domain.restore.calls import ClaimPost, FindRunning, PublishResult, StartRestore, WakeRestore
+from domain.restore.calls import ClaimPost, FindRunning, PublishEvents, PublishResult, StartRestore, WakeRestore
 from domain.restore.machine import SLOT_EVENT
 from domain.restore.parts import Phase
+from domain.restore.status_events import event_of
 from domain.times import format_time, parse_request_time
 from orchestrations.entities import ENTITIES
 from orchestrations.list_entry import hold_list_entry
@@ -25,7 +26,7 @@ from orchestrations.post_claim import hold_post_claim
 from orchestrations.restore_vm import restore_vm
 from triggers.hub import raise_event
 from triggers.post_claims import PostClaims
-from triggers.queue import results_output
+from triggers.queue import events_output, results_output
 from triggers.restore_states import get_document
 from triggers.sdk import accept_plain_text_payloads
 from triggers.starting import now
@@ -94,6 +95,15 @@ def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
     return publish_result
 
 
+def publish_events(data: Json, events: func.Out[List[str]]) -> Json:  # noqa: UP006 - the worker refuses list[str]
+    """Put events on the events queue: one message each, in their order."""
+    changes = [event_of(change) for change in unpack(PublishEvents, data).changes]
+    for event in changes:
+        _LOG.info("restore %s of %s: %s", event["restore"]["id"], event["restore"]["sourceResourceId"], event["event"])
+    events.set([event_message(event) for event in changes])
+    return seal(Answer(Done()), activity=PublishEvents.name, at=now())
+
+
 def _annotated[**P](function: Callable[P, Any]) -> Callable[P, Any]:
     # The worker's indexer accepts only plain classes as annotations of an activity, no subscripted types.
     function.__annotations__.update({"data": dict, "return": dict})
@@ -113,6 +123,7 @@ def blueprint(
     start_with: StartWith,
     *,
     results_queue: str,
+    events_queue: str,
     has_webhook: bool,
 ) -> df.Blueprint:
     """Return the orchestrators, the entities and the activities, each under its name in histories."""
@@ -136,4 +147,7 @@ def blueprint(
         bp.activity_trigger(input_name="data", activity=name)(client(_annotated(activity)))
     publish = results_output(bp, results_queue)(_annotated(_publisher(has_webhook=has_webhook)))
     bp.activity_trigger(input_name="data", activity=PublishResult.name)(publish)
+    bp.activity_trigger(input_name="data", activity=PublishEvents.name)(
+        events_output(bp, events_queue)(_annotated(publish_events))
+    )
     return bp

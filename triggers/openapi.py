@@ -90,6 +90,7 @@ def description(version: str) -> Json:
         "servers": [{"url": "/api"}],
         "security": [{"header": []}, {"query": []}],
         "paths": {**_restore_paths(), **_other_paths()},
+        "webhooks": {"restoreEvent": {"post": _restore_event()}},
         "components": {
             "schemas": _schemas(),
             "responses": {name: _error(status, text) for status, (name, text) in _ERRORS.items()},
@@ -157,6 +158,25 @@ def _other_paths() -> Json:
         "/alerts": {"post": _operation("post_alert", "Receive an alert of Azure Monitor", decisions, body="Alert")},
         "/health": {"get": {**get_health, "security": []}},
         "/openapi.json": {"get": _operation("get_openapi", "Describe the API", [itself])},
+    }
+
+
+def _restore_event() -> Json:
+    """Describe what the app posts to RESTORE_WEBHOOK_URL."""
+    bodies = [_schema(kind.__name__) for kind in (api_types.StatusDocument, api_types.RestoreEvent)]
+    headers = {
+        "X-Restore-Event": {"type": "string", "enum": list(Status)},
+        "X-Restore-Id": _STRING,
+        "X-Restore-Signature-256": {**_STRING, "description": "sha256= and the HMAC-SHA256 of the body in hex."},
+    }
+    return {
+        "operationId": "restore_event",
+        "summary": "A restore waits for a person, or has ended",
+        "description": "A restore that has ended is sent as its status document, one that waits as an event.",
+        "security": [],
+        "parameters": [{"name": name, "in": "header", "required": True, "schema": headers[name]} for name in headers],
+        "requestBody": {"required": True, "content": _json({"oneOf": bodies})},
+        "responses": {"2XX": {"description": "Received. Every other answer has it posted again, for ten minutes."}},
     }
 
 
@@ -234,7 +254,7 @@ def _schema(name: str) -> Json:
 
 def _schemas() -> Json:
     """Return all schemas by name. The document of a request has all members of a request, none of them needed."""
-    asked, answered = _request_schemas(), schemas_of(api_types.ANSWERS)
+    asked, answered = _request_schemas(), schemas_of((*api_types.ANSWERS, api_types.RestoreEvent))
     shown: Json = answered[api_types.RequestDocument.__name__]
     shown["properties"] = {**asked["RestoreRequest"]["properties"], **shown["properties"]}
     return {**asked, **answered}

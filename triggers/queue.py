@@ -78,4 +78,13 @@ def blueprint(queue: RequestsQueue, *, requests_queue: str, results_queue: str) 
 
 def results_output(bp: df.Blueprint, results_queue: str) -> Decorator:
     """Return the output binding that puts a message on the results queue."""
-    return bp.queue_output(arg_name="results", queue_name=results_queue, connection=STORAGE)  # pyright: ignore[reportUnknownMemberType] - as above
+    return _output(bp, "results", results_queue)
+
+
+def events_output(bp: df.Blueprint, events_queue: str) -> Decorator:
+    """Return the output binding that puts messages on the events queue."""
+    return _output(bp, "events", events_queue)
+
+
+def _output(bp: df.Blueprint, name: str, queue: str) -> Decorator:
+    return bp.queue_output(arg_name=name, queue_name=queue, connection=STORAGE)  # pyright: ignore[reportUnknownMemberType] - as above

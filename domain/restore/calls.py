@@ -32,6 +32,7 @@ from domain.restore.answers import (
     Started,
     Storm,
 )
+from domain.restore.parts import StatusChange
 
 _KEYS: Final = uuid.UUID("0b9a6a0c-8f5e-5a53-9b0e-5b8a3f3d9c11")
 
@@ -46,10 +47,14 @@ def entity_key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityCall:
-    """The input of an activity. ``answer`` is the type of what it returns."""
+    """The input of an activity. ``answer`` is the type of what it returns.
+
+    ``is_delivery``: the restore goes on without the answer, which is taken whenever it is there.
+    """
 
     name: ClassVar[str]
     answer: ClassVar[Any]
+    is_delivery: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,7 @@ class EntityCall:
     name: ClassVar[str]
     answer: ClassVar[Any]
     is_signal: ClassVar[bool] = False
+    is_delivery: ClassVar[bool] = False
     key: str
 
 
@@ -226,6 +232,26 @@ class PostResult(ActivityCall):
     name: ClassVar = "post_result"
     answer: ClassVar = Done
     document: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishEvents(ActivityCall):
+    """Put an event for each of these changes of the status on the events queue, in this order."""
+
+    name: ClassVar = "publish_events"
+    answer: ClassVar = Done
+    is_delivery: ClassVar = True
+    changes: tuple[StatusChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostEvent(ActivityCall):
+    """Post an event for this change of the status to the webhook, if there is one."""
+
+    name: ClassVar = "post_event"
+    answer: ClassVar = Done
+    is_delivery: ClassVar = True
+    change: StatusChange
 
 
 # Entities

@@ -209,15 +209,16 @@ def custom_status(restore: Restore, now: datetime, next_poll: datetime | None = 
 def shown_status(restore: Restore, now: datetime, next_poll: datetime | None = None) -> Json | None:
     """Return the custom status to publish, or ``None`` for a final document that would be truncated in it.
 
-    The orchestration's output, a moment later, has that document completely. Only if the webhook must be called before
-    that, the truncated document is published meanwhile.
+    The orchestration's output, a moment later, has that document completely. Only if the webhook must be called or
+    events must be sent before that, the truncated document is published meanwhile.
     """
     shown = custom_status(restore, now, next_poll)
     outcome = restore.outcome
     if outcome is None or shown == document(restore, now):
         return shown
     # A truncated plan is useless.
-    return shown if outcome.webhook is Delivery.PENDING and outcome.status is not Status.PLANNED else None
+    sends = outcome.webhook is Delivery.PENDING or (outcome.queue is not Delivery.PENDING and restore.events.to_publish)
+    return shown if sends and outcome.status is not Status.PLANNED else None
 
 
 def refused_document(*, restore_id: str, created: datetime, error: RestoreError, sent: object) -> Json:

@@ -22,6 +22,7 @@ from domain.restore import (
     report,
     slots,
     stages,
+    status_events,
     track,
     trigger,
     withdraw,
@@ -96,6 +97,10 @@ def decide(restore: Restore, now: datetime) -> Step:
     """Return the restore's next step."""
     if restore.outcome is not None:
         return report.decide(restore, restore.outcome, now)
+    return status_events.with_deliveries(restore, _decide_running(restore, now), now)
+
+
+def _decide_running(restore: Restore, now: datetime) -> Step:
     for decide_first in _PRIORITY_DECISIONS:
         step = decide_first(restore, now)
         if step is not None:
@@ -104,7 +109,14 @@ def decide(restore: Restore, now: datetime) -> Step:
 
 
 def advance(restore: Restore, now: datetime) -> Restore:
-    """Return the restore as time alone has changed it: its wait for a person has ended, or its deadline has passed."""
+    """Return the restore as time alone has changed it: its wait for a person has ended, or its deadline has passed.
+
+    A change of its status is noted here, because this is called before each step.
+    """
+    return status_events.with_change_noted(_with_time_passed(restore, now), now)
+
+
+def _with_time_passed(restore: Restore, now: datetime) -> Restore:
     stage, until = restore.stage, restore.waits_for_person_until
     if restore.outcome is not None:
         return restore
@@ -175,6 +187,8 @@ def absorb(restore: Restore, call: Call, answer: Answer[Any] | RestoreError, now
         if (following := _FOLLOWING.get(name)) is not None:
             backoff = backoff.hold(following, asked_s, now)
         after = absorber.answered(replace(restore, backoff=backoff), call, answer.value, now)
+    if call.is_delivery:
+        return after  # events are not the restore: they do not end it either
     return outcome.timed_out(after, now) if after.has_deadline and now >= after.deadline else after
 
 
@@ -249,4 +263,8 @@ _ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
     calls.ReleaseLock: _Absorber(answered=report.lock_released, after_end=True),
     calls.PublishResult: _Absorber(answered=report.published, failed=report.publish_failed, after_end=True),
     calls.PostResult: _Absorber(answered=report.posted, failed=report.post_failed, after_end=True),
+    calls.PublishEvents: _Absorber(
+        answered=status_events.published, failed=status_events.publish_failed, after_end=True
+    ),
+    calls.PostEvent: _Absorber(answered=status_events.posted, failed=status_events.post_failed, after_end=True),
 }

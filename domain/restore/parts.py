@@ -238,6 +238,27 @@ class Delivery(StrEnum):
     FAILED = "Failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChange:
+    """A change of the restore's status: the new status, since when, and the status document of that moment.
+
+    In the state, the document of the end is ``None``: it is made when the event is sent.
+    """
+
+    status: Status
+    time: datetime
+    document: Json | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusEvents:
+    """The latest status that was noted, and the changes of status that are still to be sent, the oldest first."""
+
+    noted: Status | None = None
+    to_publish: tuple[StatusChange, ...] = ()
+    to_post: tuple[StatusChange, ...] = ()
+
+
 class RefusedWhen(StrEnum):
     """When admission control refused a start: while its caller waited, or after the caller had been answered."""
 

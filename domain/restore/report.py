@@ -1,12 +1,11 @@
-"""After the end: the VM's lock and the vault's slot are released, and the result is published."""
+"""After the end: the VM's lock and the vault's slot are released, and the result and the last events are sent."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from domain.errors import RestoreWarning
-from domain.restore import slots
+from domain.restore import slots, status_events
 from domain.restore.calls import PostResult, PublishResult, ReleaseLock, ReleaseSlot, WakeRestore, entity_key
 from domain.restore.document import result_document
 from domain.restore.failure import retry
@@ -40,7 +39,8 @@ def decide(restore: Restore, outcome: Outcome, now: datetime) -> Step:
         calls.append(releasing)
     if outcome.queue is Delivery.PENDING:
         calls.append(PublishResult(document=result_document(restore, outcome)))
-    elif outcome.webhook is Delivery.PENDING:
+    calls += status_events.deliveries(restore)
+    if outcome.queue is not Delivery.PENDING and outcome.webhook is Delivery.PENDING and not restore.events.to_post:
         calls.append(PostResult(document=result_document(restore, outcome)))
     if not calls:
         return Finish()
@@ -74,9 +74,8 @@ def publish_failed(restore: Restore, call: PublishResult, error: RestoreError, n
     """Return the restore whose result is published again, or after some attempts goes only to the webhook, if any."""
     if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
         return retry(restore, call, now)
-    noted = _with_note(
-        restore, "ResultNotPublished", f"The result could not be put on the results queue: {error.message}"
-    )
+    message = f"The result could not be put on the results queue: {error.message}"
+    noted = restore.with_note("ResultNotPublished", message)
     return _with_deliveries(noted, queue=Delivery.FAILED, webhook=Delivery.PENDING)
 
 
@@ -90,14 +89,14 @@ def post_failed(restore: Restore, call: PostResult, error: RestoreError, now: da
     if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
         return retry(restore, call, now)
     message = f"The result could not be posted to RESTORE_WEBHOOK_URL: {error.message}"
-    return _with_deliveries(_with_note(restore, "ResultNotPosted", message), webhook=Delivery.FAILED)
+    return _with_deliveries(restore.with_note("ResultNotPosted", message), webhook=Delivery.FAILED)
 
 
 def release_failed(restore: Restore, call: ReleaseSlot, error: RestoreError, now: datetime) -> Restore:
     """Return the restore that tries again, or after some attempts gives up: others of the vault will see its end."""
     if restore.backoff.failures(call.name) + 1 < _MAX_RELEASES:
         return retry(restore, call, now)
-    noted = _with_note(restore, "SlotNotReleased", error.message)
+    noted = restore.with_note("SlotNotReleased", error.message)
     return replace(noted, slot=replace(noted.slot, state=SlotState.NOT_NEEDED, vanished=None))
 
 
@@ -105,10 +104,3 @@ def _with_deliveries(restore: Restore, **deliveries: Delivery) -> Restore:
     if restore.outcome is None:
         return restore
     return replace(restore, outcome=replace(restore.outcome, **deliveries))
-
-
-def _with_note(restore: Restore, code: str, message: str) -> Restore:
-    if restore.outcome is None:
-        return restore
-    notes = (*restore.outcome.notes, RestoreWarning(code=code, message=message))
-    return replace(restore, outcome=replace(restore.outcome, notes=notes))

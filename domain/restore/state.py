@@ -29,6 +29,7 @@ from domain.restore.parts import (
     Slot,
     SlotState,
     Source,
+    StatusEvents,
     Trigger,
 )
 from domain.restore.polling import Limits
@@ -79,6 +80,7 @@ class Restore:
     backoff: Backoff = field(default_factory=Backoff)
     warnings: tuple[RestoreWarning, ...] = ()
     outcome: Outcome | None = None
+    events: StatusEvents = field(default_factory=StatusEvents)
 
     @classmethod
     def accept(
@@ -230,6 +232,13 @@ class Restore:
     def with_free_item(self, now: datetime) -> Self:
         """Return the restore after Azure found its item free."""
         return replace(self.with_settled(ITEM_BUSY, now), item_busy=None)
+
+    def with_note(self, code: str, message: str) -> Self:
+        """Return the restore with one more warning; one from after the end is too late for the published result."""
+        if self.outcome is None:
+            return self.with_warning(code, message)
+        notes = (*self.outcome.notes, RestoreWarning(code=code, message=message))
+        return replace(self, outcome=replace(self.outcome, notes=notes))
 
     def with_approval(self, reason: str) -> Self:
         """Return the restore, which needs an approval before it is triggered; an earlier reason for one is kept."""

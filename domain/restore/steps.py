@@ -22,8 +22,23 @@ class MakeCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Wait until this time, or until an event from a person or from another restore arrives."""
+    """Wait until this time, or until an event from a person or from another restore arrives.
 
+    The calls ``beside`` are started too; no answer to them ends the wait.
+    """
+
+    until: datetime
+    beside: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitForAnswers:
+    """Start these calls, and wait until one of them is answered, or until an event arrives.
+
+    ``until`` is the time until which the restore would wait without them; there is no timer meanwhile.
+    """
+
+    calls: tuple[Call, ...]
     until: datetime
 
 
@@ -32,7 +47,7 @@ class Finish:
     """End the orchestration: nothing is left to do."""
 
 
-type Step = MakeCall | Wait | Finish
+type Step = MakeCall | Wait | WaitForAnswers | Finish
 
 
 def when_due(restore: Restore, call: Call, now: datetime, *, latest: datetime | None = None) -> MakeCall | Wait:

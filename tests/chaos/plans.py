@@ -101,7 +101,7 @@ lie for two seconds, in which events are lost. Entity operations that come twice
 
 PEOPLE: Final = ("person_cancels", "start_repeated", "operator_terminates", "operator_suspends")
 APPROVALS: Final = ("approved", "rejected", "nobody_answers")
-ENDS: Final = ("results_queue_away", "webhook_away")
+ENDS: Final = ("results_queue_away", "events_queue_away", "webhook_away")
 RIVAL: Final = "two_restores_of_one_vm"
 RESTART: Final = "worker_restarted"
 

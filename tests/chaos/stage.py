@@ -16,6 +16,7 @@ from domain.restore import calls
 from domain.restore.answers import Done, Published, Running
 from domain.restore.calls import entity_key
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT
+from domain.restore.status_events import event_of
 from domain.times import format_time
 from domain.wire import as_object
 from orchestrations import names
@@ -54,6 +55,7 @@ class Outcome:
     document: Json | None = None
     state: str = "NotStarted"
     published: list[Json] = field(default_factory=list["Json"])
+    events: list[str] = field(default_factory=list[str])
     terminated: bool = False
     holds_vm: bool = False
     holds_slot: bool = False
@@ -152,6 +154,8 @@ class Stage:
             calls.ClaimPost: self.claims.claim_post,
             calls.PublishResult: self._publish,
             calls.PostResult: self._post,
+            calls.PublishEvents: self._publish_events,
+            calls.PostEvent: self._post_event,
             calls.FindRunning: self._find_running,
             calls.WakeRestore: self._wake,
         }
@@ -317,6 +321,17 @@ class Stage:
 
     def _post(self, call: calls.PostResult) -> Answer[Done]:
         self._fail("webhook_away", call.document)
+        return Answer(Done())
+
+    def _publish_events(self, call: calls.PublishEvents) -> Answer[Done]:
+        events = [event_of(change) for change in call.changes]
+        restore = events[0]["restore"]
+        self._fail("events_queue_away", restore)
+        self.outcomes[restore["id"]].events += [event["event"] for event in events]
+        return Answer(Done())
+
+    def _post_event(self, call: calls.PostEvent) -> Answer[Done]:
+        self._fail("webhook_away", event_of(call.change)["restore"])
         return Answer(Done())
 
     def _fail(self, fault: str, data: Json) -> None:

@@ -19,7 +19,7 @@ from azure.storage.queue import QueueServiceClient
 import function_app
 from arm.backup import BackupClient
 from local_host.server import running as hosting
-from outbound.webhook import ResultWebhook
+from outbound.webhook import SignedWebhook
 from settings import Settings
 from simulator.server import running as simulating
 
@@ -84,7 +84,7 @@ class Stage:
         self.url, self.backend, self.simulator = host.url, host.backend, simulator
         self._web = requests.Session()
         self._queues = QueueServiceClient.from_connection_string(connection) if connection else None
-        self.requests_queue, self.results_queue = "", ""
+        self.requests_queue, self.results_queue, self.events_queue = "", "", ""
 
     def close(self) -> None:
         """Close what the caller holds."""
@@ -138,6 +138,10 @@ class Stage:
         """Take what is on the results queue."""
         return [json.loads(base64.b64decode(text)) for text in self.take(self.results_queue)]
 
+    def events(self) -> list[Json]:
+        """Take what is on the events queue."""
+        return [json.loads(base64.b64decode(text)) for text in self.take(self.events_queue)]
+
     def take(self, queue_name: str) -> list[str]:
         """Take the messages of a queue as they stand on the wire; none when the queue is not there."""
         assert self._queues
@@ -173,6 +177,7 @@ def staged(
             "RESTORE_ADOPTION_WINDOW_SECONDS": "6",
             "RESTORE_REQUESTS_QUEUE": f"requests-{mark}",
             "RESTORE_RESULTS_QUEUE": f"results-{mark}",
+            "RESTORE_EVENTS_QUEUE": f"events-{mark}",
             **settings,
         }
         patch.setenv("IDENTITY_ENDPOINT", f"{azure}/msi/token")
@@ -182,9 +187,10 @@ def staged(
         read = Settings.from_env(env)
         client = BackupClient.from_settings(read, DefaultAzureCredential)
         stack.callback(client.close)
-        app = function_app.build_app(read, client, ResultWebhook.from_settings(read))
+        app = function_app.build_app(read, client, SignedWebhook.from_settings(read))
         host = stack.enter_context(hosting(app, host_json=HOST_JSON, queues=connection is not None))
         stage = Stage(host, simulator, connection)
         stage.requests_queue, stage.results_queue = read.requests_queue, read.results_queue
+        stage.events_queue = read.events_queue
         stack.callback(stage.close)
         yield stage

@@ -419,5 +419,33 @@ def test_the_webhook_gets_the_signed_status_document(monkeypatch: pytest.MonkeyP
     assert got.path == "/hook?code=hidden"
     assert got.headers["X-Restore-Signature-256"] == f"sha256={signature}"
     assert got.headers["X-Restore-Id"] == done["id"]
+    assert got.headers["X-Restore-Event"] == "Completed"
     assert got.headers["Content-Type"] == "application/json"
     assert json.loads(got.body) == {**done, "links": {"self": f"/api/restores/{done['id']}"}}
+
+
+@pytest.mark.parametrize(("verb", "end"), [("reject", "Rejected"), ("cancel", "Cancelled")])
+def test_the_webhook_hears_that_a_person_must_decide_and_how_it_ended(
+    monkeypatch: pytest.MonkeyPatch, verb: str, end: str
+) -> None:
+    with Receiver() as receiver:
+        settings = {"RESTORE_WEBHOOK_URL": receiver.url, "RESTORE_WEBHOOK_SECRET": "s3cret"}
+        with staged(monkeypatch, **settings) as stage:
+            restore_id = stage.post(a_request(approval={"required": True})).json()["id"]
+            eventually(lambda: receiver.got)
+            stage.call("POST", f"restores/{restore_id}/{verb}", json={"by": "bo"})
+            done = stage.finished(restore_id)
+            waiting, ended = eventually(lambda: receiver.got if len(receiver.got) > 1 else None)
+
+    event = json.loads(waiting.body)
+    assert (event["event"], event["restore"]["id"], event["restore"]["status"]) == (
+        "AwaitingApproval",
+        restore_id,
+        "AwaitingApproval",
+    )
+    assert json.loads(ended.body) == {**done, "links": {"self": f"/api/restores/{restore_id}"}}
+    assert [got.headers["X-Restore-Event"] for got in (waiting, ended)] == ["AwaitingApproval", end]
+    for got in (waiting, ended):
+        signature = hmac.new(b"s3cret", got.body, hashlib.sha256).hexdigest()
+        assert got.headers["X-Restore-Signature-256"] == f"sha256={signature}"
+        assert got.headers["X-Restore-Id"] == restore_id

@@ -1,4 +1,4 @@
-"""The requests queue and the results queue, on Azurite."""
+"""The queues of requests, results and events, on Azurite."""
 
 from __future__ import annotations
 
@@ -211,3 +211,33 @@ def test_a_restore_by_alert_leaves_a_message_with_its_decision(azurite: str, mon
     assert (result["id"], result["startedBy"], result["status"]) == (decision["restoreId"], "alert", "Rejected")
     told = {name: result["approval"][name] for name in ("decision", "by", "comment")}
     assert told == {"decision": "Rejected", "by": "ada", "comment": "drill"}
+
+
+def test_whoever_must_approve_hears_of_it_on_the_events_queue_and_of_all_that_follows(stage: Stage) -> None:
+    restore_id = stage.post(a_request(approval={"required": True})).json()["id"]
+    seen: dict[tuple[str, str], Json] = {}
+
+    def is_there(name: str) -> Json | None:
+        """Read on; one event may come twice, as its restore, name and time show."""
+        seen.update(((event["event"], event["time"]), event) for event in stage.events())
+        return next((event for (event_name, _), event in seen.items() if event_name == name), None)
+
+    asked = eventually(lambda: is_there("AwaitingApproval"))
+    assert asked["restore"]["id"] == restore_id
+    assert asked["restore"]["recoveryPoint"]["id"]
+    stage.call("POST", f"restores/{restore_id}/approve", json={"by": "ada"})
+    ended = eventually(lambda: is_there("Completed"))
+
+    assert [name for name, _ in seen] == ["Pending", "Running", "AwaitingApproval", "Running", "Completed"]
+    (result,) = _results(stage, 1)
+    assert ended["restore"] == result
+    assert ended["time"] == result["completedTime"]
+
+
+def test_a_message_that_never_became_a_restore_has_no_event(stage: Stage) -> None:
+    stage.send(b"no json")
+
+    (result,) = _results(stage, 1)
+
+    assert result["status"] == "Failed"
+    assert stage.events() == []

@@ -43,7 +43,7 @@ SECRETS = {
     "webhook's secret": "planted-webhook-secret-123456",
     "key in the webhook's URL": "planted-webhook-code-abcdef",
 }
-PLACES = ("log", "history", "state", "entity", "HTTP answer", "results queue", "webhook", "output")
+PLACES = ("log", "history", "state", "entity", "HTTP answer", "results queue", "events queue", "webhook", "output")
 JOB_FAILED = {"jobFailed": {"afterSeconds": 1, "errorString": "It broke."}}
 RUNS: dict[str, tuple[Json, Json, str]] = {
     "succeeds": ({}, {"validate": True}, "Completed"),
@@ -141,6 +141,7 @@ def ran(stage: Stage, written: Written) -> dict[str, str]:
 
     def told() -> bool:
         written.texts["results queue"] += [str(message) for message in stage.results()]
+        written.texts["events queue"] += [str(message) for message in stage.events()]
         return len(written.texts["results queue"]) > len(RUNS)
 
     eventually(told)

@@ -82,10 +82,12 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         "vault_slots",
         "list_restored_disks",
         "post_result",
+        "post_event",
         "vm_lock",
         "rule_budget",
         "alert_storm",
         "publish_result",
+        "publish_events",
     }
 
 
@@ -140,9 +142,19 @@ def test_durable_functions_keep_the_names_that_histories_know(indexed: dict[str,
         assert _one(indexed[name], "entityTrigger")["entityName"] == name
     for name in ("find_running", "wake_restore", "start_restore", "claim_post"):
         assert _one(indexed[name], "durableClient")["name"] == "client"
-    for name in ("resolve_item", "start_restore", "get_job", "find_running", "post_result", "publish_result"):
+    for name in (
+        "resolve_item",
+        "start_restore",
+        "get_job",
+        "find_running",
+        "post_result",
+        "publish_result",
+        "post_event",
+    ):
         assert _one(indexed[name], "activityTrigger")["activity"] == name
     assert _one(indexed["publish_result"], "queue")["queueName"] == "restore-results"
+    assert _one(indexed["publish_events"], "activityTrigger")["activity"] == "publish_events"
+    assert _one(indexed["publish_events"], "queue")["queueName"] == "restore-events"
 
 
 def test_history_is_purged_once_a_day_and_not_at_each_start(indexed: dict[str, list[dict[str, Any]]]) -> None:

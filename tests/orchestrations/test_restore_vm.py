@@ -283,5 +283,73 @@ class TestDeliveries:
         assert len(lab.azure.jobs) == 1
 
 
+class TestEvents:
+    """What is in flight to the events queue or the webhook holds nothing up."""
+
+    def test_a_decision_is_heard_while_deliveries_are_in_flight(self, lab: Lab) -> None:
+        lab.receivers.has_webhook = True
+        lab.start(a_restore(approval=APPROVAL))
+        lab.reach(RESTORE, "AwaitingApproval")
+        kept = [_keep_in_flight(lab, name) for name in ("publish_events", "post_event")]
+        lab.settle()
+        lab.hub.raise_event(RESTORE, DECISION_EVENT, ADA)
+
+        lab.hub.run_until(lambda: lab.document(RESTORE)["phase"] == "TrackingJob")
+        lab.hub._backend.activities.extend(kept)
+
+        assert lab.hub.finish(RESTORE)["status"] == "Completed"
+        assert _names(lab.receivers.events) == ["Pending", "Running", "AwaitingApproval", "Running", "Completed"]
+        assert _names(lab.receivers.posted_events) == ["AwaitingApproval"]
+
+    def test_the_job_is_polled_while_a_delivery_is_in_flight_and_the_end_waits_for_it(self, lab: Lab) -> None:
+        lab.start(a_restore())
+        kept = _keep_in_flight(lab, "publish_events")
+        lab.hub.run_until(lambda: lab.document(RESTORE)["status"] == "Completed")
+        lab.hub.run_until(timedelta(minutes=5))
+        assert lab.azure.calls["get_job"] > 20
+        assert len(lab.receivers.published) == 1
+        assert not lab.hub.state(RESTORE).is_over
+
+        lab.hub._backend.activities.append(kept)
+
+        assert lab.hub.finish(RESTORE)["status"] == "Completed"
+        assert _names(lab.receivers.events) == ["Pending", "Running", "Completed"]
+
+    def test_an_event_sent_twice_is_known_by_restore_event_and_time(self) -> None:
+        lab = Lab(redeliver=True)
+        lab.run(a_restore(approval={"required": True, "timeout": "PT5M"}))
+
+        sent = [(event["restore"]["id"], event["event"], event["time"]) for event in lab.receivers.events]
+        assert len(sent) == 8
+        assert list(dict.fromkeys(name for _, name, _ in sent)) == [
+            "Pending",
+            "Running",
+            "AwaitingApproval",
+            "Rejected",
+        ]
+        assert len(set(sent)) == 4
+
+    def test_a_queue_that_stays_away_keeps_every_history_small(self, lab: Lab) -> None:
+        lab.receivers.publishing_events_fails = lab.receivers.posting_events_fails = 10**6
+        lab.azure.job_takes = timedelta(hours=20)
+
+        assert lab.run(a_restore(validate=True))["status"] == "Completed"
+
+        assert lab.hub.largest_history <= 500
+
+
+def _keep_in_flight(lab: Lab, name: str) -> Any:
+    """Run until this activity is to be called, and take its message off the queue; returns the message."""
+    activities = lab.hub._backend.activities
+    lab.hub.run_until(lambda: any(work.item.name == name for work in activities))
+    [kept] = [work for work in activities if work.item.name == name]
+    activities.remove(kept)
+    return kept
+
+
+def _names(events: list[Json]) -> list[str]:
+    return [event["event"] for event in events]
+
+
 def _delivering_posts_twice() -> Lab:
     return Lab(redeliver=lambda name: name == "start_restore")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, override
 import durabletask.internal.helpers as ph
 import pytest
 
+from domain.restore.calls import ActivityCall
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import restore_id_for
 from tests.support import hub as hubs
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 RESTORE = restore_id_for("test")
 STEPS = 40
+DELIVERIES = {kind.name for kind in ActivityCall.__subclasses__() if kind.is_delivery}
 
 
 class _Crashing:
@@ -90,6 +92,12 @@ def _nobody_approves(_lab: Lab) -> Restore:
     return a_restore(approval={"required": True, "timeout": "PT2M"})
 
 
+def _events_queue_away(lab: Lab) -> Restore:
+    lab.receivers.has_webhook = True
+    lab.receivers.publishing_events_fails, lab.receivers.posting_events_fails = 4, 2
+    return _approved(lab)
+
+
 def _cancelled(lab: Lab) -> Restore:
     restore = a_restore()
     lab.start(restore)
@@ -110,6 +118,7 @@ SCENES: dict[str, tuple[Callable[[Lab], Restore], str, int]] = {
     "posted in vain": (_posted_in_vain, "Completed", 1),
     "throttled": (_throttled, "Completed", 1),
     "approved": (_approved, "Completed", 1),
+    "events queue away": (_events_queue_away, "Completed", 1),
     "nobody approves": (_nobody_approves, "Rejected", 0),
     "cancelled": (_cancelled, "Cancelled", 1),
     "deadline": (_past_its_deadline, "TimedOut", 1),
@@ -177,3 +186,64 @@ def interfered(number: int, event: tuple[str, str], monkeypatch: pytest.MonkeyPa
     lab.start(a_restore())
     done = hub.finish(RESTORE)
     return done, len(lab.azure.jobs)
+
+
+class _Late(Hub):
+    """Keeps deliveries in flight until a step is run twice; then their answers come first in its second run."""
+
+    number, steps = 0, 0
+
+    @override
+    def _activity(self) -> bool:
+        queue = self._backend.activities
+        for _ in range(len(queue)):
+            if queue[0].item.name not in DELIVERIES or self.steps >= self.number or self._backend.next_due() is None:
+                return super()._activity()
+            queue.rotate(-1)
+        return False
+
+    @override
+    def _run_turn(self, function: Any, instance: Any, generation: int) -> Any:
+        if instance.instance_id == RESTORE and self.steps == self.number:
+            known = {event.eventId for event in instance.history if event.HasField("taskScheduled")}
+            for work in tuple(self._backend.activities):
+                if work.item.name in DELIVERIES and work.item.task_id in known:
+                    self._backend.activities.remove(work)
+                    instance.dispatched_events.insert(1, _answer(work.item.task_id, self._call(work.item)))
+        return super()._run_turn(function, instance, generation)
+
+    def repeats(self, instance_id: str) -> bool:
+        self.steps += instance_id == RESTORE
+        return instance_id == RESTORE and self.steps == self.number
+
+
+def _answer(task_id: int, outcome: str | Exception) -> Any:
+    if isinstance(outcome, Exception):
+        return ph.new_task_failed_event(task_id, outcome)
+    return ph.new_task_completed_event(task_id, outcome)
+
+
+@pytest.mark.parametrize("scene", ["plain", "approved", "events queue away"])
+def test_an_answer_of_the_events_queue_that_comes_between_the_runs_changes_nothing(
+    scene: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play, status, jobs = SCENES[scene]
+    monkeypatch.setattr("tests.support.azure.Hub", _Late)
+    ends: dict[int, Any] = {}
+    for number in range(1, STEPS):
+        lab = Lab()
+        hub = lab.hub
+        assert isinstance(hub, _Late)
+        hub.number = number
+        hub._backend.faults = hubs._Faults(starts=False, turns=hub.repeats, operations=False)
+        restore = play(lab)
+        if RESTORE not in hub.instances():
+            lab.start(restore)
+        done = hub.finish(RESTORE)
+        sent = dict.fromkeys(event["event"] for event in lab.receivers.events)
+        ends[number] = done["status"], len(lab.azure.jobs), sorted(sent)
+        if hub.steps < number:
+            break
+
+    expected = {"Pending", "Running", status} | (set() if scene == "plain" else {"AwaitingApproval"})
+    assert all(end == (status, jobs, sorted(expected)) for end in ends.values()), ends

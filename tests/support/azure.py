@@ -25,6 +25,7 @@ from domain.restore.machine import SLOT_EVENT
 from domain.restore.parts import AlertStart, Source
 from domain.restore.polling import Limits
 from domain.restore.state import Restore, restore_id_for
+from domain.restore.status_events import event_of
 from domain.times import parse_request_time
 from orchestrations import names
 from orchestrations.entities import ENTITIES
@@ -405,7 +406,7 @@ class PostClaims:
 
 
 class Receivers:
-    """The results queue and the webhook: what they received, and how many of the next calls fail."""
+    """The queues of results and of events, and the webhook: what they received, and how many of the next calls fail."""
 
     def __init__(self) -> None:
         self.published: list[Json] = []
@@ -413,6 +414,10 @@ class Receivers:
         self.has_webhook = False
         self.posted: list[Json] = []
         self.posting_fails = 0
+        self.events: list[Json] = []
+        self.publishing_events_fails = 0
+        self.posted_events: list[Json] = []
+        self.posting_events_fails = 0
 
     def publish(self, call: calls.PublishResult) -> Answer[Published]:
         """Put the result on the queue."""
@@ -430,6 +435,23 @@ class Receivers:
         self.posted.append(call.document)
         return Answer(Done())
 
+    def publish_events(self, call: calls.PublishEvents) -> Answer[Done]:
+        """Put events on the queue."""
+        if self.publishing_events_fails:
+            self.publishing_events_fails -= 1
+            raise ConnectionError("the queue is away")
+        self.events += [event_of(change) for change in call.changes]
+        return Answer(Done())
+
+    def post_event(self, call: calls.PostEvent) -> Answer[Done]:
+        """Post an event to the webhook, if there is one."""
+        if self.posting_events_fails:
+            self.posting_events_fails -= 1
+            raise ConnectionError("the webhook is away")
+        if self.has_webhook:
+            self.posted_events.append(event_of(call.change))
+        return Answer(Done())
+
 
 class Lab:
     """A hub with the real orchestrator and activities over a scripted Azure."""
@@ -445,6 +467,8 @@ class Lab:
             calls.ClaimPost: self.claims.claim_post,
             calls.PublishResult: self.receivers.publish,
             calls.PostResult: self.receivers.post,
+            calls.PublishEvents: self.receivers.publish_events,
+            calls.PostEvent: self.receivers.post_event,
             calls.FindRunning: self._find_running,
             calls.WakeRestore: self._wake,
         }

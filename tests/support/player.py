@@ -25,9 +25,9 @@ from domain.restore.answers import Done, Running
 from domain.restore.calls import ActivityCall, EntityCall, StartRestore, entity_key
 from domain.restore.document import document, shown_status
 from domain.restore.machine import SLOT_EVENT, TRANSITIONS, absorb, advance, decide, hear
-from domain.restore.parts import Clock
+from domain.restore.parts import Clock, StatusEvents
 from domain.restore.state import Restore, restore_id_for
-from domain.restore.steps import Finish, MakeCall, Wait
+from domain.restore.steps import Finish, MakeCall, Wait, WaitForAnswers
 from domain.times import parse_request_time
 from domain.wire import as_object, as_text
 from orchestrations.entities import ENTITIES
@@ -73,7 +73,7 @@ class Play:
     restore: Restore
     output: Json | None = None
     terminated: datetime | None = None
-    waits_until: datetime | None = None
+    waits: Wait | None = None
     said: deque[tuple[datetime, str, object]] = field(default_factory=deque[Any])
     in_flight: dict[str, MadeCall] = field(default_factory=dict[str, MadeCall])
     shown: list[Json] = field(default_factory=list[Any])
@@ -108,6 +108,8 @@ class Player:
             calls.ClaimPost: self.claims.claim_post,
             calls.PublishResult: self.receivers.publish,
             calls.PostResult: self.receivers.post,
+            calls.PublishEvents: self.receivers.publish_events,
+            calls.PostEvent: self.receivers.post_event,
             calls.FindRunning: self._find_running,
             calls.WakeRestore: self._wake,
         }
@@ -217,12 +219,12 @@ class Player:
             heapq.heappop(self._scheduled)[2]()
         running = [play for play in self.plays.values() if not play.is_over]
         for play in running:
-            if play.waits_until is None or play.waits_until <= now or play.said:
+            if play.waits is None or play.waits.until <= now or play.said:
                 self._steps_at_once += 1
                 assert self._steps_at_once < _MAX_STEPS_AT_ONCE, "the restore goes round and round without a wait"
                 self._run_step(play)
                 return True
-        moments = [play.waits_until for play in running if play.waits_until is not None]
+        moments = [play.waits.until for play in running if play.waits is not None]
         moments += [moment for moment, _, _ in self._scheduled[:1]]
         if not moments or (limit is not None and min(moments) > limit):
             return False
@@ -231,34 +233,48 @@ class Player:
         return True
 
     def _run_step(self, play: Play) -> None:
-        if play.waits_until is not None and self._still_waits(play, play.waits_until):
+        if play.waits is not None and self._still_waits(play, play.waits):
             return
-        play.waits_until = None
+        play.waits = None
         self._hear(play)
+        for made in tuple(play.in_flight.values()):
+            if made.call.is_delivery:
+                self._finish(play, made.call.name)
         _move(play, advance(play.restore, play.restore.clock.now))
         step = decide(play.restore, play.restore.clock.now)
         if isinstance(step, Finish):
             _show(play)
             play.output = document(play.restore, play.restore.clock.now)
-        elif isinstance(step, MakeCall):
+        else:
+            self._take_step(play, step)
+
+    def _take_step(self, play: Play, step: MakeCall | Wait | WaitForAnswers) -> None:
+        awaited = [made.call.name for made in play.in_flight.values() if not made.call.is_delivery]
+        if isinstance(step, MakeCall):
             for call in (step.call, *step.beside):
                 self._begin(play, call)
             if step.call.name in play.in_flight:
                 self._finish(play, step.call.name)
-        elif play.in_flight:
-            self._finish(play, next(iter(play.in_flight)))
+        elif awaited:
+            self._finish(play, awaited[0])
+        elif isinstance(step, WaitForAnswers):
+            for call in step.calls:
+                self._begin(play, call)
+            _show(play, step.until)
         else:
             assert step.until > play.restore.clock.now, f"{step} does not lie ahead"
-            play.waits_until = step.until
+            play.waits = step
             play.waits_s.append((step.until - self.clock.now()).total_seconds())
+            for call in step.beside:
+                self._begin(play, call)
             _show(play, step.until)
 
-    def _still_waits(self, play: Play, until: datetime) -> bool:
-        is_over = self.clock.now() >= until
+    def _still_waits(self, play: Play, wait: Wait) -> bool:
+        is_over = self.clock.now() >= wait.until
         if is_over:
-            _advance_clock(play, until)
+            _advance_clock(play, wait.until)
         self._hear(play)
-        return not is_over and decide(play.restore, play.restore.clock.now) == Wait(until=until)
+        return not is_over and decide(play.restore, play.restore.clock.now) == wait
 
     def _hear(self, play: Play) -> None:
         while play.said:
@@ -373,7 +389,7 @@ def check_move(before: Restore, after: Restore) -> None:
 
 def _show(play: Play, next_poll: datetime | None = None) -> None:
     """Show the state, if there is any news in it."""
-    news = replace(play.restore, clock=Clock(now=play.restore.accepted.created))
+    news = replace(play.restore, clock=Clock(now=play.restore.accepted.created), events=StatusEvents())
     if play.news == (news, next_poll) or (next_poll is None and play.news is not None and play.news[0] == news):
         return
     play.news = news, next_poll

@@ -1,4 +1,4 @@
-"""The results webhook: signed, posted once, and its URL in no message."""
+"""The webhook: signed, posted once, and its URL in no message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import TransientError
 from outbound import webhook as outbound_webhook
-from outbound.webhook import ResultWebhook
+from outbound.webhook import SignedWebhook
 from tests.support.arm_server import HANG, ArmServer
 from tests.support.receiver import Receiver
 
@@ -17,25 +17,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DOCUMENT = {"id": "r1", "status": "Completed", "reason": "schön"}
+R1 = {"restore_id": "r1", "event": "Completed"}
 
 
 def test_a_known_body_has_the_known_signature() -> None:
     with Receiver() as receiver:
-        ResultWebhook(receiver.url, "key").post({"id": "r1"})
+        SignedWebhook(receiver.url, "key").post({"id": "r1"}, **R1)
 
     [request] = receiver.got
     assert request.body == b'{"id": "r1"}'
     # printf '{"id": "r1"}' | openssl dgst -sha256 -hmac key
     signature = "sha256=8da6f1aefc1c9a7c853e6841b7857ee8740cdfe4fe44713c607b7f69cc7b455d"
     assert request.headers["X-Restore-Signature-256"] == signature
+    assert (request.headers["X-Restore-Id"], request.headers["X-Restore-Event"]) == ("r1", "Completed")
 
 
 @pytest.mark.parametrize("status", [300, 302, 400, 401, 404, 429, 500, 503])
 def test_a_status_other_than_2xx_is_transient_is_not_retried_here_and_does_not_show_the_url(status: int) -> None:
     with Receiver(answers=[status]) as receiver:
-        webhook = ResultWebhook(f"{receiver.url}/?code=hidden", "key")
+        webhook = SignedWebhook(f"{receiver.url}/?code=hidden", "key")
         with pytest.raises(TransientError) as caught:
-            webhook.post(DOCUMENT)
+            webhook.post(DOCUMENT, **R1)
 
     assert len(receiver.got) == 1
     assert str(status) in caught.value.message
@@ -44,9 +46,9 @@ def test_a_status_other_than_2xx_is_transient_is_not_retried_here_and_does_not_s
 
 def test_a_redirect_is_not_followed() -> None:
     with Receiver() as other, Receiver(answers=[307], location=other.url) as receiver:
-        webhook = ResultWebhook(receiver.url, "key")
+        webhook = SignedWebhook(receiver.url, "key")
         with pytest.raises(TransientError):
-            webhook.post(DOCUMENT)
+            webhook.post(DOCUMENT, **R1)
 
     assert other.got == []
 
@@ -54,9 +56,9 @@ def test_a_redirect_is_not_followed() -> None:
 def test_a_refused_connection_is_transient_and_does_not_show_the_url() -> None:
     with Receiver() as receiver:
         url = receiver.url
-    webhook = ResultWebhook(f"{url}/?code=hidden", "key")
+    webhook = SignedWebhook(f"{url}/?code=hidden", "key")
     with pytest.raises(TransientError) as caught:
-        webhook.post(DOCUMENT)
+        webhook.post(DOCUMENT, **R1)
 
     assert "hidden" not in str(caught.value)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
@@ -70,9 +72,9 @@ def test_no_netrc_no_proxy_and_no_cookie_is_used(monkeypatch: pytest.MonkeyPatch
     with Receiver() as proxy, Receiver() as receiver:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
-        webhook = ResultWebhook(receiver.url, "key")
-        webhook.post(DOCUMENT)
-        webhook.post(DOCUMENT)
+        webhook = SignedWebhook(receiver.url, "key")
+        webhook.post(DOCUMENT, **R1)
+        webhook.post(DOCUMENT, **R1)
 
     assert proxy.got == []
     assert [{"Authorization", "Cookie"} & set(request.headers) for request in receiver.got] == [set(), set()]
@@ -80,7 +82,7 @@ def test_no_netrc_no_proxy_and_no_cookie_is_used(monkeypatch: pytest.MonkeyPatch
 
 def test_an_invalid_host_name_is_transient() -> None:
     with pytest.raises(TransientError):
-        ResultWebhook(f"https://{'a' * 70}.example/?code=hidden", "key").post(DOCUMENT)
+        SignedWebhook(f"https://{'a' * 70}.example/?code=hidden", "key").post(DOCUMENT, **R1)
 
 
 def test_a_receiver_that_does_not_answer_in_time_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,4 +91,4 @@ def test_a_receiver_that_does_not_answer_in_time_is_transient(monkeypatch: pytes
         server.answers(HANG)
 
         with pytest.raises(TransientError, match="could not be reached"):
-            ResultWebhook(server.url, "key").post(DOCUMENT)
+            SignedWebhook(server.url, "key").post(DOCUMENT, **R1)

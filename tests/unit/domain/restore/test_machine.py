@@ -11,9 +11,9 @@ from domain.answers import Answer
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.azure.validation import Validation
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
-from domain.restore import answers, calls, outcome
+from domain.restore import answers, calls, machine, outcome
 from domain.restore.backoff import Backoff
-from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, decide, hear
 from domain.restore.parts import Approval, Cancellation, Decision, Slot, SlotState, Status
 from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, ComparingDisks, TrackingJob
 from domain.restore.steps import MakeCall, Wait
@@ -33,6 +33,8 @@ from tests.unit.domain.restore.states import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from domain.errors import RestoreError
     from domain.restore.state import Restore
     from tests.support.player import Player
@@ -55,6 +57,11 @@ FIND_JOB = calls.FindJob(vault_id=VAULT_ID, client_request_id="c")
 
 def later(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
+
+
+def advance(restore: Restore, now: datetime) -> Restore:
+    """Return the restore as time has changed it; its events have tests of their own."""
+    return replace(machine.advance(restore, now), events=restore.events)
 
 
 def status_of(restore: Restore) -> Status | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from domain.api_types import WaitingDocument
+from domain.restore.calls import PostEvent, PublishEvents
 from domain.restore.parts import SlotState, WaitReason
 from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from domain.restore.backoff import Pause
     from domain.restore.state import Restore
+
+
+_NOT_WAITED_FOR: Final = frozenset({PublishEvents.name, PostEvent.name})
 
 
 def waiting_for(restore: Restore, next_poll: datetime | None) -> WaitingDocument | None:
@@ -43,6 +47,7 @@ def _pauses_until(restore: Restore, next_poll: datetime | None) -> list[Pause]:
     is_cut = next_poll == restore.deadline
     return [
         pause
-        for pause in restore.backoff.pauses.values()
-        if pause.not_before == next_poll or (is_cut and pause.not_before > restore.deadline)
+        for name, pause in restore.backoff.pauses.items()
+        if name not in _NOT_WAITED_FOR
+        and (pause.not_before == next_poll or (is_cut and pause.not_before > restore.deadline))
     ]

@@ -258,16 +258,16 @@ class Player:
         elif awaited:
             self._finish(play, awaited[0])
         elif isinstance(step, WaitForAnswers):
+            _show(play, step.until)
             for call in step.calls:
                 self._begin(play, call)
-            _show(play, step.until)
         else:
             assert step.until > play.restore.clock.now, f"{step} does not lie ahead"
             play.waits = step
             play.waits_s.append((step.until - self.clock.now()).total_seconds())
+            _show(play, step.until)
             for call in step.beside:
                 self._begin(play, call)
-            _show(play, step.until)
 
     def _still_waits(self, play: Play, wait: Wait) -> bool:
         is_over = self.clock.now() >= wait.until

@@ -31,7 +31,7 @@ def commands(guide: str) -> list[str]:
 def test_it_prints_lines_that_work_and_stops_on_ctrl_c(marked: Marked) -> None:
     with marked.started("scripts.host", "--any-ports", "--speed", "60") as process:
         guide = read_until(process, "Ctrl-C stops everything")
-        post, see, listing, points, health, alert, send, peek = commands(guide)
+        post, see, listing, points, health, alert, send, peek, peek_events = commands(guide)
         page = re.search(r"http://\S+/_simulator", guide)
 
         answer = shell(post)
@@ -49,6 +49,8 @@ def test_it_prints_lines_that_work_and_stops_on_ctrl_c(marked: Marked) -> None:
         ended = eventually(lambda: len(told := peeked()) == 3 and told, within_s=40)
         assert {restore, decision["restoreId"]} < ended.keys()
         assert set(ended.values()) == {"Completed"}
+        seen = [json.loads(line) for line in shell(peek_events).splitlines()]
+        assert {event["event"] for event in seen if event["restore"]["id"] == restore} >= {"Pending", "Running"}
         assert len(json.loads(shell(listing))["value"]) == 3
         assert json.loads(shell(points))["value"]
         assert json.loads(shell(health))["status"] == "ok"

@@ -13,13 +13,14 @@ from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.codec import pack
 from domain.restore.backoff import Backoff
 from domain.restore.calls import PublishEvents, StartRestore
+from domain.restore.document import document
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, advance
 from domain.restore.parts import Status, StatusEvents
 from domain.restore.stages import AwaitingApproval
 from domain.times import parse_request_time
 from tests.support.azure import GUARD_CLOSED, GUARD_REQUEST, LIMITS, a_restore, an_alert_start, vm_id
 from tests.support.player import RESTORE, Player
-from tests.unit.domain.restore.states import NOW, PREPARED, preparing
+from tests.unit.domain.restore.states import NOW, PREPARED, preparing, tracking_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,6 +280,13 @@ class TestCost:
         restore = player.play().restore
         assert [change.status for change in restore.events.to_publish] == ASKED
         assert len(str(pack(restore.events))) < 10_000
+
+    def test_a_delivery_that_is_tried_again_is_not_what_the_restore_waits_for(self) -> None:
+        until = NOW + timedelta(seconds=5)
+        restore = replace(tracking_job(), backoff=Backoff().retry("publish_events", NOW))
+
+        assert restore.backoff.not_before("publish_events") == until
+        assert document(restore, NOW, until)["waiting"] is None
 
 
 class TestRefused:

@@ -47,10 +47,7 @@ def entity_key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityCall:
-    """The input of an activity. ``answer`` is the type of what it returns.
-
-    ``is_delivery``: the restore goes on without the answer, which is taken whenever it is there.
-    """
+    """The input of an activity; ``answer`` is the type of what it returns. The restore goes on without a delivery's."""
 
     name: ClassVar[str]
     answer: ClassVar[Any]

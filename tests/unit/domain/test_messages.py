@@ -59,9 +59,9 @@ def test_an_event_is_sent_with_its_document_which_is_cut_only_if_it_is_too_long(
     text = event_message(event)
 
     assert fits(text)
-    sent = json.loads(text)
+    sent = read(text)
     assert (sent["event"], sent["time"]) == (event["event"], event["time"])
-    assert sent["restore"] == json.loads(result_message(document))
+    assert sent["restore"] == read(result_message(document))
     assert (sent["restore"] == document) is (size == 100)
 
 

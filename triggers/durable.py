@@ -97,10 +97,8 @@ def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
 
 def publish_events(data: Json, events: func.Out[List[str]]) -> Json:  # noqa: UP006 - the worker refuses list[str]
     """Put events on the events queue: one message each, in their order."""
-    changes = [event_of(change) for change in unpack(PublishEvents, data).changes]
-    for event in changes:
-        _LOG.info("restore %s of %s: %s", event["restore"]["id"], event["restore"]["sourceResourceId"], event["event"])
-    events.set([event_message(event) for event in changes])
+    call: PublishEvents = unpack(PublishEvents, data)
+    events.set([event_message(event_of(change)) for change in call.changes])
     return seal(Answer(Done()), activity=PublishEvents.name, at=now())
 
 

@@ -140,7 +140,7 @@ class TestEachCheckCanFail:
         assert "not released" in checks(replace(plan, limits=replace(plan.limits, max_per_vault=5)))
 
     def test_disagrees(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def say_completed(restore: Restore, _job: object, now: datetime) -> Restore:
+        def say_completed(restore: Restore, _job: object, now: datetime, _disks: object = None) -> Restore:
             return outcome.ended(restore, Status.COMPLETED, now)
 
         monkeypatch.setattr(outcome, "ended_by_job", say_completed)

@@ -22,7 +22,7 @@ from tests.integration.app_stage import (
     staged,
     vm_id,
 )
-from tests.support.receiver import Receiver
+from tests.support.receiver import Got, Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -435,7 +435,13 @@ def test_the_webhook_hears_that_a_person_must_decide_and_how_it_ended(
             eventually(lambda: receiver.got)
             stage.call("POST", f"restores/{restore_id}/{verb}", json={"by": "bo"})
             done = stage.finished(restore_id)
-            waiting, ended = eventually(lambda: receiver.got if len(receiver.got) > 1 else None)
+
+            def heard() -> dict[str, Got] | None:
+                """Return the events by name, once both are there: each may come twice."""
+                events = {got.headers["X-Restore-Event"]: got for got in receiver.got}
+                return events if len(events) > 1 else None
+
+            waiting, ended = eventually(heard).values()
 
     event = json.loads(waiting.body)
     assert (event["event"], event["restore"]["id"], event["restore"]["status"]) == (

@@ -14,6 +14,7 @@ from domain.azure.recovery_points import no_such_point
 from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientError
 from domain.restore.answers import AcceptedOperation, NoPointForPlan, Preparation, StillReading
 from domain.restore.request_body import restore_body
+from domain.warning_codes import WarningCode
 from queries.soft_deletion import explained, find_soft_deletion
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ class RestorePreparation:
             if error.code == errors.NOT_FOUND:
                 message = f"Azure does not find {account_id}; check the id"
                 return [ErrorDetail(code=error.code, message=message, target=target)]
-            self._warn("StagingAccountNotChecked", f"The staging account was not checked: {error.message}")
+            self._warn(WarningCode.STAGING_ACCOUNT_NOT_CHECKED, f"The staging account was not checked: {error.message}")
             return []
         return list(constraints.staging_violations(account, region=item.region, target=target))
 
@@ -202,7 +203,7 @@ class RestorePreparation:
             )
         except TerminalError as error:
             message = f"The app could not read whether a Resource Guard protects the vault: {error.message}"
-            self._warn("ResourceGuardNotRead", message)
+            self._warn(WarningCode.RESOURCE_GUARD_NOT_READ, message)
             return ()
 
     def _start_validation(
@@ -221,8 +222,8 @@ class RestorePreparation:
                 return operation, accepted.retry_after_s
             reason = "The answer names no operation to poll."
         message = f"The service could not validate the restore before it was triggered: {reason}"
-        self._warn("ValidationUnavailable", message)
+        self._warn(WarningCode.VALIDATION_UNAVAILABLE, message)
         return None, None
 
-    def _warn(self, code: str, message: str) -> None:
+    def _warn(self, code: WarningCode, message: str) -> None:
         self._warnings.append(RestoreWarning(code=code, message=message))

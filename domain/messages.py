@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, cast
 
 from domain.queue_text import encoded
+from domain.warning_codes import WarningCode
 from domain.wire import as_list, as_object
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def _sent_size(document: Json) -> int:
 
 def _with_notice(document: Json) -> Json:
     message = f"The document was too long for a queue message; GET /api/restores/{document['id']} returns all of it."
-    return {**document, "warnings": [*as_list(document["warnings"]), {"code": "ResultCut", "message": message}]}
+    return {
+        **document,
+        "warnings": [*as_list(document["warnings"]), {"code": WarningCode.RESULT_CUT, "message": message}],
+    }
 
 
 def _without_long_request(document: Json) -> Json:

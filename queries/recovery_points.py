@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from domain.api_types import RecoveryPointList
 from domain.azure.point_search import newest_first
-from domain.azure.protected_items import ITEM_SOFT_DELETED
 from domain.azure.recovery_points import JudgedPoint
 from domain.errors import NOT_FOUND, RESTORE_REFUSED, RestoreWarning, TerminalError
+from domain.warning_codes import WarningCode
 from queries.item_lookup import find_item
 from queries.soft_deletion import find_soft_deletion
 
@@ -37,7 +37,7 @@ def list_recovery_points(api: BackupApi, wanted: ResolveItem, now: datetime) -> 
         judged.append(JudgedPoint.of(point, restorable=not reasons, reasons=reasons))
     if deletion is None:
         return RecoveryPointList(value=tuple(judged))
-    warning = RestoreWarning(code=ITEM_SOFT_DELETED, message=deletion.message_for(item, now))
+    warning = RestoreWarning(code=WarningCode.ITEM_SOFT_DELETED, message=deletion.message_for(item, now))
     return RecoveryPointList(value=tuple(judged), warnings=(warning,))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
-from domain.azure.protected_items import ITEM_SOFT_DELETED, SoftDeletion, soft_deleted_error
+from domain.azure.protected_items import SoftDeletion, soft_deleted_error
 from domain.errors import RestoreError
+from domain.warning_codes import WarningCode
 from domain.wire import as_object
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def find_soft_deletion(api: BackupApi, item: ProtectedItem) -> SoftDeletion | No
 
 def explained(api: BackupApi, item: ProtectedItem, error: TerminalError, now: datetime) -> TerminalError:
     """Return the error, or one that says that the item is soft-deleted, if that may be its cause and is so."""
-    if error.code not in _OPAQUE or any(detail.code == ITEM_SOFT_DELETED for detail in error.details):
+    if error.code not in _OPAQUE or any(detail.code == WarningCode.ITEM_SOFT_DELETED for detail in error.details):
         return error
     deletion = find_soft_deletion(api, item)
     return error if deletion is None else soft_deleted_error(item, deletion, now, error)

@@ -17,6 +17,7 @@ from domain.errors import (
     TerminalError,
 )
 from domain.times import as_utc, format_time, parse_api_duration, parse_api_time
+from domain.warning_codes import WarningCode
 from domain.wire import as_flag, as_label, as_name, as_object, as_text
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from domain.errors import RestoreError
 
-ITEM_SOFT_DELETED: Final = "ItemSoftDeleted"
 _MAX_HINTS: Final = 3
 
 
@@ -206,7 +206,7 @@ def soft_deleted_error(
     """
     is_azures = refusal is not None and refusal.code in {VALIDATION_FAILED, RESTORE_REFUSED}
     message = deletion.message_for(item, now)
-    detail = ErrorDetail(code=ITEM_SOFT_DELETED, message=message, target="sourceResourceId")
+    detail = ErrorDetail(code=WarningCode.ITEM_SOFT_DELETED, message=message, target="sourceResourceId")
     return TerminalError(
         refusal.code if refusal is not None and is_azures else NO_MATCHING_RECOVERY_POINT,
         message,

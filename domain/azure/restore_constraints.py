@@ -13,6 +13,7 @@ from domain.azure.resource_ids import same_id
 from domain.errors import AUTHORIZATION_FAILED, ErrorDetail, Json
 from domain.reading import MISSING_FIELD, NOT_ALLOWED
 from domain.request_schema import ALTERNATE_LOCATION, RESTORE_DISKS, TARGETS
+from domain.warning_codes import WarningCode
 from domain.wire import as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:
@@ -182,9 +183,9 @@ def staging_violations(account: Mapping[str, Any], *, region: str, target: str) 
 def restore_warnings(request: RestoreRequest, point: RecoveryPoint) -> list[Json]:
     """Return warnings, each ``{"code", "message"}``, for what is allowed but rarely intended, or needs work later."""
     found = {
-        "UnmanagedDisks": _warning_of_vhds(request, point),
-        "SnapshotOnly": _warning_of_snapshot(request, point),
-        "EncryptedDisks": _warning_of_keys(request, point),
+        WarningCode.UNMANAGED_DISKS: _warning_of_vhds(request, point),
+        WarningCode.SNAPSHOT_ONLY: _warning_of_snapshot(request, point),
+        WarningCode.ENCRYPTED_DISKS: _warning_of_keys(request, point),
     }
     return [{"code": code, "message": message} for code, message in found.items() if message is not None]
 

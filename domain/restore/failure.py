@@ -12,6 +12,7 @@ from domain.errors import TransientError
 from domain.restore.backoff import retry_interval_s
 from domain.restore.outcome import failed
 from domain.restore.parts import ItemBusy, SlotState
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,7 +61,7 @@ def wait_for_item(
     own_s = retry_interval_s(answers)
     backoff = restore.backoff.without_failures(call.name).wait(call.name, own_s, now, asked_s=asked_s)
     return replace(restore, item_busy=busy, backoff=backoff).with_warning(
-        errors.ITEM_BUSY,
+        WarningCode.ITEM_BUSY,
         "Azure Backup does not take the restore yet: the VM's protected item is busy, most likely with a backup or "
         "another restore (see the vault's list of jobs). The restore is sent again until it is taken, at the latest "
         "at its deadline; cancel it if it must not wait.",
@@ -77,7 +78,7 @@ def _wait_for_vault(restore: Restore, call: Call | type[Call], now: datetime) ->
 def with_blocked_vault(restore: Restore, until: datetime) -> Restore:
     """Return the restore that knows that its vault is blocked until then; it yields its slot, if it has one."""
     return replace(restore, slot=replace(restore.slot, blocked_until=until)).with_warning(
-        errors.VAULT_BLOCKED,
+        WarningCode.VAULT_BLOCKED,
         "Azure Backup blocks the vault for some hours, because too many operations were asked of it. All restores of "
         "the vault wait; then one after the other tries again. Microsoft's support can say more about the limit.",
     )

@@ -10,6 +10,7 @@ from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId
 from domain.azure.restore_constraints import staging_account_id
 from domain.codec import as_json, camel_case
 from domain.request_schema import RESTORE_DISKS
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +33,9 @@ def with_result(restore: Restore, job: Job, disks: Sequence[Disk] | None) -> tup
         made: str | None = restore.request.body.get("targetVirtualMachineId")
         result = replace(result, target_virtual_machine_id=made, **_missing_targets(restore, named))
         if (message := _message_of_incomplete(restore, job, named)) is not None:
-            restore = restore.with_warning("ResultIncomplete", message)
+            restore = restore.with_warning(WarningCode.RESULT_INCOMPLETE, message)
     if result.encryption_info_blob_name is not None:
-        restore = restore.with_warning("EncryptionKeysSaved", _message_of_keys(job, result))
+        restore = restore.with_warning(WarningCode.ENCRYPTION_KEYS_SAVED, _message_of_keys(job, result))
     return restore, as_json(result)
 
 

@@ -24,6 +24,7 @@ from domain.restore.stages import (
 )
 from domain.restore.state import ADMISSION_PATIENCE_S
 from domain.times import format_duration, format_time
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from domain.restore.parts import Approval, Cancellation, ItemBusy
     from domain.restore.state import Restore
 
-_REFUSED_LATE: Final = "RefusedLate"
 _DISK_NAMES_CHANGED: Final = (
     "The VM's disks were replaced by new ones with other names. Bring Terraform, Bicep or other descriptions of the VM "
     "into line before they are applied again; the old disks are detached in its resource group."
@@ -117,7 +117,7 @@ def refused(restore: Restore, refusal: Refusal, now: datetime) -> Restore:
     )
     if not in_time:
         restore = restore.with_warning(
-            _REFUSED_LATE, "Its caller had been answered before admission control refused it."
+            WarningCode.REFUSED_LATE, "Its caller had been answered before admission control refused it."
         )
     error = RestoreError(refusal.code, f"{refusal.message} Nothing was started.")
     status = Status.REJECTED if restore.accepted.source is Source.ALERT else Status.FAILED
@@ -173,18 +173,18 @@ def ended_by_job(restore: Restore, job: Job, now: datetime, disks: Sequence[Disk
     if restore.cancellation is not None and job.status is not JobStatus.CANCELLED:
         by = _attribution(restore.cancellation)
         message = f"The restore was to be cancelled{by}, but its job ended as {job.status}."
-        restore = restore.with_warning("CancelledTooLate", message)
+        restore = restore.with_warning(WarningCode.CANCELLED_TOO_LATE, message)
     restore, result = with_result(restore, job, disks)
     if not job.status.is_good:
         return _ended_without_success(restore, job, now, result)
     if restore.request.is_in_place:
-        restore = restore.with_warning("DiskNamesChanged", _DISK_NAMES_CHANGED)
+        restore = restore.with_warning(WarningCode.DISK_NAMES_CHANGED, _DISK_NAMES_CHANGED)
     if job.status is JobStatus.COMPLETED:
         return ended(restore, Status.COMPLETED, now, result=result)
     for detail in job.details:
         restore = restore.with_warning(detail.code, detail.message)
     restore = restore.with_warning(
-        "CompletedWithWarnings",
+        WarningCode.COMPLETED_WITH_WARNINGS,
         "The service reports warnings. Check that the disks are there before you rely on them.",
     )
     return ended(restore, Status.COMPLETED_WITH_WARNINGS, now, result=result)

@@ -18,6 +18,7 @@ from domain.restore.parts import Status
 from domain.restore.polling import operation_interval_s
 from domain.restore.stages import AwaitingApproval, Prepared, Preparing, Resolving, Searching, Triggering, Validating
 from domain.restore.steps import Wait, when_due
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -90,7 +91,7 @@ def prepared(restore: Restore, _call: PrepareRestore, found: answers.Prepared, n
             f"{found.candidates_cut} older recovery points were considered, too; the plan shows the newest and the "
             "chosen one."
         )
-        restore = restore.with_warning("CandidatesCut", message)
+        restore = restore.with_warning(WarningCode.CANDIDATES_CUT, message)
     if isinstance(found, NoPointForPlan):
         result = plan_result(None, found.candidates)
         return ended(restore, Status.FAILED, now, error=_no_point_error(found), result=result)
@@ -142,7 +143,7 @@ def validation_failed(restore: Restore, call: GetValidation, error: RestoreError
     if error.code != errors.NOT_FOUND or not isinstance(stage, Validating):
         return retry_or_end(restore, call, error, now)
     message = f"The service could not validate the restore before it was triggered: {error.message}"
-    return _after_preparation(restore.with_warning("ValidationUnavailable", message), stage.prepared, now)
+    return _after_preparation(restore.with_warning(WarningCode.VALIDATION_UNAVAILABLE, message), stage.prepared, now)
 
 
 def _validate_again(restore: Restore, stage: Validating, error: RestoreError, now: datetime) -> Restore:

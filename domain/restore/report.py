@@ -12,6 +12,7 @@ from domain.restore.failure import retry
 from domain.restore.outcome import may_have_started
 from domain.restore.parts import Delivery, LockState, SlotState
 from domain.restore.steps import Finish, MakeCall, first_due
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,7 +76,7 @@ def publish_failed(restore: Restore, call: PublishResult, error: RestoreError, n
     if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
         return retry(restore, call, now)
     message = f"The result could not be put on the results queue: {error.message}"
-    noted = restore.with_note("ResultNotPublished", message)
+    noted = restore.with_note(WarningCode.RESULT_NOT_PUBLISHED, message)
     return _with_deliveries(noted, queue=Delivery.FAILED, webhook=Delivery.PENDING)
 
 
@@ -89,14 +90,14 @@ def post_failed(restore: Restore, call: PostResult, error: RestoreError, now: da
     if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
         return retry(restore, call, now)
     message = f"The result could not be posted to RESTORE_WEBHOOK_URL: {error.message}"
-    return _with_deliveries(restore.with_note("ResultNotPosted", message), webhook=Delivery.FAILED)
+    return _with_deliveries(restore.with_note(WarningCode.RESULT_NOT_POSTED, message), webhook=Delivery.FAILED)
 
 
 def release_failed(restore: Restore, call: ReleaseSlot, error: RestoreError, now: datetime) -> Restore:
     """Return the restore that tries again, or after some attempts gives up: others of the vault will see its end."""
     if restore.backoff.failures(call.name) + 1 < _MAX_RELEASES:
         return retry(restore, call, now)
-    noted = restore.with_note("SlotNotReleased", error.message)
+    noted = restore.with_note(WarningCode.SLOT_NOT_RELEASED, error.message)
     return replace(noted, slot=replace(noted.slot, state=SlotState.NOT_NEEDED, vanished=None))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from domain.errors import VAULT_BLOCKED
 from domain.restore.calls import (
     AcquireSlot,
     FindRunning,
@@ -20,6 +19,7 @@ from domain.restore.parts import SlotState
 from domain.restore.prepare import prepare_restore
 from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, Preparing, Triggering
 from domain.restore.steps import MakeCall, when_due
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from domain.restore.steps import Step
 
 _MAX_TRIES: Final = 3  # of a call on behalf of other restores
-_VAULT_BUSY: Final = "VaultBusy"
 _MAX_WAIT_S: Final = 300.0  # normally the restore that releases a slot wakes the next one; this is in case it could not
 
 
@@ -118,7 +117,7 @@ def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: d
         slot=replace(restore.slot, state=SlotState.WAITING, suspect=grant.holder, was_woken=False, blocked_until=None),
         backoff=restore.backoff.wait(AcquireSlot.name, wait_s, now),
     )
-    return waiting.with_settled(VAULT_BLOCKED, now).with_warning(_VAULT_BUSY, message)
+    return waiting.with_settled(WarningCode.VAULT_BLOCKED, now).with_warning(WarningCode.VAULT_BUSY, message)
 
 
 def _with_slot(restore: Restore, now: datetime) -> Restore:
@@ -130,8 +129,8 @@ def _with_slot(restore: Restore, now: datetime) -> Restore:
     )
     # What failed before the wait in line, which may have taken hours, does not count any more.
     backoff = restore.backoff.without_failures(PrepareRestore.name).without_failures(StartRestore.name)
-    restore = replace(restore, slot=held, backoff=backoff).with_settled(_VAULT_BUSY, now)
-    return restore if is_blocked else restore.with_settled(VAULT_BLOCKED, now)
+    restore = replace(restore, slot=held, backoff=backoff).with_settled(WarningCode.VAULT_BUSY, now)
+    return restore if is_blocked else restore.with_settled(WarningCode.VAULT_BLOCKED, now)
 
 
 def holder_found(restore: Restore, running: Running) -> Restore:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, Self
 
 from domain.azure.protected_items import ProtectedItem
-from domain.errors import ITEM_BUSY, RestoreWarning
+from domain.errors import RestoreWarning
 from domain.requests import RestoreRequest
 from domain.restore.backoff import Backoff
 from domain.restore.parts import (
@@ -46,6 +46,7 @@ from domain.restore.stages import (
     TrackingJob,
     TrackingOperation,
 )
+from domain.warning_codes import WarningCode
 
 _NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
 _MAX_WARNINGS: Final = 50
@@ -219,7 +220,7 @@ class Restore:
         others = [known for known in self.warnings if (known.code, known.message) != (code, message)]
         return replace(self, warnings=(*others, warning)[-_MAX_WARNINGS:])
 
-    def with_settled(self, code: str, now: datetime) -> Self:
+    def with_settled(self, code: WarningCode, now: datetime) -> Self:
         """Return the restore whose warnings with this code are settled: what they warn of is over."""
         if all(known.code != code or known.settled_time for known in self.warnings):
             return self
@@ -231,9 +232,9 @@ class Restore:
 
     def with_free_item(self, now: datetime) -> Self:
         """Return the restore after Azure found its item free."""
-        return replace(self.with_settled(ITEM_BUSY, now), item_busy=None)
+        return replace(self.with_settled(WarningCode.ITEM_BUSY, now), item_busy=None)
 
-    def with_note(self, code: str, message: str) -> Self:
+    def with_note(self, code: WarningCode, message: str) -> Self:
         """Return the restore with one more warning; one from after the end is too late for the published result."""
         if self.outcome is None:
             return self.with_warning(code, message)

@@ -18,6 +18,7 @@ from domain.restore.failure import retry
 from domain.restore.parts import Delivery, Status, StatusChange, StatusEvents
 from domain.restore.stages import AwaitingApproval, Validating
 from domain.restore.steps import Wait, WaitForAnswers
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -106,7 +107,7 @@ def publish_failed(restore: Restore, call: PublishEvents, error: RestoreError, n
         return retry(restore, call, now)
     names = ", ".join(change.status for change in call.changes)
     message = f"Events could not be put on the events queue ({names}): {error.message}"
-    return published(_given_up(restore, call, "EventsNotPublished", message), call, Done(), now)
+    return published(_given_up(restore, call, WarningCode.EVENTS_NOT_PUBLISHED, message), call, Done(), now)
 
 
 def posted(restore: Restore, _call: PostEvent, _done: Done, _now: datetime) -> Restore:
@@ -119,8 +120,8 @@ def post_failed(restore: Restore, call: PostEvent, error: RestoreError, now: dat
     if restore.backoff.failures(call.name) + 1 < _MAX_DELIVERIES:
         return retry(restore, call, now)
     message = f"The event {call.change.status} could not be posted to RESTORE_WEBHOOK_URL: {error.message}"
-    return posted(_given_up(restore, call, "EventNotPosted", message), call, Done(), now)
+    return posted(_given_up(restore, call, WarningCode.EVENT_NOT_POSTED, message), call, Done(), now)
 
 
-def _given_up(restore: Restore, call: Call, code: str, message: str) -> Restore:
+def _given_up(restore: Restore, call: Call, code: WarningCode, message: str) -> Restore:
     return replace(restore, backoff=restore.backoff.without_wait(call.name)).with_note(code, message)

@@ -19,6 +19,7 @@ from domain.restore.polling import job_interval_s, operation_interval_s
 from domain.restore.stages import ComparingDisks, FindingJob, TrackingJob, TrackingOperation
 from domain.restore.steps import first_due, when_due
 from domain.restore.trigger import find_job, job_found
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -197,10 +198,10 @@ def disks_listed(restore: Restore, _call: ListRestoredDisks, found: RestoredDisk
     if stage.luns is not None:
         differs = difference(stage.luns, found.disks)
         if differs is not None:
-            restore = restore.with_warning("DisksDiffer", differs)
+            restore = restore.with_warning(WarningCode.DISKS_DIFFER, differs)
     elif not found.disks:
         message = f"The restored disks could not be told from the others of the resource group. {_where_to_look(stage)}"
-        restore = restore.with_warning("DisksNotListed", message)
+        restore = restore.with_warning(WarningCode.DISKS_NOT_LISTED, message)
     return outcome.ended_by_job(restore, stage.job, now, found.disks or None)
 
 
@@ -215,9 +216,9 @@ def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError,
         if retried.backoff.failing_for(call.name, due) <= _DISKS_PATIENCE:
             return retried
     if stage.luns is None:
-        code, message = "DisksNotListed", f"The restored disks could not be listed: {error.message}"
+        code, message = WarningCode.DISKS_NOT_LISTED, f"The restored disks could not be listed: {error.message}"
     else:
-        code = "DisksNotCompared"
+        code = WarningCode.DISKS_NOT_COMPARED
         message = f"The restored disks could not be compared with the requested ones: {error.message}"
     restore = restore.with_warning(code, f"{message} {_where_to_look(stage)}")
     return outcome.ended_by_job(restore, stage.job, now)

@@ -23,6 +23,7 @@ from domain.restore.stages import (
 )
 from domain.restore.steps import when_due
 from domain.times import format_time
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 _MAX_UNKNOWN: Final = 2
 _FIRST_SEARCH_S: Final = 5.0
 _MAX_LATE_SEARCH_S: Final = 300.0
-_GUARD_CLOSED: Final = "ResourceGuardClosed"
-_OUTCOME_OPEN: Final = "TriggerOutcomeOpen"
 
 
 def find_job(restore: Restore, prepared: Prepared) -> FindJob:
@@ -107,7 +106,9 @@ def start_failed(restore: Restore, call: StartRestore, error: RestoreError, now:
     if isinstance(error, TransientError) and error.code == errors.INTERNAL_ERROR:
         return replace(restore, stage=replace(stage, in_doubt=error.message))
     if error.code == errors.ITEM_BUSY:  # so the Resource Guard, if there is one, is open
-        restore = restore.with_stage(Triggering(prepared=stage.prepared), now).with_settled(_GUARD_CLOSED, now)
+        restore = restore.with_stage(Triggering(prepared=stage.prepared), now).with_settled(
+            WarningCode.RESOURCE_GUARD_CLOSED, now
+        )
     return retry_or_end(restore, call, error, now)  # certainly not accepted
 
 
@@ -117,7 +118,7 @@ def _with_attempt(restore: Restore, call: StartRestore) -> Restore:
 
 def _taken(restore: Restore, now: datetime) -> Restore:
     """Return the restore after Azure has taken it: what kept it from that is settled."""
-    return restore.with_free_item(now).with_settled(_GUARD_CLOSED, now)
+    return restore.with_free_item(now).with_settled(WarningCode.RESOURCE_GUARD_CLOSED, now)
 
 
 def _awaiting_resource_guard(restore: Restore, stage: Posting, error: RestoreError, now: datetime) -> Restore:
@@ -129,7 +130,7 @@ def _awaiting_resource_guard(restore: Restore, stage: Posting, error: RestoreErr
     waiting = AwaitingResourceGuard(prepared=stage.prepared, since=since, refusal=error.to_json())
     restore = replace(restore, backoff=restore.backoff.wait(StartRestore.name, own_s, now))
     return restore.with_stage(waiting, now).with_warning(
-        _GUARD_CLOSED,
+        WarningCode.RESOURCE_GUARD_CLOSED,
         "The vault's Resource Guard does not let the app restore yet. Give its identity Backup MUA Operator on the "
         f"guard; the trigger is sent again until {format_time(until)}.",
     )
@@ -155,7 +156,7 @@ def outcome_unknown(restore: Restore, error: RestoreError, now: datetime) -> Res
         ),
     )
     searching = Searching(before=replace(stage, in_doubt=None), since=now)
-    return restore.with_stage(searching, now).with_warning(_OUTCOME_OPEN, message)
+    return restore.with_stage(searching, now).with_warning(WarningCode.TRIGGER_OUTCOME_OPEN, message)
 
 
 def broken_attempt_answered(restore: Restore, *, is_ours: bool, now: datetime) -> Restore:
@@ -208,7 +209,7 @@ def job_found(restore: Restore, job_id: str, now: datetime, *, asked_s: float | 
             pass
     restore = _taken(restore, now)
     if not isinstance(stage, TrackingOperation | FindingJob):  # else an earlier post may have made a job of its own
-        restore = restore.with_settled(_OUTCOME_OPEN, now)
+        restore = restore.with_settled(WarningCode.TRIGGER_OUTCOME_OPEN, now)
     tracking = TrackingJob(prepared=prepared, triggered=triggered, job_id=job_id, operation_id=operation_id)
     if asked_s:
         restore = replace(restore, backoff=restore.backoff.wait(GetJob.name, 0.0, now, asked_s=asked_s))

@@ -24,6 +24,7 @@ from domain.restore.stages import (
 from domain.restore.steps import first_due, when_due
 from domain.restore.track import get_job
 from domain.restore.trigger import broken_attempt_answered, claim_post, outcome_unknown
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -119,7 +120,7 @@ def cancel_failed(restore: Restore, call: CancelJob, error: RestoreError, now: d
     """Return the restore that cancels its job again, or after some time goes on with a warning; the job is polled."""
     if not isinstance(error, TransientError) or restore.backoff.failing_for(call.name, now) >= PATIENCE:
         message = f"Job {call.job_id} could not be cancelled: {error.message} The restore goes on."
-        return _with_cancellation_done(restore.with_warning("CancelRefused", message), None, now)
+        return _with_cancellation_done(restore.with_warning(WarningCode.CANCEL_REFUSED, message), None, now)
     own_s = job_interval_s(restore.limits, restore.backoff.failing_for(call.name, now))
     backoff = restore.backoff.retry(call.name, now, own_s=own_s).wait(GetJob.name, own_s, now)
     return replace(restore, backoff=backoff)

@@ -13,6 +13,7 @@ from domain.azure.validation import Validation
 from domain.errors import ErrorDetail, TransientError, UnknownOutcomeError
 from domain.restore.machine import DECISION_EVENT, SLOT_EVENT
 from domain.times import parse_request_time
+from domain.warning_codes import WarningCode
 from tests.support.azure import GUARD_CLOSED, LIMITS, a_restore, throttled, vm_id
 from tests.support.hub import START
 
@@ -206,13 +207,14 @@ class TestSettledWarnings:
         assert "settledTime" not in warning
 
     def test_it_is_open_again_when_it_comes_again(self) -> None:
-        restore = a_restore().with_warning("A", "a").with_warning("B", "b").with_settled("A", START)
+        busy = WarningCode.ITEM_BUSY
+        restore = a_restore().with_warning(busy, "a").with_warning("B", "b").with_settled(busy, START)
         assert [warning.settled_time for warning in restore.warnings] == [START, None]
-        assert restore.with_settled("A", START + timedelta(1)) is restore
+        assert restore.with_settled(busy, START + timedelta(1)) is restore
 
-        again = restore.with_warning("A", "a")
+        again = restore.with_warning(busy, "a")
 
-        assert [(warning.code, warning.settled_time) for warning in again.warnings] == [("B", None), ("A", None)]
+        assert [(warning.code, warning.settled_time) for warning in again.warnings] == [("B", None), (busy, None)]
 
 
 def test_who_was_woken_still_waits_for_the_slot_until_it_has_it(player: Player) -> None:

@@ -9,8 +9,9 @@ from typing import Self
 from domain.texts import WHITE_SPACE, hidden_character, trimmed
 
 # The names that Azure allows in ids. No slash, percent sign or segment of dots alone may get into a URL path.
-_NAME = r"(?!\.{1,2}(?:/|$))(?u:[-\w.() ]{1,128})"
+_NAME = r"(?u:[-\w.() ]{0,127}[-\w() ])"
 _SPACE_AT_AN_EDGE = re.compile(r"(?<=/) | (?=/)")
+_PERIOD_AT_THE_END = re.compile(r"(?<=[^/.])\.+(?=/|$)")
 # Everything except names is ASCII. In Unicode a long s equals an s without case: one VM would have two ids and two VM
 # locks.
 _ID = re.compile(
@@ -63,13 +64,17 @@ class ResourceId:
     def parse(cls, text: str, kind: ResourceKind) -> Self:
         """Parse an id of this kind; raises ``ValueError`` that names a hidden character or has an example of an id.
 
-        White space around the id is dropped: with it, one VM would have two ids and two VM locks.
+        White space around the id is dropped: with it, one VM would have two ids and two VM locks. For the same reason
+        an id with the period of a sentence after it is refused.
         """
         text = trimmed(text).rstrip(f"/{WHITE_SPACE}")
         if hidden := hidden_character(text):
             raise ValueError(hidden)
         if space := _SPACE_AT_AN_EDGE.search(text):
             raise ValueError(f"contains U+0020 at position {space.start() + 1}, a space beside a slash: remove it")
+        if period := _PERIOD_AT_THE_END.search(text):
+            where = f"contains a period at position {period.start() + 1}"
+            raise ValueError(f"{where}, but no name in Azure ends in a period: remove it")
         match = _ID.fullmatch(text)
         if match is not None:
             segments = (match["path"] or "").split("/")[1:]

@@ -87,9 +87,18 @@ class TestReading:
         with pytest.raises(ValueError, match="/subscriptions/<id>/resourceGroups/<name>"):
             ResourceId.parse(text, ids.RESOURCE_GROUP)
 
-    @pytest.mark.parametrize("name", ["...", ".hidden", "a..b", "..a", "a.", "(west)", "Büro", "東京_1"])
+    @pytest.mark.parametrize("name", [".hidden", "a..b", "..a", "(west)", "Büro", "東京_1"])
     def test_dots_and_letters_of_any_script_may_stand_in_names(self, name: str) -> None:
         assert ResourceId.parse(f"/subscriptions/s/resourceGroups/{name}", ids.RESOURCE_GROUP).name == name
+
+    @pytest.mark.parametrize("what", GOOD)
+    @pytest.mark.parametrize("end", [".", "..", ". \r\n", "./"])
+    def test_a_period_at_the_end_of_a_sentence_makes_no_other_name(self, what: str, end: str) -> None:
+        kind, text, group, _ = GOOD[what]
+
+        for wrong in (f"{text}{end}", text.replace(f"/{group}", f"/{group}.", 1)):
+            with pytest.raises(ValueError, match="no name in Azure ends in a period: remove it"):
+                ResourceId.parse(wrong, kind)
 
     def test_child_types_must_be_those_of_the_kind(self) -> None:
         with pytest.raises(ValueError, match="virtualNetworks/subnets"):

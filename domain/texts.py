@@ -25,11 +25,17 @@ def trimmed(text: str) -> str:
 def hidden_character(text: str) -> str | None:
     """Return a remark on the first character that cannot be seen, such as "contains U+200B at position 12, …".
 
-    ``None`` if there is none. A space can be seen; a line break, a no-break space and a lone surrogate cannot.
+    ``None`` if there is none. A space can be seen, unless it is at an edge; a line break, a no-break space and a lone
+    surrogate cannot.
     """
-    if text.isprintable() and _BLANK.search(text) is None:
+    if text.isprintable() and _BLANK.search(text) is None and text.strip(" ") == text:
         return None
-    position = next(at for at, char in enumerate(text) if not char.isprintable() or _BLANK.match(char))
+    edges = {0, len(text) - 1}
+    position = next(
+        at
+        for at, char in enumerate(text)
+        if not char.isprintable() or _BLANK.match(char) or (char == " " and at in edges)
+    )
     code_point = f"U+{ord(text[position]):04X}"
     where = f"contains {code_point} at position {position + 1}"
     if position == len(text) - 1:

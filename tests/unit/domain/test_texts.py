@@ -150,6 +150,8 @@ class TestHiddenCharacters:
         ("members", "told"),
         [
             ({"requestId": "r1\r"}, "ends in U+000D"),
+            ({"requestId": "r1 "}, "ends in U+0020"),
+            ({"recoveryType": " RestoreDisks"}, "contains U+0020 at position 1"),
             ({"recoveryType": "RestoreDisks\r"}, "ends in U+000D"),
             ({"recoveryPoint": {"atOrBefore": "2026-11-20T06:00:00Z\u200b"}}, "ends in U+200B"),
             ({"reason": "a\nb\x00"}, "U+0000 at position 4"),

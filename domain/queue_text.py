@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.reading import strict_json
+from domain.texts import hidden_character, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MAX_LAYERS: Final = 8
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 # The marks of UTF-16 as they stand, replaced by U+FFFD, and read as Latin-1.
 _UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbf\xbd\xef\xbf\xbd", b"\xc3\xbf\xc3\xbe", b"\xc3\xbe\xc3\xbf")
 _PYTHON_BYTES: Final = re.compile(rb"(?:bytearray\()?b(['\"])(.*)\1\)?", re.DOTALL)
@@ -28,7 +28,7 @@ _UNREADABLE: Final = (
     (b"[object ", "is JavaScript's text of an object: send what JSON.stringify returns"),
     (b"System.", "is .NET's text of an object: serialize it to JSON"),
     (b"@{", "is PowerShell's text of an object: send what ConvertTo-Json returns"),
-    (b"<", "is XML: send the JSON alone"),
+    (b"<", "begins with <, as XML does: send the JSON alone"),
     (b"%7b", "is percent-encoded: send the JSON as it is"),
     (b"%7B", "is percent-encoded: send the JSON as it is"),
     (b"\x1f\x8b", "is compressed (gzip): send the JSON as it is"),
@@ -64,7 +64,7 @@ def read_message(body: bytes) -> Any:
     if unreadable := next((why for start, why in _UNREADABLE if content.startswith(start)), None):
         raise ValueError(f"The message {unreadable}")
     if not content.startswith((b"{", b"[")):
-        what = "neither a JSON object nor base64 of one" if _bare(body) else "empty"
+        what = f"neither a JSON object nor base64 of one{_hidden_edge(content)}" if _bare(body) else "empty"
         raise ValueError(f"The message is {what}: send a restore request as JSON, or as base64 of the JSON")
     if layers > 1:
         often = "twice" if layers == 2 else f"{layers} times"  # noqa: PLR2004 - as the sentence says
@@ -81,7 +81,7 @@ def _parsed(content: bytes) -> Any:
         where = f"byte 0x{content[error.start]:02X} at position {error.start + 1}"
         raise ValueError(f"The message is not UTF-8: {where}. Send the JSON in UTF-8") from None
     except ValueError as error:
-        raise ValueError(f"The message is not JSON: {error}") from None
+        raise ValueError(f"The message is not JSON: {error}{_hidden_edge(content)}") from None
 
 
 def _layers(content: bytes) -> Iterator[_Layer]:
@@ -98,10 +98,16 @@ def _layers(content: bytes) -> Iterator[_Layer]:
 
 def _bare(content: bytes) -> bytes:
     """Return the content without white space and byte order marks around it."""
-    previous = None
-    while previous != content:
-        previous, content = content, content.strip(b" \t\r\n\v\f").removeprefix(_BYTE_ORDER_MARK)
-    return content
+    return trimmed(content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+
+def _hidden_edge(content: bytes) -> str:
+    """Return a remark on the first or last character if it cannot be seen, else an empty text."""
+    text = content.decode(errors="replace")
+    for where, char in (("begins with", text[:1]), ("ends in", text[-1:])):
+        if hidden_character(char):
+            return f"; it {where} U+{ord(char):04X}, a character that cannot be seen"
+    return ""
 
 
 def _utf_16(content: bytes) -> _Layer | None:
@@ -128,7 +134,7 @@ def _quoted(content: bytes) -> _Layer | None:
     if content.startswith(b'"'):
         with suppress(ValueError):
             inner = str(json.loads(content)).encode(errors="replace")
-    return _Layer(inner, complaints=("is JSON in quotes: send it without quotes around it, encoded as JSON once",))
+    return _Layer(inner, complaints=("is in quotes: send it without quotes around it, encoded as JSON once",))
 
 
 def _base64(content: bytes) -> _Layer | None:

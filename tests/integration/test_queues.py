@@ -103,7 +103,7 @@ MISTAKES = {
     "UTF-16": (base64.b64encode('{"a": 1}'.encode("utf-16")).decode(), "is UTF-16: send UTF-8"),
     "lines": (base64.encodebytes(b'{"a": 1}' + b" " * 99).decode(), "send it in one line"),
     "text": ("restore vm-a, please", "neither a JSON object nor base64 of one"),
-    "XML": ("<MessageText>{}</MessageText>", "is XML"),
+    "XML": ("<MessageText>{}</MessageText>", "begins with <, as XML does"),
     "empty": ("", "is empty"),
 }
 

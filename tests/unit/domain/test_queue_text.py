@@ -31,7 +31,14 @@ def refusal(body: bytes) -> str:
 
 @pytest.mark.parametrize("content", [JSON, json.dumps(REQUEST, indent=2).encode(), json.dumps(REQUEST).encode()])
 @pytest.mark.parametrize(
-    "around", [(b"", b""), (b"\xef\xbb\xbf", b"\r\n"), (b" \t\r\n", b"\n\n"), (b"\n\xef\xbb\xbf", b" ")]
+    "around",
+    [
+        (b"", b""),
+        (b"\xef\xbb\xbf", b"\r\n"),
+        (b" \t\r\n", b"\n\n"),
+        (b"\n\xef\xbb\xbf", b" "),
+        ("\xa0".encode(), "\u3000\u2028".encode()),
+    ],
 )
 def test_plain_json_and_its_base64_are_read(content: bytes, around: tuple[bytes, bytes]) -> None:
     before, after = around
@@ -68,16 +75,21 @@ MISTAKES = {
     "wrapped": (base64.encodebytes(JSON + b" " * 99), LINES),
     "wrapped with CRLF": (base64.encodebytes(JSON + b" " * 99).replace(b"\n", b"\r\n"), LINES),
     "base64url": (base64.urlsafe_b64encode('{"a": "~~~???ÿÿÿ>>>"}'.encode()), "is base64url"),
+    "a hidden character before JSON": ("\u200b".encode() + JSON, "it begins with U+200B"),
+    "a hidden character after JSON": (JSON + b"\0", "it ends in U+0000"),
+    "a hidden character after JSON, in base64": (b64(TEXT + "\u200b"), "it ends in U+200B"),
+    "a hidden character after base64": (b64(JSON) + "\u200b".encode(), "it ends in U+200B"),
     "without padding": (b64('{"a": 1}').rstrip(b"="), "padding"),
     "cut": (b64(JSON)[:-3], "cut"),
     "JSON in a JSON string": (json.dumps(TEXT).encode(), QUOTES),
-    "base64 in a JSON string": (json.dumps(b64(JSON).decode()).encode(), QUOTES),
+    "base64 in a JSON string": (json.dumps(b64(JSON).decode()).encode(), "message is in quotes"),
     "a JSON string in base64": (b64(json.dumps(TEXT)), QUOTES),
     "single quotes of a shell": (f"'{TEXT}'".encode(), QUOTES),
     "gzip in base64": (b64(gzip.compress(JSON)), "is compressed"),
     "zlib in base64": (b64(zlib.compress(JSON)), "is compressed"),
-    "XML": (f"<QueueMessage><MessageText>{TEXT}</MessageText></QueueMessage>".encode(), "is XML"),
-    "XML in base64": (b64("<?xml version='1.0'?><a/>"), "is XML"),
+    "XML": (f"<QueueMessage><MessageText>{TEXT}</MessageText></QueueMessage>".encode(), "begins with <, as XML does"),
+    "XML in base64": (b64("<?xml version='1.0'?><a/>"), "begins with <, as XML does"),
+    "Python's text of a memoryview": (b"<memory at 0x7f2b>", "begins with <"),
     "percent-encoded": (b"%7B%22a%22%3A1%7D", "is percent-encoded"),
     "JavaScript's text of an object": (b"[object Object]", "JavaScript"),
     "PowerShell's text of an object": (b"@{sourceResourceId=/subscriptions/1}", "PowerShell"),

@@ -32,9 +32,12 @@ def member_of(members: Mapping[str, Any], name: str) -> Any:
 
 
 def value_of(member: object) -> str:
-    """Return a word, written as a text or as ``{"value": …, "localizedValue": …}``; ``""`` for anything else."""
+    """Return a word, written as a text or as ``{"value": …, "localizedValue": …}``; ``""`` for anything else.
+
+    It may be alone in an array, also in one that is written as a text.
+    """
     members = object_of(member)
-    return trimmed(text_of(members, "value") if members else as_text(_only_entry(member)) or "")
+    return trimmed(text_of(members, "value") if members else as_text(_only_entry(_parsed(member))) or "")
 
 
 def object_of(member: object) -> Mapping[str, Any]:

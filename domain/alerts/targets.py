@@ -8,7 +8,7 @@ from domain.alerts.fields import items_of, letters_of, member_of, name_list, obj
 from domain.alerts.kinds import AlertKind
 from domain.azure import resource_ids as ids
 from domain.azure.resource_ids import ResourceId
-from domain.texts import trimmed
+from domain.texts import hidden_character, trimmed
 from domain.wire import as_object
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def find_vms(kind: AlertKind, essentials: Mapping[str, Any], context: Mapping[st
     """Return the ids of the VMs that an alert names, and a sentence for each name for which no id was found.
 
     The ids are distinct without case, in the order found, and keep their casing. When there is nothing else to return,
-    the one sentence says that the alert names no VM and what to change.
+    the one sentence says that the alert names no VM and what to change. Beside VMs, other resources need no sentence,
+    but what a character that cannot be seen keeps from being a VM's id does.
     """
     targets = items_of(essentials.get("alertTargetIDs"))
     if kind is AlertKind.LOG_SEARCH_V1 and (items := _affected_items(context)):
@@ -68,8 +69,17 @@ def find_vms(kind: AlertKind, essentials: Mapping[str, Any], context: Mapping[st
             places = [*(items_of(member_of(context, name)) for name in ("linkedResourceId", "sourceId")), targets]
         case _:
             places = [targets]
-    vm_ids = next((found for place in places if (found := _distinct_vm_ids(place))), ())
-    return vm_ids, () if vm_ids else (_no_vm_message(kind, essentials, context),)
+    for place in places:
+        if vm_ids := _distinct_vm_ids(place):
+            return vm_ids, tuple(_hidden_characters(place))
+    return (), (_no_vm_message(kind, essentials, context),)
+
+
+def _hidden_characters(values: Iterable[object]) -> Iterator[str]:
+    """Yield a sentence for each text in which a character cannot be seen."""
+    for text in _distinct(filter(None, map(value_of, values))):
+        if hidden := hidden_character(text):
+            yield f"The alert names {single_line(text)!r}, which {hidden}."
 
 
 def _no_vm_message(kind: AlertKind, essentials: Mapping[str, Any], context: Mapping[str, Any]) -> str:

@@ -50,6 +50,13 @@ class TestWhereTheVmIs:
     def test_every_kind_takes_vms_among_its_targets(self, kind: Json) -> None:
         assert alert_of(kind, None, WORKSPACE, VM_ID, 5, None).vm_ids == (VM_ID,)
 
+    def test_one_that_cannot_be_read_is_told_beside_the_others(self) -> None:
+        alert = alert_of(METRIC, None, VM_ID, f"{VM_2}\u200b", WORKSPACE, 5)
+
+        assert alert.vm_ids == (VM_ID,)
+        assert "web-02" in the_sentence(alert)
+        assert "ends in U+200B" in the_sentence(alert)
+
     def test_what_lies_in_a_vm_names_it(self) -> None:
         assert alert_of(METRIC, None, f"{VM_ID}/extensions/x", f"{VM_2}/providers/a/b/c").vm_ids == (VM_ID, VM_2)
 

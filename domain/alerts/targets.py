@@ -76,9 +76,9 @@ def find_vms(kind: AlertKind, essentials: Mapping[str, Any], context: Mapping[st
 
 
 def _hidden_characters(values: Iterable[object]) -> Iterator[str]:
-    """Yield a sentence for each text in which a character cannot be seen."""
+    """Yield a sentence for each text that is no id of a VM and has a character that cannot be seen."""
     for text in _distinct(filter(None, map(value_of, values))):
-        if hidden := hidden_character(text):
+        if _vm_id_in(text) is None and (hidden := hidden_character(text)):
             yield f"The alert names {single_line(text)!r}, which {hidden}."
 
 

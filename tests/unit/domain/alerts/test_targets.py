@@ -57,6 +57,9 @@ class TestWhereTheVmIs:
         assert "web-02" in the_sentence(alert)
         assert "ends in U+200B" in the_sentence(alert)
 
+    def test_one_that_was_found_is_not_told_as_well(self) -> None:
+        assert alert_of(METRIC, None, f"{VM_ID}/extensions/x\u200b").unresolved == ()
+
     def test_what_lies_in_a_vm_names_it(self) -> None:
         assert alert_of(METRIC, None, f"{VM_ID}/extensions/x", f"{VM_2}/providers/a/b/c").vm_ids == (VM_ID, VM_2)
 

@@ -15,7 +15,7 @@ from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientE
 from domain.restore.answers import AcceptedOperation, NoPointForPlan, Preparation, StillReading
 from domain.restore.request_body import restore_body
 from domain.warning_codes import WarningCode
-from queries.soft_deletion import explained, find_soft_deletion
+from queries.soft_deletion import explained_error, find_soft_deletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class RestorePreparation:
         """Return the chosen point and what was found; the answer's wait is for the first poll of the validation.
 
         A list that takes long is read in slices. Then the answer is ``StillReading``, with the progress for the next
-        call. Raises ``RestoreError``, ``ValidationFailed`` with every violation of a restore constraint among them. If
+        call. Raises ``RestoreError``, for example ``ValidationFailed`` with every violation of a restore constraint. If
         the item is soft-deleted, the error says so, whatever Azure answered.
         """
         deletion = self._item.soft_deletion
@@ -57,10 +57,10 @@ class RestorePreparation:
         try:
             return self._prepare()
         except TerminalError as error:
-            told = error if self._is_late else explained(self._api, self._item, error, self._clock())
-            if told is error:
+            explained = error if self._is_late else explained_error(self._api, self._item, error, self._clock())
+            if explained is error:
                 raise
-            raise told from error
+            raise explained from error
 
     def _prepare(self) -> Answer[Prepared]:
         reading = self._read_points()
@@ -95,7 +95,7 @@ class RestorePreparation:
         return Answer(found, retry_after_s)
 
     def _refusal_of_plan(self) -> TerminalError | None:
-        """Return the error of a plan whose item is soft-deleted. Azure may say so at the trigger only."""
+        """Return the error of a plan whose item is soft-deleted. Azure may refuse such an item only at the trigger."""
         if not self._request.is_plan or self._is_late:
             return None
         deletion, now = find_soft_deletion(self._api, self._item), self._clock()

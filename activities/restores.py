@@ -17,7 +17,7 @@ from domain.errors import RestoreError, TerminalError, TransientError, UnknownOu
 from domain.restore import answers, calls
 from domain.restore.answers import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
 from queries.item_lookup import find_item
-from queries.soft_deletion import explained, find_soft_deletion
+from queries.soft_deletion import explained_error, find_soft_deletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,9 +74,9 @@ class RestoreActivities:
         return RestorePreparation(self._api, call, self._clock).prepare()
 
     def get_validation(self, call: calls.GetValidation) -> Answer[Validation]:
-        """Poll the service's own validation. A finding is put first that it does not have: a soft-deleted item."""
+        """Poll the service's own validation. If it refuses a soft-deleted item, the first finding says so."""
         answer = self._api.get_validation(call.vault_id, call.operation_id, call.url)
-        if call.item is None or not answer.value.is_against_it or answer.value.is_item_busy:
+        if call.item is None or not answer.value.refuses_restore or answer.value.is_item_busy:
             return answer
         deletion = find_soft_deletion(self._api, call.item)
         if deletion is None:
@@ -117,10 +117,10 @@ class RestoreActivities:
         except TerminalError as error:
             is_guarded = bool(call.body["properties"].get("resourceGuardOperationRequests"))
             if not (is_guarded and constraints.is_resource_guard_refusal(error)):
-                told = explained(self._api, item, error, self._clock())
-                if told is error:
+                explained = explained_error(self._api, item, error, self._clock())
+                if explained is error:
                     raise
-                raise told from error
+                raise explained from error
             code = errors.RESOURCE_GUARD_CLOSED
             raise TerminalError(code, error.message, error.details, retry_after_s=error.retry_after_s) from error
         return Answer(Started(operation=_operation(accepted)), accepted.retry_after_s)

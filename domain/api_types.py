@@ -29,7 +29,7 @@ class ApprovalDocument:
     required: bool
     timeout: timedelta
     reason: str
-    distinct: bool = field(metadata={"description": "Whether anybody but the person in `requestedBy` must approve."})
+    distinct: bool = field(metadata={"description": "Whether the person in `requestedBy` must not approve."})
     expires: datetime | None
     decision: Decision | None
     by: str | None
@@ -76,7 +76,7 @@ class RestoreTarget:
     """Where the restore goes, as far as the request says. `storageAccountId` is the staging account."""
 
     virtual_machine_id: str | None = field(
-        default=None, metadata={"description": "The VM that is made, or whose disks are replaced."}
+        default=None, metadata={"description": "The VM that is created, or whose disks are replaced."}
     )
     resource_group_id: str | None = None
     storage_account_id: str | None = None
@@ -87,10 +87,10 @@ class RestoreTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDocument:
-    """What was asked: the members of the `RestoreRequest`, without secrets, and the target of the restore.
+    """What was requested: the members of the `RestoreRequest`, without secrets, and the target of the restore.
 
-    Where a message has no room for a long request, it has its `target` only, or is `null`; `GET /api/restores/{id}`
-    shows all of it.
+    If a queue message has no room for a long request, only its `target` is there, or the request is `null`;
+    `GET /api/restores/{id}` shows all of it.
     """
 
     target: JsonOf[RestoreTarget]
@@ -98,7 +98,7 @@ class RequestDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusLinks:
-    """Where to find the restore. The links of `cancel`, `approve` and `reject` are there while they can be used."""
+    """Where to find the restore. `cancel`, `approve` and `reject` are present while they can be used."""
 
     self: Uri
     cancel: Uri | None = None
@@ -145,7 +145,7 @@ class StatusDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreEvent:
-    """A change of a restore's status: the new status, and the restore as it stood then."""
+    """A change of a restore's status: the new status, and the status document of that moment."""
 
     event: Status
     time: datetime = field(metadata={"description": "When the status changed."})
@@ -181,7 +181,7 @@ class RestoreList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPointList:
-    """All points of a virtual machine. `warnings` says if its backup is soft-deleted."""
+    """All recovery points of a virtual machine. A warning says if its backup is soft-deleted."""
 
     value: tuple[JudgedPoint, ...]
     warnings: tuple[RestoreWarning, ...] = ()
@@ -200,7 +200,10 @@ class AlertRulesHealth:
 
     count: int
     source: str | None = field(
-        metadata={"description": "The path of the file, or `setting` for JSON in the setting; `null` without rules."}
+        metadata={
+            "description": "The path of the file, or `setting` if the app setting has the JSON, or a value that must "
+            "not be shown; `null` without rules."
+        }
     )
     problems: tuple[str, ...]
 

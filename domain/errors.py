@@ -116,7 +116,7 @@ class RestoreWarning:
     code: str
     message: str
     settled_time: datetime | None = field(
-        default=None, metadata={"description": "When the problem was over; absent as long as it is not."}
+        default=None, metadata={"description": "When the problem ended; absent as long as it lasts."}
     )
 
 

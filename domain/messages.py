@@ -55,7 +55,7 @@ def event_message(event: Json) -> str:
 
 
 def _message(document: Json, content_of: Callable[[Json], Json]) -> str:
-    """Return the message of an output queue; ``content_of`` returns what is sent for a document."""
+    """Return the message for an output queue; ``content_of`` returns the content of the message for a document."""
     if _sent_size(content_of(document)) > _MAX_MESSAGE_BYTES:
         cut = fit(document, size_of=lambda cut: _sent_size(content_of(_with_notice(cut))), max_size=_MAX_MESSAGE_BYTES)
         document = _with_notice(cut)
@@ -76,7 +76,7 @@ def _with_notice(document: Json) -> Json:
 
 
 def _without_long_request(document: Json) -> Json:
-    """Return the document with the target alone of a request that is unusually long."""
+    """Return the document with only the target of its request, if the request is unusually long."""
     request = as_object(document.get("request"))
     is_long = len(json.dumps(request)) > _MAX_REQUEST
     return {**document, "request": {"target": request.get("target")}} if is_long else document

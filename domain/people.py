@@ -1,4 +1,4 @@
-"""The names of people, as callers give them: the app compares them, and cannot check them."""
+"""The names of people, as callers give them: the app can compare them, but not check them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The text of a queue message: JSON, or base64 of JSON. What senders put there by mistake is called by its name.
+"""The text of a queue message: JSON, or base64 of JSON. The errors for other texts say what the sender did wrong.
 
-The base64 of a text never contains ``{`` or ``[``, and JSON of an object or array begins with one: so the two cannot be
-taken for each other.
+Base64 never contains ``{`` or ``[``, and the JSON of an object or array begins with one, so the two cannot be confused.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _UNREADABLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """One wrapping around a content. ``complaints`` say what is wrong with it; base64 as it should be has none."""
+    """One encoding around a content. ``complaints`` say what is wrong with it; correct base64 has none."""
 
     content: bytes
     is_base64: bool = False
@@ -56,15 +55,15 @@ def encoded(text: str) -> str:
 
 def read_message(body: bytes) -> Any:
     """Return the JSON in a message; raises ``ValueError`` with a sentence that says what the message is instead."""
-    content, complaints, layers = _bare(body), list[str](), 0
+    content, complaints, layers = _stripped(body), list[str](), 0
     for layer in _layers(content):
-        content = _bare(layer.content)
+        content = _stripped(layer.content)
         complaints += layer.complaints
         layers += layer.is_base64
     if unreadable := next((why for start, why in _UNREADABLE if content.startswith(start)), None):
         raise ValueError(f"The message {unreadable}")
     if not content.startswith((b"{", b"[")):
-        what = f"neither a JSON object nor base64 of one{_hidden_edge(content)}" if _bare(body) else "empty"
+        what = f"neither a JSON object nor base64 of one{_hidden_edge(content)}" if _stripped(body) else "empty"
         raise ValueError(f"The message is {what}: send a restore request as JSON, or as base64 of the JSON")
     if layers > 1:
         often = "twice" if layers == 2 else f"{layers} times"  # noqa: PLR2004 - as the sentence says
@@ -85,18 +84,18 @@ def _parsed(content: bytes) -> Any:
 
 
 def _layers(content: bytes) -> Iterator[_Layer]:
-    """Yield what is around the JSON, from the outside to the inside, until nothing more can be taken off."""
+    """Yield the encodings around the JSON, from the outside to the inside, until no more is recognised."""
     for _ in range(_MAX_LAYERS):
         if content.startswith(tuple(start for start, _ in _UNREADABLE)):
             return
-        layer = next((found for opened in _OPENERS if (found := opened(content)) is not None), None)
+        layer = next((found for unwrap in _UNWRAPPERS if (found := unwrap(content)) is not None), None)
         if layer is None:
             return
         yield layer
-        content = _bare(layer.content)
+        content = _stripped(layer.content)
 
 
-def _bare(content: bytes) -> bytes:
+def _stripped(content: bytes) -> bytes:
     """Return the content without white space and byte order marks around it."""
     return trimmed(content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
@@ -116,7 +115,7 @@ def _utf_16(content: bytes) -> _Layer | None:
         return None
     for mark in _UTF_16_MARKS:
         content = content.removeprefix(mark)
-    # The message is refused, so it is enough to see what it would be.
+    # The message is refused in any case, so decoding it roughly is enough to find its other mistakes.
     return _Layer(content.replace(b"\0", b""), complaints=("is UTF-16: send UTF-8",))
 
 
@@ -153,4 +152,4 @@ def _base64(content: bytes) -> _Layer | None:
     return _Layer(base64.b64decode(text + b"=" * (-len(text) % 4)), is_base64=True, complaints=tuple(complaints))
 
 
-_OPENERS: Final[tuple[Callable[[bytes], _Layer | None], ...]] = (_utf_16, _python_bytes, _quoted, _base64)
+_UNWRAPPERS: Final[tuple[Callable[[bytes], _Layer | None], ...]] = (_utf_16, _python_bytes, _quoted, _base64)

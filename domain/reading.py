@@ -105,8 +105,8 @@ def _checked(
 ) -> Reader:
     """Return a reader of values of this type; ``check`` returns what is wrong with such a value, or ``None``.
 
-    With ``trim`` white space around a text is dropped before it is checked. White space that is kept may be all that is
-    wrong with a text: then the complaint names it, because the caller cannot see it.
+    With ``trim`` white space around a text is dropped before it is checked. If a text is wrong and has a hidden
+    character, the complaint names that, too, because the caller cannot see it.
     """
 
     def read(value: Any, path: str, problems: Problems) -> Any:
@@ -178,12 +178,12 @@ _raw_prose = _checked(
 
 def _read_prose(value: Any, path: str, problems: Problems) -> Any:
     text = _raw_prose(value, path, problems)
-    # People paste links with keys. This is the last place before the task hub, logs, queues and the webhook.
+    # People paste links with keys. From here the text goes to the task hub, logs, queues and the webhook.
     return redacted(text) if isinstance(text, str) else text
 
 
 prose = replace(_raw_prose, read=_read_prose)
-"""Reads what a person writes, and removes secrets from it."""
+"""Reads a text that a person wrote, and removes secrets from it."""
 time = _checked(str, "a string", {"type": "string", "format": "date-time"}, _parse_check(parse_request_time))
 duration = _checked(str, "a string", {"type": "string", "pattern": _DURATION}, _parse_check(parse_duration))
 

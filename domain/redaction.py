@@ -17,10 +17,10 @@ _URL_QUERY: Final = re.compile(
     r"(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[^\s\"'<>?]*)(?:\?(?P<query>[^\s\"'<>]*))?", re.IGNORECASE
 )
 _VALUE: Final = r"[^\s\"'&,;\\]+"
-# In a sentence the word after "key:" is often no key. Nearly every real one has a digit.
+# In a sentence the word after "key:" is often no key. Nearly every real key has a digit.
 _LIKELY_VALUE: Final = r"(?!https?://)(?=[^\s\"'&,;\\]{0,100}[0-9])[^\s\"'&,;\\]{6,}"
 _BEFORE_NAME: Final = r"(?<![a-z0-9])"
-_IS: Final = r"(\\?[\"']?\s*(?:[=:]|%3d)\s*\\?[\"']?)"
+_SEPARATOR: Final = r"(\\?[\"']?\s*(?:[=:]|%3d)\s*\\?[\"']?)"
 _SECRET_NAMES: Final = "|".join(
     (
         *("account[-_ ]?key", "shared[-_ ]?access[-_ ]?(?:key|signature)", "sig", "signature"),
@@ -30,7 +30,7 @@ _SECRET_NAMES: Final = "|".join(
 )
 _KEY_OWNERS: Final = "access|api|functions?|host|master|primary|secondary|storage|subscription|system|webhook"
 _FLAGS: Final = "account-key|api-key|client-secret|password|sas-token|secret|token"
-# Addresses of webhooks are keys: whoever knows one may post there.
+# The address of a webhook is a secret: whoever knows it may post there.
 _HOOKS: Final = "|".join(
     (
         *(r"hooks\.[^\s/]+", r"[^\s/]*webhook\.office(?:365)?\.com", r"outlook\.office\.com/webhook"),
@@ -43,17 +43,17 @@ _PATTERNS: Final = (
     (r"\b(bearer|sharedkey(?:lite)?|basic)\s+[\w.~+/=:-]{16,}", rf"\1 {_REMOVED}"),
     (r"\b(bearer)\s+(?=[\w.~+/=:-]{0,15}[0-9])[\w.~+/=:-]{6,}", rf"\1 {_REMOVED}"),
     (r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?", _REMOVED),
-    (rf"{_BEFORE_NAME}({_SECRET_NAMES}){_IS}{_VALUE}", rf"\1\2{_REMOVED}"),
+    (rf"{_BEFORE_NAME}({_SECRET_NAMES}){_SEPARATOR}{_VALUE}", rf"\1\2{_REMOVED}"),
     (rf"{_BEFORE_NAME}((?:token|secret|pwd|passwd)=[\"']?){_VALUE}", rf"\1{_REMOVED}"),
     (
-        rf"{_BEFORE_NAME}((?:{_KEY_OWNERS})[-_ ]?key|password|secret)({_IS}|\s+is\s+){_LIKELY_VALUE}",
+        rf"{_BEFORE_NAME}((?:{_KEY_OWNERS})[-_ ]?key|password|secret)({_SEPARATOR}|\s+is\s+){_LIKELY_VALUE}",
         rf"\1\2{_REMOVED}",
     ),
     (rf"(--(?:{_FLAGS})[\s=]+[\"']?){_VALUE}", rf"\1{_REMOVED}"),
     # The key of a function, or the signature of an asynchronous operation, in a URL without scheme and host.
     (r"((?:[?&]|%3f|%26)(?:code|key)(?:=|%3d))[^\s&\"'<>,;]+", rf"\1{_REMOVED}"),
     (r"([?&][tcsh]=)[\w%~.-]{16,}", rf"\1{_REMOVED}"),
-    # By their looks: keys of Azure (base64 with its padding), client secrets of Entra ID, tokens of GitHub and Slack.
+    # Recognised by form: keys of Azure (base64 with padding), client secrets of Entra ID, tokens of GitHub and Slack.
     (r"(?<![\w+/-])[\w+/-]{40,}={1,2}", _REMOVED),
     (r"(?<![\w~.-])[\w~.-]{3}[0-9]Q~[\w~.-]{31,}", _REMOVED),
     (r"\b(?:gh[pousr]_[a-z0-9]{36,}|github_pat_\w{22,}|xox[abeprs]-[\w-]{10,})", _REMOVED),

@@ -126,7 +126,7 @@ APPROVAL: Final = an_object(
         "required": boolean.described("Wait for a person before the restore is triggered."),
         "timeout": duration_up_to(_MAX_APPROVAL_TIMEOUT).described("How long to wait for a person. Default PT4H."),
         "distinct": boolean.described(
-            "Whoever is named in requestedBy must not approve. Default false; true for an alert's OriginalLocation."
+            "The person in requestedBy must not approve. Default false; true for OriginalLocation started by an alert."
         ),
     }
 )

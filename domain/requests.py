@@ -199,4 +199,4 @@ def _check_details(body: Json, problems: Problems) -> None:
 def _check_approval(body: Json, problems: Problems) -> None:
     wanted, requester = as_object(body.get("approval")).get("distinct"), "requestedBy"
     if wanted is True and not problems.exist_at(requester) and not is_named(body.get(requester)):
-        problems.add(MISSING_FIELD, requester, "is needed for approval.distinct: anybody but this person may approve")
+        problems.add(MISSING_FIELD, requester, "is needed for approval.distinct: this person must not approve")

@@ -1,4 +1,4 @@
-"""Texts as shells, editors and web pages hand them over: with white space around, or with characters nobody sees."""
+"""Texts as people paste them from shells, editors and web pages: with white space around, or with hidden characters."""
 
 from __future__ import annotations
 

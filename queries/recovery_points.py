@@ -28,7 +28,7 @@ def list_recovery_points(api: BackupApi, wanted: ResolveItem, now: datetime) -> 
     Raises :class:`domain.errors.RestoreError`.
     """
     item = find_item(api, wanted)
-    # With a vault the item itself was read; backupStatus alone does not tell.
+    # With a vault the item itself was read; backupStatus does not say whether it is soft-deleted.
     deletion = item.soft_deletion if wanted.vault_id else find_soft_deletion(api, item)
     reasons_of_item = () if deletion is None else (deletion.reason(now),)
     judged: list[JudgedPoint] = []

@@ -1,4 +1,4 @@
-"""Asks whether a backup is soft-deleted: Azure's own refusals and empty lists do not say so."""
+"""Reads whether a backup is soft-deleted: Azure's own refusals and empty lists do not say so."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from domain.errors import TerminalError
     from queries.backup_api import BackupApi
 
-_OPAQUE: Final = frozenset(
+# Errors whose cause may be that the item is soft-deleted.
+_UNEXPLAINED: Final = frozenset(
     {errors.NO_MATCHING_RECOVERY_POINT, errors.NOT_FOUND, errors.VALIDATION_FAILED, errors.RESTORE_REFUSED}
 )
 
@@ -25,7 +26,7 @@ _OPAQUE: Final = frozenset(
 def find_soft_deletion(api: BackupApi, item: ProtectedItem) -> SoftDeletion | None:
     """Return the soft deletion of an item, or ``None`` if it is not deleted, or cannot be read.
 
-    It raises nothing: this read explains another answer, and must not hide it.
+    It raises nothing: this read may explain another error, and must not replace it.
     """
     if item.soft_deletion is not None:
         return item.soft_deletion
@@ -36,9 +37,9 @@ def find_soft_deletion(api: BackupApi, item: ProtectedItem) -> SoftDeletion | No
     return SoftDeletion.from_api(as_object(body.get("properties")))
 
 
-def explained(api: BackupApi, item: ProtectedItem, error: TerminalError, now: datetime) -> TerminalError:
-    """Return the error, or one that says that the item is soft-deleted, if that may be its cause and is so."""
-    if error.code not in _OPAQUE or any(detail.code == WarningCode.ITEM_SOFT_DELETED for detail in error.details):
+def explained_error(api: BackupApi, item: ProtectedItem, error: TerminalError, now: datetime) -> TerminalError:
+    """Return the error; if the item is soft-deleted, and that may be its cause, return one that says so instead."""
+    if error.code not in _UNEXPLAINED or any(detail.code == WarningCode.ITEM_SOFT_DELETED for detail in error.details):
         return error
     deletion = find_soft_deletion(api, item)
     return error if deletion is None else soft_deleted_error(item, deletion, now, error)

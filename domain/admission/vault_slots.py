@@ -12,7 +12,7 @@ from domain.restore.calls import AcquireSlot, ReleaseSlot
 if TYPE_CHECKING:
     from domain.admission.answer_once import Asked
 
-_BETWEEN_TRIALS: Final = timedelta(minutes=5)
+_BETWEEN_ATTEMPTS: Final = timedelta(minutes=5)
 _FORGOTTEN_AFTER: Final = timedelta(minutes=15)  # three times the longest wait before a restore asks again
 
 
@@ -20,7 +20,7 @@ _FORGOTTEN_AFTER: Final = timedelta(minutes=15)  # three times the longest wait 
 class VaultSlots:
     """The ids of the restores that have a slot, and of those in line with the time of their last request.
 
-    ``blocked_until`` is set while Azure Backup blocks the vault, and afterwards until a restore was taken again.
+    ``blocked_until`` is set while Azure Backup blocks the vault, and afterwards until Azure has taken a restore again.
     """
 
     running: tuple[str, ...] = ()
@@ -32,8 +32,9 @@ def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[
     """Take a slot, or a place in line. A restore in line that does not ask again loses its place after some time.
 
     If no slot is free, the answer names a restore that has one, a different one each time, so that the restore in line
-    can check whether it still runs. While the vault is blocked, there is no slot; then the first in line gets one, and
-    the next one some minutes later, as long as it is not known that the block is over.
+    can check whether it still runs. While the vault is blocked, nobody gets a slot. After that time, the first in line
+    gets one, and the next one some minutes later, until Azure has taken a restore: only that shows that the block is
+    over.
     """
     slots = _up_to_date(slots, asked.now)
     if asked.restore_id in slots.running:
@@ -43,18 +44,18 @@ def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[
     ahead = list(waiting).index(asked.restore_id)
     if ahead < call.max_per_vault - len(slots.running):
         if until is not None and (asked.now < until or ahead > 0):
-            wait_until = max(until, asked.now + _BETWEEN_TRIALS)
+            wait_until = max(until, asked.now + _BETWEEN_ATTEMPTS)
             return replace(slots, waiting=waiting), SlotGrant(ahead=ahead, blocked_until=wait_until)
         del waiting[asked.restore_id]
-        next_trial = None if until is None else asked.now + _BETWEEN_TRIALS
+        next_attempt = None if until is None else asked.now + _BETWEEN_ATTEMPTS
         running = (*slots.running, asked.restore_id)
-        return VaultSlots(running=running, waiting=waiting, blocked_until=next_trial), SlotGrant()
+        return VaultSlots(running=running, waiting=waiting, blocked_until=next_attempt), SlotGrant()
     holder, *others = slots.running
     return replace(slots, running=(*others, holder), waiting=waiting), SlotGrant(holder=holder, ahead=ahead)
 
 
 def release(slots: VaultSlots | None, call: ReleaseSlot, asked: Asked) -> tuple[VaultSlots, SlotReleased]:
-    """Release a slot, or leave the line. The slot goes to the restore that has waited longest, if no block is known."""
+    """Release a slot, or leave the line. Unless the vault is blocked, the restore that waited longest gets the slot."""
     slots = _up_to_date(slots, asked.now)
     until = None if call.is_taken else slots.blocked_until
     if call.blocked_until is not None:

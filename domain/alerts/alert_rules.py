@@ -21,10 +21,11 @@ NAMED_AS: Final[Mapping[AlertKind, str]] = {
     AlertKind.BACKUP: "Azure Backup",
     AlertKind.ACTIVITY_LOG: "Activity Log - Administrative",
 }
-"""The kinds of alerts that a rule restores from only if its ``monitoringServices`` name them, and how it names them.
+"""The kinds of alerts that start a restore only if a rule's ``monitoringServices`` name them, and their names there.
 
 They do not say that a VM is down: a backup may fail while its VM is healthy, and a deletion may be wanted.
 """
+# Patterns are searched for these words, in lower case as the patterns' own texts are.
 _NAMING_WORDS: Final[Mapping[AlertKind, tuple[str, ...]]] = {
     AlertKind.BACKUP: ("backup",),
     AlertKind.ACTIVITY_LOG: ("activity", "administrative"),
@@ -58,7 +59,7 @@ class Match:
         )
 
     def names(self, kind: AlertKind) -> bool:
-        """Return whether a pattern for monitoring services has a word that names this kind; ``*`` has none."""
+        """Return whether a pattern for monitoring services contains a word that names this kind; ``*`` does not."""
         literals = [literal for pattern in self.monitoring_services or () for literal in pattern.literals]
         return any(word in literal for word in _NAMING_WORDS[kind] for literal in literals)
 
@@ -105,7 +106,8 @@ NO_RULES: Final = AlertRules(rules=(), storm=Storm())
 class LoadedRules:
     """The rules as the app found them at its start: ``rules``, or ``None`` and the ``problems`` that switch alerts off.
 
-    ``source`` is the path of the file, ``"setting"`` for JSON in the app setting, or ``None`` without any rules.
+    ``source`` is the path of the file, ``"setting"`` if the app setting has the JSON or a value that must not be shown,
+    and ``None`` if there are no rules.
     """
 
     source: str | None

@@ -164,8 +164,8 @@ def _no_rule_reason(alert: Alert, covering: AlertRule | None) -> str:
 def _request_body(alert: Alert, vm_id: str, rule: AlertRule, template: Json, now: datetime) -> Json:
     own = {name: value for name, value in as_object(template.get("approval")).items() if value is not None}
     approval = {**own, **rule.approval}
-    asks = own.get("required") or rule.approval.get("required") or alert.approval_reason is not None
-    if asks or template.get("recoveryType") == ORIGINAL_LOCATION:
+    needs_person = own.get("required") or rule.approval.get("required") or alert.approval_reason is not None
+    if needs_person or template.get("recoveryType") == ORIGINAL_LOCATION:
         approval["required"] = True
     if template.get("recoveryType") == ORIGINAL_LOCATION:
         approval.setdefault("distinct", True)

@@ -46,9 +46,10 @@ def object_of(member: object) -> Mapping[str, Any]:
 
 
 def items_of(member: object) -> list[Any]:
-    """Return the entries of a JSON array, also of one that is written as a text; a value that is none is one entry.
+    """Return the entries of a JSON array, also of one that is written as a text; any other value counts as one entry.
 
-    Logic Apps, PowerShell and other tools between Azure Monitor and the app make a plain value of an array of one.
+    Logic Apps, PowerShell and other tools between Azure Monitor and the app may send an array with one entry as that
+    entry alone.
     """
     value = _parsed(member)
     entries = as_list(value)
@@ -93,10 +94,10 @@ def name_list(values: object) -> str:
     """Return the first texts of a JSON array for a message, and how many more there are; ``""`` when there are none."""
     texts = [value for value in items_of(values) if isinstance(value, str) and value.strip()]
     more = f" and {len(texts) - _MAX_NAMES} more" if len(texts) > _MAX_NAMES else ""
-    return ", ".join(map(_shown, texts[:_MAX_NAMES])) + more
+    return ", ".join(map(_with_remark, texts[:_MAX_NAMES])) + more
 
 
-def _shown(text: str) -> str:
+def _with_remark(text: str) -> str:
     """Return a text on one line, with a remark if it has a character that cannot be seen."""
     hidden = hidden_character(trimmed(text))
     return f"{single_line(text)} (which {hidden})" if hidden else single_line(text)

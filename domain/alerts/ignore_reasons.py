@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.alerts.fields import letters_of, member_of, single_line, value_of
 from domain.alerts.kinds import AlertKind, operation_of
-from domain.alerts.resource_health import causes_of, ignored_health
+from domain.alerts.resource_health import causes_of, health_ignore_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ def _backup_reason(context: Mapping[str, Any]) -> str | None:
 
 
 _CHECKS: Final[Mapping[AlertKind, Callable[[Mapping[str, Any]], str | None]]] = {
-    AlertKind.RESOURCE_HEALTH: ignored_health,
+    AlertKind.RESOURCE_HEALTH: health_ignore_reason,
     AlertKind.ACTIVITY_LOG: _activity_reason,
     AlertKind.BACKUP: _backup_reason,
 }

@@ -67,7 +67,7 @@ def kind_of(essentials: Mapping[str, Any], context: Mapping[str, Any]) -> AlertK
     if kind is not AlertKind.OTHER:
         return kind
     if operation and service != "platform":
-        # Whatever its service is called: somebody may have done the operation on purpose.
+        # An unknown service that reports an operation: somebody may have done it on purpose.
         return AlertKind.ACTIVITY_LOG
     if _is_query_based(essentials, context):
         return AlertKind.PROMETHEUS

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from domain.alerts.fields import object_of, text_of
 from domain.alerts.ignore_reasons import ignore_reason
 from domain.alerts.kinds import NOT_ABOUT_VMS, AlertKind, kind_of
-from domain.alerts.resource_health import unsure_health
+from domain.alerts.resource_health import health_approval_reason
 from domain.alerts.targets import find_vms
 from domain.errors import InvalidRequestError
 from domain.reading import INVALID_VALUE, MISSING_FIELD, Problems, string
@@ -77,7 +77,7 @@ def read_alert(data: object) -> Alert:
         fired=parse_api_time(essentials.get("firedDateTime")),
         vm_ids=vm_ids,
         ignore_reason=ignore_reason(kind, essentials, context),
-        approval_reason=unsure_health(context) if kind is AlertKind.RESOURCE_HEALTH else None,
+        approval_reason=health_approval_reason(context) if kind is AlertKind.RESOURCE_HEALTH else None,
         unresolved=unresolved,
     )
 
@@ -100,7 +100,7 @@ def _read_essentials(data: object, body: Mapping[str, Any], problems: Problems) 
 
 
 def _check_needed(kind: AlertKind, essentials: Mapping[str, Any], problems: Problems) -> None:
-    """Add what is wrong with the members that an alert needs. Cost alerts have no condition, and no use for one."""
+    """Add what is wrong with the members that an alert needs. Kinds that are not about VMs need no condition."""
     for name in ("alertId",) if kind in NOT_ABOUT_VMS else ("alertId", "monitorCondition"):
         if essentials.get(name) is None:
             problems.add(MISSING_FIELD, f"data.essentials.{name}", "is needed")

@@ -20,12 +20,12 @@ _MAX_DEPTH: Final = 10
 
 
 def causes_of(context: Mapping[str, Any]) -> list[str]:
-    """Return the distinct texts of all members ``cause``, wherever they are in an alert."""
+    """Return the distinct texts of all members named ``cause``, wherever they are in an alert."""
     return list(dict.fromkeys(_causes(context)))
 
 
-def ignored_health(context: Mapping[str, Any]) -> str | None:
-    """Return why a health event must start nothing, as a sentence; ``None`` when it may."""
+def health_ignore_reason(context: Mapping[str, Any]) -> str | None:
+    """Return why a health event must start nothing, as a sentence; ``None`` when it may start a restore."""
     for word in _event_words(context):
         if letters_of(word) not in {*_ACTIVE, _IN_PROGRESS}:
             return f"The health event is {single_line(word)}; only an Active or InProgress event can start a restore."
@@ -39,7 +39,7 @@ def ignored_health(context: Mapping[str, Any]) -> str | None:
     return None
 
 
-def unsure_health(context: Mapping[str, Any]) -> str | None:
+def health_approval_reason(context: Mapping[str, Any]) -> str | None:
     """Return why a person must confirm that the VM is down, as a sentence; ``None`` when the alert says enough.
 
     An Active event may name no cause, also when a user stopped the VM, and some outages of the platform are reported as
@@ -57,7 +57,7 @@ def unsure_health(context: Mapping[str, Any]) -> str | None:
 
 
 def _event_words(context: Mapping[str, Any]) -> list[str]:
-    """Return what the event is called by its status and by its operation; usually both say the same."""
+    """Return the event's state, such as ``Active``, by its status and by its operation; usually both are the same."""
     operation = _EVENT.fullmatch(operation_of(context))
     words = (value_of(member_of(context, "status")), operation[1] if operation else "")
     return [word for word in words if word]
@@ -68,7 +68,7 @@ def _health(context: Mapping[str, Any]) -> str:
 
 
 def _causes(value: object, depth: int = 0, *, in_cause: bool = False) -> Iterator[str]:
-    """Yield every text of a member ``cause``, at any depth: a cause that is missed could start a wrong restore."""
+    """Yield every text of a member named ``cause``, at any depth: a missed cause could start a wrong restore."""
     if depth > _MAX_DEPTH:
         return
     members = object_of(value)

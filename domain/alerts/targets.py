@@ -56,8 +56,8 @@ def find_vms(kind: AlertKind, essentials: Mapping[str, Any], context: Mapping[st
     places: list[list[Any]]
     match kind:
         case AlertKind.METRIC | AlertKind.PROMETHEUS:
-            # The target of a query is the workspace that it reads. A platform metric's ResourceId is a GUID, and passed
-            # over like any other value that is no id of a VM.
+            # The target of a query is the workspace that it reads. The dimension ResourceId of a platform metric is a
+            # GUID, which is ignored like any other value that is no id of a VM.
             places = [_ids_in_labels(context, {_LABEL}), _ids_in_labels(context, _ID_LABELS), targets]
         case AlertKind.ACTIVITY_LOG:
             places = [[member_of(object_of(member_of(context, "authorization")), "scope"), *targets]]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 REQUESTER: Final = "Azure Monitor"
-"""Who requests a restore in whose template no person is named."""
+"""The requester of a restore whose template names no person."""
 PLACEHOLDERS: Final = ("subscriptionId", "resourceGroup", "vmName", "alertId", "firedDate")
 PLACEHOLDER_LIST: Final = " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 
@@ -50,11 +50,11 @@ def fill_template(template: Json, *, vm_id: str, alert_id: str, fired: datetime)
     body = _fill_placeholders(template, vm_id, alert_id, fired)
     if isinstance(body.get("requestId"), str):
         body["requestId"] = _fitting_key(body["requestId"])
-    return _with_what_the_alert_says(body, vm_id)
+    return _with_vm_and_requester(body, vm_id)
 
 
-def _with_what_the_alert_says(body: Json, vm_id: str) -> Json:
-    """Return the request with its VM, and with the alert as the requester if no person is named."""
+def _with_vm_and_requester(body: Json, vm_id: str) -> Json:
+    """Return the request with its VM, and with ``REQUESTER`` if no person is named."""
     requester = body.get("requestedBy")
     is_unnamed = requester is None or (isinstance(requester, str) and not is_named(requester))
     return {**body, "sourceResourceId": vm_id, **({"requestedBy": REQUESTER} if is_unnamed else {})}
@@ -120,7 +120,7 @@ def _read_template(value: Any, path: str, problems: Problems) -> Json:
         problems.add(INVALID_VALUE, f"{path}.requestId", message)
     # Here the requestId stays as it is written, so that the reader finds what is wrong with it.
     usual = _fill_placeholders(template, _SAMPLE_VM_ID, "sample-alert", _SAMPLE_DATE)
-    _check_request(_with_what_the_alert_says(usual, _SAMPLE_VM_ID), path, problems, "")
+    _check_request(_with_vm_and_requester(usual, _SAMPLE_VM_ID), path, problems, "")
     longest = fill_template(template, vm_id=_VM_ID_OF_MAX_LENGTH, alert_id=_ALERT_ID_OF_MAX_LENGTH, fired=_SAMPLE_DATE)
     _check_request(longest, path, problems, " (checked with the longest names that Azure allows)")
     return template
@@ -141,7 +141,7 @@ def _check_placeholders(template: Json, path: str, problems: Problems) -> None:
         names: list[str] = _PLACEHOLDER.findall(text)
         for name in dict.fromkeys(names):
             if name not in PLACEHOLDERS:
-                # What is in the braces is not quoted: the health of the app, which needs no key, shows the problem.
+                # The text in the braces is not quoted, because GET /api/health shows this message without a key.
                 similar = difflib.get_close_matches(name, PLACEHOLDERS, n=1)
                 hint = f"is it {{{similar[0]}}}?" if similar else f"known are {PLACEHOLDER_LIST}"
                 problems.add(INVALID_VALUE, text_path, f"has an unknown placeholder; {hint}")

@@ -29,7 +29,7 @@ _DATA_DISK: Final = re.compile(r".*-datadisk-(\d{3})(-.*)?", re.ASCII | re.IGNOR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """One managed disk of a resource group. ``made_by_job``: the backup job in its tag, by its name or its id."""
+    """One managed disk of a resource group. ``made_by_job`` is its tag: the name or id of the job that created it."""
 
     name: str
     is_os_disk: bool
@@ -61,7 +61,7 @@ def _size_gb(value: object) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredDisk:
-    """A managed disk that the restore created. `lun` is that of the backed-up disk, as the new disk's name says it."""
+    """A managed disk that the restore created. `lun` is that of the backed-up disk, read from the new disk's name."""
 
     id: str | None
     name: str
@@ -80,7 +80,7 @@ class RestoredDisk:
 def restored_disks(
     disks: Iterable[Disk], *, job_id: str, vm_names: Iterable[str], since: datetime, until: datetime
 ) -> list[Disk]:
-    """Return the disks that a job created: those with its tag, or, if none has it, those with name and time.
+    """Return the disks that a job created: those with its tag, or, if none has it, those whose name and time fit.
 
     ``vm_names`` are the names of the backed-up VM and of the new one; ``since`` and ``until`` are the job's start and
     end. A disk with the tag of another job is never one of this job.
@@ -88,18 +88,18 @@ def restored_disks(
     known = list(disks)
     tagged = [disk for disk in known if disk.made_by_job is not None and _is_job(disk.made_by_job, job_id)]
     untagged = [disk for disk in known if disk.made_by_job is None]
-    return (tagged or _made_meanwhile(untagged, vm_names, since, until))[:_MAX_DISKS]
+    return (tagged or _created_during(untagged, vm_names, since, until))[:_MAX_DISKS]
 
 
 def _is_job(tag: str, job_id: str) -> bool:
     return bool(job_id) and tag.rstrip("/").rpartition("/")[2].casefold() == job_id.casefold()
 
 
-def _made_meanwhile(disks: Iterable[Disk], vm_names: Iterable[str], since: datetime, until: datetime) -> list[Disk]:
+def _created_during(disks: Iterable[Disk], vm_names: Iterable[str], since: datetime, until: datetime) -> list[Disk]:
     """Return the disks that have a VM's name and were created between ``since`` and ``until``.
 
     Clocks may differ by five minutes at the end, but not at the start: an earlier restore may have ended just before.
-    Azure Backup leaves the dashes of the VM's name out, as names of restored disks in public configurations show.
+    Names of restored disks in public configurations show that Azure Backup leaves out the dashes of the VM's name.
     """
     names = {name for vm_name in vm_names for name in (vm_name.lower(), re.sub(r"[\W_]", "", vm_name.lower()))}
     prefixes = tuple(f"{name}-" for name in names if name)

@@ -23,7 +23,7 @@ _REFUSED: Final = re.compile(
 def says_busy(codes: Sequence[str]) -> bool:
     """Return whether an error says that the item is busy. ``codes`` are its own code, then those of its details.
 
-    The details count if the error's own code is a general one. One detail that says anything else is a refusal, because
+    If the error's own code does not say so, all details must: one that says anything else is a refusal, for which
     waiting would not help.
     """
     return any(map(is_busy, codes[:1])) or (len(codes) > 1 and all(map(is_busy, codes[1:])))

@@ -192,9 +192,10 @@ class Job:
         return type(self)(job_id=self.job_id, status=self.status, progress_pct=self.progress_pct)
 
     def named(self, key: str) -> str | None:
-        """Return what the property bag has under this key, in lower case; ``None`` if that is nothing or blank.
+        """Return what the property bag has under ``key``, which is in lower case; ``None`` if it is absent or blank.
 
-        The keys are display strings, such as ``Recovery point time `` with a space at its end: compared loosely.
+        The keys of the bag are display strings, such as ``Recovery point time `` with a space at its end, so case and
+        white space around them are ignored.
         """
         bag = self.property_bag or {}
         values = ((value or "").strip() for name, value in bag.items() if name.strip().casefold() == key)
@@ -202,7 +203,7 @@ class Job:
 
     @property
     def has_secured_keys(self) -> bool:
-        """Whether the job has saved the key of a confidential VM, and not those of Azure Disk Encryption."""
+        """Whether the job has saved the key of a confidential VM, instead of those of Azure Disk Encryption."""
         return self.named("encryption info blob name") is None and self.named(_SECURED_KEYS) is not None
 
     def result(self) -> JobResult:
@@ -225,13 +226,13 @@ class Job:
             property_bag=self.property_bag or {},
             target_virtual_machine_id=None,
             encryption_info_blob_name=keys,
-            encryption_info_blob_uri=_beside(config_uri, keys),
+            encryption_info_blob_uri=_blob_beside(config_uri, keys),
             disks=None,
         )
 
 
-def _beside(blob_uri: str | None, name: str | None) -> str | None:
-    """Return the address of the blob of this name in the container of another one; ``None`` if that is not known."""
+def _blob_beside(blob_uri: str | None, name: str | None) -> str | None:
+    """Return the address of the blob ``name`` in the container of ``blob_uri``; ``None`` if either is not known."""
     container = (blob_uri or "").rpartition("/")[0]
     if name is None or container.count("/") < _SLASHES_OF_CONTAINER:
         return None

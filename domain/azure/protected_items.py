@@ -43,7 +43,7 @@ def _is_soft_deleted(state: object) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftDeletion:
-    """A backup that was deleted, and whose data Azure keeps for a while. Nothing is restored before it is undeleted.
+    """A deleted backup whose data Azure still keeps for some time. Nothing can be restored before it is undeleted.
 
     The members are ``deferredDeleteTimeInUTC`` and ``deferredDeleteTimeRemaining``, ``None`` if they cannot be read.
     """
@@ -72,8 +72,8 @@ class SoftDeletion:
         """Return what a person must know and do."""
         return (
             f"The backup of {item.source_resource_id} is soft-deleted{self._until(as_utc(now))}: Azure keeps its data "
-            f"but restores nothing from it. Undelete it first {UNDELETE}{self._past_time(as_utc(now))} The item is "
-            f"{item.protected_item_name} in {item.vault_id}."
+            f"but restores nothing from it. Undelete it first {UNDELETE}{self._past_time_note(as_utc(now))} "
+            f"The item is {item.protected_item_name} in {item.vault_id}."
         )
 
     def reason(self, now: datetime) -> str:
@@ -90,7 +90,7 @@ class SoftDeletion:
         except OverflowError:
             return ""
 
-    def _past_time(self, now: datetime) -> str:
+    def _past_time_note(self, now: datetime) -> str:
         # Azure PowerShell takes deferredDeleteTimeInUTC for the time of the deletion, and adds the days of the vault's
         # soft delete to it. So a time in the past does not mean that the data is gone.
         if self.deferred_delete_time is None or self.deferred_delete_time > now:
@@ -105,7 +105,7 @@ class SoftDeletion:
 class ProtectedItem:
     """Where a VM's backups are. ``region`` is that of the vault and of the VM, which are always the same.
 
-    ``soft_deletion`` is ``None`` also where the item was not read, but named by ``backupStatus``.
+    ``soft_deletion`` is also ``None`` if ``backupStatus`` named the item and the item itself was not read.
     """
 
     vault_id: str
@@ -127,12 +127,12 @@ class ProtectedItem:
             code, message = as_text(body.get("errorCode")), as_text(body.get("errorMessage"))
             details = [ErrorDetail(code=code, message=message or code)] if code and code != "Success" else []
             status = as_label(body.get("protectionStatus"))
-            told = f" (protectionStatus {status})" if status else ""
+            status_remark = f" (protectionStatus {status})" if status else ""
             raise TerminalError(
                 NOT_PROTECTED,
-                f"Azure Backup names no vault in {region} that protects {source_resource_id}{told}. Check the VM id, "
-                "or give vaultId if you know the vault: backups that were stopped or soft-deleted are found there. "
-                f"{MOVED_VM}",
+                f"Azure Backup names no vault in {region} that protects {source_resource_id}{status_remark}. Check the "
+                "VM id, or give vaultId if you know the vault: backups that were stopped or soft-deleted are found "
+                f"there. {MOVED_VM}",
                 details,
             )
         return cls(
@@ -183,7 +183,7 @@ def protects(body: Mapping[str, Any], vm_id: str) -> bool:
 
 
 def not_in_vault_error(vm_id: str, vault_id: str, bodies: Iterable[Mapping[str, Any]]) -> TerminalError:
-    """Return the error for a VM of which a vault lists no item; it names the items of VMs that have the same name."""
+    """Return the error for a VM of which a vault lists no item; it names the listed VMs that have the same name."""
     name = vm_id.rpartition("/")[2].lower()
     others = (source for body in bodies for source in source_ids(body))
     namesakes = list(dict.fromkeys(source for source in others if source.rpartition("/")[2].lower() == name))
@@ -200,15 +200,16 @@ def not_in_vault_error(vm_id: str, vault_id: str, bodies: Iterable[Mapping[str, 
 def soft_deleted_error(
     item: ProtectedItem, deletion: SoftDeletion, now: datetime, refusal: RestoreError | None = None
 ) -> TerminalError:
-    """Return the error for an item from which nothing is restored; ``refusal`` is what was found without this reason.
+    """Return the error for a soft-deleted item, from which nothing can be restored.
 
-    The code of a refusal by Azure is kept.
+    ``refusal`` is the error that led to the question whether the item is soft-deleted. Its code is kept if Azure itself
+    refused the restore.
     """
-    is_azures = refusal is not None and refusal.code in {VALIDATION_FAILED, RESTORE_REFUSED}
+    is_from_azure = refusal is not None and refusal.code in {VALIDATION_FAILED, RESTORE_REFUSED}
     message = deletion.message_for(item, now)
     detail = ErrorDetail(code=WarningCode.ITEM_SOFT_DELETED, message=message, target="sourceResourceId")
     return TerminalError(
-        refusal.code if refusal is not None and is_azures else NO_MATCHING_RECOVERY_POINT,
+        refusal.code if refusal is not None and is_from_azure else NO_MATCHING_RECOVERY_POINT,
         message,
         [detail, *(() if refusal is None else refusal.details)],
         retry_after_s=None if refusal is None else refusal.retry_after_s,

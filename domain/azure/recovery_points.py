@@ -44,7 +44,7 @@ def _enum(value: object, names: tuple[str, ...]) -> str:
 
 
 class _Tiers(NamedTuple):
-    """The tiers that can be read, whether the archive alone has the data, and whether all that was sent is known."""
+    """The tiers that can be read, whether only the archive has the data, and whether the app knows all tiers sent."""
 
     usable: tuple[str, ...]
     archived: bool
@@ -67,7 +67,7 @@ def _tiers_of(states: tuple[tuple[str, str], ...]) -> _Tiers:
 
 
 def _is_understood(tier: str, status: str) -> bool:
-    # "Invalid" is what the service's enums have before anything is set: it says nothing.
+    # "Invalid" is the first value of the service's enums, for "not set": it says nothing.
     return status in _GONE or (status in _READABLE and tier in _TIER_TYPES[1:])
 
 
@@ -99,10 +99,10 @@ def _edge_zone(value: object) -> Json | None:
 class RecoveryPoint:
     """One recovery point of a VM. Its data can be read from ``tiers``; ``time`` is that of the snapshot, in UTC.
 
-    ``encrypted``: with Azure Disk Encryption; its keys are secrets, and are not kept. ``private_access``: whether any
-    disk has private network access, ``None`` if the point does not say it. ``extended_location`` is the VM's edge zone,
-    ``{"name", "type"}``. ``tiers_known``: the service said of each tier whether it has the data. Where it did not, a
-    tier that is not in ``tiers`` may have it nevertheless.
+    ``encrypted``: with Azure Disk Encryption; the keys are secrets, and are not kept. ``private_access``: whether any
+    disk has private network access, ``None`` if the point does not say. ``extended_location`` is the VM's edge zone,
+    ``{"name", "type"}``. ``tiers_known``: the service said of each tier whether it has the data. If it did not, a tier
+    that is not in ``tiers`` may have it nevertheless.
     """
 
     point_id: str
@@ -156,7 +156,7 @@ class RecoveryPoint:
 
     @property
     def snapshot_only(self) -> bool:
-        """Whether the point is known to be only a snapshot, not in the vault; most are copied to it soon."""
+        """Whether the point is known to be only a snapshot; most snapshots are copied to the vault soon."""
         return self.tiers_known and self.tiers == ("InstantRP",)
 
     @property
@@ -207,7 +207,7 @@ class RecoveryPoint:
 
     @property
     def _assumed_tiers(self) -> tuple[str, ...]:
-        # Points are copied to the vault within a day; a point of which nothing is known is treated as one of those.
+        # Most points are copied to the vault within a day, so a point without known tiers is treated as being there.
         return self.tiers or (() if self.tiers_known else ("HardenedRP",))
 
 

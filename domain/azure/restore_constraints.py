@@ -79,7 +79,7 @@ def point_violations(request: RestoreRequest, point: RecoveryPoint, source_id: s
 
 
 def _network_access_violations(request: RestoreRequest, point: RecoveryPoint) -> Iterable[ErrorDetail]:
-    """Yield an error if the request must not, or must, say how the restored disks can be reached.
+    """Yield an error if the request lacks the settings of network access that the point needs, or has needless ones.
 
     A point that does not say whether its disks have private access allows both.
     """
@@ -209,7 +209,7 @@ def _warning_of_snapshot(request: RestoreRequest, point: RecoveryPoint) -> str |
 
 
 def _warning_of_keys(request: RestoreRequest, point: RecoveryPoint) -> str | None:
-    """Return what the caller must do with the keys of encrypted disks, or ``None`` if no encryption is known of.
+    """Return what the caller must do with the keys of encrypted disks, or ``None`` if the disks are not encrypted.
 
     Source: Microsoft's documentation of restoring the Key Vault key and secret of an encrypted VM.
     """

@@ -39,7 +39,7 @@ class Validation:
         return bool(self.findings) and all(is_busy(finding.code) for finding in self.findings)
 
     @property
-    def is_against_it(self) -> bool:
+    def refuses_restore(self) -> bool:
         """Whether the validation has ended, and not in favour of the restore."""
         return self.status is not OperationStatus.RUNNING and (
             bool(self.findings) or self.status is not OperationStatus.SUCCEEDED

@@ -1,8 +1,8 @@
-"""Which codes of Azure say that Azure Backup blocks a vault, because too much was asked of it in a day.
+"""Which codes of Azure say that Azure Backup blocks a vault, because too many operations were asked of it.
 
 Microsoft documents ``CloudDosAbsoluteLimitReached`` and ``CloudDosAbsoluteLimitReachedWithRetry``, with the advice to
-try again after 24 hours; users report ``CloudDosTimeboudLimitReached`` (sic), with "a few hours". Each attempt counts,
-so they must be few.
+try again after 24 hours; users report ``CloudDosTimeboudLimitReached`` (spelled so), with "a few hours". Each attempt
+counts as an operation, so the app makes few.
 """
 
 from __future__ import annotations

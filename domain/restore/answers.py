@@ -146,8 +146,8 @@ class Storm:
 class SlotGrant:
     """The answer of a vault's slots.
 
-    ``holder`` is set if none was free: a holder, a different one each time. ``blocked_until`` is set if Azure Backup
-    blocks the vault, or has blocked it so recently that one restore after another tries whether it still does.
+    ``holder`` is set if none was free: a restore that has one, a different one each time. ``blocked_until`` is set if
+    Azure Backup blocks the vault, or blocked it and is not known to have stopped: then one restore after another tries.
     """
 
     holder: str | None = None

@@ -47,7 +47,10 @@ def entity_key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityCall:
-    """The input of an activity; ``answer`` is the type of what it returns. The restore goes on without a delivery's."""
+    """The input of an activity; ``answer`` is the type of what it returns.
+
+    ``is_delivery``: the call sends events; a restore that runs does not wait for its answer.
+    """
 
     name: ClassVar[str]
     answer: ClassVar[Any]
@@ -99,7 +102,7 @@ class PrepareRestore(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetValidation(ActivityCall):
-    """Poll the service's own validation of the restore. ``item`` is read if the validation fails."""
+    """Poll the service's own validation of the restore. If it fails, ``item`` is read: it may be soft-deleted."""
 
     name: ClassVar = "get_validation"
     answer: ClassVar = Validation
@@ -182,7 +185,7 @@ class CancelJob(ActivityCall):
 class ListRestoredDisks(ActivityCall):
     """List the managed disks that a job created in a resource group.
 
-    The VMs, ``since`` and ``until`` are for disks that are not tagged with their job.
+    If no disk is tagged with its job, the names of the VMs, ``since`` and ``until`` tell which ones are meant.
     """
 
     name: ClassVar = "list_restored_disks"

@@ -63,7 +63,7 @@ _PHASES: Final[Mapping[type[Stage], Phase]] = {
 
 
 def phase_of(restore: Restore) -> Phase:
-    """Return how far the restore has come. While its job is searched for, that is the phase in which it was posted."""
+    """Return how far the restore has come. While its job is searched for, it stays in the phase of its post."""
     if restore.outcome is not None:
         return Phase.FINISHED
     if isinstance(restore.stage, Preparing) and restore.stage.is_posted:
@@ -122,7 +122,7 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
 
 
 def request_document(request: RestoreRequest, source_resource_id: str | None) -> Json:
-    """Return what was asked, without secrets, and the target of the restore."""
+    """Return what was requested, without secrets, and the target of the restore."""
     body: Json = redacted_json(request.body)
     identity_based: Json = body.get("identityBasedRestoreDetails", {})
     target = RestoreTarget(
@@ -138,22 +138,22 @@ def request_document(request: RestoreRequest, source_resource_id: str | None) ->
 
 def links_of(shown: Json, now: datetime, origin: str = "/api") -> Json:
     """Return the links of a status document: to itself, and to what can be done with the restore now."""
-    itself = f"{origin}/restores/{shown['id']}"
+    self_link = f"{origin}/restores/{shown['id']}"
     can_cancel = shown["phase"] != str(Phase.FINISHED) and "cancellation" not in shown
     approval: Json | None = shown.get("approval")
     is_undecided = approval is not None and approval["decision"] is None and not has_expired(approval, now)
     can_decide = can_cancel and is_undecided
     links = StatusLinks(
-        self=itself,
-        cancel=f"{itself}/cancel" if can_cancel else None,
-        approve=f"{itself}/approve" if can_decide else None,
-        reject=f"{itself}/reject" if can_decide else None,
+        self=self_link,
+        cancel=f"{self_link}/cancel" if can_cancel else None,
+        approve=f"{self_link}/approve" if can_decide else None,
+        reject=f"{self_link}/reject" if can_decide else None,
     )
     return as_json(links)
 
 
 def has_expired(approval: Json, now: datetime) -> bool:
-    """Return whether the time for the decision that the ``approval`` of a status document waits for is over."""
+    """Return whether the time for a decision is over; ``approval`` is that of a status document."""
     expires: str | None = approval["expires"]
     return expires is not None and now > parse_request_time(expires)
 
@@ -217,8 +217,10 @@ def shown_status(restore: Restore, now: datetime, next_poll: datetime | None = N
     if outcome is None or shown == document(restore, now):
         return shown
     # A truncated plan is useless.
-    sends = outcome.webhook is Delivery.PENDING or (outcome.queue is not Delivery.PENDING and restore.events.to_publish)
-    return shown if sends and outcome.status is not Status.PLANNED else None
+    must_send = outcome.webhook is Delivery.PENDING or (
+        outcome.queue is not Delivery.PENDING and restore.events.to_publish
+    )
+    return shown if must_send and outcome.status is not Status.PLANNED else None
 
 
 def refused_document(*, restore_id: str, created: datetime, error: RestoreError, sent: object) -> Json:

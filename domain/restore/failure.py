@@ -50,10 +50,10 @@ def retry_or_end(restore: Restore, call: Call | type[Call], error: RestoreError,
 def wait_for_item(
     restore: Restore, call: Call | type[Call], error: RestoreError, now: datetime, *, asked_s: float | None = None
 ) -> Restore:
-    """Return the restore that makes the call again once its item may be free; only the deadline ends that.
+    """Return the restore that makes the call again when its item may be free; only the deadline ends this.
 
-    It waits as long as Azure asked for before this call, or in the answer to another one (``asked_s``), else longer
-    each time. Azure has answered, so an outage before that is over.
+    It waits as long as Azure asked, for this call or in the answer to another one (``asked_s``), else longer each time.
+    Azure has answered, so earlier failures of the call, which were an outage, do not count any more.
     """
     known = restore.item_busy
     answers = 0 if known is None else known.answers
@@ -76,7 +76,7 @@ def _wait_for_vault(restore: Restore, call: Call | type[Call], now: datetime) ->
 
 
 def with_blocked_vault(restore: Restore, until: datetime) -> Restore:
-    """Return the restore that knows that its vault is blocked until then; it yields its slot, if it has one."""
+    """Return the restore with its vault blocked ``until`` a time; it yields its slot, if it has one."""
     return replace(restore, slot=replace(restore.slot, blocked_until=until)).with_warning(
         WarningCode.VAULT_BLOCKED,
         "Azure Backup blocks the vault for some hours, because too many operations were asked of it. All restores of "

@@ -188,7 +188,7 @@ def absorb(restore: Restore, call: Call, answer: Answer[Any] | RestoreError, now
             backoff = backoff.hold(following, asked_s, now)
         after = absorber.answered(replace(restore, backoff=backoff), call, answer.value, now)
     if call.is_delivery:
-        return after  # events are not the restore: they do not end it either
+        return after  # the answer to a delivery never ends the restore, not even after its deadline
     return outcome.timed_out(after, now) if after.has_deadline and now >= after.deadline else after
 
 

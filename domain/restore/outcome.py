@@ -202,9 +202,9 @@ def _ended_without_success(restore: Restore, job: Job, now: datetime, result: Js
 
 
 def may_have_started(restore: Restore) -> bool:
-    """Return whether Azure has the restore, or may have it: it took a post, or did not refuse each one for certain."""
-    # An attempt that broke may have posted, as long as nobody has found out; and a restore that was withdrawn may have
-    # been posted by another run of the same step, as long as it has not claimed its next attempt.
+    """Return whether Azure has the restore, or may have it because the outcome of a post is not known."""
+    # An attempt that broke counts as posted until its claim shows that it was not. A restore that was withdrawn may
+    # have been posted by another run of the same step, as long as it could not claim its next attempt.
     in_doubt = isinstance(restore.stage, Triggering | AwaitingResourceGuard) and restore.stage.in_doubt is not None
     is_unclaimed = restore.backoff.failures(ClaimPost.name) > 0
     return restore.azure_has_it or restore.trigger.unknown > 0 or in_doubt or is_unclaimed

@@ -42,7 +42,7 @@ class Status(StrEnum):
 
 
 class WaitReason(StrEnum):
-    """What keeps a restore waiting, as its status document shows it.
+    """What a restore waits for, as its status document shows it.
 
     ``THROTTLED``: Azure has too many requests or an outage. ``RETRY_AFTER``: Azure asked for a wait in a good answer.
     ``VAULT_BUSY``: all slots of the vault are taken. ``VAULT_BLOCKED``: Azure Backup blocks the vault.
@@ -82,7 +82,7 @@ class AlertStart:
     """What an alert and its rule say about the start of a restore.
 
     ``cool_down`` is counted from the end of the VM's last restore; ``max_per_hour`` is ``None`` for no budget.
-    ``approval_reason`` is why the alert alone is not enough and a person must approve, ``None`` if it is enough.
+    ``approval_reason`` says why a person must approve, whatever the rule says; ``None`` if the alert alone is enough.
     """
 
     alert_id: str
@@ -210,8 +210,8 @@ class Trigger:
 class ItemBusy:
     """Azure does not take the restore yet, because it runs another operation on the protected item.
 
-    ``since`` is when it first said so, ``answers`` how often. ``error`` is the last such answer, as ARM's inner error
-    object.
+    ``since`` is when it first said so, ``answers`` how often it said so. ``error`` is the last such answer, as ARM's
+    inner error object.
     """
 
     since: datetime

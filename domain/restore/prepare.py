@@ -125,12 +125,12 @@ def validated(restore: Restore, call: GetValidation, validation: Validation, now
     if validation.is_item_busy:
         message = f"The service would not do this restore now: {validation.findings[0].message}"
         return _validate_again(restore, stage, TransientError(errors.ITEM_BUSY, message, validation.findings), now)
-    if validation.is_against_it:
+    if validation.refuses_restore:
         reason = f": {validation.findings[0].message}" if validation.findings else ", and it gave no reason."
-        verdict = "The service would not do this restore"
+        what_happened = "The service would not do this restore"
         if validation.status is not OperationStatus.SUCCEEDED:
-            verdict = f"The service's own validation of this restore ended as {validation.status}"
-        message = f"{verdict}{reason}"
+            what_happened = f"The service's own validation of this restore ended as {validation.status}"
+        message = f"{what_happened}{reason}"
         return failed(restore, TerminalError(errors.VALIDATION_FAILED, message, validation.findings), now)
     return _after_preparation(restore, stage.prepared, now)
 
@@ -147,7 +147,7 @@ def validation_failed(restore: Restore, call: GetValidation, error: RestoreError
 
 
 def _validate_again(restore: Restore, stage: Validating, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore that is prepared again when its item may be free; a newer point may exist by then."""
+    """Return the restore, to be prepared again when its item may be free; a newer point may exist by then."""
     asked_s = restore.backoff.asked_s(GetValidation.name, now)
     again = restore.with_stage(Preparing(item=stage.prepared.item), now)
     return wait_for_item(again, PrepareRestore, error, now, asked_s=asked_s)

@@ -122,7 +122,8 @@ def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: d
 
 def _with_slot(restore: Restore, now: datetime) -> Restore:
     slot = restore.slot
-    # The vault's block may have been found beside the request for the slot: then the others must learn of it.
+    # The point is chosen beside the request for the slot, and may have found the vault blocked. Then the release of the
+    # slot will tell the others of the vault.
     is_blocked = slot.blocked_until is not None and slot.blocked_until > now
     held = replace(
         slot, state=SlotState.HELD, was_woken=False, blocked_until=slot.blocked_until if is_blocked else None

@@ -170,7 +170,7 @@ class Restore:
 
     @property
     def waits_for_item(self) -> ItemBusy | None:
-        """What is known of the operation for whose end the restore waits; ``None`` if it does not wait for one."""
+        """The busy item for which the restore waits; ``None`` if it does not wait for one."""
         return self.item_busy if self.slot.is_ready and not self.azure_has_it else None
 
     @property
@@ -213,7 +213,7 @@ class Restore:
         return replace(self, stage=stage, clock=replace(self.clock, paused=paused))
 
     def with_warning(self, code: str, message: str) -> Self:
-        """Return the restore with one more warning; the same warning is kept once, and is no longer settled."""
+        """Return the restore with one more warning. If it has the same one, that is kept once, as not settled."""
         warning = RestoreWarning(code=code, message=message)
         if warning in self.warnings:
             return self
@@ -235,7 +235,7 @@ class Restore:
         return replace(self.with_settled(WarningCode.ITEM_BUSY, now), item_busy=None)
 
     def with_note(self, code: WarningCode, message: str) -> Self:
-        """Return the restore with one more warning; one from after the end is too late for the published result."""
+        """Return the restore with one more warning. After the end it becomes a note, which the result does not have."""
         if self.outcome is None:
             return self.with_warning(code, message)
         notes = (*self.outcome.notes, RestoreWarning(code=code, message=message))

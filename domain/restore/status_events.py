@@ -1,7 +1,7 @@
 """Events: each change of the restore's status goes to the events queue, and to the webhook when a person must act.
 
-They are sent while the restore waits, and at its end. So no event delays a call of the restore, and nothing is added
-to the way to the restore POST. An event whose delivery fails is sent again; after some attempts a warning says so.
+They are sent while the restore waits, and at its end. So no event delays a call of the restore, and no message is added
+before the restore POST. A delivery that fails is tried again; after some attempts it is given up with a warning.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_DELIVERIES: Final = 8
 
 
 def with_change_noted(restore: Restore, now: datetime) -> Restore:
-    """Return the restore, which will send an event if its status has changed.
+    """Return the restore with an event to be sent if its status has changed.
 
     A new event is sent at once, even if earlier ones wait for their next attempt. A start that was refused while its
     caller waited gets no events: the caller has the answer.
@@ -78,10 +78,11 @@ def event_of(change: StatusChange) -> Json:
 def with_deliveries(restore: Restore, step: Step, now: datetime) -> Step:
     """Return the step of a restore that runs, with the deliveries that may be made during it.
 
-    None is made before admission control has answered, and none during the service's validation, which is part of the
-    way to the restore POST. While the restore waits for an approval, which may take hours, it waits for the deliveries
-    first and then, with a timer, for their next attempt. A timer is never set while they are in flight: the engine
-    numbers timers and calls together, and the number of the next one must not depend on which answer comes first.
+    None is made before admission control has answered, and none during the service's validation, so that nothing delays
+    the restore POST. While the restore waits for an approval, which may take hours, it first waits for the answers to
+    the deliveries and then, with a timer, for their next attempt. During that stage no timer is set while they are in
+    flight: the engine numbers timers and calls together, and the number of the next one must not depend on which answer
+    comes first.
     """
     if not isinstance(step, Wait) or not restore.admission.admitted or isinstance(restore.stage, Validating):
         return step

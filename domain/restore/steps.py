@@ -24,7 +24,7 @@ class MakeCall:
 class Wait:
     """Wait until this time, or until an event from a person or from another restore arrives.
 
-    The calls ``beside`` are started too; no answer to them ends the wait.
+    The calls ``beside`` are started too; their answers do not end the wait.
     """
 
     until: datetime
@@ -35,7 +35,7 @@ class Wait:
 class WaitForAnswers:
     """Start these calls, and wait until one of them is answered, or until an event arrives.
 
-    ``until`` is the time until which the restore would wait without them; there is no timer meanwhile.
+    Without these calls the restore would wait ``until`` this time. It is only shown to callers: no timer is set.
     """
 
     calls: tuple[Call, ...]

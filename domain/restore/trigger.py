@@ -81,7 +81,7 @@ def started(restore: Restore, call: StartRestore, answer: Started, now: datetime
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
-    restore = _taken(_with_attempt(restore, call), now)
+    restore = _after_acceptance(_with_attempt(restore, call), now)
     if answer.job_id is not None:
         return job_found(restore, answer.job_id, now)
     if answer.operation is None:
@@ -116,8 +116,8 @@ def _with_attempt(restore: Restore, call: StartRestore) -> Restore:
     return replace(restore, trigger=replace(restore.trigger, attempts=call.attempt))
 
 
-def _taken(restore: Restore, now: datetime) -> Restore:
-    """Return the restore after Azure has taken it: what kept it from that is settled."""
+def _after_acceptance(restore: Restore, now: datetime) -> Restore:
+    """Return the restore after Azure accepted it: its busy item and its Resource Guard no longer matter."""
     return restore.with_free_item(now).with_settled(WarningCode.RESOURCE_GUARD_CLOSED, now)
 
 
@@ -207,8 +207,9 @@ def job_found(restore: Restore, job_id: str, now: datetime, *, asked_s: float | 
             triggered = stage.since
         case _:
             pass
-    restore = _taken(restore, now)
-    if not isinstance(stage, TrackingOperation | FindingJob):  # else an earlier post may have made a job of its own
+    restore = _after_acceptance(restore, now)
+    # After an accepted post, an earlier post whose answer was lost may still have made a second job.
+    if not isinstance(stage, TrackingOperation | FindingJob):
         restore = restore.with_settled(WarningCode.TRIGGER_OUTCOME_OPEN, now)
     tracking = TrackingJob(prepared=prepared, triggered=triggered, job_id=job_id, operation_id=operation_id)
     if asked_s:

@@ -1,4 +1,4 @@
-"""What keeps a restore waiting, for those who look at it."""
+"""What a restore waits for, as its status document shows it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _NOT_WAITED_FOR: Final = frozenset({PublishEvents.name, PostEvent.name})
 
 
 def waiting_for(restore: Restore, next_poll: datetime | None) -> WaitingDocument | None:
-    """Return what keeps the restore waiting, or ``None`` if it works or only polls at its own interval.
+    """Return what the restore waits for, or ``None`` if it works or only polls at its own interval.
 
-    ``next_poll`` is when it makes its next call; ``None`` if it makes one now.
+    ``next_poll`` is the time of its next call; ``None`` if it makes one now.
     """
     pauses, until = _pauses_until(restore, next_poll), restore.waits_for_person_until
     waits_for_slot, blocked = restore.slot.state is SlotState.WAITING, restore.slot.blocked_until

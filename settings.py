@@ -1,6 +1,6 @@
 """The app's settings, read once at start. An invalid one stops the app; the error says which values are accepted.
 
-Invalid alert rules do not: they stop only what alerts start, so that people can still restore by hand.
+Invalid alert rules do not stop it: they only switch alerts off, so that people can still restore by hand.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _APP: Final = Path(__file__).parent
 _RULES: Final = "AUTO_RESTORE_RULES"
 _RULES_FILE: Final = "auto_restore_rules.json"
 _RULES_WANTED: Final = f"{_RULES} must be a JSON file of rules in the app, or the JSON itself, which begins with {{"
-# Whoever reads the app's health needs no key, so a value that may be something else than a path is not quoted.
+# GET /api/health needs no key, so a value that may be anything else than a path, a secret for example, is not quoted.
 _PATH: Final = re.compile(r"[^\x00-\x1f{}\[\]\"']{1,250}\.json")
 _API_VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?")
 _CLIENT_ID: Final = re.compile(r"[0-9A-Za-z-]{1,100}")
@@ -58,7 +58,8 @@ class SettingsError(ValueError):
 class Settings:
     """The app's own settings. The Functions host reads ``AzureWebJobsStorage``.
 
-    ``client_id`` is that of the managed identity; azure-identity would read it with the white space around it.
+    ``client_id`` is that of the managed identity. It is read here, because azure-identity would keep white space around
+    it.
     """
 
     resource_manager_endpoint: str

@@ -50,7 +50,7 @@ _UNKNOWN_OUTCOME: Final = (
 )
 
 
-def _is_linked(details: Sequence[ErrorDetail]) -> bool:
+def _is_linked_authorization(details: Sequence[ErrorDetail]) -> bool:
     return details[0].code == "LinkedAuthorizationFailed"
 
 
@@ -67,7 +67,7 @@ def _may_be_item_busy(details: Sequence[ErrorDetail]) -> bool:
 
 
 class _Row(NamedTuple):
-    """The error for answers with these statuses whose details ``fits`` accepts, if it is given.
+    """The error for answers with one of ``statuses``; if ``fits`` is given, only for those whose details it accepts.
 
     ``needs_wait``: only for an answer that asks for a wait.
     """
@@ -95,7 +95,7 @@ _TABLE: Final = (
         "The app's identity may not use a resource that the request names (see details). Give it Storage Account "
         "Contributor on the staging account, Contributor on the target resource group, and the join permission on "
         "the subnet.",
-        fits=_is_linked,
+        fits=_is_linked_authorization,
     ),
     _Row(
         {401},
@@ -140,8 +140,8 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
 
 
 def _is_for(row: _Row, reply: Reply, details: Sequence[ErrorDetail]) -> bool:
-    asks_enough = reply.retry_after_s is not None or not row.needs_wait
-    return reply.status in row.statuses and asks_enough and (row.fits is None or row.fits(details))
+    wait_fits = reply.retry_after_s is not None or not row.needs_wait
+    return reply.status in row.statuses and wait_fits and (row.fits is None or row.fits(details))
 
 
 def throttled_error(call: str, wait_s: float) -> TransientError:

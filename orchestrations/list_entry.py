@@ -1,4 +1,4 @@
-"""The entry of a restore in the list of restores, kept in the task hub, whose rows are in the order of their ids."""
+"""The entry of a restore in the list of restores: an instance in the task hub, whose rows are sorted by their ids."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 
 def hold_list_entry(_ctx: task.OrchestrationContext, _data: Json | None) -> None:
-    """End at once: the instance's id says all there is to say (``triggers/list_entries.py``)."""
+    """End at once: the instance's id is all the data of the entry (``triggers/list_entries.py``)."""

@@ -112,7 +112,7 @@ class _Run:
             self._in_flight[call.name] = call, self._ctx.call_entity(entity, call.operation, data)
 
     def _finish(self, call: Call) -> Steps[None]:
-        """Wait for the answer to a call in flight. Events that arrive meanwhile are handled, and shown, at once."""
+        """Wait for the answer to a call in flight. Events that arrive meanwhile are handled, and published, at once."""
         if call.name not in self._in_flight:
             return
         call, pending = self._in_flight[call.name]

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _MAX_VMS_AT_ONCE: Final = 50
 _MAX_LOGGED_ERROR: Final = 1000
-_MAX_TOLD: Final = 3
+_MAX_SHOWN_PROBLEMS: Final = 3
 _RULES_RETRY_S: Final = 60
 
 
 def log_rules(loaded: LoadedRules) -> None:
     """Log which alert rules the app found at its start, or that alerts are off."""
     if loaded.rules is None:
-        _LOG.error("ALERTS ARE OFF. %s", _alerts_are_off(loaded.problems))
+        _LOG.error("ALERTS ARE OFF. %s", _alerts_off_message(loaded.problems))
         for problem in loaded.problems:
             _LOG.error("alert rules: %s", single_line(problem, _MAX_LOGGED_ERROR))
     elif loaded.source is None:
@@ -51,11 +51,11 @@ def log_rules(loaded: LoadedRules) -> None:
         _LOG.info("alert rules: %d from %s", len(loaded.rules.rules), single_line(loaded.source))
 
 
-def _alerts_are_off(problems: Sequence[str]) -> str:
-    more = len(problems) - _MAX_TOLD
+def _alerts_off_message(problems: Sequence[str]) -> str:
+    more = len(problems) - _MAX_SHOWN_PROBLEMS
     return (
         "The alert rules cannot be used, so alerts start nothing; restores by hand (HTTP, queue) work. Correct "
-        f"AUTO_RESTORE_RULES and start the app again: {'; '.join(problems[:_MAX_TOLD])}"
+        f"AUTO_RESTORE_RULES and start the app again: {'; '.join(problems[:_MAX_SHOWN_PROBLEMS])}"
         f"{f'; and {more} more problems, see the log at the start' if more > 0 else ''}"
     )
 
@@ -71,12 +71,12 @@ class AlertsApi:
         """202 with ``{"decisions": [...]}``, one for each VM; ARM-shaped 400, 413, 415 when the body is no alert.
 
         503 when the rules cannot be used, or the task hub failed for at least one VM: action groups send the alert
-        again after a 503, but not after a 500. Restores that were already started are ``Duplicate`` when it comes
-        again.
+        again after a 503, but not after a 500. When it comes again, restores that were already started are
+        ``Duplicate``.
         """
         rules = self._loaded.rules
         if rules is None:
-            message = _alerts_are_off(self._loaded.problems)
+            message = _alerts_off_message(self._loaded.problems)
             _LOG.error("an alert was answered 503: %s", single_line(message, _MAX_LOGGED_ERROR))
             return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message, retry_after_s=_RULES_RETRY_S))
         try:

@@ -64,7 +64,7 @@ def error_response(error: RestoreError) -> func.HttpResponse:
 
 
 def invalid(target: str | None, message: str) -> InvalidRequestError:
-    """Return the error for one wrong parameter; ``None`` stands for the body itself."""
+    """Return the error for one wrong parameter or member; ``target`` is ``None`` for the body itself."""
     problems = Problems()
     problems.add(INVALID_VALUE, target, message)
     return InvalidRequestError(problems.found)
@@ -102,7 +102,10 @@ def read_optional_json(req: func.HttpRequest) -> Any:
 
 
 def read_person(body: Any, reader: Reader) -> Json:
-    """Read who decides and why with ``CANCELLATION`` or ``DECISION``; raises ``InvalidRequestError``."""
+    """Return who cancels or decides, and why; ``reader`` is ``CANCELLATION`` or ``DECISION``.
+
+    Raises ``InvalidRequestError``.
+    """
     problems = Problems()
     person: Json = reader(body, "", problems)
     if problems.found:

@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, person: Json) -> Json:
     """Send a cancellation to a running restore; return its status document. ``person`` is ``{"by"?, "comment"?}``.
 
-    The document shows the cancellation, or an earlier one: only the first counts.
-    Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when the restore has already ended.
+    The document shows the cancellation, or an earlier one: only the first counts. Raises ``TerminalError``
+    ``NotFound``, or ``RequestConflict`` when the restore has already ended.
     """
     document = await _unfinished(client, restore_id, "cancel")
     if _is_cancelled(document):
         return document
     time = format_time(now())
     await _send(client, restore_id, CANCEL_EVENT, {**person, "time": time})
-    document = await _until(client, restore_id, _is_cancelled) or document
+    document = await _until_shown(client, restore_id, _is_cancelled) or document
     if _is_cancelled(document):
         return document
     _check_reached(document, "cancellation")
-    # The task hub has the cancellation, and delivers it a little later.
+    # The task hub has the cancellation and will deliver it, so the answer shows it already.
     cancellation = {"by": as_text(person.get("by")), "comment": as_text(person.get("comment")), "time": time}
     return {**document, "cancellation": cancellation}
 
@@ -47,9 +47,9 @@ async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, per
 async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, decision: Decision, person: Json) -> Json:
     """Send a person's decision to a restore that needs one, even before it waits for it; return its status document.
 
-    ``person`` is ``{"by", "comment"?}``. The same decision by the same person again is answered as before, also when
-    the restore has gone on or has ended. Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when no decision
-    is needed, another was faster, or the person must not approve.
+    ``person`` is ``{"by", "comment"?}``. If the same person sends the same decision again, it is answered as before,
+    even after the restore has gone on or has ended. Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when
+    no decision is needed, another was faster, or the person must not approve.
     """
     document = await _existing(client, restore_id)
     if not _is_decided(document):
@@ -58,7 +58,7 @@ async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, dec
         await _check_approver(client, document, decision, person)
         data = {**person, "decision": str(decision), "time": format_time(now())}
         await _send(client, restore_id, DECISION_EVENT, data)
-        document = await _until(client, restore_id, _is_decided) or document
+        document = await _until_shown(client, restore_id, _is_decided) or document
     if not _is_decided(document):
         _check_reached(document, "decision")
         return document
@@ -83,7 +83,10 @@ def _check_waiting(document: Json) -> None:
             reason = "it waits for the vault's Resource Guard, which is opened in Azure"
         raise TerminalError(errors.REQUEST_CONFLICT, f"Restore {restore_id} waits for no decision: {reason}.")
     if has_expired(approval, now()):
-        message = f"Restore {restore_id} could be decided until {approval['expires']}."
+        message = (
+            f"Restore {restore_id} could be decided until {approval['expires']}. If it is still wanted, send its "
+            "request again, with a new requestId."
+        )
         raise TerminalError(errors.REQUEST_CONFLICT, message)
 
 
@@ -99,26 +102,29 @@ async def _check_approver(client: df.DurableFunctionsClient, document: Json, dec
 
 
 async def _send(client: df.DurableFunctionsClient, restore_id: str, event: str, data: Json) -> None:
-    """Raise an event to a restore that has not ended."""
+    """Send an event to a restore; raises ``RequestConflict`` if it has ended, else ``TransientError`` on failure."""
     if await raise_event(client, restore_id, event, data):
         return
-    await _unfinished(client, restore_id, event)
-    message = f"Restore {restore_id} could not be told of the {event}. Send the same request again."
+    verb = "cancel" if event == CANCEL_EVENT else "decide"
+    await _unfinished(client, restore_id, verb)
+    message = f"The request to {verb} restore {restore_id} did not reach it. Send the same request again."
     raise TransientError(errors.SERVICE_UNAVAILABLE, message)
 
 
 def _check_reached(document: Json, what: str) -> None:
-    """Raise ``RequestConflict`` if the restore has ended."""
+    """Raise ``RequestConflict`` if the restore ended before ``what`` was sent reached it."""
     if _has_ended(document):
         message = f"Restore {document['id']} has ended as {document['status']} before the {what} reached it."
         raise TerminalError(errors.REQUEST_CONFLICT, message)
 
 
-async def _until(client: df.DurableFunctionsClient, restore_id: str, is_heard: Callable[[Json], bool]) -> Json | None:
+async def _until_shown(
+    client: df.DurableFunctionsClient, restore_id: str, is_shown: Callable[[Json], bool]
+) -> Json | None:
     """Return the document once it shows what was sent, or the restore's end; ``None`` if that takes too long."""
     async for _ in polls(answer_deadline()):
         document = await get_document(client, restore_id)
-        if document is not None and (is_heard(document) or _has_ended(document)):
+        if document is not None and (is_shown(document) or _has_ended(document)):
             return document
     return None
 

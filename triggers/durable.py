@@ -96,7 +96,7 @@ def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
 
 
 def publish_events(data: Json, events: func.Out[List[str]]) -> Json:  # noqa: UP006 - the worker refuses list[str]
-    """Put events on the events queue: one message each, in their order."""
+    """Put an event on the events queue for each change, one message each, in their order."""
     call: PublishEvents = unpack(PublishEvents, data)
     events.set([event_message(event_of(change)) for change in call.changes])
     return seal(Answer(Done()), activity=PublishEvents.name, at=now())

@@ -37,7 +37,7 @@ def _rules_health(loaded: LoadedRules) -> AlertRulesHealth:
 
 
 def blueprint(api: HealthApi) -> df.Blueprint:
-    """Return the route as a function of the app. Monitors of platforms call it, which hold no key."""
+    """Return the route as a function of the app. It needs no key, because health checks of platforms send none."""
     bp = df.Blueprint()
     # The level of a blueprint is replaced by the app's; that of a route is not.
     bp.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)(api.get_health)

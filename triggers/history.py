@@ -1,4 +1,4 @@
-"""The history of restores: what ended long enough ago is purged, once a day."""
+"""The history of restores: restores that ended long enough ago are purged, once a day."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ENDED: Final = [OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, Orch
 
 
 def blueprint(keep: timedelta) -> df.Blueprint:
-    """Return the function that purges what ended longer ago than ``keep``."""
+    """Return the function that purges the instances that ended longer ago than ``keep``."""
 
     async def purge_history(timer: func.TimerRequest, client: df.DurableFunctionsClient) -> None:  # noqa: ARG001
         await purge(client, now() - keep, patience_s=PATIENCE_S)
@@ -47,21 +47,21 @@ def blueprint(keep: timedelta) -> df.Blueprint:
 
 
 async def purge(client: df.DurableFunctionsClient, before: datetime, *, patience_s: float) -> None:
-    """Purge each instance that ended before a time: restores, and what was noted for them.
+    """Purge each instance that ended before a time: restores, their claims and their entries in the list.
 
-    The task hub's own purge goes by the time at which an instance began, and would take a restore that waited for
-    weeks and ended yesterday. So each instance is looked at, then purged by its id. After ``patience_s`` the rest is
-    left for the next day. Pages come in the order of ids, so a restore is purged before its entry in the list.
+    The task hub's own purge goes by the time at which an instance began: it would purge a restore that waited for weeks
+    and ended yesterday. So the end of each instance is read, then it is purged by its id. After ``patience_s`` the rest
+    is left for the next day. Pages come in the order of ids, so a restore is purged before its entry in the list.
     """
     until, purged = time.monotonic() + patience_s, 0
     query = OrchestrationQuery(created_time_to=before, runtime_status=_ENDED, max_instance_count=_ROWS)
     token: str | None = None
     while True:
         page = await query_page(client, query, token)
-        over = [state.instance_id for state in page.items if _is_over(state, before)]
-        for first in range(0, len(over), _AT_ONCE):
-            some = over[first : first + _AT_ONCE]
-            purged += sum(await asyncio.gather(*(_purge_one(client, instance_id, before) for instance_id in some)))
+        ended_ids = [state.instance_id for state in page.items if _ended_before(state, before)]
+        for first in range(0, len(ended_ids), _AT_ONCE):
+            next_ids = ended_ids[first : first + _AT_ONCE]
+            purged += sum(await asyncio.gather(*(_purge_one(client, instance_id, before) for instance_id in next_ids)))
             if time.monotonic() >= until:
                 _LOG.warning("purged %d instances; the rest is left for the next run", purged)
                 return
@@ -72,10 +72,10 @@ async def purge(client: df.DurableFunctionsClient, before: datetime, *, patience
 
 
 async def _purge_one(client: df.DurableFunctionsClient, instance_id: str, before: datetime) -> bool:
-    """Purge an instance if it is still over, because its id may have been started again; return whether it was."""
+    """Purge an instance, unless it was started again under its id meanwhile; return whether it was purged."""
     try:
         state = await client.get_orchestration_state(instance_id, fetch_payloads=False)
-        if state is None or not _is_over(state, before) or await _is_listed(client, instance_id):
+        if state is None or not _ended_before(state, before) or await _is_listed(client, instance_id):
             return False
         await client.purge_orchestration(instance_id, recursive=False)
     except grpc.RpcError:
@@ -84,12 +84,12 @@ async def _purge_one(client: df.DurableFunctionsClient, instance_id: str, before
     return True
 
 
-def _is_over(state: OrchestrationState, before: datetime) -> bool:
+def _ended_before(state: OrchestrationState, before: datetime) -> bool:
     return state.runtime_status in _ENDED and as_utc(state.last_updated_at) <= before
 
 
 async def _is_listed(client: df.DurableFunctionsClient, instance_id: str) -> bool:
-    """Return whether the instance is the entry of a restore that is still there, because it ended late or runs."""
+    """Return whether the instance is the entry of a restore that still exists, because it runs or ended recently."""
     entry = ListEntry.read(instance_id)
     if entry is None:
         return False

@@ -119,12 +119,12 @@ class RestoresApi:
 
     @_answering
     async def approve_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """202 with the status document; 404, 409 when nothing waits. Body: ``{"by", "comment"?}``."""
+        """202 with the status document; 404, 409 when it waits for no decision. Body: ``{"by", "comment"?}``."""
         return await _decide(req, client, Decision.APPROVED)
 
     @_answering
     async def reject_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """202 with the status document; 404, 409 when nothing waits. Body: ``{"by", "comment"?}``."""
+        """202 with the status document; 404, 409 when it waits for no decision. Body: ``{"by", "comment"?}``."""
         return await _decide(req, client, Decision.REJECTED)
 
     @_answering
@@ -137,7 +137,7 @@ class RestoresApi:
         return json_response(200, RestoreList(value=shown, next_link=next_link))
 
     def list_recovery_points(self, req: func.HttpRequest) -> func.HttpResponse:
-        """200 with ``{"value": [points with a verdict each], "warnings"?}``, newest first; 404 without a backup."""
+        """200 with ``{"value": [points with a verdict each], "warnings"}``, newest first; 404 without a backup."""
         try:
             given = read_parameters(req, RECOVERY_POINTS)
             wanted = ResolveItem(source_resource_id=given["sourceResourceId"], vault_id=given.get("vaultId"))
@@ -168,9 +168,9 @@ async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, deci
 
 
 def _read_person(req: func.HttpRequest, reader: Reader) -> tuple[str, Json]:
-    """Return the id in the route, and who decides and why."""
+    """Return the id in the route, and who cancels or decides, and why."""
     body = read_optional_json(req)
-    restore_id = _restore_id(req)  # before the body is found incomplete: a wrong id is the first thing to know
+    restore_id = _restore_id(req)  # checked first: a wrong id matters more to the caller than an incomplete body
     return restore_id, read_person(body, reader)
 
 

@@ -26,9 +26,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListEntry:
-    """One restore's place in the list: when it was accepted, its id, and a mark of its VM where the request names one.
+    """One restore's place in the list: when it was accepted, its id, and a mark of its VM if the request names one.
 
-    A restore may have no entry of this age any more: then its start was refused, or lost against another of its key.
+    The restore with this id may have been accepted at another time: then the start of this entry was refused, or
+    another start with the same key was faster, and the entry shows nothing.
     """
 
     created: datetime
@@ -56,7 +57,7 @@ class ListEntry:
 
     @property
     def key(self) -> str:
-        """The restore's place among all: keys sort from the newest restore to the oldest."""
+        """The restore's place in the list: keys sort from the newest restore to the oldest."""
         return key_of(self.created, self.restore_id)
 
     @property
@@ -65,15 +66,15 @@ class ListEntry:
         return f"{PREFIX}{self.key}" if self.vm_mark is None else f"{PREFIX}{self.key}-{self.vm_mark}"
 
     def may_be_of(self, vm_mark: str | None) -> bool:
-        """Return whether the restore may be of the VM with this mark; ``None`` is any VM."""
+        """Return whether the restore may be of the VM with this mark; ``None`` stands for all VMs."""
         return vm_mark is None or self.vm_mark in {None, vm_mark}
 
 
 def key_of(created: datetime, restore_id: str) -> str:
-    """Return a restore's place among all: keys sort from the newest restore to the oldest."""
+    """Return a restore's place in the list: keys sort from the newest restore to the oldest."""
     return f"{_LAST - (as_utc(created) - _EPOCH) // _MICROSECOND:017}-{restore_id}"
 
 
 def mark_of(vm_id: str) -> str:
-    """Return a short mark of a VM's resource id, the same in any letter case. Different VMs rarely have the same."""
+    """Return a short mark of a VM's resource id, the same in any letter case. Two VMs rarely have the same mark."""
     return hashlib.sha256(vm_id.rstrip("/").lower().encode()).hexdigest()[:8]

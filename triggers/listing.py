@@ -1,4 +1,4 @@
-"""The list of restores, newest first, in pages that read a bounded number of rows of a task hub that may hold many."""
+"""The list of restores, newest first. A page reads a bounded number of rows, however many the task hub has."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
     from domain.errors import InvalidRequestError, Json
 
-MAX_READ_IN_VAIN: Final = 100
-"""How many restores a page reads beyond those that it may show. Then it ends, short or even empty, with a link."""
+MAX_EXTRA_READS: Final = 100
+"""How many restores a page reads at most beyond ``top``. Then it ends, short or even empty, with a ``nextLink``."""
 MAX_QUERIES: Final = 8
-"""How many pages of the index one page of the list reads."""
+"""How many pages of the index one page of the list reads at most."""
 
-_FILTERED_ROWS: Final = 50  # of the index read at once, at least, where few of the restores may be wanted
-_ROWS_OF_ALL_VMS: Final = 400  # where one VM's are wanted: the entry itself says of which VM it is
+# How many rows of the index are read at once.
+_FILTERED_ROWS: Final = 50  # at least so many if a filter by status may exclude most restores
+_ROWS_OF_ALL_VMS: Final = 400  # with a filter by VM, which reads few restores, because most entries name their VM
 _AT_ONCE: Final = 16
 _MAX_TOKEN: Final = 2000
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL})
@@ -51,7 +52,7 @@ _NOT_ENDED: Final = [
 class Position:
     """Where a page of the list ends: after the restore with the key ``last``, in the hub's page that begins at ``hub``.
 
-    Keys do not change, so restores that start or continue as new between two pages move nothing.
+    Keys do not change, so restores that start or continue as new between two pages move no other restore.
     """
 
     last: str = ""
@@ -80,7 +81,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """Status documents, newest first, and where the next page begins; ``None`` if there is none."""
+    """Status documents, newest first. ``rest`` is where the next page begins, ``None`` if there is none."""
 
     documents: tuple[Json, ...]
     rest: Position | None
@@ -122,7 +123,7 @@ class _Walk:
         self._top = top
         self._begin = begin
         self._last = begin.last
-        self._left = top + MAX_READ_IN_VAIN
+        self._left = top + MAX_EXTRA_READS
 
     async def run(self) -> Position | None:
         """Fill ``shown``; return where the next page begins, ``None`` if there is none."""
@@ -144,15 +145,15 @@ class _Walk:
     async def _take(self, entries: list[ListEntry]) -> bool:
         """Read and show the restores of these entries; return false if the page ends before the last of them."""
         while entries and self._left and self._missing:
-            some = entries[: min(self._left, max(self._missing, _AT_ONCE))]
-            self._left -= len(some)
-            for entry, document in zip(some, await self._read(some), strict=True):
+            next_entries = entries[: min(self._left, max(self._missing, _AT_ONCE))]
+            self._left -= len(next_entries)
+            for entry, document in zip(next_entries, await self._read(next_entries), strict=True):
                 if self._missing == 0:
                     return False
                 self._last = entry.key
                 if document is not None and _key(document) == entry.key and _is_shown(document, self._wanted):
                     self.shown.append(document)
-            entries = entries[len(some) :]
+            entries = entries[len(next_entries) :]
         return not entries
 
     async def _read(self, entries: Sequence[ListEntry]) -> list[Json | None]:
@@ -181,15 +182,15 @@ class _Walk:
 
 
 async def _active_ids(client: df.DurableFunctionsClient) -> list[str] | None:
-    """Return the ids of the restores that have not ended; ``None`` if there are so many that the index finds them soon.
+    """Return the ids of the restores that have not ended; ``None`` if they are so many that the index is as fast.
 
-    Each digit that an id may begin with is asked for alone: that leaves out the entities, which never end.
+    There is one query for each digit that an id may begin with: that leaves out the entities, which never end.
     """
 
     async def read(digit: str) -> list[str] | None:
         ids: list[str] = []
         query = OrchestrationQuery(
-            runtime_status=_NOT_ENDED, instance_id_prefix=digit, max_instance_count=MAX_READ_IN_VAIN
+            runtime_status=_NOT_ENDED, instance_id_prefix=digit, max_instance_count=MAX_EXTRA_READS
         )
         token: str | None = None
         for _ in range(MAX_QUERIES):
@@ -198,13 +199,13 @@ async def _active_ids(client: df.DurableFunctionsClient) -> list[str] | None:
             token = page.continuation_token
             if token is None:
                 return ids
-            if len(ids) > MAX_READ_IN_VAIN:
+            if len(ids) > MAX_EXTRA_READS:
                 return None
         return None
 
     found = await asyncio.gather(*map(read, "0123456789abcdef"))
-    ids = [restore_id for some in found for restore_id in some or ()]
-    return None if None in found or len(ids) > MAX_READ_IN_VAIN else ids
+    ids = [restore_id for ids_of_digit in found for restore_id in ids_of_digit or ()]
+    return None if None in found or len(ids) > MAX_EXTRA_READS else ids
 
 
 def _page_of(documents: Sequence[Json], wanted: ListFilter, top: int, begin: Position) -> ListPage:
@@ -234,7 +235,7 @@ def _key(document: Json) -> str:
 
 
 def _checksum(last: str, hub: str | None) -> str:
-    """Return what shows that a token was changed on its way. It is no protection: a token gives no rights."""
+    """Return a checksum that shows whether a token was changed by mistake. It is no secret: a token gives no rights."""
     return hashlib.sha256(f"{last} {hub}".encode()).hexdigest()[:8]
 
 

@@ -44,7 +44,7 @@ _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     413: ("ContentTooLarge", "The body has more than 1 MiB."),
     415: ("UnsupportedMediaType", "The Content-Type of the body is not JSON."),
     502: ("BadGateway", "Azure refused the app; its own code and message are in details."),
-    503: ("ServiceUnavailable", "Azure, the app's own task hub or its alert rules could not be used; try again."),
+    503: ("ServiceUnavailable", "Azure or the app's task hub did not answer, or the alert rules are wrong; try again."),
 }
 _DECISIONS: Final[Mapping[str, str]] = {
     "cancel": "Cancel a restore, and its job in Azure where that is still possible",
@@ -116,7 +116,9 @@ def description(version: str) -> Json:
 def _restore_paths() -> Json:
     restore_id = {"$ref": "#/components/parameters/RestoreId"}
     filters = [
-        _in_query("status", {"type": "string", "enum": list(Status), "description": "In any case."}),
+        _in_query(
+            "status", {"type": "string", "enum": list(Status), "description": "Upper and lower case are the same."}
+        ),
         _in_query("sourceResourceId", _schema("VirtualMachineId")),
         _in_query("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": DEFAULT_TOP}),
         _in_query("continuationToken", {**_STRING, "description": "Copied from a nextLink."}),
@@ -124,8 +126,8 @@ def _restore_paths() -> Json:
     again = "The same request started this restore before, and it has ended."
     ended = _answer(200, again, api_types.RestoreAccepted, "Location")
     started = [ended, _accepted(), 400, 409, 413, 415, 503]
-    some = "Restores, newest first. A page may be short or empty; the last one has no nextLink."
-    listing = _answer(200, some, api_types.RestoreList)
+    page = "Restores, newest first. A page may be short or empty; the last one has no nextLink."
+    listing = _answer(200, page, api_types.RestoreList)
     document = _answer(200, "The restore as it stands.", api_types.StatusDocument)
     return {
         "/restores": {
@@ -176,7 +178,7 @@ def _restore_event() -> Json:
         "security": [],
         "parameters": [{"name": name, "in": "header", "required": True, "schema": headers[name]} for name in headers],
         "requestBody": {"required": True, "content": _json({"oneOf": bodies})},
-        "responses": {"2XX": {"description": "Received. Every other answer has it posted again, for ten minutes."}},
+        "responses": {"2XX": {"description": "Received. After any other answer it is posted again, for ten minutes."}},
     }
 
 
@@ -253,7 +255,7 @@ def _schema(name: str) -> Json:
 
 
 def _schemas() -> Json:
-    """Return all schemas by name. The document of a request has all members of a request, none of them needed."""
+    """Return all schemas by name. ``RequestDocument`` gets all members of a ``RestoreRequest``, as optional ones."""
     asked, answered = _request_schemas(), schemas_of((*api_types.ANSWERS, api_types.RestoreEvent))
     shown: Json = answered[api_types.RequestDocument.__name__]
     shown["properties"] = {**asked["RestoreRequest"]["properties"], **shown["properties"]}

@@ -1,4 +1,4 @@
-"""Query parameters, read with the readers of request bodies: every wrong one is named, an unknown one refused."""
+"""Query parameters, read like request bodies: an error names every wrong parameter, and unknown ones are refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_parameters(req: func.HttpRequest, reader: Reader) -> Json:
 
 
 def parsed(parse: Callable[[str], object]) -> Reader:
-    """Read what ``parse`` returns; its ``ValueError`` says what is wrong."""
+    """Return the reader of a text that ``parse`` reads; its ``ValueError`` says what is wrong."""
 
     def read(value: Any, path: str, problems: Problems) -> object:
         try:
@@ -45,7 +45,7 @@ def parsed(parse: Callable[[str], object]) -> Reader:
 
 
 def parse_status(text: str) -> Status:
-    """Return the status with this name in any case; raises ``ValueError``."""
+    """Return the status with this name, in any letter case; raises ``ValueError``."""
     name = trimmed(text).casefold()
     found = next((status for status in Status if status.casefold() == name), None)
     if found is None:

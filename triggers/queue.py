@@ -54,7 +54,7 @@ class RequestsQueue:
             )
         except TerminalError as error:
             _LOG.warning("restore request in message %s refused: %s", message.id, error)
-            # Its id is the message's, which the sender knows; a valid restore may have the id of the requestId.
+            # The id is that of the message, which the sender knows. A valid restore may have the one of the requestId.
             refused = refused_document(restore_id=message.id or "", created=now(), error=error, sent=sent)
             results.set(result_message(refused))
 

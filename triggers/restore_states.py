@@ -70,8 +70,9 @@ def document_of(state: OrchestrationState) -> Json:
     output = read_payload(state.serialized_output)
     reason = output if isinstance(output, str) else state.serialized_output  # "4711" is a reason, and JSON
     if state.failure_details is not None:
-        reason = state.failure_details.message  # Azure Storage has none, and keeps the failure's text as the output
-    reason = reason and reason[:_MAX_REASON]  # what Azure may have must not be cut off after it
+        # Not with Azure Storage, which keeps the failure's text as the output.
+        reason = state.failure_details.message
+    reason = reason and reason[:_MAX_REASON]  # else the end of the message, about Azure, could be truncated
     if state.runtime_status is OrchestrationStatus.TERMINATED:
         message = f"The orchestration was terminated: {reason or 'no reason was given'}."
         return _stopped_document(shown, Status.CANCELLED, message, last_updated)
@@ -123,10 +124,10 @@ def _stopped_document(shown: Json, status: Status, message: str, at: datetime) -
 
 
 def _what_azure_may_have(shown: Json) -> str:
-    """Return what became of a restore in Azure, as far as the last document of its orchestration tells."""
+    """Return what Azure may have of a restore, as far as the last document of its orchestration shows."""
     if shown["jobId"]:
         return f"Azure Backup job {shown['jobId']} may still run: look at it in the vault."
-    # A document is published before a post leaves. A call that had left when the orchestration was stopped is made.
+    # A document is published before a post is sent. Stopping the orchestration does not stop a call that is under way.
     if shown["operationId"] or shown["phase"] not in _BEFORE_POST or _waits_for_resource_guard(shown):
         return (
             "Azure may have the restore. Search the vault's restore jobs for activityId "
@@ -136,7 +137,7 @@ def _what_azure_may_have(shown: Json) -> str:
 
 
 def _waits_for_resource_guard(shown: Json) -> bool:
-    """Return whether a restore in the phase ``AwaitingApproval`` is posted until the vault's Resource Guard opens."""
+    """Return whether a restore is posted again and again until the vault's Resource Guard opens."""
     approval: Json | None = shown.get("approval")
     is_decided = approval is None or approval["decision"] == str(Decision.APPROVED)
     return shown["phase"] == str(Phase.AWAITING_APPROVAL) and is_decided

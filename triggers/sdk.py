@@ -1,4 +1,4 @@
-"""What the pinned SDK does wrong or cannot do."""
+"""Replacements for what the pinned SDK does wrong or cannot do."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ async def query_page(
 ) -> Page[OrchestrationState]:
     """Return one page of a query, in the order of the instances' ids; ``token`` is the one of the page before it.
 
-    The page may hold fewer instances than asked for, even none, and yet not be the last. The SDK's own method reads
-    all pages, of ten thousand instances, too.
+    The page may hold fewer instances than asked for, even none, and yet not be the last. The SDK's own method always
+    reads all pages, even those of ten thousand instances.
     """
     request = build_query_instances_req(query, StringValue(value=token) if token else None)
     answer = await client._get_stub().QueryInstances(request)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]

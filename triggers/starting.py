@@ -82,7 +82,7 @@ async def _start(client: df.DurableFunctionsClient, restore: Restore) -> Started
     """Start the orchestration; return the restore that runs under its id, which another call may have started."""
     failure: Exception | None = None
     try:
-        # The entry first: a restore without one would not be listed, while an entry without a restore shows nothing.
+        # The entry comes first: a restore without one would not be listed, an entry without a restore shows nothing.
         entry = ListEntry.of(restore)
         await client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=None, instance_id=entry.instance_id)
         await client.schedule_new_orchestration(RESTORE_VM, input=pack(restore), instance_id=restore.restore_id)

@@ -24,7 +24,7 @@ from tests.support.azure import VAULT_ID, a_restore
 from tests.support.rows_hub import ENDED, FAILED, NOW, RowsHub
 from tests.support.strategies import SWIFT
 from triggers.list_entries import ListEntry
-from triggers.listing import MAX_QUERIES, MAX_READ_IN_VAIN, ListFilter, Position, list_page
+from triggers.listing import MAX_EXTRA_READS, MAX_QUERIES, ListFilter, Position, list_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,7 +100,7 @@ def test_a_filter_that_few_of_thousands_pass_reads_a_bounded_number_for_each_pag
         got = page(hub, wanted, token=token)
         found += [shown["id"] for shown in got.documents]
         assert hub.queries <= MAX_QUERIES
-        assert hub.reads <= TOP + MAX_READ_IN_VAIN
+        assert hub.reads <= TOP + MAX_EXTRA_READS
         if got.rest is None:
             break
         token = got.rest.token
@@ -118,7 +118,7 @@ def test_the_few_that_have_not_ended_are_found_at_once() -> None:
     assert hub.reads == 1
 
 
-@pytest.mark.parametrize("count", [3, MAX_READ_IN_VAIN + 1, 400])
+@pytest.mark.parametrize("count", [3, MAX_EXTRA_READS + 1, 400])
 def test_those_that_have_not_ended_come_in_pages_too(count: int) -> None:
     some = restores(count)
 

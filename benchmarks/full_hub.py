@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 APART: Final = timedelta(minutes=13)
-"""From one restore to the next: 10,000 of them are 90 days."""
+"""The time between two restores: 10,000 restores take 90 days."""
 VMS: Final = 2000
 FAILED_EACH: Final = 100
 RUNNING: Final = 5
@@ -62,7 +62,7 @@ def vm_id(number: int) -> str:
 
 
 def rows(count: int) -> Iterator[Row]:
-    """Return the instances of so many restores: each one's own, its entry in the list, the claim of its post."""
+    """Return the instances of ``count`` restores: for each its own, its list entry, and the claim of its post."""
     now = datetime.now(UTC)
     for number in range(count):
         created = now - APART * number

@@ -278,9 +278,13 @@ class AzureLikeBackend(InMemoryOrchestrationBackend):
             return pb.QueryInstancesResponse()
         with self._lock:
             first, prefix = max(first, query.instanceIdPrefix.value), query.instanceIdPrefix.value
-            in_range = (each for key, each in self._instances.items() if key >= first and key.startswith(prefix))
+            in_range = (
+                instance
+                for instance_id, instance in self._instances.items()
+                if instance_id >= first and instance_id.startswith(prefix)
+            )
             found = sorted(
-                (each for each in in_range if _is_wanted(each, query)),
+                (instance for instance in in_range if _is_wanted(instance, query)),
                 key=lambda instance: instance.instance_id,
             )
             page = found[: query.maxInstanceCount]

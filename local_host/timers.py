@@ -26,7 +26,7 @@ class Timers:
     """The timer functions among an app's. ``running`` are the calls under way."""
 
     def __init__(self, functions: Iterable[HostedFunction], invoke: Invoker) -> None:
-        self._functions = {each.name.lower(): each for each in functions if each.trigger.type == TIMER}
+        self._functions = {function.name.lower(): function for function in functions if function.trigger.type == TIMER}
         self._invoke = invoke
         self.running: set[asyncio.Task[None]] = set()
 

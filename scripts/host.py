@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def alert_rules(folder: Path) -> dict[str, str]:
-    """Return a setting with rules for the printed alert; none if the folder has settings or rules of its own."""
+    """Return a setting with rules for the printed alert; empty if the folder has settings or rules of its own."""
     if (folder / "local.settings.json").exists() or (folder / "auto_restore_rules.json").exists():
         return {}
     return {"AUTO_RESTORE_RULES": rules_for(_request("web-03"))}

@@ -211,7 +211,7 @@ class RestoreCheck:
             raise invalid_input("zones need a zone-redundant vault")
 
     def _check_network_access(self) -> None:
-        """Let a point with private access say how its disks are reached, and no other; az CLI asks for the same."""
+        """Ask how the restored disks are reached if the point has private access, and only then, as az CLI does."""
         settings = self._get("targetDiskNetworkAccessSettings")
         if self._point.private_access != "Enabled":
             if settings is not None and self._point.private_access == "Disabled":

@@ -38,7 +38,7 @@ def own_disk_bodies(vm: Vm, disks_path: str) -> list[dict[str, Any]]:
 
 
 def restored_disk_bodies(job: Job, vm: Vm, disks_path: str) -> list[dict[str, Any]]:
-    """Write the managed disks that a job has made; of all their members those that tell them apart."""
+    """Write the managed disks that a job has made, with the members by which they can be told apart."""
     machine = job.target.vm_name or vm.name
     # Public configurations with restored disks show the names without dashes.
     prefix = "".join(letter for letter in machine.lower() if letter.isalnum())

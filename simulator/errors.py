@@ -107,7 +107,7 @@ def invalid_input(reason: str) -> ArmError:
 
 
 def item_soft_deleted() -> ArmError:
-    """400 of the service for a restore from a soft-deleted item: it does not say why, and here nobody adds it."""
+    """400 of the service for a restore from a soft-deleted item. It does not say why, nor does the simulator."""
     return ArmError(400, "BMSUserErrorInvalidInput", "Input provided for the call is invalid")
 
 
@@ -122,7 +122,7 @@ def item_busy(status: int, code: str, wait: dict[str, str]) -> ArmError:
 
 
 def vault_blocked() -> ArmError:
-    """429 of the service for a vault of which too much was asked in a day (nobody has recorded the status)."""
+    """429 of the service for a vault of which too many operations were asked (no recording shows the status)."""
     return ArmError(
         429,
         "CloudDosAbsoluteLimitReachedWithRetry",

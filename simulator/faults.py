@@ -78,8 +78,8 @@ class Burst:
 class ItemBusy:
     """Another operation that runs on the item, so that restores and validations of it are refused.
 
-    It ends after so many refusals, or so many seconds after the first one. ``as_finding``: a validation is taken, and
-    finds it.
+    It ends after ``count`` refusals, or ``seconds`` after the first one. ``as_finding``: a validation is accepted, and
+    the busy item is its finding.
     """
 
     count: int
@@ -110,7 +110,7 @@ class ItemBusy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BagFault:
-    """What a job's property bag lacks: all of it (``whole`` says how), or single keys."""
+    """What a job's property bag lacks: single ``keys``, or everything; then ``whole`` is one of ``BAGS``."""
 
     whole: str = ""
     keys: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class BagFault:
         return cls(whole=node.choice("propertyBag", BAGS)) if node.has("propertyBag") else cls()
 
     def applied(self, bag: Mapping[str, str | None]) -> dict[str, Any]:
-        """Return the member ``propertyBag``, if it is there at all."""
+        """Return the member ``propertyBag``, or nothing if it is absent."""
         if self.whole:
             return {"absent": {}, "null": {"propertyBag": None}, "empty": {"propertyBag": {}}}[self.whole]
         return {"propertyBag": {key: value for key, value in bag.items() if key not in self.keys}}

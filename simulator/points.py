@@ -22,7 +22,7 @@ _ID_DIGITS = 18
 class Point:
     """A recovery point, its age counted back from the simulator's start.
 
-    ``tier_details`` is how the service lists its tiers; not listed, its data is in the vault tier.
+    ``tier_details`` is how the service lists its tiers. If it does not list them, the data is in the vault tier.
     """
 
     point_id: str

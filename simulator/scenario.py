@@ -108,7 +108,7 @@ class DiskExclusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftDelete:
-    """The soft deletion of a protected item: when it was deleted, what its time means, how its points are listed."""
+    """The soft deletion of a protected item: how long ago, which time it shows, how its points are listed."""
 
     deleted_hours_ago: float
     deferred_delete_time: str

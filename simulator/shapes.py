@@ -229,7 +229,7 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
 
 
 def _deferred_delete(world: World, soft_delete: SoftDelete) -> dict[str, Any]:
-    """Write what a soft-deleted item says more, or otherwise than one that is protected."""
+    """Write the properties in which a soft-deleted item differs from a protected one."""
     deletion = world.started - timedelta(hours=soft_delete.deleted_hours_ago)
     end = deletion + _SOFT_DELETE_RETENTION
     properties: dict[str, Any] = {

@@ -70,13 +70,13 @@ def trigger_restore(world: World, call: Call) -> Answer:
 
 
 def _check_limit(world: World, vault: Vault) -> None:
-    """Raise the error of a vault that has taken all the restores that it takes within a day."""
+    """Raise the error of a vault that has taken ``restoresPerDay`` restores within a day."""
     limit, since = vault.restores_per_day, world.now() - timedelta(days=1)
     if limit is None:
         return
     operations = world.operations.values()
-    taken = [each for each in operations if each.kind == "restore" and each.vault == vault.name]
-    if sum(each.started > since for each in taken) >= limit:
+    restores = [operation for operation in operations if operation.kind == "restore" and operation.vault == vault.name]
+    if sum(restore.started > since for restore in restores) >= limit:
         raise vault_blocked()
 
 

@@ -110,7 +110,7 @@ def _agreement(document: Json, job: Job | None, now: datetime) -> Iterator[tuple
 
 
 def _publication(outcome: Outcome, document: Json) -> Iterator[tuple[str, str]]:
-    lost_events = any(each["code"] == "EventsNotPublished" for each in document["warnings"])
+    lost_events = any(warning["code"] == "EventsNotPublished" for warning in document["warnings"])
     if document["status"] not in outcome.events and document.get("refused") != "AtOnce" and not lost_events:
         yield "published", f"{document['status']}, but the events are {outcome.events}"
     gave_up = any(each["code"] == "ResultNotPublished" for each in document["warnings"])

@@ -93,7 +93,7 @@ def test_busy_item_refuses_restores_and_validations(
     assert arm.restore("web-01").status_code == 202
 
 
-def test_busy_item_gets_free_after_its_time(arm: Caller, clock: ManualClock) -> None:
+def test_busy_item_is_free_after_its_time(arm: Caller, clock: ManualClock) -> None:
     set_fault(arm, {"itemBusy": {"seconds": 60}})
 
     assert arm.restore("web-01").status_code == 409
@@ -512,15 +512,15 @@ def test_the_disks_that_were_made_stand_in_the_target_group(
     made = arm.get(disks.lower()).json()["value"]
 
     plain = vm.replace("-", "")
-    assert [each["name"].split("-2")[0] for each in made] == [
+    assert [disk["name"].split("-2")[0] for disk in made] == [
         f"{plain}-osdisk",
         *(f"{plain}-datadisk-{n}" for n in luns),
     ]
     assert ["osType" in each["properties"] for each in made] == [True, *(False for _ in luns)]
     job = arm.simulator.world.jobs_of(vm)[-1]
-    assert {each["tags"]["RSVaultBackup"] for each in made} == {job.job_id}
+    assert {disk["tags"]["RSVaultBackup"] for disk in made} == {job.job_id}
     sizes = {"000": 64, "001": 256}
-    assert [each["properties"]["diskSizeGB"] for each in made] == [127, *(sizes[lun] for lun in luns)]
+    assert [disk["properties"]["diskSizeGB"] for disk in made] == [127, *(sizes[lun] for lun in luns)]
     assert arm.get(disks.lower().replace("restored-rg", "other-rg")).json()["value"] == []
 
 

@@ -415,7 +415,7 @@ def test_other_subscription_of_a_plain_disk_restore_is_unknown_to_arm(arm: Calle
     assert (answer.status_code, error_code(answer)) == (404, "SubscriptionNotFound")
 
 
-def test_soft_deleted_item_is_not_restored_and_nobody_says_why(arm: Caller, simulator: Simulator) -> None:
+def test_restore_of_a_soft_deleted_item_is_refused_without_a_reason(arm: Caller, simulator: Simulator) -> None:
     body = arm.request_body("soft-deleted-02", "deleted-rg")
     point = f"{item_path('soft-deleted-02', 'deleted-rg')}/recoveryPoints/{point_of(simulator, 'soft-deleted-02')}"
     check = {

@@ -176,7 +176,7 @@ class TestOnlyOnce:
         listed = stage.call("GET", "restores").json()["value"]
         assert [document["id"] for document in listed] == [first["restoreId"]]
 
-    def test_a_restore_that_started_nothing_holds_no_later_alert(self, stage: Stage) -> None:
+    def test_a_restore_that_started_nothing_begins_no_cool_down_for_later_alerts(self, stage: Stage) -> None:
         vm = vm_id("lonely-01")
         decisions: list[str] = []
         for number in range(2):
@@ -274,7 +274,7 @@ class TestApproval:
         done = stage.finished(decision["restoreId"])
         assert (done["status"], done["approval"]["by"], done["approval"]["comment"]) == ("Completed", "ada", "go")
 
-    def test_a_person_learns_why_where_the_alert_says_too_little(self, stage: Stage) -> None:
+    def test_a_person_is_asked_and_told_why_if_the_alert_says_too_little(self, stage: Stage) -> None:
         alert = an_alert("a1", signalType="Activity Log", monitoringService="Resource Health")
         alert["data"]["alertContext"] = {"status": "Active", "properties": {"currentHealthStatus": "Unavailable"}}
         why = "Resource Health names no cause, so a person must confirm."
@@ -425,7 +425,7 @@ def test_the_webhook_gets_the_signed_status_document(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("verb", "end"), [("reject", "Rejected"), ("cancel", "Cancelled")])
-def test_the_webhook_hears_that_a_person_must_decide_and_how_it_ended(
+def test_the_webhook_gets_the_wait_for_a_person_and_the_end(
     monkeypatch: pytest.MonkeyPatch, verb: str, end: str
 ) -> None:
     with Receiver() as receiver:

@@ -69,7 +69,7 @@ def test_any_casing_of_a_vm_id_is_enough(stage: Stage) -> None:
     assert completed_at_once(stage, [{"sourceResourceId": vm} for vm in vms])
 
 
-def test_white_space_around_an_id_makes_no_other_vm(stage: Stage) -> None:
+def test_an_id_with_white_space_around_it_is_the_same_vm_over_http(stage: Stage) -> None:
     vm = vm_id("load-012", "load-rg")
     running = stage.post(a_request(sourceResourceId=f"\ufeff{vm}\r\n", targetResourceGroupId=None)).json()
     second = stage.post(a_request(sourceResourceId=f"{vm} "))
@@ -83,7 +83,7 @@ def test_white_space_around_an_id_makes_no_other_vm(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("char", "told"), [("\u200b", "ends in U+200B"), ("\x1b", "ends in U+001B")])
-def test_a_character_that_nobody_sees_is_named(stage: Stage, char: str, told: str) -> None:
+def test_a_hidden_character_is_named(stage: Stage, char: str, told: str) -> None:
     vm = f"{vm_id()}{char}"
     answers = [stage.call("GET", path, params={"sourceResourceId": vm}) for path in ("restores", "recovery-points")]
 
@@ -135,10 +135,10 @@ DELETED = {"soft-deleted-01": VAULT_ID, "soft-deleted-02": None, "soft-deleted-0
 
 
 class TestASoftDeletedItem:
-    """Of a VM that is gone, without points; of one that is there, with points that look fine, or are flagged."""
+    """Items of a deleted VM, without points, and of two VMs that exist, with points that look fine or are flagged."""
 
     @pytest.mark.parametrize(("vm", "vault"), DELETED.items())
-    def test_is_told_as_that_and_starts_nothing(self, stage: Stage, vm: str, vault: str | None) -> None:
+    def test_is_reported_and_starts_nothing(self, stage: Stage, vm: str, vault: str | None) -> None:
         done = stage.restore(sourceResourceId=vm_id(vm, "deleted-rg"), vaultId=vault)
 
         assert done["status"] == "Failed"
@@ -148,7 +148,7 @@ class TestASoftDeletedItem:
         assert done["error"]["details"][0]["code"] == "ItemSoftDeleted"
         assert stage.jobs_of(vm) == 0
 
-    def test_is_told_where_the_trigger_meets_it(self, stage: Stage) -> None:
+    def test_is_reported_if_only_the_trigger_is_refused(self, stage: Stage) -> None:
         done = stage.restore(sourceResourceId=vm_id("soft-deleted-02", "deleted-rg"), validate=False)
 
         assert done["error"]["code"] == "RestoreRefused"
@@ -474,7 +474,7 @@ class TestOtherKinds:
         assert [warning["code"] for warning in done["warnings"]] == ["DiskNamesChanged"]
         assert "/resourceGroups/load-rg/" in done["result"]["disks"][0]["id"]
 
-    def test_what_azure_does_not_say_of_a_job_comes_from_the_request(self, stage: Stage) -> None:
+    def test_members_that_the_job_does_not_name_come_from_the_request(self, stage: Stage) -> None:
         done = stage.restore(sourceResourceId=vm_id("no-property-bag", "fault-rg"))
 
         assert (done["status"], done["result"]["propertyBag"]) == ("Completed", {})
@@ -585,7 +585,7 @@ class TestCancel:
         assert (done["status"], done["error"]["code"]) == ("Cancelled", "RestoreCancelled")
         assert stage.call("POST", link["cancel"]).status_code == 409
 
-    def test_it_is_visible_at_once_and_a_second_one_is_the_same_answer(self, stage: Stage) -> None:
+    def test_it_is_visible_at_once_and_a_second_one_gets_the_same_answer(self, stage: Stage) -> None:
         link = stage.post(a_request(sourceResourceId=vm_id("load-009", "load-rg"))).json()["links"]
         before = stage.call("GET", link["self"]).json()["links"]
 
@@ -616,7 +616,7 @@ class TestCancel:
 
 
 class TestApproval:
-    """Whoever approves sees what; and who asked for it may be kept from approving it."""
+    """The person who approves sees what is approved; the person who requested it may be kept from approving it."""
 
     def waiting(self, stage: Stage, vm: str, **members: Any) -> dict[str, Any]:
         """Return the document of a restore that waits for a person."""
@@ -648,7 +648,7 @@ class TestApproval:
         assert stage.call("POST", shown["links"]["approve"], json={"by": "eve"}).status_code == 409
         assert stage.call("POST", shown["links"]["reject"], json={"by": "bo"}).status_code == 409
 
-    def test_a_decision_without_a_name_is_refused_and_counts_for_nothing(self, stage: Stage) -> None:
+    def test_a_decision_without_a_name_is_refused_and_has_no_effect(self, stage: Stage) -> None:
         links = self.waiting(stage, "load-024")["links"]
 
         for verb in ("approve", "reject"):
@@ -671,7 +671,7 @@ class TestApproval:
         assert stage.jobs_of("load-025") == 0
         assert stage.call("POST", links["reject"], json={"by": "ada"}).status_code == 202
 
-    def test_nobody_can_be_kept_from_approving_what_nobody_requested(self, stage: Stage) -> None:
+    def test_a_distinct_approval_needs_a_requester(self, stage: Stage) -> None:
         answer = stage.post(a_request(approval={"required": True, "distinct": True}))
 
         assert (answer.status_code, answer.json()["error"]["details"][0]["target"]) == (400, "requestedBy")

@@ -108,7 +108,7 @@ MISTAKES = {
 }
 
 
-def test_whoever_sends_something_else_is_told_what_it_is(stage: Stage) -> None:
+def test_the_answer_to_any_other_message_says_what_the_message_is(stage: Stage) -> None:
     told = {stage.put(text): sentence for text, sentence in MISTAKES.values()}
 
     results = _results(stage, len(told))
@@ -170,7 +170,7 @@ def test_a_message_that_fails_in_passing_is_retried_and_ends_in_poison(stage: St
     assert stage.results() == []
 
 
-def test_what_is_in_poison_can_be_sent_again_as_it_is(
+def test_a_message_in_the_poison_queue_can_be_sent_again_unchanged(
     stage: Stage, azurite: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = (json.dumps(a_request(sourceResourceId=vm_id(vm, "load-rg"))) for vm in ("load-005", "load-006"))
@@ -213,7 +213,7 @@ def test_a_restore_by_alert_leaves_a_message_with_its_decision(azurite: str, mon
     assert told == {"decision": "Rejected", "by": "ada", "comment": "drill"}
 
 
-def test_whoever_must_approve_hears_of_it_on_the_events_queue_and_of_all_that_follows(stage: Stage) -> None:
+def test_the_events_queue_gets_the_wait_for_an_approval_and_every_later_change(stage: Stage) -> None:
     restore_id = stage.post(a_request(approval={"required": True})).json()["id"]
     seen: dict[tuple[str, str], Json] = {}
 

@@ -184,7 +184,7 @@ def written(azurite: str) -> Written:
 
 
 def test_nor_is_a_sas_for_the_storage(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = dict(each.split("=", 1) for each in azurite.split(";") if each)
+    parts = dict(part.split("=", 1) for part in azurite.split(";") if part)
     ends = datetime.now(UTC) + timedelta(hours=1)
     everything = AccountSasPermissions.from_string("rwdlacup"), ResourceTypes.from_string("sco")
     sas = generate_account_sas(parts["AccountName"], KEY, everything[1], everything[0], ends)

@@ -329,7 +329,7 @@ class TestEvents:
         ]
         assert len(set(sent)) == 4
 
-    def test_a_queue_that_stays_away_keeps_every_history_small(self, lab: Lab) -> None:
+    def test_histories_stay_small_while_the_events_queue_is_away(self, lab: Lab) -> None:
         lab.receivers.publishing_events_fails = lab.receivers.posting_events_fails = 10**6
         lab.azure.job_takes = timedelta(hours=20)
 

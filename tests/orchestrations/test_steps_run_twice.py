@@ -224,7 +224,7 @@ def _answer(task_id: int, outcome: str | Exception) -> Any:
 
 
 @pytest.mark.parametrize("scene", ["plain", "approved", "events queue away"])
-def test_an_answer_of_the_events_queue_that_comes_between_the_runs_changes_nothing(
+def test_an_answer_to_a_delivery_between_two_runs_of_a_step_changes_nothing(
     scene: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play, status, jobs = SCENES[scene]

@@ -191,7 +191,7 @@ class ScriptedAzure:
     cancelled: dict[str, datetime] = field(default_factory=dict)
     tells_progress: bool = True
     property_bag: Json | None = None
-    """What the job's property bag says; ``None`` for what Azure says in it."""
+    """The job's property bag; ``None`` for the one that Azure usually sends."""
     disks: list[Disk] | None = None
     """The managed disks of the resource group; ``None`` for two that each job has made, with its tag."""
     groups: list[str] = field(default_factory=list)

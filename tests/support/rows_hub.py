@@ -1,4 +1,4 @@
-"""A task hub that holds rows and runs nothing, with the habits of Azure's, and its client: to list and to purge."""
+"""A task hub with rows that can be listed and purged as in Azure Storage; it runs nothing. Also its client."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_white_space_around_a_value_is_dropped(around: str) -> None:
 
 
 @pytest.mark.parametrize("name", [REQUESTS, IDENTITY, ENDPOINT, DEADLINE, WEBHOOK])
-def test_a_character_that_nobody_sees_is_named(name: str) -> None:
+def test_a_hidden_character_is_named(name: str) -> None:
     [problem] = problems({SECRET: "s", name: "a\u200bb"})
 
     assert "contains U+200B at position 2" in problem
@@ -308,7 +308,7 @@ class TestRules:
             ('{"hunter2', "setting", "the JSON is not JSON"),
         ],
     )
-    def test_only_a_path_is_named_with_what_is_wrong(self, text: str, source: str, why: str) -> None:
+    def test_a_problem_names_the_file_only_if_the_setting_is_a_path(self, text: str, source: str, why: str) -> None:
         [problem] = problems_of(text)
 
         assert loaded(text).source == source
@@ -317,7 +317,7 @@ class TestRules:
         assert "hunter2" not in problem
         assert len(problem) < 500
 
-    def test_every_problem_is_named_with_its_place_and_without_what_is_there(self) -> None:
+    def test_every_problem_names_its_place_and_quotes_no_value(self) -> None:
         restore = {"recoveryType": "hunter2", "storageAccountId": "hunter2", "reason": "{hunter2}", "vaultId": 5}
         rules = [{**self.RULE, "dney": True}, {**self.RULE, "name": 5}, {"name": "hunter2", "restore": restore}]
         found = problems_of(json.dumps({"rules": rules, "strom": {}}))
@@ -333,7 +333,7 @@ class TestRules:
         assert "hunter2" not in "".join(found)
         assert "hunter2" not in repr(Settings.from_env({RULES: json.dumps({"rules": rules})}))
 
-    def test_they_do_not_hide_what_is_wrong_with_other_settings(self) -> None:
+    def test_broken_rules_do_not_hide_problems_of_other_settings(self) -> None:
         [problem] = problems({RULES: "{", MOST: "0"})
 
         assert problem.startswith(MOST)

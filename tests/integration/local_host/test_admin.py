@@ -18,7 +18,7 @@ def test_a_timer_function_runs_when_it_is_asked_for(call: Caller) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing", "answer"])
-def test_a_function_that_is_no_timers_is_not_found(call: Caller, name: str) -> None:
+def test_a_function_without_a_timer_is_not_found(call: Caller, name: str) -> None:
     assert call("POST", f"/admin/functions/{name}", json={}).status_code == 404
 
 

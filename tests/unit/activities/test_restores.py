@@ -515,14 +515,14 @@ SOFT_DELETED: Json = {"isScheduledForDeferredDelete": True, "deferredDeleteTimeI
 DELETED_POINT: Json = {"recoveryPointProperties": {"isSoftDeleted": True}}
 
 
-def told_as_soft_deleted(error: RestoreError) -> bool:
-    """Return whether a person learns what the matter is, what to do, and until when."""
+def says_soft_deleted(error: RestoreError) -> bool:
+    """Return whether an error says that the item is soft-deleted, what to do, and until when."""
     assert error.details[0].code == "ItemSoftDeleted"
     return all(words in error.message for words in ("soft-deleted", "Undelete it first", UNTIL))
 
 
 class TestASoftDeletedItem:
-    """Azure restores nothing from it, and says so nowhere but in the item itself."""
+    """Azure restores nothing from it, and only the item itself says that it is soft-deleted."""
 
     def test_of_a_deleted_vm_is_found_in_its_vault(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.item_properties = SOFT_DELETED
@@ -531,9 +531,11 @@ class TestASoftDeletedItem:
         item = activities.resolve_item(ResolveItem(source_resource_id=VM_ID, vault_id=VAULT_ID)).value
 
         assert item.soft_deletion is not None
-        assert told_as_soft_deleted(_failure(lambda: prepare(activities, a_request(), item=item)))
+        assert says_soft_deleted(_failure(lambda: prepare(activities, a_request(), item=item)))
 
-    def test_gives_way_to_one_that_is_not(self, azure: ScriptedAzure, activities: RestoreActivities) -> None:
+    def test_is_chosen_only_if_the_vault_has_no_other_item_of_the_vm(
+        self, azure: ScriptedAzure, activities: RestoreActivities
+    ) -> None:
         azure.more_items = [{"sourceResourceId": VM_ID, "isScheduledForDeferredDelete": True}]
 
         for azure.more_items_first in (False, True):
@@ -551,7 +553,7 @@ class TestASoftDeletedItem:
     )
     @pytest.mark.parametrize("points", [[], [a_point("1")], [a_point("1", **DELETED_POINT)]])
     @pytest.mark.parametrize("plan", [False, True])
-    def test_is_told_whatever_named_it_and_whatever_its_points_say(
+    def test_is_reported_however_it_was_found_and_whatever_its_points_are(
         self,
         activities: RestoreActivities,
         azure: ScriptedAzure,
@@ -570,11 +572,11 @@ class TestASoftDeletedItem:
                 raise RestoreError.from_json(found.error)
             return found
 
-        assert told_as_soft_deleted(_failure(act))
+        assert says_soft_deleted(_failure(act))
 
     @pytest.mark.parametrize("call", ["list_recovery_points", "get_recovery_point"])
     @pytest.mark.parametrize("code", [errors.RESTORE_REFUSED, errors.NOT_FOUND])
-    def test_is_told_where_its_points_cannot_be_read(
+    def test_is_reported_if_its_points_cannot_be_read(
         self, activities: RestoreActivities, azure: ScriptedAzure, call: str, code: str
     ) -> None:
         azure.item_properties = SOFT_DELETED
@@ -585,10 +587,10 @@ class TestASoftDeletedItem:
 
         error = _failure(lambda: prepare(activities, a_request(**named)))
 
-        assert told_as_soft_deleted(error)
+        assert says_soft_deleted(error)
         assert error.details[-1].code == "BMS"
 
-    def test_that_no_answer_betrayed_is_no_plan_either(
+    def test_makes_a_plan_fail_even_if_no_answer_of_azure_shows_it(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
         azure.item_properties = SOFT_DELETED
@@ -596,22 +598,22 @@ class TestASoftDeletedItem:
         found = prepare(activities, a_request(dryRun=True)).value
 
         assert isinstance(found, NoPointForPlan)
-        assert told_as_soft_deleted(RestoreError.from_json(found.error))
+        assert says_soft_deleted(RestoreError.from_json(found.error))
         assert [verdict["reasons"] for verdict in found.candidates] == [
             [f"its item is soft-deleted until {UNTIL} and must be undeleted first"]
         ]
 
-    def test_is_told_where_the_trigger_is_refused(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+    def test_is_reported_if_the_trigger_is_refused(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.item_properties = SOFT_DELETED
         azure.fails["trigger_restore"] = [TerminalError(errors.RESTORE_REFUSED, "Input provided is invalid")]
 
         error = _failure(lambda: TestStartRestore().start(activities))
 
-        assert told_as_soft_deleted(error)
+        assert says_soft_deleted(error)
         assert error.code == errors.RESTORE_REFUSED
 
     @pytest.mark.parametrize("status", [OperationStatus.SUCCEEDED, OperationStatus.FAILED])
-    def test_is_told_where_the_validation_finds_something(
+    def test_is_reported_if_the_validation_has_findings(
         self, activities: RestoreActivities, azure: ScriptedAzure, status: OperationStatus
     ) -> None:
         azure.item_properties = SOFT_DELETED
@@ -625,7 +627,7 @@ class TestASoftDeletedItem:
         assert UNTIL in findings[0].message
 
     @pytest.mark.parametrize("failure", [TransientError(errors.SERVICE_UNAVAILABLE, "503"), None])
-    def test_that_cannot_be_read_or_is_none_leaves_the_error_as_it_was(
+    def test_leaves_the_error_unchanged_if_it_cannot_be_read_or_is_not_soft_deleted(
         self, activities: RestoreActivities, azure: ScriptedAzure, failure: Exception | None
     ) -> None:
         azure.points = []
@@ -636,7 +638,7 @@ class TestASoftDeletedItem:
         assert (error.code, error.details) == (errors.NO_MATCHING_RECOVERY_POINT, ())
         assert "no recovery points" in error.message
 
-    def test_is_not_asked_about_where_all_goes_well(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+    def test_is_not_read_if_nothing_fails(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         prepare(activities, a_request(validate=True))
 
         assert azure.calls["get_protected_item"] == 0
@@ -645,7 +647,7 @@ class TestASoftDeletedItem:
 class TestAMovedVm:
     OLD = VM_ID.replace("/web-rg/", "/old-rg/")
 
-    def test_is_found_by_the_name_it_has_in_common_with_its_former_id(
+    def test_is_found_by_its_name_which_its_former_id_has_too(
         self, activities: RestoreActivities, azure: ScriptedAzure
     ) -> None:
         azure.more_items = [{"sourceResourceId": self.OLD}, {"sourceResourceId": OTHER_VM}]
@@ -658,14 +660,18 @@ class TestAMovedVm:
         assert OTHER_VM not in error.message
         assert "former id as sourceResourceId" in error.message
 
-    def test_may_be_what_no_vault_protects(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+    def test_is_mentioned_if_no_vault_protects_the_vm(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
         azure.status = {"protectionStatus": "NotProtected", "errorCode": "Success"}
 
         error = _failure(lambda: activities.resolve_item(ResolveItem(source_resource_id=VM_ID)))
 
         assert "was moved" in error.message
 
-    def test_may_be_what_azure_does_not_find(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+    def test_is_mentioned_if_azure_does_not_find_the_vm(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
         azure.fails["get_virtual_machine_region"] = [TerminalError(errors.NOT_FOUND, "404")]
 
         error = _failure(lambda: activities.resolve_item(ResolveItem(source_resource_id=VM_ID)))
@@ -712,7 +718,7 @@ class TestListRecoveryPoints:
         assert "Undelete it first" in warning.message
 
     @pytest.mark.parametrize("code", [errors.RESTORE_REFUSED, errors.NOT_FOUND])
-    def test_that_azure_does_not_list_are_explained(self, azure: ScriptedAzure, code: str) -> None:
+    def test_that_azure_does_not_list_are_explained_by_a_warning(self, azure: ScriptedAzure, code: str) -> None:
         azure.item_properties = SOFT_DELETED
         azure.fails["list_recovery_points"] = [TerminalError(code, "Input provided is invalid")]
 
@@ -722,7 +728,7 @@ class TestListRecoveryPoints:
         assert [warning.code for warning in listed.warnings] == ["ItemSoftDeleted"]
 
     @pytest.mark.parametrize("code", [errors.RESTORE_REFUSED, errors.NOT_FOUND, errors.AUTHORIZATION_FAILED])
-    def test_that_cannot_be_read_for_another_reason_are_an_error(self, azure: ScriptedAzure, code: str) -> None:
+    def test_that_cannot_be_listed_for_another_reason_are_an_error(self, azure: ScriptedAzure, code: str) -> None:
         azure.fails["list_recovery_points"] = [TerminalError(code, "no")]
 
         assert _failure(lambda: list_recovery_points(azure, BY_VAULT, START)).code == code

@@ -93,7 +93,7 @@ BUSY_CODES = [
     "service_code",
     ["CloudDosAbsoluteLimitReached", "CloudDosAbsoluteLimitReachedWithRetry", "CloudDosTimeboudLimitReached"],
 )
-def test_a_block_of_the_service_is_no_refusal_of_the_restore(status: int, service_code: str) -> None:
+def test_a_blocked_vault_is_transient_and_no_refusal(status: int, service_code: str) -> None:
     content = json.dumps({"error": {"code": service_code, "message": "blocked"}}).encode()
 
     error = service_error(reply(status, content, wait_s=None), once=True)
@@ -143,14 +143,14 @@ class TestABusyItem:
             "UserErrorJobNotInProgress",
         ],
     )
-    def test_is_not_read_into_a_refusal(self, service_code: str) -> None:
+    def test_is_not_assumed_from_a_refusal(self, service_code: str) -> None:
         content = json.dumps({"error": {"code": service_code, "message": "no"}}).encode()
 
         for status, wait_s in ((400, None), (409, None), (409, 30.0)):
             error = service_error(reply(status, content, wait_s=wait_s))
             assert (type(error), error.code) == (TerminalError, "RestoreRefused")
 
-    def test_is_not_read_into_a_refusal_for_several_reasons(self) -> None:
+    def test_is_not_assumed_from_a_refusal_for_several_reasons(self) -> None:
         details = [{"code": "BMSUserErrorObjectLocked"}, {"code": "UserErrorQuotaReached"}]
 
         assert error_for(400, {"error": {"code": "BadRequest", "details": details}}).code == "RestoreRefused"

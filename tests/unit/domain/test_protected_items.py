@@ -58,7 +58,7 @@ class TestBackupStatus:
             (None, ""),
         ],
     )
-    def test_what_is_said_is_what_azure_said(self, status: Any, told: str) -> None:
+    def test_the_error_quotes_azures_status(self, status: Any, told: str) -> None:
         with pytest.raises(TerminalError) as caught:
             from_status({"protectionStatus": status})
 
@@ -169,7 +169,7 @@ class TestSoftDeletion:
             {"protectionState": "softDeleted", "isScheduledForDeferredDelete": False},
         ],
     )
-    def test_is_read_from_any_of_its_signs(self, properties: Json) -> None:
+    def test_is_read_from_any_member_that_shows_it(self, properties: Json) -> None:
         seen = soft_deletion(**properties)
 
         assert seen is not None
@@ -187,7 +187,7 @@ class TestSoftDeletion:
             {"isScheduledForDeferredDelete": {}, "deferredDeleteTimeInUTC": "soon", "deferredDeleteTimeRemaining": 5},
         ],
     )
-    def test_is_not_said_of_an_item_that_shows_none(self, properties: Json) -> None:
+    def test_is_none_for_an_item_that_does_not_show_one(self, properties: Json) -> None:
         assert soft_deletion(**properties) is None
 
     @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ class TestSoftDeletion:
             ({}, "is soft-deleted:"),
         ],
     )
-    def test_says_until_when_where_that_is_known(self, properties: Json, told: str) -> None:
+    def test_says_until_when_if_that_is_known(self, properties: Json, told: str) -> None:
         seen = soft_deletion(isScheduledForDeferredDelete=True, **properties)
 
         assert seen is not None
@@ -231,7 +231,7 @@ class TestSoftDeletion:
         assert "Undelete it first" in message
 
 
-def test_of_many_vms_of_the_same_name_some_are_named_after_the_advice() -> None:
+def test_a_few_of_many_vms_with_the_same_name_are_named_after_the_advice() -> None:
     bodies = [
         {"properties": {"sourceResourceId": VM.replace("/VMRG/", f"/{'g' * 120}{number}/").lower()}}
         for number in range(20)

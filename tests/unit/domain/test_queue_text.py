@@ -49,13 +49,13 @@ def test_plain_json_and_its_base64_are_read(content: bytes, around: tuple[bytes,
 
 
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none()))
-def test_what_was_sent_is_read_either_way(body: dict[str, Any]) -> None:
+def test_the_app_reads_json_and_base64_of_any_body(body: dict[str, Any]) -> None:
     for text in (json.dumps(body), json.dumps(body, ensure_ascii=False).encode(errors="replace").decode()):
         assert read_message(text.encode()) == json.loads(text)
         assert read_message(encoded(text).encode()) == json.loads(text)
 
 
-def test_what_is_sent_can_be_told_from_json() -> None:
+def test_base64_has_no_bracket_of_json() -> None:
     assert encoded(TEXT) == b64(JSON).decode()
     assert not set(encoded('{"a": [1, "x"]}' * 99)) & set("{}[]\r\n")
 
@@ -112,7 +112,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_called_by_its_name(name: str) -> None:
+def test_the_error_names_the_mistake(name: str) -> None:
     body, told = MISTAKES[name]
 
     assert told in refusal(body)
@@ -121,21 +121,21 @@ def test_a_mistake_is_called_by_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
-def test_utf_16_is_told_wherever_it_is(encoding: str, bom: str) -> None:
+def test_utf_16_is_recognised_in_every_form(encoding: str, bom: str) -> None:
     raw = (bom + TEXT).encode(encoding)
 
     for body in (raw, b64(raw), (bom + b64(JSON).decode()).encode(encoding), raw.decode("utf-8", "replace").encode()):
         assert UTF_16 in refusal(body)
 
 
-def test_each_mistake_of_several_is_told() -> None:
+def test_the_error_names_each_of_several_mistakes() -> None:
     several = refusal(str(b64(b64(TEXT.encode("utf-16")))).encode())
 
     assert all(told in several for told in (PYTHON, "base64 twice", UTF_16))
 
 
 @pytest.mark.parametrize(("times", "told"), [(2, "base64 twice"), (3, "base64 3 times")])
-def test_how_often_it_was_encoded_is_counted(times: int, told: str) -> None:
+def test_the_error_says_how_often_the_message_was_encoded(times: int, told: str) -> None:
     body = JSON
     for _ in range(times):
         body = b64(body)
@@ -144,7 +144,7 @@ def test_how_often_it_was_encoded_is_counted(times: int, told: str) -> None:
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode))
-def test_anything_else_is_refused_in_a_sentence(body: bytes) -> None:
+def test_any_other_message_is_refused_with_a_sentence(body: bytes) -> None:
     # A text or number of JSON, and what is no JSON at all; an array or object may be read.
     told = refusal(b"-" + body)
 
@@ -154,5 +154,5 @@ def test_anything_else_is_refused_in_a_sentence(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [b"b'" * 32_000, b'"' * 65_000, b"A" * 65_536, b"\x00" * 65_000, b"<" * 65_000, b" " * 65_000]
 )
-def test_the_longest_message_takes_no_long_time(body: bytes) -> None:
+def test_the_longest_messages_are_refused_quickly(body: bytes) -> None:
     assert refusal(body)

@@ -192,7 +192,7 @@ class TestTiers:
         ]
 
     @pytest.mark.parametrize("status", [None, "Invalid", "Drifting", 0, 9])
-    def test_a_snapshot_whose_other_tiers_are_not_understood_may_be_more(self, status: Any) -> None:
+    def test_a_snapshot_with_other_unknown_tiers_may_be_in_the_vault_too(self, status: Any) -> None:
         seen = with_tiers(("InstantRP", "Valid"), ("HardenedRP", status))
 
         assert (seen.tiers, seen.tiers_known, seen.snapshot_only) == (("InstantRP",), False, False)

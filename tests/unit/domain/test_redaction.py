@@ -79,7 +79,7 @@ BARE = {
 
 
 @pytest.mark.parametrize("what", BARE)
-def test_a_secret_is_known_by_its_looks(what: str) -> None:
+def test_a_secret_is_recognised_by_its_form(what: str) -> None:
     assert redacted(f"Approved. It is {BARE[what]}, by the way.") == "Approved. It is (removed), by the way."
 
 

@@ -515,7 +515,7 @@ def test_the_problems_of_an_empty_request_name_all_that_is_needed() -> None:
     assert {problem.target for problem in problems({})} == {"recoveryType", "sourceResourceId", "storageAccountId"}
 
 
-def test_a_requester_whose_name_cannot_be_seen_is_none() -> None:
+def test_a_requester_with_an_invisible_name_counts_as_none() -> None:
     found = problems({**BASES["RestoreDisks"], "approval": {"distinct": True}, "requestedBy": "\u200b"})
 
     assert [(problem.code, problem.target) for problem in found] == [(MISSING, "requestedBy")]

@@ -168,7 +168,7 @@ class TestWhatIsAccepted:
         assert RestoreRequest.from_json(asked).may_be_approved_by("ada2") is True
         assert RestoreRequest.from_json(plain).may_be_approved_by(name) is True
 
-    def test_a_distinct_approval_is_asked_for_in_words(self) -> None:
+    def test_a_distinct_approval_without_a_requester_says_what_is_needed(self) -> None:
         asked: list[Json | None] = [None, {}, {"required": True}, {"distinct": None}, {"distinct": False}]
 
         requests = [RestoreRequest.from_json(a_request(approval=approval)) for approval in asked]

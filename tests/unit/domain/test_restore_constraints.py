@@ -108,7 +108,7 @@ def test_the_same_point_is_fine_for_a_plain_restore(members: Json, facts: Json, 
 @pytest.mark.parametrize(
     "members", [{"zones": ["1"]}, {"targetResourceGroupId": OTHER}, {"restoreWithManagedDisks": True}, IN_PLACE]
 )
-def test_nothing_is_said_of_tiers_that_are_not_known(members: Json, tiers: tuple[str, ...]) -> None:
+def test_unknown_tiers_violate_no_constraint(members: Json, tiers: tuple[str, ...]) -> None:
     point = a_point_with(tiers=tiers, tiers_known=False, managed="restoreWithManagedDisks" not in members)
 
     assert list(point_violations(request(**members), point, VM_ID)) == []
@@ -124,7 +124,7 @@ def test_a_point_without_peculiarities_allows_everything(members: Json) -> None:
 
 
 @pytest.mark.parametrize("members", [{}, {"targetResourceGroupId": None}, IN_PLACE, ALTERNATE])
-def test_disks_with_private_access_need_a_word_on_how_the_restored_ones_are_reached(members: Json) -> None:
+def test_a_point_with_private_access_needs_the_access_of_the_restored_disks(members: Json) -> None:
     private = a_point_with(private_access=True)
 
     (violation,) = point_violations(request(**members), private, VM_ID)
@@ -137,7 +137,7 @@ def test_disks_with_private_access_need_a_word_on_how_the_restored_ones_are_reac
 
 
 @pytest.mark.parametrize("settings", [{}, SAME_ACCESS, NEW_ACCESS])
-def test_a_point_that_does_not_tell_its_access_allows_every_setting(settings: Json) -> None:
+def test_a_point_that_does_not_say_its_access_allows_every_setting(settings: Json) -> None:
     assert list(point_violations(request(**settings), a_point_with(private_access=None), VM_ID)) == []
 
 
@@ -155,7 +155,9 @@ SECURED = {"securedVMDetails": {"securedVMOsDiskEncryptionSetId": DES}}
         (SECURED, False, ("disk encryption set", DES)),
     ],
 )
-def test_encrypted_disks_come_with_a_word_on_their_keys(members: Json, encrypted: bool, words: tuple[str, ...]) -> None:
+def test_encrypted_disks_give_a_warning_about_their_keys(
+    members: Json, encrypted: bool, words: tuple[str, ...]
+) -> None:
     warnings = restore_warnings(request(**members), a_point_with(encrypted=encrypted))
 
     (message,) = [warning["message"] for warning in warnings if warning["code"] == "EncryptedDisks"]
@@ -163,7 +165,7 @@ def test_encrypted_disks_come_with_a_word_on_their_keys(members: Json, encrypted
 
 
 @pytest.mark.parametrize("members", [{}, ALTERNATE, IN_PLACE, {"encryptionDetails": {"encryptionEnabled": False}}])
-def test_disks_that_are_not_encrypted_come_without(members: Json) -> None:
+def test_disks_that_are_not_encrypted_give_no_such_warning(members: Json) -> None:
     codes = [warning["code"] for warning in restore_warnings(request(**members), a_point_with())]
 
     assert "EncryptedDisks" not in codes

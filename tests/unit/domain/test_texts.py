@@ -1,4 +1,4 @@
-"""Ids as shells, spreadsheets and web pages hand them over: with white space around, or with signs that nobody sees."""
+"""Ids as people paste them from shells, spreadsheets and web pages: with white space around, or hidden characters."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class TestWhiteSpaceAround:
         assert padded.fingerprint == plain.fingerprint
 
     @pytest.mark.parametrize("end", [*AROUND, "/ ", " /", "/\r\n", " / \t/"])
-    def test_it_is_never_another_vm(self, end: str) -> None:
+    def test_with_or_without_it_the_vm_is_the_same(self, end: str) -> None:
         request = RestoreRequest.from_json(a_request(sourceResourceId=f"{VM_ID}{end}"))
 
         assert request.source_resource_id == VM_ID
@@ -111,7 +111,7 @@ class TestWhiteSpaceAround:
         assert (padded.vm_ids, padded.alert_id) == (plain.vm_ids, plain.alert_id)
 
     @pytest.mark.parametrize("text", AROUND)
-    def test_a_rule_denies_the_vm_that_it_names_with_it(self, text: str) -> None:
+    def test_a_rule_with_it_denies_the_vm(self, text: str) -> None:
         rules = read_rules(
             {"rules": [{"name": "never", "match": {"sourceResourceIds": [f"{VM_ID}{text}"]}, "deny": True}]}
         )
@@ -119,11 +119,11 @@ class TestWhiteSpaceAround:
 
         assert decision.decision == "Refused"
 
-    def test_two_entries_that_differ_by_it_alone_are_one_entry_twice(self) -> None:
+    def test_two_entries_that_differ_only_by_it_are_duplicates(self) -> None:
         assert "appears twice" in problem(a_request(resourceGuardOperationRequests=["/a/b", "/a/b\r"])).message
 
     @given(st.text())
-    def test_only_white_space_is_taken_off(self, text: str) -> None:
+    def test_nothing_but_white_space_is_removed(self, text: str) -> None:
         assert text.strip(WHITE_SPACE) == trimmed(text)
         assert trimmed(text) in text
 
@@ -166,13 +166,13 @@ class TestHiddenCharacters:
         with pytest.raises(ValueError, match=r"U\+0020"):
             ResourceId.parse(VM_ID.replace("web-rg", name), VIRTUAL_MACHINE)
 
-    def test_an_alert_that_names_a_vm_so_says_why_it_is_none(self) -> None:
+    def test_an_alert_whose_vm_id_has_one_says_so(self) -> None:
         [sentence] = alert_of(METRIC, None, f"{VM_ID}\u200b").unresolved
 
         assert "ends in U+200B" in sentence
 
     @given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"])))
-    def test_letters_digits_and_punctuation_of_any_script_are_none(self, text: str) -> None:
+    def test_letters_digits_and_punctuation_of_any_script_are_not_hidden(self, text: str) -> None:
         filler = set("\u115f\u1160\u2800\u3164\uffa0")
         assert (hidden_character(text) is None) == (not filler & set(text))
 
@@ -181,7 +181,7 @@ SECRET = "s3cr3t-Va1ue_0123456789"
 
 
 @pytest.mark.parametrize("member", ["reason", "requestedBy"])
-def test_a_secret_that_somebody_writes_into_a_request_gets_no_further(member: str) -> None:
+def test_a_secret_in_a_request_is_removed(member: str) -> None:
     leak = f"see https://app.example/api/alerts?code={SECRET}, AccountKey={SECRET}"
     request = RestoreRequest.from_json(a_request(**{member: leak}))
 
@@ -189,7 +189,7 @@ def test_a_secret_that_somebody_writes_into_a_request_gets_no_further(member: st
     assert request.body[member].startswith("see https://app.example/api/alerts")
 
 
-def test_nor_does_one_in_a_message_that_is_refused() -> None:
+def test_a_secret_in_a_refused_message_is_removed() -> None:
     sent = dict.fromkeys(("sourceResourceId", "recoveryType", "requestId", "requestedBy", "reason"), f"sig={SECRET}")
     error = problem(a_request(v=1))
     document = refused_document(restore_id="1", created=START, error=InvalidRequestError([error]), sent=sent)

@@ -335,7 +335,7 @@ def test_nothing_can_be_sent_to_an_orchestration_that_has_ended(send: Callable[[
         send(hub, "r1", "x")
 
 
-def test_what_has_not_ended_cannot_be_purged() -> None:
+def test_an_instance_that_has_not_ended_cannot_be_purged() -> None:
     hub = Hub(orchestrators={"o": nap})
     hub.start("o", 60, instance_id="r1")
 

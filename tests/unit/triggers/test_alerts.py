@@ -79,7 +79,7 @@ def test_rules_that_cannot_be_used_are_answered_503(alert: object, caplog: pytes
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
-def test_the_log_at_the_start_says_what_becomes_of_alerts(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_at_the_start_says_whether_alerts_are_on(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
     log_rules(BROKEN)

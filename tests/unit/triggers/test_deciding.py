@@ -51,8 +51,8 @@ def waiting(restore: Restore) -> Restore:
     return replace(restore, stage=stage, approval=approval)
 
 
-class Told:
-    """A task hub with one restore: what it shows, and what it shows once it was sent an event."""
+class HubWithRestore:
+    """A task hub with one restore. It shows the document ``shown``, and after an event the document ``then``."""
 
     def __init__(self, shown: Json, then: Json | None = None, *, restore: Restore | None = None) -> None:
         self.sent: list[tuple[str, Json]] = []
@@ -71,12 +71,12 @@ class Told:
         self.sent.append((name, data))
 
 
-def decide(hub: Told, decision: Decision = Decision.APPROVED, by: str = "ada") -> Json:
+def decide(hub: HubWithRestore, decision: Decision = Decision.APPROVED, by: str = "ada") -> Json:
     client = cast("df.DurableFunctionsClient", hub)
     return asyncio.run(deciding.decide_restore(client, "r", decision, {"by": by}))
 
 
-def cancel(hub: Told, by: str = "ada") -> Json:
+def cancel(hub: HubWithRestore, by: str = "ada") -> Json:
     client = cast("df.DurableFunctionsClient", hub)
     return asyncio.run(deciding.cancel_restore(client, "r", {"by": by, "comment": "no"}))
 
@@ -103,14 +103,14 @@ ENDED = Outcome(status=Status.COMPLETED, completed=START)
 
 class TestDeciding:
     def test_one_that_ended_before_the_decision_reached_it_is_a_conflict(self) -> None:
-        hub = Told(document(WAITING, START), document(cancelled(WAITING, START), START))
+        hub = HubWithRestore(document(WAITING, START), document(cancelled(WAITING, START), START))
 
         with pytest.raises(TerminalError, match="before the decision reached it"):
             decide(hub)
 
     def test_a_decision_after_the_time_out_is_a_conflict_and_is_not_sent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(deciding, "now", lambda: START + timedelta(hours=5))
-        hub = Told(document(WAITING, START))
+        hub = HubWithRestore(document(WAITING, START))
 
         with pytest.raises(TerminalError, match="could be decided until"):
             decide(hub)
@@ -120,10 +120,10 @@ class TestDeciding:
         stage = AwaitingResourceGuard(prepared=PREPARED, since=START, refusal={})
 
         with pytest.raises(TerminalError, match="Resource Guard"):
-            decide(Told(document(replace(a_restore(), stage=stage), START)))
+            decide(HubWithRestore(document(replace(a_restore(), stage=stage), START)))
 
     def test_a_cancelled_restore_waits_for_nobody(self) -> None:
-        hub = Told(document(replace(WAITING, cancellation=Cancellation()), START))
+        hub = HubWithRestore(document(replace(WAITING, cancellation=Cancellation()), START))
 
         with pytest.raises(TerminalError, match="it is being cancelled"):
             decide(hub)
@@ -132,10 +132,10 @@ class TestDeciding:
     @pytest.mark.parametrize("by", ["ada", " Ada ", "ADA"])
     @pytest.mark.parametrize("decision", [Decision.APPROVED, Decision.REJECTED])
     @pytest.mark.parametrize("members", [{}, {"stage": Triggering(prepared=PREPARED)}, {"outcome": ENDED}])
-    def test_the_same_decision_by_the_same_person_is_the_same_answer_for_ever(
+    def test_the_same_decision_by_the_same_person_always_gets_the_same_answer(
         self, members: Json, decision: Decision, by: str
     ) -> None:
-        hub = Told(decided(decision, **members))
+        hub = HubWithRestore(decided(decision, **members))
 
         assert decide(hub, decision, by) == decided(decision, **members)
         assert hub.sent == []
@@ -149,12 +149,12 @@ class TestDeciding:
         self, made: Decision, by: str | None, outcome: Outcome | None
     ) -> None:
         with pytest.raises(TerminalError, match=f"decided before: {made} .* by {by or 'nobody'}") as caught:
-            decide(Told(decided(made, by, outcome=outcome)))
+            decide(HubWithRestore(decided(made, by, outcome=outcome)))
         assert caught.value.code == "RequestConflict"
 
     @pytest.mark.parametrize("by", ["ada", "ADA "])
     def test_the_requester_is_told_that_another_person_must_approve(self, by: str) -> None:
-        hub = Told(document(DISTINCT, START), restore=DISTINCT)
+        hub = HubWithRestore(document(DISTINCT, START), restore=DISTINCT)
 
         with pytest.raises(TerminalError, match="another person must approve it") as caught:
             decide(hub, by=by)
@@ -162,7 +162,7 @@ class TestDeciding:
 
     def test_another_person_may_approve_and_the_requester_may_reject(self) -> None:
         for decision, by in ((Decision.APPROVED, "bo"), (Decision.REJECTED, "ada")):
-            hub = Told(document(DISTINCT, START), decided(decision, by), restore=DISTINCT)
+            hub = HubWithRestore(document(DISTINCT, START), decided(decision, by), restore=DISTINCT)
 
             assert decide(hub, decision, by)["approval"]["by"] == by
 
@@ -172,18 +172,18 @@ class TestCancelling:
     CANCELLED = replace(RUNNING, cancellation=Cancellation(by="ada", comment="no", time=START))
 
     def test_the_answer_is_the_document_that_shows_it(self) -> None:
-        hub = Told(document(self.RUNNING, START), document(self.CANCELLED, START))
+        hub = HubWithRestore(document(self.RUNNING, START), document(self.CANCELLED, START))
 
         assert cancel(hub)["cancellation"] == {"by": "ada", "comment": "no", "time": "2026-11-23T08:00:00Z"}
         assert [name for name, _ in hub.sent] == ["cancel"]
 
     def test_the_answer_shows_it_even_if_the_restore_has_not_heard_of_it_in_time(self) -> None:
-        hub = Told(document(self.RUNNING, START))
+        hub = HubWithRestore(document(self.RUNNING, START))
 
         assert cancel(hub)["cancellation"] == {"by": "ada", "comment": "no", "time": "2026-11-23T08:00:00Z"}
 
-    def test_a_second_one_is_the_same_answer_and_is_not_sent(self) -> None:
-        hub = Told(document(self.CANCELLED, START))
+    def test_a_second_one_gets_the_same_answer_and_is_not_sent(self) -> None:
+        hub = HubWithRestore(document(self.CANCELLED, START))
 
         assert cancel(hub, by="bo")["cancellation"]["by"] == "ada"
         assert hub.sent == []
@@ -192,10 +192,10 @@ class TestCancelling:
         ended = document(replace(self.RUNNING, outcome=ENDED), START)
 
         with pytest.raises(TerminalError, match="has ended as Completed before the cancellation reached it"):
-            cancel(Told(document(self.RUNNING, START), ended))
+            cancel(HubWithRestore(document(self.RUNNING, START), ended))
 
-    def test_what_the_task_hub_does_not_take_is_not_said_to_be_taken(self) -> None:
-        class Refusing(Told):
+    def test_a_cancellation_that_the_task_hub_refuses_is_an_error(self) -> None:
+        class Refusing(HubWithRestore):
             async def raise_orchestration_event(self, *_: Any, **__: Any) -> None:
                 nothing = grpc.aio.Metadata()
                 raise grpc.aio.AioRpcError(grpc.StatusCode.FAILED_PRECONDITION, nothing, nothing)

@@ -1,4 +1,4 @@
-"""What anybody may see of the app."""
+"""What ``GET /api/health`` shows without a key."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_a_restore_that_ended_long_ago_goes_with_its_entry_and_its_claim() -> No
 
 
 @pytest.mark.parametrize("went_on", [None, BEFORE - DAY])
-def test_what_runs_stays_however_old_it_is(went_on: datetime | None) -> None:
+def test_a_restore_that_runs_is_kept_however_old_it_is(went_on: datetime | None) -> None:
     hub = RowsHub()
     hub.add(a_restore(created=BEFORE - 100 * DAY), went_on=went_on)
     hub.note(HOLD_POST_CLAIM, "post-1", BEFORE - DAY, has_ended=False)
@@ -48,7 +48,7 @@ def test_what_runs_stays_however_old_it_is(went_on: datetime | None) -> None:
     assert purged(hub) == set()
 
 
-def test_age_counts_from_the_end() -> None:
+def test_the_age_of_a_restore_counts_from_its_end() -> None:
     hub = RowsHub()
     hub.add(a_restore(created=BEFORE - 8 * DAY), went_on=BEFORE - 7 * DAY, updated=BEFORE + DAY, **ENDED)
 
@@ -77,7 +77,7 @@ def test_when_time_is_up_the_rest_is_left_for_the_next_day() -> None:
     assert len(first) + len(rest) == 60
 
 
-def test_one_that_cannot_be_purged_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_instance_that_cannot_be_purged_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     stuck, fine = a_restore(key="stuck", created=BEFORE - DAY), a_restore(key="fine", created=BEFORE - DAY)
 
     class Hub(RowsHub):

@@ -108,7 +108,7 @@ def test_a_filter_that_few_of_thousands_pass_reads_a_bounded_number_for_each_pag
     assert found == ids(rare)
 
 
-def test_the_few_that_have_not_ended_are_found_at_once() -> None:
+def test_a_few_restores_that_have_not_ended_are_found_at_once() -> None:
     hub = RowsHub(restores(2000), **ENDED)
     old = a_restore(key="old", created=NOW - timedelta(days=200))
     hub.add(old, went_on=NOW)
@@ -119,7 +119,7 @@ def test_the_few_that_have_not_ended_are_found_at_once() -> None:
 
 
 @pytest.mark.parametrize("count", [3, MAX_EXTRA_READS + 1, 400])
-def test_those_that_have_not_ended_come_in_pages_too(count: int) -> None:
+def test_restores_that_have_not_ended_come_in_pages(count: int) -> None:
     some = restores(count)
 
     found = pages(RowsHub(some), by_status(Status.RUNNING), top=20)
@@ -157,7 +157,7 @@ def test_a_restore_of_a_vm_that_its_request_does_not_name_is_found_by_that_vm() 
 
 
 @pytest.mark.parametrize("top", [1, 2, 3, 7, 20, 21])
-def test_restores_that_start_or_go_on_between_two_pages_move_none(top: int) -> None:
+def test_restores_that_start_or_go_on_between_two_pages_move_no_other(top: int) -> None:
     some = restores(20)
     hub = RowsHub(some)
     new = iter(range(1000))
@@ -216,7 +216,7 @@ def test_a_token_that_no_page_gave_is_refused(token: str) -> None:
     assert caught.value.details[0].target == "continuationToken"
 
 
-def test_a_task_hub_that_is_away_is_no_fault_of_the_token() -> None:
+def test_a_task_hub_that_is_away_is_not_reported_as_a_wrong_token() -> None:
     hub = RowsHub(restores(3))
     token = page(hub, top=1).rest.token
     hub.is_away = True

@@ -182,7 +182,7 @@ class TestStoppedOnItsWay:
     @pytest.mark.parametrize("source", ["custom status", "input"])
     @pytest.mark.parametrize("approval", APPROVALS.values(), ids=APPROVALS)
     @pytest.mark.parametrize("stage", NOT_POSTED.values(), ids=NOT_POSTED)
-    def test_before_a_post_it_says_that_none_was_made_as_far_as_it_is_known(
+    def test_before_a_post_it_says_that_none_was_made_by_the_last_report(
         self, status: OrchestrationStatus, stage: Stage, approval: Approval | None, source: str
     ) -> None:
         message = self.message(status, stage, approval, source)
@@ -199,7 +199,7 @@ class TestStoppedOnItsWay:
 
         assert "Azure may have" not in self.message(status, stage, approval, "custom status")
 
-    def test_a_long_reason_does_not_push_out_what_azure_may_have(self, status: OrchestrationStatus) -> None:
+    def test_a_long_reason_leaves_room_for_what_azure_may_have(self, status: OrchestrationStatus) -> None:
         published = document(replace(admitted(), stage=Triggering(prepared=PREPARED)), NOW)
         state = a_state(status, serialized_custom_status=published, serialized_output="why " * 1000)
 

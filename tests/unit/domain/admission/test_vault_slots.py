@@ -108,7 +108,7 @@ class TestABlockedVault:
 
         assert (grant.is_granted, grant.blocked_until) == (False, self.UNTIL + timedelta(minutes=4))
 
-    def test_then_gives_one_slot_every_five_minutes(self, slots: VaultSlots) -> None:
+    def test_gives_one_slot_every_five_minutes_after_the_block(self, slots: VaultSlots) -> None:
         granted: list[str] = []
         for minute in range(60, 72):
             for restore_id in "bcde":

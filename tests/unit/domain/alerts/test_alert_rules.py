@@ -89,7 +89,7 @@ class TestKindsThatARuleMustName:
     @pytest.mark.parametrize(
         "patterns", [None, ["*"], ["**"], ["*?*"], ["[a-z]*"], ["Platform"], ["Platform", "*"], ["a*"], ["*l*"]]
     )
-    def test_are_not_matched_by_one_that_does_not(self, service: str, patterns: list[str] | None) -> None:
+    def test_are_not_matched_by_a_rule_that_does_not_name_them(self, service: str, patterns: list[str] | None) -> None:
         members = {"alertRules": ["vm-*"], **({"monitoringServices": patterns} if patterns else {})}
         alert = an_alert(monitoring_service=service, kind=self.KINDS[service])
 
@@ -107,13 +107,13 @@ class TestKindsThatARuleMustName:
             ("Administrative", "Administrative"),
         ],
     )
-    def test_are_matched_by_one_that_does(self, service: str, pattern: str) -> None:
+    def test_are_matched_by_a_rule_that_names_them(self, service: str, pattern: str) -> None:
         alert = an_alert(monitoring_service=service, kind=self.KINDS[service])
 
         assert read(match(monitoringServices=["Platform", pattern])).first_match(alert, VM_ID)
 
     @pytest.mark.parametrize("service", sorted(KINDS))
-    def test_are_denied_by_any_rule_that_denies(self, service: str) -> None:
+    def test_are_denied_even_by_a_rule_that_does_not_name_them(self, service: str) -> None:
         alert = an_alert(monitoring_service=service, kind=self.KINDS[service])
         naming = {**match(monitoringServices=[service]), "name": "restores"}
 
@@ -122,7 +122,7 @@ class TestKindsThatARuleMustName:
         assert found is not None
         assert found.restore is None
 
-    def test_leave_the_decision_to_the_next_rule_that_does(self) -> None:
+    def test_are_decided_by_the_next_rule_that_names_them(self) -> None:
         alert = an_alert(monitoring_service="Azure Backup", kind=AlertKind.BACKUP)
 
         found = read(a_rule(), {**match(monitoringServices=["Azure Backup"]), "name": "b"}).first_match(alert, VM_ID)

@@ -161,7 +161,7 @@ class TestTheAlertAndTheRules:
             "smart-detection": {"Ignored"},
         }
 
-    def test_the_rules_in_the_readme_leave_healthy_vms_alone(self) -> None:
+    def test_the_rules_in_the_readme_restore_no_healthy_vms(self) -> None:
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         written = readme.partition("## Restores by alert")[2].partition("```json")[2].partition("```")[0]
         rules = read_rules(json.loads(written.replace("…", STORAGE_ID)))
@@ -177,7 +177,7 @@ class TestTheAlertAndTheRules:
             assert decided(healthy) == {"Ignored"}
 
     @pytest.mark.parametrize("approval", [None, {"required": False}, {"timeout": "PT1H"}])
-    def test_a_person_is_asked_where_the_alert_says_too_little_whatever_the_rule_says(self, approval: Json) -> None:
+    def test_a_person_is_asked_if_the_alert_says_too_little_whatever_the_rule_says(self, approval: Json) -> None:
         why = "Resource Health names no cause, so a person must confirm."
         rule = a_rule() if approval is None else a_rule(approval=approval)
 
@@ -190,7 +190,7 @@ class TestTheAlertAndTheRules:
         ("kind", "name"),
         [(AlertKind.BACKUP, "Azure Backup"), (AlertKind.ACTIVITY_LOG, "Activity Log - Administrative")],
     )
-    def test_a_rule_that_does_not_name_the_kind_of_alert_is_told(self, kind: AlertKind, name: str) -> None:
+    def test_the_reason_names_a_rule_that_does_not_name_the_kind_of_alert(self, kind: AlertKind, name: str) -> None:
         decision = decision_of(a_rule(), an_alert(kind=kind, monitoring_service=name))
 
         assert (decision.decision, decision.rule) == ("Ignored", None)
@@ -328,7 +328,7 @@ class TestTheRequest:
             (CLONE, {"distinct": True}, None, True),
         ],
     )
-    def test_another_person_must_approve_in_place_unless_it_is_said_otherwise(
+    def test_another_person_must_approve_in_place_unless_the_rule_says_otherwise(
         self, restore: Json, in_template: Json | None, in_rule: Json | None, distinct: bool
     ) -> None:
         decision = decision_of(a_rule(restore={**restore, "approval": in_template}, approval=in_rule))
@@ -338,7 +338,7 @@ class TestTheRequest:
         assert decision.request.may_be_approved_by("azure MONITOR") is (not distinct or "requestedBy" in restore)
 
     @pytest.mark.parametrize("name", [None, "", " ", "\t"])
-    def test_the_alert_requests_what_no_person_does(self, name: str | None) -> None:
+    def test_azure_monitor_is_the_requester_if_no_person_is_named(self, name: str | None) -> None:
         rule = a_rule(restore={**IN_PLACE, "requestedBy": name, "approval": {"distinct": True}})
 
         assert body_of(decision_of(rule))["requestedBy"] == "Azure Monitor"

@@ -56,7 +56,7 @@ class TestWhatMustStartNothing:
 
     @pytest.mark.parametrize("word", ["Updated", "updated", "Resolved", "Pending"])
     @pytest.mark.parametrize("status", [None, "Active", {"value": "Active"}, ["Active"]])
-    def test_a_health_event_whose_operation_says_so(self, word: str, status: Any) -> None:
+    def test_a_health_event_whose_operation_names_another_state(self, word: str, status: Any) -> None:
         context = {"operationName": f"Microsoft.Resourcehealth/healthevent/{word}/action", "status": status, **PLATFORM}
 
         assert f"is {word};" in (alert_of(HEALTH, context, VM_ID).ignore_reason or "")
@@ -73,7 +73,7 @@ class TestWhatMustStartNothing:
 
     @pytest.mark.parametrize("cause", ["UserInitiated", "userinitiated", "User Initiated", "USER-INITIATED"])
     @pytest.mark.parametrize("kind", [HEALTH, ACTIVITY, {"monitoringService": "New"}])
-    def test_what_a_user_did(self, kind: Json, cause: str) -> None:
+    def test_a_users_own_action(self, kind: Json, cause: str) -> None:
         context = {"status": "Active", "properties": {"cause": cause}}
 
         assert "cause UserInitiated" in (alert_of(kind, context, VM_ID).ignore_reason or "")
@@ -257,12 +257,12 @@ class TestWhatAPersonMustConfirm:
 
     @pytest.mark.parametrize("status", ["Active", "InProgress"])
     @pytest.mark.parametrize("health", ["Available", "available", {"value": "Available"}])
-    def test_what_is_ignored_is_not_asked_about(self, status: str, health: Any) -> None:
+    def test_an_ignored_event_asks_nobody(self, status: str, health: Any) -> None:
         for properties in ({"currentHealthStatus": health}, {"cause": "UserInitiated"}, {"cause": "Planned"}):
             assert alert_of(HEALTH, {"status": status, "properties": properties}, VM_ID).ignore_reason
 
     @pytest.mark.parametrize("kind", [METRIC, ACTIVITY, BACKUP, {"monitoringService": "New"}])
-    def test_other_kinds_have_no_such_doubt(self, kind: Json) -> None:
+    def test_other_kinds_of_alerts_need_no_confirmation(self, kind: Json) -> None:
         assert alert_of(kind, {"status": "Active"}, VM_ID).approval_reason is None
 
 

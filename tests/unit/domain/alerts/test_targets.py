@@ -247,7 +247,7 @@ class TestLabels:
             ({"monitoringService": None}, {"expression": "up == 0"}),
         ],
     )
-    def test_are_named_where_they_are_missing(self, kind: Json, context: Json | None) -> None:
+    def test_are_asked_for_if_they_are_missing(self, kind: Json, context: Json | None) -> None:
         sentence = the_sentence(alert_of(kind, context, self.ACCOUNT))
 
         assert "label microsoft.resourceid" in sentence
@@ -281,7 +281,7 @@ class TestWhatToolsMakeOfArrays:
         ("targets", "said"),
         [(None, "is empty or absent"), ([], "is empty or absent"), ("", "is empty or absent"), ([5], "cannot be read")],
     )
-    def test_no_targets_is_said_only_where_there_are_none(self, targets: Any, said: str) -> None:
+    def test_targets_are_called_absent_only_if_there_are_none(self, targets: Any, said: str) -> None:
         assert f"its alertTargetIDs {said}." in the_sentence(read_alert(an_alert({"alertTargetIDs": targets})))
 
     def test_an_unknown_kind_gets_no_advice_that_may_be_wrong(self) -> None:

@@ -141,7 +141,7 @@ def job_failed(player: Player) -> Json:
         guard_closed,
     ],
 )
-def test_none_begins_where_nothing_was_started(player: Player, end_first: Callable[[Player], Json]) -> None:
+def test_no_cool_down_begins_if_nothing_was_started(player: Player, end_first: Callable[[Player], Json]) -> None:
     first = end_first(player)
     assert "Nothing was started." in first["error"]["message"]
     assert player.lock().keys().isdisjoint({"last", "holder"})
@@ -154,7 +154,7 @@ def test_none_begins_where_nothing_was_started(player: Player, end_first: Callab
     assert (second["status"], len(player.azure.jobs)) == ("Completed", 1)
 
 
-def test_an_earlier_one_is_not_forgotten(player: Player) -> None:
+def test_an_earlier_cool_down_is_kept(player: Player) -> None:
     run(player)
     player.run_until(timedelta(minutes=10))
     player.azure.fails["trigger_restore"] = [REFUSED]
@@ -167,7 +167,7 @@ def test_an_earlier_one_is_not_forgotten(player: Player) -> None:
     "end_first",
     [lost, lost_then_refused, cancelled_while_unknown, cancelled_without_a_claim, operation_failed, job_failed],
 )
-def test_one_begins_where_azure_has_the_restore_or_may_have_it(
+def test_a_cool_down_begins_if_azure_has_the_restore_or_may_have_it(
     player: Player, end_first: Callable[[Player], Json]
 ) -> None:
     first = end_first(player)

@@ -66,20 +66,20 @@ def gaps_of(moments: Sequence[Any]) -> list[float]:
 
 @pytest.mark.parametrize("where", WHERE)
 class TestAnywhere:
-    def test_is_waited_for_with_one_warning(self, player: Player, where: str) -> None:
+    def test_makes_the_restore_wait_with_one_warning(self, player: Player, where: str) -> None:
         done = player.run(make_busy(player, where, 3))
 
         assert done["status"] == "Completed"
         assert codes_of(done) == ["ItemBusy"]
         assert len(player.azure.jobs) == 1
 
-    def test_is_waited_for_far_longer_than_an_outage(self, player: Player, where: str) -> None:
+    def test_makes_the_restore_wait_far_longer_than_an_outage(self, player: Player, where: str) -> None:
         done = player.run(make_busy(player, where, 30))
 
         assert done["status"] == "Completed"
         assert player.elapsed_s > 2 * 3600
 
-    def test_that_never_gets_free_ends_at_the_deadline_as_a_conflict(self, player: Player, where: str) -> None:
+    def test_ends_the_restore_at_its_deadline_as_a_conflict(self, player: Player, where: str) -> None:
         done = player.run(make_busy(player, where, FOREVER))
 
         assert (done["status"], done["error"]["code"]) == ("Failed", "RequestConflict")
@@ -89,7 +89,7 @@ class TestAnywhere:
         assert player.elapsed_s == A_DAY_S
         assert "settledTime" not in done["warnings"][0]
 
-    def test_ends_at_once_when_the_restore_is_cancelled(self, player: Player, where: str) -> None:
+    def test_does_not_delay_a_cancellation(self, player: Player, where: str) -> None:
         restore_id = player.start(make_busy(player, where, FOREVER))
         player.run_until(timedelta(hours=2))
 
@@ -237,7 +237,7 @@ def test_a_poll_that_is_answered_busy_never_ends_a_restore_that_runs(player: Pla
     assert (done["status"], codes_of(done)) == ("Completed", [])
 
 
-def test_a_restore_that_waits_in_line_until_its_deadline_is_not_blamed_on_its_item(player: Player) -> None:
+def test_a_deadline_while_waiting_in_line_is_not_reported_as_a_busy_item(player: Player) -> None:
     one = replace(LIMITS, max_per_vault=1)
     player.azure.job_takes = timedelta(days=3)
     player.start(a_restore(one, key="first", sourceResourceId=vm_id(1)))

@@ -131,7 +131,7 @@ def test_the_blob_with_the_keys_is_named_in_the_result(
 
 
 @pytest.mark.parametrize("config", [None, "", "config-web01-job.json", "https://stagingweu.blob.core.windows.net"])
-def test_without_the_address_of_its_neighbour_it_has_only_a_name(player: Player, config: str | None) -> None:
+def test_without_the_address_of_the_config_blob_only_its_name_is_known(player: Player, config: str | None) -> None:
     player.azure.property_bag = {"Encryption Info Blob Name": KEYS, "Config Blob Uri": config}
 
     done = player.run()
@@ -151,7 +151,7 @@ def test_without_keys_there_is_nothing_to_name(player: Player, name: str | None)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_an_encrypted_point_is_told_before_and_after(player: Player, dry_run: bool) -> None:
+def test_an_encrypted_point_gives_a_warning_before_and_after_the_restore(player: Player, dry_run: bool) -> None:
     player.azure.points = [a_point(keyAndSecret={"bekDetails": {"secretUrl": "https://kv/s", "secretData": "s3cret"}})]
 
     done = player.run(a_restore(dryRun=dry_run))

@@ -1,4 +1,4 @@
-"""One event for each change of a restore's status, in order, and never at the restore's cost."""
+"""One event for each change of a restore's status, in order, and without delaying the restore."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_every_change_of_the_status_is_an_event_with_the_document_of_that_moment
 
 
 class TestWhoMustAct:
-    def test_the_event_is_out_while_the_restore_waits_and_says_what_is_to_be_approved(self, player: Player) -> None:
+    def test_the_event_is_sent_while_the_restore_waits_and_shows_what_is_to_be_approved(self, player: Player) -> None:
         awaiting(player)
         player.run_until(timedelta(seconds=1))
 
@@ -162,7 +162,7 @@ class TestWhoMustAct:
         assert event["restore"]["recoveryPoint"]["id"] == "1103996678573089"
         assert event["restore"]["approval"]["expires"]
 
-    def test_it_is_tried_again_until_the_queue_is_back_and_the_wait_lasts_as_long_as_ever(self, player: Player) -> None:
+    def test_it_is_tried_again_until_the_queue_is_back_without_prolonging_the_wait(self, player: Player) -> None:
         player.receivers.publishing_events_fails = 6
         restore_id = player.start(a_restore(approval=APPROVAL))
         player.reach(restore_id, "AwaitingApproval")
@@ -173,7 +173,7 @@ class TestWhoMustAct:
         assert done["status"] == "Rejected"
         assert done["completedTime"] == done["approval"]["expires"]
 
-    def test_a_decision_is_heard_while_a_delivery_waits_for_its_next_attempt(self, player: Player) -> None:
+    def test_a_decision_counts_while_a_delivery_waits_for_its_next_attempt(self, player: Player) -> None:
         player.receivers.publishing_events_fails = 1000
         awaiting(player)
         player.run_until(timedelta(seconds=17))
@@ -185,9 +185,7 @@ class TestWhoMustAct:
         assert player.azure.jobs[0].made == at
 
     @pytest.mark.parametrize("play", [_nobody_decides, _opened, _approved_and_opened])
-    def test_the_webhook_hears_of_each_wait_before_it_hears_of_the_end(
-        self, player: Player, play: Callable[[Player], None]
-    ) -> None:
+    def test_the_webhook_gets_each_wait_before_the_end(self, player: Player, play: Callable[[Player], None]) -> None:
         player.receivers.has_webhook, player.receivers.posting_events_fails = True, 3
 
         play(player)
@@ -197,7 +195,7 @@ class TestWhoMustAct:
         made = [made.call.name for made in player.play().calls]
         assert made.index("post_result") > max(index for index, name in enumerate(made) if name == "post_event")
 
-    def test_a_webhook_that_was_away_hears_of_the_wait_first_though_it_is_over(self, player: Player) -> None:
+    def test_a_webhook_that_was_away_gets_the_wait_first_even_if_it_is_over(self, player: Player) -> None:
         player.receivers.has_webhook, player.receivers.posting_events_fails = True, 3
         awaiting(player)
         player.say(CANCEL_EVENT, {"by": "ada"})
@@ -229,13 +227,13 @@ class TestWhoMustAct:
 
 
 class TestCost:
-    def test_nothing_is_sent_on_the_way_to_the_post(self, player: Player) -> None:
+    def test_nothing_is_sent_before_the_post(self, player: Player) -> None:
         player.run(a_restore(validate=True))
 
         made = [made.call.name for made in player.play().calls]
         assert made.index(PublishEvents.name) > made.index(StartRestore.name)
 
-    def test_what_waits_in_line_at_its_vault_says_so_meanwhile(self, player: Player) -> None:
+    def test_events_are_sent_while_the_restore_waits_in_line_at_its_vault(self, player: Player) -> None:
         limits = replace(LIMITS, max_per_vault=1)
         player.start(a_restore(limits, key="first"))
         player.run_until(timedelta(minutes=1))
@@ -272,7 +270,7 @@ class TestCost:
             for lost in ("Pending, Running, AwaitingApproval", "Rejected")
         ]
 
-    def test_what_waits_to_be_sent_is_kept_when_the_state_is_stored(self, player: Player) -> None:
+    def test_events_that_are_still_to_be_sent_are_stored_with_the_state(self, player: Player) -> None:
         player.receivers.publishing_events_fails = 10**6
         awaiting(player)
         player.run_until(timedelta(seconds=1))
@@ -312,7 +310,7 @@ class TestRefused:
         assert player.finish(second)["error"]["code"] == "RequestConflict"
         assert player.receivers.events == before
 
-    def test_a_message_that_was_refused_has_events_as_it_has_a_result(self, player: Player) -> None:
+    def test_a_queue_message_that_was_refused_has_events_and_a_result(self, player: Player) -> None:
         player.start(a_restore(key="first"))
         player.run_until(timedelta(minutes=1))
 

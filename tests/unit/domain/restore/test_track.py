@@ -313,7 +313,7 @@ class TestRestoredDisks:
         assert player.azure.groups == [VM_GROUP.replace("web-rg", "moved-rg")]
 
     @pytest.mark.parametrize("named", ["", None, "..", "a/b", "x" * 1000])
-    def test_in_place_a_group_with_no_usable_name_is_the_vms(self, player: Player, named: str | None) -> None:
+    def test_in_place_the_vms_own_group_replaces_an_unusable_name(self, player: Player, named: str | None) -> None:
         player.azure.property_bag = {"Target resource group": named}
 
         player.run(a_restore(**IN_PLACE))
@@ -370,7 +370,7 @@ class TestRestoredDisks:
         assert (done["status"], done["result"]["disks"], code) == ("Completed", None, "DisksNotListed")
         assert "RSVaultBackup job-1" in message
 
-    def test_a_worker_that_died_while_reading_them_is_no_reason_to_leave_them(self, player: Player) -> None:
+    def test_they_are_read_again_if_the_worker_died_while_reading_them(self, player: Player) -> None:
         player.azure.fails["list_disks"] = [RuntimeError("python exited with code 137 (0x89)")]
 
         assert len(player.run()["result"]["disks"]) == 2

@@ -37,7 +37,7 @@ def waits_of(documents: list[Json]) -> list[tuple[str, float | None] | None]:
     return found
 
 
-def test_a_restore_that_waits_for_nothing_says_so(player: Player) -> None:
+def test_a_restore_that_waits_for_nothing_shows_null(player: Player) -> None:
     player.azure.retry_after["trigger_restore"] = None
 
     done = player.run()
@@ -82,7 +82,7 @@ def test_a_wait_that_was_asked_for_before_another_call(player: Player) -> None:
     assert waits_of(player.shown()) == [None, ("RetryAfter", 60.0), None]
 
 
-def test_the_own_polling_interval_is_nothing_to_wait_for(player: Player) -> None:
+def test_the_apps_own_polling_interval_is_not_shown_as_waiting(player: Player) -> None:
     player.azure.retry_after["trigger_restore"] = None
     player.azure.validations = [RUNNING] * 3
 
@@ -217,7 +217,7 @@ class TestSettledWarnings:
         assert [(warning.code, warning.settled_time) for warning in again.warnings] == [("B", None), (busy, None)]
 
 
-def test_who_was_woken_still_waits_for_the_slot_until_it_has_it(player: Player) -> None:
+def test_a_woken_restore_still_waits_for_the_slot_until_it_has_it(player: Player) -> None:
     restore_id = in_line(player)
 
     player.say(SLOT_EVENT, None, restore_id)

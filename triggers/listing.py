@@ -65,9 +65,10 @@ class Position:
             return cls()
         try:
             last, hub, check = json.loads(base64.b64decode(token[:_MAX_TOKEN], altchars=b"-_", validate=True))
+            is_whole = check == _checksum(last, hub)  # raises ValueError where a text has half a surrogate pair
         except (ValueError, TypeError, binascii.Error) as error:
             raise _wrong_token() from error
-        if not (isinstance(last, str) and (hub is None or isinstance(hub, str)) and check == _checksum(last, hub)):
+        if not (is_whole and isinstance(last, str) and (hub is None or isinstance(hub, str))):
             raise _wrong_token()
         return cls(last, hub)
 

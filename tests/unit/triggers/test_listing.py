@@ -205,6 +205,7 @@ GOOD = Position(ListEntry.of(a_restore()).key, "the hub's").token
 LAST, _, CHECK = json.loads(base64.urlsafe_b64decode(GOOD))
 BAD = ["x", "%%%%", GOOD[:-4], GOOD + "AAAA", base64.urlsafe_b64encode(b"\xff").decode(), a_token(), a_token({}, [], 1)]
 BAD += [a_token(LAST, "the hub's"), a_token(LAST, "another's", CHECK), a_token(LAST, None, CHECK), a_token(1, None, 1)]
+BAD += [a_token("\ud800", None, CHECK), a_token(LAST, "\udfff", CHECK)]
 
 
 @pytest.mark.parametrize("token", [*BAD, GOOD, Position("", "x" * 3000).token])

@@ -22,6 +22,11 @@ def trimmed(text: str) -> str:
     return text.strip(WHITE_SPACE)
 
 
+def without_hidden_characters(text: str) -> str:
+    """Return the text without the characters that cannot be seen; white space stays."""
+    return "".join(char for char in _BLANK.sub("", text) if char.isprintable() or char.isspace())
+
+
 def hidden_character(text: str) -> str | None:
     """Return a remark on the first character that cannot be seen, such as "contains U+200B at position 12, …".
 

@@ -118,7 +118,9 @@ def test_words_that_are_no_decision_approve_nothing(player: Player, said: object
     assert player.azure.bodies == []
 
 
-@pytest.mark.parametrize("by", ["Bo", " bo ", "", "  ", None])
+@pytest.mark.parametrize(
+    "by", ["Bo", " bo ", "\uff22\uff2f", "b\u200bo", "bo\u2060", "\ufeffbo", "bo\u3164", "", "  ", "\u2800", None]
+)
 def test_an_approval_by_the_requester_is_none_where_another_person_must_approve(player: Player, by: str | None) -> None:
     restore_id = player.start(a_restore(requestedBy="bo", approval={**APPROVAL, "distinct": True}))
     player.reach(restore_id, "AwaitingApproval")

@@ -53,8 +53,9 @@ _PATTERNS: Final = (
     # The key of a function, or the signature of an asynchronous operation, in a URL without scheme and host.
     (r"((?:[?&]|%3f|%26)(?:code|key)(?:=|%3d))[^\s&\"'<>,;]+", rf"\1{_REMOVED}"),
     (r"([?&][tcsh]=)[\w%~.-]{16,}", rf"\1{_REMOVED}"),
-    # Recognised by form: keys of Azure (base64 with padding), client secrets of Entra ID, tokens of GitHub and Slack.
-    (r"(?<![\w+/-])[\w+/-]{40,}={1,2}", _REMOVED),
+    # Recognised by form: keys of Azure (base64 with padding, also as in a URL), client secrets of Entra ID, tokens of
+    # GitHub and Slack.
+    (r"(?<![\w+/-])[\w+/-]{40,}(?:={1,2}|(?:%3d){1,2}(?![\w%]))", _REMOVED),
     (r"(?<![\w~.-])[\w~.-]{3}[0-9]Q~[\w~.-]{31,}", _REMOVED),
     (r"\b(?:gh[pousr]_[a-z0-9]{36,}|github_pat_\w{22,}|xox[abeprs]-[\w-]{10,})", _REMOVED),
 )

@@ -72,6 +72,7 @@ LEAKS = [
 BARE = {
     "a storage account's key": f"{'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6' * 2}=="[2:],
     "a function's key": "kQ3v9yZ0pX7hT2mJ5nR8sW1uB4cD6eF9gH2jK5lM8nPqAzFuR7tYxw==",
+    "a function's key in a URL": "kQ3v9yZ0pX7hT2mJ5nR8sW1uB4cD6eF9gH2jK5lM8nPqAzFuR7tYxw%3D%3D",
     "a client secret": "abc8Q~dEfGh1jKlMn0pQrStUvWxYz23456789AbC",
     "a token of GitHub": "ghp_0123456789abcdefABCDEF0123456789abcd",
     "a token of Slack": "xoxb-0123456789-abcdefABCDEF",

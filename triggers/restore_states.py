@@ -9,6 +9,7 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from domain import errors
 from domain.codec import unpack
 from domain.errors import RestoreError, TerminalError
+from domain.redaction import redacted
 from domain.restore.document import document, refused_document, request_document
 from domain.restore.parts import Decision, Phase, Status
 from domain.restore.state import Restore, client_request_id_for
@@ -72,7 +73,8 @@ def document_of(state: OrchestrationState) -> Json:
     if state.failure_details is not None:
         # Not with Azure Storage, which keeps the failure's text as the output.
         reason = state.failure_details.message
-    reason = reason and reason[:_MAX_REASON]  # else the end of the message, about Azure, could be truncated
+    # What Azure may have must not be cut off after it; a secret that was cut would not be recognised.
+    reason = reason and redacted(reason)[:_MAX_REASON]
     if state.runtime_status is OrchestrationStatus.TERMINATED:
         message = f"The orchestration was terminated: {reason or 'no reason was given'}."
         return _stopped_document(shown, Status.CANCELLED, message, last_updated)

@@ -213,6 +213,13 @@ class TestStoppedOnItsWay:
         assert "Azure Backup job job-1 may still run" in message
 
 
+def test_a_secret_in_a_reason_is_removed_before_the_reason_is_cut() -> None:
+    secret = f"{'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6' * 2}=="[2:]
+    state = a_state(OrchestrationStatus.TERMINATED, serialized_output=f"{'why ' * 110} {secret}")
+
+    assert secret[:40] not in document_of(state)["error"]["message"]
+
+
 def test_one_that_was_terminated_waits_for_nothing() -> None:
     waiting = shown(waiting={"reason": "Approval", "until": "2026-11-23T12:00:00Z"})
     state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=waiting)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from domain.restore.parts import Approval, Cancellation, ItemBusy
     from domain.restore.state import Restore
 
+_CLOCKS_DIFFER_BY: Final = timedelta(hours=1)
 _DISK_NAMES_CHANGED: Final = (
     "The VM's disks were replaced by new ones with other names. Bring Terraform, Bicep or other descriptions of the VM "
     "into line before they are applied again; the old disks are detached in its resource group."
@@ -163,6 +164,24 @@ def ended_by_operation(restore: Restore, operation: Operation, operation_id: str
         restore = replace(restore, slot=replace(restore.slot, blocked_until=now + TRY_AGAIN_AFTER))
     error = TerminalError(code, f"The restore operation {operation_id} {verb}{reason}", details)
     return ended(restore, status, now, error=error)
+
+
+def is_of_earlier_restore(restore: Restore, job: Job) -> bool:
+    """Return whether an ended job is that of an earlier restore with the same ``requestId``, purged since.
+
+    Both restores have one id, and so one client request id, by which the job was found.
+    """
+    return job.end is not None and job.end < restore.accepted.created - _CLOCKS_DIFFER_BY
+
+
+def ended_by_earlier_job(restore: Restore, job: Job, now: datetime) -> Restore:
+    """Return the restore failed: to post under that id would leave two jobs that cannot be told apart."""
+    ended_at = "" if job.end is None else f" at {format_time(job.end)}"
+    message = (
+        f"This requestId was used before: Azure Backup lists job {job.job_id} under it, which ended as {job.status}"
+        f"{ended_at}, before this request. Nothing was started. Send the request with another requestId."
+    )
+    return ended(restore, Status.FAILED, now, error=TerminalError(errors.REQUEST_ID_REUSED, message))
 
 
 def ended_by_job(restore: Restore, job: Job, now: datetime, disks: Sequence[Disk] | None = None) -> Restore:

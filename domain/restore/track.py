@@ -159,6 +159,8 @@ def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Res
     if job.status.is_running:
         own_s = job_interval_s(restore.limits, now - stage.triggered)
         return replace(restore, backoff=restore.backoff.wait(call.name, own_s, now))
+    if outcome.is_of_earlier_restore(restore, job):
+        return outcome.ended_by_earlier_job(restore, job, now)
     group_id = _group_of_disks(restore, polled, job) if job.status.is_good else None
     if group_id is None:
         return outcome.ended_by_job(restore, job, now)

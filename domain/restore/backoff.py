@@ -52,9 +52,9 @@ class Backoff:
         return pause is not None and pause.by_azure and pause.not_before > now
 
     def asked_s(self, call: str, now: datetime) -> float | None:
-        """Return the rest of Azure's wait before this call, in seconds, or ``None`` if Azure asked for none."""
-        pause = self.pauses.get(call)
-        return (pause.not_before - now).total_seconds() if pause is not None and pause.by_azure else None
+        """Return the rest of Azure's wait before this call, in seconds; ``None`` if there is none, or if it is over."""
+        held = self.pauses[call].not_before if self.is_held_by_azure(call, now) else None
+        return None if held is None else (held - now).total_seconds()
 
     def failures(self, call: str) -> int:
         """Return how often the call has failed in a row."""

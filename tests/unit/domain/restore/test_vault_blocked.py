@@ -11,7 +11,7 @@ import pytest
 from domain.azure.jobs import Operation, OperationStatus
 from domain.errors import ErrorDetail, TransientError
 from domain.restore.machine import CANCEL_EVENT
-from tests.support.azure import LIMITS, a_restore, vm_id
+from tests.support.azure import LIMITS, a_restore, throttled, vm_id
 
 if TYPE_CHECKING:
     from tests.support.player import Player
@@ -52,6 +52,16 @@ def test_azures_own_wait_is_honoured(player: Player) -> None:
     player.finish(start(player, 0))
 
     assert player.elapsed_s > 5 * 3600
+
+
+@pytest.mark.parametrize("first", [blocked(600.0), throttled(600.0)])
+def test_an_earlier_wait_that_is_over_is_not_taken_for_the_blocks(player: Player, first: TransientError) -> None:
+    player.azure.fails["trigger_restore"] = [first, blocked()]
+
+    start(player, 0)
+    player.run_until(timedelta(minutes=60))
+
+    assert posts(player) == 2
 
 
 def test_the_others_of_the_vault_wait_without_asking_azure(player: Player) -> None:

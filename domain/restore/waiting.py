@@ -31,6 +31,7 @@ def waiting_for(restore: Restore, next_poll: datetime | None) -> WaitingDocument
         (waits_for_slot, WaitReason.VAULT_BUSY, None),
         (isinstance(restore.stage, AwaitingApproval) and restore.awaits_decision, WaitReason.APPROVAL, until),
         (isinstance(restore.stage, AwaitingResourceGuard), WaitReason.RESOURCE_GUARD, until),
+        (blocked is not None and next_poll is not None and next_poll <= blocked, WaitReason.VAULT_BLOCKED, blocked),
         (any(pause.failures for pause in pauses), WaitReason.THROTTLED, next_poll),
         (restore.waits_for_item is not None, WaitReason.ITEM_BUSY, next_poll),
         (any(pause.by_azure for pause in pauses), WaitReason.RETRY_AFTER, next_poll),

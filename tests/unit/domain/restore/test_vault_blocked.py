@@ -46,6 +46,21 @@ def test_a_restore_waits_an_hour_and_tries_again(player: Player, call: str) -> N
     assert "settledTime" in done["warnings"][0]
 
 
+@pytest.mark.parametrize("asked_s", [None, 600.0])
+@pytest.mark.parametrize("call", ["get_backup_status", "list_recovery_points", "get_validation", "trigger_restore"])
+def test_whoever_waits_for_its_end_says_so(player: Player, call: str, asked_s: float | None) -> None:
+    player.azure.fails[call] = [blocked(asked_s)]
+
+    restore_id = start(player, 0, validate=True)
+    player.run_until(timedelta(minutes=5))
+    waiting = player.document(restore_id)["waiting"]
+    done = player.finish(restore_id)
+
+    assert waiting["reason"] == "VaultBlocked"
+    assert (done["status"], done["waiting"]) == ("Completed", None)
+    assert "settledTime" in done["warnings"][0]
+
+
 def test_azures_own_wait_is_honoured(player: Player) -> None:
     player.azure.fails["trigger_restore"] = [blocked(retry_after_s=5 * 3600)]
 

@@ -76,13 +76,14 @@ class RestoreActivities:
     def get_validation(self, call: calls.GetValidation) -> Answer[Validation]:
         """Poll the service's own validation. If it refuses a soft-deleted item, the first finding says so."""
         answer = self._api.get_validation(call.vault_id, call.operation_id, call.url)
-        if call.item is None or not answer.value.refuses_restore or answer.value.is_item_busy:
+        found = answer.value
+        if call.item is None or not found.refuses_restore or found.is_item_busy or found.is_vault_blocked:
             return answer
         deletion = find_soft_deletion(self._api, call.item)
         if deletion is None:
             return answer
         first = soft_deleted_error(call.item, deletion, self._clock()).details
-        return Answer(replace(answer.value, findings=(*first, *answer.value.findings)), answer.retry_after_s)
+        return Answer(replace(found, findings=(*first, *found.findings)), answer.retry_after_s)
 
     def start_restore(self, call: calls.StartRestore, claim: ClaimPost) -> Answer[Started]:
         """Trigger the restore once.

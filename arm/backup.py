@@ -21,6 +21,7 @@ from domain.errors import (
     ITEM_BUSY,
     SERVICE_UNAVAILABLE,
     VALIDATION_FAILED,
+    VAULT_BLOCKED,
     ErrorDetail,
     InvalidRequestError,
     Json,
@@ -210,7 +211,7 @@ class BackupClient:
         """Start the service's validation of a restore; ``restore_request`` is the ``properties`` of the trigger.
 
         When the service answers with findings immediately, raises ``TerminalError`` ``ValidationFailed``, or
-        ``TransientError`` ``ItemBusy`` if they only say that another operation runs on the item.
+        ``TransientError`` ``ItemBusy`` if they only say that another operation runs on the item, or ``VaultBlocked``.
         """
         path = resource_path(item.vault_id, "backupTriggerValidateOperation")
         body: Json = {
@@ -223,6 +224,8 @@ class BackupClient:
         reply = self._call("POST", path, body=body)
         if reply.status != _ACCEPTED and (found := Validation.from_api(as_object(reply.parsed()))).findings:
             message = f"The service would refuse this restore: {found.findings[0].message}"
+            if found.is_vault_blocked:
+                raise TransientError(VAULT_BLOCKED, message, found.findings, retry_after_s=reply.retry_after_s)
             if found.is_item_busy:
                 raise TransientError(ITEM_BUSY, message, found.findings, retry_after_s=reply.retry_after_s)
             raise TerminalError(VALIDATION_FAILED, message, found.findings)

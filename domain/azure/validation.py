@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from domain.azure.item_busy import is_busy
 from domain.azure.jobs import OperationStatus
+from domain.azure.vault_block import is_vault_block
 from domain.errors import ErrorDetail
 from domain.wire import as_label, as_list, as_object, as_text
 
@@ -37,6 +38,11 @@ class Validation:
     def is_item_busy(self) -> bool:
         """Whether nothing but another operation on the protected item speaks against the restore."""
         return bool(self.findings) and all(is_busy(finding.code) for finding in self.findings)
+
+    @property
+    def is_vault_blocked(self) -> bool:
+        """Whether the restore was not validated because Azure Backup blocks the vault."""
+        return any(is_vault_block(finding.code) for finding in self.findings)
 
     @property
     def refuses_restore(self) -> bool:

@@ -122,6 +122,8 @@ def validated(restore: Restore, call: GetValidation, validation: Validation, now
     if validation.status is OperationStatus.RUNNING:
         own_s = operation_interval_s(restore.limits, now - stage.since)
         return replace(restore, backoff=restore.backoff.wait(call.name, own_s, now))
+    if validation.is_vault_blocked:
+        return _validate_after_block(restore, stage, validation, now)
     if validation.is_item_busy:
         message = f"The service would not do this restore now: {validation.findings[0].message}"
         return _validate_again(restore, stage, TransientError(errors.ITEM_BUSY, message, validation.findings), now)
@@ -151,6 +153,17 @@ def _validate_again(restore: Restore, stage: Validating, error: RestoreError, no
     asked_s = restore.backoff.asked_s(GetValidation.name, now)
     again = restore.with_stage(Preparing(item=stage.prepared.item), now)
     return wait_for_item(again, PrepareRestore, error, now, asked_s=asked_s)
+
+
+def _validate_after_block(restore: Restore, stage: Validating, validation: Validation, now: datetime) -> Restore:
+    """Return the restore that is prepared again when the vault may be open; a plan, which does not wait, ends."""
+    asked_s = restore.backoff.asked_s(GetValidation.name, now)
+    message = f"Azure Backup blocks the vault, so it does not validate the restore: {validation.findings[0].message}"
+    error = TransientError(errors.VAULT_BLOCKED, message, validation.findings)
+    if not restore.request.is_plan:
+        restore = restore.with_stage(Preparing(item=stage.prepared.item), now)
+    held = replace(restore, backoff=restore.backoff.hold(PrepareRestore.name, asked_s, now))
+    return retry_or_end(held, PrepareRestore, error, now)
 
 
 def _after_preparation(restore: Restore, ready: Prepared, now: datetime) -> Restore:

@@ -632,14 +632,20 @@ def test_findings_in_the_first_answer_are_raised(
     assert caught.value.code == "ValidationFailed"
 
 
-def test_findings_in_the_first_answer_that_say_busy_are_transient(server: ArmServer, client: BackupClient) -> None:
-    results = {"validationResults": [{"code": "UserErrorRestoreOperationInProgress", "message": "Wait."}]}
+@pytest.mark.parametrize(
+    ("code", "ours"),
+    [("UserErrorRestoreOperationInProgress", "ItemBusy"), ("CloudDosAbsoluteLimitReached", "VaultBlocked")],
+)
+def test_findings_in_the_first_answer_that_ask_to_wait_are_transient(
+    server: ArmServer, client: BackupClient, code: str, ours: str
+) -> None:
+    results = {"validationResults": [{"code": code, "message": "Wait."}]}
     server.answers(Say(200, {"validateOperationResponse": results}, headers={"Retry-After": "20"}))
 
     with pytest.raises(TransientError, match="Wait") as caught:
         client.trigger_validation(PROTECTED, "1103", {})
 
-    assert (caught.value.code, caught.value.retry_after_s) == ("ItemBusy", 20.0)
+    assert (caught.value.code, caught.value.retry_after_s) == (ours, 20.0)
 
 
 def test_a_vault_a_storage_account_and_resource_guard_proxies_are_read(server: ArmServer, client: BackupClient) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from domain.azure.jobs import Operation, OperationStatus
+from domain.azure.validation import Validation
 from domain.errors import ErrorDetail, TransientError
 from domain.restore.machine import CANCEL_EVENT
 from tests.support.azure import LIMITS, a_restore, throttled, vm_id
@@ -44,6 +45,20 @@ def test_a_restore_waits_an_hour_and_tries_again(player: Player, call: str) -> N
     assert timedelta(hours=2).total_seconds() <= player.elapsed_s < timedelta(hours=2.6).total_seconds()
     assert [warning["code"] for warning in done["warnings"]] == ["VaultBlocked"]
     assert "settledTime" in done["warnings"][0]
+
+
+@pytest.mark.parametrize("status", [OperationStatus.SUCCEEDED, OperationStatus.FAILED])
+def test_a_validation_that_meets_the_block_is_started_again_after_it(player: Player, status: OperationStatus) -> None:
+    player.azure.validations = [Validation(status=status, findings=(REACHED,))]
+
+    first = start(player, 0, validate=True)
+    player.run_until(timedelta(minutes=1))
+    second = start(player, 1)
+    player.run_until(timedelta(minutes=50))
+
+    assert player.azure.calls["trigger_validation"] == 1
+    assert [player.document(each)["waiting"]["reason"] for each in (first, second)] == ["VaultBlocked"] * 2
+    assert (player.finish(first)["status"], posts(player)) == ("Completed", 2)
 
 
 @pytest.mark.parametrize("asked_s", [None, 600.0])

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _BETWEEN_ATTEMPTS: Final = timedelta(minutes=5)
 _FORGOTTEN_AFTER: Final = timedelta(minutes=15)  # three times the longest wait before a restore asks again
 
+_BLOCK_FORGOTTEN_AFTER: Final = timedelta(days=1)  # Microsoft's advice is to try again after 24 hours
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultSlots:
@@ -70,8 +72,10 @@ def release(slots: VaultSlots | None, call: ReleaseSlot, asked: Asked) -> tuple[
 
 
 def _up_to_date(slots: VaultSlots | None, now: datetime) -> VaultSlots:
-    """Return the slots without restores in line that have not asked for a long time."""
+    """Return the slots without restores in line that have not asked for a long time, and without an old block."""
     if slots is None:
         return VaultSlots()
+    if slots.blocked_until is not None and now - slots.blocked_until >= _BLOCK_FORGOTTEN_AFTER:
+        slots = replace(slots, blocked_until=None)
     waiting = {restore_id: time for restore_id, time in slots.waiting.items() if now - time < _FORGOTTEN_AFTER}
     return replace(slots, waiting=waiting)

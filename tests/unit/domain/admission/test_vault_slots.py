@@ -136,6 +136,11 @@ class TestABlockedVault:
 
         assert slots.blocked_until == self.UNTIL
 
+    def test_is_forgotten_after_a_day_without_a_restore(self, slots: VaultSlots) -> None:
+        for restore_id in "bcd":
+            slots, grant = acquire(slots, self.FIVE, asked(restore_id, timedelta(hours=25)))
+            assert grant.is_granted
+
     def test_a_full_vault_names_a_holder_nevertheless(self, slots: VaultSlots) -> None:
         one = replace(slots, running=("b",))
 

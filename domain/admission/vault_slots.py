@@ -33,10 +33,10 @@ class VaultSlots:
 def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[VaultSlots, SlotGrant]:
     """Take a slot, or a place in line. A restore in line that does not ask again loses its place after some time.
 
-    If no slot is free, the answer names a restore that has one, a different one each time, so that the restore in line
-    can check whether it still runs. While the vault is blocked, nobody gets a slot. After that time, the first in line
-    gets one, and the next one some minutes later, until Azure has taken a restore: only that shows that the block is
-    over.
+    If no slot is free for it, the answer names a restore that has one or comes before it, a different holder each time,
+    so that the restore in line can check whether it still runs. While the vault is blocked, nobody gets a slot. After
+    that time, the first in line gets one, and the next one some minutes later, until Azure has taken a restore: only
+    that shows that the block is over.
     """
     slots = _up_to_date(slots, asked.now)
     if asked.restore_id in slots.running:
@@ -44,16 +44,18 @@ def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[
     waiting, until = {**slots.waiting}, slots.blocked_until
     waiting[asked.restore_id] = asked.now  # the place of a known key in a dict, and so in line, stays the same
     ahead = list(waiting).index(asked.restore_id)
-    if ahead < call.max_per_vault - len(slots.running):
-        if until is not None and (asked.now < until or ahead > 0):
-            wait_until = max(until, asked.now + _BETWEEN_ATTEMPTS)
-            return replace(slots, waiting=waiting), SlotGrant(ahead=ahead, blocked_until=wait_until)
+    free = call.max_per_vault - len(slots.running)
+    if free > 0 and until is not None and (asked.now < until or ahead > 0):
+        wait_until = max(until, asked.now + _BETWEEN_ATTEMPTS)
+        return replace(slots, waiting=waiting), SlotGrant(ahead=ahead, blocked_until=wait_until)
+    if ahead < free:
         del waiting[asked.restore_id]
         next_attempt = None if until is None else asked.now + _BETWEEN_ATTEMPTS
         running = (*slots.running, asked.restore_id)
         return VaultSlots(running=running, waiting=waiting, blocked_until=next_attempt), SlotGrant()
-    holder, *others = slots.running
-    return replace(slots, running=(*others, holder), waiting=waiting), SlotGrant(holder=holder, ahead=ahead)
+    holder = next(iter(slots.running or waiting))  # after a block, nobody may have a slot: then the first in line
+    running = (*slots.running[1:], *slots.running[:1])
+    return replace(slots, running=running, waiting=waiting), SlotGrant(holder=holder, ahead=ahead)
 
 
 def release(slots: VaultSlots | None, call: ReleaseSlot, asked: Asked) -> tuple[VaultSlots, SlotReleased]:

@@ -146,8 +146,9 @@ class Storm:
 class SlotGrant:
     """The answer of a vault's slots.
 
-    ``holder`` is set if none was free: a restore that has one, a different one each time. ``blocked_until`` is set if
-    Azure Backup blocks the vault, or blocked it and is not known to have stopped: then one restore after another tries.
+    ``holder`` is set if none was free: a restore that has one, a different one each time, or one that comes before it.
+    ``blocked_until`` is set if Azure Backup blocks the vault, or blocked it and is not known to have stopped: then one
+    restore after another tries.
     """
 
     holder: str | None = None

@@ -91,6 +91,37 @@ def test_one_that_vanished_is_released_in_its_name() -> None:
     assert (slots, released) == (VaultSlots(running=("b",)), SlotReleased(next_id="b"))
 
 
+@given(
+    st.integers(1, 3),
+    st.lists(
+        st.tuples(
+            st.sampled_from("abcdef"),
+            st.sampled_from(["acquire", "acquire", "release", "taken", "blocked"]),
+            st.sampled_from([0, 100, 400, 4000, 90_000]),
+        ),
+        max_size=40,
+    ),
+)
+def test_whatever_was_blocked_every_request_is_answered_and_never_too_many_run(
+    max_per_vault: int, steps: list[tuple[str, str, int]]
+) -> None:
+    slots: VaultSlots | None = None
+    at = timedelta()
+    for restore_id, verb, later_s in steps:
+        at += timedelta(seconds=later_s)
+        if verb == "acquire":
+            slots, grant = acquire(slots, AcquireSlot(key="k", max_per_vault=max_per_vault), asked(restore_id, at))
+            assert grant.is_granted == (restore_id in slots.running)
+            assert grant.holder != restore_id
+        else:
+            until = NOW + at + timedelta(hours=1) if verb == "blocked" else None
+            call = replace(releasing(restore_id, max_per_vault), blocked_until=until, is_taken=verb == "taken")
+            slots, released = release(slots, call, asked(restore_id, at))
+            assert released.next_id is None or released.next_id in slots.running
+        assert len(slots.running) <= max_per_vault
+        assert not set(slots.running) & set(slots.waiting)
+
+
 class TestABlockedVault:
     """``a`` has found at ``NOW`` that Azure Backup blocks the vault for an hour."""
 
@@ -135,6 +166,21 @@ class TestABlockedVault:
         slots, _ = release(slots, shorter, asked("z"))
 
         assert slots.blocked_until == self.UNTIL
+
+    def test_answers_a_line_that_is_longer_than_the_vault_has_slots(self, slots: VaultSlots) -> None:
+        grants: list[SlotGrant] = []
+        for restore_id in "bcde":
+            slots, grant = acquire(slots, ACQUIRE, asked(restore_id))
+            grants.append(grant)
+
+        assert [grant.blocked_until for grant in grants] == [self.UNTIL] * 4
+
+    def test_names_the_first_in_line_where_the_block_is_over_and_nobody_has_a_slot(self, slots: VaultSlots) -> None:
+        open_again = replace(slots, waiting={"b": NOW, "c": NOW}, blocked_until=None)
+
+        after, grant = acquire(open_again, ACQUIRE, asked("c"))
+
+        assert (after, grant) == (open_again, SlotGrant(holder="b", ahead=1))
 
     def test_is_forgotten_after_a_day_without_a_restore(self, slots: VaultSlots) -> None:
         for restore_id in "bcd":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import given, settings
@@ -16,10 +16,10 @@ from domain.answers import Answer
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.azure.validation import Validation
-from domain.errors import TerminalError, TransientError, UnknownOutcomeError
+from domain.errors import ErrorDetail, TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import answers, calls
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
-from domain.restore.parts import ENDED, Decision
+from domain.restore.parts import ENDED, Decision, Delivery
 from domain.restore.polling import Limits
 from domain.restore.steps import Finish, MakeCall
 from tests.support.azure import GUARD_CLOSED, GUARD_REQUEST, a_point, a_restore, an_alert_start, throttled
@@ -55,6 +55,8 @@ _FAILURES: Final[st.SearchStrategy[Exception | None]] = st.sampled_from(
         *[None] * 4,
         *(throttled(None), throttled(3.5), throttled(700.0), throttled(20_000.0)),
         TransientError(errors.INTERNAL_ERROR, "odd"),
+        *(TransientError(errors.ITEM_BUSY, "busy", retry_after_s=asked_s) for asked_s in (None, 2.0, 4000.0)),
+        *(TransientError(errors.VAULT_BLOCKED, "blocked", retry_after_s=asked_s) for asked_s in (None, 900.0)),
         TerminalError(errors.AUTHORIZATION_FAILED, "no role"),
         TerminalError(errors.NOT_FOUND, "gone"),
         TerminalError(errors.RESTORE_REFUSED, "locked", retry_after_s=45.0),
@@ -77,6 +79,7 @@ class Script:
     is_guarded: bool
     fails: dict[str, list[Exception | None]]
     sayings: list[tuple[int, tuple[str, object]]]
+    lost_deliveries: tuple[int, int, int]
 
     def play(self) -> Player:
         """Play it to its end."""
@@ -93,6 +96,10 @@ class Script:
         player.start(a_restore(self.limits, alert=alert, started_by="alert" if alert else "http", **self.members))
         for after_s, (event, data) in self.sayings:
             player.at(timedelta(seconds=after_s), _say(player, event, data))
+        receivers = player.receivers
+        receivers.publishing_fails, receivers.publishing_events_fails, receivers.posting_events_fails = (
+            self.lost_deliveries
+        )
         player.finish()
         return player
 
@@ -101,6 +108,11 @@ def _say(player: Player, event: str, data: object) -> Callable[[], object]:
     return lambda: None if player.play().is_over else player.say(event, data)
 
 
+_FINDINGS: Final = [
+    (),
+    (),
+    *((ErrorDetail(code=code, message="m"),) for code in ("BMSUserErrorObjectLocked", "CloudDosAbsoluteLimitReached")),
+]
 _SECONDS: Final = st.sampled_from([0, 1, 5, 20, 60, 61, 100, 130, 300, 601, 2000, 4000])
 _REQUESTS: Final = st.fixed_dictionaries(
     {"validate": st.booleans()},
@@ -118,7 +130,10 @@ _AZURE: Final = st.fixed_dictionaries(
         "listed_after": st.sampled_from([timedelta(seconds=30), timedelta(seconds=120), timedelta(seconds=400)]),
         "posts": st.lists(st.sampled_from(["accepted", "lost", "unheard", "jobless", "died"]), max_size=4),
         "operations": st.lists(st.builds(Operation, status=st.sampled_from(OperationStatus)), max_size=9),
-        "validations": st.lists(st.builds(Validation, status=st.sampled_from(OperationStatus)), max_size=4),
+        "validations": st.lists(
+            st.builds(Validation, status=st.sampled_from(OperationStatus), findings=st.sampled_from(_FINDINGS)),
+            max_size=4,
+        ),
         "retry_after": st.dictionaries(
             st.sampled_from(["trigger_restore", "get_operation", "get_job", "cancel_job", "get_validation", "open"]),
             st.sampled_from([0.0, 0.4, 7.5, 90.0, 5000.0]),
@@ -155,6 +170,7 @@ scripts: Final = st.builds(
         },
     ),
     sayings=st.lists(st.tuples(_SECONDS, _SAYINGS), max_size=3),
+    lost_deliveries=st.tuples(*[st.sampled_from([0, 0, 3, 7])] * 3),
 )
 
 
@@ -231,6 +247,40 @@ def test_who_reads_that_nothing_was_started_can_rely_on_it(script: Script) -> No
 
 @given(scripts)
 @PLAYS
+def test_one_that_has_ended_waits_for_nothing_and_says_what_may_still_run(script: Script) -> None:
+    player = script.play()
+    done = player.document()
+
+    assert (done["waiting"], done["nextPollTime"]) == (None, None)
+    if player.azure.jobs and done["error"] is not None:
+        said = (
+            "A person must look",
+            "may still run",
+            "Azure Backup job",
+            "restore operation",
+            "no job of it was found",
+        )
+        assert any(words in done["error"]["message"] for words in said)
+
+
+@given(scripts)
+@PLAYS
+def test_its_events_tell_each_status_once_and_in_order(script: Script) -> None:
+    player = script.play()
+    events = player.receivers.events
+
+    statuses = [document["status"] for document in [*player.shown(), player.document()]]
+    outcome = player.play().restore.outcome
+    if outcome is not None and outcome.queue is Delivery.NOT_NEEDED:  # refused while its caller waited
+        assert events == []
+    else:
+        assert [event["event"] for event in events] == [status for status, _ in groupby(statuses)]
+    assert [event["restore"]["status"] for event in events] == [event["event"] for event in events]
+    assert [event["time"] for event in events] == sorted(event["time"] for event in events)
+
+
+@given(scripts)
+@PLAYS
 def test_no_wait_that_azure_asked_for_is_ever_shortened(script: Script) -> None:
     player = script.play()
 
@@ -281,7 +331,7 @@ _ERRORS: Final = st.builds(
     st.sampled_from(
         [
             *(errors.SERVICE_UNAVAILABLE, errors.INTERNAL_ERROR, errors.NOT_FOUND, errors.AUTHORIZATION_FAILED),
-            *(errors.RESOURCE_GUARD_CLOSED, errors.LATE_DELIVERY),
+            *(errors.RESOURCE_GUARD_CLOSED, errors.LATE_DELIVERY, errors.ITEM_BUSY, errors.VAULT_BLOCKED),
         ]
     ),
     st.sampled_from([None, 0.0, 0.5, 30.0, 5000.0]),

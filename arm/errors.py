@@ -201,8 +201,7 @@ def _was_never_sent(error: Exception) -> bool:
 # ClientAuthenticationError with a line of text for each credential that was tried; only the texts tell the cases apart.
 # A line of the managed identity that is not "authentication unavailable" quotes what its endpoint answered.
 _NO_SUCH_IDENTITY: Final = re.compile(
-    r"\bNo\b[^.\n]*\b(?:identity|MSI) found\b|\bidentity not found\b|\bNo identity has been assigned\b"
-    r"|Token request error: \([^)]*\) 400\b",
+    r"\bNo\b[^.\n]*\b(?:identity|MSI) found\b|\bidentity not found\b|\bNo identity has been assigned\b",
     re.IGNORECASE,
 )
 _ANSWERED: Final = re.compile(

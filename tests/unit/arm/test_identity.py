@@ -151,6 +151,8 @@ TRANSIENT = {
     "500 page": Say(500, b"<html>The service is unavailable.</html>"),
     "503": Say(503, {"statusCode": 503, "message": "starting"}),
     "429": Say(429, {"statusCode": 429, "message": "slow down"}),
+    "400": Say(400, {"statusCode": 400, "message": "not yet"}),
+    "401": Say(401, {"statusCode": 401, "message": "not yet"}),
     "404": Say(404, {"statusCode": 404, "message": "not yet"}),
     "403": Say(403, {"statusCode": 403, "message": "not yet"}),
     "410": Say(410, {"statusCode": 410, "message": "the endpoint is being updated"}),
@@ -201,7 +203,7 @@ def test_after_a_failed_renewal_the_call_is_not_repeated(
     server: ArmServer, swift: ArmSession, endpoint: IdentityEndpoint
 ) -> None:
     def refuse(_: Recorded) -> Answer:
-        endpoint.instead = Say(400, {"statusCode": 400, "message": "gone"})
+        endpoint.instead = Say(400, {"statusCode": 400, "message": "No Managed Identity found"})
         return Say(401)
 
     server.routes["/restore"] = refuse

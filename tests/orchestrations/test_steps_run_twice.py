@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, override
 import durabletask.internal.helpers as ph
 import pytest
 
+from domain.errors import TransientError
 from domain.restore.calls import ActivityCall
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import restore_id_for
@@ -80,6 +81,22 @@ def _throttled(lab: Lab) -> Restore:
     return a_restore(replace(LIMITS, max_per_vault=1))
 
 
+def _item_busy(lab: Lab) -> Restore:
+    lab.azure.posts = ["unheard"]
+    lab.azure.fails["trigger_restore"] = [a_wait("ItemBusy"), None, a_wait("ItemBusy"), a_wait("ItemBusy")]
+    return a_restore()
+
+
+def _vault_blocked(lab: Lab) -> Restore:
+    lab.azure.fails["list_recovery_points"] = [a_wait("VaultBlocked")]
+    lab.azure.fails["trigger_restore"] = [a_wait("VaultBlocked")]
+    return a_restore(replace(LIMITS, max_per_vault=1))
+
+
+def a_wait(code: str) -> TransientError:
+    return TransientError(code, "not now")
+
+
 def _approved(lab: Lab) -> Restore:
     restore = a_restore(approval={"required": True, "timeout": "PT1H"})
     lab.start(restore)
@@ -117,6 +134,8 @@ SCENES: dict[str, tuple[Callable[[Lab], Restore], str, int]] = {
     "lost answer": (_posted_without_an_answer, "Completed", 1),
     "posted in vain": (_posted_in_vain, "Completed", 1),
     "throttled": (_throttled, "Completed", 1),
+    "item busy": (_item_busy, "Completed", 1),
+    "vault blocked": (_vault_blocked, "Completed", 1),
     "approved": (_approved, "Completed", 1),
     "events queue away": (_events_queue_away, "Completed", 1),
     "nobody approves": (_nobody_approves, "Rejected", 0),

@@ -67,7 +67,8 @@ def _busy_refusal(holder: LockHolder, call: AcquireLock) -> Refusal:
     by_alerts = holder.source == Source.ALERT == call.source  # most likely another alert about the same incident
     message = (
         f"Restore {holder.restore_id} of this VM, started by {holder.source} at {format_time(holder.since)}, has not "
-        "ended. Wait for it or cancel it; two restores of one VM never run at once."
+        "ended. Wait for it, approve it if it waits for a person, or cancel it; two restores of one VM never run at "
+        "once."
     )
     code = errors.COOLING_DOWN if by_alerts else errors.REQUEST_CONFLICT
     return Refusal(code=code, message=message, holder=holder)

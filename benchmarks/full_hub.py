@@ -79,7 +79,8 @@ def rows(count: int) -> Iterator[Row]:
             input=json.dumps(pack(restore)),
             output=json.dumps(shown),
         )
-        yield Row(instance_id=ListEntry.of(restore).instance_id, name=HOLD_LIST_ENTRY, created=created)
+        kept = None if is_running else json.dumps(shown)
+        yield Row(instance_id=ListEntry.of(restore).instance_id, name=HOLD_LIST_ENTRY, created=created, input=kept)
         yield Row(instance_id=f"post-{restore.restore_id}-1", name=HOLD_POST_CLAIM, created=created)
 
 

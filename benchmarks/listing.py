@@ -60,7 +60,7 @@ def _on_real_engine() -> list[Row]:
 def _rows(url: str, where: str) -> list[Row]:
     tenth = _link_to_page(url)
     days = (APART * _RESTORES).days
-    read = f"reads {_TOP} rows of the index and {_TOP} restores by id, of {3 * _RESTORES} rows over {days} days"
+    read = f"reads {_TOP} rows of the index, and by id the restores that run, of {3 * _RESTORES} rows over {days} days"
     some = "reads at most 150 restores, then gives a short page with a link"
     return [
         _row(where, f"page 1 of {_TOP}", {"top": _TOP}, url, read),

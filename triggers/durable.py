@@ -25,6 +25,7 @@ from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, RESTORE_VM
 from orchestrations.post_claim import hold_post_claim
 from orchestrations.restore_vm import restore_vm
 from triggers.hub import raise_event
+from triggers.list_entries import note_end
 from triggers.post_claims import PostClaims
 from triggers.queue import events_output, results_output
 from triggers.restore_states import get_document
@@ -79,7 +80,7 @@ def _starter(start_with: StartWith) -> Callable[..., Json]:
 
 
 def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
-    def publish_result(data: Json, results: func.Out[str]) -> Json:
+    def publish_result(data: Json, results: func.Out[str], client: df.SyncDurableFunctionsClient) -> Json:
         document = unpack(PublishResult, data).document
         error = document["error"]
         _LOG.info(
@@ -90,6 +91,7 @@ def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
             f": {error['code']}: {error['message']!r}" if error else "",
         )
         results.set(result_message(document))
+        note_end(client, document)
         return seal(Answer(Published(has_webhook=has_webhook)), activity=PublishResult.name, at=now())
 
     return publish_result
@@ -143,7 +145,7 @@ def blueprint(
     }
     for name, activity in with_client.items():
         bp.activity_trigger(input_name="data", activity=name)(client(_annotated(activity)))
-    publish = results_output(bp, results_queue)(_annotated(_publisher(has_webhook=has_webhook)))
+    publish = results_output(bp, results_queue)(client(_annotated(_publisher(has_webhook=has_webhook))))
     bp.activity_trigger(input_name="data", activity=PublishResult.name)(publish)
     bp.activity_trigger(input_name="data", activity=PublishEvents.name)(
         events_output(bp, events_queue)(_annotated(publish_events))

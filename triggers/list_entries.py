@@ -2,21 +2,35 @@
 
 The task hub has one index, its ids. A query by time or status makes Azure read every row of it. The id of a restore
 derives from its key, and the hub's time of creation changes while a restore runs, so neither puts restores in order.
+
+When a restore has ended, its entry is started once more with the final status document as its input. So a page of ended
+restores needs no other row of the hub than their entries.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-from domain.times import as_utc
+from domain.times import as_utc, parse_request_time
+from domain.wire import as_object, as_text
+from orchestrations.names import HOLD_LIST_ENTRY
 
 if TYPE_CHECKING:
+    import azure.durable_functions as df
+
+    from domain.errors import Json
     from domain.restore.state import Restore
 
+MAX_DOCUMENT: Final = 16_000
+"""How long a document in an entry may be, in characters of JSON: a page has many, and an answer of the hub 4 MiB."""
+
+_LOG: Final = logging.getLogger(__name__)
 PREFIX: Final = "listed-"
 _ID: Final = re.compile(PREFIX + r"(\d{17})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-([0-9a-f]{8}))?", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,6 +57,16 @@ class ListEntry:
         return cls(
             created=as_utc(restore.accepted.created),
             restore_id=restore.restore_id,
+            vm_mark=None if vm_id is None else mark_of(vm_id),
+        )
+
+    @classmethod
+    def of_document(cls, document: Json) -> Self:
+        """Return the entry of the restore with this final status document."""
+        vm_id = as_text(as_object(document["request"]).get("sourceResourceId"))
+        return cls(
+            created=parse_request_time(document["createdTime"]),
+            restore_id=document["id"],
             vm_mark=None if vm_id is None else mark_of(vm_id),
         )
 
@@ -78,3 +102,17 @@ def key_of(created: datetime, restore_id: str) -> str:
 def mark_of(vm_id: str) -> str:
     """Return a short mark of a VM's resource id, the same in any letter case. Two VMs rarely have the same mark."""
     return hashlib.sha256(vm_id.rstrip("/").lower().encode()).hexdigest()[:8]
+
+
+def note_end(client: df.SyncDurableFunctionsClient, document: Json) -> None:
+    """Keep the final status document in the restore's entry, unless it is long.
+
+    Nothing depends on it: the list reads the restore itself where its entry has no document. So a failure is logged.
+    """
+    if len(json.dumps(document)) > MAX_DOCUMENT:
+        return
+    entry = ListEntry.of_document(document)
+    try:
+        client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=document, instance_id=entry.instance_id)
+    except Exception:  # noqa: BLE001 - whatever the task hub raises: the result is published nevertheless
+        _LOG.warning("the list entry of restore %s keeps no document", entry.restore_id, exc_info=True)

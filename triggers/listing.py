@@ -18,7 +18,7 @@ from domain.times import parse_request_time
 from orchestrations.names import RESTORE_VM
 from triggers.answers import invalid
 from triggers.list_entries import PREFIX, ListEntry, key_of, mark_of
-from triggers.restore_states import get_document
+from triggers.restore_states import document_in, get_document
 from triggers.sdk import query_page
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ MAX_QUERIES: Final = 8
 """How many pages of the index one page of the list reads at most."""
 
 # How many rows of the index are read at once.
+MAX_DOCUMENTS: Final = 200
+"""How many entries are read at once with their documents: so many fit into an answer of the task hub."""
+
 _FILTERED_ROWS: Final = 50  # at least so many if a filter by status may exclude most restores
 _ROWS_OF_ALL_VMS: Final = 400  # with a filter by VM, which reads few restores, because most entries name their VM
 _AT_ONCE: Final = 16
@@ -125,14 +128,16 @@ class _Walk:
         self._begin = begin
         self._last = begin.last
         self._left = top + MAX_EXTRA_READS
+        self._kept: dict[str, Json | None] = {}
 
     async def run(self) -> Position | None:
         """Fill ``shown``; return where the next page begins, ``None`` if there is none."""
         at = self._begin.hub
         for _ in range(MAX_QUERIES):
             page = await self._rows(at)
-            entries = [entry for state in page.items if (entry := ListEntry.read(state.instance_id))]
-            entries = [entry for entry in entries if entry.key > self._last]
+            found = [(entry, state) for state in page.items if (entry := ListEntry.read(state.instance_id))]
+            self._kept = {entry.key: document_in(state.serialized_input) for entry, state in found}
+            entries = [entry for entry, _ in found if entry.key > self._last]
             if not await self._take([entry for entry in entries if entry.may_be_of(self._mark)]):
                 break
             if page.continuation_token is None:
@@ -158,7 +163,10 @@ class _Walk:
         return not entries
 
     async def _read(self, entries: Sequence[ListEntry]) -> list[Json | None]:
-        return await _documents(self._client, [entry.restore_id for entry in entries])
+        """Return the document of each entry's restore: kept in the entry, or read from the restore itself."""
+        to_read = [entry.restore_id for entry in entries if self._kept[entry.key] is None]
+        read = dict(zip(to_read, await _documents(self._client, to_read), strict=True))
+        return [self._kept[entry.key] or read[entry.restore_id] for entry in entries]
 
     @property
     def _missing(self) -> int:
@@ -169,7 +177,11 @@ class _Walk:
             size = _ROWS_OF_ALL_VMS
         else:
             size = max(self._missing, _FILTERED_ROWS) if self._wanted.status else self._missing
-        query = OrchestrationQuery(instance_id_prefix=PREFIX, max_instance_count=size)
+        # The entries of all VMs are too many for their documents to fit into one answer.
+        wants_documents = self._mark is None and size <= MAX_DOCUMENTS
+        query = OrchestrationQuery(
+            instance_id_prefix=PREFIX, max_instance_count=size, fetch_inputs_and_outputs=wants_documents
+        )
         try:
             return await query_page(self._client, query, at)
         except grpc.aio.AioRpcError as error:

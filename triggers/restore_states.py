@@ -62,9 +62,9 @@ def document_of(state: OrchestrationState) -> Json:
     A terminated or failed orchestration has no final document: then its last one is completed with that end.
     """
     last_updated = as_utc(state.last_updated_at)
-    if state.runtime_status is OrchestrationStatus.COMPLETED and (ended := _document_in(state.serialized_output)):
+    if state.runtime_status is OrchestrationStatus.COMPLETED and (ended := document_in(state.serialized_output)):
         return ended
-    shown = _document_in(state.serialized_custom_status)
+    shown = document_in(state.serialized_custom_status)
     shown = _accepted_document(state) if shown is None else _with_request(shown, state)
     if shown["phase"] == str(Phase.FINISHED):
         return shown
@@ -84,7 +84,7 @@ def document_of(state: OrchestrationState) -> Json:
     return shown
 
 
-def _document_in(payload: str | None) -> Json | None:
+def document_in(payload: str | None) -> Json | None:
     """Return the status document in a payload, or ``None`` if it is anything else."""
     found = as_object(read_payload(payload))
     return {**found} if found.keys() >= {"id", "status", "phase", "createdTime", "error"} else None

@@ -54,9 +54,18 @@ class RowsHub(AzureLikeBackend):
         return NOW
 
     def add(
-        self, restore: Restore, *, went_on: datetime | None = None, updated: datetime | None = None, **members: Any
+        self,
+        restore: Restore,
+        *,
+        went_on: datetime | None = None,
+        updated: datetime | None = None,
+        is_noted: bool = True,
+        **members: Any,
     ) -> None:
-        """Take in a restore, whose history last began at ``went_on`` and changed at ``updated``, and its entry."""
+        """Take in a restore, whose history last began at ``went_on`` and changed at ``updated``, and its entry.
+
+        ``is_noted``: the entry has the document of a restore that has ended.
+        """
         at = restore.accepted.created
         shown: Json = {**document(restore, at), "status": "Running", "phase": "TrackingJob", **members}
         has_ended = shown["phase"] == "Finished"
@@ -70,13 +79,22 @@ class RowsHub(AzureLikeBackend):
             created_at=went_on or at,
             last_updated_at=updated or went_on or at,
         )
-        self.note(HOLD_LIST_ENTRY, ListEntry.of(restore).instance_id, at)
+        kept = json.dumps(shown) if has_ended and is_noted else None
+        self.note(HOLD_LIST_ENTRY, ListEntry.of(restore).instance_id, at, kept=kept)
 
-    def note(self, name: str, instance_id: str, at: datetime = NOW, *, has_ended: bool = True) -> None:
-        """Take in an instance without data."""
+    def note(
+        self,
+        name: str,
+        instance_id: str,
+        at: datetime = NOW,
+        *,
+        has_ended: bool = True,
+        kept: str | None = None,
+    ) -> None:
+        """Take in an instance without output; ``kept`` is its input."""
         status = pb.ORCHESTRATION_STATUS_COMPLETED if has_ended else pb.ORCHESTRATION_STATUS_RUNNING
         self._instances[instance_id] = OrchestrationInstance(
-            instance_id=instance_id, name=name, status=status, created_at=at, last_updated_at=at
+            instance_id=instance_id, name=name, status=status, input=kept, created_at=at, last_updated_at=at
         )
 
     @property

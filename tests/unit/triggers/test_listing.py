@@ -71,10 +71,11 @@ def by_vm(vm_id: str) -> ListFilter:
     return ListFilter(wants=lambda shown: shown["sourceResourceId"] == vm_id, vm_id=vm_id)
 
 
+@pytest.mark.parametrize("is_noted", [True, False], ids=["documents in the entries", "no document in any entry"])
 @pytest.mark.parametrize("apart", [timedelta(milliseconds=2), timedelta(minutes=40)])
-def test_each_page_of_thousands_reads_what_it_shows(apart: timedelta) -> None:
+def test_each_page_of_thousands_reads_what_it_shows(apart: timedelta, is_noted: bool) -> None:
     some = restores(3000, apart)
-    hub = RowsHub(some, **ENDED)
+    hub = RowsHub(some, is_noted=is_noted, **ENDED)
 
     token: str | None = None
     for number in range(11):
@@ -82,7 +83,21 @@ def test_each_page_of_thousands_reads_what_it_shows(apart: timedelta) -> None:
         got = page(hub, token=token)
         token = got.rest.token
         assert [shown["id"] for shown in got.documents] == ids(some[number * TOP : (number + 1) * TOP])
-        assert (hub.queries, hub.rows, hub.reads) == (1, TOP, TOP)
+        assert (hub.queries, hub.rows, hub.reads) == (1, TOP, 0 if is_noted else TOP)
+
+
+def test_restores_that_run_are_read_beside_those_that_have_ended() -> None:
+    some = restores(6)
+    hub = RowsHub(some[3:], **ENDED)
+    for restore in some[:3]:
+        hub.add(restore)
+
+    got = page(hub)
+
+    assert [(shown["id"], shown["status"]) for shown in got.documents] == [
+        (restore.restore_id, "Running" if restore in some[:3] else "Completed") for restore in some
+    ]
+    assert hub.reads == 3
 
 
 @pytest.mark.parametrize("wanted", [by_status("Failed"), by_vm(f"{a_restore().source_resource_id}-2")])

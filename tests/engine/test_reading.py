@@ -167,10 +167,14 @@ def test_a_job_that_is_asked_for_very_often_keeps_its_history_short(
     assert stage.posts(vm) == 1
 
 
-def test_the_engine_itself_refuses_to_purge_what_runs(stage: EngineStage, long_job: tuple[str, str]) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        stage.engine("PurgeInstances", pb.PurgeInstancesRequest(instanceId=long_job[1]))
+def test_the_engine_itself_refuses_to_purge_what_runs(stage: EngineStage) -> None:
+    restore_id = stage.start(stage.fresh_vm(), approval={"required": True})
+    stage.comes_to(restore_id, lambda document: document["status"] == "AwaitingApproval")
 
+    with pytest.raises(grpc.RpcError) as caught:
+        stage.engine("PurgeInstances", pb.PurgeInstancesRequest(instanceId=restore_id))
+
+    stage.call("POST", f"restores/{restore_id}/cancel", json={"by": "ada"})
     assert cast("grpc.Call", caught.value).code() is grpc.StatusCode.FAILED_PRECONDITION
 
 

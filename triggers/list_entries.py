@@ -104,15 +104,23 @@ def mark_of(vm_id: str) -> str:
     return hashlib.sha256(vm_id.rstrip("/").lower().encode()).hexdigest()[:8]
 
 
-def note_end(client: df.SyncDurableFunctionsClient, document: Json) -> None:
-    """Keep the final status document in the restore's entry, unless it is long.
+async def note_start(client: df.DurableFunctionsClient, restore: Restore) -> None:
+    """Write the entry of a restore that has been started. A failure is logged: its end writes the entry, too."""
+    entry = ListEntry.of(restore)
+    try:
+        await client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=None, instance_id=entry.instance_id)
+    except Exception:  # noqa: BLE001 - whatever the task hub raises: the restore runs
+        _LOG.warning("restore %s is not listed until it has ended", entry.restore_id, exc_info=True)
 
-    Nothing depends on it: the list reads the restore itself where its entry has no document. So a failure is logged.
+
+def note_end(client: df.SyncDurableFunctionsClient, document: Json) -> None:
+    """Write the restore's entry again, with the final status document unless that is long.
+
+    The list reads the restore itself where its entry has no document. So a failure is logged.
     """
-    if len(json.dumps(document)) > MAX_DOCUMENT:
-        return
+    kept = document if len(json.dumps(document)) <= MAX_DOCUMENT else None
     entry = ListEntry.of_document(document)
     try:
-        client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=document, instance_id=entry.instance_id)
+        client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=kept, instance_id=entry.instance_id)
     except Exception:  # noqa: BLE001 - whatever the task hub raises: the result is published nevertheless
         _LOG.warning("the list entry of restore %s keeps no document", entry.restore_id, exc_info=True)

@@ -13,9 +13,9 @@ from domain.errors import TerminalError
 from domain.restore.parts import Source, Status
 from domain.restore.state import Restore, restore_id_for
 from domain.times import format_time
-from orchestrations.names import HOLD_LIST_ENTRY, RESTORE_VM
+from orchestrations.names import RESTORE_VM
 from triggers.hub import is_already_running, polls
-from triggers.list_entries import ListEntry
+from triggers.list_entries import note_start
 from triggers.restore_states import find_restore, get_document
 
 if TYPE_CHECKING:
@@ -82,23 +82,18 @@ async def _start(client: df.DurableFunctionsClient, restore: Restore) -> Started
     """Start the orchestration; return the restore that runs under its id, which another call may have started."""
     failure: Exception | None = None
     try:
-        # The entry comes first: a restore without one would not be listed, an entry without a restore shows nothing.
-        entry = ListEntry.of(restore)
-        await client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=None, instance_id=entry.instance_id)
         await client.schedule_new_orchestration(RESTORE_VM, input=pack(restore), instance_id=restore.restore_id)
     except Exception as error:  # noqa: BLE001 - raised below, unless the instance was started nevertheless
         failure = error
     # Several starts of one id at the same moment all report success, but one instance runs. Its token shows whose.
     running = await find_restore(client, restore.restore_id, even_refused=True)
-    if running is not None and running.accepted.start_token == restore.accepted.start_token:
-        return Started(restore, is_new=True)
-    if failure is not None and (running is None or not is_already_running(failure)):
+    is_ours = running is not None and running.accepted.start_token == restore.accepted.start_token
+    if not is_ours and failure is not None and (running is None or not is_already_running(failure)):
         raise failure
-    return (
-        Started(restore, is_new=True)
-        if running is None
-        else Started(_existing_or_conflict(running, restore), is_new=False)
-    )
+    if running is None or is_ours:
+        await note_start(client, restore)
+        return Started(restore, is_new=True)
+    return Started(_existing_or_conflict(running, restore), is_new=False)
 
 
 def _existing_or_conflict(existing: Restore, wanted: Restore) -> Restore:

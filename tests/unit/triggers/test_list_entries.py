@@ -26,10 +26,10 @@ class Hub:
     """A client that notes what is started."""
 
     def __init__(self, *, is_away: bool = False) -> None:
-        self.started: dict[str, Json] = {}
+        self.started: dict[str, Json | None] = {}
         self._is_away = is_away
 
-    def schedule_new_orchestration(self, name: str, *, input: Json, instance_id: str) -> None:  # noqa: A002
+    def schedule_new_orchestration(self, name: str, *, input: Json | None, instance_id: str) -> None:  # noqa: A002
         assert name == "hold_list_entry"
         if self._is_away:
             raise ConnectionError("the task hub is away")
@@ -56,12 +56,12 @@ def test_the_final_document_is_kept_in_the_entry_that_the_restore_has(members: d
     assert hub.started == {ListEntry.of(restore).instance_id: ended(restore)}
 
 
-def test_a_long_document_is_not_kept() -> None:
+def test_of_a_restore_with_a_long_document_there_is_an_entry_without_it() -> None:
     hub = Hub()
 
     note_end(hub.client, {**ended(a_restore()), "result": {"plan": "x" * MAX_DOCUMENT}})
 
-    assert hub.started == {}
+    assert hub.started == {ListEntry.of(a_restore()).instance_id: None}
 
 
 def test_a_task_hub_that_is_away_keeps_no_result_from_being_published(caplog: pytest.LogCaptureFixture) -> None:

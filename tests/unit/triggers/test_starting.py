@@ -36,18 +36,20 @@ class _Hub:
         self._looks = 0
         self.started: list[str] = []
         self.entries: list[ListEntry | None] = []
+        self.refuses_entries = False
 
     async def get_orchestration_state(self, *_: Any, **__: Any) -> OrchestrationState | None:
         self._looks += 1
         return None if self._late and self._looks == 1 else self._state
 
     async def schedule_new_orchestration(self, name: str, *, instance_id: str, input: Json) -> None:  # noqa: A002
-        if self._fails is not None:
-            raise self._fails
         if name == HOLD_LIST_ENTRY:
-            assert not self.started, "a crash in between would leave a restore that no list shows"
+            if self.refuses_entries:
+                raise ConnectionError("the hub is away")
             self.entries.append(ListEntry.read(instance_id))
             return
+        if self._fails is not None:
+            raise self._fails
         if not self._late:
             self.started.append(instance_id)
             self._state = a_state(OrchestrationStatus.PENDING, serialized_input=input)
@@ -59,13 +61,21 @@ def start(hub: _Hub, *, request_id: str | None = None, key: str | None = None) -
     return asyncio.run(start_restore(client, request, source=Source.QUEUE, limits=LIMITS, key=key))
 
 
-def test_a_restore_has_an_entry_in_the_list_before_it_is_started() -> None:
+def test_a_restore_that_is_started_has_an_entry_in_the_list() -> None:
     hub = _Hub(None)
 
     started = start(hub, request_id="r1")
 
     assert hub.entries == [ListEntry.of(started.restore)]
     assert hub.started == [started.restore.restore_id]
+
+
+def test_a_restore_whose_entry_cannot_be_written_is_started_nevertheless(caplog: pytest.LogCaptureFixture) -> None:
+    hub = _Hub(None)
+    hub.refuses_entries = True
+
+    assert start(hub, request_id="r1").is_new
+    assert "is not listed until it has ended" in caplog.text
 
 
 class TestARefusedStart:
@@ -86,9 +96,10 @@ class TestStartsAtOneMoment:
     def test_who_loses_against_the_same_body_finds_the_others_restore(self) -> None:
         winner = a_state(OrchestrationStatus.PENDING, serialized_input=pack(a_restore(requestId="r1")))
 
-        started = start(_Hub(winner, late=True), request_id="r1")
+        hub = _Hub(winner, late=True)
 
-        assert not started.is_new
+        assert not start(hub, request_id="r1").is_new
+        assert hub.entries == []
 
     def test_who_loses_against_another_body_is_told_that_the_key_is_taken(self) -> None:
         other = pack(a_restore(requestId="r1", reason="another one"))

@@ -148,6 +148,7 @@ def test_an_entity_that_the_app_lacks_fails_its_caller(call: Caller) -> None:
 def test_an_id_is_free_again_once_its_instance_has_ended(call: Caller, client: TaskHubGrpcClient) -> None:
     call.finished(call.start("greet", "first", instance_id="again"))
     call.start("approve", {"seconds": 60}, instance_id="again")
+    client.wait_for_orchestration_start("again", timeout=10)  # as in Azure, one that is pending is started anew
 
     with pytest.raises(grpc.RpcError) as refused:
         client.schedule_new_orchestration("greet", instance_id="again")

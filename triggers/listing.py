@@ -177,10 +177,10 @@ class _Walk:
             size = _ROWS_OF_ALL_VMS
         else:
             size = max(self._missing, _FILTERED_ROWS) if self._wanted.status else self._missing
+            size = min(size, MAX_DOCUMENTS)
         # The entries of all VMs are too many for their documents to fit into one answer.
-        wants_documents = self._mark is None and size <= MAX_DOCUMENTS
         query = OrchestrationQuery(
-            instance_id_prefix=PREFIX, max_instance_count=size, fetch_inputs_and_outputs=wants_documents
+            instance_id_prefix=PREFIX, max_instance_count=size, fetch_inputs_and_outputs=self._mark is None
         )
         try:
             return await query_page(self._client, query, at)

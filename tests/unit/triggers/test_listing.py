@@ -86,6 +86,16 @@ def test_each_page_of_thousands_reads_what_it_shows(apart: timedelta, is_noted: 
         assert (hub.queries, hub.rows, hub.reads) == (1, TOP, 0 if is_noted else TOP)
 
 
+def test_the_longest_page_needs_no_read_by_id_either() -> None:
+    some = restores(1500)
+    hub = RowsHub(some, **ENDED)
+
+    got = page(hub, top=1000)
+
+    assert [shown["id"] for shown in got.documents] == ids(some[:1000])
+    assert (hub.queries, hub.rows, hub.reads) == (5, 1000, 0)
+
+
 def test_restores_that_run_are_read_beside_those_that_have_ended() -> None:
     some = restores(6)
     hub = RowsHub(some[3:], **ENDED)

@@ -186,11 +186,11 @@ class TestOnlyOnce:
 
         assert decisions == ["Started", "Started"]
 
-    def test_many_at_the_same_moment_about_a_vm_that_cools_down_are_all_told_so(self, stage: Stage) -> None:
+    def test_fifty_at_the_same_moment_about_a_vm_that_cools_down_are_all_told_so(self, stage: Stage) -> None:
         stage.restore()
         for number in range(3):
-            with ThreadPoolExecutor(20) as threads:  # all must be answered within the time that a caller waits
-                answers = list(threads.map(lambda _, n=number: decide(stage, an_alert(f"b{n}"))[0], range(20)))
+            with ThreadPoolExecutor(50) as threads:
+                answers = list(threads.map(lambda _, n=number: decide(stage, an_alert(f"b{n}"))[0], range(50)))
             assert {decision["decision"] for decision in answers} == {"CoolingDown"}
         assert stage.jobs_of("web-01") == 1
 
@@ -297,7 +297,9 @@ class TestApproval:
         assert sum("AwaitingApproval" in line and decision["restoreId"] in line for line in told) == 1
         rejected = [line for line in told if "Rejected" in line and "ada" in line and "drill" in line]
         assert sum(": Rejected by " in line for line in rejected) == 1
-        assert len({line for line in rejected if "ended as Rejected" in line}) == 1  # an activity may run twice
+        ended = [line for line in rejected if "ended as Rejected" in line]
+        assert len(set(ended)) == 1
+        assert len(ended) <= 2  # the local host may run an activity twice
         assert not any("\n" in line for line in told)
 
     def test_an_approval_may_come_the_moment_after_the_decision(self, stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -486,7 +487,7 @@ class TestOtherKinds:
         done = stage.restore(sourceResourceId=vm_id("untagged-disks", "fault-rg"))
 
         [disk] = done["result"]["disks"]
-        assert disk["name"].startswith("untaggeddisks-osdisk-")  # the date and the time follow
+        assert re.fullmatch(r"untaggeddisks-osdisk-\d{8}-\d{6}", disk["name"])
 
     def test_the_keys_of_encrypted_disks_are_named(self, stage: Stage) -> None:
         done = stage.restore(sourceResourceId=vm_id("encrypted-01", "rules-rg"))

@@ -2,7 +2,7 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 ALL := -n 4 --dist loadscope --no-loadscope-reorder
 UNIT := tests/unit/domain tests/unit/activities tests/unit/test_settings.py tests/unit/test_host_json.py
-.PHONY: help setup demo test coverage unit mutants chaos host rules check bench engine test-engine
+.PHONY: help setup demo test coverage unit mutants chaos host rules check bench engine test-engine infra
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -52,3 +52,6 @@ check: setup ## formatting, lint, strict types, import rules, dead code
 
 bench: setup ## the benchmarks, as a table
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m benchmarks
+
+infra: setup ## builds, lints and evaluates the infrastructure without Azure; BICEP=PATH: with this Bicep CLI
+	@BICEP="$(BICEP)" scripts/infra

@@ -1,4 +1,4 @@
-"""The custom role in ``infra/`` grants what the client calls and what Azure Backup requires of its caller, no more."""
+"""``queries/required_permissions.json`` names what the client calls and what Azure Backup requires of its caller."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import json
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
@@ -28,20 +28,66 @@ ITEM = ProtectedItem(
     vault_id=VAULT, container_name="c", protected_item_name="i", source_resource_id=VM, region="westeurope"
 )
 ITEM_PATH = f"{VAULT}/backupFabrics/Azure/protectionContainers/c/protectedItems/i"
-ROLE = json.loads((Path(__file__).parents[3] / "infra" / "azure-vm-restore.role.json").read_text(encoding="utf-8"))
-# Azure Backup restores with the rights of its caller: see Azure's documentation of roles for restores.
+FILE = Path(__file__).parents[3] / "queries" / "required_permissions.json"
+FEATURES: list[dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
+ACTIONS: dict[str, list[str]] = {feature["feature"]: feature["actions"] for feature in FEATURES}
+
+# What a feature is granted at: a member of RESTORE_SCOPES, or the subscriptions of the vaults and VMs.
+SCOPES = {
+    "subscriptions",
+    "vaultIds",
+    "targetResourceGroupIds",
+    "stagingScopes",
+    "virtualNetworkIds",
+    "virtualMachineScopes",
+    "inPlaceScopes",
+}
+# The features that make each call of the client.
+CALLERS = {
+    "get_backup_status": ["FindBackups"],
+    "get_virtual_machine_region": ["ReadVirtualMachines", "ReplaceDisks"],
+    # The disks of a restore are in its target resource group, those that are replaced in place in the VM's.
+    "list_disks": ["CreateDisks", "ReplaceDisks"],
+    "get_storage_account": ["StageRestores"],
+    **{
+        call: ["RestoreFromVaults"]
+        for call in (
+            *("get_vault", "get_vault_region", "list_resource_guard_proxies"),
+            *("get_protected_item", "list_protected_items"),
+            *("list_recovery_points", "recovery_point_pages", "get_recovery_point"),
+            *("trigger_restore", "get_operation", "trigger_validation", "get_validation"),
+            *("find_restore_job", "get_job", "cancel_job"),
+        )
+    },
+}
+# Azure Backup restores with the rights of its caller. Source: the table "Minimum role requirements for Azure VM
+# backup" of https://learn.microsoft.com/azure/backup/backup-rbac-rs-vault. It names some actions, and for the rest only
+# Contributor and Storage Account Contributor: the actions marked "inferred" are what a restore creates, reads or joins
+# under these two roles.
 REQUIRED_OF_THE_CALLER = {
-    "Microsoft.Compute/disks/write",
-    "Microsoft.Compute/virtualMachines/write",
-    "Microsoft.Network/networkInterfaces/join/action",
-    "Microsoft.Network/networkInterfaces/read",
-    "Microsoft.Network/networkInterfaces/write",
-    "Microsoft.Network/virtualNetworks/read",
-    "Microsoft.Network/virtualNetworks/subnets/join/action",
-    "Microsoft.Resources/subscriptions/resourceGroups/read",
-    "Microsoft.Resources/subscriptions/resourceGroups/write",
-    "Microsoft.Storage/storageAccounts/listkeys/action",
-    "Microsoft.Storage/storageAccounts/write",
+    "CreateDisks": {
+        "Microsoft.Compute/disks/write",  # inferred
+        "Microsoft.Resources/subscriptions/resourceGroups/read",  # inferred
+        "Microsoft.Resources/subscriptions/resourceGroups/write",
+    },
+    "StageRestores": {
+        "Microsoft.Storage/storageAccounts/listkeys/action",  # inferred
+        "Microsoft.Storage/storageAccounts/write",
+    },
+    "CreateVirtualMachines": {
+        "Microsoft.Compute/virtualMachines/write",
+        "Microsoft.Network/networkInterfaces/join/action",  # inferred
+        "Microsoft.Network/networkInterfaces/read",  # inferred
+        "Microsoft.Network/networkInterfaces/write",  # inferred
+    },
+    "JoinNetworks": {
+        "Microsoft.Network/virtualNetworks/read",
+        "Microsoft.Network/virtualNetworks/subnets/join/action",
+    },
+    "ReplaceDisks": {
+        "Microsoft.Compute/disks/write",  # inferred
+        "Microsoft.Compute/virtualMachines/write",
+    },
 }
 
 
@@ -79,34 +125,51 @@ def action_of(method: str, path: str) -> str:
     return "/".join([names[0], *types, "read" if method == "GET" else "action"])
 
 
-def test_the_role_grants_exactly_what_is_needed(open_session: Callable[[str], ArmSession]) -> None:
+@pytest.fixture
+def actions_by_feature(open_session: Callable[[str], ArmSession]) -> dict[str, set[str]]:
+    """The actions of the calls that each feature makes."""
+    found: dict[str, set[str]] = {feature: set() for feature in ACTIONS}
     with (
         closing(ArmServer()) as server,
         closing(BackupClient(open_session(server.url), api_version="2025-08-01")) as api,
     ):
-        made = list(calls(server.url))
-        server.answers(
-            *[Say(404, {"error": {"code": "NotFound", "message": "no"}})] * 2 * len(made)
-        )  # after a 404 a second URL is polled
-        for _, call in made:
-            with suppress(RestoreError):
+        for name, call in calls(server.url):
+            begin = len(server.requests)
+            server.answers(*[Say(404, {"error": {"code": "NotFound", "message": "no"}})] * 2)
+            with suppress(RestoreError):  # after a 404 a second URL is polled
                 call(api)
-        actions = {action_of(request.method, request.path) for request in server.requests}
+            made = {action_of(request.method, request.path) for request in server.requests[begin:]}
+            assert made, name
+            for feature in CALLERS[name]:
+                found[feature] |= made
+    return found
 
-    assert len(server.requests) >= len(made)
-    assert set(ROLE["Actions"]) == actions | REQUIRED_OF_THE_CALLER
+
+@pytest.mark.parametrize("feature", ACTIONS)
+def test_a_feature_has_exactly_the_actions_that_it_needs(feature: str, actions_by_feature: dict[str, set[str]]) -> None:
+    needed = actions_by_feature[feature] | REQUIRED_OF_THE_CALLER.get(feature, set())
+
+    assert set(ACTIONS[feature]) == needed
 
 
-def test_every_public_method_of_the_client_is_called_above() -> None:
+def test_all_calls_and_requirements_belong_to_a_feature() -> None:
     public = {name for name, _ in inspect.getmembers(BackupClient, inspect.isfunction) if not name.startswith("_")}
 
-    assert {name for name, _ in calls("")} == public - {"close", "from_settings"}
+    assert {name for name, _ in calls("")} == set(CALLERS) == public - {"close", "from_settings"}
+    assert {feature for features in CALLERS.values() for feature in features} | REQUIRED_OF_THE_CALLER.keys() == (
+        ACTIONS.keys()
+    )
+    assert len(ACTIONS) == len(FEATURES)
 
 
-def test_the_role_has_no_wildcards() -> None:
-    assert not [action for action in ROLE["Actions"] if "*" in action]
-    assert ROLE["Actions"] == sorted(set(ROLE["Actions"]))
-    assert ROLE["DataActions"] == []
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature["feature"])
+def test_a_feature_is_complete_and_has_no_wildcards(feature: dict[str, Any]) -> None:
+    assert list(feature) == ["feature", "scope", "purpose", "actions"]
+    assert feature["scope"] in SCOPES
+    assert feature["purpose"].endswith(".")
+    assert feature["actions"] == sorted(set(feature["actions"]))
+    assert feature["actions"]
+    assert not [action for action in feature["actions"] if "*" in action]
 
 
 @pytest.mark.parametrize(

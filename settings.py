@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from domain.alerts.alert_rules import NO_RULES, LoadedRules
 from domain.alerts.fields import single_line
 from domain.alerts.rules_file import read_rules
+from domain.azure.restore_scopes import RestoreScopes
 from domain.errors import InvalidRequestError
 from domain.reading import strict_json
 from domain.restore.polling import Limits
@@ -77,6 +78,7 @@ class Settings:
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
     client_id: str | None = None
+    restore_scopes: RestoreScopes = field(default_factory=RestoreScopes)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -100,6 +102,7 @@ class Settings:
             webhook_url=reader.read("RESTORE_WEBHOOK_URL", _webhook_url, None),
             webhook_secret=reader.read("RESTORE_WEBHOOK_SECRET", str, None),
             client_id=reader.read("AZURE_CLIENT_ID", _client_id, None),
+            restore_scopes=reader.read_scopes("RESTORE_SCOPES"),
         )
         problems = (*reader.problems, *_contradictions(settings))
         if problems:
@@ -140,6 +143,17 @@ class _Reader:
             hidden = hidden_character(text)
             self.problems.append(f"{name} must be {error}" + (f"; it {hidden}" if hidden else ""))
             return default
+
+    def read_scopes(self, name: str) -> RestoreScopes:
+        """Return the scopes of a setting that is JSON; each of its problems is noted with its member and index."""
+        text = trimmed(self._env.get(name, "")).removeprefix("\ufeff")
+        try:
+            return RestoreScopes.from_json(strict_json(text or "{}"))
+        except InvalidRequestError as error:
+            self.problems += [f"{name}: {detail.target or 'it'} {detail.message}" for detail in error.details]
+        except ValueError as error:
+            self.problems.append(f'{name} must be JSON, such as {{"vaultIds": ["/subscriptions/…"]}}: {error}')
+        return RestoreScopes()
 
 
 def _contradictions(settings: Settings) -> list[str]:

@@ -9,7 +9,7 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from domain.azure.resource_ids import ResourceId, ResourceKind
+from domain.azure.resource_ids import ResourceId, ResourceKind, labels_of
 from domain.errors import ErrorDetail
 from domain.redaction import redacted
 from domain.texts import hidden_character, trimmed
@@ -236,16 +236,17 @@ def one_of(*choices: str) -> Reader:
     return _checked(str, wanted, schema, lambda value: None if value in choices else f"must be {wanted}")
 
 
-def resource_id(kind: ResourceKind) -> Reader:
-    """Read an ARM id of this kind and return it without white space around it and without trailing slashes."""
-    schema: Json = {"type": "string", "pattern": _id_pattern(kind), "examples": [kind.example]}
-    wanted = f"the resource id of a {kind.label}"
-    check = _checked(str, wanted, schema, _parse_check(lambda text: ResourceId.parse(text, kind)))
+def resource_id(*kinds: ResourceKind) -> Reader:
+    """Read an ARM id of one of these kinds; return it without white space around it and without trailing slashes."""
+    expression = "|".join(map(_id_pattern, kinds))
+    schema: Json = {"type": "string", "pattern": expression, "examples": [kind.example for kind in kinds]}
+    wanted = f"the resource id of a {labels_of(kinds)}"
+    check = _checked(str, wanted, schema, _parse_check(lambda text: ResourceId.parse(text, *kinds)))
 
     def read(value: Any, path: str, problems: Problems) -> Any:
         before = len(problems.found)
         check(value, path, problems)
-        return ResourceId.parse(value, kind).text if len(problems.found) == before else value
+        return ResourceId.parse(value, *kinds).text if len(problems.found) == before else value
 
     return Reader(read, schema)
 
@@ -259,7 +260,8 @@ def _id_pattern(kind: ResourceKind) -> str:
     name = r"[-\w.() \u00aa-\uffff]+"
     path = "".join(f"/{any_case(kind_type)}/{name}" for kind_type in kind.types)
     provider = f"/{any_case('providers')}/{any_case(kind.provider)}{path}" if kind.provider else ""
-    return f"^/{any_case('subscriptions')}/[-0-9A-Za-z]+/{any_case('resourceGroups')}/{name}{provider}/*$"
+    group = "" if kind.is_subscription else f"/{any_case('resourceGroups')}/{name}"
+    return f"^/{any_case('subscriptions')}/[-0-9A-Za-z]+{group}{provider}/*$"
 
 
 def array(entry: Reader, *, minimum: int = 0, maximum: int = 1000) -> Reader:

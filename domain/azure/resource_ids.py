@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from domain.texts import WHITE_SPACE, hidden_character, trimmed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # The names that Azure allows in ids. No slash, percent sign or segment of dots alone may get into a URL path.
 _NAME = r"(?u:[-\w.() ]{0,127}[-\w() ])"
@@ -15,24 +18,30 @@ _PERIOD_AT_THE_END = re.compile(r"(?<=[^/.])\.+(?=/|$)")
 # Everything except names is ASCII. In Unicode a long s equals an s without case: one VM would have two ids and two VM
 # locks.
 _ID = re.compile(
-    rf"/subscriptions/(?P<subscription>[-0-9A-Za-z]{{1,64}})/resourceGroups/(?P<group>{_NAME})"
-    rf"(?:/providers/(?P<provider>[A-Za-z.]{{1,64}})(?P<path>(?:/[A-Za-z]{{1,64}}/{_NAME})+))?",
+    rf"/subscriptions/(?P<subscription>[-0-9A-Za-z]{{1,64}})(?:/resourceGroups/(?P<group>{_NAME})"
+    rf"(?:/providers/(?P<provider>[A-Za-z.]{{1,64}})(?P<path>(?:/[A-Za-z]{{1,64}}/{_NAME})+))?)?",
     re.ASCII | re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceKind:
-    """A type of resource: ``provider`` and ``types`` as in Azure's documentation; both empty for a resource group."""
+    """A type of resource: ``provider`` and ``types`` as in Azure's documentation.
+
+    Both are empty for a resource group and for a subscription.
+    """
 
     provider: str
     types: tuple[str, ...]
     example: str
+    is_subscription: bool = False
 
     @property
     def label(self) -> str:
         """The type as Azure writes it, such as ``Microsoft.Compute/virtualMachines``."""
-        return "/".join((self.provider, *self.types)) if self.provider else "resource group"
+        if self.provider:
+            return "/".join((self.provider, *self.types))
+        return "subscription" if self.is_subscription else "resource group"
 
 
 def _kind(provider: str, *types: str) -> ResourceKind:
@@ -49,11 +58,15 @@ DISK_ENCRYPTION_SET = _kind("Microsoft.Compute", "diskEncryptionSets")
 DISK_ACCESS = _kind("Microsoft.Compute", "diskAccesses")
 MANAGED_IDENTITY = _kind("Microsoft.ManagedIdentity", "userAssignedIdentities")
 RESOURCE_GROUP = ResourceKind("", (), "/subscriptions/<id>/resourceGroups/<name>")
+SUBSCRIPTION = ResourceKind("", (), "/subscriptions/<id>", is_subscription=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceId:
-    """One parsed id. ``text`` is the id in its original case, without white space around it and trailing slashes."""
+    """One parsed id. ``text`` is the id in its original case, without white space around it and trailing slashes.
+
+    ``resource_group`` is empty in the id of a subscription.
+    """
 
     text: str
     subscription_id: str
@@ -61,8 +74,10 @@ class ResourceId:
     name: str
 
     @classmethod
-    def parse(cls, text: str, kind: ResourceKind) -> Self:
-        """Parse an id of this kind; raises ``ValueError`` that names a hidden character or has an example of an id.
+    def parse(cls, text: str, *kinds: ResourceKind) -> Self:
+        """Parse an id of one of these kinds.
+
+        Raises ``ValueError`` that names a hidden character or has an example of an id.
 
         White space around the id is dropped: with it, one VM would have two ids and two VM locks. For the same reason
         an id with the period of a sentence after it is refused.
@@ -78,12 +93,40 @@ class ResourceId:
         match = _ID.fullmatch(text)
         if match is not None:
             segments = (match["path"] or "").split("/")[1:]
-            types = tuple(segment.casefold() for segment in segments[::2])
-            expected = tuple(kind_type.casefold() for kind_type in kind.types)
-            if (match["provider"] or "").casefold() == kind.provider.casefold() and types == expected:
-                name = segments[-1] if segments else match["group"]
-                return cls(text=text, subscription_id=match["subscription"], resource_group=match["group"], name=name)
-        raise ValueError(f"must be the resource id of a {kind.label}, such as {kind.example}")
+            if any(_is_of_kind(match, segments, kind) for kind in kinds):
+                group, subscription_id = match["group"] or "", match["subscription"]
+                name = segments[-1] if segments else group or subscription_id
+                return cls(text=text, subscription_id=subscription_id, resource_group=group, name=name)
+        raise ValueError(f"must be the resource id of a {labels_of(kinds)}, such as {kinds[0].example}")
+
+
+def _is_of_kind(match: re.Match[str], segments: list[str], kind: ResourceKind) -> bool:
+    types = tuple(segment.casefold() for segment in segments[::2])
+    return (
+        (match["group"] is None) == kind.is_subscription
+        and (match["provider"] or "").casefold() == kind.provider.casefold()
+        and types == tuple(kind_type.casefold() for kind_type in kind.types)
+    )
+
+
+def labels_of(kinds: Sequence[ResourceKind]) -> str:
+    """Return the names of the kinds as a text, such as ``subscription or resource group``."""
+    *others, last = (kind.label for kind in kinds)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def is_id_of(text: str, kind: ResourceKind) -> bool:
+    """Return whether this is an id of that kind."""
+    try:
+        ResourceId.parse(text, kind)
+    except ValueError:
+        return False
+    return True
+
+
+def subscription_of(resource_id: str) -> str:
+    """Return the id ``/subscriptions/<id>`` of the subscription that a valid id is in."""
+    return "/".join(resource_id.split("/")[:3])
 
 
 def same_id(left: str, right: str) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.alerts.alert_rules import NO_RULES, AlertRules, LoadedRules
+from domain.azure.restore_scopes import RestoreScopes
 from domain.restore.polling import Limits
 from settings import Settings, SettingsError
 
@@ -23,6 +24,7 @@ WINDOW = "RESTORE_ADOPTION_WINDOW_SECONDS"
 RULES = "AUTO_RESTORE_RULES"
 MOST = "RESTORE_MAX_RUNNING_PER_VAULT"
 HISTORY = "RESTORE_HISTORY_DAYS"
+SCOPES = "RESTORE_SCOPES"
 WEBHOOK, SECRET = "RESTORE_WEBHOOK_URL", "RESTORE_WEBHOOK_SECRET"
 ALL = (
     ENDPOINT,
@@ -37,6 +39,7 @@ ALL = (
     RULES,
     MOST,
     HISTORY,
+    SCOPES,
     WEBHOOK,
     SECRET,
 )
@@ -233,6 +236,71 @@ def test_the_sample_has_every_setting_and_can_be_used_as_it_is() -> None:
     )
     assert sample["IDENTITY_ENDPOINT"] == "http://127.0.0.1:8080/msi/token"
     assert sample["IDENTITY_HEADER"] == "simulator"
+
+
+def scopes(**members: Any) -> RestoreScopes:
+    return Settings.from_env({SCOPES: json.dumps(members)}).restore_scopes
+
+
+class TestRestoreScopes:
+    SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
+    OTHER = "/subscriptions/22222222-2222-2222-2222-222222222222"
+    GROUP = f"{SUBSCRIPTION}/resourceGroups/web-rg"
+    VAULT = f"{GROUP}/providers/Microsoft.RecoveryServices/vaults/v1"
+    ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/a1"
+    VM = f"{OTHER}/resourceGroups/db-rg/providers/Microsoft.Compute/virtualMachines/vm1"
+    NETWORK = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/n1"
+
+    def test_each_member_takes_its_kinds(self) -> None:
+        assert scopes(
+            vaultIds=[self.VAULT],
+            targetResourceGroupIds=[self.GROUP],
+            stagingScopes=[self.ACCOUNT, self.GROUP],
+            virtualNetworkIds=[self.NETWORK],
+            virtualMachineScopes=[self.OTHER, self.GROUP, self.VM],
+            inPlaceScopes=[self.GROUP, self.VM],
+        ) == RestoreScopes(
+            vault_ids=(self.VAULT,),
+            target_resource_group_ids=(self.GROUP,),
+            staging_scopes=(self.ACCOUNT, self.GROUP),
+            virtual_network_ids=(self.NETWORK,),
+            virtual_machine_scopes=(self.OTHER, self.GROUP, self.VM),
+            in_place_scopes=(self.GROUP, self.VM),
+        )
+
+    def test_ids_are_trimmed_and_come_once_whatever_their_case(self) -> None:
+        assert scopes(vaultIds=[f" {self.VAULT}/ ", self.VAULT.upper(), self.VAULT]).vault_ids == (self.VAULT,)
+
+    @pytest.mark.parametrize("staging", [{}, {"stagingScopes": []}, {"stagingScopes": None}])
+    def test_the_target_groups_are_the_staging_scopes_if_there_are_no_others(self, staging: dict[str, Any]) -> None:
+        assert scopes(targetResourceGroupIds=[self.GROUP], **staging).staging_scopes == (self.GROUP,)
+
+    def test_subscriptions_are_those_of_vaults_and_readable_vms(self) -> None:
+        found = scopes(vaultIds=[self.VAULT], virtualMachineScopes=[self.VM, self.VM.upper()])
+
+        assert found.subscriptions == (self.SUBSCRIPTION, self.OTHER)
+        assert scopes(inPlaceScopes=[self.VM], targetResourceGroupIds=[self.GROUP]).subscriptions == ()
+
+    def test_every_problem_is_named_with_its_member_and_index(self) -> None:
+        text = json.dumps({"vaultIds": [self.VAULT, self.VM, 3], "vaults": [], "stagingScopes": self.ACCOUNT})
+
+        found = problems({SCOPES: text, DEADLINE: "x"})
+
+        assert [problem.split(" must ")[0].split(" is ")[0] for problem in found] == [
+            DEADLINE,
+            f"{SCOPES}: vaultIds[1]",
+            f"{SCOPES}: vaultIds[2]",
+            f"{SCOPES}: vaults",
+            f"{SCOPES}: stagingScopes",
+        ]
+        assert "a Microsoft.RecoveryServices/vaults, such as /subscriptions/<id>/" in found[1]
+        assert not any(self.VM in problem for problem in found)
+
+    @pytest.mark.parametrize("text", ["{", "[]", '"{}"', '{"vaultIds": [], "vaultIds": []}', '{"vaultIds": NaN}', "NaN"])
+    def test_only_a_strict_json_object_is_taken(self, text: str) -> None:
+        (problem,) = problems({SCOPES: text})
+
+        assert problem.startswith(SCOPES)
 
 
 def loaded(text: str) -> LoadedRules:

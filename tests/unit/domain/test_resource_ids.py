@@ -38,6 +38,24 @@ class TestReading:
             text=change(text), subscription_id=SUBSCRIPTION_ID, resource_group=change(group), name=change(name)
         )
 
+    def test_a_subscription_is_no_resource_group(self) -> None:
+        text = f"/subscriptions/{SUBSCRIPTION_ID}"
+
+        assert ResourceId.parse(f" {text}/", ids.SUBSCRIPTION) == ResourceId(
+            text=text, subscription_id=SUBSCRIPTION_ID, resource_group="", name=SUBSCRIPTION_ID
+        )
+        for wrong, kind in ((text, ids.RESOURCE_GROUP), (TARGET_GROUP, ids.SUBSCRIPTION), (VM_ID, ids.SUBSCRIPTION)):
+            with pytest.raises(ValueError, match=f"must be the resource id of a {kind.label}"):
+                ResourceId.parse(wrong, kind)
+
+    def test_one_of_several_kinds(self) -> None:
+        kinds = (ids.SUBSCRIPTION, ids.RESOURCE_GROUP, ids.VIRTUAL_MACHINE)
+
+        assert [ResourceId.parse(text, *kinds).text for text in (VM_ID, TARGET_GROUP)] == [VM_ID, TARGET_GROUP]
+        wanted = "a subscription, resource group or Microsoft.Compute/virtualMachines, such as /subscriptions/<id>"
+        with pytest.raises(ValueError, match=wanted):
+            ResourceId.parse(VAULT_ID, *kinds)
+
     @pytest.mark.parametrize("what", GOOD)
     def test_a_trailing_slash_is_dropped(self, what: str) -> None:
         kind, text, _, _ = GOOD[what]

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None) -> df.DFApp:
     """Return the app with these settings, this client for Azure, and the webhook, if any."""
-    restores = RestoreActivities(api)
+    vault_ids = settings.restore_scopes.vault_ids
+    restores = RestoreActivities(api, vault_ids=vault_ids)
     posting = WebhookActivities(webhook)
     activities = {
         **restores.by_name(),
@@ -44,7 +45,7 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
         return settings.limits(request.rehydrates)
 
     def recovery_points(wanted: ResolveItem) -> RecoveryPointList:
-        return list_recovery_points(api, wanted, utc_now())
+        return list_recovery_points(api, wanted, utc_now(), vault_ids)
 
     rules = settings.auto_restore_rules
     alerts.log_rules(rules)

@@ -20,7 +20,7 @@ from queries.item_lookup import find_item
 from queries.soft_deletion import explained_error, find_soft_deletion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from domain.answers import Accepted
     from domain.azure.jobs import Job, Operation
@@ -41,10 +41,16 @@ def utc_now() -> datetime:
 
 
 class RestoreActivities:
-    """Every activity of a restore that calls Azure. ``clock`` returns aware UTC."""
+    """Every activity of a restore that calls Azure. ``clock`` returns aware UTC.
 
-    def __init__(self, api: BackupApi, *, clock: Callable[[], datetime] = utc_now) -> None:
+    ``vault_ids`` are the vaults in which the item of a VM is searched for if Azure does not show the VM to the app.
+    """
+
+    def __init__(
+        self, api: BackupApi, *, vault_ids: Sequence[str] = (), clock: Callable[[], datetime] = utc_now
+    ) -> None:
         self._api = api
+        self._vault_ids = vault_ids
         self._clock = clock
 
     def by_name(self) -> dict[str, Callable[[Json], Json]]:
@@ -67,7 +73,7 @@ class RestoreActivities:
 
     def resolve_item(self, call: calls.ResolveItem) -> Answer[ProtectedItem]:
         """Return the protected item of a request."""
-        return Answer(find_item(self._api, call))
+        return Answer(find_item(self._api, call, self._vault_ids))
 
     def prepare_restore(self, call: calls.PrepareRestore) -> Answer[answers.Prepared]:
         """Choose the point, check the restore, and start the service's own validation."""

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.azure.protected_items import ProtectedItem, not_in_vault_error, protects
 from domain.errors import TerminalError
+from queries.vault_search import find_in_vaults, read_vault
 
 if TYPE_CHECKING:
-    from domain.errors import Json
+    from collections.abc import Sequence
+
     from domain.restore.calls import ResolveItem
     from queries.backup_api import BackupApi
 
+_VM_NOT_SHOWN: Final = frozenset({errors.NOT_FOUND, errors.AUTHORIZATION_FAILED})
 
-def find_item(api: BackupApi, wanted: ResolveItem) -> ProtectedItem:
-    """Return the protected item; raises ``RestoreError``, with the code ``NotProtected`` if the VM has no backup."""
+
+def find_item(api: BackupApi, wanted: ResolveItem, vault_ids: Sequence[str] = ()) -> ProtectedItem:
+    """Return the protected item; raises ``RestoreError``, with the code ``NotProtected`` if the VM has no backup.
+
+    If Azure does not show the VM to the app, because it is deleted or because a role is missing, its item is searched
+    for in ``vault_ids``, the vaults of the setting ``RESTORE_SCOPES``.
+    """
     vm_id = wanted.source_resource_id
     if wanted.vault_id is None:
-        return _of_vm(api, vm_id or "")
+        return _of_vm(api, vm_id or "", vault_ids)
     region = api.get_vault_region(wanted.vault_id)
     if wanted.container_name is None or wanted.protected_item_name is None:
         return _in_vault(api, vm_id or "", wanted.vault_id, region)
@@ -33,33 +41,20 @@ def find_item(api: BackupApi, wanted: ResolveItem) -> ProtectedItem:
     return item
 
 
-def _of_vm(api: BackupApi, vm_id: str) -> ProtectedItem:
+def _of_vm(api: BackupApi, vm_id: str, vault_ids: Sequence[str]) -> ProtectedItem:
     try:
         region = api.get_virtual_machine_region(vm_id)
+        status = api.get_backup_status(vm_id, region)
     except TerminalError as error:
-        if error.code != errors.NOT_FOUND:
+        if error.code not in _VM_NOT_SHOWN:
             raise
-        message = (
-            f"Azure finds no VM with the id {vm_id}, so its vault cannot be looked up. It may have been deleted or "
-            "moved, or the id is wrong. Give vaultId to restore it from that vault."
-        )
-        raise TerminalError(errors.NOT_FOUND, message, error.details) from error
-    status = api.get_backup_status(vm_id, region)
+        return find_in_vaults(api, vm_id, vault_ids, error)
     return ProtectedItem.from_backup_status(status, source_resource_id=vm_id, region=region)
 
 
 def _in_vault(api: BackupApi, vm_id: str, vault_id: str, region: str) -> ProtectedItem:
     """Return the vault's item of a VM; a soft-deleted one only if there is no other."""
-    deleted: ProtectedItem | None = None
-    others: list[Json] = []
-    for body in api.list_protected_items(vault_id):
-        if not protects(body, vm_id):
-            others.append(body)
-            continue
-        item = ProtectedItem.from_api(body, vault_id=vault_id, region=region)
-        if item.soft_deletion is None:
-            return item
-        deleted = item
-    if deleted is None:
-        raise not_in_vault_error(vm_id, vault_id, others)
-    return deleted
+    found = read_vault(api, vm_id, vault_id)
+    if found.item is None:
+        raise not_in_vault_error(vm_id, vault_id, found.others)
+    return ProtectedItem.from_api(found.item, vault_id=vault_id, region=region)

@@ -13,6 +13,7 @@ from queries.item_lookup import find_item
 from queries.soft_deletion import find_soft_deletion
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from domain.azure.protected_items import ProtectedItem
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from queries.backup_api import BackupApi
 
 
-def list_recovery_points(api: BackupApi, wanted: ResolveItem, now: datetime) -> RecoveryPointList:
+def list_recovery_points(
+    api: BackupApi, wanted: ResolveItem, now: datetime, vault_ids: Sequence[str] = ()
+) -> RecoveryPointList:
     """Return a VM's points, newest first, each with the verdict whether it can be restored, and why not.
 
+    ``vault_ids`` are the vaults in which a VM is searched for that Azure does not show to the app.
     A warning says if the item is soft-deleted: then none of its points can be restored, and Azure may list none.
     Raises :class:`domain.errors.RestoreError`.
     """
-    item = find_item(api, wanted)
+    item = find_item(api, wanted, vault_ids)
     # With a vault the item itself was read; backupStatus does not say whether it is soft-deleted.
     deletion = item.soft_deletion if wanted.vault_id else find_soft_deletion(api, item)
     reasons_of_item = () if deletion is None else (deletion.reason(now),)

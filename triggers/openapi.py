@@ -147,7 +147,8 @@ def _restore_paths() -> Json:
 
 def _other_paths() -> Json:
     vm = {**_in_query("sourceResourceId", _schema("VirtualMachineId")), "required": True}
-    vault = {**_in_query("vaultId", _schema("VaultId")), "description": "Needed for a virtual machine that is deleted."}
+    needed = "Needed for a virtual machine that is deleted, unless the setting RESTORE_SCOPES names its vault."
+    vault = {**_in_query("vaultId", _schema("VaultId")), "description": needed}
     points = [_answer(200, "Recovery points, newest first.", api_types.RecoveryPointList), 400, 404, 502, 503]
     list_points = "List a virtual machine's recovery points, each with a verdict"
     decided = _answer(202, "The decision for each virtual machine of the alert.", api_types.AlertDecisionList)

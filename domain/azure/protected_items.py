@@ -182,15 +182,21 @@ def protects(body: Mapping[str, Any], vm_id: str) -> bool:
     return any(same_id(source, vm_id) for source in source_ids(body))
 
 
-def not_in_vault_error(vm_id: str, vault_id: str, bodies: Iterable[Mapping[str, Any]]) -> TerminalError:
-    """Return the error for a VM of which a vault lists no item; it names the listed VMs that have the same name."""
+def namesakes_of(vm_id: str, bodies: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the ids of up to three VMs of the same name that protected items name."""
     name = vm_id.rpartition("/")[2].lower()
     others = (source for body in bodies for source in source_ids(body))
-    namesakes = list(dict.fromkeys(source for source in others if source.rpartition("/")[2].lower() == name))
+    namesakes = dict.fromkeys(source for source in others if source.rpartition("/")[2].lower() == name)
+    return list(namesakes)[:_MAX_HINTS]
+
+
+def not_in_vault_error(vm_id: str, vault_id: str, bodies: Iterable[Mapping[str, Any]]) -> TerminalError:
+    """Return the error for a VM of which a vault lists no item; it names the listed VMs that have the same name."""
+    namesakes = namesakes_of(vm_id, bodies)
     if namesakes:
         hint = (
             "It lists backups of a VM of the same name under another id. If it is the same VM, which was moved, give "
-            f"its former id as sourceResourceId, together with vaultId: {', '.join(namesakes[:_MAX_HINTS])}"
+            f"its former id as sourceResourceId, together with vaultId: {', '.join(namesakes)}"
         )
     else:
         hint = f"Check both ids, or leave vaultId out to have the vault looked up. {MOVED_VM}"

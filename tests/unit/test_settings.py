@@ -296,7 +296,9 @@ class TestRestoreScopes:
         assert "a Microsoft.RecoveryServices/vaults, such as /subscriptions/<id>/" in found[1]
         assert not any(self.VM in problem for problem in found)
 
-    @pytest.mark.parametrize("text", ["{", "[]", '"{}"', '{"vaultIds": [], "vaultIds": []}', '{"vaultIds": NaN}', "NaN"])
+    @pytest.mark.parametrize(
+        "text", ["{", "[]", '"{}"', '{"vaultIds": [], "vaultIds": []}', '{"vaultIds": NaN}', "NaN"]
+    )
     def test_only_a_strict_json_object_is_taken(self, text: str) -> None:
         (problem,) = problems({SCOPES: text})
 

@@ -378,10 +378,10 @@ def connection_to(azurite: Child) -> str:
     return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
 
 
-def write_functions(place: Path, env: Mapping[str, str]) -> Path:
-    """Write the app's durable functions for Microsoft's engine; the app is read with these settings."""
+def write_functions(place: Path, env: Mapping[str, str], code: Path = ROOT) -> Path:
+    """Write the durable functions of the app in the folder ``code`` for Microsoft's engine; these are its settings."""
     done = subprocess.run(
-        real_engine.functions_command(), cwd=ROOT, env=dict(env), capture_output=True, text=True, check=False
+        real_engine.functions_command(), cwd=code, env=dict(env), capture_output=True, text=True, check=False
     )
     if done.returncode:
         told = done.stderr.strip().splitlines() or ["without a word"]

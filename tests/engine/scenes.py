@@ -1,4 +1,7 @@
-"""Scenes in which workers, engines and machines are killed with SIGKILL in the middle of restores, and others go on."""
+"""Scenes in which what runs restores ends in the middle of them, and something else finishes them.
+
+Workers, engines and machines are killed with SIGKILL, or another version of the app is deployed.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,14 @@ from tests.support.stops import Stops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from domain.errors import Json
 
 STEPS = ("resolving", "choosing", "validating", "looking", "post sent", "job made", "following", "tracking")
 MANY = 10
 IN_THE_MIDDLE = 4  # so many have posted when the kill comes
+APPROVED = "approved"
 
 
 class Scene:
@@ -30,7 +35,7 @@ class Scene:
     def __init__(self, azurite: str) -> None:
         self._stack = ExitStack()
         self.stops, self.events = Stops(), EngineEvents()
-        simulator = self._stack.enter_context(simulating(scenario(map(held, STEPS)), speed=SPEED))
+        simulator = self._stack.enter_context(simulating(scenario(map(held, (*STEPS, APPROVED))), speed=SPEED))
         self.gate = self._stack.enter_context(Gate(simulator.url, self.stops))
         self.hub = self._stack.enter_context(RealHub(azurite, self.gate.url, QUICK, hear=self._hear, events=True))
         self.simulator = simulator
@@ -71,20 +76,51 @@ def held(step: str) -> str:
 def kill_a_worker_at_every_step(scene: Scene) -> Outcome:
     """Hold a restore at each step, kill the worker that runs them all, and give the engine another."""
     instance = scene.hub.start()
+    change_at_every_step(scene, instance.host.kill, lambda: scene.hub.start_worker(instance))
+    return scene.outcome()
+
+
+def change_at_every_step(scene: Scene, end: Callable[[], None], go_on: Callable[[], None]) -> None:
+    """Start a restore for each step and hold it there, end what runs them all, and start what goes on with them."""
     stops = {step: scene.stops.set(step, held(step)) for step in STEPS}
     vms = {step: vm_id(held(step), GROUP) for step in STEPS}
-    scene.restores = {vm: scene.stage.start(vm) for vm in vms.values()}
+    scene.restores |= {vm: scene.stage.start(vm) for vm in vms.values()}
     for stop in stops.values():
         stop.wait()
-    instance.host.kill()
+    end()
     late = held("post sent")
     looks = scene.gate.looks[late]
     for step in STEPS:
         if step != "post sent":
             stops[step].let_go()
-    scene.hub.start_worker(instance)
-    soon(lambda: scene.gate.looks[late] > looks)  # the next worker has looked for the job
-    stops["post sent"].let_go()  # and only now the POST of the one that was killed arrives
+    go_on()
+    soon(lambda: scene.gate.looks[late] > looks)  # what goes on has looked for the job
+    stops["post sent"].let_go()  # and only now the POST of the worker that has ended arrives
+
+
+def deploy(scene: Scene, before: Path, after: Path) -> Outcome:
+    """Start restores with the code of one folder, and finish them with that of another; a person approves one then."""
+    instance = scene.hub.start(code=before)
+    approved = vm_id(held(APPROVED), GROUP)
+    scene.restores[approved] = scene.stage.start(approved, approval={"required": True})
+    scene.stage.comes_to(scene.restores[approved], lambda document: document["status"] == "AwaitingApproval")
+
+    def end() -> None:
+        instance.host.kill()
+        instance.engine.stop()
+
+    change_at_every_step(scene, end, lambda: scene.hub.restart(instance, after))
+    answer = scene.stage.call("POST", f"restores/{scene.restores[approved]}/approve", json={"by": "ada"})
+    assert answer.status_code == 202, answer.text
+    return scene.outcome()
+
+
+def deploy_beside(scene: Scene, before: Path, after: Path) -> Outcome:
+    """Run both versions on one hub at once: each takes the steps whose messages it gets."""
+    scene.hub.start("machine-a", before)
+    scene.hub.start("machine-b", after)
+    soon(lambda: {"machine-a", "machine-b"} <= lease_holders(scene.events))
+    scene.start_many()
     return scene.outcome()
 
 

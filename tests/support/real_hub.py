@@ -81,7 +81,7 @@ class RealHub:
         self._host_json, self._hear, self._events = host_json, hear, events
         self._cleanup = ExitStack()
         self._place = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="real-hub-")))
-        self._functions: Path | None = None
+        self._functions: dict[Path, Path] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -92,21 +92,21 @@ class RealHub:
             self._cleanup.callback(instance.host.stop)
         self._cleanup.close()
 
-    def start(self, machine: str | None = None) -> Instance:
-        """Start an engine and the app on it, and wait until both answer."""
-        engine = self._start_engine(machine)
-        instance = Instance(machine, engine, self._start_host(engine))
+    def start(self, machine: str | None = None, code: Path = ROOT) -> Instance:
+        """Start an engine and the app on it, and wait until both answer; ``code`` is the folder of the app."""
+        engine = self._start_engine(machine, code)
+        instance = Instance(machine, engine, self._start_host(engine, code))
         self.instances.append(instance)
         return instance
 
     def start_worker(self, instance: Instance) -> None:
         """Give an instance whose app was killed another one."""
-        instance.host = self._start_host(instance.engine)
+        instance.host = self._start_host(instance.engine, ROOT)
 
-    def restart(self, instance: Instance) -> None:
-        """Start an instance that was killed again, on the same machine."""
-        instance.engine = self._start_engine(instance.machine)
-        instance.host = self._start_host(instance.engine)
+    def restart(self, instance: Instance, code: Path = ROOT) -> None:
+        """Start an instance that has ended again, on the same machine; ``code`` is the folder of the app."""
+        instance.engine = self._start_engine(instance.machine, code)
+        instance.host = self._start_host(instance.engine, code)
 
     def tails(self) -> Iterator[str]:
         """Return the last lines of what the instances have said."""
@@ -114,11 +114,12 @@ class RealHub:
             for child in (instance.engine, instance.host):
                 yield from (f"{child.name}: {line}" for line in child.tail(20))
 
-    def _start_engine(self, machine: str | None) -> Child:
-        if self._functions is None:
-            self._functions = write_functions(self._place, self.env)
+    def _start_engine(self, machine: str | None, code: Path) -> Child:
+        if code not in self._functions:
+            place = Path(tempfile.mkdtemp(dir=self._place))
+            self._functions[code] = write_functions(place, self.env, code)
         command = real_engine.engine_command(
-            self._functions,
+            self._functions[code],
             connection=self.connection,
             hub=self.name,
             host_json=self._host_json,
@@ -127,9 +128,9 @@ class RealHub:
         )
         return _ready("engine", command, clean_environment(), self._place, self._hear)
 
-    def _start_host(self, engine: Child) -> Child:
+    def _start_host(self, engine: Child, code: Path) -> Child:
         command = host_command(0, no_settings(self._place), engine.urls[0])
-        return _ready("local host", command, self.env, ROOT, self._hear)
+        return _ready("local host", command, self.env, code, self._hear)
 
 
 def _ready(

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from azure_functions_runtime.bindings.meta import load_binding_registry
-from azure_functions_runtime.functions import Registry
-from azure_functions_runtime.loader import index_function_app, process_indexed_function
 
-
-class _Message(SimpleNamespace):
-    """Takes the place of a protobuf message: the worker library is handed its message types by the worker."""
-
-    inout = 2  # as in the worker protocol: in 0, out 1, inout 2
-    out = 1
-
+from scripts.indexing import index_app
 
 FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,127}", re.IGNORECASE | re.ASCII)
 BINDING_NAME = re.compile(r"(?!.*__)[a-z_][a-z0-9_]{0,127}|\$return", re.IGNORECASE | re.ASCII)
 """What the Functions host takes, from 4.1038 on; an older one refuses names with an underscore (host's pull 10764)."""
 
-PROTOS = SimpleNamespace(BindingInfo=_Message, RpcFunctionMetadata=_Message, RpcRetryOptions=_Message)
-
 
 @pytest.fixture(scope="module")
 def indexed() -> dict[str, list[dict[str, Any]]]:
     """Return the bindings of each function as the worker reports them to the host."""
-    load_binding_registry()
-    functions = index_function_app("function_app.py")
-    results, _ = process_indexed_function(PROTOS, Registry(), functions, ".")
-    return {result.name: [json.loads(binding) for binding in result.raw_bindings] for result in results}
+    return index_app()
 
 
 def test_the_host_takes_the_names(indexed: dict[str, list[dict[str, Any]]]) -> None:

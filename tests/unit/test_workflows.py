@@ -1,0 +1,59 @@
+"""The workflows for GitHub: valid, pinned, without secrets. Nothing here runs them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+@pytest.fixture(params=WORKFLOWS, ids=lambda path: path.name)
+def workflow(request: pytest.FixtureRequest) -> str:
+    return request.param.read_text(encoding="utf-8")
+
+
+def test_they_are_workflows() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*command, *map(str, WORKFLOWS)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+    assert len(WORKFLOWS) == 2
+
+
+def test_every_action_is_pinned_to_a_commit_and_names_its_version(workflow: str) -> None:
+    used = [line for line in re.findall(r"uses: (.+)", workflow) if not line.startswith("./")]
+
+    assert used
+    assert [line for line in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+def test_an_action_has_the_same_version_everywhere() -> None:
+    used = {line for path in WORKFLOWS for line in re.findall(r"uses: (\S+@.+)", path.read_text(encoding="utf-8"))}
+
+    assert len(used) == len({line.split("@")[0] for line in used})
+
+
+def test_there_are_no_secrets(workflow: str) -> None:
+    assert not re.search(r"\bsecrets\b", workflow)
+
+
+def test_only_the_deployment_may_sign_in_and_only_in_the_environment_that_is_trusted() -> None:
+    check, deploy = (path.read_text(encoding="utf-8") for path in WORKFLOWS)
+    before, _, job = deploy.partition("\n  deploy:\n")
+
+    assert "id-token" not in check + before
+    assert job.count("id-token: write") == 1
+    assert "name: production" in job
+
+
+def test_a_shell_gets_values_from_its_environment_only(workflow: str) -> None:
+    """An expression in a script would be run as part of it, whatever it holds."""
+    assert [
+        line for line in workflow.splitlines() if "${{" in line and not re.match(r"\s+[\w-]+: \$\{\{[^}]+\}\}$", line)
+    ] == []

@@ -21,6 +21,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 NOT_ENDED = {Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL}
 ATTRIBUTES = {
     "azure.operation",
+    "error.type",
     "http.response.status_code",
     "restore.job_id",
     "restore.phase",
@@ -166,7 +167,7 @@ def test_restores_that_have_not_ended_show_their_last_call(restores: Insights) -
     ]
 
 
-def test_failed_restores_come_with_their_code_and_trace(restores: Insights) -> None:
+def test_failed_restores_come_with_code_message_and_trace(restores: Insights) -> None:
     restores.add(
         "requests",
         ago=28 * HOUR,
@@ -176,12 +177,21 @@ def test_failed_restores_come_with_their_code_and_trace(restores: Insights) -> N
         dimensions={"restore.recovery_type": "RestoreDisks", "restore.started_by": "alert", "restore.job_id": "job"},
     )
 
+    restores.log(
+        f"restore {restore_id(4)} of {SQL} ended as Failed: RestoreFailed: 'The job: it failed.'", ago=27 * HOUR
+    )
+
     rows = restores.run("restores-failed")
 
-    assert values(rows, "VM", "Status", "Error code", "Trace", "Recovery type", "Started by", "Azure Backup job") == [
-        ("sql-01", "Rejected", "ApprovalTimedOut", "", "", "", ""),
-        ("web-01", "TimedOut", "DeadlineExceeded", "", "", "", ""),
-        ("sql-01", "Failed", "RestoreFailed", "item", "RestoreDisks", "alert", "job"),
+    assert values(rows, "VM", "Status", "Error code", "Message") == [
+        ("sql-01", "Rejected", "ApprovalTimedOut", ""),
+        ("web-01", "TimedOut", "DeadlineExceeded", ""),
+        ("sql-01", "Failed", "RestoreFailed", "The job: it failed."),
+    ]
+    assert values(rows, "Trace", "Recovery type", "Started by", "Azure Backup job") == [
+        ("", "", "", ""),
+        ("", "", "", ""),
+        ("item", "RestoreDisks", "alert", "job"),
     ]
 
 
@@ -255,11 +265,14 @@ def test_minutes_by_phase_and_by_what_was_waited_for(insights: Insights) -> None
 
 
 def test_calls_by_operation_and_answer(insights: Insights) -> None:
-    for code, calls in ((200, 7), (202, 1), (429, 3), (503, 2), ("", 1)):
-        dimensions = {"azure.operation": "backupJobs/read"} | ({"http.response.status_code": code} if code else {})
+    sent: list[tuple[Json, int]] = [
+        ({"http.response.status_code": code}, n) for code, n in ((200, 7), (429, 3), (503, 2))
+    ]
+    for answer, calls in [*sent, ({"error.type": "ConnectTimeout"}, 1), ({"error.type": "NotSent"}, 5)]:
+        dimensions = {"azure.operation": "backupJobs/read", **answer}
         insights.add("customMetrics", name="azure.calls", valueSum=calls, valueCount=1, dimensions=dimensions)
 
-    assert insights.run("calls") == [
-        {"Operation": "backupJobs/read", "Calls": 14, "Throttled (429)": 3, "Server errors (5xx)": 2, "No answer": 1}
-    ]
+    (row,) = insights.run("calls")
+    assert values([row], "Operation", "Calls", "Throttled (429)") == [("backupJobs/read", 13, 3)]
+    assert values([row], "Server errors (5xx)", "No answer", "Not sent") == [(2, 1, 5)]
     assert values(insights.run("throttling-over-time"), "Operation", "Throttled") == [("backupJobs/read", 3)]

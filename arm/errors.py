@@ -44,6 +44,10 @@ _TOKEN_REFUSALS: Final = frozenset({400, 401, 403})
 _MAX_DETAILS: Final = 20
 _NO_MESSAGE: Final = "The service gave no message."
 _THROTTLED: Final = "Azure asks for fewer requests."
+_PREFLIGHT: Final = (
+    "GET /api/preflight says what is missing and where; docs/deploying.md (Roles) says how to grant it. A new role "
+    "takes some minutes to work."
+)
 _ITEM_BUSY: Final = "Azure does not take the request yet, because the protected item is busy (see details)."
 _UNKNOWN_OUTCOME: Final = (
     "It is unknown whether Azure accepted the request; search for its job before posting it again."
@@ -92,9 +96,10 @@ _TABLE: Final = (
         {403},
         TerminalError,
         AUTHORIZATION_FAILED,
-        "The app's identity may not use a resource that the request names (see details). Give it Storage Account "
-        "Contributor on the staging account, Contributor on the target resource group, and the join permission on "
-        "the subnet.",
+        "The app's identity may not use a resource that the request names (see details). Give it the roles "
+        "StageRestores or Storage Account Contributor on the staging account, CreateDisks or Contributor on the target "
+        "resource group, JoinNetworks on the virtual network, and ReplaceDisks or Virtual Machine Contributor on the "
+        f"source VM. {_PREFLIGHT}",
         fits=_is_linked_authorization,
     ),
     _Row(
@@ -108,10 +113,10 @@ _TABLE: Final = (
         {403},
         TerminalError,
         AUTHORIZATION_FAILED,
-        "The app's identity lacks a permission (see details). A restore needs Backup Operator on the vault, Virtual "
-        "Machine Contributor on the source VM, Contributor on the target resource group, Storage Account Contributor "
-        "on the staging account, and Microsoft.RecoveryServices/locations/backupStatus/action on the VM's "
-        "subscription.",
+        "The app's identity lacks a permission (see details). A restore needs the roles of the deployment, or Backup "
+        "Operator on the vault, Virtual Machine Contributor on the source VM, Contributor on the target resource "
+        "group, Storage Account Contributor on the staging account, and Microsoft.RecoveryServices/locations/"
+        f"backupStatus/action on the VM's subscription. {_PREFLIGHT}",
     ),
     _Row({404}, TerminalError, NOT_FOUND, "Azure does not know this resource. Check the ids and names."),
     _Row({400, 409}, TransientError, ITEM_BUSY, _ITEM_BUSY, fits=_is_item_busy),

@@ -74,6 +74,14 @@ def test_every_status_has_its_error(
     assert error.details[0].code == service_code
 
 
+@pytest.mark.parametrize("service_code", ["AuthorizationFailed", "LinkedAuthorizationFailed"])
+def test_a_missing_permission_names_the_check_and_the_document(service_code: str) -> None:
+    message = error_for(403, {"error": {"code": service_code, "message": "m"}}).message
+
+    assert "GET /api/preflight" in message
+    assert "docs/deploying.md" in message
+
+
 BUSY_CODES = [
     "BMSUserErrorObjectLocked",
     "bmsusererrorobjectlocked",

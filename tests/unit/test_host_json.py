@@ -50,6 +50,13 @@ def test_messages_reach_the_app_as_they_are() -> None:
     assert HOST["extensions"]["queues"]["messageEncoding"] == "none"
 
 
+def test_no_log_line_is_sampled_away() -> None:
+    # The alert rules and the workbook read one line for each change of a restore's status.
+    sampling = HOST["logging"]["applicationInsights"]["samplingSettings"]
+
+    assert "Trace" in sampling["excludedTypes"].split(";")
+
+
 def test_no_activity_comes_near_the_time_out() -> None:
     answer, post = timedelta(minutes=2), timedelta(minutes=4)  # four read timeouts: arm.session
     a_list = timedelta(seconds=backup._MAX_LIST_S) + answer

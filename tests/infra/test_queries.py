@@ -93,7 +93,7 @@ def test_queries_name_only_what_the_app_sends() -> None:
 
 
 def test_the_ends_are_the_states_in_which_a_restore_stays() -> None:
-    ends = re.search(r"let EndStatuses = dynamic\((.*?)\);", QUERIES["status-lines"])
+    ends = re.search(r"let EndStatuses = dynamic\((.*?)\);", QUERIES["status-lines"], re.DOTALL)
 
     assert ends is not None
     assert set(re.findall(r'"(\w+)"', ends[1])) == set(Status) - NOT_ENDED
@@ -155,9 +155,11 @@ def test_restores_that_have_not_ended_show_their_last_call(restores: Insights) -
             "dependencies",
             ago=minutes * MINUTE,
             operation_Id=restore_id(1).replace("-", ""),
+            type="HTTP",
+            name=operation,
             resultCode=code,
-            dimensions={"azure.operation": operation},
         )
+    restores.add("dependencies", type="InProc", name="Validating", operation_Id=restore_id(1).replace("-", ""))
 
     rows = restores.run("restores-not-ended")
 

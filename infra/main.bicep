@@ -10,7 +10,79 @@ param environmentName string
 @metadata({ azd: { type: 'location' } })
 param location string
 
+// What the app may restore, and where to: the roles are assigned there, and RESTORE_SCOPES tells the app.
+@description('Recovery Services vaults to restore from: a JSON array of resource ids.')
+param vaultIds string[]
+
+@description('Resource groups in which restored disks and VMs are created: a JSON array of resource ids.')
+param targetResourceGroupIds string[]
+
+@description('Staging storage accounts, or resource groups that have them. Default: the target resource groups.')
+param stagingScopes string[] = targetResourceGroupIds
+
+@description('Virtual networks of VMs that are created (AlternateLocation).')
+param virtualNetworkIds string[] = []
+
+@description('Subscriptions, resource groups or VMs that the app may read, in order to find the backup of a VM.')
+param virtualMachineScopes string[] = []
+
+@description('Resource groups or VMs whose disks may be replaced (OriginalLocation).')
+param inPlaceScopes string[] = []
+
+// How the app runs. The Consumption plan is not among the values: on Linux it stops at Python 3.12, and it needs a share
+// of Azure Files, so account keys.
+@description('FlexConsumption scales to zero. Premium keeps an instance, and its code is uploaded by hand.')
+@allowed([ 'FlexConsumption', 'Premium' ])
+param hostingPlan string = 'FlexConsumption'
+
+@description('Puts the app into a virtual network, and its storage behind private endpoints.')
+param vnetEnabled bool = false
+
+@description('Where the durable state is. DurableTaskScheduler has not been tried yet.')
+@allowed([ 'AzureStorage', 'DurableTaskScheduler' ])
+param durableEngine string = 'AzureStorage'
+
+@description('Who gets an e-mail when a restore fails or waits for a person, or a request cannot be processed.')
+param alertEmail string = ''
+
+@description('A sample alert on the availability of VMs that calls the app. Only after the code is deployed.')
+param sampleAlert bool = false
+
+@description('Settings of the app (README) that shall differ from their defaults, as texts.')
+@sealed()
+param appSettings {
+  AUTO_RESTORE_RULES: string?
+  AZURE_BACKUP_API_VERSION: string?
+  RESTORE_ADOPTION_WINDOW_SECONDS: string?
+  RESTORE_DEADLINE_HOURS: string?
+  RESTORE_EVENTS_QUEUE: string?
+  RESTORE_HISTORY_DAYS: string?
+  RESTORE_JOB_POLL_MAX_SECONDS: string?
+  RESTORE_JOB_POLL_MIN_SECONDS: string?
+  RESTORE_MAX_RUNNING_PER_VAULT: string?
+  RESTORE_REQUESTS_QUEUE: string?
+  RESTORE_RESULTS_QUEUE: string?
+  RESTORE_WEBHOOK_URL: string?
+} = {}
+
+@description('The Key Vault secret (its URI) that webhooks are signed with. The identity needs Key Vault Secrets User there.')
+param webhookSecretUri string = ''
+
 var tags = { 'azd-env-name': environmentName }
+var token = uniqueString(subscription().id, environmentName, location)
+var identityName = 'id-restore-${token}'
+var storageName = 'strestore${token}'
+var appName = 'func-restore-${token}'
+var packages = 'app-package'
+var queues = {
+  RESTORE_REQUESTS_QUEUE: appSettings.?RESTORE_REQUESTS_QUEUE ?? 'restore-requests'
+  RESTORE_RESULTS_QUEUE: appSettings.?RESTORE_RESULTS_QUEUE ?? 'restore-results'
+  RESTORE_EVENTS_QUEUE: appSettings.?RESTORE_EVENTS_QUEUE ?? 'restore-events'
+}
+// The host adds the suffix.
+var poisonQueue = '${queues.RESTORE_REQUESTS_QUEUE}-poison'
+var durableTask = loadJsonContent('../host.json').extensions.durableTask
+var usesScheduler = durableEngine == 'DurableTaskScheduler'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
@@ -18,5 +90,140 @@ resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   tags: tags
 }
 
+module identity 'modules/identity.bicep' = {
+  scope: group
+  params: { name: identityName, location: location, tags: tags }
+}
+
+module storage 'modules/storage.bicep' = {
+  scope: group
+  params: {
+    name: storageName
+    location: location
+    tags: tags
+    containerName: packages
+    queueNames: concat(map(items(queues), queue => queue.value), [ poisonQueue ])
+    publicNetworkAccess: !vnetEnabled
+    identityName: identityName
+    principalId: identity.outputs.principalId
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  scope: group
+  params: {
+    workspaceName: 'log-restore-${token}'
+    componentName: 'appi-restore-${token}'
+    location: location
+    tags: tags
+    identityName: identityName
+    principalId: identity.outputs.principalId
+  }
+}
+
+module network 'modules/network.bicep' = if (vnetEnabled) {
+  scope: group
+  params: {
+    name: 'vnet-restore-${token}'
+    location: location
+    tags: tags
+    appDelegation: hostingPlan == 'FlexConsumption' ? 'Microsoft.App/environments' : 'Microsoft.Web/serverFarms'
+    storageName: storageName
+    storageId: storage.outputs.id
+  }
+}
+
+module scheduler 'modules/scheduler.bicep' = if (usesScheduler) {
+  scope: group
+  params: {
+    name: 'dts-restore-${token}'
+    location: location
+    tags: tags
+    taskHubName: durableTask.hubName
+    identityName: identityName
+    principalId: identity.outputs.principalId
+  }
+}
+
+module app 'modules/app.bicep' = {
+  scope: group
+  params: {
+    name: appName
+    planName: 'plan-restore-${token}'
+    location: location
+    tags: tags
+    hostingPlan: hostingPlan
+    identityId: identity.outputs.id
+    containerUrl: '${storage.outputs.blobEndpoint}${packages}'
+    subnetId: network.?outputs.appSubnetId ?? ''
+    appSettings: union(
+      appSettings,
+      queues,
+      {
+        APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.outputs.clientId};Authorization=AAD'
+        APPLICATIONINSIGHTS_CONNECTION_STRING: monitoring.outputs.connectionString
+        AZURE_CLIENT_ID: identity.outputs.clientId
+        AZURE_RESOURCE_MANAGER_ENDPOINT: environment().resourceManager
+        AzureWebJobsStorage__blobServiceUri: storage.outputs.blobEndpoint
+        AzureWebJobsStorage__clientId: identity.outputs.clientId
+        AzureWebJobsStorage__credential: 'managedidentity'
+        AzureWebJobsStorage__queueServiceUri: storage.outputs.queueEndpoint
+        AzureWebJobsStorage__tableServiceUri: storage.outputs.tableEndpoint
+        // The most that the Python worker takes; docs/engine.md says why.
+        PYTHON_THREADPOOL_THREAD_COUNT: '32'
+        RESTORE_SCOPES: string({
+          vaultIds: vaultIds
+          targetResourceGroupIds: targetResourceGroupIds
+          stagingScopes: stagingScopes
+          virtualNetworkIds: virtualNetworkIds
+          virtualMachineScopes: virtualMachineScopes
+          inPlaceScopes: inPlaceScopes
+        })
+      },
+      empty(webhookSecretUri) ? {} : { RESTORE_WEBHOOK_SECRET: '@Microsoft.KeyVault(SecretUri=${webhookSecretUri})' },
+      usesScheduler
+        ? {
+            AzureFunctionsJobHost__extensions__durableTask__storageProvider__connectionStringName: 'DURABLE_TASK_SCHEDULER_CONNECTION_STRING'
+            AzureFunctionsJobHost__extensions__durableTask__storageProvider__type: 'azureManaged'
+            // It has no key: the identity of the app signs in.
+            DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${scheduler.?outputs.endpoint ?? ''};Authentication=ManagedIdentity;ClientID=${identity.outputs.clientId}'
+          }
+        : {}
+    )
+  }
+}
+
+module alerts 'modules/alerts.bicep' = {
+  scope: group
+  params: {
+    actionGroupName: 'ag-restore-${token}'
+    location: location
+    tags: tags
+    email: alertEmail
+    componentId: monitoring.outputs.componentId
+    poisonQueueName: poisonQueue
+  }
+}
+
+module sample 'modules/sample.bicep' = if (sampleAlert) {
+  scope: group
+  params: {
+    appName: appName
+    actionGroupName: 'ag-vm-down-${token}'
+    alertName: 'vm-down-${environmentName}'
+    location: location
+    tags: tags
+  }
+  dependsOn: [ app ]
+}
+
 output AZURE_LOCATION string = location
 output AZURE_RESOURCE_GROUP string = group.name
+output FUNCTION_APP_NAME string = appName
+output FUNCTION_APP_URL string = 'https://${app.outputs.hostName}'
+output IDENTITY_CLIENT_ID string = identity.outputs.clientId
+output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
+output STORAGE_ACCOUNT_NAME string = storageName
+// The roles that the deployment did not assign, as commands of az; azure.yaml prints them. The roles at vaults, VMs,
+// groups and networks: infra/roles/roles.bicep.
+output roleCommands string[] = []

@@ -19,6 +19,8 @@ INFRA = ROOT / "infra"
 MAIN = INFRA / "main.bicep"
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
 TENANT = "22222222-2222-2222-2222-222222222222"
+VAULT = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.RecoveryServices/vaults/vault-1"
+TARGET_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/restored-rg"
 
 type Json = dict[str, Any]
 
@@ -90,7 +92,12 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Deployme
 def _needed(template: Path) -> Json:
     if template != MAIN:
         return {}
-    return {"environmentName": "test", "location": "westeurope"}
+    return {
+        "environmentName": "test",
+        "location": "westeurope",
+        "vaultIds": [VAULT],
+        "targetResourceGroupIds": [TARGET_GROUP],
+    }
 
 
 def _snapshot(folder: Path, template: Path, parameters: Mapping[str, Any]) -> Deployment:

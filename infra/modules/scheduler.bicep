@@ -1,0 +1,37 @@
+// Durable Task Scheduler: the durable state is there, no longer in the storage account.
+param name string
+param location string
+param tags object
+param taskHubName string
+param identityName string
+param principalId string
+
+var durableTaskDataContributor = '0ad04412-c4d5-4796-b79c-f76d14c8d402'
+
+resource scheduler 'Microsoft.DurableTask/schedulers@2025-11-01' = {
+  name: name
+  location: location
+  tags: tags
+  properties: {
+    sku: { name: 'Consumption' }
+    // An empty list admits nobody. What protects the scheduler is the role: it knows no keys.
+    ipAllowlist: [ '0.0.0.0/0' ]
+  }
+
+  resource hub 'taskHubs' = {
+    name: taskHubName
+  }
+}
+
+resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(scheduler.id, identityName, durableTaskDataContributor)
+  scope: scheduler
+  properties: {
+    description: 'Durable Task Data Contributor'
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', durableTaskDataContributor)
+  }
+}
+
+output endpoint string = scheduler.properties.endpoint

@@ -51,10 +51,9 @@ class PackageError(Exception):
     """Why there is no zip, and what to do about it."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit code."""
+def main(argv: Sequence[str] | None = None, project: Path = _ROOT) -> int:
+    """Run the command for the app in the folder ``project``; return the exit code."""
     options = _parse(argv)
-    project: Path = options.project
     try:
         with tempfile.TemporaryDirectory(prefix="package-") as scratch:
             made = _build(project, Path(scratch), with_packages=not options.source)
@@ -71,9 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m scripts.package", description="Builds the zip that is deployed.")
     parser.add_argument("--source", action="store_true", help="without packages, for a remote build by Azure")
-    parser.add_argument(
-        "--project", metavar="FOLDER", type=Path, default=_ROOT, help="the folder of the app (default: this project)"
-    )
     return parser.parse_args(argv)
 
 
@@ -130,8 +126,8 @@ def install_packages(requirements: Path, into: Path) -> None:
     command += [f"--platform={platform}" for platform in PLATFORMS]
     if subprocess.run([*command, "-r", str(requirements)], check=False).returncode:
         raise PackageError(
-            f"pip could not install requirements.txt for {TARGET} (see above). Each line needs a wheel for it, or a "
-            "wheel of pure Python, in the package index; pin a version that has one"
+            f"pip could not install requirements.txt for {TARGET} (see above). Is a package index reachable? Each line "
+            "needs a wheel for that platform, or one of pure Python; pin a version that has it"
         )
     pinned = {canonicalize_name(Requirement(line).name) for line in _pins(requirements)}
     chosen = {canonicalize_name(package.name) for package in distributions(path=[str(into)])} - pinned

@@ -57,3 +57,11 @@ def test_a_shell_gets_values_from_its_environment_only(workflow: str) -> None:
     assert [
         line for line in workflow.splitlines() if "${{" in line and not re.match(r"\s+[\w-]+: \$\{\{[^}]+\}\}$", line)
     ] == []
+
+
+def test_the_outputs_that_are_read_are_outputs_of_the_template() -> None:
+    deploy = (ROOT / ".github/workflows/deploy.yml").read_text(encoding="utf-8")
+    template = (ROOT / "infra/main.bicep").read_text(encoding="utf-8")
+    outputs = {name.casefold() for name in re.findall(r"^output (\w+)", template, re.MULTILINE)}
+
+    assert set(re.findall(r"\$\(output (\w+)", deploy)) <= outputs

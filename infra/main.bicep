@@ -73,6 +73,7 @@ var token = uniqueString(subscription().id, environmentName, location)
 var identityName = 'id-restore-${token}'
 var storageName = 'strestore${token}'
 var appName = 'func-restore-${token}'
+var componentName = 'appi-restore-${token}'
 var packages = 'app-package'
 var queues = {
   RESTORE_REQUESTS_QUEUE: appSettings.?RESTORE_REQUESTS_QUEUE ?? 'restore-requests'
@@ -113,7 +114,7 @@ module monitoring 'modules/monitoring.bicep' = {
   scope: group
   params: {
     workspaceName: 'log-restore-${token}'
-    componentName: 'appi-restore-${token}'
+    componentName: componentName
     location: location
     tags: tags
     identityName: identityName
@@ -203,6 +204,16 @@ module alerts 'modules/alerts.bicep' = {
     componentId: monitoring.outputs.componentId
     poisonQueueName: poisonQueue
   }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  scope: group
+  params: {
+    componentName: componentName
+    location: location
+    tags: tags
+  }
+  dependsOn: [ monitoring ]
 }
 
 module sample 'modules/sample.bicep' = if (sampleAlert) {

@@ -1,13 +1,9 @@
 // The workbook of the app. Its queries are the files of ../queries, which the tests check and run.
 // In Azure it is found under Workbooks of the Application Insights component.
 
-@description('The id of the Application Insights component that the app writes to.')
-param applicationInsightsId string
-
-@description('The region of the workbook.')
+@description('The Application Insights component that the app writes to.')
+param componentName string
 param location string
-
-@description('Tags of the workbook.')
 param tags object = {}
 
 type Visualization = 'table' | 'tiles' | 'timechart'
@@ -168,19 +164,23 @@ var workbook = {
       inTimeRange
     )
   ]
-  fallbackResourceIds: [applicationInsightsId]
+  fallbackResourceIds: [component.id]
   '$schema': 'https://github.com/Microsoft/Application-Insights-Workbooks/blob/master/schema/workbook.json'
 }
 
+resource component 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: componentName
+}
+
 resource restores 'Microsoft.Insights/workbooks@2023-06-01' = {
-  name: guid(applicationInsightsId, 'restores')
+  name: guid(component.id, 'restores')
   location: location
   tags: tags
   kind: 'shared'
   properties: {
     displayName: 'Restores of virtual machines'
     category: 'workbook'
-    sourceId: applicationInsightsId
+    sourceId: component.id
     serializedData: string(workbook)
   }
 }

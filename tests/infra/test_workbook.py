@@ -1,4 +1,4 @@
-"""The workbook: valid JSON whose queries are the files of ``infra/queries`` and whose settings fit their columns."""
+"""The workbook and the alert rules: their queries are the files of ``infra/queries``, their settings fit the columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.infra.conftest import INFRA, SUBSCRIPTION
 from tests.infra.kql import Insights, names, whole
 
 if TYPE_CHECKING:
@@ -16,15 +15,15 @@ if TYPE_CHECKING:
 
     from tests.infra.conftest import Deployment, Json
 
-COMPONENT = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test/providers/Microsoft.Insights/components/appi-test"
+
+@pytest.fixture(scope="module")
+def deployment(evaluate: Callable[..., Deployment]) -> Deployment:
+    return evaluate()
 
 
 @pytest.fixture(scope="module")
-def resource(evaluate: Callable[..., Deployment]) -> Json:
-    template = INFRA / "modules" / "workbook.bicep"
-    return evaluate(template, applicationInsightsId=COMPONENT, location="westeurope").one(
-        "Microsoft.Insights/workbooks"
-    )
+def resource(deployment: Deployment) -> Json:
+    return deployment.one("Microsoft.Insights/workbooks")
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +36,31 @@ def panels(items: list[Json]) -> dict[str, Json]:
     return {item["name"]: item["content"] for item in items if item["type"] == 3}
 
 
-def test_the_workbook_belongs_to_the_component_and_keeps_its_name(resource: Json) -> None:
+def test_the_workbook_belongs_to_the_component(deployment: Deployment, resource: Json) -> None:
+    component = deployment.one("Microsoft.Insights/components")["id"]
     workbook = json.loads(resource["properties"]["serializedData"])
 
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", resource["name"])
     assert (resource["kind"], resource["properties"]["category"]) == ("shared", "workbook")
-    assert resource["properties"]["sourceId"] == COMPONENT
-    assert workbook["fallbackResourceIds"] == [COMPONENT]
+    assert resource["properties"]["sourceId"] == component
+    assert workbook["fallbackResourceIds"] == [component]
+
+
+def test_each_alert_rule_has_its_query_and_names_restore_and_vm(deployment: Deployment) -> None:
+    insights = Insights()
+    dimensions: dict[str, set[str]] = {}
+    for rule in deployment.of_type("Microsoft.Insights/scheduledQueryRules"):
+        (criterion,) = rule["properties"]["criteria"]["allOf"]
+        name = f"alert-{rule['name']}"
+        dimensions[name] = {dimension["name"] for dimension in criterion["dimensions"]}
+
+        assert criterion["query"] == whole(name)
+        assert dimensions[name] <= set(insights.columns(criterion["query"]))
+        assert "resourceIdColumn" not in criterion  # an alert on the VM could start another restore of it
+
+    assert set(dimensions) == {name for name in names() if name.startswith("alert-")}
+    for name in ("alert-restore-failed", "alert-restore-waits-for-approval"):
+        assert {"RestoreId", "VirtualMachine"} <= dimensions[name]
 
 
 def test_each_query_that_is_not_an_alert_rule_is_one_panel(panels: dict[str, Json]) -> None:

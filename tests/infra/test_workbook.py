@@ -1,4 +1,4 @@
-"""The workbook and the alert rules: their queries are the files of ``infra/queries``, their settings fit the columns."""
+"""The workbook and the alert rules: their queries are the files of infra/queries, their settings fit the columns."""
 
 from __future__ import annotations
 

@@ -29,6 +29,9 @@ param virtualMachineScopes string[] = []
 @description('Resource groups or VMs whose disks may be replaced (OriginalLocation).')
 param inPlaceScopes string[] = []
 
+@description('Assigns all roles of the app. If the deployer may not do that everywhere: false, and the output roleCommands has commands for somebody who may.')
+param assignRoles bool = true
+
 // How the app runs. The Consumption plan is not among the values: on Linux it stops at Python 3.12, and it needs a share
 // of Azure Files, so account keys.
 @description('FlexConsumption scales to zero. Premium keeps an instance, and its code is uploaded by hand.')
@@ -107,6 +110,7 @@ module storage 'modules/storage.bicep' = {
     publicNetworkAccess: !vnetEnabled
     identityName: identityName
     principalId: identity.outputs.principalId
+    assignRoles: assignRoles
   }
 }
 
@@ -119,6 +123,7 @@ module monitoring 'modules/monitoring.bicep' = {
     tags: tags
     identityName: identityName
     principalId: identity.outputs.principalId
+    assignRoles: assignRoles
   }
 }
 
@@ -143,6 +148,7 @@ module scheduler 'modules/scheduler.bicep' = if (usesScheduler) {
     taskHubName: durableTask.hubName
     identityName: identityName
     principalId: identity.outputs.principalId
+    assignRoles: assignRoles
   }
 }
 
@@ -194,6 +200,28 @@ module app 'modules/app.bicep' = {
   }
 }
 
+module roles 'roles/roles.bicep' = {
+  params: {
+    environmentName: environmentName
+    // The names of assignments are made from it: an identity that is deleted and made again needs new assignments, since
+    // Azure does not let one change its principal (RoleAssignmentUpdateNotPermitted). What-If may show less for this.
+    #disable-next-line what-if-short-circuiting
+    principalId: identity.outputs.principalId
+    assignRoles: assignRoles
+    vaultIds: vaultIds
+    targetResourceGroupIds: targetResourceGroupIds
+    stagingScopes: stagingScopes
+    virtualNetworkIds: virtualNetworkIds
+    virtualMachineScopes: virtualMachineScopes
+    inPlaceScopes: inPlaceScopes
+    ownAssignments: concat(
+      storage.outputs.roleAssignments,
+      monitoring.outputs.roleAssignments,
+      scheduler.?outputs.roleAssignments ?? []
+    )
+  }
+}
+
 module alerts 'modules/alerts.bicep' = {
   scope: group
   params: {
@@ -235,6 +263,5 @@ output FUNCTION_APP_URL string = 'https://${app.outputs.hostName}'
 output IDENTITY_CLIENT_ID string = identity.outputs.clientId
 output IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 output STORAGE_ACCOUNT_NAME string = storageName
-// The roles that the deployment did not assign, as commands of az; azure.yaml prints them. The roles at vaults, VMs,
-// groups and networks: infra/roles/roles.bicep.
-output roleCommands string[] = []
+// The roles that the deployment did not assign, as commands of az; azure.yaml prints them.
+output roleCommands string[] = roles.outputs.roleCommands

@@ -5,6 +5,8 @@ param location string
 param tags object
 param identityName string
 param principalId string
+@description('false: an administrator assigns the role, with the command that is made from the output.')
+param assignRoles bool
 
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
@@ -31,7 +33,7 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
-resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
   name: guid(component.id, identityName, monitoringMetricsPublisher)
   scope: component
   properties: {
@@ -44,3 +46,10 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 
 output componentId string = component.id
 output connectionString string = component.properties.ConnectionString
+output roleAssignments { name: string, scope: string, roleId: string }[] = [
+  {
+    name: guid(component.id, identityName, monitoringMetricsPublisher)
+    scope: component.id
+    roleId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', monitoringMetricsPublisher)
+  }
+]

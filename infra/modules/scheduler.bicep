@@ -5,6 +5,8 @@ param tags object
 param taskHubName string
 param identityName string
 param principalId string
+@description('false: an administrator assigns the role, with the command that is made from the output.')
+param assignRoles bool
 
 var durableTaskDataContributor = '0ad04412-c4d5-4796-b79c-f76d14c8d402'
 
@@ -23,7 +25,7 @@ resource scheduler 'Microsoft.DurableTask/schedulers@2025-11-01' = {
   }
 }
 
-resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
   name: guid(scheduler.id, identityName, durableTaskDataContributor)
   scope: scheduler
   properties: {
@@ -35,3 +37,10 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output endpoint string = scheduler.properties.endpoint
+output roleAssignments { name: string, scope: string, roleId: string }[] = [
+  {
+    name: guid(scheduler.id, identityName, durableTaskDataContributor)
+    scope: scheduler.id
+    roleId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', durableTaskDataContributor)
+  }
+]

@@ -9,6 +9,8 @@ param queueNames string[]
 param publicNetworkAccess bool
 param identityName string
 param principalId string
+@description('false: an administrator assigns the roles, with the commands that are made from the output.')
+param assignRoles bool
 
 // What the Functions host, the queue triggers and the durable engine need: Blob Data Owner for the host's leases.
 var roleIds = {
@@ -55,7 +57,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   }
 }
 
-resource roles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in items(roleIds): {
+resource roles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in items(roleIds): if (assignRoles) {
   name: guid(account.id, identityName, role.value)
   scope: account
   properties: {
@@ -70,3 +72,8 @@ output blobEndpoint string = account.properties.primaryEndpoints.blob
 output queueEndpoint string = account.properties.primaryEndpoints.queue
 output tableEndpoint string = account.properties.primaryEndpoints.table
 output id string = account.id
+output roleAssignments { name: string, scope: string, roleId: string }[] = map(items(roleIds), role => {
+  name: guid(account.id, identityName, role.value)
+  scope: account.id
+  roleId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.value)
+})

@@ -29,6 +29,9 @@ param virtualMachineScopes string[]
 @description('Resource groups or VMs whose disks may be replaced (OriginalLocation).')
 param inPlaceScopes string[]
 
+@description('Assignments of built-in roles that the app needs for its own resources, for roleCommands.')
+param ownAssignments { name: string, scope: string, roleId: string }[]
+
 type scopeType = { id: string, type: string, subscriptionId: string }
 
 // Types of scopes, as the last part of an id has them.
@@ -175,13 +178,16 @@ func quoted(text string) string => '\'${replace(text, '\'', '\'\\\'\'')}\''
 func definitionCommand(role object) string =>
   'az rest --method put --url ${quoted('/subscriptions/${role.subscriptionId}/providers/Microsoft.Authorization/roleDefinitions/${role.name}?api-version=2022-04-01')} --body ${quoted('{"properties":${string(role.properties)}}')}'
 
-func assignmentCommand(assignment object, principalId string) string =>
-  'az role assignment create --name ${nameOf(assignment, principalId)} --assignee-object-id ${quoted(principalId)} --assignee-principal-type ServicePrincipal --role ${quoted(assignment.roleId)} --scope ${quoted(assignment.scope.id)}'
+func assignmentCommand(name string, scope string, roleId string, principalId string) string =>
+  'az role assignment create --name ${name} --assignee-object-id ${quoted(principalId)} --assignee-principal-type ServicePrincipal --role ${quoted(roleId)} --scope ${quoted(scope)}'
 
 @description('What an administrator runs in a POSIX shell when assignRoles is false, one command each; else empty.')
 output roleCommands string[] = assignRoles
   ? []
   : concat(
+      map(ownAssignments, own => assignmentCommand(own.name, own.scope, own.roleId, principalId)),
       map(roles, role => definitionCommand(role)),
-      map(assignments, assignment => assignmentCommand(assignment, principalId))
+      map(assignments, assignment =>
+        assignmentCommand(nameOf(assignment, principalId), assignment.scope.id, assignment.roleId, principalId)
+      )
     )

@@ -123,6 +123,7 @@ def _literal(value: Any) -> str:
         case list():
             return "[\n" + "".join(f"{_literal(element)}\n" for element in value) + "]"
         case dict():
-            return "{\n" + "".join(f"{_literal(name)}: {_literal(member)}\n" for name, member in value.items()) + "}"
+            names = {name: name if name.isidentifier() else _literal(name) for name in value}  # the linter wants it so
+            return "{\n" + "".join(f"{names[name]}: {_literal(member)}\n" for name, member in value.items()) + "}"
         case _:
             return json.dumps(value)

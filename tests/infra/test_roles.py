@@ -103,7 +103,8 @@ def grants(resources: Iterable[Json], environment: str = "test") -> set[Grant]:
 def parameters(lists: Mapping[str, list[str]], **others: Any) -> Json:
     """Return the parameters of roles.bicep."""
     empty: Json = {name: [] for name in LISTS}
-    return {"environmentName": "test", "principalId": "p-1", "assignRoles": True, **empty, **lists, **others}
+    given: Json = {"environmentName": "test", "principalId": "p-1", "assignRoles": True, "ownAssignments": []}
+    return {**given, **empty, **lists, **others}
 
 
 @pytest.fixture
@@ -124,6 +125,7 @@ def evaluate_many(evaluate: Callable[..., Deployment], tmp_path: Path) -> Callab
                 environmentName: set.environmentName
                 principalId: set.principalId
                 assignRoles: set.assignRoles
+                ownAssignments: set.ownAssignments
                 {"".join(f"{name}: set.{name}\n" for name in LISTS)}
               }}
             }}]
@@ -222,23 +224,48 @@ def test_an_id_of_another_type_is_refused(evaluate: Callable[..., Deployment], n
 
 
 ODD_NAME = """it's "quoted" $HOME `id` \\ *"""
+OWN = {
+    "name": "n-1",
+    "scope": f"{A}/resourceGroups/app/providers/Microsoft.Storage/storageAccounts/it's",
+    "roleId": f"{A}/providers/{DEFINITION}/r-1",
+}
 ODD_LISTS = {**LISTS, "targetResourceGroupIds": [TARGETS, f"{C}/resourcegroups/o'neil (2)"]}
 
 
 def test_the_printed_commands_make_what_the_deployment_would_have_made(
     evaluate: Callable[..., Deployment], tmp_path: Path
 ) -> None:
-    printed = evaluate(ROLES, **parameters(ODD_LISTS, environmentName=ODD_NAME, assignRoles=False))
+    printed = evaluate(
+        ROLES, **parameters(ODD_LISTS, environmentName=ODD_NAME, assignRoles=False, ownAssignments=[OWN])
+    )
     deployed = evaluate(ROLES, **parameters(ODD_LISTS, environmentName=ODD_NAME))
 
     made = [resource_of(call) for call in run_with_fake_az(printed.outputs["roleCommands"], tmp_path)]
 
     assert printed.resources == ()
     assert deployed.outputs["roleCommands"] == []
+    own = made.pop(0)
+    assert own["id"] == f"{OWN['scope']}/providers/{ASSIGNMENT}/{OWN['name']}"
+    assert own["properties"]["roleDefinitionId"] == OWN["roleId"]
     assert by_id(made) == by_id(deployed.resources)
     # An assignment needs its role.
     types = [resource["type"] for resource in made]
     assert types == sorted(types, key=[DEFINITION, ASSIGNMENT].index)
+
+
+def test_a_deployment_that_may_not_assign_roles_prints_all_of_them(evaluate: Callable[..., Deployment]) -> None:
+    switches: Json = {**LISTS, "durableEngine": "DurableTaskScheduler"}
+    assigned = evaluate(**switches)
+    printed = evaluate(**switches, assignRoles=False)
+
+    assert printed.types() == assigned.types() - {DEFINITION, ASSIGNMENT}
+    assert assigned.outputs["roleCommands"] == []
+    # The id of the identity is known only to Azure, so that the commands are one expression here.
+    commands = str(printed.outputs["roleCommands"])
+    assert commands.count("az role assignment create") == len(assigned.of_type(ASSIGNMENT))
+    assert commands.count("az rest --method put") == len(assigned.of_type(DEFINITION))
+    for assignment in assigned.of_type(ASSIGNMENT):
+        assert assignment["properties"]["roleDefinitionId"] in commands
 
 
 def run_with_fake_az(commands: list[str], folder: Path) -> list[list[str]]:

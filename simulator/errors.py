@@ -80,6 +80,11 @@ def resource_not_found(resource: str, resource_group: str) -> ArmError:
     return ArmError(404, "ResourceNotFound", message, cause="gateway")
 
 
+def resource_group_not_found(name: str) -> ArmError:
+    """404 of the gateway for a resource group that is not there."""
+    return ArmError(404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found.", cause="gateway")
+
+
 def unknown_call(method: str, path: str) -> ArmError:
     """404 for a call the simulator does not know."""
     return ArmError(

@@ -52,3 +52,9 @@ class GuardState:
             after_s = self.guard.granted_after_s
             self._granted_from = _NEVER if after_s is None else now + timedelta(seconds=after_s)
         return now >= self._granted_from
+
+    def is_open(self, now: datetime) -> bool:
+        """Tell whether a restore would be allowed now, without setting off the wait."""
+        if self._granted_from is None:
+            return self.guard.granted_after_s == 0
+        return now >= self._granted_from

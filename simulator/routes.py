@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from simulator import errors
 from simulator.calls import Answer, Call
-from simulator.handlers import control, identity, jobs, resources, restores
+from simulator.handlers import control, identity, jobs, permissions, resources, restores
 from simulator.handlers.lookup import item_vm
 from simulator.world import World
 
@@ -21,12 +21,18 @@ Handler = Callable[[World, Call], Answer]
 _GROUP = "/subscriptions/{subscription}/resourceGroups/{group}/providers"
 _VAULT = _GROUP + "/Microsoft.RecoveryServices/vaults/{vault}"
 _ITEM = _VAULT + "/backupFabrics/{fabric}/protectionContainers/{container}/protectedItems/{item}"
+_PERMISSIONS = "/providers/Microsoft.Authorization/permissions"
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 _ARM_CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", _GROUP + "/Microsoft.Compute/virtualMachines/{vm}", resources.get_vm),
     ("GET", _GROUP + "/Microsoft.Compute/disks", resources.list_disks),
+    ("GET", _GROUP + "/Microsoft.Storage/storageAccounts", resources.list_storage_accounts),
     ("GET", _GROUP + "/Microsoft.Storage/storageAccounts/{account}", resources.get_storage_account),
+    ("GET", _GROUP + "/Microsoft.Network/virtualNetworks/{network}", resources.get_virtual_network),
+    ("GET", "/subscriptions/{subscription}" + _PERMISSIONS, permissions.list_permissions),
+    ("GET", "/subscriptions/{subscription}/resourceGroups/{group}" + _PERMISSIONS, permissions.list_permissions),
+    ("GET", _GROUP + "/{namespace}/{kind}/{name}" + _PERMISSIONS, permissions.list_permissions),
     (
         "POST",
         "/subscriptions/{subscription}/providers/Microsoft.RecoveryServices/locations/{region}/backupStatus",
@@ -63,6 +69,7 @@ _OWN_CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/_simulator/jobs", control.get_jobs),
     ("POST", "/_simulator/faults", control.post_faults),
     ("POST", "/_simulator/vaults/{vault}/resource-guard", control.post_guard),
+    ("POST", "/_simulator/denied-actions", control.post_denied_actions),
     ("POST", "/_simulator/expire-tokens", control.post_expire_tokens),
 )
 
@@ -124,6 +131,7 @@ def _answer_route(world: World, call: Call, route: Route) -> Answered:
     try:
         _check_token(world, call)
         _check_address(world, call)
+        permissions.check_permission(world, call)
         headers = _spend(world, call, route.action)
         if vm:
             _apply_faults(world, call, vm, route.action)

@@ -83,6 +83,37 @@ class StorageAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualNetwork:
+    """A virtual network that new VMs may join."""
+
+    name: str
+    resource_group: str
+    location: str
+
+    @classmethod
+    def read(cls, node: Node) -> VirtualNetwork:
+        """Read a network and close its node."""
+        network = cls(name=node.text("name"), resource_group=node.text("resourceGroup"), location=node.text("location"))
+        node.close()
+        return network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeniedActions:
+    """Actions that the caller may not perform at a scope and below it."""
+
+    scope: str
+    actions: tuple[str, ...]
+
+    @classmethod
+    def read(cls, node: Node) -> DeniedActions:
+        """Read denied actions and close their node."""
+        denied = cls(scope=node.text("scope"), actions=node.texts("actions"))
+        node.close()
+        return denied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataDisk:
     """A data disk of a VM."""
 
@@ -189,6 +220,7 @@ class Settings:
     page_items: int
     page_jobs: int
     page_disks: int
+    page_permissions: int
     reads: Limit
     writes: Limit
     resource_requests: Limit
@@ -206,6 +238,9 @@ class Scenario:
     subscription_id: str
     vaults: tuple[Vault, ...]
     storage_accounts: tuple[StorageAccount, ...]
+    virtual_networks: tuple[VirtualNetwork, ...]
+    resource_groups: tuple[str, ...]
+    denied_actions: tuple[DeniedActions, ...]
     vms: tuple[Vm, ...]
     settings: Settings
 
@@ -231,13 +266,23 @@ class Scenario:
         if not vaults and not root.problems:
             root.complain("vaults", "at least one vault is needed")
         accounts = tuple(StorageAccount.read(node) for node in root.nodes("storageAccounts"))
+        networks = tuple(VirtualNetwork.read(node) for node in root.nodes("virtualNetworks"))
+        groups = root.texts("resourceGroups")
+        denied = tuple(DeniedActions.read(node) for node in root.nodes("deniedActions"))
         vms = _read_vms(root, {vault.name: vault for vault in vaults})
         settings = _read_settings(root.node_or_empty("settings"))
         root.close()
         if root.problems:
             raise InvalidDocument(dict.fromkeys(root.problems))
         return cls(
-            subscription_id=subscription_id, vaults=vaults, storage_accounts=accounts, vms=vms, settings=settings
+            subscription_id=subscription_id,
+            vaults=vaults,
+            storage_accounts=accounts,
+            virtual_networks=networks,
+            resource_groups=groups,
+            denied_actions=denied,
+            vms=vms,
+            settings=settings,
         )
 
 
@@ -248,6 +293,7 @@ def _read_settings(node: Node) -> Settings:
         page_items=pages.whole("protectedItems", 200),
         page_jobs=pages.whole("jobs", 200),
         page_disks=pages.whole("disks", 200),
+        page_permissions=pages.whole("permissions", 100),
         reads=_read_limit(limits.node_or_empty("reads"), Limit(size=250, refill_per_s=25)),
         writes=_read_limit(limits.node_or_empty("writes"), Limit(size=200, refill_per_s=10)),
         resource_requests=_read_limit(limits.node_or_empty("resourceRequests"), Limit(size=1100, refill_per_s=110)),

@@ -12,7 +12,7 @@ from simulator.points import TIER_STATES, TIERS, Point
 if TYPE_CHECKING:
     from simulator.guards import ResourceGuard
     from simulator.jobs import Job
-    from simulator.scenario import SoftDelete, StorageAccount, Vault, Vm
+    from simulator.scenario import SoftDelete, StorageAccount, Vault, VirtualNetwork, Vm
     from simulator.world import World
 
 RECOVERY_SERVICES = "Microsoft.RecoveryServices/vaults"
@@ -113,6 +113,17 @@ def vm_body(vm: Vm, resource_id: str) -> dict[str, Any]:
             "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
             "storageProfile": {"osDisk": {"osType": vm.os_type, "createOption": "FromImage"}},
         },
+    }
+
+
+def virtual_network_body(network: VirtualNetwork, resource_id: str) -> dict[str, Any]:
+    """Write a virtual network, with the few properties that matter here."""
+    return {
+        "name": network.name,
+        "id": resource_id,
+        "type": "Microsoft.Network/virtualNetworks",
+        "location": network.location,
+        "properties": {"provisioningState": "Succeeded", "subnets": []},
     }
 
 

@@ -18,12 +18,12 @@ from simulator.reading import InvalidDocument, Node
 from simulator.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from simulator.clock import Timeline
     from simulator.operations import Operation
     from simulator.points import Point
-    from simulator.scenario import Scenario, StorageAccount, Vault, Vm
+    from simulator.scenario import Scenario, StorageAccount, Vault, VirtualNetwork, Vm
 
 LOG_LENGTH = 20_000
 
@@ -67,6 +67,8 @@ class World:
         self._vaults = {vault.name.lower(): vault for vault in scenario.vaults}
         self._guards = {name: GuardState(vault.guard) for name, vault in self._vaults.items() if vault.guard}
         self._accounts = {account.name.lower(): account for account in scenario.storage_accounts}
+        self._networks = {network.name.lower(): network for network in scenario.virtual_networks}
+        self._denied = {denied.scope.lower().rstrip("/"): denied.actions for denied in scenario.denied_actions}
         real = timeline.real.now()
         self.reads = Bucket(scenario.settings.reads, real)
         self.writes = Bucket(scenario.settings.writes, real)
@@ -91,6 +93,28 @@ class World:
         """Find a storage account by its names, whatever their casing."""
         account = self._accounts.get(name.lower())
         return account if account and account.resource_group.lower() == resource_group.lower() else None
+
+    def virtual_network(self, resource_group: str, name: str) -> VirtualNetwork | None:
+        """Find a virtual network by its names, whatever their casing."""
+        network = self._networks.get(name.lower())
+        return network if network and network.resource_group.lower() == resource_group.lower() else None
+
+    def resource_guard(self, resource_group: str, name: str) -> GuardState | None:
+        """Find a Resource Guard by its names, whatever their casing."""
+        wanted = (resource_group.lower(), name.lower())
+        states = self._guards.values()
+        return next(
+            (state for state in states if (state.guard.resource_group.lower(), state.guard.name.lower()) == wanted),
+            None,
+        )
+
+    def has_resource_group(self, name: str) -> bool:
+        """Tell whether there is a resource group: one that the scenario names, or that has something in it."""
+        scenario = self.scenario
+        owners = (scenario.vaults, scenario.storage_accounts, scenario.virtual_networks, scenario.vms)
+        groups = {owner.resource_group.lower() for kind in owners for owner in kind}
+        groups |= {state.guard.resource_group.lower() for state in self._guards.values()}
+        return name.lower() in groups | {group.lower() for group in scenario.resource_groups}
 
     def vm(self, key: str) -> Vm | None:
         """Find a VM by ``group/name``, whatever its casing."""
@@ -148,6 +172,20 @@ class World:
     def point_time(self, point: Point) -> datetime:
         """Return when a recovery point was taken."""
         return self.started - timedelta(hours=point.age_hours)
+
+    # What the caller may do
+
+    def denied_actions(self, path: str) -> list[str]:
+        """Return the actions that are denied at a path: those of its own scope and of the scopes above it."""
+        here = f"{path.lower().rstrip('/')}/"
+        return sorted(
+            {action for scope, actions in self._denied.items() if here.startswith(f"{scope}/") for action in actions}
+        )
+
+    def deny(self, scope: str, actions: Iterable[str]) -> None:
+        """Replace the actions that are denied at a scope by these; none allows everything again."""
+        with self.lock:
+            self._denied[scope.lower().rstrip("/")] = tuple(actions)
 
     # What happens
 

@@ -9,7 +9,7 @@ from simulator.calls import Answer, Call
 from simulator.formats import iso_time
 from simulator.jobs import Job, job_details
 from simulator.page import render
-from simulator.reading import InvalidDocument
+from simulator.reading import InvalidDocument, Node
 
 if TYPE_CHECKING:
     from simulator.world import RequestRecord, World
@@ -90,6 +90,17 @@ def post_guard(world: World, call: Call) -> Answer:
     except KeyError:
         return _problems(404, [f"there is no guarded vault {vault!r}"])
     return Answer(body={"vault": vault, "granted": granted})
+
+
+def post_denied_actions(world: World, call: Call) -> Answer:
+    """Replace the actions that are denied at a scope: ``{"scope": id, "actions": […]}``; an empty list allows all."""
+    node = Node(call.body)
+    scope, actions = node.text("scope"), node.texts("actions")
+    node.close()
+    if node.problems:
+        return _problems(400, node.problems)
+    world.deny(scope, actions)
+    return Answer(body={"scope": scope, "actions": list(actions)})
 
 
 def _problems(status: int, problems: list[str] | tuple[str, ...]) -> Answer:

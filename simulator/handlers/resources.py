@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.calls import Answer, Call, page
 from simulator.checks import point_of
 from simulator.disks import disks_body, own_disk_bodies, restored_disk_bodies
-from simulator.errors import invalid_input, not_authorized, resource_not_found
+from simulator.errors import invalid_input, not_authorized, resource_group_not_found, resource_not_found
 from simulator.formats import read_filter_time
 from simulator.handlers.lookup import vault_of, vm_of
 from simulator.shapes import (
@@ -23,6 +23,7 @@ from simulator.shapes import (
     storage_config_body,
     vault_body,
     vault_id,
+    virtual_network_body,
     vm_body,
 )
 
@@ -123,6 +124,28 @@ def get_storage_account(world: World, call: Call) -> Answer:
     if not account.readable:
         raise not_authorized("Microsoft.Storage/storageAccounts/read", call.path)
     return Answer(body=storage_account_body(account, call.path))
+
+
+def list_storage_accounts(world: World, call: Call) -> Answer:
+    """Answer the storage accounts of a resource group that the caller may read."""
+    group = call.params["group"]
+    if not world.has_resource_group(group):
+        raise resource_group_not_found(group)
+    bodies = [
+        storage_account_body(account, f"{call.path.rstrip('/')}/{account.name}")
+        for account in world.scenario.storage_accounts
+        if account.resource_group.lower() == group.lower() and account.readable
+    ]
+    return Answer(body={"value": bodies})
+
+
+def get_virtual_network(world: World, call: Call) -> Answer:
+    """Answer a virtual network."""
+    group, name = call.params["group"], call.params["network"]
+    network = world.virtual_network(group, name)
+    if network is None:
+        raise resource_not_found(f"Microsoft.Network/virtualNetworks/{name}", group)
+    return Answer(body=virtual_network_body(network, call.path))
 
 
 def list_protected_items(world: World, call: Call) -> Answer:

@@ -2,7 +2,7 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 ALL := -n 4 --dist loadscope --no-loadscope-reorder
 UNIT := tests/unit/domain tests/unit/activities tests/unit/test_settings.py tests/unit/test_host_json.py
-.PHONY: help setup demo test coverage unit mutants chaos host rules package check bench engine test-engine infra
+.PHONY: help setup demo test coverage unit mutants chaos host rules preflight package check bench engine test-engine infra
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -18,6 +18,9 @@ host: setup ## simulator, Azurite and the app until Ctrl-C; ENGINE=real: on Micr
 
 rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing it; FILE alone is checked
 	@$(PY) -m scripts.rules $(if $(FILE),"$(FILE)") $(if $(ALERT),"$(ALERT)")
+
+preflight: setup ## what the app's identity may do at the scopes of RESTORE_SCOPES: APP=https://... KEY=... asks the app; else who is signed in here
+	@APP="$(APP)" KEY="$(KEY)" $(PY) -m scripts.preflight
 
 package: setup ## the zip that is deployed, in dist/, checked; SOURCE=1: without packages, for a remote build by Azure
 	@$(PY) -m scripts.package $(if $(SOURCE),--source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,20 +18,21 @@ from arm.backup import BackupClient
 from arm.session import VERSION
 from domain.restore.calls import PostEvent, PostResult
 from outbound.webhook import SignedWebhook
+from queries.preflight import run_preflight
 from queries.recovery_points import list_recovery_points
 from settings import Settings
-from triggers import alerts, durable, health, history, http, openapi, queue
+from triggers import alerts, durable, health, history, http, openapi, preflight, queue
 
 if TYPE_CHECKING:
     from activities.results import Webhook
-    from domain.api_types import RecoveryPointList
+    from domain.api_types import PreflightReport, RecoveryPointList
     from domain.requests import RestoreRequest
     from domain.restore.calls import ResolveItem
     from domain.restore.polling import Limits
-    from queries.backup_api import BackupApi
+    from queries.backup_api import PreflightApi
 
 
-def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None) -> df.DFApp:
+def build_app(settings: Settings, api: PreflightApi, webhook: Webhook | None = None) -> df.DFApp:
     """Return the app with these settings, this client for Azure, and the webhook, if any."""
     vault_ids = settings.restore_scopes.vault_ids
     restores = RestoreActivities(api, vault_ids=vault_ids)
@@ -47,6 +49,9 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
     def recovery_points(wanted: ResolveItem) -> RecoveryPointList:
         return list_recovery_points(api, wanted, utc_now(), vault_ids)
 
+    def check_scopes() -> PreflightReport:
+        return run_preflight(api, settings.restore_scopes, time.monotonic)
+
     rules = settings.auto_restore_rules
     alerts.log_rules(rules)
     routes = http.RestoresApi(limits_for=limits_for, recovery_points=recovery_points)
@@ -57,6 +62,7 @@ def build_app(settings: Settings, api: BackupApi, webhook: Webhook | None = None
     new.register_functions(http.blueprint(routes))
     new.register_functions(alerts.blueprint(monitor))
     new.register_functions(health.blueprint(health.HealthApi(version=VERSION, rules=rules)))
+    new.register_functions(preflight.blueprint(preflight.PreflightRoute(check_scopes)))
     new.register_functions(openapi.blueprint(openapi.DescriptionApi(version=VERSION)))
     new.register_functions(queue.blueprint(requests, requests_queue=in_queue, results_queue=out_queue))
     new.register_functions(history.blueprint(timedelta(days=settings.history_days)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 from domain.answers import Accepted, Answer
 from domain.azure.disks import Disk
 from domain.azure.jobs import Job, Operation, OperationStatus
+from domain.azure.permissions import Permission
 from domain.azure.recovery_points import RecoveryPoint
 from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId
 from domain.azure.validation import Validation
@@ -56,6 +57,8 @@ _VIRTUAL_MACHINE_API_VERSION: Final = "2024-07-01"
 _DISK_API_VERSION: Final = "2024-03-02"
 _VAULT_API_VERSION: Final = "2025-08-01"
 _STORAGE_ACCOUNT_API_VERSION: Final = "2024-01-01"
+_VIRTUAL_NETWORK_API_VERSION: Final = "2024-05-01"
+_PERMISSIONS_API_VERSION: Final = "2022-04-01"
 
 _VM_ITEMS: Final = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
 _VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
@@ -107,6 +110,26 @@ class BackupClient:
     def get_storage_account(self, account_id: str) -> Json:
         """Return a storage account as the service sends it, with ``location``, ``sku.name`` and ``kind``."""
         return self._get(account_id, _STORAGE_ACCOUNT_API_VERSION, "id")
+
+    def list_storage_accounts(self, resource_group_id: str) -> Iterator[Json]:
+        """Yield the storage accounts of a resource group as the service sends them."""
+        path = resource_path(resource_group_id, "providers", "Microsoft.Storage", "storageAccounts")
+        for page, _ in self._pages(path, api_version=_STORAGE_ACCOUNT_API_VERSION):
+            yield from page
+
+    def get_virtual_network(self, network_id: str) -> Json:
+        """Return a virtual network as the service sends it, with ``location``."""
+        return self._get(network_id, _VIRTUAL_NETWORK_API_VERSION, "id")
+
+    def list_permissions(self, scope: str) -> Iterator[Permission]:
+        """Yield the permissions of the app's identity at a subscription, resource group or resource."""
+        path = resource_path(scope, "providers", "Microsoft.Authorization", "permissions")
+        for page, _ in self._pages(path, api_version=_PERMISSIONS_API_VERSION):
+            yield from map(Permission.from_api, page)
+
+    def get_principal_id(self) -> str | None:
+        """Return the object id of the identity that calls Azure, ``None`` if its token does not show it."""
+        return self._session.principal_id()
 
     def list_disks(self, resource_group_id: str) -> Iterator[Disk]:
         """Yield the managed disks of a resource group."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import threading
 import time
@@ -12,6 +14,8 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final, override
 
 import requests
+from domain.errors import RestoreError
+from domain.wire import as_name, as_object
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
@@ -136,6 +140,17 @@ class ArmSession:
             raise service_error(reply, once=once)
         return reply
 
+    def principal_id(self) -> str | None:
+        """Return the object id of the caller, which Entra ID writes into its tokens; ``None`` if it cannot be read.
+
+        The token is not verified here: the id is only shown to people.
+        """
+        try:
+            _, token = self._token(None)
+        except RestoreError:
+            return None
+        return _object_id(token)
+
     def _token(self, refused: TokenCredential | None) -> tuple[TokenCredential, str]:
         """Return a credential and its token. A new credential is made if the present one is ``refused``."""
         try:
@@ -181,6 +196,17 @@ class ArmSession:
             content=content.replace(token.encode(), b"(removed)"),  # a gateway may quote the request
             retry_after_s=retry_after_s,
         )
+
+
+def _object_id(token: str) -> str | None:
+    """Return the claim ``oid`` of a JSON Web Token."""
+    _, _, rest = token.partition(".")
+    payload, _, _ = rest.partition(".")
+    try:
+        claims: object = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return None
+    return as_name(as_object(claims).get("oid"))
 
 
 def _new_http_session() -> requests.Session:

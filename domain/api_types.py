@@ -2,7 +2,7 @@
 
 A member with a default is optional: it is left out when it has that default. The docstring of a type is its
 description in the OpenAPI document; ``metadata`` adds to the schema of a member. Some types are defined beside the
-model that they show: ``ErrorBody``, ``RestoreWarning``, ``JobResult``, ``RecoveryPointSummary`` and
+model that they show: ``ErrorBody``, ``RestoreWarning``, ``JobResult``, ``RecoveryPointSummary``, ``PreflightCheck`` and
 ``VmDecisionDocument``.
 """
 
@@ -16,6 +16,7 @@ from domain.azure.jobs import JobResult
 from domain.azure.recovery_points import Candidate, JudgedPoint, RecoveryPointSummary
 from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
+from domain.preflight import PreflightCheck, PreflightStatus
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.restore.parts import Decision, Phase, RefusedWhen, Source, Status, WaitReason
 
@@ -218,11 +219,35 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightReport:
+    """What the app's identity can do at the scopes of the setting `RESTORE_SCOPES`.
+
+    `incomplete`: no problem was found, but some checks could not be made, or there was nothing to check.
+    """
+
+    status: PreflightStatus
+    principal_id: str | None = field(
+        default=None, metadata={"description": "The object id of the identity, if its token shows it."}
+    )
+    message: str | None = field(default=None, metadata={"description": "Present if there was nothing to check."})
+    checks: tuple[PreflightCheck, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorAnswer:
     """An error in the shape of Azure Resource Manager."""
 
     error: JsonOf[ErrorBody]
 
 
-ANSWERS = (RestoreAccepted, StatusDocument, RestoreList, RecoveryPointList, AlertDecisionList, Health, ErrorAnswer)
+ANSWERS = (
+    RestoreAccepted,
+    StatusDocument,
+    RestoreList,
+    RecoveryPointList,
+    AlertDecisionList,
+    Health,
+    PreflightReport,
+    ErrorAnswer,
+)
 """The answers of the HTTP API; all other types here but ``RestoreEvent`` are parts of them."""

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the stack until Ctrl-C or SIGTERM; returns the exit code."""
     options = _parse(argv)
     settings = ROOT / "local.settings.json"
-    rules = alert_rules(ROOT)
+    settings_of_scenario = alert_rules(ROOT) | restore_scopes(ROOT)
     ports = Ports() if options.any_ports else Ports.usual_or_free()
     try:
         with (
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 speed=options.speed,
                 ports=ports,
                 scenario=options.scenario,
-                env=QUICK_POLLS | rules | dict(options.setting),
+                env=QUICK_POLLS | settings_of_scenario | dict(options.setting),
                 settings=settings if settings.exists() else None,
                 hear=_relay,
                 engine=options.engine,
@@ -68,6 +68,21 @@ def alert_rules(folder: Path) -> dict[str, str]:
     if (folder / "local.settings.json").exists() or (folder / "auto_restore_rules.json").exists():
         return {}
     return {"AUTO_RESTORE_RULES": rules_for(_request("web-03"))}
+
+
+def restore_scopes(folder: Path) -> dict[str, str]:
+    """Return a setting with scopes of the shipped scenario; empty if the folder has settings of its own."""
+    if (folder / "local.settings.json").exists():
+        return {}
+    request, target = _request("web-01"), f"{_SUBSCRIPTION}/resourceGroups/restored-rg"
+    scopes = {
+        "vaultIds": [f"{_SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.RecoveryServices/vaults/vault-weu"],
+        "targetResourceGroupIds": [target],
+        "stagingScopes": [request["storageAccountId"]],
+        "virtualNetworkIds": [f"{target}/providers/Microsoft.Network/virtualNetworks/restored-vnet"],
+        "virtualMachineScopes": [_SUBSCRIPTION],
+    }
+    return {"RESTORE_SCOPES": json.dumps(scopes)}
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -103,6 +118,9 @@ curl -s {api}/restores/ID
 curl -s '{api}/restores?top=10'
 curl -s '{api}/recovery-points?sourceResourceId={vm}'
 curl -s {api}/health
+
+# what the app may do at the scopes of RESTORE_SCOPES
+make preflight APP={stack.url} KEY=none
 
 # tell of a VM that is down, as Azure Monitor does: a rule restores it
 curl -si -X POST {api}/alerts -H 'content-type: application/json' -d '{alert}'

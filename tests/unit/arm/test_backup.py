@@ -9,6 +9,7 @@ import pytest
 from arm.backup import BackupClient
 from domain.answers import Accepted
 from domain.azure.jobs import JobStatus, OperationStatus
+from domain.azure.permissions import Permission
 from domain.azure.protected_items import ProtectedItem
 from domain.errors import InvalidRequestError, TerminalError, TransientError, UnknownOutcomeError
 from settings import Settings
@@ -646,6 +647,31 @@ def test_findings_in_the_first_answer_that_ask_to_wait_are_transient(
         client.trigger_validation(PROTECTED, "1103", {})
 
     assert (caught.value.code, caught.value.retry_after_s) == (ours, 20.0)
+
+
+def test_permissions_are_read_at_any_scope_page_by_page(server: ArmServer, client: BackupClient) -> None:
+    link = f"{server.url}/next?page=2"
+    first = {"actions": ["*/read"], "notActions": ["a/read"], "dataActions": ["d"], "notDataActions": []}
+    server.answers(Say(body={"value": [first], "nextLink": link}), Say(body={"value": [{"actions": ["*"]}]}))
+
+    found = list(client.list_permissions("/subscriptions/s"))
+
+    assert found == [
+        Permission(actions=("*/read",), not_actions=("a/read",)),
+        Permission(actions=("*",), not_actions=()),
+    ]
+    path = "/subscriptions/s/providers/Microsoft.Authorization/permissions"
+    assert [request.target for request in server.requests] == [f"{path}?api-version=2022-04-01", "/next?page=2"]
+
+
+def test_a_network_and_the_accounts_of_a_group_are_read(server: ArmServer, client: BackupClient) -> None:
+    group = VAULT.partition("/providers/")[0]
+    network = f"{group}/providers/Microsoft.Network/virtualNetworks/n"
+    server.answers(Say(body={"id": network, "location": "westeurope"}), Say(body={"value": [{"id": "a"}]}))
+
+    assert client.get_virtual_network(network)["location"] == "westeurope"
+    assert list(client.list_storage_accounts(group)) == [{"id": "a"}]
+    assert server.requests[1].path == f"{group.replace(' ', '%20')}/providers/Microsoft.Storage/storageAccounts"
 
 
 def test_a_vault_a_storage_account_and_resource_guard_proxies_are_read(server: ArmServer, client: BackupClient) -> None:

@@ -305,6 +305,11 @@ LISTS: dict[str, tuple[str, Callable[[BackupClient], Any]]] = {
     "jobs": ("backupJobs", lambda client: client.find_restore_job(VAULT_ID, activity_id="mine")),
     "proxies": ("backupResourceGuardProxies", lambda client: list(client.list_resource_guard_proxies(VAULT_ID))),
     "disks": ("disks", lambda client: list(client.list_disks(VAULT_ID.partition("/providers")[0]))),
+    "permissions": ("permissions", lambda client: list(client.list_permissions(VAULT_ID))),
+    "accounts": (
+        "storageAccounts",
+        lambda client: list(client.list_storage_accounts(VAULT_ID.partition("/providers")[0])),
+    ),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ from azure.identity import DefaultAzureCredential
 
 from arm.session import ArmSession
 from domain.errors import TerminalError, TransientError
-from tests.support.arm_server import DROP, Answer, ArmServer, Raw, Recorded, Say
+from tests.support.arm_server import DROP, Answer, ArmServer, FakeCredential, Raw, Recorded, Say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,3 +214,31 @@ def test_after_a_failed_renewal_the_call_is_not_repeated(
         swift.call("POST", "/restore", body={}, once=True)
 
     assert len(tokens(server)) == 1
+
+
+class TestTheObjectIdOfTheIdentity:
+    def token(self, claims: object) -> str:
+        payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+        return f"header.{payload}.signature"
+
+    def seen(self, server: ArmServer, token: str) -> str | None:
+        with closing(ArmSession(server.url, lambda: FakeCredential(token))) as session:
+            return session.principal_id()
+
+    @pytest.mark.parametrize("more", ["", "x", "xy", "xyz"])  # base64 with and without padding
+    def test_is_read_from_the_claims_of_its_token(self, server: ArmServer, more: str) -> None:
+        assert self.seen(server, self.token({"oid": "object-1", "aud": more})) == "object-1"
+        assert server.requests == []
+
+    @pytest.mark.parametrize("claims", [{}, [], None, {"oid": None}, {"oid": 7}, {"oid": "x" * 5000}])
+    def test_is_unknown_if_the_claims_do_not_have_it(self, server: ArmServer, claims: object) -> None:
+        assert self.seen(server, self.token(claims)) is None
+
+    @pytest.mark.parametrize("token", ["opaque", "a.b", "a.%%%.c", "a.\u00e4.c", ".."])
+    def test_is_unknown_if_the_token_is_opaque(self, server: ArmServer, token: str) -> None:
+        assert self.seen(server, token) is None
+
+    def test_is_unknown_if_there_is_no_token(self, swift: ArmSession, endpoint: IdentityEndpoint) -> None:
+        endpoint.instead = Say(400, {"error": "invalid_request"})
+
+        assert swift.principal_id() is None

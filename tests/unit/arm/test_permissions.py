@@ -49,6 +49,9 @@ CALLERS = {
     # The disks of a restore are in its target resource group, those that are replaced in place in the VM's.
     "list_disks": ["CreateDisks", "ReplaceDisks"],
     "get_storage_account": ["StageRestores"],
+    "list_storage_accounts": ["StageRestores"],
+    "get_virtual_network": ["JoinNetworks"],
+    "list_permissions": [],  # of no feature: every role of infra/roles has Microsoft.Authorization/permissions/read
     **{
         call: ["RestoreFromVaults"]
         for call in (
@@ -98,6 +101,10 @@ def calls(url: str) -> Iterable[tuple[str, Callable[[BackupClient], object]]]:
     yield "get_vault", lambda api: api.get_vault(VAULT)
     account = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/a"
     yield "get_storage_account", lambda api: api.get_storage_account(account)
+    yield "list_storage_accounts", lambda api: list(api.list_storage_accounts(GROUP))
+    network = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/n"
+    yield "get_virtual_network", lambda api: api.get_virtual_network(network)
+    yield "list_permissions", lambda api: list(api.list_permissions(VM))
     yield "list_disks", lambda api: list(api.list_disks(GROUP))
     yield "list_resource_guard_proxies", lambda api: list(api.list_resource_guard_proxies(VAULT))
     yield "get_backup_status", lambda api: api.get_backup_status(VM, "westeurope")
@@ -155,7 +162,7 @@ def test_a_feature_has_exactly_the_actions_that_it_needs(feature: str, actions_b
 def test_all_calls_and_requirements_belong_to_a_feature() -> None:
     public = {name for name, _ in inspect.getmembers(BackupClient, inspect.isfunction) if not name.startswith("_")}
 
-    assert {name for name, _ in calls("")} == set(CALLERS) == public - {"close", "from_settings"}
+    assert {name for name, _ in calls("")} == set(CALLERS) == public - {"close", "from_settings", "get_principal_id"}
     assert {feature for features in CALLERS.values() for feature in features} | REQUIRED_OF_THE_CALLER.keys() == (
         ACTIONS.keys()
     )
@@ -176,6 +183,7 @@ def test_a_feature_is_complete_and_has_no_wildcards(feature: dict[str, Any]) -> 
     ("method", "path", "action"),
     [
         ("GET", VM, "Microsoft.Compute/virtualMachines/read"),
+        ("GET", f"{VM}/providers/Microsoft.Authorization/permissions", "Microsoft.Authorization/permissions/read"),
         ("GET", f"{VAULT}/backupJobs", "Microsoft.RecoveryServices/vaults/backupJobs/read"),
         ("POST", f"{VAULT}/backupJobs/j/cancel", "Microsoft.RecoveryServices/vaults/backupJobs/cancel/action"),
     ],

@@ -1,0 +1,149 @@
+"""``make preflight``: shows whether the app's identity can do what the setting ``RESTORE_SCOPES`` says.
+
+With APP and KEY in the environment the deployed app is called. Without APP the same checks are made in this process,
+with the identity that is signed in here. The exit code is 0 only if everything is ok, and 2 if nothing could be asked.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from azure.identity import DefaultAzureCredential
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from arm.backup import BackupClient
+from domain.codec import as_json
+from local_host.config import apply_settings
+from local_host.functions import HostError
+from queries.preflight import run_preflight
+from scripts.stack import ROOT
+from settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+
+_TIMEOUT_S: Final = (10, 240)  # Azure's front end answers after 230 s at most
+_LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
+_STYLES: Final = {"ok": "green", "unknown": "yellow"}
+
+
+class NotAskedError(Exception):
+    """Nothing could be asked; the message says why and what to do."""
+
+
+def main() -> int:
+    """Run the command; return the exit code."""
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    app = os.environ.get("APP", "").strip().rstrip("/")
+    try:
+        report = _ask_app(app, os.environ.get("KEY", "").strip()) if app else _ask_here()
+    except NotAskedError as error:
+        print(f"preflight: {error}", file=sys.stderr)
+        return 2
+    _show(report, app, console)
+    return 0 if report["status"] == "ok" else 1
+
+
+def _ask_app(app: str, key: str) -> Json:
+    parts = urlsplit(app)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise NotAskedError("APP must be the app's address, such as https://NAME.azurewebsites.net")
+    try:
+        # A redirect is not followed: it could send the key to another host.
+        answer = requests.get(
+            f"{app}/api/preflight", headers={"x-functions-key": key}, timeout=_TIMEOUT_S, allow_redirects=False
+        )
+    except requests.RequestException as error:
+        raise NotAskedError(f"{app} does not answer: {type(error).__name__}") from None
+    if answer.status_code == requests.codes.unauthorized:
+        raise NotAskedError(
+            f"{app} does not accept the key. Set KEY to a function key: az functionapp keys list --name NAME "
+            "--resource-group GROUP --query functionKeys.default --output tsv"
+        )
+    try:
+        report: Any = answer.json() if answer.ok else None
+    except ValueError:
+        report = None
+    if not isinstance(report, dict) or "checks" not in report:
+        raise NotAskedError(
+            f"{app}/api/preflight answers {answer.status_code}. Is it this app, in a version with preflight?"
+        )
+    return report
+
+
+def _ask_here() -> Json:
+    path = ROOT / "local.settings.json"
+    try:
+        if path.exists():
+            apply_settings(path)
+        settings = Settings.from_env(os.environ)
+    except (HostError, SettingsError) as error:
+        raise NotAskedError(error) from None
+    credential = partial(DefaultAzureCredential, managed_identity_client_id=settings.client_id)
+    client = BackupClient.from_settings(settings, credential)
+    try:
+        return as_json(run_preflight(client, settings.restore_scopes, time.monotonic))
+    finally:
+        client.close()
+
+
+def _show(report: Json, app: str, console: Console) -> None:
+    principal = report.get("principalId")
+    identity = f"object id {principal}" if principal else "its token shows no object id"
+    if app:
+        console.print(f"Asked by {app} as its own identity ({identity}).")
+    else:
+        console.print(
+            f"Asked from here as the identity that is signed in here ({identity}), with the settings of the "
+            "environment and local.settings.json. The deployed app may have another identity and other settings: give "
+            "APP and KEY to ask it."
+        )
+    checks = report["checks"]
+    if checks:
+        console.print(_table(checks))
+    for check in checks:
+        if check["status"] != "ok":
+            console.print(f"[bold]{check['feature']} at {check['scope']}: {check['status']}[/bold]", soft_wrap=True)
+            for action in check["missingActions"]:
+                console.print(f"  missing: {action}", soft_wrap=True)
+            console.print(f"  {check['message']}\n", soft_wrap=True, markup=False)
+    if "message" in report:
+        console.print(report["message"], soft_wrap=True, markup=False)
+    counts = {status: sum(check["status"] == status for check in checks) for status in ("ok", "unknown")}
+    others = len(checks) - sum(counts.values())
+    console.print(
+        f"Preflight: {report['status']}. Checks: {len(checks)}; ok {counts['ok']}, problems {others}, could not be "
+        f"checked {counts['unknown']}."
+    )
+
+
+def _table(checks: list[Json]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("feature", "scope", "status", "missing actions"):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        status = check["status"]
+        style = _STYLES.get(status, "red")
+        table.add_row(
+            check["feature"], _short(check["scope"]), f"[{style}]{status}[/]", str(len(check["missingActions"]) or "")
+        )
+    return table
+
+
+def _short(scope: str) -> str:
+    """Return the type and name of a scope, and its resource group if it is in one."""
+    segments = scope.strip("/").split("/")
+    name = "/".join(segments[-2:])
+    return f"{name} ({segments[3]})" if len(segments) > 4 else name  # noqa: PLR2004 - subscriptions/S/resourceGroups/G
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""The preflight, and VMs that Azure does not show to the app: the whole app on the simulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, VAULT_ID, Stage, staged, vm_id
+from tests.integration.scripts.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GUARDED = VAULT_ID.replace("backup-rg", "guarded-rg").replace("vault-weu", "vault-guarded")
+GUARD = f"{SUBSCRIPTION}/resourceGroups/security-rg/providers/Microsoft.DataProtection/resourceGuards/guard-01"
+TARGET = f"{SUBSCRIPTION}/resourceGroups/restored-rg"
+READ_JOBS = "Microsoft.RecoveryServices/vaults/backupJobs/read"
+READ_VM = "Microsoft.Compute/virtualMachines/read"
+LIST_ITEMS = "Microsoft.RecoveryServices/vaults/backupProtectedItems/read"
+SCOPES = {
+    "vaultIds": [VAULT_ID, GUARDED],
+    "targetResourceGroupIds": [TARGET],
+    "stagingScopes": [STORAGE_ID],
+    "virtualNetworkIds": [f"{TARGET}/providers/Microsoft.Network/virtualNetworks/restored-vnet"],
+    "virtualMachineScopes": [SUBSCRIPTION],
+    "inPlaceScopes": [vm_id()],
+}
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with pytest.MonkeyPatch.context() as patch, staged(patch, RESTORE_SCOPES=json.dumps(SCOPES)) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _guard_is_open(stage: Stage) -> None:
+    stage.simulator.world.set_guard("vault-guarded", granted=True)
+
+
+@pytest.fixture
+def deny(stage: Stage) -> Iterator[Any]:
+    """Takes actions away at scopes until the test ends."""
+    scopes: list[str] = []
+
+    def at(scope: str, *actions: str) -> None:
+        scopes.append(scope)
+        stage.simulator.world.deny(scope, actions)
+
+    yield at
+    for scope in scopes:
+        stage.simulator.world.deny(scope, ())
+
+
+def problems(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return [check for check in report["checks"] if check["status"] != "ok"]
+
+
+def run_cli(**env: str) -> subprocess.CompletedProcess[str]:
+    given = {name: value for name, value in os.environ.items() if name not in {"APP", "KEY", "RESTORE_SCOPES"}}
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.preflight"],
+        cwd=ROOT,
+        env={**given, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def local(stage: Stage, scopes: dict[str, Any]) -> dict[str, str]:
+    return {"AZURE_RESOURCE_MANAGER_ENDPOINT": stage.simulator.url, "RESTORE_SCOPES": json.dumps(scopes)}
+
+
+class TestTheRoute:
+    def test_says_that_all_is_ok(self, stage: Stage) -> None:
+        answer = stage.call("GET", "preflight")
+
+        assert answer.status_code == 200
+        report = answer.json()
+        assert report["status"] == "ok", problems(report)
+        assert problems(report) == []
+        assert {check["feature"] for check in report["checks"]} == {
+            "FindBackups",
+            "ReadVirtualMachines",
+            "RestoreFromVaults",
+            "UseResourceGuards",
+            "CreateDisks",
+            "StageRestores",
+            "CreateVirtualMachines",
+            "JoinNetworks",
+            "ReplaceDisks",
+        }
+
+    def test_names_one_missing_action_at_one_vault(self, stage: Stage, deny: Any) -> None:
+        deny(VAULT_ID, READ_JOBS)
+
+        report = stage.call("GET", "preflight").json()
+
+        assert report["status"] == "problems"
+        (problem,) = problems(report)
+        assert (problem["feature"], problem["scope"], problem["status"]) == ("RestoreFromVaults", VAULT_ID, "missing")
+        assert problem["missingActions"] == [READ_JOBS]
+        assert VAULT_ID in problem["message"]
+
+    def test_names_the_guard_of_a_vault_that_is_closed(self, stage: Stage) -> None:
+        stage.simulator.world.set_guard("vault-guarded", granted=False)
+
+        (problem,) = problems(stage.call("GET", "preflight").json())
+
+        assert (problem["feature"], problem["scope"]) == ("UseResourceGuards", GUARD)
+        assert GUARDED in problem["message"]
+
+    def test_reports_a_scope_without_any_role(self, stage: Stage, deny: Any) -> None:
+        deny(TARGET, "*")
+
+        found = {check["feature"]: check for check in problems(stage.call("GET", "preflight").json())}
+
+        assert set(found) == {"CreateDisks", "CreateVirtualMachines", "JoinNetworks"}
+        assert {check["status"] for check in found.values()} == {"missing"}
+        assert found["CreateDisks"]["missingActions"] == ["Microsoft.Authorization/permissions/read"]
+
+
+class TestTheCommand:
+    def test_prints_the_table_of_the_app_that_runs(self, stage: Stage, deny: Any) -> None:
+        good = run_cli(APP=f"{stage.url}/", KEY="none")
+        deny(VAULT_ID, READ_JOBS)
+        bad = run_cli(APP=stage.url, KEY="none")
+
+        assert (good.returncode, good.stderr) == (0, "")
+        assert f"Asked by {stage.url} as its own identity (its token shows no object id)." in good.stdout
+        assert "vaults/vault-weu (backup-rg)" in good.stdout
+        assert "Preflight: ok. Checks: 12; ok 12, problems 0, could not be checked 0." in good.stdout
+        assert bad.returncode == 1
+        assert f"RestoreFromVaults at {VAULT_ID}: missing" in bad.stdout
+        assert f"missing: {READ_JOBS}" in bad.stdout
+        assert "ok 11, problems 1" in bad.stdout
+
+    def test_asks_in_this_process_without_an_app(self, stage: Stage) -> None:
+        done = run_cli(**local(stage, SCOPES))
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Asked from here as the identity that is signed in here" in done.stdout
+        assert "Preflight: ok." in done.stdout
+
+    def test_a_scope_that_does_not_exist_and_no_scopes_at_all_are_not_ok(self, stage: Stage) -> None:
+        missing = run_cli(**local(stage, {"targetResourceGroupIds": [f"{SUBSCRIPTION}/resourceGroups/no-rg"]}))
+        empty = run_cli(**local(stage, {}))
+
+        assert (missing.returncode, empty.returncode) == (1, 1)
+        assert "notFound" in missing.stdout
+        assert "RESTORE_SCOPES names no scopes" in empty.stdout
+
+    @pytest.mark.parametrize(
+        ("env", "said"),
+        [
+            ({"APP": "http://app.example"}, "APP must be the app's address"),
+            ({"APP": "http://127.0.0.1:9"}, "http://127.0.0.1:9 does not answer"),
+            ({"RESTORE_SCOPES": '{"vaultIds": ["x"]}'}, "RESTORE_SCOPES: vaultIds[0] must be the resource id of a"),
+        ],
+    )
+    def test_says_in_one_line_why_nothing_could_be_asked(self, env: dict[str, str], said: str) -> None:
+        done = run_cli(**env)
+
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("preflight: ")
+        assert said in done.stderr
+
+    def test_another_app_at_the_address_is_recognized(self, stage: Stage) -> None:
+        done = run_cli(APP=stage.simulator.url, KEY="none")
+
+        assert done.returncode == 2
+        assert "/api/preflight answers 401" in done.stderr or "does not accept the key" in done.stderr
+
+
+class TestVmsThatAzureDoesNotShow:
+    def test_a_deleted_vm_is_restored_and_its_points_listed_without_its_vault(self, stage: Stage) -> None:
+        listed = stage.call("GET", "recovery-points", params={"sourceResourceId": vm_id("gone-01")})
+        done = stage.restore(sourceResourceId=vm_id("gone-01"))
+
+        assert (listed.status_code, len(listed.json()["value"])) == (200, 3)
+        assert (done["status"], done["vaultId"]) == ("Completed", VAULT_ID)
+
+    def test_a_vm_that_may_not_be_read_is_planned(self, stage: Stage, deny: Any) -> None:
+        deny(vm_id("sql-01", "sql-rg"), READ_VM)
+
+        done = stage.restore(sourceResourceId=vm_id("sql-01", "sql-rg"), dryRun=True)
+
+        assert (done["status"], done["vaultId"]) == ("Planned", VAULT_ID)
+
+    def test_a_subscription_without_backup_status_is_no_obstacle(self, stage: Stage, deny: Any) -> None:
+        deny(SUBSCRIPTION, "Microsoft.RecoveryServices/locations/backupStatus/action")
+
+        done = stage.restore(sourceResourceId=vm_id("web-02"), dryRun=True)
+
+        assert (done["status"], done["vaultId"]) == ("Planned", VAULT_ID)
+
+    def test_the_error_names_the_vaults_that_were_searched(self, stage: Stage, deny: Any) -> None:
+        deny(GUARDED, LIST_ITEMS)
+
+        answer = stage.call("GET", "recovery-points", params={"sourceResourceId": vm_id("absent-01")})
+
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NotFound")
+        message = answer.json()["error"]["message"]
+        assert f"No backup of it is listed by {VAULT_ID}." in message
+        assert f"{GUARDED} could not be searched" in message

@@ -1,0 +1,383 @@
+"""The preflight against a scripted Azure: findings are named, what could not be asked is unknown, time is bounded."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from domain import errors
+from domain.azure.permissions import READ_PERMISSIONS, Permission
+from domain.azure.restore_scopes import RestoreScopes
+from domain.errors import ErrorDetail, RestoreError, TerminalError, TransientError
+from domain.preflight import CheckStatus
+from queries.preflight import required_permissions, run_preflight
+from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID, ScriptedAzure
+from tests.support.hub import START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from domain.api_types import PreflightReport
+    from domain.errors import Json
+    from domain.preflight import PreflightCheck
+
+OTHER_VAULT = f"{VAULT_ID}-neu"
+NETWORK = f"{TARGET_GROUP}/providers/Microsoft.Network/virtualNetworks/net"
+GUARD = f"{SUBSCRIPTION}/resourceGroups/security-rg/providers/Microsoft.DataProtection/resourceGuards/guard-01"
+USE_GUARD = "Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/read"
+RESTORE = (
+    "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/restore/action"
+)
+ALL = Permission(actions=("*",), not_actions=())
+BUSY = TransientError(errors.SERVICE_UNAVAILABLE, "Azure asks for fewer requests.")
+GONE = TerminalError(errors.NOT_FOUND, "404")
+EVERYTHING: dict[str, list[str]] = {
+    "vaultIds": [VAULT_ID],
+    "targetResourceGroupIds": [TARGET_GROUP],
+    "stagingScopes": [STORAGE_ID],
+    "virtualNetworkIds": [NETWORK],
+    "virtualMachineScopes": [SUBSCRIPTION],
+    "inPlaceScopes": [VM_ID],
+}
+
+
+def refusal(status: int) -> TerminalError:
+    return TerminalError(
+        errors.AUTHORIZATION_FAILED, "no", [ErrorDetail(code="x", message="y", info={"httpStatus": status})]
+    )
+
+
+class StandingClock:
+    def now(self) -> Any:
+        return START
+
+
+@dataclass(slots=True)
+class Azure(ScriptedAzure):
+    """Everything is allowed and in westeurope unless ``allowed``, ``resources`` or ``broken`` say otherwise."""
+
+    allowed: dict[str, list[Permission]] = field(default_factory=dict)
+    resources: dict[str, Json] = field(default_factory=dict)
+    accounts: list[Json] = field(default_factory=list)
+    broken: dict[tuple[str, str], RestoreError] = field(default_factory=dict)
+    made: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+
+    def _read(self, what: str, scope: str) -> None:
+        self.made[what, scope] += 1
+        if (what, scope) in self.broken:
+            raise self.broken[what, scope]
+
+    def _body(self, what: str, scope: str) -> Json:
+        self._read(what, scope)
+        return self.resources.get(scope, {"id": scope, "name": scope.rpartition("/")[2], "location": "westeurope"})
+
+    def list_permissions(self, scope: str) -> Iterable[Permission]:
+        self._read("permissions", scope)
+        return self.allowed.get(scope, [ALL])
+
+    def get_vault(self, vault_id: str) -> Json:
+        return self._body("resource", vault_id)
+
+    def get_storage_account(self, account_id: str) -> Json:
+        return self._body("resource", account_id)
+
+    def get_virtual_network(self, network_id: str) -> Json:
+        return self._body("resource", network_id)
+
+    def get_virtual_machine_region(self, vm_id: str) -> str:
+        return self._body("resource", vm_id)["location"]
+
+    def list_storage_accounts(self, resource_group_id: str) -> Iterable[Json]:
+        self._read("accounts", resource_group_id)
+        return self.accounts
+
+    def list_resource_guard_proxies(self, vault_id: str) -> Iterable[Json]:
+        self._read("proxies", vault_id)
+        return self.guard_proxies
+
+    def get_principal_id(self) -> str | None:
+        return "object-1"
+
+
+@pytest.fixture
+def azure() -> Azure:
+    return Azure(StandingClock())
+
+
+def report(azure: Azure, **members: list[str]) -> PreflightReport:
+    """Run the preflight; all the time in the world."""
+    return run_preflight(azure, RestoreScopes.from_json(members or EVERYTHING), lambda: 0.0)
+
+
+def problems(found: PreflightReport) -> list[PreflightCheck]:
+    return [check for check in found.checks if check.status is not CheckStatus.OK]
+
+
+def the_problem(found: PreflightReport) -> PreflightCheck:
+    (problem,) = problems(found)
+    return problem
+
+
+def test_all_is_ok_and_nothing_is_read_twice(azure: Azure) -> None:
+    found = report(azure)
+
+    assert (found.status, found.principal_id, found.message) == ("ok", "object-1", None)
+    assert [(check.feature, check.scope) for check in found.checks] == [
+        ("FindBackups", SUBSCRIPTION),
+        ("ReadVirtualMachines", SUBSCRIPTION),
+        ("RestoreFromVaults", VAULT_ID),
+        ("CreateDisks", TARGET_GROUP),
+        ("StageRestores", STORAGE_ID),
+        ("CreateVirtualMachines", TARGET_GROUP),
+        ("JoinNetworks", NETWORK),
+        ("ReplaceDisks", VM_ID),
+        ("StageRestores", VAULT_ID),
+    ]
+    assert set(azure.made.values()) == {1}
+    assert len(azure.made) == 11  # permissions of six scopes, four resources, the vault's proxies
+
+
+def test_without_scopes_it_says_how_to_set_them(azure: Azure) -> None:
+    found = run_preflight(azure, RestoreScopes(), lambda: 0.0)
+
+    assert (found.status, found.checks) == ("incomplete", ())
+    assert found.message is not None
+    assert "RESTORE_SCOPES" in found.message
+    assert '{"vaultIds": [' in found.message
+    assert azure.made == {}
+
+
+@pytest.mark.parametrize("feature", required_permissions(), ids=lambda feature: feature.name)
+def test_each_missing_action_of_each_feature_is_named_with_the_role(azure: Azure, feature: Any) -> None:
+    scope = RestoreScopes.from_json(EVERYTHING).of_member(feature.scope)[0]
+    azure.allowed[scope] = [Permission(actions=("*",), not_actions=feature.actions[-1:])]
+
+    found = report(azure)
+
+    check = next(check for check in found.checks if (check.feature, check.scope) == (feature.name, scope))
+    assert (found.status, check.status) == ("problems", CheckStatus.MISSING)
+    assert check.missing_actions == feature.actions[-1:]
+    assert scope in check.message
+    assert f"Azure VM Restore {feature.name}" in check.message
+    assert feature.purpose in check.message
+
+
+def test_an_identity_without_any_role_cannot_even_list_its_permissions(azure: Azure) -> None:
+    azure.broken[("permissions", VAULT_ID)] = azure.broken[("resource", VAULT_ID)] = refusal(403)
+    azure.broken[("proxies", VAULT_ID)] = refusal(403)
+
+    found = report(azure, vaultIds=[VAULT_ID])
+
+    check = the_problem(found)
+    assert (found.status, check.feature, check.status) == ("problems", "RestoreFromVaults", CheckStatus.MISSING)
+    assert check.missing_actions == (READ_PERMISSIONS,)
+    assert "has no role there" in check.message
+    assert "deny assignment" not in check.message
+
+
+@pytest.mark.parametrize("error", [BUSY, refusal(401), TerminalError(errors.RESTORE_REFUSED, "400")])
+@pytest.mark.parametrize("what", ["permissions", "resource"])
+def test_what_could_not_be_asked_is_unknown_and_never_missing(azure: Azure, error: RestoreError, what: str) -> None:
+    azure.broken[what, VM_ID] = error
+
+    found = report(azure)
+
+    check = the_problem(found)
+    assert (found.status, check.feature, check.scope) == ("incomplete", "ReplaceDisks", VM_ID)
+    assert (check.status, check.missing_actions) == (CheckStatus.UNKNOWN, ())
+    assert error.message in check.message
+
+
+def test_a_problem_counts_more_than_a_check_that_could_not_be_made(azure: Azure) -> None:
+    azure.broken["permissions", VM_ID] = BUSY
+    azure.allowed[SUBSCRIPTION] = []
+
+    assert report(azure).status == "problems"
+
+
+@pytest.mark.parametrize("what", ["permissions", "resource"])
+@pytest.mark.parametrize(("scope", "rows"), [(NETWORK, 1), (STORAGE_ID, 2), (VM_ID, 1)])
+def test_a_scope_that_does_not_exist_is_not_found(azure: Azure, scope: str, rows: int, what: str) -> None:
+    azure.broken[what, scope] = GONE
+
+    found = report(azure)
+
+    first = problems(found)[0]
+    assert (found.status, first.scope, first.status) == ("problems", scope, CheckStatus.NOT_FOUND)
+    assert "Correct the id in RESTORE_SCOPES" in first.message
+    assert len(problems(found)) == (rows if what == "resource" else 1)
+
+
+@pytest.mark.parametrize(
+    ("resource", "status", "said"),
+    [
+        ({"location": "northeurope"}, CheckStatus.MISSING, "in northeurope"),
+        (BUSY, CheckStatus.MISSING, BUSY.message),
+        (GONE, CheckStatus.NOT_FOUND, "does not find"),
+    ],
+)
+def test_the_worst_finding_about_a_scope_decides_and_every_one_is_told(
+    azure: Azure, resource: Json | RestoreError, status: CheckStatus, said: str
+) -> None:
+    azure.allowed[NETWORK] = []
+    if isinstance(resource, RestoreError):
+        azure.broken["resource", NETWORK] = resource
+    else:
+        azure.resources[NETWORK] = resource
+
+    check = the_problem(report(azure))
+
+    assert check.status is status
+    assert len(check.missing_actions) == 2
+    assert said in check.message
+    assert "assign the custom role" in check.message
+
+
+def test_a_resource_that_roles_allow_to_read_but_azure_does_not_is_missing(azure: Azure) -> None:
+    azure.broken["resource", NETWORK] = refusal(403)
+
+    check = the_problem(report(azure))
+
+    assert (check.scope, check.status, check.missing_actions) == (NETWORK, CheckStatus.MISSING, ())
+    assert "deny assignment" in check.message
+
+
+class TestRegions:
+    def account(self, name: str, **members: Any) -> Json:
+        return {"id": f"{STORAGE_ID}-{name}", "name": name, "location": "westeurope", **members}
+
+    @pytest.mark.parametrize(
+        ("members", "reason"),
+        [
+            ({"location": "northeurope"}, "it must be in the vault's region, westeurope"),
+            ({"sku": {"name": "Standard_ZRS"}}, "zone-redundant"),
+            ({"kind": "BlobStorage"}, "kind BlobStorage"),
+        ],
+    )
+    def test_a_staging_account_that_no_vault_can_use_is_not_allowed(
+        self, azure: Azure, members: dict[str, Any], reason: str
+    ) -> None:
+        azure.resources[STORAGE_ID] = self.account("a", **members)
+
+        found = report(azure)
+
+        account, vault = problems(found)
+        assert found.status == "problems"
+        assert (account.scope, account.status) == (STORAGE_ID, CheckStatus.NOT_ALLOWED)
+        assert (vault.scope, vault.status) == (VAULT_ID, CheckStatus.NOT_ALLOWED)
+        assert reason in account.message
+        assert reason in vault.message
+        assert "in westeurope, and name it in stagingScopes" in vault.message
+
+    def test_each_of_two_regions_needs_its_own_account(self, azure: Azure) -> None:
+        azure.resources[OTHER_VAULT] = {"location": "North Europe"}
+        scopes = {"vaultIds": [VAULT_ID, OTHER_VAULT], "stagingScopes": [STORAGE_ID, f"{STORAGE_ID}2"]}
+        only_west = the_problem(report(azure, **scopes))
+        azure.resources[f"{STORAGE_ID}2"] = self.account("b", location="northeurope")
+
+        assert (only_west.scope, only_west.status) == (OTHER_VAULT, CheckStatus.NOT_ALLOWED)
+        assert report(azure, **scopes).status == "ok"
+
+    def test_accounts_of_a_staging_group_are_searched(self, azure: Azure) -> None:
+        scopes = {"vaultIds": [VAULT_ID], "targetResourceGroupIds": [TARGET_GROUP]}
+        empty = the_problem(report(azure, **scopes))
+        azure.accounts = [self.account("zrs", sku={"name": "Standard_GZRS"})]
+        useless = the_problem(report(azure, **scopes))
+        azure.accounts.append(self.account("good"))
+        found = report(azure, **scopes)
+
+        assert (empty.scope, empty.status) == (VAULT_ID, CheckStatus.NOT_ALLOWED)
+        assert "have no storage account" in empty.message
+        assert "zrs: the staging account is zone-redundant (Standard_GZRS)" in useless.message
+        assert found.status == "ok"
+        assert found.checks[-1].message == "The vault can use the staging account good."
+
+    def test_a_group_that_could_not_be_listed_leaves_it_unknown(self, azure: Azure) -> None:
+        azure.broken["accounts", TARGET_GROUP] = BUSY
+
+        check = the_problem(report(azure, vaultIds=[VAULT_ID], targetResourceGroupIds=[TARGET_GROUP]))
+
+        assert (check.scope, check.status) == (VAULT_ID, CheckStatus.UNKNOWN)
+        assert TARGET_GROUP in check.message
+
+    def test_a_network_must_be_in_the_region_of_a_vault(self, azure: Azure) -> None:
+        azure.resources[NETWORK] = {"id": NETWORK, "location": "northeurope"}
+        found = report(azure)
+        azure.resources[NETWORK] = {"id": NETWORK, "location": "West Europe"}
+
+        check = the_problem(found)
+        assert (check.feature, check.scope, check.status) == ("JoinNetworks", NETWORK, CheckStatus.NOT_ALLOWED)
+        assert "in northeurope" in check.message
+        assert "(westeurope)" in check.message
+        assert report(azure).status == "ok"
+
+    def test_a_vault_that_could_not_be_read_leaves_regions_unknown(self, azure: Azure) -> None:
+        azure.broken["resource", VAULT_ID] = BUSY
+
+        found = report(azure)
+
+        assert found.status == "incomplete"
+        assert {(check.feature, check.scope) for check in problems(found)} == {
+            ("RestoreFromVaults", VAULT_ID),
+            ("StageRestores", STORAGE_ID),
+            ("StageRestores", VAULT_ID),
+            ("JoinNetworks", NETWORK),
+        }
+
+    def test_without_vaults_there_is_nothing_to_compare(self, azure: Azure) -> None:
+        azure.resources[STORAGE_ID] = self.account("a", sku={"name": "Standard_ZRS"})
+
+        assert report(azure, stagingScopes=[STORAGE_ID], virtualNetworkIds=[NETWORK]).status == "ok"
+
+
+class TestResourceGuards:
+    @pytest.fixture(autouse=True)
+    def _guarded(self, azure: Azure) -> None:
+        operation = {
+            "vaultCriticalOperation": RESTORE,
+            "defaultResourceRequest": f"{GUARD}/triggerRestoreRequests/default",
+        }
+        azure.guard_proxies = [{"properties": {"resourceGuardOperationDetails": [operation]}}]
+
+    def test_a_vault_whose_guard_is_closed_is_named_with_the_role(self, azure: Azure) -> None:
+        azure.allowed[GUARD] = [Permission(actions=("*",), not_actions=(USE_GUARD,))]
+
+        check = the_problem(report(azure))
+
+        assert (check.feature, check.scope) == ("UseResourceGuards", GUARD)
+        assert (check.status, check.missing_actions) == (CheckStatus.MISSING, (USE_GUARD,))
+        assert VAULT_ID in check.message
+        assert "Backup MUA Operator" in check.message
+
+    def test_an_open_guard_is_ok(self, azure: Azure) -> None:
+        found = report(azure)
+
+        assert found.status == "ok"
+        assert ("UseResourceGuards", GUARD) in [(check.feature, check.scope) for check in found.checks]
+
+    def test_a_guard_without_any_role_is_missing_and_proxies_that_were_not_read_are_unknown(self, azure: Azure) -> None:
+        azure.broken["permissions", GUARD] = refusal(403)
+        missing = the_problem(report(azure))
+        azure.broken["proxies", VAULT_ID] = BUSY
+        unknown = the_problem(report(azure))
+
+        assert (missing.scope, missing.status) == (GUARD, CheckStatus.MISSING)
+        assert "Backup MUA Operator to it at this scope" in missing.message
+        assert (unknown.feature, unknown.scope) == ("UseResourceGuards", VAULT_ID)
+        assert unknown.status is CheckStatus.UNKNOWN
+
+
+def test_when_time_is_over_the_rest_is_unknown_and_says_so(azure: Azure) -> None:
+    seconds = itertools.count(step=40.0)
+
+    found = run_preflight(azure, RestoreScopes.from_json(EVERYTHING), lambda: next(seconds))
+
+    assert found.status == "incomplete"
+    assert {check.status for check in found.checks[:2]} == {CheckStatus.OK}  # both need the same list
+    assert {check.status for check in found.checks[2:]} == {CheckStatus.UNKNOWN}
+    assert "The preflight ends after 90 s" in found.checks[-2].message
+    assert len(azure.made) < 4

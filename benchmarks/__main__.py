@@ -17,6 +17,7 @@ from benchmarks import (
     calls_before_trigger,
     calls_of_a_job,
     engine,
+    engine_settings,
     fleet,
     history_size,
     import_time,
@@ -50,6 +51,7 @@ MEASURES: Final[dict[str, Callable[[], list[Row]]]] = {
     "polls": poll_cost.measure,
     "fleet": fleet.measure,
     "engine": engine.measure,
+    "engine-settings": engine_settings.measure,
 }
 
 

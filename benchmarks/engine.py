@@ -31,13 +31,13 @@ _SPEED: Final = 10
 _POLLS: Final = {"RESTORE_JOB_POLL_MIN_SECONDS": "2", "RESTORE_JOB_POLL_MAX_SECONDS": "6"}  # 20 to 60 s of Azure's time
 _JOB_S: Final = 31 * 60
 _SAMPLES: Final = 20
-_IDLE_S: Final = 5.0  # several times as long as an idle instance waits between two looks
-_AT_REST_S: Final = 30.0
+IDLE_S: Final = 5.0  # several times as long as an idle instance waits between two looks
+AT_REST_S: Final = 30.0
 _LEASES_S: Final = 40.0
 _MOST_BEFORE: Final = 13
 _MOST_HOPS: Final = 10
 _MOST_AFTER: Final = 2
-_POLLS_OF_QUEUES: Final = "polls of queues"
+POLLS_OF_QUEUES: Final = "polls of queues"
 _MACHINES: Final = ("bench-a", "bench-b")
 
 
@@ -93,18 +93,19 @@ def measure() -> list[Row]:
     return [*_one_restore(), *_two_idle_instances()]
 
 
-class _Storage:
+class Storage:
     """Counts Azurite's requests by kind, from the lines that it prints."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
     def hear(self, line: str) -> None:
+        """Count the request that a line tells of."""
         _, quote, request = line.partition('"')
         if quote:
             method, _, path = request.partition(" ")
             polls = method == "GET" and "/messages?" in path
-            self.counts[_POLLS_OF_QUEUES if polls else _service(path)] += 1
+            self.counts[POLLS_OF_QUEUES if polls else _service(path)] += 1
 
 
 def _service(path: str) -> str:
@@ -119,7 +120,7 @@ def _one_restore() -> list[Row]:
 
 
 def _restore_alone() -> Restored:
-    events, storage = EngineEvents(), _Storage()
+    events, storage = EngineEvents(), Storage()
 
     def hear(name: str, line: str) -> None:
         (events if name == "engine" else storage).hear(line) if name != "local host" else None
@@ -128,20 +129,20 @@ def _restore_alone() -> Restored:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         azurite = start_azurite(place, hear, tells=True)
         stack.callback(azurite.stop)
-        simulator = _simulator(stack, _SPEED)
+        simulator = start_simulator(stack, _SPEED)
         hub = stack.enter_context(RealHub(connection_to(azurite), simulator, _POLLS, hear=hear, events=True))
         instance = hub.start()
-        time.sleep(_IDLE_S)
+        time.sleep(IDLE_S)
         at_rest, began = Counter(storage.counts), time.monotonic()
-        time.sleep(_AT_REST_S)
+        time.sleep(AT_REST_S)
         idle = {kind: count / (time.monotonic() - began) for kind, count in (storage.counts - at_rest).items()}
         before, began = Counter(storage.counts), time.monotonic()
         faults = {"vm": load_vm(1), "faults": {"jobSeconds": _JOB_S}}
         requests.post(f"{simulator}/_simulator/faults", json=faults, timeout=30).raise_for_status()
-        restore_id = _post(instance.url, {**request_for(load_vm(1)), "validate": True})
+        restore_id = post(instance.url, {**request_for(load_vm(1)), "validate": True})
         # Nobody asks the app meanwhile: that would be counted.
-        _wait(lambda: events.started(PublishResult.name), within_s=600)
-        time.sleep(_IDLE_S)
+        wait_for(lambda: events.started(PublishResult.name), within_s=600)
+        time.sleep(IDLE_S)
         used, took_s = storage.counts - before, time.monotonic() - began
         _check(instance.url, restore_id)
         calls = requests.get(f"{simulator}/_simulator/requests", timeout=30).json()["value"][::-1]
@@ -200,7 +201,7 @@ def _storage_row(restored: Restored) -> Row:
     own = {
         kind: round(count - restored.idle.get(kind, 0) * restored.took_s)
         for kind, count in sorted(restored.storage.items())
-        if kind != _POLLS_OF_QUEUES
+        if kind != POLLS_OF_QUEUES
     }
     looks, wanted = restored.looks, restored.looks_wanted
     messages = restored.for_a_look(restored.events.sent())
@@ -212,7 +213,7 @@ def _storage_row(restored: Restored) -> Row:
         median=f"{sum(own.values()) + (wanted - looks) * messages * each:.0f}",
         worst=f"+{sum(at_rest.values()):.0f} a minute at rest",
         met=None,
-        how=f"Azurite's own log from the request to {_IDLE_S:g} s after the result, less reads of queues and what the "
+        how=f"Azurite's own log from the request to {IDLE_S:g} s after the result, less reads of queues and what the "
         f"instance asks for at rest: {sum(own.values())} ({_listed(own)}) with {looks} looks at the job. Azure's times "
         f"make {wanted} looks; a look costs {messages:.1f} messages, a message "
         f"{each:.1f} requests. At rest an instance asks, in a minute, for {_listed(at_rest)}",
@@ -235,7 +236,7 @@ def _two_idle_instances() -> list[Row]:
             median=f"{median_of(waits):.1f} s",
             worst=f"max {max(waits):.1f} s",
             met=None,
-            how=f"{len(waits)} requests, validation included (its wait is 1 s at {_SPEED}x), each after {_IDLE_S:g} s "
+            how=f"{len(waits)} requests, validation included (its wait is 1 s at {_SPEED}x), each after {IDLE_S:g} s "
             f"and a bit more of idleness, to either instance in turn; sorted: "
             f"{', '.join(f'{wait:.1f}' for wait in sorted(waits))} s",
         )
@@ -248,17 +249,17 @@ def _waits_of_idle_instances() -> list[float]:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         azurite = start_azurite(place)
         stack.callback(azurite.stop)
-        simulator = _simulator(stack, _SPEED)
+        simulator = start_simulator(stack, _SPEED)
         # Nothing of the restores before is left to do while the next one waits: their jobs are not asked for again.
         calm = {"RESTORE_JOB_POLL_MIN_SECONDS": "3600", "RESTORE_JOB_POLL_MAX_SECONDS": "3600"}
         hub = stack.enter_context(RealHub(connection_to(azurite), simulator, calm))
         instances = [hub.start(machine) for machine in _MACHINES]
         time.sleep(_LEASES_S)
         for number in range(1, _SAMPLES + 1):
-            time.sleep(_IDLE_S + number * 0.37 % 1 + (8 if number > 1 else 0))  # the 202 asks for 6 s
+            time.sleep(IDLE_S + number * 0.37 % 1 + (8 if number > 1 else 0))  # the 202 asks for 6 s
             body = {**request_for(load_vm(number), managed_disks=False), "validate": True}
             sent = datetime.now(UTC)
-            _post(instances[number % 2].url, body)
+            post(instances[number % 2].url, body)
             waits.append((_posted(simulator, number) - sent).total_seconds())
     return waits
 
@@ -269,17 +270,19 @@ def _posted(simulator: str, number: int) -> datetime:
         posts = log.json()["value"]
         return datetime.fromisoformat(posts[0]["realTime"]) if len(posts) == number else None
 
-    return _wait(look, within_s=300)
+    return wait_for(look, within_s=300)
 
 
-def _simulator(stack: ExitStack, speed: float) -> str:
+def start_simulator(stack: ExitStack, speed: float) -> str:
+    """Start a simulator that ends with the stack; returns its address."""
     command: list[str | Path] = [sys.executable, "-m", "simulator", "--port", "0", "--speed", f"{speed:g}"]
     child = Child("simulator", command, clean_environment(), real_engine.ROOT, None)
     stack.callback(child.stop)
     return child.wait_until_ready()
 
 
-def _post(url: str, body: dict[str, Any]) -> str:
+def post(url: str, body: dict[str, Any]) -> str:
+    """Start a restore and return its id."""
     answer = requests.post(f"{url}/api/restores", json=body, timeout=60)
     answer.raise_for_status()
     return answer.json()["id"]
@@ -291,7 +294,8 @@ def _check(url: str, restore_id: str) -> None:
         raise RuntimeError(f"the restore ended as {status}")
 
 
-def _wait[T](look: Callable[[], T | None], *, within_s: float) -> T:
+def wait_for[T](look: Callable[[], T | None], *, within_s: float) -> T:
+    """Return what ``look`` sees as soon as it is truthy."""
     deadline = time.monotonic() + within_s
     while not (seen := look()):
         if time.monotonic() > deadline:

@@ -65,3 +65,9 @@ def test_the_outputs_that_are_read_are_outputs_of_the_template() -> None:
     outputs = {name.casefold() for name in re.findall(r"^output (\w+)", template, re.MULTILINE)}
 
     assert set(re.findall(r"\$\(output (\w+)", deploy)) <= outputs
+
+
+def test_what_they_make_can_be_made(workflow: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert set(re.findall(r"\bmake ([a-z-]+)", workflow)) <= targets

@@ -69,7 +69,7 @@ def compiled() -> Callable[[Path], Json]:
 
 
 @pytest.fixture(scope="session")
-def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Deployment]:
+def evaluate(compiled: Callable[[Path], Json], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Deployment]:
     """Return a function that evaluates a deployment with the parameters that it is called with, each set once.
 
     ``template`` is the template, by default main.bicep, which gets an environment, a location, a vault and a group
@@ -81,9 +81,7 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Deployme
         given = {**_needed(template), **parameters}
         key = json.dumps([str(template), given], sort_keys=True)
         if key not in made:
-            folder = tmp_path_factory.mktemp("deployment")
-            (folder / "bicepconfig.json").write_bytes((INFRA / "bicepconfig.json").read_bytes())
-            made[key] = _snapshot(folder, template, given)
+            made[key] = _snapshot(tmp_path_factory.mktemp("deployment"), compiled(template), given)
         return made[key]
 
     return evaluate_deployment
@@ -100,8 +98,11 @@ def _needed(template: Path) -> Json:
     }
 
 
-def _snapshot(folder: Path, template: Path, parameters: Mapping[str, Any]) -> Deployment:
-    lines = [f"using '{os.path.relpath(template, folder)}'"]
+def _snapshot(folder: Path, template: Json, parameters: Mapping[str, Any]) -> Deployment:
+    """Evaluate a compiled template: it takes half the time of one in Bicep."""
+    (folder / "main.json").write_text(json.dumps(template), encoding="utf-8")
+    (folder / "bicepconfig.json").write_text('{"analyzers": {"core": {"enabled": false}}}', encoding="utf-8")
+    lines = ["using 'main.json'"]
     lines += [f"param {name} = {_literal(value)}" for name, value in parameters.items()]
     (folder / "main.bicepparam").write_text("\n".join(lines) + "\n", encoding="utf-8")
     bicep(

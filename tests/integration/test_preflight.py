@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, VAULT_ID, Stage, staged, vm_id
+from scripts.alerting import rules_for, vm_down
+from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, VAULT_ID, Stage, a_request, staged, vm_id
 from tests.integration.scripts.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ SCOPES = {
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with pytest.MonkeyPatch.context() as patch, staged(patch, RESTORE_SCOPES=json.dumps(SCOPES)) as running:
+    settings = {"RESTORE_SCOPES": json.dumps(SCOPES), "AUTO_RESTORE_RULES": rules_for(a_request())}
+    with pytest.MonkeyPatch.context() as patch, staged(patch, **settings) as running:
         yield running
 
 
@@ -185,6 +187,14 @@ class TestVmsThatAzureDoesNotShow:
         done = stage.restore(sourceResourceId=vm_id("gone-01"))
 
         assert (listed.status_code, len(listed.json()["value"])) == (200, 3)
+        assert (done["status"], done["vaultId"]) == ("Completed", VAULT_ID)
+
+    def test_a_rule_without_its_vault_restores_it_too(self, stage: Stage) -> None:
+        (decision,) = stage.call("POST", "alerts", json=vm_down(vm_id("moved-01", "old-rg"))).json()["decisions"]
+
+        done = stage.finished(decision["restoreId"])
+
+        assert (decision["decision"], done["startedBy"]) == ("Started", "alert")
         assert (done["status"], done["vaultId"]) == ("Completed", VAULT_ID)
 
     def test_a_vm_that_may_not_be_read_is_planned(self, stage: Stage, deny: Any) -> None:

@@ -179,6 +179,14 @@ def test_a_feature_is_complete_and_has_no_wildcards(feature: dict[str, Any]) -> 
     assert not [action for action in feature["actions"] if "*" in action]
 
 
+def test_the_documentation_has_every_feature_and_its_scope() -> None:
+    page = (FILE.parents[1] / "docs" / "deploying.md").read_text(encoding="utf-8")
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in page.splitlines() if line.startswith("| ")}
+
+    for feature in FEATURES:
+        assert feature["scope"] in rows[feature["feature"]]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "action"),
     [

@@ -21,6 +21,9 @@ from outbound.webhook import SignedWebhook
 from queries.preflight import run_preflight
 from queries.recovery_points import list_recovery_points
 from settings import Settings
+from telemetry.context import name_restores_in_logs
+from telemetry.setup import telemetry_from
+from telemetry.signals import NO_TELEMETRY
 from triggers import alerts, durable, health, history, http, openapi, preflight, queue
 
 if TYPE_CHECKING:
@@ -30,10 +33,14 @@ if TYPE_CHECKING:
     from domain.restore.calls import ResolveItem
     from domain.restore.polling import Limits
     from queries.backup_api import PreflightApi
+    from telemetry.signals import Telemetry
 
 
-def build_app(settings: Settings, api: PreflightApi, webhook: Webhook | None = None) -> df.DFApp:
-    """Return the app with these settings, this client for Azure, and the webhook, if any."""
+def build_app(
+    settings: Settings, api: PreflightApi, webhook: Webhook | None = None, telemetry: Telemetry = NO_TELEMETRY
+) -> df.DFApp:
+    """Return the app with these settings, this client for Azure, and the webhook and the telemetry, if any."""
+    name_restores_in_logs()
     vault_ids = settings.restore_scopes.vault_ids
     restores = RestoreActivities(api, vault_ids=vault_ids)
     posting = WebhookActivities(webhook)
@@ -73,16 +80,18 @@ def build_app(settings: Settings, api: PreflightApi, webhook: Webhook | None = N
             results_queue=out_queue,
             events_queue=settings.events_queue,
             has_webhook=webhook is not None,
+            telemetry=telemetry,
         )
     )
     return new
 
 
 _settings = Settings.from_env(os.environ)
+_credential = partial(DefaultAzureCredential, managed_identity_client_id=_settings.client_id)
+_telemetry = telemetry_from(_settings, _credential, version=VERSION)
 app = build_app(
     _settings,
-    BackupClient.from_settings(
-        _settings, partial(DefaultAzureCredential, managed_identity_client_id=_settings.client_id)
-    ),
+    BackupClient.from_settings(_settings, _credential, _telemetry),
     SignedWebhook.from_settings(_settings),
+    _telemetry,
 )

@@ -79,6 +79,8 @@ class Settings:
     webhook_secret: str | None = field(repr=False)
     client_id: str | None = None
     restore_scopes: RestoreScopes = field(default_factory=RestoreScopes)
+    application_insights: str | None = field(default=None, repr=False)
+    otlp_endpoint: str | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -103,6 +105,9 @@ class Settings:
             webhook_secret=reader.read("RESTORE_WEBHOOK_SECRET", str, None),
             client_id=reader.read("AZURE_CLIENT_ID", _client_id, None),
             restore_scopes=reader.read_scopes("RESTORE_SCOPES"),
+            # Not checked: telemetry never stops the app. What is wrong with them is said when it is to be sent.
+            application_insights=reader.read("APPLICATIONINSIGHTS_CONNECTION_STRING", str, None),
+            otlp_endpoint=reader.read("OTEL_EXPORTER_OTLP_ENDPOINT", str, None),
         )
         problems = (*reader.problems, *_contradictions(settings))
         if problems:

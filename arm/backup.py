@@ -30,6 +30,7 @@ from domain.errors import (
     TransientError,
 )
 from domain.wire import as_name, as_object
+from telemetry.signals import NO_TELEMETRY
 
 from arm.addresses import (
     has_origin,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from domain.azure.protected_items import ProtectedItem
     from settings import Settings
+    from telemetry.signals import Telemetry
 
     from arm.reply import Reply
 
@@ -86,9 +88,14 @@ class BackupClient:
         self._timer = timer
 
     @classmethod
-    def from_settings(cls, settings: Settings, credential_factory: Callable[[], TokenCredential]) -> Self:
+    def from_settings(
+        cls,
+        settings: Settings,
+        credential_factory: Callable[[], TokenCredential],
+        telemetry: Telemetry = NO_TELEMETRY,
+    ) -> Self:
         """Return the client for the endpoint in the settings; ``credential_factory`` as for ``ArmSession``."""
-        session = ArmSession(settings.resource_manager_endpoint, credential_factory)
+        session = ArmSession(settings.resource_manager_endpoint, credential_factory, telemetry=telemetry)
         return cls(session, api_version=settings.backup_api_version)
 
     def close(self) -> None:

@@ -18,12 +18,14 @@ from domain.errors import RestoreError
 from domain.wire import as_name, as_object
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from telemetry.signals import NO_TELEMETRY
 from urllib3.exceptions import HTTPError
 
 from arm.addresses import path_of
 from arm.body import read_body
 from arm.errors import credential_error, service_error, throttled_error, transport_error
 from arm.logs import redact_library_logs
+from arm.operations import operation_name
 from arm.reply import Reply
 from arm.retry_after import read_retry_after
 from arm.throttling import Throttling
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import TokenCredential
     from domain.errors import Json
+    from telemetry.signals import RecordedCall, Telemetry
 
 VERSION: Final = "0.1.0"
 _FOR_ONE_ITEM: Final = frozenset({202, 400, 409})
@@ -93,8 +96,10 @@ class ArmSession:
         *,
         clock: Callable[[], datetime] = _utc_now,
         timeouts: Timeouts | None = None,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self.endpoint = endpoint.rstrip("/")
+        self._telemetry = telemetry
         self.timeouts = timeouts or Timeouts()
         self._scope = f"{self.endpoint}/.default"
         self._credential_factory = credential_factory
@@ -163,9 +168,28 @@ class ArmSession:
             raise credential_error(error) from None
 
     def _send(self, method: str, url: str, body: Json | None, request_id: str, token: str, *, once: bool) -> Reply:
-        path, started = path_of(url), time.monotonic()
+        path = path_of(url)
+        operation = operation_name(method, path)
         if wait_s := self._throttling.wait_s(method, url):
+            self._telemetry.call_not_sent(operation)
             raise throttled_error(f"{method} {path}", wait_s)
+        with self._telemetry.call(
+            operation, method=method, endpoint=self.endpoint, client_request_id=request_id
+        ) as recorded:
+            return self._exchange(recorded, method, url, body, request_id=request_id, token=token, once=once)
+
+    def _exchange(
+        self,
+        recorded: RecordedCall,
+        method: str,
+        url: str,
+        body: Json | None,
+        *,
+        request_id: str,
+        token: str,
+        once: bool,
+    ) -> Reply:
+        path, started = path_of(url), time.monotonic()
         read_s = self.timeouts.trigger_read_s if once else self.timeouts.read_s
         try:
             with self._http.request(
@@ -181,8 +205,10 @@ class ArmSession:
                 content = read_body(response, deadline=started + _BODY_DEADLINE_READS * read_s)
         except (requests.RequestException, HTTPError, ValueError) as error:
             _log_call(method, path, type(error).__name__, started, request_id)
+            recorded.failed(type(error).__name__)
             raise transport_error(error, f"{method} {path}", request_id, once=once) from None
         _log_call(method, path, response.status_code, started, response.headers.get("x-ms-request-id"))
+        recorded.answered(response.status_code, response.headers)
         _warn_before_throttling(path, response)
         retry_after_s = read_retry_after(response.headers, self._clock())
         is_for_one_item = method == "POST" and response.status_code in _FOR_ONE_ITEM

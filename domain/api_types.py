@@ -18,7 +18,7 @@ from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
 from domain.preflight import PreflightCheck, PreflightStatus
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
-from domain.restore.parts import Decision, Phase, RefusedWhen, Source, Status, WaitReason
+from domain.restore.parts import Decision, Phase, PhaseWait, RefusedWhen, Source, Status, WaitReason
 
 type Uri = str
 
@@ -53,6 +53,16 @@ class WaitingDocument:
 
     reason: WaitReason
     until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseDocument:
+    """A phase of the restore: when it started, when it ended, and what the restore waited for in it."""
+
+    phase: Phase
+    started: datetime
+    ended: datetime | None = None
+    waits: tuple[PhaseWait, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +151,13 @@ class StatusDocument:
     result: JsonOf[JobResult] | JsonOf[PlanResult] | None
     error: JsonOf[ErrorBody] | None
     warnings: tuple[RestoreWarning, ...]
+    phases: tuple[PhaseDocument, ...] = field(
+        default=(),
+        metadata={
+            "description": "The phases so far, the oldest first, each from the end of the one before it. Absent for "
+            "restores that an earlier version started, and where a document was cut."
+        },
+    )
     links: JsonOf[StatusLinks]
 
 

@@ -92,6 +92,10 @@ def _without_bulk(document: Json) -> Json:
     return {**document, "result": result or None}
 
 
+def _without_phases(document: Json) -> Json:
+    return {name: value for name, value in document.items() if name != "phases"}
+
+
 def _with_details(document: Json, *, count: int) -> Json:
     """Return the document with the first ``count`` details of its error and with its last few warnings."""
     error, warnings = as_object(document["error"]), as_list(document["warnings"])[-_MAX_WARNINGS:]
@@ -137,6 +141,7 @@ def _without_objects(document: Json) -> Json:
 _CUTS: Final[tuple[Callable[[Json], Json], ...]] = (
     _without_long_request,
     _without_bulk,
+    _without_phases,
     partial(_with_details, count=5),
     _without_request,
     partial(_with_texts, max_size=1000),

@@ -16,6 +16,7 @@ from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, abs
 from domain.restore.parts import Clock, StatusEvents
 from domain.restore.state import Restore
 from domain.restore.steps import Finish, MakeCall, Wait, WaitForAnswers
+from domain.restore.trace import with_traceparent
 from domain.times import as_utc
 from durabletask import task
 from durabletask.entities import EntityInstanceId, EntityOperationFailedException
@@ -101,7 +102,10 @@ class _Run:
         if isinstance(call, ActivityCall):
             if isinstance(call, StartRestore):
                 call = replace(call, asked=as_utc(self._ctx.current_utc_datetime))
-            self._in_flight[call.name] = call, self._ctx.call_activity(call.name, input=pack(call))
+            self._in_flight[call.name] = (
+                call,
+                self._ctx.call_activity(call.name, input=with_traceparent(pack(call), self._restore)),
+            )
             return
         self._restore = self._restore.with_request()
         entity, data = EntityInstanceId(call.entity, call.key), request_of(self._restore, call)
@@ -163,7 +167,9 @@ class _Run:
 
         The comparison saves time: each replay of the history builds these documents again.
         """
-        state = replace(self._restore, clock=Clock(now=self._restore.accepted.created), events=StatusEvents())
+        state = replace(
+            self._restore, clock=Clock(now=self._restore.accepted.created), events=StatusEvents(), timeline=None
+        )
         if self._published is not None and self._published[0] == state and next_poll in {None, self._published[1]}:
             return
         self._published = state, next_poll

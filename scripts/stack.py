@@ -42,7 +42,10 @@ QUICK_POLLS: Final = {"RESTORE_JOB_POLL_MIN_SECONDS": "1", "RESTORE_JOB_POLL_MAX
 _AZURITE: Final = ROOT / ".tools/node_modules/.bin/azurite-queue"
 _WHOLE_AZURITE: Final = ROOT / ".tools/node_modules/.bin/azurite"
 _LISTENS: Final = re.compile(r"listen(?:ing|s) (?:on|at) ((?:http://)?[\d.]+:\d+)")
-_OURS: Final = ("AZURE_", "RESTORE_", "AUTO_RESTORE_", "IDENTITY_", "MSI_", "AZUREWEBJOBS")
+_OURS: Final = (
+    *("AZURE_", "RESTORE_", "AUTO_RESTORE_", "IDENTITY_", "MSI_", "AZUREWEBJOBS"),
+    *("APPLICATIONINSIGHTS_", "OTEL_"),
+)
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _START_S: Final = 25.0
 _STOP_S: Final = 8.0

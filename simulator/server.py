@@ -117,13 +117,14 @@ async def _respond(world: World, request: web.Request) -> web.StreamResponse:
     call = await _read_call(world, request)
     with world.lock:
         answered = answer(world, call)
+        response = _response(world, call, answered.answer)
         if not call.path.startswith("/_simulator"):
-            _record(world, request, call, answered)
+            _record(world, request, call, answered, response.headers["x-ms-request-id"])
     if answered.answer.dropped:
         if request.transport is not None:
             request.transport.abort()
         return web.Response()
-    return _response(world, call, answered.answer)
+    return response
 
 
 async def _read_call(world: World, request: web.Request) -> Call:
@@ -148,7 +149,7 @@ def _read_json(raw: bytes) -> Any:
         return None
 
 
-def _record(world: World, request: web.Request, call: Call, answered: Answered) -> None:
+def _record(world: World, request: web.Request, call: Call, answered: Answered, request_id: str) -> None:
     headers = {name: call.headers[name] for name in _LOGGED_HEADERS if name in request.headers}
     for name in _SECRET_HEADERS:
         if name in request.headers:
@@ -164,6 +165,7 @@ def _record(world: World, request: web.Request, call: Call, answered: Answered) 
             real_time=world.timeline.wall.now(),
             headers=headers,
             body=call.body,
+            request_id="" if answered.answer.dropped else request_id,
         )
     )
 

@@ -30,7 +30,10 @@ LOG_LENGTH = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
-    """One answered request. ``status`` 0 means that the connection was dropped without an answer."""
+    """One answered request. ``status`` 0 means that the connection was dropped without an answer.
+
+    ``request_id`` is the ``x-ms-request-id`` of the answer.
+    """
 
     method: str
     path: str
@@ -41,6 +44,7 @@ class RequestRecord:
     real_time: datetime
     headers: Mapping[str, str]
     body: Any
+    request_id: str = ""
 
 
 class World:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 from typing import TYPE_CHECKING, Any, List  # noqa: UP035 - as below
 
@@ -24,6 +26,7 @@ from orchestrations.list_entry import hold_list_entry
 from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, RESTORE_VM
 from orchestrations.post_claim import hold_post_claim
 from orchestrations.restore_vm import restore_vm
+from telemetry.context import restore_context
 from triggers.hub import raise_event
 from triggers.list_entries import note_end
 from triggers.post_claims import PostClaims
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from domain.errors import Json
+    from domain.restore.parts import StatusChange
+    from telemetry.signals import Telemetry
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,7 +84,7 @@ def _starter(start_with: StartWith) -> Callable[..., Json]:
     return start_restore
 
 
-def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
+def _result_publisher(telemetry: Telemetry, *, has_webhook: bool) -> Callable[..., Json]:
     def publish_result(data: Json, results: func.Out[str], client: df.SyncDurableFunctionsClient) -> Json:
         document = unpack(PublishResult, data).document
         error = document["error"]
@@ -92,16 +97,55 @@ def _publisher(*, has_webhook: bool) -> Callable[..., Json]:
         )
         results.set(result_message(document))
         note_end(client, document)
+        telemetry.restore_ended(document)
         return seal(Answer(Published(has_webhook=has_webhook)), activity=PublishResult.name, at=now())
 
     return publish_result
 
 
-def publish_events(data: Json, events: func.Out[List[str]]) -> Json:  # noqa: UP006 - the worker refuses list[str]
-    """Put an event on the events queue for each change, one message each, in their order."""
-    call: PublishEvents = unpack(PublishEvents, data)
-    events.set([event_message(event_of(change)) for change in call.changes])
-    return seal(Answer(Done()), activity=PublishEvents.name, at=now())
+def _events_publisher(telemetry: Telemetry) -> Callable[..., Json]:
+    def publish_events(data: Json, events: func.Out[List[str]]) -> Json:  # noqa: UP006 - the worker refuses list[str]
+        """Put an event on the events queue for each change, one message each, in their order."""
+        call: PublishEvents = unpack(PublishEvents, data)
+        events.set([event_message(event_of(change)) for change in call.changes])
+        for change in call.changes:
+            _log_change(change)
+            telemetry.status_changed(change)
+        return seal(Answer(Done()), activity=PublishEvents.name, at=now())
+
+    return publish_events
+
+
+def _log_change(change: StatusChange) -> None:
+    """Log a change of status. Alert rules read these lines, so their form must not change."""
+    document = change.document or {}
+    error = document.get("error")
+    _LOG.info(
+        "restore %s of %s: status %s%s",
+        document.get("id"),
+        document.get("sourceResourceId"),
+        change.status,
+        f", error {error['code']}" if error else "",
+    )
+
+
+def _in_restore_context(activity: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the activity, which runs in the context of the restore that its input names."""
+    if inspect.iscoroutinefunction(activity):
+
+        @functools.wraps(activity)
+        async def call_async(data: Json, *args: Any, **options: Any) -> Any:
+            with restore_context(data):
+                return await activity(data, *args, **options)
+
+        return call_async
+
+    @functools.wraps(activity)
+    def call(data: Json, *args: Any, **options: Any) -> Any:
+        with restore_context(data):
+            return activity(data, *args, **options)
+
+    return call
 
 
 def _annotated[**P](function: Callable[P, Any]) -> Callable[P, Any]:
@@ -115,7 +159,7 @@ def _as_function(name: str, activity: Activity) -> Activity:
         return activity(data)
 
     call.__name__ = name
-    return _annotated(call)
+    return _annotated(_in_restore_context(call))
 
 
 def blueprint(
@@ -125,6 +169,7 @@ def blueprint(
     results_queue: str,
     events_queue: str,
     has_webhook: bool,
+    telemetry: Telemetry,
 ) -> df.Blueprint:
     """Return the orchestrators, the entities and the activities, each under its name in histories."""
     accept_plain_text_payloads()
@@ -144,10 +189,11 @@ def blueprint(
         StartRestore.name: _starter(start_with),
     }
     for name, activity in with_client.items():
-        bp.activity_trigger(input_name="data", activity=name)(client(_annotated(activity)))
-    publish = results_output(bp, results_queue)(client(_annotated(_publisher(has_webhook=has_webhook))))
+        bp.activity_trigger(input_name="data", activity=name)(client(_annotated(_in_restore_context(activity))))
+    publish_result = _in_restore_context(_result_publisher(telemetry, has_webhook=has_webhook))
+    publish = results_output(bp, results_queue)(client(_annotated(publish_result)))
     bp.activity_trigger(input_name="data", activity=PublishResult.name)(publish)
     bp.activity_trigger(input_name="data", activity=PublishEvents.name)(
-        events_output(bp, events_queue)(_annotated(publish_events))
+        events_output(bp, events_queue)(_annotated(_in_restore_context(_events_publisher(telemetry))))
     )
     return bp

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from domain.api_types import (
     ApprovalDocument,
     CancellationDocument,
+    PhaseDocument,
     RequestDocument,
     RestoreTarget,
     StatusDocument,
@@ -115,6 +116,7 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
         result=outcome.result if outcome else None,
         error=outcome.error if outcome else None,
         warnings=(*restore.warnings, *(outcome.notes if outcome else ())),
+        phases=_phases(restore),
         links={},
     )
     shown = as_json(whole)
@@ -195,6 +197,17 @@ def _cancellation(cancellation: Cancellation | None) -> CancellationDocument | N
     if cancellation is None:
         return None
     return CancellationDocument(by=cancellation.by, comment=cancellation.comment, time=cancellation.time)
+
+
+def _phases(restore: Restore) -> tuple[PhaseDocument, ...]:
+    if restore.timeline is None:
+        return ()
+    phases = restore.timeline.phases
+    ends = [*(phase.started for phase in phases[1:]), restore.outcome.completed if restore.outcome else None]
+    return tuple(
+        PhaseDocument(phase=phase.phase, started=phase.started, ended=ended, waits=phase.waits)
+        for phase, ended in zip(phases, ends, strict=False)
+    )
 
 
 def custom_status(restore: Restore, now: datetime, next_poll: datetime | None = None) -> Json:

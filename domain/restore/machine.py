@@ -23,6 +23,7 @@ from domain.restore import (
     slots,
     stages,
     status_events,
+    timeline,
     track,
     trigger,
     withdraw,
@@ -30,7 +31,7 @@ from domain.restore import (
 from domain.restore.failure import retry_or_end
 from domain.restore.parts import Cancellation, Decision
 from domain.restore.state import Restore
-from domain.restore.steps import MakeCall, Step
+from domain.restore.steps import MakeCall, Step, Wait, WaitForAnswers
 from domain.wire import as_object, as_text
 
 if TYPE_CHECKING:
@@ -111,9 +112,19 @@ def _decide_running(restore: Restore, now: datetime) -> Step:
 def advance(restore: Restore, now: datetime) -> Restore:
     """Return the restore as time alone has changed it: its wait for a person has ended, or its deadline has passed.
 
-    A change of its status is noted here, because this is called before each step.
+    A change of its phase, of what it waits for, or of its status is noted here, because this is called before each
+    step.
     """
-    return status_events.with_change_noted(_with_time_passed(restore, now), now)
+    restore = _with_time_passed(restore, now)
+    if restore.timeline is not None:
+        restore = timeline.with_time_noted(restore, restore.timeline, _next_poll(restore, now), now)
+    return status_events.with_change_noted(restore, now)
+
+
+def _next_poll(restore: Restore, now: datetime) -> datetime | None:
+    """Return until when the restore waits; ``None`` if it makes a call now, or has ended."""
+    step = None if restore.outcome is not None else _decide_running(restore, now)
+    return step.until if isinstance(step, Wait | WaitForAnswers) else None
 
 
 def _with_time_passed(restore: Restore, now: datetime) -> Restore:

@@ -259,6 +259,32 @@ class StatusEvents:
     to_post: tuple[StatusChange, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseWait:
+    """How long a restore waited for one reason."""
+
+    reason: WaitReason
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStart:
+    """A phase that the restore came to, and what it has waited for in it. It ends where the next one starts."""
+
+    phase: Phase
+    started: datetime
+    waits: tuple[PhaseWait, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """The phases of a restore, the oldest first; what it waits for now, if anything, and since when."""
+
+    phases: tuple[PhaseStart, ...] = ()
+    waiting: WaitReason | None = None
+    waiting_since: datetime | None = None
+
+
 class RefusedWhen(StrEnum):
     """When admission control refused a start: while its caller waited, or after the caller had been answered."""
 

@@ -30,6 +30,7 @@ from domain.restore.parts import (
     SlotState,
     Source,
     StatusEvents,
+    Timeline,
     Trigger,
 )
 from domain.restore.polling import Limits
@@ -82,6 +83,7 @@ class Restore:
     warnings: tuple[RestoreWarning, ...] = ()
     outcome: Outcome | None = None
     events: StatusEvents = field(default_factory=StatusEvents)
+    timeline: Timeline | None = None  # restores of earlier versions have none
 
     @classmethod
     def accept(
@@ -113,6 +115,7 @@ class Restore:
                 lock=LockState.NOT_NEEDED if request.is_plan else LockState.WANTED, admitted=request.is_plan
             ),
             slot=Slot(state=SlotState.WANTED if needs_slot else SlotState.NOT_NEEDED),
+            timeline=Timeline(),
         )
         if request.needs_approval and not request.is_plan:
             reason = alert.approval_reason if alert is not None else None

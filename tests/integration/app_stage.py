@@ -22,6 +22,8 @@ from local_host.server import running as hosting
 from outbound.webhook import SignedWebhook
 from settings import Settings
 from simulator.server import running as simulating
+from telemetry.setup import telemetry_from
+from telemetry.signals import NO_TELEMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,6 +87,7 @@ class Stage:
         self._web = requests.Session()
         self._queues = QueueServiceClient.from_connection_string(connection) if connection else None
         self.requests_queue, self.results_queue, self.events_queue = "", "", ""
+        self.telemetry = NO_TELEMETRY
 
     def close(self) -> None:
         """Close what the caller holds."""
@@ -185,11 +188,14 @@ def staged(
         if connection:
             patch.setenv("AzureWebJobsStorage", connection)
         read = Settings.from_env(env)
-        client = BackupClient.from_settings(read, DefaultAzureCredential)
+        telemetry = telemetry_from(read, DefaultAzureCredential, version="0")
+        stack.callback(telemetry.shutdown)
+        client = BackupClient.from_settings(read, DefaultAzureCredential, telemetry)
         stack.callback(client.close)
-        app = function_app.build_app(read, client, SignedWebhook.from_settings(read))
+        app = function_app.build_app(read, client, SignedWebhook.from_settings(read), telemetry)
         host = stack.enter_context(hosting(app, host_json=HOST_JSON, queues=connection is not None))
         stage = Stage(host, simulator, connection)
+        stage.telemetry = telemetry
         stage.requests_queue, stage.results_queue = read.requests_queue, read.results_queue
         stage.events_queue = read.events_queue
         stack.callback(stage.close)

@@ -389,7 +389,7 @@ def check_move(before: Restore, after: Restore) -> None:
 
 def _show(play: Play, next_poll: datetime | None = None) -> None:
     """Show the state, if there is any news in it."""
-    news = replace(play.restore, clock=Clock(now=play.restore.accepted.created), events=StatusEvents())
+    news = replace(play.restore, clock=Clock(now=play.restore.accepted.created), events=StatusEvents(), timeline=None)
     if play.news == (news, next_poll) or (next_poll is None and play.news is not None and play.news[0] == news):
         return
     play.news = news, next_poll

@@ -60,8 +60,8 @@ def later(seconds: float) -> timedelta:
 
 
 def advance(restore: Restore, now: datetime) -> Restore:
-    """Return the restore as time has changed it; its events have tests of their own."""
-    return replace(machine.advance(restore, now), events=restore.events)
+    """Return the restore as time has changed it; its events and its timeline have tests of their own."""
+    return replace(machine.advance(restore, now), events=restore.events, timeline=restore.timeline)
 
 
 def status_of(restore: Restore) -> Status | None:

@@ -74,7 +74,7 @@ class TestInHistory:
         # Of a restore that runs somewhere: to be read, and written again, as it is.
         written = pack(tracking_job(progress_pct=42.0))
 
-        assert written.keys() == {"v", "accepted", "clock", "admission", "slot", "stage"}
+        assert written.keys() == {"v", "accepted", "clock", "admission", "slot", "stage", "timeline"}
         assert written["accepted"].keys() == {"restoreId", "request", "fingerprint", "source", "created", "limits"}
         assert written["stage"].keys() == {
             *("kind", "prepared", "triggered", "jobId", "operationId", "progressPct"),

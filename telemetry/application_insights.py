@@ -1,0 +1,58 @@
+"""The exporters of Application Insights. Their import takes long: see ``telemetry.exporters``.
+
+Nothing is stored on disk: batches that cannot be sent are lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from opentelemetry.sdk.metrics.export import MetricExporter
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+_OPTED_OUT: Final = (
+    *("STATSBEAT_DISABLED_ALL", "SDKSTATS_DISABLED", "CONTROLPLANE_DISABLED"),
+    "OPENTELEMETRY_RESOURCE_METRIC_DISABLED",
+)
+"""What the exporter would send about itself, or fetch from other addresses of Microsoft."""
+_CHATTY: Final = ("azure.monitor.opentelemetry.exporter", "azure.core.pipeline.policies.http_logging_policy")
+_OPERATION_NAME: Final = "ai.operation.name"
+
+
+class _NamingExporter(AzureMonitorTraceExporter):
+    """Keeps the names of calls. The exporter would name each of them after its URL, which the spans do not have.
+
+    The hook is private: without it the names would be ``GET /``, and nothing else would change.
+    """
+
+    def _span_to_envelope(self, span: ReadableSpan) -> Any:
+        envelope: Any = super()._span_to_envelope(span)
+        envelope.data.base_data.name = span.name
+        if "restore.id" in (span.attributes or {}):
+            envelope.tags[_OPERATION_NAME] = "restore"
+        return envelope
+
+
+def span_exporter(connection_string: str, credential: TokenCredential) -> SpanExporter:
+    """Return the exporter of spans; raises ``ValueError`` for an invalid connection string."""
+    return _NamingExporter(**_options(connection_string, credential))
+
+
+def metric_exporter(connection_string: str, credential: TokenCredential) -> MetricExporter:
+    """Return the exporter of metrics; raises ``ValueError`` for an invalid connection string."""
+    return AzureMonitorMetricExporter(**_options(connection_string, credential))
+
+
+def _options(connection_string: str, credential: TokenCredential) -> dict[str, Any]:
+    for name in _OPTED_OUT:
+        os.environ.setdefault(f"APPLICATIONINSIGHTS_{name}", "true")
+    for name in _CHATTY:  # several lines for each batch, which Application Insights would store, too
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return {"connection_string": connection_string, "credential": credential, "disable_offline_storage": True}

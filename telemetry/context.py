@@ -1,0 +1,77 @@
+"""The restore whose activity runs: the parent of the spans made meanwhile, and the id that log lines begin with."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context, trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from domain.restore.trace import TRACEPARENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+_RESTORE_ID: Final = context.create_key("restore id")
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+
+@contextmanager
+def restore_context(data: Mapping[str, Any]) -> Generator[None]:
+    """Run the block for the restore that the input of its activity names.
+
+    Without a valid ``traceparent``, as in the histories of earlier versions, the block belongs to no restore.
+    """
+    traceparent = data.get(TRACEPARENT)
+    carrier = {TRACEPARENT: traceparent} if isinstance(traceparent, str) else {}
+    parent = _PROPAGATOR.extract(carrier, context.Context())
+    span_context = trace.get_current_span(parent).get_span_context()
+    if not span_context.is_valid:
+        yield
+        return
+    restore_id = str(uuid.UUID(int=span_context.trace_id))
+    token = context.attach(context.set_value(_RESTORE_ID, restore_id, parent))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def current_restore_id() -> str | None:
+    """Return the id of the restore whose activity runs here, if any."""
+    restore_id = context.get_value(_RESTORE_ID)
+    return restore_id if isinstance(restore_id, str) else None
+
+
+class _NamingFactory:
+    """Makes log records whose message begins with the id of the restore, unless it has the id already.
+
+    A factory reaches the lines of all libraries, whatever handlers and filters the Functions worker installs.
+    """
+
+    def __init__(self, make: Callable[..., logging.LogRecord]) -> None:
+        self._make = make
+
+    def __call__(self, *args: Any, **options: Any) -> logging.LogRecord:
+        record = self._make(*args, **options)
+        restore_id = current_restore_id()
+        if restore_id is not None and restore_id not in _message(record):
+            record.msg = f"restore {restore_id}: {record.msg}"
+        return record
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):  # the handler reports arguments that do not fit the message
+        return str(record.msg)
+
+
+def name_restores_in_logs() -> None:
+    """Begin each log line that is written while an activity of a restore runs with the restore's id."""
+    make = logging.getLogRecordFactory()
+    if not isinstance(make, _NamingFactory):
+        logging.setLogRecordFactory(_NamingFactory(make))

@@ -56,6 +56,7 @@ param sampleAlert bool = false
 param appSettings {
   AUTO_RESTORE_RULES: string?
   AZURE_BACKUP_API_VERSION: string?
+  OTEL_EXPORTER_OTLP_ENDPOINT: string?
   RESTORE_ADOPTION_WINDOW_SECONDS: string?
   RESTORE_DEADLINE_HOURS: string?
   RESTORE_EVENTS_QUEUE: string?

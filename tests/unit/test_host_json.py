@@ -68,3 +68,11 @@ def test_no_activity_comes_near_the_time_out() -> None:
 
 def test_the_bundle_has_the_extension_that_was_tried() -> None:
     assert HOST["extensionBundle"]["version"] == "[4.37.1, 5.0.0)"
+
+
+def test_the_tracing_of_the_engine_is_off() -> None:
+    # It sends nothing where Application Insights refuses keys; the app has spans of its own.
+    tracing = DURABLE["tracing"]
+
+    assert (tracing["distributedTracingEnabled"], tracing["version"]) == (False, "None")
+    assert tracing["traceInputsAndOutputs"] is False

@@ -17,6 +17,7 @@ from scripts.stack import KEY
 from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
 from tests.integration.leaky_gateway import PLANTED, Gateway, listening
 from tests.support.logs import DEADLOCKS
+from tests.support.otlp import OtlpReceiver
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -43,7 +44,18 @@ SECRETS = {
     "webhook's secret": "planted-webhook-secret-123456",
     "key in the webhook's URL": "planted-webhook-code-abcdef",
 }
-PLACES = ("log", "history", "state", "entity", "HTTP answer", "results queue", "events queue", "webhook", "output")
+PLACES = (
+    "log",
+    "history",
+    "state",
+    "entity",
+    "HTTP answer",
+    "results queue",
+    "events queue",
+    "webhook",
+    "telemetry",
+    "output",
+)
 JOB_FAILED = {"jobFailed": {"afterSeconds": 1, "errorString": "It broke."}}
 RUNS: dict[str, tuple[Json, Json, str]] = {
     "succeeds": ({}, {"validate": True}, "Completed"),
@@ -156,8 +168,14 @@ def written(azurite: str) -> Written:
         gateways.append(Gateway(simulator))
         return listening(gateways[0])
 
-    with Receiver() as receiver, pytest.MonkeyPatch.context() as patch, every_logger_heard(everything):
+    with (
+        Receiver() as receiver,
+        OtlpReceiver() as telemetry,
+        pytest.MonkeyPatch.context() as patch,
+        every_logger_heard(everything),
+    ):
         settings = {
+            **telemetry.settings,
             "RESTORE_JOB_POLL_MAX_SECONDS": "2",  # two jobs never end: to poll them more often shows nothing new
             "RESTORE_DEADLINE_HOURS": "0.006",  # a retry after five seconds must fit in on a busy machine, too
             "RESTORE_WEBHOOK_URL": f"{receiver.url}/hook?code={SECRETS["key in the webhook's URL"]}",
@@ -173,6 +191,7 @@ def written(azurite: str) -> Written:
             ended = ran(stage, everything)
             eventually(lambda: len(receiver.got) > len(RUNS) + 1)
             everything.hub(stage)
+        everything.texts["telemetry"].append(telemetry.text)
         everything.texts["webhook"] += [f"{got.headers} {got.body.decode()}" for got in receiver.got]
         everything.planted = {**gateways[0].planted, "storage account's key": 1, "webhook's secret": 1}
         everything.planted |= dict.fromkeys(WRITTEN, 1)

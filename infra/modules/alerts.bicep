@@ -1,4 +1,4 @@
-// An action group, and alerts on what the app and its host log.
+// An action group, and alert rules of Azure Monitor on what the app and its host log.
 param actionGroupName string
 param location string
 param tags object
@@ -27,7 +27,7 @@ var rules = [
     severity: 2
     query: '${statusLines}${loadTextContent('../queries/alert-restore-waits-for-approval.kql')}'
     dimensions: [ 'RestoreId', 'VirtualMachine' ]
-    // As long as a restore may wait, so that the alert is resolved by the decision.
+    // A day, so that the decision resolves the alert. A restore that waits for longer is no longer seen by this rule.
     window: 'P1D'
   }
   {

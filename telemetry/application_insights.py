@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
+from opentelemetry.sdk.trace import ReadableSpan
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from opentelemetry.sdk.metrics.export import MetricExporter
-    from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter
 
 _OPTED_OUT: Final = (
@@ -24,20 +25,43 @@ _OPTED_OUT: Final = (
 """What the exporter would send about itself, or fetch from other addresses of Microsoft."""
 _CHATTY: Final = ("azure.monitor.opentelemetry.exporter", "azure.core.pipeline.policies.http_logging_policy")
 _OPERATION_NAME: Final = "ai.operation.name"
+_MAX_AGE_NS: Final = 47 * 3600 * 10**9
+"""Application Insights refuses what began more than 48 h ago ("Field 'time' on type 'Envelope' is older than …")."""
 
 
 class _NamingExporter(AzureMonitorTraceExporter):
     """Keeps the names of calls. The exporter would name each of them after its URL, which the spans do not have.
 
-    The hook is private: without it the names would be ``GET /``, and nothing else would change.
+    It also lets the spans of long restores begin as late as Application Insights wants it; ``restore.rto_s`` is true.
+    The hook is private: without it the names would be ``GET /``, the spans of long restores would be lost, and nothing
+    else would change.
     """
 
     def _span_to_envelope(self, span: ReadableSpan) -> Any:
-        envelope: Any = super()._span_to_envelope(span)
+        envelope: Any = super()._span_to_envelope(_begun_lately(span, time.time_ns()))
         envelope.data.base_data.name = span.name
         if "restore.id" in (span.attributes or {}):
             envelope.tags[_OPERATION_NAME] = "restore"
         return envelope
+
+
+def _begun_lately(span: ReadableSpan, now_ns: int) -> ReadableSpan:
+    """Return the span, or if it began too long ago, a copy that begins later. Its end is the same, if it can be."""
+    first = now_ns - _MAX_AGE_NS
+    if span.start_time is None or span.start_time >= first:
+        return span
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=span.attributes,
+        kind=span.kind,
+        status=span.status,
+        start_time=first,
+        end_time=max(first, span.end_time or first),
+        instrumentation_scope=span.instrumentation_scope,
+    )
 
 
 def span_exporter(connection_string: str, credential: TokenCredential) -> SpanExporter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context, trace
@@ -58,15 +58,17 @@ class _NamingFactory:
     def __call__(self, *args: Any, **options: Any) -> logging.LogRecord:
         record = self._make(*args, **options)
         restore_id = current_restore_id()
-        if restore_id is not None and restore_id not in _message(record):
-            record.msg = f"restore {restore_id}: {record.msg}"
+        # Whatever is wrong with the message or its arguments, the handler reports it: no line may stop a restore.
+        with suppress(Exception):
+            if restore_id is not None and restore_id not in _message(record):
+                record.msg = f"restore {restore_id}: {record.msg}"
         return record
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):  # the handler reports arguments that do not fit the message
+    except Exception:  # noqa: BLE001 - an argument's own code may have failed
         return str(record.msg)
 
 

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 DELTAS: Final = {Counter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA}
 """What Application Insights expects: it adds up what each export says."""
+_HEADERS_LOGGER: Final = "opentelemetry.util.re"
+
+
+def _without_header(record: logging.LogRecord) -> bool:
+    """Remove what the line quotes: an invalid part of ``OTEL_EXPORTER_OTLP_HEADERS``, which may be a key."""
+    record.args = ("(removed)",) if record.args else record.args
+    return True
 
 
 class Receiver:
@@ -70,6 +77,7 @@ class Otlp(Receiver):
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint.rstrip("/")
+        logging.getLogger(_HEADERS_LOGGER).addFilter(_without_header)
 
     @override
     def span_exporter(self) -> SpanExporter:

@@ -5,10 +5,12 @@ They are not the global ones: durabletask would then add its spans of each orche
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
@@ -50,6 +52,8 @@ _METRICS_EVERY_MS: Final = 15_000.0
 _METRICS_EVERY: Final = "OTEL_METRIC_EXPORT_INTERVAL"
 _MAX_ID_LENGTH: Final = 100
 _MAX_KNOWN: Final = 10_000
+_MAX_SHUTDOWN_S: Final = 10.0
+"""How long the end of the process waits for receivers. The SDK alone would wait up to a minute for each."""
 _FIRST_ERROR: Final = 400
 _PORTS: Final = {"http": 80, "https": 443}
 _IDS: Final = {
@@ -131,15 +135,20 @@ class SdkTelemetry(Telemetry):
             }
         )
         self._ids, self._known = _Ids(), _Known()
-        self._spans = TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_ON), id_generator=self._ids)
+        self._spans = TracerProvider(
+            resource=resource, sampler=ParentBased(ALWAYS_ON), id_generator=self._ids, shutdown_on_exit=False
+        )
         every_ms = None if _METRICS_EVERY in os.environ else _METRICS_EVERY_MS
-        for receiver in receivers:
-            self._spans.add_span_processor(BatchSpanProcessor(LateSpanExporter(receiver)))
+        processors = [BatchSpanProcessor(LateSpanExporter(receiver)) for receiver in receivers]
+        for processor in processors:
+            self._spans.add_span_processor(processor)
         readers = [
             PeriodicExportingMetricReader(LateMetricExporter(receiver), export_interval_millis=every_ms)
             for receiver in receivers
         ]
-        self._metrics = MeterProvider(metric_readers=readers, resource=resource)
+        self._metrics = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+        self._senders = [*processors, *readers]
+        atexit.register(self.shutdown)
         self._tracer = self._spans.get_tracer(_SCOPE, version)
         meter = self._metrics.get_meter(_SCOPE, version)
         self._calls = meter.create_counter("azure.calls", unit="{call}", description="Calls to Azure.")
@@ -233,8 +242,17 @@ class SdkTelemetry(Telemetry):
 
     @override
     def shutdown(self) -> None:
-        self._spans.shutdown()
-        self._metrics.shutdown()
+        atexit.unregister(self.shutdown)
+        # At the same time, so that no receiver takes the time of another; daemons, so that none holds up the exit.
+        stopping = [
+            threading.Thread(target=sender.shutdown, daemon=True)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - untyped kwargs
+            for sender in self._senders
+        ]
+        until = time.monotonic() + _MAX_SHUTDOWN_S
+        for thread in stopping:
+            thread.start()
+        for thread in stopping:
+            thread.join(max(0.0, until - time.monotonic()))
 
 
 def _ns(time: datetime) -> int:

@@ -49,7 +49,7 @@ class Telemetry:
         """Send what is recorded now. Without this call it is sent after some seconds."""
 
     def shutdown(self) -> None:
-        """Send what is left, and stop. It is called at the exit of the process, too."""
+        """Send what is left within seconds, and stop. It is called at the exit of the process, too."""
 
 
 NO_TELEMETRY = Telemetry()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, override
 
 import pytest
 from opentelemetry import trace
@@ -54,6 +55,24 @@ def test_a_line_whose_arguments_do_not_fit_is_left_to_the_handler(caplog: pytest
         record = LOG.makeRecord("n", logging.INFO, "f", 1, "%d %d", ("x",), None)
 
     assert record.msg == f"restore {ID}: %d %d"
+
+
+class Unprintable:
+    """Has no text."""
+
+    @override
+    def __str__(self) -> str:
+        raise AttributeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("message", "args"), [("%s", (Unprintable(),)), (Unprintable(), ()), ("%d", (math.inf,)), ("%c", (-1,))]
+)
+def test_a_line_that_cannot_be_written_stops_no_restore(message: object, args: tuple[object, ...]) -> None:
+    with restore_context(DATA):
+        record = LOG.makeRecord("n", logging.INFO, "f", 1, message, args, None)
+
+    assert record.args == args
 
 
 def test_the_context_is_the_parent_of_spans() -> None:

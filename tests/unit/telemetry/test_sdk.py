@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, override
 
 import pytest
@@ -16,13 +17,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from domain.restore.document import document
 from domain.restore.machine import advance
 from domain.restore.parts import Outcome, Status, StatusChange
+from domain.times import format_time
 from settings import Settings
+from telemetry import application_insights
 from telemetry.context import restore_context
-from telemetry.exporters import Receiver
+from telemetry.exporters import Otlp, Receiver
 from telemetry.restores import approvals_waiting
 from telemetry.sdk import SdkTelemetry
 from telemetry.setup import telemetry_from
 from telemetry.signals import NO_TELEMETRY
+from tests.support.arm_server import FakeCredential
 from tests.unit.domain.restore.states import NOW, tracking_job
 
 if TYPE_CHECKING:
@@ -312,3 +316,67 @@ def test_a_restores_calls_are_children_of_its_phase(telemetry: SdkTelemetry, kep
     assert span.parent is not None
     assert span.parent.span_id == 0x00F067AA0BA902B7
     assert (span.attributes or {})["restore.id"] == restore_id
+
+
+class Hanging(Kept):
+    """Keeps the thread that sends spans until it is released."""
+
+    name = "a test that hangs"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    @override
+    def span_exporter(self) -> SpanExporter:
+        self.released.wait(30)
+        return self.spans
+
+
+def test_a_receiver_that_hangs_keeps_neither_the_process_nor_other_receivers_from_their_end(
+    monkeypatch: pytest.MonkeyPatch, kept: Kept
+) -> None:
+    monkeypatch.setattr("telemetry.sdk._MAX_SHUTDOWN_S", 1.0)
+    hanging = Hanging()
+    telemetry = SdkTelemetry([hanging, kept], version="1")
+    telemetry.restore_ended(ended())
+    telemetry.shutdown()
+
+    assert kept.by_name().keys() == {"restore", "TrackingJob"}
+    assert hanging.by_name() == {}
+    hanging.released.set()
+
+
+def test_a_key_that_is_no_header_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "planted")
+    Otlp("http://127.0.0.1:1").span_exporter().shutdown()
+
+    assert "Header format invalid" in caplog.text
+    assert "planted" not in caplog.text
+
+
+@pytest.mark.parametrize(("ended_ago", "phase_s"), [(timedelta(minutes=1), 60), (timedelta(days=3), 0)])
+def test_application_insights_gets_a_long_restore_as_if_it_began_47_hours_ago(
+    telemetry: SdkTelemetry, kept: Kept, ended_ago: timedelta, phase_s: float
+) -> None:
+    now = datetime.now(UTC)
+    created, completed = format_time(now - timedelta(days=4)), format_time(now - ended_ago)
+    phases = [
+        {"phase": "Validating", "started": created, "ended": format_time(now - timedelta(days=3, hours=12))},
+        {"phase": "TrackingJob", "started": format_time(now - ended_ago - timedelta(minutes=1)), "ended": completed},
+    ]
+    telemetry.restore_ended({**ended(), "createdTime": created, "completedTime": completed, "phases": phases})
+    telemetry.flush()
+    exporter: Any = application_insights.span_exporter(CONNECTION, FakeCredential("token"))
+    sent = {name: exporter._span_to_envelope(span) for name, span in kept.by_name().items()}
+    exporter.shutdown()
+
+    begun = {name: item.time for name, item in sent.items()}
+    assert min(begun.values()) >= now - timedelta(hours=47)
+    assert begun["restore"] <= begun["TrackingJob"]
+    assert sent["restore"].data.base_data.properties["restore.rto_s"] == str(
+        (timedelta(days=4) - ended_ago).total_seconds()
+    )
+    assert sent["TrackingJob"].data.base_data.duration == f"0.00:{phase_s // 60:02}:00.000"

@@ -19,10 +19,10 @@ host: setup ## simulator, Azurite and the app until Ctrl-C; ENGINE=real: on Micr
 rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing it; FILE alone is checked
 	@$(PY) -m scripts.rules $(if $(FILE),"$(FILE)") $(if $(ALERT),"$(ALERT)")
 
-preflight: setup ## what the app's identity may do at the scopes of RESTORE_SCOPES: APP=https://... KEY=... asks the app; else who is signed in here
+preflight: setup ## what the identity of the app at APP=https://... KEY=... may not do at the scopes of RESTORE_SCOPES; without APP: the identity signed in here
 	@APP="$(APP)" KEY="$(KEY)" $(PY) -m scripts.preflight
 
-package: setup ## the zip that is deployed, in dist/, checked; SOURCE=1: without packages, for a remote build by Azure
+package: setup ## builds and checks the zip that is deployed, in dist/; SOURCE=1: without packages, for a remote build by Azure
 	@$(PY) -m scripts.package $(if $(SOURCE),--source)
 
 engine: ## Microsoft's Durable engine, from REAL_ENGINE=PATH or built with the .NET 10 SDK

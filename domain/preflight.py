@@ -32,7 +32,7 @@ _MAX_NAMED: Final = 5
 
 
 class CheckStatus(StrEnum):
-    """The outcome of one check."""
+    """The outcome of one check, the least severe first."""
 
     OK = "ok"
     UNKNOWN = "unknown"
@@ -41,7 +41,7 @@ class CheckStatus(StrEnum):
     NOT_FOUND = "notFound"
 
 
-_BY_WEIGHT: Final = tuple(CheckStatus)
+_BY_SEVERITY: Final = tuple(CheckStatus)
 
 
 class PreflightStatus(StrEnum):
@@ -62,14 +62,14 @@ class PreflightCheck:
     missing_actions: tuple[str, ...]
     message: str = field(metadata={"description": "What was found, and what to do."})
 
-    def and_also(self, status: CheckStatus, message: str) -> PreflightCheck:
-        """Return the check with a further finding, which decides if it weighs more."""
+    def with_finding(self, status: CheckStatus, message: str) -> PreflightCheck:
+        """Return the check with a further finding; its status is the more severe of both."""
         if status is CheckStatus.OK or message in self.message:
             return self
         if self.status is CheckStatus.OK:
             return replace(self, status=status, message=message)
-        heavier = max(self.status, status, key=_BY_WEIGHT.index)
-        return replace(self, status=heavier, message=f"{self.message} {message}")
+        worse = max(self.status, status, key=_BY_SEVERITY.index)
+        return replace(self, status=worse, message=f"{self.message} {message}")
 
 
 def overall_status(checks: Sequence[PreflightCheck]) -> PreflightStatus:
@@ -96,7 +96,7 @@ def permission_check(
     purpose: str,
     advice: str,
 ) -> PreflightCheck:
-    """Return whether the permissions at a scope have these actions; ``advice`` begins what to do if they do not."""
+    """Return whether the permissions at a scope have these actions; ``advice`` begins the message if not."""
     check = PreflightCheck(feature=feature, scope=scope, status=CheckStatus.OK, missing_actions=(), message=purpose)
     if isinstance(permissions, RestoreError):
         if is_forbidden(permissions):
@@ -105,7 +105,7 @@ def permission_check(
                 f"without {READ_PERMISSIONS}. {advice} to it at this scope. A new role takes some minutes to work."
             )
             return replace(check, status=CheckStatus.MISSING, missing_actions=(READ_PERMISSIONS,), message=message)
-        return check.and_also(*read_problem(scope, permissions))
+        return check.with_finding(*read_problem(scope, permissions))
     missing = missing_actions(actions, permissions)
     if not missing:
         return check
@@ -123,7 +123,7 @@ def with_failed_read(check: PreflightCheck, error: RestoreError) -> PreflightChe
     """Return the check of a scope whose resource could not be read."""
     if check.missing_actions and is_forbidden(error):
         return check  # the missing actions are the cause
-    return check.and_also(*read_problem(check.scope, error))
+    return check.with_finding(*read_problem(check.scope, error))
 
 
 def read_problem(scope: str, error: RestoreError) -> tuple[CheckStatus, str]:
@@ -153,7 +153,7 @@ def vault_staging_check(vault_id: str, region: str | RestoreError, found: Stagin
     )
     if isinstance(region, RestoreError):
         message = "Whether the vault has a staging account that it can use is unknown: its region could not be read."
-        return check.and_also(CheckStatus.UNKNOWN, message)
+        return check.with_finding(CheckStatus.UNKNOWN, message)
     reasons: list[str] = []
     for account in found.accounts:
         name = as_text(account.get("name")) or as_text(account.get("id")) or "an account"
@@ -163,14 +163,14 @@ def vault_staging_check(vault_id: str, region: str | RestoreError, found: Stagin
         reasons.append(f"{name}: {violations}")
     if found.unread:
         message = f"No staging account that the vault can use was found; not read: {', '.join(found.unread)}."
-        return check.and_also(CheckStatus.UNKNOWN, message)
+        return check.with_finding(CheckStatus.UNKNOWN, message)
     more = f"; and {len(reasons) - _MAX_NAMED} more" if len(reasons) > _MAX_NAMED else ""
     listed = "; ".join(reasons[:_MAX_NAMED]) + more if reasons else "the staging scopes have no storage account"
     message = (
         f"The vault can use no staging account of RESTORE_SCOPES ({listed}). Create a general-purpose account that is "
         f"not zone-redundant in {region}, and name it in stagingScopes."
     )
-    return check.and_also(CheckStatus.NOT_ALLOWED, message)
+    return check.with_finding(CheckStatus.NOT_ALLOWED, message)
 
 
 def account_problem(account: Json, regions: Sequence[str | RestoreError]) -> tuple[CheckStatus, str]:

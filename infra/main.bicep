@@ -10,7 +10,7 @@ param environmentName string
 @metadata({ azd: { type: 'location' } })
 param location string
 
-// What the app may restore, and where to: the roles are assigned there, and RESTORE_SCOPES tells the app.
+// Where the app's roles are assigned. The setting RESTORE_SCOPES has the same lists.
 @description('Recovery Services vaults to restore from: a JSON array of resource ids.')
 param vaultIds string[]
 
@@ -29,12 +29,12 @@ param virtualMachineScopes string[] = []
 @description('Resource groups or VMs whose disks may be replaced (OriginalLocation).')
 param inPlaceScopes string[] = []
 
-@description('Assigns all roles of the app. If the deployer may not do that everywhere: false, and the output roleCommands has commands for somebody who may.')
+@description('Assigns all roles of the app. Set it to false if the deployer may not do that at every scope: the output roleCommands then has commands for somebody who may.')
 param assignRoles bool = true
 
 // How the app runs. The Consumption plan is not among the values: on Linux it stops at Python 3.12, and it needs a share
 // of Azure Files, so account keys.
-@description('FlexConsumption scales to zero. Premium keeps an instance, and its code is uploaded by hand.')
+@description('FlexConsumption scales to zero. Premium always runs one instance, and its code is uploaded by other means (docs/deploying.md).')
 @allowed([ 'FlexConsumption', 'Premium' ])
 param hostingPlan string = 'FlexConsumption'
 
@@ -45,13 +45,13 @@ param vnetEnabled bool = false
 @allowed([ 'AzureStorage', 'DurableTaskScheduler' ])
 param durableEngine string = 'AzureStorage'
 
-@description('Who gets an e-mail when a restore fails or waits for a person, or a request cannot be processed.')
+@description('Who gets an e-mail when a restore fails or waits for a person, or a request goes to the poison queue. Empty: nobody.')
 param alertEmail string = ''
 
 @description('A sample alert on the availability of VMs that calls the app. Only after the code is deployed.')
 param sampleAlert bool = false
 
-@description('Settings of the app (README) that shall differ from their defaults, as texts.')
+@description('Settings of the app (README) that differ from their defaults, as strings.')
 @sealed()
 param appSettings {
   AUTO_RESTORE_RULES: string?
@@ -69,7 +69,7 @@ param appSettings {
   RESTORE_WEBHOOK_URL: string?
 } = {}
 
-@description('The Key Vault secret (its URI) that webhooks are signed with. The identity needs Key Vault Secrets User there.')
+@description('The URI of the Key Vault secret that webhooks are signed with. The identity needs Key Vault Secrets User there.')
 param webhookSecretUri string = ''
 
 var tags = { 'azd-env-name': environmentName }
@@ -177,7 +177,7 @@ module app 'modules/app.bicep' = {
         AzureWebJobsStorage__credential: 'managedidentity'
         AzureWebJobsStorage__queueServiceUri: storage.outputs.queueEndpoint
         AzureWebJobsStorage__tableServiceUri: storage.outputs.tableEndpoint
-        // The most that the Python worker takes; docs/engine.md says why.
+        // The most that the Python worker accepts; docs/engine.md says why.
         PYTHON_THREADPOOL_THREAD_COUNT: '32'
         RESTORE_SCOPES: string({
           vaultIds: vaultIds
@@ -193,7 +193,7 @@ module app 'modules/app.bicep' = {
         ? {
             AzureFunctionsJobHost__extensions__durableTask__storageProvider__connectionStringName: 'DURABLE_TASK_SCHEDULER_CONNECTION_STRING'
             AzureFunctionsJobHost__extensions__durableTask__storageProvider__type: 'azureManaged'
-            // It has no key: the identity of the app signs in.
+            // It contains no key: the app signs in with its identity.
             DURABLE_TASK_SCHEDULER_CONNECTION_STRING: 'Endpoint=${scheduler.?outputs.endpoint ?? ''};Authentication=ManagedIdentity;ClientID=${identity.outputs.clientId}'
           }
         : {}

@@ -1,4 +1,4 @@
-"""The preflight: asks Azure what the app's identity may do at each scope of ``RESTORE_SCOPES``, and checks regions."""
+"""The preflight: checks the permissions of the app's identity at each scope of ``RESTORE_SCOPES``, and the regions."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run_preflight(api: PreflightApi, scopes: RestoreScopes, timer: Callable[[], 
 
 
 class _Preflight:
-    """One run. Each thing is read once; a failure to read it is kept in its place."""
+    """One run. Each resource and each list is read once; if that fails, the error is stored in its place."""
 
     def __init__(self, api: PreflightApi, scopes: RestoreScopes, timer: Callable[[], float]) -> None:
         self._api = api
@@ -83,9 +83,9 @@ class _Preflight:
             if isinstance(resource, RestoreError):
                 check = with_failed_read(check, resource)
             elif resource is not None and feature.name == STAGE_RESTORES:
-                check = check.and_also(*account_problem(resource, self._regions()))
+                check = check.with_finding(*account_problem(resource, self._regions()))
             elif resource is not None and feature.name == JOIN_NETWORKS:
-                check = check.and_also(*network_problem(resource, self._regions()))
+                check = check.with_finding(*network_problem(resource, self._regions()))
             yield check
             if feature.name == RESTORE_FROM_VAULTS:
                 yield from self._guard_checks(scope)

@@ -59,10 +59,10 @@ def find_in_vaults(
 ) -> ProtectedItem:
     """Return the item of a VM in the first of the vaults that has it; a soft-deleted one only if there is no other.
 
-    ``cause`` is the error for which the vault could not be looked up. Only vaults of the VM's subscription are read,
-    because a vault protects no others. A vault that cannot be read does not prevent the search in the others. If the
-    item is in none of these, the error names it: ``TransientError`` if it may be readable later, else ``TerminalError``
-    with the code of ``cause``.
+    ``cause`` is the error because of which the vault could not be looked up. Only vaults of the VM's subscription are
+    read, because a vault protects no others. A vault that cannot be read does not prevent the search in the others. If
+    no other has the item, the error names the vault that could not be read: ``TransientError`` if it may be readable
+    later, else ``TerminalError`` with the code of ``cause``.
     """
     candidates = [vault for vault in vault_ids if same_id(subscription_of(vault), subscription_of(vm_id))]
     if not candidates:
@@ -129,10 +129,10 @@ class _Search:
                 for vault, error in self.failures.items()
             ),
         ]
-        passing = [error for error in self.failures.values() if not isinstance(error, TerminalError)]
-        if passing:
-            waits = [error.retry_after_s for error in passing if error.retry_after_s is not None]
-            return TransientError(passing[0].code, text, details, retry_after_s=max(waits, default=None))
+        transient = [error for error in self.failures.values() if not isinstance(error, TerminalError)]
+        if transient:
+            waits = [error.retry_after_s for error in transient if error.retry_after_s is not None]
+            return TransientError(transient[0].code, text, details, retry_after_s=max(waits, default=None))
         return TerminalError(cause.code, text, details, retry_after_s=cause.retry_after_s)
 
 

@@ -1,7 +1,8 @@
-"""``make preflight``: shows whether the app's identity can do what the setting ``RESTORE_SCOPES`` says.
+"""``make preflight``: shows what the app's identity may not do at the scopes of the setting ``RESTORE_SCOPES``.
 
 With APP and KEY in the environment the deployed app is called. Without APP the same checks are made in this process,
-with the identity that is signed in here. The exit code is 0 only if everything is ok, and 2 if nothing could be asked.
+with the identity that is signed in here. The exit code is 0 only if everything is ok, and 2 if nothing could be
+checked.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ _LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
 _STYLES: Final = {"ok": "green", "unknown": "yellow"}
 
 
-class NotAskedError(Exception):
-    """Nothing could be asked; the message says why and what to do."""
+class NotCheckedError(Exception):
+    """Nothing could be checked; the message says why and what to do."""
 
 
 def main() -> int:
@@ -44,27 +45,27 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     app = os.environ.get("APP", "").strip().rstrip("/")
     try:
-        report = _ask_app(app, os.environ.get("KEY", "").strip()) if app else _ask_here()
-    except NotAskedError as error:
+        report = _check_by_app(app, os.environ.get("KEY", "").strip()) if app else _check_here()
+    except NotCheckedError as error:
         print(f"preflight: {error}", file=sys.stderr)
         return 2
     _show(report, app, console)
     return 0 if report["status"] == "ok" else 1
 
 
-def _ask_app(app: str, key: str) -> Json:
+def _check_by_app(app: str, key: str) -> Json:
     parts = urlsplit(app)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise NotAskedError("APP must be the app's address, such as https://NAME.azurewebsites.net")
+        raise NotCheckedError("APP must be the app's address, such as https://NAME.azurewebsites.net")
     try:
         # A redirect is not followed: it could send the key to another host.
         answer = requests.get(
             f"{app}/api/preflight", headers={"x-functions-key": key}, timeout=_TIMEOUT_S, allow_redirects=False
         )
     except requests.RequestException as error:
-        raise NotAskedError(f"{app} does not answer: {type(error).__name__}") from None
+        raise NotCheckedError(f"{app} does not answer: {type(error).__name__}") from None
     if answer.status_code == requests.codes.unauthorized:
-        raise NotAskedError(
+        raise NotCheckedError(
             f"{app} does not accept the key. Set KEY to a function key: az functionapp keys list --name NAME "
             "--resource-group GROUP --query functionKeys.default --output tsv"
         )
@@ -73,20 +74,20 @@ def _ask_app(app: str, key: str) -> Json:
     except ValueError:
         report = None
     if not isinstance(report, dict) or "checks" not in report:
-        raise NotAskedError(
+        raise NotCheckedError(
             f"{app}/api/preflight answers {answer.status_code}. Is it this app, in a version with preflight?"
         )
     return report
 
 
-def _ask_here() -> Json:
+def _check_here() -> Json:
     path = ROOT / "local.settings.json"
     try:
         if path.exists():
             apply_settings(path)
         settings = Settings.from_env(os.environ)
     except (HostError, SettingsError) as error:
-        raise NotAskedError(error) from None
+        raise NotCheckedError(error) from None
     credential = partial(DefaultAzureCredential, managed_identity_client_id=settings.client_id)
     client = BackupClient.from_settings(settings, credential)
     try:
@@ -99,12 +100,12 @@ def _show(report: Json, app: str, console: Console) -> None:
     principal = report.get("principalId")
     identity = f"object id {principal}" if principal else "its token shows no object id"
     if app:
-        console.print(f"Asked by {app} as its own identity ({identity}).")
+        console.print(f"Checked by {app} as its own identity ({identity}).")
     else:
         console.print(
-            f"Asked from here as the identity that is signed in here ({identity}), with the settings of the "
-            "environment and local.settings.json. The deployed app may have another identity and other settings: give "
-            "APP and KEY to ask it."
+            f"Checked from here as the identity that is signed in here ({identity}), with the settings of the "
+            "environment and local.settings.json. The deployed app may have another identity and other settings: set "
+            "APP and KEY to check that one."
         )
     checks = report["checks"]
     if checks:

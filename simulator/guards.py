@@ -54,7 +54,7 @@ class GuardState:
         return now >= self._granted_from
 
     def is_open(self, now: datetime) -> bool:
-        """Tell whether a restore would be allowed now, without setting off the wait."""
+        """Return whether a restore would be allowed now, without starting the wait."""
         if self._granted_from is None:
             return self.guard.granted_after_s == 0
         return now >= self._granted_from

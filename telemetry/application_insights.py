@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.trace.export import SpanExporter
 
-_OPTED_OUT: Final = (
+_SWITCHED_OFF: Final = (
     *("STATSBEAT_DISABLED_ALL", "SDKSTATS_DISABLED", "CONTROLPLANE_DISABLED"),
     "OPENTELEMETRY_RESOURCE_METRIC_DISABLED",
 )
-"""What the exporter would send about itself, or fetch from other addresses of Microsoft."""
-_CHATTY: Final = ("azure.monitor.opentelemetry.exporter", "azure.core.pipeline.policies.http_logging_policy")
+"""What the exporter would send about itself, or read from other addresses of Microsoft."""
+_VERBOSE_LOGGERS: Final = ("azure.monitor.opentelemetry.exporter", "azure.core.pipeline.policies.http_logging_policy")
 _OPERATION_NAME: Final = "ai.operation.name"
 _MAX_AGE_NS: Final = 47 * 3600 * 10**9
 """Application Insights refuses what began more than 48 h ago ("Field 'time' on type 'Envelope' is older than …")."""
@@ -75,8 +75,8 @@ def metric_exporter(connection_string: str, credential: TokenCredential) -> Metr
 
 
 def _options(connection_string: str, credential: TokenCredential) -> dict[str, Any]:
-    for name in _OPTED_OUT:
+    for name in _SWITCHED_OFF:
         os.environ.setdefault(f"APPLICATIONINSIGHTS_{name}", "true")
-    for name in _CHATTY:  # several lines for each batch, which Application Insights would store, too
+    for name in _VERBOSE_LOGGERS:  # several lines for each batch, which Application Insights would store, too
         logging.getLogger(name).setLevel(logging.WARNING)
     return {"connection_string": connection_string, "credential": credential, "disable_offline_storage": True}

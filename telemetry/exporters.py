@@ -1,7 +1,7 @@
 """The receivers of telemetry: Application Insights, and any that speaks OTLP over HTTP.
 
 Their exporters are imported when the first batch is sent, in the thread that sends it: the import takes long, and the
-app's start must not wait for it. One that cannot be made is reported once in the log, and its batches are lost.
+app's start must not wait for it. If one cannot be made, the log says so once, and its batches are lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger(__name__)
 DELTAS: Final = {Counter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA}
-"""What Application Insights expects: it adds up what each export says."""
+"""What Application Insights expects: it adds up the values of all exports."""
 _HEADERS_LOGGER: Final = "opentelemetry.util.re"
 
 
@@ -92,7 +92,7 @@ class Otlp(Receiver):
         return OTLPMetricExporter(endpoint=f"{self._endpoint}/v1/metrics")
 
 
-class _Late[E]:
+class _Lazy[E]:
     """An exporter that is made when it is first needed."""
 
     def __init__(self, make: Callable[[], E], what: str) -> None:
@@ -118,33 +118,33 @@ class _Late[E]:
         return self._made
 
 
-class LateSpanExporter(SpanExporter):
+class LazySpanExporter(SpanExporter):
     """Sends spans to a receiver whose exporter is made with the first batch."""
 
     def __init__(self, receiver: Receiver) -> None:
-        self._late = _Late(receiver.span_exporter, f"spans to {receiver.name}")
+        self._lazy = _Lazy(receiver.span_exporter, f"spans to {receiver.name}")
 
     @override
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        exporter = self._late.get()
+        exporter = self._lazy.get()
         return SpanExportResult.FAILURE if exporter is None else exporter.export(spans)
 
     @override
     def shutdown(self) -> None:
-        if self._late.made is not None:
-            self._late.made.shutdown()
+        if self._lazy.made is not None:
+            self._lazy.made.shutdown()
 
 
-class LateMetricExporter(MetricExporter):
+class LazyMetricExporter(MetricExporter):
     """Sends metrics to a receiver whose exporter is made with the first batch."""
 
     def __init__(self, receiver: Receiver) -> None:
         super().__init__(preferred_temporality=receiver.temporality)
-        self._late = _Late(receiver.metric_exporter, f"metrics to {receiver.name}")
+        self._lazy = _Lazy(receiver.metric_exporter, f"metrics to {receiver.name}")
 
     @override
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> MetricExportResult:
-        exporter = self._late.get()
+        exporter = self._lazy.get()
         if exporter is None:
             return MetricExportResult.FAILURE
         return exporter.export(metrics_data, timeout_millis)  # pyright: ignore[reportUnknownMemberType] - untyped kwargs
@@ -155,5 +155,5 @@ class LateMetricExporter(MetricExporter):
 
     @override
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: object) -> None:
-        if self._late.made is not None:
-            self._late.made.shutdown(timeout_millis)  # pyright: ignore[reportUnknownMemberType] - untyped kwargs
+        if self._lazy.made is not None:
+            self._lazy.made.shutdown(timeout_millis)  # pyright: ignore[reportUnknownMemberType] - untyped kwargs

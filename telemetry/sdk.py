@@ -30,7 +30,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from domain.restore.trace import trace_id
 from telemetry.context import current_restore_id
-from telemetry.exporters import LateMetricExporter, LateSpanExporter
+from telemetry.exporters import LazyMetricExporter, LazySpanExporter
 from telemetry.restores import approvals_waiting, figures_of, phase_spans, root_span
 from telemetry.signals import RecordedCall, Telemetry
 
@@ -51,7 +51,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _METRICS_EVERY_MS: Final = 15_000.0
 _METRICS_EVERY: Final = "OTEL_METRIC_EXPORT_INTERVAL"
 _MAX_ID_LENGTH: Final = 100
-_MAX_KNOWN: Final = 10_000
+_MAX_REPORTED: Final = 10_000
 _MAX_SHUTDOWN_S: Final = 10.0
 """How long the end of the process waits for receivers. The SDK alone would wait up to a minute for each."""
 _FIRST_ERROR: Final = 400
@@ -80,20 +80,20 @@ class _Ids(RandomIdGenerator):
         return super().generate_span_id() if ids is None else ids[1]
 
 
-class _Known:
-    """What was reported lately: an activity may run twice, most likely in the same process."""
+class _Reported:
+    """What was reported recently: an activity may run twice, most likely in the same process."""
 
     def __init__(self) -> None:
         self._keys: dict[str, None] = {}
         self._lock = threading.Lock()
 
     def is_new(self, key: str) -> bool:
-        """Return whether this is the first time, as far as it is known."""
+        """Return whether this was not reported recently, and remember it."""
         with self._lock:
             if key in self._keys:
                 return False
             self._keys[key] = None
-            if len(self._keys) > _MAX_KNOWN:
+            if len(self._keys) > _MAX_REPORTED:
                 del self._keys[next(iter(self._keys))]  # the oldest
             return True
 
@@ -134,16 +134,16 @@ class SdkTelemetry(Telemetry):
                 "service.instance.id": os.environ.get("WEBSITE_INSTANCE_ID") or socket.gethostname(),
             }
         )
-        self._ids, self._known = _Ids(), _Known()
+        self._ids, self._reported = _Ids(), _Reported()
         self._spans = TracerProvider(
             resource=resource, sampler=ParentBased(ALWAYS_ON), id_generator=self._ids, shutdown_on_exit=False
         )
         every_ms = None if _METRICS_EVERY in os.environ else _METRICS_EVERY_MS
-        processors = [BatchSpanProcessor(LateSpanExporter(receiver)) for receiver in receivers]
+        processors = [BatchSpanProcessor(LazySpanExporter(receiver)) for receiver in receivers]
         for processor in processors:
             self._spans.add_span_processor(processor)
         readers = [
-            PeriodicExportingMetricReader(LateMetricExporter(receiver), export_interval_millis=every_ms)
+            PeriodicExportingMetricReader(LazyMetricExporter(receiver), export_interval_millis=every_ms)
             for receiver in receivers
         ]
         self._metrics = MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
@@ -194,7 +194,7 @@ class SdkTelemetry(Telemetry):
         try:
             restore_id = (change.document or {}).get("id")
             by = approvals_waiting(change)
-            if by and self._known.is_new(f"{restore_id} {change.status} {change.time}"):
+            if by and self._reported.is_new(f"{restore_id} {change.status} {change.time}"):
                 self._approvals.add(by)
         except Exception:  # noqa: BLE001 - whatever it is, the restore goes on
             _LOG.exception("a change of status is missing in the telemetry")
@@ -202,7 +202,7 @@ class SdkTelemetry(Telemetry):
     @override
     def restore_ended(self, document: Json) -> None:
         try:
-            if self._known.is_new(f"{document['id']} ended {document['completedTime']}"):
+            if self._reported.is_new(f"{document['id']} ended {document['completedTime']}"):
                 self._record_restore(document)
         except Exception:  # noqa: BLE001 - whatever it is, the restore goes on
             _LOG.exception("restore %s is missing in the telemetry", document.get("id"))

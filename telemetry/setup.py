@@ -1,4 +1,4 @@
-"""Telemetry as the settings want it."""
+"""Makes the telemetry that the settings ask for."""
 
 from __future__ import annotations
 

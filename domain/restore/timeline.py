@@ -1,6 +1,6 @@
-"""The timeline of a restore: when each phase started, and how long it waited for what. It decides nothing.
+"""The timeline of a restore: when each phase started, and how long it waited for which reason.
 
-The status document shows it, and from it the spans and the figures of the restore are made when it has ended.
+The status document shows it. When the restore has ended, its spans and figures are made from it. No decision reads it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _MAX_PHASES: Final = 12  # a restore without repetitions has seven
 def with_time_noted(restore: Restore, timeline: Timeline, next_poll: datetime | None, now: datetime) -> Restore:
     """Return the restore with its phase, and what it waits for, noted in its timeline if they have changed.
 
-    ``next_poll`` is until when it waits, ``None`` if it makes a call now. The first phase starts with the restore, so
-    the phases together are the whole of its time.
+    ``next_poll`` is the time until which it waits, ``None`` if it makes a call now. The first phase starts with the
+    restore, so the phases together are the restore's whole time.
     """
     phase, waits = phase_of(restore), waiting_for(restore, next_poll)
     reason = None if waits is None else waits.reason
@@ -42,15 +42,15 @@ def with_time_noted(restore: Restore, timeline: Timeline, next_poll: datetime | 
 
 
 def _with_wait(timeline: Timeline, now: datetime) -> tuple[PhaseStart, ...]:
-    """Return the phases with the wait that is now over added to the last one."""
+    """Return the phases with the wait that has just ended added to the last one."""
     phases, reason, since = timeline.phases, timeline.waiting, timeline.waiting_since
     if not phases or reason is None or since is None or since == now:
         return phases
-    last = replace(phases[-1], waits=_added(phases[-1].waits, reason, now - since))
+    last = replace(phases[-1], waits=_with_duration(phases[-1].waits, reason, now - since))
     return (*phases[:-1], last)
 
 
-def _added(waits: tuple[PhaseWait, ...], reason: WaitReason, duration: timedelta) -> tuple[PhaseWait, ...]:
+def _with_duration(waits: tuple[PhaseWait, ...], reason: WaitReason, duration: timedelta) -> tuple[PhaseWait, ...]:
     before = sum((wait.duration for wait in waits if wait.reason is reason), timedelta())
     others = tuple(wait for wait in waits if wait.reason is not reason)
     return (*others, PhaseWait(reason=reason, duration=before + duration))
@@ -59,8 +59,8 @@ def _added(waits: tuple[PhaseWait, ...], reason: WaitReason, duration: timedelta
 def _with_phase(phases: tuple[PhaseStart, ...], phase: Phase, started: datetime) -> tuple[PhaseStart, ...]:
     """Return the phases with one more.
 
-    A restore that waits for a busy item may go back and forth between two phases for a day. Once there are many, it is
-    back in the last one of that name, as if it had not left it; what was waited for in between is kept there.
+    A restore that waits for a busy item may go back and forth between two phases for a day. Once there are many phases,
+    none is added: the last one of that name continues. The phases after it are removed, and their waits added to it.
     """
     earlier = [number for number, known in enumerate(phases) if known.phase is phase]
     if len(phases) < _MAX_PHASES or not earlier:
@@ -68,5 +68,5 @@ def _with_phase(phases: tuple[PhaseStart, ...], phase: Phase, started: datetime)
     back = phases[earlier[-1]]
     for left in phases[earlier[-1] + 1 :]:
         for wait in left.waits:
-            back = replace(back, waits=_added(back.waits, wait.reason, wait.duration))
+            back = replace(back, waits=_with_duration(back.waits, wait.reason, wait.duration))
     return (*phases[: earlier[-1]], back)

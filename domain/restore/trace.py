@@ -1,7 +1,7 @@
 """The trace of a restore: its ids follow from the restore's id, so that they are the same wherever they are made.
 
-The trace has the restore's id, a UUID, as its id. Its root is the restore, its children are the phases, and theirs the
-calls to Azure, which learn their parent from the ``traceparent`` in the input of their activity
+The trace has the restore's id, a UUID, as its id. Its root is the restore, whose children are the phases, whose
+children are the calls to Azure. The ``traceparent`` in the input of an activity names the parent of its calls
 (https://www.w3.org/TR/trace-context/).
 """
 

@@ -7,7 +7,7 @@ param tags object
 param hostingPlan string
 param identityId string
 param containerUrl string
-@description('The subnet that the app sends from; empty: none.')
+@description('The subnet from which the app makes its calls; empty: none.')
 param subnetId string
 param appSettings object
 
@@ -68,7 +68,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
             // Flex has no health check of the platform.
             healthCheckPath: '/api/health'
             linuxFxVersion: 'Python|${pythonVersion}'
-            // The host measures its queues itself, with the identity, and through the virtual network.
+            // The host measures the length of its queues itself, with the identity and through the virtual network.
             functionsRuntimeScaleMonitoringEnabled: true
             minimumElasticInstanceCount: 1
             vnetRouteAllEnabled: !empty(subnetId)

@@ -1,6 +1,6 @@
 // A sample: an alert on the availability of every VM of this subscription in this region, which is posted to the app.
-// What the app does with it is said by the alert rules alone (docs/alerts.md); without rules it does nothing.
-// The function post_alert must be there: deploy the code first, then switch this on.
+// Only the app's own alert rules (docs/alerts.md) decide what it does with the alert; without rules it does nothing.
+// The function post_alert must exist: deploy the code first, then switch this on.
 param appName string
 param actionGroupName string
 param alertName string
@@ -25,7 +25,7 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' = {
     webhookReceivers: [
       {
         name: 'azure-vm-restore'
-        // The key of post_alert alone, read during the deployment: no template, parameter or output has it.
+        // The key of post_alert alone, read during the deployment: no template, parameter or output contains it.
         serviceUri: 'https://${app.properties.defaultHostName}/api/alerts?code=${app::postAlert.listKeys().default}'
         useCommonAlertSchema: true
       }

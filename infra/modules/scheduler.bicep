@@ -1,4 +1,4 @@
-// Durable Task Scheduler: the durable state is there, no longer in the storage account.
+// Durable Task Scheduler, which stores the durable state in place of the storage account.
 param name string
 param location string
 param tags object
@@ -16,7 +16,7 @@ resource scheduler 'Microsoft.DurableTask/schedulers@2025-11-01' = {
   tags: tags
   properties: {
     sku: { name: 'Consumption' }
-    // An empty list admits nobody. What protects the scheduler is the role: it knows no keys.
+    // With an empty list nobody has access. The role protects the scheduler: it has no keys.
     ipAllowlist: [ '0.0.0.0/0' ]
   }
 

@@ -1,5 +1,4 @@
-// The workbook of the app. Its queries are the files of ../queries, which the tests check and run.
-// In Azure it is found under Workbooks of the Application Insights component.
+// The workbook of the app (docs/telemetry.md). Its queries are the files of ../queries, which the tests check and run.
 
 @description('The Application Insights component that the app writes to.')
 param componentName string
@@ -46,7 +45,7 @@ func grid(formatters array) object => {
 }
 
 var inTimeRange = { timeContextFromParameter: 'TimeRange' }
-// A restore that runs now may have written its last line days ago, so that the parameter does not apply.
+// For restores that run now, whose last log line may be older than the time range that the reader chose.
 var lastSevenDays = { timeContext: { durationMs: 604800000 } }
 
 // What several queries begin with.
@@ -146,7 +145,7 @@ var workbook = {
     )
     panel('RTO over time, in minutes', '${completedRestores}${loadTextContent('../queries/rto-over-time.kql')}', 'timechart', '50', inTimeRange)
     panel('By VM', '${completedRestores}${loadTextContent('../queries/rpo-rto-by-vm.kql')}', 'table', '100', union(inTimeRange, grid([])))
-    text('## Where the time goes\nOf all VMs: these figures do not know which VM they are of.')
+    text('## Where the time goes\nOf all VMs: metrics have no VM, so the parameter VM does not apply.')
     panel('Minutes by phase', loadTextContent('../queries/phases.kql'), 'table', '50', union(inTimeRange, grid([])))
     panel(
       'Minutes of waiting by reason',

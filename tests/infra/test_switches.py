@@ -115,13 +115,13 @@ def test_each_switch_adds_its_own_resources_and_no_others(deployment: Deployment
     assert made == expected
 
 
-def test_everything_carries_the_tag_of_the_environment(deployment: Deployment) -> None:
+def test_every_resource_has_the_tag_of_the_environment(deployment: Deployment) -> None:
     tagged = [resource for resource in in_the_group(deployment) if not UNTAGGED.match(resource["type"])]
 
     assert {resource["type"] for resource in tagged if resource.get("tags", {}).get("azd-env-name") != "test"} == set()
 
 
-def test_the_storage_takes_no_keys_and_is_open_only_without_a_network(
+def test_the_storage_accepts_no_keys_and_is_public_only_without_a_network(
     deployment: Deployment, switches: Switches
 ) -> None:
     storage = deployment.one("Microsoft.Storage/storageAccounts")["properties"]
@@ -244,7 +244,7 @@ def app_settings(deployment: Deployment) -> Json:
     return deployment.one("Microsoft.Web/sites/config")["properties"]
 
 
-def test_the_sample_posts_to_the_function_that_takes_alerts(evaluate: Callable[..., Deployment]) -> None:
+def test_the_sample_posts_to_the_function_for_alerts(evaluate: Callable[..., Deployment]) -> None:
     deployment = evaluate(sampleAlert=True)
     (receiver,) = (
         receiver
@@ -276,7 +276,7 @@ def test_alerts_split_by_columns_of_their_query_and_reach_the_action_group(
         assert rule["actions"]["actionGroups"] == [group["id"]]
 
 
-def test_the_app_learns_its_scopes(evaluate: Callable[..., Deployment]) -> None:
+def test_the_app_has_its_scopes_as_a_setting(evaluate: Callable[..., Deployment]) -> None:
     given = {
         "vaultIds": [f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.RecoveryServices/vaults/v"],
         "targetResourceGroupIds": [f"/subscriptions/{SUBSCRIPTION}/resourceGroups/target"],

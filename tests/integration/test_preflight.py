@@ -136,7 +136,7 @@ class TestTheCommand:
         bad = run_cli(APP=stage.url, KEY="none")
 
         assert (good.returncode, good.stderr) == (0, "")
-        assert f"Asked by {stage.url} as its own identity (its token shows no object id)." in good.stdout
+        assert f"Checked by {stage.url} as its own identity (its token shows no object id)." in good.stdout
         assert "vaults/vault-weu (backup-rg)" in good.stdout
         assert "Preflight: ok. Checks: 12; ok 12, problems 0, could not be checked 0." in good.stdout
         assert bad.returncode == 1
@@ -144,11 +144,11 @@ class TestTheCommand:
         assert f"missing: {READ_JOBS}" in bad.stdout
         assert "ok 11, problems 1" in bad.stdout
 
-    def test_asks_in_this_process_without_an_app(self, stage: Stage) -> None:
+    def test_checks_in_this_process_without_an_app(self, stage: Stage) -> None:
         done = run_cli(**local(stage, SCOPES))
 
         assert (done.returncode, done.stderr) == (0, "")
-        assert "Asked from here as the identity that is signed in here" in done.stdout
+        assert "Checked from here as the identity that is signed in here" in done.stdout
         assert "Preflight: ok." in done.stdout
 
     def test_a_scope_that_does_not_exist_and_no_scopes_at_all_are_not_ok(self, stage: Stage) -> None:
@@ -167,7 +167,7 @@ class TestTheCommand:
             ({"RESTORE_SCOPES": '{"vaultIds": ["x"]}'}, "RESTORE_SCOPES: vaultIds[0] must be the resource id of a"),
         ],
     )
-    def test_says_in_one_line_why_nothing_could_be_asked(self, env: dict[str, str], said: str) -> None:
+    def test_says_in_one_line_why_nothing_could_be_checked(self, env: dict[str, str], said: str) -> None:
         done = run_cli(**env)
 
         assert (done.returncode, done.stdout) == (2, "")

@@ -113,7 +113,7 @@ class TestOneRestoreIsOneTrace:
         assert root.attributes["restore.rto_s"] == pytest.approx((root.ended - root.started) / 1e9)
         assert root.attributes["restore.rpo_s"] > 0
 
-    def test_its_phases_follow_each_other_without_holes(self, told: Told) -> None:
+    def test_its_phases_follow_each_other_without_gaps(self, told: Told) -> None:
         phases = told.phases
 
         assert [phase.name for phase in phases] == [phase["phase"] for phase in told.document["phases"]]

@@ -181,7 +181,7 @@ def test_an_identity_without_any_role_cannot_even_list_its_permissions(azure: Az
 
 @pytest.mark.parametrize("error", [BUSY, refusal(401), TerminalError(errors.RESTORE_REFUSED, "400")])
 @pytest.mark.parametrize("what", ["permissions", "resource"])
-def test_what_could_not_be_asked_is_unknown_and_never_missing(azure: Azure, error: RestoreError, what: str) -> None:
+def test_what_could_not_be_read_is_unknown_and_never_missing(azure: Azure, error: RestoreError, what: str) -> None:
     azure.broken[what, VM_ID] = error
 
     found = report(azure)
@@ -220,7 +220,7 @@ def test_a_scope_that_does_not_exist_is_not_found(azure: Azure, scope: str, rows
         (GONE, CheckStatus.NOT_FOUND, "does not find"),
     ],
 )
-def test_the_worst_finding_about_a_scope_decides_and_every_one_is_told(
+def test_the_worst_finding_about_a_scope_decides_and_the_message_has_every_one(
     azure: Azure, resource: Json | RestoreError, status: CheckStatus, said: str
 ) -> None:
     azure.allowed[NETWORK] = []

@@ -32,21 +32,21 @@ _MAX_AGE_NS: Final = 47 * 3600 * 10**9
 class _NamingExporter(AzureMonitorTraceExporter):
     """Keeps the names of calls. The exporter would name each of them after its URL, which the spans do not have.
 
-    It also lets the spans of long restores begin as late as Application Insights wants it; ``restore.rto_s`` is true.
+    It also lets the spans of long restores start late enough for Application Insights; ``restore.rto_s`` is true.
     The hook is private: without it the names would be ``GET /``, the spans of long restores would be lost, and nothing
     else would change.
     """
 
     def _span_to_envelope(self, span: ReadableSpan) -> Any:
-        envelope: Any = super()._span_to_envelope(_begun_lately(span, time.time_ns()))
+        envelope: Any = super()._span_to_envelope(_with_accepted_start(span, time.time_ns()))
         envelope.data.base_data.name = span.name
         if "restore.id" in (span.attributes or {}):
             envelope.tags[_OPERATION_NAME] = "restore"
         return envelope
 
 
-def _begun_lately(span: ReadableSpan, now_ns: int) -> ReadableSpan:
-    """Return the span, or if it began too long ago, a copy that begins later. Its end is the same, if it can be."""
+def _with_accepted_start(span: ReadableSpan, now_ns: int) -> ReadableSpan:
+    """Return the span, or if it started too long ago, a copy that starts later. Its end is the same if possible."""
     first = now_ns - _MAX_AGE_NS
     if span.start_time is None or span.start_time >= first:
         return span

@@ -53,7 +53,7 @@ class Run:
 
 
 def measure() -> list[Row]:
-    """Run each number a few times, in turn, so that what else the machine does meets all of them."""
+    """Run each number a few times, in turn, so that other load on the machine affects all of them."""
     if not real_engine.is_there():
         print(f"engine-settings: {real_engine.MISSING}; left out", file=sys.stderr)
         return []
@@ -160,7 +160,7 @@ def _wait_until_completed(url: str, restores: list[str]) -> None:
     def ended() -> list[dict[str, Any]] | None:
         answer = requests.get(f"{url}/api/restores", params={"top": "100"}, timeout=60)
         shown = {document["id"]: document for document in answer.json()["value"]}
-        found = [shown[each] for each in restores if each in shown and shown[each]["completedTime"]]
+        found = [shown[restore] for restore in restores if restore in shown and shown[restore]["completedTime"]]
         return found if len(found) == len(restores) else None
 
     statuses = {document["status"] for document in wait_for(ended, within_s=300)}

@@ -1,4 +1,4 @@
-"""The preflight: whether the app can do what the setting ``RESTORE_SCOPES`` says, and what to do where it cannot."""
+"""The preflight: what the app's identity may not do at the scopes of ``RESTORE_SCOPES``, and what to do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Microsoft's worker library indexes the app: which functions the host would be told of, with their bindings.
+"""Microsoft's worker library indexes the app: which functions the worker would report to the host, with their bindings.
 
 ``index_app`` does it in this process. Run as a program, with the folder of the app, the folder of its packages and the
 folder of the worker library, it does it with nothing else on the path, and prints the result as its last line. Start

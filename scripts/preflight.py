@@ -2,7 +2,7 @@
 
 With APP and KEY in the environment the deployed app is called. Without APP the same checks are made in this process,
 with the identity that is signed in here. The exit code is 0 only if everything is ok, and 2 if nothing could be
-checked.
+checked; ``make`` itself ends with 2 in both other cases.
 """
 
 from __future__ import annotations

@@ -155,7 +155,9 @@ def _other_paths() -> Json:
     decisions = [decided, 400, 413, 415, 503]
     health = _answer(200, "The app runs; Azure was not called.", api_types.Health)
     get_health = _operation("get_health", "Return whether the app runs, and its alert rules; needs no key", [health])
-    preflight = _answer(200, "What is missing where, as Azure says now.", api_types.PreflightReport)
+    preflight = _answer(
+        200, "Each feature at each scope: what is missing there now, and what to do.", api_types.PreflightReport
+    )
     itself = {"200": {"description": "This document.", "content": _json({"type": "object"})}}
     return {
         "/recovery-points": {"get": _operation("list_recovery_points", list_points, points, parameters=[vm, vault])},

@@ -1,4 +1,4 @@
-"""The route that checks whether the app can do what the setting ``RESTORE_SCOPES`` says."""
+"""The route that checks what the app's identity may not do at the scopes of the setting ``RESTORE_SCOPES``."""
 
 from __future__ import annotations
 

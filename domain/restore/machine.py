@@ -122,7 +122,7 @@ def advance(restore: Restore, now: datetime) -> Restore:
 
 
 def _next_poll(restore: Restore, now: datetime) -> datetime | None:
-    """Return until when the restore waits; ``None`` if it makes a call now, or has ended."""
+    """Return the time until which the restore waits; ``None`` if it makes a call now, or has ended."""
     step = None if restore.outcome is not None else _decide_running(restore, now)
     return step.until if isinstance(step, Wait | WaitForAnswers) else None
 

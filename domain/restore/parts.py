@@ -269,7 +269,7 @@ class PhaseWait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStart:
-    """A phase that the restore came to, and what it has waited for in it. It ends where the next one starts."""
+    """A phase of the restore, and what the restore waited for in it. It ends when the next one starts."""
 
     phase: Phase
     started: datetime

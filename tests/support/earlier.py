@@ -1,4 +1,4 @@
-"""The app's code of an earlier commit, as the repository has it, and what a version makes of another's histories."""
+"""The app's code of an earlier commit, and the replay of one version's histories by another version."""
 
 from __future__ import annotations
 

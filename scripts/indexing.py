@@ -1,4 +1,4 @@
-"""Microsoft's worker library indexes the app: which functions the worker would report to the host, with their bindings.
+"""Microsoft's worker library indexes the app: the functions and bindings that the worker would report to the host.
 
 ``index_app`` does it in this process. Run as a program, with the folder of the app, the folder of its packages and the
 folder of the worker library, it does it with nothing else on the path, and prints the result as its last line. Start

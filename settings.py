@@ -105,7 +105,7 @@ class Settings:
             webhook_secret=reader.read("RESTORE_WEBHOOK_SECRET", str, None),
             client_id=reader.read("AZURE_CLIENT_ID", _client_id, None),
             restore_scopes=reader.read_scopes("RESTORE_SCOPES"),
-            # Not checked: telemetry never stops the app. What is wrong with them is logged when something is to be sent.
+            # Not checked: telemetry never stops the app. An invalid value is logged when something is to be sent.
             application_insights=reader.read("APPLICATIONINSIGHTS_CONNECTION_STRING", str, None),
             otlp_endpoint=reader.read("OTEL_EXPORTER_OTLP_ENDPOINT", str, None),
         )

@@ -73,7 +73,10 @@ param appSettings {
 param webhookSecretUri string = ''
 
 var tags = { 'azd-env-name': environmentName }
-var token = uniqueString(subscription().id, environmentName, location)
+// Azure compares names and regions without case, and takes 'West Europe', too; guid() and uniqueString() do not. In any
+// spelling, an environment must keep the resources that it has.
+var lowerName = toLower(environmentName)
+var token = uniqueString(subscription().id, lowerName, toLower(replace(location, ' ', '')))
 var identityName = 'id-restore-${token}'
 var storageName = 'strestore${token}'
 var appName = 'func-restore-${token}'
@@ -90,7 +93,7 @@ var durableTask = loadJsonContent('../host.json').extensions.durableTask
 var usesScheduler = durableEngine == 'DurableTaskScheduler'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
-  name: 'rg-${environmentName}'
+  name: 'rg-${lowerName}'
   location: location
   tags: tags
 }
@@ -109,7 +112,8 @@ module storage 'modules/storage.bicep' = {
     containerName: packages
     queueNames: concat(map(items(queues), queue => queue.value), [ poisonQueue ])
     publicNetworkAccess: !vnetEnabled
-    identityName: identityName
+    // See the module roles, below.
+    #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
     assignRoles: assignRoles
   }
@@ -122,7 +126,8 @@ module monitoring 'modules/monitoring.bicep' = {
     componentName: componentName
     location: location
     tags: tags
-    identityName: identityName
+    // See the module roles, below.
+    #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
     assignRoles: assignRoles
   }
@@ -147,7 +152,8 @@ module scheduler 'modules/scheduler.bicep' = if (usesScheduler) {
     location: location
     tags: tags
     taskHubName: durableTask.hubName
-    identityName: identityName
+    // See the module roles, below.
+    #disable-next-line what-if-short-circuiting
     principalId: identity.outputs.principalId
     assignRoles: assignRoles
   }
@@ -250,7 +256,7 @@ module sample 'modules/sample.bicep' = if (sampleAlert) {
   params: {
     appName: appName
     actionGroupName: 'ag-vm-down-${token}'
-    alertName: 'vm-down-${environmentName}'
+    alertName: 'vm-down-${lowerName}'
     location: location
     tags: tags
   }

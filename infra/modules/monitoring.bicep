@@ -3,7 +3,6 @@ param workspaceName string
 param componentName string
 param location string
 param tags object
-param identityName string
 param principalId string
 @description('false: an administrator assigns the role, with the command that is made from the output.')
 param assignRoles bool
@@ -34,7 +33,7 @@ resource component 'Microsoft.Insights/components@2020-02-02' = {
 }
 
 resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
-  name: guid(component.id, identityName, monitoringMetricsPublisher)
+  name: guid(component.id, principalId, monitoringMetricsPublisher)
   scope: component
   properties: {
     description: 'Monitoring Metrics Publisher'
@@ -48,7 +47,7 @@ output componentId string = component.id
 output connectionString string = component.properties.ConnectionString
 output roleAssignments { name: string, scope: string, roleId: string }[] = [
   {
-    name: guid(component.id, identityName, monitoringMetricsPublisher)
+    name: guid(component.id, principalId, monitoringMetricsPublisher)
     scope: component.id
     roleId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', monitoringMetricsPublisher)
   }

@@ -3,7 +3,6 @@ param name string
 param location string
 param tags object
 param taskHubName string
-param identityName string
 param principalId string
 @description('false: an administrator assigns the role, with the command that is made from the output.')
 param assignRoles bool
@@ -26,7 +25,7 @@ resource scheduler 'Microsoft.DurableTask/schedulers@2025-11-01' = {
 }
 
 resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
-  name: guid(scheduler.id, identityName, durableTaskDataContributor)
+  name: guid(scheduler.id, principalId, durableTaskDataContributor)
   scope: scheduler
   properties: {
     description: 'Durable Task Data Contributor'
@@ -39,7 +38,7 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignR
 output endpoint string = scheduler.properties.endpoint
 output roleAssignments { name: string, scope: string, roleId: string }[] = [
   {
-    name: guid(scheduler.id, identityName, durableTaskDataContributor)
+    name: guid(scheduler.id, principalId, durableTaskDataContributor)
     scope: scheduler.id
     roleId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', durableTaskDataContributor)
   }

@@ -7,7 +7,6 @@ param containerName string
 param queueNames string[]
 @description('false: the account is reached through private endpoints alone.')
 param publicNetworkAccess bool
-param identityName string
 param principalId string
 @description('false: an administrator assigns the roles, with the commands that are made from the output.')
 param assignRoles bool
@@ -58,7 +57,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
 }
 
 resource roles 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in items(roleIds): if (assignRoles) {
-  name: guid(account.id, identityName, role.value)
+  name: guid(account.id, principalId, role.value)
   scope: account
   properties: {
     description: role.key
@@ -73,7 +72,7 @@ output queueEndpoint string = account.properties.primaryEndpoints.queue
 output tableEndpoint string = account.properties.primaryEndpoints.table
 output id string = account.id
 output roleAssignments { name: string, scope: string, roleId: string }[] = map(items(roleIds), role => {
-  name: guid(account.id, identityName, role.value)
+  name: guid(account.id, principalId, role.value)
   scope: account.id
   roleId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.value)
 })

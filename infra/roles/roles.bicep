@@ -96,7 +96,7 @@ var features = filter(
 var ownPermissions = 'Microsoft.Authorization/permissions/read'
 
 // The same environment name may be used in several subscriptions, and two environments may restore from one.
-var owner = '${subscription().subscriptionId}/${environmentName}'
+var owner = toLower('${subscription().subscriptionId}/${environmentName}')
 
 var grants = flatten(map(
   features,

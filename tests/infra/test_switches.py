@@ -60,6 +60,9 @@ WITH_SCHEDULER = {
     "Microsoft.DurableTask/schedulers": 1,
     "Microsoft.DurableTask/schedulers/taskHubs": 1,
 }
+# The windows and frequencies that Azure accepts for log alerts, but P2D, which is a window only.
+MINUTES = {"PT1M": 1, "PT5M": 5, "PT10M": 10, "PT15M": 15, "PT30M": 30, "PT45M": 45, "P1D": 1440}
+MINUTES |= {f"PT{hours}H": hours * 60 for hours in range(1, 7)}
 ROLE = "Microsoft.Authorization/roleAssignments"
 # Parts of a tagged resource that cannot have tags of their own.
 UNTAGGED = re.compile(
@@ -80,7 +83,8 @@ def deployment(evaluate: Callable[..., Deployment], switches: Switches) -> Deplo
 def in_the_group(deployment: Deployment) -> list[Json]:
     """Return the app's own group and what is in it; what is at vaults and other groups is in test_roles.py."""
     own = re.compile(
-        rf"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test(/|$)|\[resourceId\('{SUBSCRIPTION}', 'rg-test'"
+        rf"(\[extensionResourceId\(')?/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test(/|$)"
+        rf"|\[resourceId\('{SUBSCRIPTION}', 'rg-test'"
     )
     return [resource for resource in deployment.resources if own.match(resource["id"])]
 
@@ -159,10 +163,19 @@ def test_identities_get_the_built_in_roles_of_their_data_alone(deployment: Deplo
     assigned: dict[str, set[str]] = {}
     for resource in in_the_group(deployment):
         if resource["type"] == ROLE:
-            scope = re.findall(r"/(strestore|appi-restore-|dts-restore-)\w*/providers/", resource["id"])[0]
+            scope = re.findall(r"/(strestore|appi-restore-|dts-restore-)\w*',", resource["id"])[0]
             assigned.setdefault(scope, set()).add(resource["properties"]["roleDefinitionId"].rpartition("/")[2])
 
     assert assigned == (roles if switches["assignRoles"] else {})
+
+
+def test_the_identity_gets_its_own_roles_under_names_that_a_new_identity_does_not_share(deployment: Deployment) -> None:
+    """Azure keeps the assignments of a deleted identity, and lets nobody change their principal."""
+    principal = re.compile(r"reference\('[^']*/userAssignedIdentities/id-restore-\w*', '[^']*'\)\.principalId")
+    assignments = [resource for resource in deployment.resources if resource["type"] == ROLE]
+
+    assert [one for one in assignments if not principal.search(one["name"])] == []
+    assert [one for one in assignments if not principal.search(one["properties"]["principalId"])] == []
 
 
 def test_the_app_is_reached_and_deployed_without_passwords(deployment: Deployment) -> None:
@@ -172,6 +185,8 @@ def test_the_app_is_reached_and_deployed_without_passwords(deployment: Deploymen
     assert site["tags"]["azd-service-name"] == "api"
     assert site["identity"]["type"] == "UserAssigned"
     assert site["properties"]["httpsOnly"] is True
+    assert site["properties"]["publicNetworkAccess"] == "Enabled"  # action groups call it from outside
+    assert [site["properties"]["keyVaultReferenceIdentity"]] == list(site["identity"]["userAssignedIdentities"])
     assert site["properties"]["siteConfig"]["ftpsState"] == "Disabled"
     assert {(policy["name"].rpartition("/")[2], policy["properties"]["allow"]) for policy in policies} == {
         ("ftp", False),
@@ -207,6 +222,97 @@ def test_each_plan_runs_python_from_a_package_that_the_identity_reads(
         assert "/package.zip" in settings["WEBSITE_RUN_FROM_PACKAGE"]
 
 
+def test_the_app_reaches_each_service_of_its_storage_as_its_identity(deployment: Deployment) -> None:
+    settings = app_settings(deployment)
+    storage = deployment.one("Microsoft.Storage/storageAccounts")["id"]
+
+    for service in ("blob", "queue", "table"):
+        address = settings[f"AzureWebJobsStorage__{service}ServiceUri"]
+        assert re.fullmatch(rf"\[reference\('{storage}', '[\d-]+'\)\.primaryEndpoints\.{service}\]", address)
+    assert settings["AzureWebJobsStorage__credential"] == "managedidentity"
+    for name in ("AZURE_CLIENT_ID", "AzureWebJobsStorage__clientId", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"):
+        assert re.search(r"/userAssignedIdentities/id-restore-\w*', '[\d-]+'\)\.clientId", settings[name])
+    assert "ClientId={0};Authorization=AAD" in settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]
+
+
+def test_the_code_is_in_a_container_of_the_storage(deployment: Deployment, switches: Switches) -> None:
+    storage = deployment.one("Microsoft.Storage/storageAccounts")["id"]
+    container = deployment.one("Microsoft.Storage/storageAccounts/blobServices/containers")["name"].rpartition("/")[2]
+    flex = deployment.one("Microsoft.Web/sites")["properties"].get("functionAppConfig")
+    code = flex["deployment"]["storage"]["value"] if flex else app_settings(deployment)["WEBSITE_RUN_FROM_PACKAGE"]
+
+    assert f"reference('{storage}'" in code
+    assert ".primaryEndpoints.blob" in code
+    assert f"'{container}'" in code
+    if switches["hostingPlan"] == "FlexConsumption":
+        assert flex["scaleAndConcurrency"]["instanceMemoryMB"] in {512, 2048, 4096}
+        assert 40 <= flex["scaleAndConcurrency"]["maximumInstanceCount"] <= 1000
+
+
+def test_telemetry_takes_no_keys(deployment: Deployment) -> None:
+    assert deployment.one("Microsoft.Insights/components")["properties"]["DisableLocalAuth"] is True
+    assert deployment.one("Microsoft.OperationalInsights/workspaces")["properties"]["features"] == {
+        "disableLocalAuth": True
+    }
+
+
+def test_the_names_of_the_storage_lead_to_the_private_endpoints(evaluate: Callable[..., Deployment]) -> None:
+    deployment = evaluate(vnetEnabled=True)
+    storage = deployment.one("Microsoft.Storage/storageAccounts")["id"]
+    network = deployment.one("Microsoft.Network/virtualNetworks")["id"]
+    zones = {
+        service: f"format('privatelink.{{0}}.{{1}}', '{service}', environment().suffixes.storage)"
+        for service in ("blob", "queue", "table")
+    }
+    linked = deployment.of_type("Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+    endpoints = deployment.of_type("Microsoft.Network/privateEndpoints")
+    groups = deployment.of_type("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+
+    assert [zone["name"] for zone in deployment.of_type("Microsoft.Network/privateDnsZones")] == [
+        f"[{zone}]" for zone in zones.values()
+    ]
+    assert [zone in link["name"] for zone, link in zip(zones.values(), linked, strict=True)] == [True] * 3
+    assert {link["properties"]["virtualNetwork"]["id"] for link in linked} == {network}
+    for service, endpoint, group in zip(zones, endpoints, groups, strict=True):
+        (connection,) = endpoint["properties"]["privateLinkServiceConnections"]
+        (config,) = group["properties"]["privateDnsZoneConfigs"]
+        assert endpoint["properties"]["subnet"]["id"] == f"{network}/subnets/endpoints"
+        assert connection["properties"] == {"groupIds": [service], "privateLinkServiceId": storage}
+        assert group["id"].startswith(f"{endpoint['id']}/")
+        assert zones[service] in config["properties"]["privateDnsZoneId"]
+
+
+@pytest.mark.parametrize(
+    "same",
+    [{"environmentName": "TEST"}, {"location": "West Europe"}, {"location": "WestEurope"}],
+    ids=lambda same: str(*same.values()),
+)
+def test_an_environment_keeps_its_resources_in_any_spelling(
+    evaluate: Callable[..., Deployment], same: Switches
+) -> None:
+    """Another spelling must not make a second app beside the first, with empty queues and no restores."""
+    first, second = ({resource["id"] for resource in evaluate(**given).resources} for given in ({}, same))
+
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["a", "9" * 64, "Ab-_." * 12 + "zzzz"])
+def test_names_have_the_length_that_azure_allows(evaluate: Callable[..., Deployment], name: str) -> None:
+    deployment = evaluate(environmentName=name, vnetEnabled=True, sampleAlert=True, hostingPlan="Premium")
+    made = {resource["type"]: resource["name"] for resource in deployment.resources}
+
+    assert re.fullmatch(r"[a-z0-9]{3,24}", made["Microsoft.Storage/storageAccounts"])
+    assert re.fullmatch(r"[a-z0-9-]{2,60}", made["Microsoft.Web/sites"])
+    # Functions tell two apps at one storage apart by the first 32 characters.
+    assert len(made["Microsoft.Web/sites"]) <= 32
+    assert len(made["Microsoft.Resources/resourceGroups"]) <= 90
+    assert len(made["Microsoft.Insights/metricAlerts"]) <= 260
+    for group in deployment.of_type("Microsoft.Insights/actionGroups"):
+        assert len(group["properties"]["groupShortName"]) <= 12
+    for role in deployment.of_type("Microsoft.Authorization/roleDefinitions"):
+        assert len(role["properties"]["roleName"]) <= 128
+
+
 def test_the_network_is_delegated_to_the_plan_and_has_an_endpoint_for_each_service(
     evaluate: Callable[..., Deployment],
 ) -> None:
@@ -235,6 +341,8 @@ def test_the_scheduler_replaces_the_storage_provider_of_host_json(evaluate: Call
 
     assert settings[f"{prefix}type"] == "azureManaged"
     assert "Authentication=ManagedIdentity" in settings[settings[f"{prefix}connectionStringName"]]
+    # An empty list would admit nobody.
+    assert deployment.one("Microsoft.DurableTask/schedulers")["properties"]["ipAllowlist"] == ["0.0.0.0/0"]
     assert hub.endswith("/AzureVmRestore")
     assert not [name for name in app_settings(evaluate()) if name.startswith((prefix, "DURABLE_TASK"))]
 
@@ -256,7 +364,14 @@ def test_the_sample_posts_to_the_function_for_alerts(evaluate: Callable[..., Dep
     assert "/api/alerts?code=" in receiver["serviceUri"]
     assert f"/functions/{AlertsApi.post_alert.__name__}'" in receiver["serviceUri"]
     assert receiver["useCommonAlertSchema"] is True
-    assert alert["criteria"]["allOf"][0]["metricName"] == "VmAvailabilityMetric"
+    (criterion,) = alert["criteria"]["allOf"]
+    assert criterion["metricName"] == "VmAvailabilityMetric"
+    # Not available at any moment of the window: an average would be below 1 after a reboot, too.
+    assert (criterion["timeAggregation"], criterion["operator"], criterion["threshold"]) == ("Maximum", "LessThan", 1)
+    assert alert["scopes"] == [f"/subscriptions/{SUBSCRIPTION}"]
+    assert alert["targetResourceType"] == "Microsoft.Compute/virtualMachines"
+    (action,) = alert["actions"]
+    assert action["actionGroupId"].rpartition("/")[2].startswith("ag-vm-down-")
 
 
 @pytest.mark.parametrize(("email", "receivers"), [("", []), ("ops@example.com", ["ops@example.com"])])
@@ -274,6 +389,11 @@ def test_alerts_split_by_columns_of_their_query_and_reach_the_action_group(
         last_line = criterion["query"].rstrip().rpartition("\n")[2]
         assert [name["name"] for name in criterion["dimensions"] if name["name"] not in last_line] == []
         assert rule["actions"]["actionGroups"] == [group["id"]]
+        assert rule["scopes"] == [deployment.one("Microsoft.Insights/components")["id"]]
+        # An open alert is resolved by itself, so that each restore alerts once.
+        assert rule["autoMitigate"] is True
+        assert (criterion["operator"], criterion["threshold"]) == ("GreaterThan", 0)
+        assert MINUTES[rule["evaluationFrequency"]] < MINUTES[rule["windowSize"]]
 
 
 def test_the_app_has_its_scopes_as_a_setting(evaluate: Callable[..., Deployment]) -> None:

@@ -165,6 +165,8 @@ def test_the_hook_reads_an_output(compiled: Compiled) -> None:
     assert "roleCommands" in compiled(MAIN)["outputs"]
     assert "${roleCommands:-" in hooks["posix"]["run"]
     assert "$env:roleCommands" in hooks["windows"]["run"]
+    # Else azd shows the commands in a pane of eight lines, and clears it.
+    assert {hook["interactive"] for hook in hooks.values()} == {True}
 
 
 @pytest.mark.parametrize("commands", [[], ["az role assignment create --role 'A B' --scope /s", 'az "quoted"']])

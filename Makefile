@@ -19,8 +19,8 @@ host: setup ## simulator, Azurite and the app until Ctrl-C; ENGINE=real: on Micr
 rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing it; FILE alone is checked
 	@$(PY) -m scripts.rules $(if $(FILE),"$(FILE)") $(if $(ALERT),"$(ALERT)")
 
-preflight: setup ## what the identity of the app at APP=https://... KEY=... may not do at the scopes of RESTORE_SCOPES; without APP: the identity signed in here
-	@APP="$(APP)" KEY="$(KEY)" $(PY) -m scripts.preflight
+preflight: setup ## what the identity of the app may not do at the scopes of RESTORE_SCOPES: KEY=... make preflight APP=https://...; without APP: the identity signed in here
+	@$(PY) -m scripts.preflight # make exports APP and KEY: a key does not belong on a command line
 
 package: setup ## builds and checks the zip that is deployed, in dist/; SOURCE=1: without packages, for a remote build by Azure
 	@$(PY) -m scripts.package $(if $(SOURCE),--source)

@@ -162,15 +162,20 @@ def vault_staging_check(vault_id: str, region: str | RestoreError, found: Stagin
             return replace(check, message=f"The vault can use the staging account {name}.")
         reasons.append(f"{name}: {violations}")
     if found.unread:
-        message = f"No staging account that the vault can use was found; not read: {', '.join(found.unread)}."
+        message = f"No staging account that the vault can use was found; not read: {_listed(found.unread)}."
         return check.with_finding(CheckStatus.UNKNOWN, message)
-    more = f"; and {len(reasons) - _MAX_NAMED} more" if len(reasons) > _MAX_NAMED else ""
-    listed = "; ".join(reasons[:_MAX_NAMED]) + more if reasons else "the staging scopes have no storage account"
+    listed = _listed(reasons) if reasons else "the staging scopes have no storage account"
     message = (
         f"The vault can use no staging account of RESTORE_SCOPES ({listed}). Create a general-purpose account that is "
         f"not zone-redundant in {region}, and name it in stagingScopes."
     )
     return check.with_finding(CheckStatus.NOT_ALLOWED, message)
+
+
+def _listed(entries: Sequence[str]) -> str:
+    """Return the first entries, and how many there are beyond: the answer must not grow with vaults times accounts."""
+    more = [f"and {len(entries) - _MAX_NAMED} more"] if len(entries) > _MAX_NAMED else []
+    return "; ".join([*entries[:_MAX_NAMED], *more])
 
 
 def account_problem(account: Json, regions: Sequence[str | RestoreError]) -> tuple[CheckStatus, str]:
@@ -193,7 +198,9 @@ def network_problem(network: Json, regions: Sequence[str | RestoreError]) -> tup
     """Return whether a network is in the region of one of the vaults, where new VMs are created."""
     location = as_text(network.get("location"))
     known = [region for region in regions if not isinstance(region, RestoreError)]
-    if not regions or location is None or any(_same_region(location, region) for region in known):
+    if location is None:
+        return CheckStatus.UNKNOWN, "Its region could not be compared: Azure's answer has none."
+    if not regions or any(_same_region(location, region) for region in known):
         return CheckStatus.OK, ""
     if len(known) < len(regions):
         return CheckStatus.UNKNOWN, "Its region could not be compared: the region of a vault could not be read."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -91,8 +92,12 @@ class _Preflight:
                 yield from self._guard_checks(scope)
         if self._scopes.staging_scopes:
             found = self._staging_candidates()
+            checked: dict[str | RestoreError, PreflightCheck] = {}
             for vault_id in self._scopes.vault_ids:
-                yield vault_staging_check(vault_id, self._region(vault_id), found)
+                region = self._region(vault_id)
+                if region not in checked:  # once for each region: there may be many vaults and thousands of accounts
+                    checked[region] = vault_staging_check(vault_id, region, found)
+                yield replace(checked[region], scope=vault_id)
 
     def _guard_checks(self, vault_id: str) -> Iterator[PreflightCheck]:
         proxies = self._list("proxies", vault_id, self._api.list_resource_guard_proxies)
@@ -122,7 +127,8 @@ class _Preflight:
         return StagingCandidates(accounts, unread)
 
     def _regions(self) -> list[str | RestoreError]:
-        return [self._region(vault_id) for vault_id in self._scopes.vault_ids]
+        """Return each region of the vaults once."""
+        return list(dict.fromkeys(map(self._region, self._scopes.vault_ids)))
 
     def _region(self, vault_id: str) -> str | RestoreError:
         vault = self._resource(vault_id)

@@ -19,6 +19,7 @@ from azure.identity import DefaultAzureCredential
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from arm.backup import BackupClient
 from domain.codec import as_json
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = (10, 240)  # Azure's front end answers after 230 s at most
 _LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
+_SHOWN: Final = ("feature", "scope", "status", "message")
 _STYLES: Final = {"ok": "green", "unknown": "yellow"}
 
 
@@ -50,19 +52,19 @@ def main() -> int:
         print(f"preflight: {error}", file=sys.stderr)
         return 2
     _show(report, app, console)
-    return 0 if report["status"] == "ok" else 1
+    is_ok = report["status"] == "ok" and all(check["status"] == "ok" for check in report["checks"])
+    return 0 if is_ok else 1
 
 
 def _check_by_app(app: str, key: str) -> Json:
-    parts = urlsplit(app)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise NotCheckedError("APP must be the app's address, such as https://NAME.azurewebsites.net")
+    if not _is_address(app):  # not quoted: an address that was copied may have a key in its query
+        raise NotCheckedError("APP must be the app's address and no more, such as https://NAME.azurewebsites.net")
     try:
         # A redirect is not followed: it could send the key to another host.
         answer = requests.get(
             f"{app}/api/preflight", headers={"x-functions-key": key}, timeout=_TIMEOUT_S, allow_redirects=False
         )
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # ValueError: a key that no header can have
         raise NotCheckedError(f"{app} does not answer: {type(error).__name__}") from None
     if answer.status_code == requests.codes.unauthorized:
         raise NotCheckedError(
@@ -73,11 +75,29 @@ def _check_by_app(app: str, key: str) -> Json:
         report: Any = answer.json() if answer.ok else None
     except ValueError:
         report = None
-    if not isinstance(report, dict) or "checks" not in report:
+    if not _is_report(report):
         raise NotCheckedError(
             f"{app}/api/preflight answers {answer.status_code}. Is it this app, in a version with preflight?"
         )
     return report
+
+
+def _is_address(app: str) -> bool:
+    try:
+        parts = urlsplit(app)
+    except ValueError:
+        return False
+    is_bare = parts.netloc != "" and not (parts.path or parts.query or parts.fragment or "@" in parts.netloc)
+    return is_bare and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK))
+
+
+def _is_report(value: Any) -> bool:
+    try:
+        texts = [value["status"], *(check[name] for check in value["checks"] for name in _SHOWN)]
+        actions = [action for check in value["checks"] for action in check["missingActions"]]
+    except (KeyError, TypeError):
+        return False
+    return all(isinstance(text, str) for text in [*texts, *actions])
 
 
 def _check_here() -> Json:
@@ -100,7 +120,7 @@ def _show(report: Json, app: str, console: Console) -> None:
     principal = report.get("principalId")
     identity = f"object id {principal}" if principal else "its token shows no object id"
     if app:
-        console.print(f"Checked by {app} as its own identity ({identity}).")
+        console.print(f"Checked by {app} as its own identity ({identity}).", markup=False)
     else:
         console.print(
             f"Checked from here as the identity that is signed in here ({identity}), with the settings of the "
@@ -112,9 +132,10 @@ def _show(report: Json, app: str, console: Console) -> None:
         console.print(_table(checks))
     for check in checks:
         if check["status"] != "ok":
-            console.print(f"[bold]{check['feature']} at {check['scope']}: {check['status']}[/bold]", soft_wrap=True)
+            heading = f"{check['feature']} at {check['scope']}: {check['status']}"
+            console.print(heading, style="bold", soft_wrap=True, markup=False)
             for action in check["missingActions"]:
-                console.print(f"  missing: {action}", soft_wrap=True)
+                console.print(f"  missing: {action}", soft_wrap=True, markup=False)
             console.print(f"  {check['message']}\n", soft_wrap=True, markup=False)
     if "message" in report:
         console.print(report["message"], soft_wrap=True, markup=False)
@@ -133,9 +154,8 @@ def _table(checks: list[Json]) -> Table:
     for check in checks:
         status = check["status"]
         style = _STYLES.get(status, "red")
-        table.add_row(
-            check["feature"], _short(check["scope"]), f"[{style}]{status}[/]", str(len(check["missingActions"]) or "")
-        )
+        missing = str(len(check["missingActions"]) or "")
+        table.add_row(Text(check["feature"]), Text(_short(check["scope"])), Text(status, style), missing)
     return table
 
 

@@ -35,8 +35,14 @@ class Permission:
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
-        """Read a ``Permission`` of the Authorization API; data actions are not for calls to Azure Resource Manager."""
-        return cls(actions=_texts(body.get("actions")), not_actions=_texts(body.get("notActions")))
+        """Read a ``Permission`` of the Authorization API; data actions are not for calls to Azure Resource Manager.
+
+        An entry whose exceptions cannot be read allows nothing.
+        """
+        excepted = body.get("notActions")
+        entries, not_actions = as_list(excepted), _texts(excepted)
+        is_read = excepted is None or (excepted == entries and len(not_actions) == len(entries))
+        return cls(actions=_texts(body.get("actions")), not_actions=not_actions if is_read else ("*",))
 
     def allows(self, action: str) -> bool:
         """Return whether this entry allows an action."""

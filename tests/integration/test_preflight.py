@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from scripts.alerting import rules_for, vm_down
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, VAULT_ID, Stage, a_request, staged, vm_id
 from tests.integration.scripts.conftest import ROOT
+from tests.support.arm_server import ArmServer, Say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 GUARDED = VAULT_ID.replace("backup-rg", "guarded-rg").replace("vault-weu", "vault-guarded")
 GUARD = f"{SUBSCRIPTION}/resourceGroups/security-rg/providers/Microsoft.DataProtection/resourceGuards/guard-01"
 TARGET = f"{SUBSCRIPTION}/resourceGroups/restored-rg"
+A_CHECK: dict[str, Any] = {"feature": "f", "scope": "/a/b", "status": "ok", "missingActions": [], "message": "m"}
 READ_JOBS = "Microsoft.RecoveryServices/vaults/backupJobs/read"
 READ_VM = "Microsoft.Compute/virtualMachines/read"
 LIST_ITEMS = "Microsoft.RecoveryServices/vaults/backupProtectedItems/read"
@@ -163,7 +166,12 @@ class TestTheCommand:
         ("env", "said"),
         [
             ({"APP": "http://app.example"}, "APP must be the app's address"),
+            ({"APP": "https://app.example/api/preflight?code=planted"}, "APP must be the app's address"),
+            ({"APP": "https://user:planted@app.example"}, "APP must be the app's address"),
+            ({"APP": "https://["}, "APP must be the app's address"),
             ({"APP": "http://127.0.0.1:9"}, "http://127.0.0.1:9 does not answer"),
+            ({"APP": "http://127.0.0.1:9", "KEY": "planted\u2026"}, "http://127.0.0.1:9 does not answer"),
+            ({"APP": "http://127.0.0.1:9", "KEY": "planted\nkey"}, "http://127.0.0.1:9 does not answer"),
             ({"RESTORE_SCOPES": '{"vaultIds": ["x"]}'}, "RESTORE_SCOPES: vaultIds[0] must be the resource id of a"),
         ],
     )
@@ -173,6 +181,35 @@ class TestTheCommand:
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("preflight: ")
         assert said in done.stderr
+        assert "planted" not in done.stderr
+
+    @pytest.mark.parametrize(
+        ("report", "code"),
+        [
+            ({"status": "ok", "checks": [{**A_CHECK, "status": "missing"}]}, 1),
+            ({"status": "ok", "checks": [{**A_CHECK, "scope": "/a/[/b]/c"}]}, 0),
+            ({"status": "problems", "checks": [{**A_CHECK, "scope": "/a/[/b]/c", "status": "x"}]}, 1),
+            ({"status": "ok", "checks": None}, 2),
+            ({"status": "ok", "checks": ["ok"]}, 2),
+            ({"status": "ok", "checks": [{**A_CHECK, "missingActions": None}]}, 2),
+            ({"checks": []}, 2),
+            (["checks"], 2),
+        ],
+    )
+    def test_an_odd_answer_is_never_ok(self, report: Any, code: int) -> None:
+        with closing(ArmServer()) as app:
+            app.routes["/api/preflight"] = lambda _: Say(200, report)
+            done = run_cli(APP=app.url, KEY="none")
+
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+    def test_the_key_is_on_no_command_line(self) -> None:
+        done = subprocess.run(
+            ["make", "-n", "preflight", "KEY=planted"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+
+        assert "scripts.preflight" in done.stdout
+        assert "planted" not in done.stdout
 
     def test_another_app_at_the_address_is_recognized(self, stage: Stage) -> None:
         done = run_cli(APP=stage.simulator.url, KEY="none")

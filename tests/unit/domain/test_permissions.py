@@ -70,7 +70,16 @@ class TestPermissions:
         assert missing_actions([READ], []) == (READ,)
 
     @pytest.mark.parametrize(
-        "body", [{}, {"actions": None}, {"actions": READ}, {"actions": [None, 3, ""]}, {"dataActions": ["*"]}]
+        "body",
+        [
+            {},
+            {"actions": None},
+            {"actions": READ},
+            {"actions": [None, 3, ""]},
+            {"dataActions": ["*"]},
+            {"actions": ["*"], "notActions": READ},
+            {"actions": ["*"], "notActions": [[READ]]},
+        ],
     )
     def test_an_entry_that_cannot_be_read_allows_nothing(self, body: dict[str, Any]) -> None:
         assert not Permission.from_api(body).allows(READ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 import pytest
 
@@ -246,6 +246,17 @@ def test_a_resource_that_roles_allow_to_read_but_azure_does_not_is_missing(azure
     assert "deny assignment" in check.message
 
 
+class Counted(dict[str, Any]):
+    """A resource that counts how often its region is read."""
+
+    reads = 0
+
+    @override
+    def get(self, key: str, default: Any = None) -> Any:
+        self.reads += key == "location"
+        return super().get(key, default)
+
+
 class TestRegions:
     def account(self, name: str, **members: Any) -> Json:
         return {"id": f"{STORAGE_ID}-{name}", "name": name, "location": "westeurope", **members}
@@ -303,6 +314,32 @@ class TestRegions:
 
         assert (check.scope, check.status) == (VAULT_ID, CheckStatus.UNKNOWN)
         assert TARGET_GROUP in check.message
+
+    def test_the_answer_and_the_time_do_not_grow_with_vaults_times_accounts(self, azure: Azure) -> None:
+        vaults = [f"{VAULT_ID}{number}" for number in range(60)]
+        groups = [f"{TARGET_GROUP}{number}" for number in range(60)]
+        account = Counted(self.account("elsewhere", location="northeurope"))
+        azure.accounts = [account]
+        useless = report(azure, vaultIds=vaults, targetResourceGroupIds=groups)
+        azure.broken |= {("accounts", group): BUSY for group in groups[1:]}
+        unread = report(azure, vaultIds=vaults, targetResourceGroupIds=groups)
+
+        last = useless.checks[-1], unread.checks[-1]
+        assert [(check.scope, check.status) for check in last] == [
+            (vaults[-1], CheckStatus.NOT_ALLOWED),
+            (vaults[-1], CheckStatus.UNKNOWN),
+        ]
+        assert "and 55 more" in last[0].message
+        assert "and 54 more" in last[1].message
+        assert account.reads < 60 * 60
+
+    @pytest.mark.parametrize("scopes", [EVERYTHING, {"virtualNetworkIds": [NETWORK]}])
+    def test_a_network_without_a_region_is_unknown(self, azure: Azure, scopes: dict[str, list[str]]) -> None:
+        azure.resources[NETWORK] = {"id": NETWORK}
+
+        check = the_problem(report(azure, **scopes))
+
+        assert (check.feature, check.status) == ("JoinNetworks", CheckStatus.UNKNOWN)
 
     def test_a_network_must_be_in_the_region_of_a_vault(self, azure: Azure) -> None:
         azure.resources[NETWORK] = {"id": NETWORK, "location": "northeurope"}

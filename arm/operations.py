@@ -9,6 +9,7 @@ _TYPE: Final = re.compile(r"[A-Za-z]{1,60}")
 _NAMESPACE: Final = re.compile(r"[A-Za-z]{1,60}(\.[A-Za-z]{1,60})*")
 _RESOURCES: Final = "Microsoft.Resources"
 _VERBS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
+_MAX_TYPES: Final = 8
 OTHER: Final = "other"
 
 
@@ -20,6 +21,6 @@ def operation_name(method: str, path: str) -> str:
     _, found, rest = path.rpartition("/providers/")
     namespace, *names = rest.strip("/").split("/") if found else [_RESOURCES, *path.strip("/").split("/")]
     types = names[::2]
-    if not types or not _NAMESPACE.fullmatch(namespace) or not all(map(_TYPE.fullmatch, types)):
+    if not 0 < len(types) <= _MAX_TYPES or not _NAMESPACE.fullmatch(namespace) or not all(map(_TYPE.fullmatch, types)):
         return OTHER
     return "/".join([namespace, *types, _VERBS.get(method.upper(), "action")])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import tempfile
 import tomllib
 import zipfile
 from collections import defaultdict
+from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,6 +42,7 @@ TARGET: Final = f"Linux x86_64, Python {PYTHON}"
 PACKAGES: Final = ".python_packages/lib/site-packages"
 MAX_ZIP_MIB: Final = 40
 RULES_FILE: Final = "auto_restore_rules.json"
+_SECRETS: Final = ("local.settings*.json", "*.env", ".env*")
 _WORKER_LIBRARY: Final = ("azure-functions-runtime", "azurefunctions-extensions-base")
 _MIB: Final = 1024 * 1024
 _LARGEST_SHOWN: Final = 5
@@ -59,8 +62,10 @@ def main(argv: Sequence[str] | None = None, project: Path = _ROOT) -> int:
             made = _build(project, Path(scratch), with_packages=not options.source)
             target = project / "dist" / made.name
             target.parent.mkdir(exist_ok=True)
-            shutil.move(made, target)
-    except PackageError as error:
+            part = target.with_name(f".{made.name}.{os.getpid()}")  # two builds at once must not write one file
+            shutil.copyfile(made, part)
+            part.replace(target)
+    except (PackageError, OSError) as error:
         print(f"package: {error}", file=sys.stderr)
         return 1
     print(f"package: wrote {target.relative_to(project)}")
@@ -75,6 +80,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _build(project: Path, scratch: Path, *, with_packages: bool) -> Path:
     files = deployed_files(project)
+    check_files(project, files)
     for name in untracked_files(project, files):
         print(f"package: warning: git does not track {name}, but it is deployed; delete it or add it to .funcignore")
     contents = {name: project / name for name in files}
@@ -105,6 +111,22 @@ def deployed_files(project: Path) -> list[str]:
         ]
         found += [prefix + name for name in names if not ignored.match_file(prefix + name)]
     return sorted(found)
+
+
+def check_files(project: Path, files: Iterable[str]) -> None:
+    """Raise ``PackageError`` if one of the files may hold secrets by its name, or is no file of the project.
+
+    Whatever ``.funcignore`` says: a changed pattern must not publish the settings of this machine, nor a link what it
+    points to.
+    """
+    for name in files:
+        path = project / name
+        if any(fnmatch(path.name.lower(), pattern) for pattern in _SECRETS):
+            raise PackageError(f"{name} may hold secrets and is never deployed; add it to .funcignore")
+        if not path.is_file() or not path.resolve().is_relative_to(project.resolve()):
+            raise PackageError(
+                f"{name} is no file of the project, or a link out of it; remove it or add it to .funcignore"
+            )
 
 
 def untracked_files(project: Path, files: Iterable[str]) -> list[str]:

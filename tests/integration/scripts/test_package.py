@@ -16,6 +16,7 @@ import pytest
 from scripts.package import (
     PACKAGES,
     PackageError,
+    check_files,
     check_indexing,
     check_size,
     deployed_files,
@@ -99,6 +100,42 @@ class TestFiles:
             (project / name).write_text("")
 
         assert deployed_files(project) == before
+
+    @pytest.mark.parametrize("name", ["local.settings.json", "domain/Local.Settings.test.json", "a.env", ".env.local"])
+    def test_settings_of_this_machine_are_refused_whatever_is_ignored(
+        self, project: Path, capsys: pytest.CaptureFixture[str], name: str
+    ) -> None:
+        (project / name).write_text("{}")
+        _append(project / ".funcignore", f"!/{name}")
+
+        assert main(["--source"], project) == 1
+        assert f"{name} may hold secrets" in capsys.readouterr().err
+        assert not (project / "dist").exists()
+
+    @pytest.mark.parametrize("target", ["nowhere", "../outside.txt", "..", "domain"])
+    def test_what_is_no_file_of_the_project_is_refused(
+        self, project: Path, capsys: pytest.CaptureFixture[str], target: str
+    ) -> None:
+        (project / "../outside.txt").write_text("secret")
+        (project / "link").symlink_to(target)
+
+        assert main(["--source"], project) == 1
+        assert "link is no file of the project" in capsys.readouterr().err
+
+    def test_a_link_within_the_project_is_packed(self, project: Path) -> None:
+        (project / "line.py").symlink_to("settings.py")
+        (project / "größe 1.txt").write_text("")
+
+        files = deployed_files(project)
+        check_files(project, files)
+
+        assert {"line.py", "größe 1.txt"} <= set(files)
+
+    def test_an_error_of_the_file_system_is_one_line(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (project / ".funcignore").unlink()
+
+        assert main(["--source"], project) == 1
+        assert ".funcignore" in capsys.readouterr().err
 
     def test_files_unknown_to_git_are_named_but_not_the_alert_rules(self, project: Path) -> None:
         _git(project, "init", "--quiet")

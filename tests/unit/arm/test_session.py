@@ -2,25 +2,22 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import sys
 import threading
 import tomllib
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from arm.session import ArmSession, Timeouts
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from tests.support.arm_server import DROP, HANG, Answer, ArmServer, FakeCredential, FakeIdentity, Raw, Recorded, Say
+from tests.support.tls import loopback_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,34 +249,11 @@ def test_a_connect_timeout_means_that_nothing_was_sent(open_session: OpenSession
 
 
 def test_an_invalid_certificate_means_that_nothing_was_sent(tmp_path: Path, open_session: OpenSession) -> None:
-    with closing(ArmServer(tls=own_certificate(tmp_path))) as server:
+    with closing(ArmServer(tls=loopback_tls(tmp_path)[0])) as server:
         with pytest.raises(TransientError, match="SSLError"):
             open_session(server.url).call("POST", "/a", body={}, once=True)
 
         assert server.requests == []
-
-
-def own_certificate(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.pem").write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return context
 
 
 def test_the_environments_proxy_is_used(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from domain import errors
 from domain.azure.protected_items import ProtectedItem, not_in_vault_error, protects
 from domain.errors import TerminalError
+from domain.preflight import is_forbidden
 from queries.vault_search import find_in_vaults, read_vault
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from domain.restore.calls import ResolveItem
     from queries.backup_api import BackupApi
-
-_VM_NOT_SHOWN: Final = frozenset({errors.NOT_FOUND, errors.AUTHORIZATION_FAILED})
 
 
 def find_item(api: BackupApi, wanted: ResolveItem, vault_ids: Sequence[str] = ()) -> ProtectedItem:
@@ -46,7 +45,7 @@ def _of_vm(api: BackupApi, vm_id: str, vault_ids: Sequence[str]) -> ProtectedIte
         region = api.get_virtual_machine_region(vm_id)
         status = api.get_backup_status(vm_id, region)
     except TerminalError as error:
-        if error.code not in _VM_NOT_SHOWN:
+        if error.code != errors.NOT_FOUND and not is_forbidden(error):  # without a valid token no vault can be read
             raise
         return find_in_vaults(api, vm_id, vault_ids, error)
     return ProtectedItem.from_backup_status(status, source_resource_id=vm_id, region=region)

@@ -9,7 +9,7 @@ import pytest
 
 from activities.restores import RestoreActivities
 from domain import errors
-from domain.errors import RestoreError, TerminalError, TransientError
+from domain.errors import ErrorDetail, RestoreError, TerminalError, TransientError
 from domain.restore.calls import ResolveItem
 from queries.recovery_points import list_recovery_points
 from queries.vault_search import find_in_vaults
@@ -29,7 +29,15 @@ OWN = {"sourceResourceId": VM_ID.upper()}
 DELETED = {**OWN, "isScheduledForDeferredDelete": True}
 OTHER = {"sourceResourceId": VM_ID.replace("/web-rg/", "/old-rg/")}
 GONE = TerminalError(errors.NOT_FOUND, "404")
-FORBIDDEN = TerminalError(errors.AUTHORIZATION_FAILED, "403 no role")
+
+
+def refusal(message: str, **info: int) -> TerminalError:
+    return TerminalError(errors.AUTHORIZATION_FAILED, message, [ErrorDetail(code="x", message="y", info=info)])
+
+
+FORBIDDEN = refusal("403 no role", httpStatus=403)
+NO_TOKEN = refusal("no such identity")
+BAD_TOKEN = refusal("401", httpStatus=401)
 BUSY = TransientError(errors.SERVICE_UNAVAILABLE, "429", retry_after_s=17)
 
 
@@ -97,10 +105,14 @@ def test_a_vm_that_can_be_read_costs_no_call_more() -> None:
     assert azure.read == []
 
 
-def test_throttling_of_the_vm_is_no_reason_to_search() -> None:
-    azure = vaults(BUSY, first=[OWN])
+@pytest.mark.parametrize("error", [BUSY, NO_TOKEN, BAD_TOKEN])
+@pytest.mark.parametrize("vault_ids", [(), (FIRST,)])
+def test_throttling_or_a_token_that_azure_refuses_is_no_reason_to_search(
+    error: RestoreError, vault_ids: tuple[str, ...]
+) -> None:
+    azure = vaults(error, first=[OWN])
 
-    assert failure(azure) is BUSY
+    assert failure(azure, vault_ids) is error
     assert azure.read == []
 
 
@@ -127,7 +139,8 @@ def test_the_error_names_the_vaults_that_do_not_have_it_and_those_that_cannot_be
     assert f"No backup of it is listed by {FIRST}." in error.message
     assert f"{SECOND} could not be searched: 403 no role" in error.message
     assert ELSEWHERE not in error.message
-    assert [SECOND in detail.message for detail in error.details] == [True]
+    assert error.details[:-1] == hidden_by.details
+    assert SECOND in error.details[-1].message
 
 
 def test_a_vault_that_may_be_readable_later_makes_the_search_one_to_repeat() -> None:

@@ -293,6 +293,9 @@ SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0003_waited_its_turn": _waited_its_turn,
     "0003_gave_its_turn": _gave_its_turn,
     "0003_some_disks": _some_disks,
+    "0004_traced": _item_busy,
+    "0004_traced_second_history": _second_history,
+    "0004_traced_approved": _approved,
 }
 
 

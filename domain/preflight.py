@@ -35,6 +35,7 @@ class CheckStatus(StrEnum):
     """The outcome of one check, the least severe first."""
 
     OK = "ok"
+    GUARDED = "guarded"
     UNKNOWN = "unknown"
     NOT_ALLOWED = "notAllowed"
     MISSING = "missing"
@@ -54,7 +55,11 @@ class PreflightStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreflightCheck:
-    """One feature at one scope. `notAllowed`: Azure Backup does not allow it, whatever the permissions are."""
+    """One feature at one scope.
+
+    `guarded`: a person must open the Resource Guard before a restore; this is no problem. `notAllowed`: Azure Backup
+    does not allow it, whatever the permissions are.
+    """
 
     feature: str
     scope: str = field(metadata={"description": "A resource id."})
@@ -75,7 +80,7 @@ class PreflightCheck:
 def overall_status(checks: Sequence[PreflightCheck]) -> PreflightStatus:
     """Return the outcome of all checks: a problem counts more than a check that could not be made."""
     found = {check.status for check in checks}
-    if found - {CheckStatus.OK, CheckStatus.UNKNOWN}:
+    if found - {CheckStatus.OK, CheckStatus.GUARDED, CheckStatus.UNKNOWN}:
         return PreflightStatus.PROBLEMS
     return PreflightStatus.INCOMPLETE if CheckStatus.UNKNOWN in found or not checks else PreflightStatus.OK
 
@@ -220,7 +225,7 @@ def guard_check(
     vault_id: str, guard_id: str, action: str, permissions: Sequence[Permission] | RestoreError
 ) -> PreflightCheck:
     """Return whether the Resource Guard of a vault allows restores now."""
-    return permission_check(
+    check = permission_check(
         USE_RESOURCE_GUARDS,
         guard_id,
         (action,),
@@ -231,6 +236,7 @@ def guard_check(
             "only for a restore that waits. To let restores pass, assign the built-in role Backup MUA Operator"
         ),
     )
+    return replace(check, status=CheckStatus.GUARDED) if check.status is CheckStatus.MISSING else check
 
 
 def guard_unknown(vault_id: str, error: RestoreError) -> PreflightCheck:

@@ -51,6 +51,9 @@ param alertEmail string = ''
 @description('A sample alert on the availability of VMs that calls the app. Only after the code is deployed.')
 param sampleAlert bool = false
 
+@description('Set it to false to drain the app: the functions that start restores are disabled, and restores that run go on (docs/operating.md).')
+param acceptsRestores bool = true
+
 @description('Settings of the app (README) that differ from their defaults, as strings.')
 @sealed()
 param appSettings {
@@ -194,6 +197,13 @@ module app 'modules/app.bicep' = {
           inPlaceScopes: inPlaceScopes
         })
       },
+      acceptsRestores
+        ? {}
+        : {
+            'AzureWebJobs.on_restore_request.Disabled': 'true'
+            'AzureWebJobs.post_alert.Disabled': 'true'
+            'AzureWebJobs.post_restore.Disabled': 'true'
+          },
       empty(webhookSecretUri) ? {} : { RESTORE_WEBHOOK_SECRET: '@Microsoft.KeyVault(SecretUri=${webhookSecretUri})' },
       usesScheduler
         ? {

@@ -12,6 +12,8 @@ import pytest
 
 from tests.infra.conftest import SUBSCRIPTION
 from triggers.alerts import AlertsApi
+from triggers.http import RestoresApi
+from triggers.queue import RequestsQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -348,6 +350,16 @@ def test_the_scheduler_replaces_the_storage_provider_of_host_json(evaluate: Call
     assert deployment.one("Microsoft.DurableTask/schedulers")["properties"]["ipAllowlist"] == ["0.0.0.0/0"]
     assert hub.endswith("/AzureVmRestore")
     assert not [name for name in app_settings(evaluate()) if name.startswith((prefix, "DURABLE_TASK"))]
+
+
+def test_what_starts_restores_is_disabled_on_request_only(evaluate: Callable[..., Deployment]) -> None:
+    starts = (RestoresApi.post_restore, RequestsQueue.on_restore_request, AlertsApi.post_alert)
+    disabled = {f"AzureWebJobs.{function.__name__}.Disabled": "true" for function in starts}
+
+    before, after = app_settings(evaluate()), app_settings(evaluate(acceptsRestores=False))
+
+    assert after == {**before, **disabled}
+    assert not [name for name in before if name.startswith("AzureWebJobs.")]
 
 
 def app_settings(deployment: Deployment) -> Json:

@@ -114,13 +114,15 @@ class TestTheRoute:
         assert problem["missingActions"] == [READ_JOBS]
         assert VAULT_ID in problem["message"]
 
-    def test_names_the_guard_of_a_vault_that_is_closed(self, stage: Stage) -> None:
+    def test_shows_a_closed_guard_which_is_no_problem(self, stage: Stage) -> None:
         stage.simulator.world.set_guard("vault-guarded", granted=False)
 
-        (problem,) = problems(stage.call("GET", "preflight").json())
+        report = stage.call("GET", "preflight").json()
 
-        assert (problem["feature"], problem["scope"]) == ("UseResourceGuards", GUARD)
-        assert GUARDED in problem["message"]
+        (row,) = problems(report)
+        assert (row["feature"], row["scope"], row["status"]) == ("UseResourceGuards", GUARD, "guarded")
+        assert GUARDED in row["message"]
+        assert report["status"] == "ok"
 
     def test_reports_a_scope_without_any_role(self, stage: Stage, deny: Any) -> None:
         deny(TARGET, "*")
@@ -146,6 +148,26 @@ class TestTheCommand:
         assert f"RestoreFromVaults at {VAULT_ID}: missing" in bad.stdout
         assert f"missing: {READ_JOBS}" in bad.stdout
         assert "ok 11, problems 1" in bad.stdout
+
+    def test_shows_a_closed_guard_and_does_not_fail(self, stage: Stage) -> None:
+        stage.simulator.world.set_guard("vault-guarded", granted=False)
+
+        done = run_cli(APP=stage.url, KEY="none")
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"UseResourceGuards at {GUARD}: guarded" in done.stdout
+        assert "Preflight: ok. Checks: 12; ok 11, problems 0, could not be checked 0." in done.stdout
+        assert "Closed Resource Guards: 1. A person must open them before a restore." in done.stdout
+
+    def test_says_in_one_line_what_to_do_when_nobody_is_signed_in(self, stage: Stage) -> None:
+        nobody = {"AZURE_TOKEN_CREDENTIALS": "dev", "IDENTITY_ENDPOINT": "", "PATH": ""}
+
+        done = run_cli(**local(stage, SCOPES), **nobody)
+
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert "az login" in line
+        assert "APP=https://NAME.azurewebsites.net KEY=FUNCTION_KEY" in line
 
     def test_checks_in_this_process_without_an_app(self, stage: Stage) -> None:
         done = run_cli(**local(stage, SCOPES))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,32 @@ def test_the_outputs_that_are_read_are_outputs_of_the_template() -> None:
     outputs = {name.casefold() for name in re.findall(r"^output (\w+)", template, re.MULTILINE)}
 
     assert set(re.findall(r"\$\(output (\w+)", deploy)) <= outputs
+
+
+@pytest.mark.parametrize(("failures", "code", "made"), [(0, 0, 1), (3, 0, 4), (9, 0, 10), (10, 2, 10)])
+def test_the_preflight_is_repeated_for_some_minutes_and_its_last_answer_decides(
+    tmp_path: Path, failures: int, code: int, made: int
+) -> None:
+    deploy = (ROOT / ".github/workflows/deploy.yml").read_text(encoding="utf-8")
+    _, _, step = deploy.partition("- name: Check the permissions of the app")
+    script = textwrap.dedent(step.partition("run: |\n")[2])
+    programs = {
+        "az": "echo the-key",
+        "make": f'echo "$@" >> made; [ "$(wc -l < made)" -gt {failures} ] || exit 2',
+        "sleep": 'echo "$1" >> slept',
+    }
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "URL": "https://app", "NAME": "n", "GROUP": "g"}
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=env, capture_output=True, check=False)
+
+    assert done.returncode == code, done.stderr
+    calls = (tmp_path / "made").read_text(encoding="utf-8").splitlines()
+    assert calls == ["preflight APP=https://app KEY=the-key"] * made
+    slept = (tmp_path / "slept").read_text(encoding="utf-8").split() if made > 1 else []
+    assert slept == ["60"] * (made - 1)
 
 
 def test_what_they_make_can_be_made(workflow: str) -> None:

@@ -383,10 +383,12 @@ class TestResourceGuards:
     def test_a_vault_whose_guard_is_closed_is_named_with_the_role(self, azure: Azure) -> None:
         azure.allowed[GUARD] = [Permission(actions=("*",), not_actions=(USE_GUARD,))]
 
-        check = the_problem(report(azure))
+        found = report(azure)
 
+        check = the_problem(found)
         assert (check.feature, check.scope) == ("UseResourceGuards", GUARD)
-        assert (check.status, check.missing_actions) == (CheckStatus.MISSING, (USE_GUARD,))
+        assert (check.status, check.missing_actions) == (CheckStatus.GUARDED, (USE_GUARD,))
+        assert found.status == "ok"
         assert VAULT_ID in check.message
         assert "Backup MUA Operator" in check.message
 
@@ -396,16 +398,37 @@ class TestResourceGuards:
         assert found.status == "ok"
         assert ("UseResourceGuards", GUARD) in [(check.feature, check.scope) for check in found.checks]
 
-    def test_a_guard_without_any_role_is_missing_and_proxies_that_were_not_read_are_unknown(self, azure: Azure) -> None:
+    def test_a_guard_without_any_role_is_closed(self, azure: Azure) -> None:
         azure.broken["permissions", GUARD] = refusal(403)
-        missing = the_problem(report(azure))
-        azure.broken["proxies", VAULT_ID] = BUSY
-        unknown = the_problem(report(azure))
 
-        assert (missing.scope, missing.status) == (GUARD, CheckStatus.MISSING)
-        assert "Backup MUA Operator to it at this scope" in missing.message
-        assert (unknown.feature, unknown.scope) == ("UseResourceGuards", VAULT_ID)
-        assert unknown.status is CheckStatus.UNKNOWN
+        found = report(azure)
+
+        check = the_problem(found)
+        assert (found.status, check.scope, check.status) == ("ok", GUARD, CheckStatus.GUARDED)
+        assert "Backup MUA Operator to it at this scope" in check.message
+
+    def test_a_guard_that_is_not_found_is_a_problem(self, azure: Azure) -> None:
+        azure.broken["permissions", GUARD] = GONE
+
+        found = report(azure)
+
+        assert (found.status, the_problem(found).status) == ("problems", CheckStatus.NOT_FOUND)
+
+    @pytest.mark.parametrize(("what", "scope"), [("proxies", VAULT_ID), ("permissions", GUARD)])
+    def test_a_guard_that_could_not_be_checked_is_unknown(self, azure: Azure, what: str, scope: str) -> None:
+        azure.broken[what, scope] = BUSY
+
+        found = report(azure)
+
+        check = the_problem(found)
+        assert (check.feature, check.scope) == ("UseResourceGuards", scope)
+        assert (found.status, check.status) == ("incomplete", CheckStatus.UNKNOWN)
+
+    def test_a_closed_guard_does_not_hide_a_problem(self, azure: Azure) -> None:
+        azure.allowed[GUARD] = []
+        azure.allowed[VAULT_ID] = []
+
+        assert report(azure).status == "problems"
 
 
 def test_when_time_is_over_the_rest_is_unknown_and_says_so(azure: Azure) -> None:

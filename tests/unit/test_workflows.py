@@ -78,7 +78,7 @@ def test_the_preflight_is_repeated_for_some_minutes_and_its_last_answer_decides(
     script = textwrap.dedent(step.partition("run: |\n")[2])
     programs = {
         "az": "echo the-key",
-        "make": f'echo "$@" >> made; [ "$(wc -l < made)" -gt {failures} ] || exit 2',
+        "make": f'echo "$@; KEY is $KEY" >> made; [ "$(wc -l < made)" -gt {failures} ] || exit 2',
         "sleep": 'echo "$1" >> slept',
     }
     for name, body in programs.items():
@@ -90,7 +90,7 @@ def test_the_preflight_is_repeated_for_some_minutes_and_its_last_answer_decides(
 
     assert done.returncode == code, done.stderr
     calls = (tmp_path / "made").read_text(encoding="utf-8").splitlines()
-    assert calls == ["preflight APP=https://app KEY=the-key"] * made
+    assert calls == ["preflight APP=https://app; KEY is the-key"] * made
     slept = (tmp_path / "slept").read_text(encoding="utf-8").split() if made > 1 else []
     assert slept == ["60"] * (made - 1)
 

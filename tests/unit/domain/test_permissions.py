@@ -34,6 +34,7 @@ class TestPatterns:
     @given(PATTERNS, ACTIONS)
     @example("a*a", "a")
     @example("*ab*ab", "aab")
+    @example("*a*a*", "a")
     def test_a_star_stands_for_any_characters_in_any_case(self, pattern: str, action: str) -> None:
         expression = ".*".join(map(re.escape, pattern.split("*")))
 
@@ -110,6 +111,13 @@ class TestFeatures:
         assert ("CreateVirtualMachines", TARGET_GROUP) in with_network
         assert ("JoinNetworks", NETWORK) in with_network
         assert "CreateVirtualMachines" not in dict(needed(targetResourceGroupIds=[TARGET_GROUP]))
+
+    def test_an_entry_of_the_file_is_read_as_it_is_written(self) -> None:
+        entry = {"feature": "ReadThem", "scope": "vaultIds", "purpose": "It reads them.", "actions": [READ, WRITE]}
+
+        assert Feature.from_json(entry) == Feature(
+            name="ReadThem", scope="vaultIds", purpose="It reads them.", actions=(READ, WRITE)
+        )
 
     def test_nothing_is_needed_without_scopes(self) -> None:
         assert needed() == []

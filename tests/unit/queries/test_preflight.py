@@ -137,6 +137,7 @@ def test_all_is_ok_and_nothing_is_read_twice(azure: Azure) -> None:
         ("ReplaceDisks", VM_ID),
         ("StageRestores", VAULT_ID),
     ]
+    assert {check.missing_actions for check in found.checks} == {()}
     assert set(azure.made.values()) == {1}
     assert len(azure.made) == 11  # permissions of six scopes, four resources, the vault's proxies
 
@@ -208,8 +209,14 @@ def test_a_scope_that_does_not_exist_is_not_found(azure: Azure, scope: str, rows
 
     first = problems(found)[0]
     assert (found.status, first.scope, first.status) == ("problems", scope, CheckStatus.NOT_FOUND)
-    assert "Correct the id in RESTORE_SCOPES" in first.message
+    assert first.message.startswith(f"Azure does not find {scope}. Correct the id in RESTORE_SCOPES")
     assert len(problems(found)) == (rows if what == "resource" else 1)
+
+
+def test_what_two_calls_found_is_said_once(azure: Azure) -> None:
+    azure.broken["permissions", VM_ID] = azure.broken["resource", VM_ID] = BUSY
+
+    assert the_problem(report(azure)).message == f"This could not be checked: {BUSY.message}"
 
 
 @pytest.mark.parametrize(
@@ -243,6 +250,7 @@ def test_a_resource_that_roles_allow_to_read_but_azure_does_not_is_missing(azure
     check = the_problem(report(azure))
 
     assert (check.scope, check.status, check.missing_actions) == (NETWORK, CheckStatus.MISSING, ())
+    assert f"does not let the app's identity read {NETWORK}, although its roles allow it" in check.message
     assert "deny assignment" in check.message
 
 
@@ -267,6 +275,10 @@ class TestRegions:
             ({"location": "northeurope"}, "it must be in the vault's region, westeurope"),
             ({"sku": {"name": "Standard_ZRS"}}, "zone-redundant"),
             ({"kind": "BlobStorage"}, "kind BlobStorage"),
+            (
+                {"location": "northeurope", "kind": "BlobStorage"},
+                "westeurope; the staging account is of kind BlobStorage",
+            ),
         ],
     )
     def test_a_staging_account_that_no_vault_can_use_is_not_allowed(
@@ -302,7 +314,7 @@ class TestRegions:
         found = report(azure, **scopes)
 
         assert (empty.scope, empty.status) == (VAULT_ID, CheckStatus.NOT_ALLOWED)
-        assert "have no storage account" in empty.message
+        assert "(the staging scopes have no storage account)" in empty.message
         assert "zrs: the staging account is zone-redundant (Standard_GZRS)" in useless.message
         assert found.status == "ok"
         assert found.checks[-1].message == "The vault can use the staging account good."
@@ -333,6 +345,28 @@ class TestRegions:
         assert "and 54 more" in last[1].message
         assert account.reads < 60 * 60
 
+    @pytest.mark.parametrize(("more", "end"), [(0, ""), (1, "; and 1 more")])
+    def test_five_useless_accounts_are_named_and_the_others_counted(self, azure: Azure, more: int, end: str) -> None:
+        azure.accounts = [self.account(str(number), sku={"name": "Standard_ZRS"}) for number in range(5 + more)]
+
+        message = the_problem(report(azure, vaultIds=[VAULT_ID], targetResourceGroupIds=[TARGET_GROUP])).message
+
+        reason = "the staging account is zone-redundant (Standard_ZRS); choose one that is not"
+        assert f"({'; '.join(f'{number}: {reason}' for number in range(5))}{end}). Create" in message
+
+    @pytest.mark.parametrize(
+        ("members", "named"),
+        [({"id": STORAGE_ID, "name": None}, STORAGE_ID), ({"id": None, "name": None}, "an account")],
+    )
+    def test_an_account_without_a_name_is_named_by_its_id(
+        self, azure: Azure, members: dict[str, Any], named: str
+    ) -> None:
+        azure.accounts = [self.account("a") | members]
+
+        found = report(azure, vaultIds=[VAULT_ID], targetResourceGroupIds=[TARGET_GROUP])
+
+        assert found.checks[-1].message == f"The vault can use the staging account {named}."
+
     @pytest.mark.parametrize("scopes", [EVERYTHING, {"virtualNetworkIds": [NETWORK]}])
     def test_a_network_without_a_region_is_unknown(self, azure: Azure, scopes: dict[str, list[str]]) -> None:
         azure.resources[NETWORK] = {"id": NETWORK}
@@ -340,6 +374,7 @@ class TestRegions:
         check = the_problem(report(azure, **scopes))
 
         assert (check.feature, check.status) == ("JoinNetworks", CheckStatus.UNKNOWN)
+        assert check.message == "Its region could not be compared: Azure's answer has none."
 
     def test_a_network_must_be_in_the_region_of_a_vault(self, azure: Azure) -> None:
         azure.resources[NETWORK] = {"id": NETWORK, "location": "northeurope"}
@@ -352,17 +387,34 @@ class TestRegions:
         assert "(westeurope)" in check.message
         assert report(azure).status == "ok"
 
+    def test_spaces_and_case_make_no_other_region_and_every_region_of_a_vault_is_named(self, azure: Azure) -> None:
+        scopes = {"vaultIds": [VAULT_ID, OTHER_VAULT], "virtualNetworkIds": [NETWORK]}
+        azure.resources[OTHER_VAULT] = {"location": "North Europe"}
+        azure.resources[NETWORK] = {"location": "northeurope"}
+        same = report(azure, **scopes)
+        azure.resources[NETWORK] = {"location": "eastus"}
+        other = the_problem(report(azure, **scopes))
+
+        assert same.status == "ok"
+        assert "the region of its vault (North Europe, westeurope)" in other.message
+        assert other.message.endswith("Name a network of that region in virtualNetworkIds.")
+
     def test_a_vault_that_could_not_be_read_leaves_regions_unknown(self, azure: Azure) -> None:
         azure.broken["resource", VAULT_ID] = BUSY
 
         found = report(azure)
 
         assert found.status == "incomplete"
-        assert {(check.feature, check.scope) for check in problems(found)} == {
-            ("RestoreFromVaults", VAULT_ID),
-            ("StageRestores", STORAGE_ID),
-            ("StageRestores", VAULT_ID),
-            ("JoinNetworks", NETWORK),
+        messages = {(check.feature, check.scope): check.message for check in problems(found)}
+        assert messages == {
+            ("RestoreFromVaults", VAULT_ID): f"This could not be checked: {BUSY.message}",
+            ("StageRestores", STORAGE_ID): (
+                "Whether a vault can use it is unknown: the region of a vault could not be read."
+            ),
+            ("StageRestores", VAULT_ID): (
+                "Whether the vault has a staging account that it can use is unknown: its region could not be read."
+            ),
+            ("JoinNetworks", NETWORK): "Its region could not be compared: the region of a vault could not be read.",
         }
 
     def test_without_vaults_there_is_nothing_to_compare(self, azure: Azure) -> None:
@@ -396,7 +448,9 @@ class TestResourceGuards:
         found = report(azure)
 
         assert found.status == "ok"
-        assert ("UseResourceGuards", GUARD) in [(check.feature, check.scope) for check in found.checks]
+        (check,) = [check for check in found.checks if check.feature == "UseResourceGuards"]
+        assert (check.scope, check.missing_actions) == (GUARD, ())
+        assert check.message == f"The Resource Guard allows restores from {VAULT_ID} at the moment."
 
     def test_a_guard_without_any_role_is_closed(self, azure: Azure) -> None:
         azure.broken["permissions", GUARD] = refusal(403)
@@ -422,7 +476,8 @@ class TestResourceGuards:
 
         check = the_problem(found)
         assert (check.feature, check.scope) == ("UseResourceGuards", scope)
-        assert (found.status, check.status) == ("incomplete", CheckStatus.UNKNOWN)
+        assert (found.status, check.status, check.missing_actions) == ("incomplete", CheckStatus.UNKNOWN, ())
+        assert check.message.endswith(f"could not be checked: {BUSY.message}")
 
     def test_a_closed_guard_does_not_hide_a_problem(self, azure: Azure) -> None:
         azure.allowed[GUARD] = []

@@ -284,7 +284,7 @@ def a_change(status: Status, *phases: str, ended: bool = False) -> StatusChange:
     ("change", "by"),
     [
         (a_change(Status.AWAITING_APPROVAL, "Validating", "AwaitingApproval"), 1),
-        (a_change(Status.RUNNING, "Validating", "AwaitingApproval", "Triggering"), -1),
+        (a_change(Status.RUNNING, "Resolving", "Validating", "AwaitingApproval", "Triggering"), -1),
         (a_change(Status.REJECTED, "Validating", "AwaitingApproval", ended=True), -1),
         (a_change(Status.COMPLETED, "AwaitingApproval", "Triggering", "TrackingJob", ended=True), 0),
         (a_change(Status.RUNNING, "Resolving"), 0),

@@ -108,17 +108,47 @@ def test_a_restore_that_goes_back_and_forth_for_a_day_keeps_a_short_timeline() -
     assert all(before.started < after.started for before, after in pairwise(phases))
 
 
-def test_what_was_waited_for_is_not_lost_where_phases_are_joined() -> None:
-    start = PhaseStart(phase=Phase.VALIDATING, started=CREATED)
-    minute = PhaseWait(reason=WaitReason.ITEM_BUSY, duration=timedelta(minutes=1))
-    phases = [replace(start, phase=phase) for phase in (Phase.SELECTING_RECOVERY_POINT, Phase.VALIDATING)] * 6
-    phases[-1] = replace(phases[-1], waits=(minute,))
-    full = replace(preparing(), timeline=Timeline(phases=tuple(phases)))
-    back = advance(full, NOW).timeline
+def back_and_forth() -> tuple[PhaseStart, ...]:
+    """Return as many phases as are noted without joining them; each waited longer than the one before."""
+    names = (Phase.SELECTING_RECOVERY_POINT, Phase.VALIDATING) * 6
+    return tuple(
+        PhaseStart(phase=name, started=CREATED + timedelta(minutes=number), waits=(busy(number + 1),))
+        for number, name in enumerate(names)
+    )
 
-    assert back is not None
-    assert len(back.phases) == 11
-    assert back.phases[-1] == replace(start, phase=Phase.SELECTING_RECOVERY_POINT, waits=(minute,))
+
+def busy(minutes: int) -> PhaseWait:
+    return PhaseWait(reason=WaitReason.ITEM_BUSY, duration=timedelta(minutes=minutes))
+
+
+def test_a_phase_that_it_comes_back_to_is_one_more() -> None:
+    before = back_and_forth()[:2]
+    after = advance(replace(preparing(), timeline=Timeline(phases=before)), NOW)
+
+    assert after.timeline is not None
+    assert after.timeline.phases == (*before, PhaseStart(phase=Phase.SELECTING_RECOVERY_POINT, started=NOW))
+    parent = trace.with_traceparent({}, after)["traceparent"].split("-")[2]
+    assert parent == f"{trace.phase_span_id(after.restore_id, 2):016x}"
+
+
+def test_what_was_waited_for_is_not_lost_where_phases_are_joined() -> None:
+    *first, back, left = back_and_forth()
+    throttled_once = PhaseWait(reason=WaitReason.THROTTLED, duration=timedelta(minutes=1))
+    left = replace(left, waits=(*left.waits, throttled_once))
+    after = advance(replace(preparing(), timeline=Timeline(phases=(*first, back, left))), NOW).timeline
+
+    assert after is not None
+    assert after.phases == (*first, replace(back, waits=(busy(11 + 12), throttled_once)))
+
+
+def test_a_wait_that_took_no_time_is_not_noted() -> None:
+    start = PhaseStart(phase=Phase.TRACKING_JOB, started=CREATED)
+    waiting = Timeline(phases=(start,), waiting=WaitReason.THROTTLED, waiting_since=NOW)
+    after = advance(replace(tracking_job(), timeline=waiting), NOW).timeline
+
+    assert after is not None
+    assert after.waiting is not WaitReason.THROTTLED
+    assert after.phases == (start,)
 
 
 def test_a_restore_of_an_earlier_version_goes_on_without_a_timeline() -> None:
@@ -162,6 +192,12 @@ class TestTrace:
     )
     def test_without_timeline_or_uuid_there_is_none(self, restore: Restore) -> None:
         assert trace.with_traceparent({"a": 1}, restore) == {"a": 1}
+
+    def test_the_next_version_gives_a_running_restore_the_same_ids(self) -> None:
+        restore_id = "1a6ae6b2-669a-4262-9b25-aee9d6e71a4e"
+
+        assert trace.root_span_id(restore_id) == 0x7D553AA5604C6F54
+        assert trace.phase_span_id(restore_id, 1) == 0xAAB2E7486810755E
 
     def test_every_span_of_a_restore_has_its_own_id_and_always_the_same(self) -> None:
         ids = [str(uuid.UUID(int=number)) for number in range(20)]

@@ -39,7 +39,7 @@ coverage: setup ## the same tests, and which lines and branches they do not reac
 unit: setup ## the fast tests of what is deployed, without engine, network and coverage
 	@$(PY) -m pytest -q -p no:schemathesis -n 2 --dist loadscope $(UNIT)
 
-mutants: setup ## changes in domain code that no test notices; M="domain/restore": in these files or packages
+mutants: setup ## changes in the code that no test notices; M="domain/restore": in these files or packages
 	@$(PY) -m scripts.mutants $(M)
 
 test-engine: setup ## the app on Microsoft's Durable engine, which `make engine` installs

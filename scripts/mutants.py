@@ -1,4 +1,4 @@
-"""``make mutants``: changes domain code in one place after another, and shows which changes no test notices.
+"""``make mutants``: changes code in one place after another, and shows which changes no test notices.
 
 mutmut makes the mutants and runs the tests that reach each of them. It does so in a copy of the project, so nothing is
 left in the work tree. It does not mutate constants of modules and of classes, nor functions with a decorator other than
@@ -30,11 +30,14 @@ SUBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
     "domain/alerts/decide.py": ("tests/unit/domain/alerts",),
     "domain/alerts/alert_rules.py": ("tests/unit/domain/alerts",),
     "domain/alerts/patterns.py": ("tests/unit/domain/alerts",),
+    "domain/azure/permissions.py": ("tests/unit/domain/test_permissions.py", "tests/unit/queries/test_preflight.py"),
     "domain/azure/point_search.py": ("tests/unit/domain/test_point_search.py",),
     "domain/azure/recovery_points.py": (
         "tests/unit/domain/test_point_search.py",
         "tests/unit/domain/test_recovery_points.py",
     ),
+    "domain/preflight.py": ("tests/unit/queries/test_preflight.py",),
+    "telemetry/restores.py": ("tests/unit/telemetry/test_restores.py", "tests/unit/telemetry/test_sdk.py"),
 }
 """What is mutated unless a path is given: files or packages, each with the fast tests that hold its behaviour."""
 ALL_TESTS: Final = ("tests/unit/domain",)
@@ -114,10 +117,10 @@ def prepare(copy: Path, paths: Sequence[str], tests: Sequence[str]) -> Path:
         if not (ROOT / path.partition("::")[0]).exists():
             raise MutantsError(f"there is no {path}; give paths from the project's root, such as domain/guards.py")
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*_NOT_COPIED))
-    source = paths[0].partition("/")[0]
-    others = sorted(entry.name for entry in copy.iterdir() if entry.name not in {source, "pyproject.toml", "tests"})
+    sources = list(dict.fromkeys(path.partition("/")[0] for path in paths))
+    others = sorted(entry.name for entry in copy.iterdir() if entry.name not in {*sources, "pyproject.toml", "tests"})
     settings = {
-        "source_paths": [source],
+        "source_paths": sources,
         "only_mutate": [path if path.endswith(".py") else f"{path.rstrip('/')}/*" for path in paths],
         "also_copy": others,
         "pytest_add_cli_args": list(_PYTEST),

@@ -25,13 +25,16 @@ def test_a_path_has_its_own_tests_and_any_other_path_all_of_the_domain() -> None
 
 
 def test_the_work_tree_is_copied_and_the_copy_set_up_for_these_paths(tmp_path: Path) -> None:
-    copy = prepare(tmp_path / "copy", ["domain/errors.py", "domain"], ["tests/unit/domain/test_errors.py"])
+    copy = prepare(
+        tmp_path / "copy", ["domain/errors.py", "telemetry/restores.py", "domain"], ["tests/unit/domain/test_errors.py"]
+    )
 
     settings = tomllib.loads((copy / "pyproject.toml").read_text())["tool"]["mutmut"]
-    assert settings["source_paths"] == ["domain"]
-    assert settings["only_mutate"] == ["domain/errors.py", "domain/*"]
+    assert settings["source_paths"] == ["domain", "telemetry"]
+    assert settings["only_mutate"] == ["domain/errors.py", "telemetry/restores.py", "domain/*"]
     assert settings["pytest_add_cli_args_test_selection"] == ["tests/unit/domain/test_errors.py"]
     assert {"activities", "orchestrations", "settings.py"} <= set(settings["also_copy"])
+    assert not {"domain", "telemetry"} & set(settings["also_copy"])
     assert not (copy / ".venv").exists()
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import subprocess
-import sys
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from scripts.stack import ROOT, azure_settings, clean_environment
+from scripts.stack import azure_settings, clean_environment
 from simulator.server import running as simulating
 from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
 from tests.support.arm_server import ArmServer, Say
@@ -337,28 +334,3 @@ def test_what_is_left_is_sent_when_the_worker_stops() -> None:
             span.name for span in receiver.trace(started["id"])
         }
         assert receiver.by("restore.ended", "restore.status") == {"Planned": 1}
-
-
-IMPORTED = "import function_app, json, sys; print(json.dumps([*sys.modules]))"
-
-
-def imported(**settings: str) -> set[str]:
-    """Return the modules that the app imports at its start."""
-    env = {**clean_environment(), **settings, "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTED], cwd=ROOT, env=env, capture_output=True, text=True, check=True
-    )
-    return set(json.loads(done.stdout.splitlines()[-1]))
-
-
-def test_without_a_receiver_nothing_of_the_sdk_is_imported() -> None:
-    assert [name for name in imported() if name.startswith(("opentelemetry.sdk", "opentelemetry.metrics"))] == []
-
-
-def test_the_exporters_are_not_imported_at_the_start() -> None:
-    connection = "InstrumentationKey=00000000-0000-0000-0000-000000000001;IngestionEndpoint=https://127.0.0.1:1/"
-    names = imported(APPLICATIONINSIGHTS_CONNECTION_STRING=connection, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
-
-    assert "opentelemetry.sdk.trace" in names
-    assert [name for name in names if name.startswith(("azure.monitor.opentelemetry.exporter.", "msrest"))] == []
-    assert [name for name in names if name.startswith("opentelemetry.exporter.otlp.proto.http.")] == []

@@ -48,6 +48,7 @@ _MAX_MESSAGE = 1000
 _MAX_NAME = 200
 _MAX_TEXT = 4000
 _MAX_DETAILS = 100
+_HTTP_FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,12 @@ class RestoreError(Exception):
         self.details = tuple(details)
         self.retry_after_s = retry_after_s
         super().__init__(f"{code}: {self.message}")
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether Azure answered 403, so that a role is missing; after a 401 the token is wrong."""
+        info = self.details[0].info if self.details else None
+        return self.code == AUTHORIZATION_FAILED and info is not None and info.get("httpStatus") == _HTTP_FORBIDDEN
 
     def to_json(self) -> Json:
         """Return ARM's inner error object ``{"code", "message", "details"}``."""

@@ -10,7 +10,7 @@ from domain import errors
 from domain.azure.permissions import READ_PERMISSIONS, missing_actions
 from domain.azure.restore_constraints import staging_violations
 from domain.errors import RestoreError, TerminalError
-from domain.wire import as_object, as_text
+from domain.wire import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ NOTHING_TO_CHECK: Final = (
     '{"vaultIds": ["/subscriptions/.../vaults/NAME"], "targetResourceGroupIds": ["/subscriptions/.../resourceGroups/'
     'NAME"]}; further members are stagingScopes, virtualNetworkIds, virtualMachineScopes and inPlaceScopes.'
 )
-_HTTP_FORBIDDEN: Final = 403
 _MAX_NAMED: Final = 5
 
 
@@ -104,7 +103,7 @@ def permission_check(
     """Return whether the permissions at a scope have these actions; ``advice`` begins the message if not."""
     check = PreflightCheck(feature=feature, scope=scope, status=CheckStatus.OK, missing_actions=(), message=purpose)
     if isinstance(permissions, RestoreError):
-        if is_forbidden(permissions):
+        if permissions.is_forbidden:
             message = (
                 f"The app's identity may not list its own permissions at {scope}: it has no role there, or a role "
                 f"without {READ_PERMISSIONS}. {advice} to it at this scope. A new role takes some minutes to work."
@@ -118,15 +117,9 @@ def permission_check(
     return replace(check, status=CheckStatus.MISSING, missing_actions=missing, message=message)
 
 
-def is_forbidden(error: RestoreError) -> bool:
-    """Return whether Azure answered 403; after a 401 the token is wrong, and not a role."""
-    info = error.details[0].info if error.details else None
-    return error.code == errors.AUTHORIZATION_FAILED and as_object(info).get("httpStatus") == _HTTP_FORBIDDEN
-
-
 def with_failed_read(check: PreflightCheck, error: RestoreError) -> PreflightCheck:
     """Return the check of a scope whose resource could not be read."""
-    if check.missing_actions and is_forbidden(error):
+    if check.missing_actions and error.is_forbidden:
         return check  # the missing actions are the cause
     return check.with_finding(*read_problem(check.scope, error))
 
@@ -135,7 +128,7 @@ def read_problem(scope: str, error: RestoreError) -> tuple[CheckStatus, str]:
     """Return what the failure to read something at a scope means."""
     if error.code == errors.NOT_FOUND and isinstance(error, TerminalError):
         return CheckStatus.NOT_FOUND, f"Azure does not find {scope}. Correct the id in RESTORE_SCOPES, or create it."
-    if is_forbidden(error):
+    if error.is_forbidden:
         return CheckStatus.MISSING, (
             f"Azure does not let the app's identity read {scope}, although its roles allow it: the role is only some "
             "minutes old, or a deny assignment forbids it."

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from domain import errors
 from domain.azure.protected_items import ProtectedItem, not_in_vault_error, protects
 from domain.errors import TerminalError
-from domain.preflight import is_forbidden
 from queries.vault_search import find_in_vaults, read_vault
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def _of_vm(api: BackupApi, vm_id: str, vault_ids: Sequence[str]) -> ProtectedIte
         region = api.get_virtual_machine_region(vm_id)
         status = api.get_backup_status(vm_id, region)
     except TerminalError as error:
-        if error.code != errors.NOT_FOUND and not is_forbidden(error):  # without a valid token no vault can be read
+        if error.code != errors.NOT_FOUND and not error.is_forbidden:  # without a valid token no vault can be read
             raise
         return find_in_vaults(api, vm_id, vault_ids, error)
     return ProtectedItem.from_backup_status(status, source_resource_id=vm_id, region=region)

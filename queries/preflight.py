@@ -24,7 +24,6 @@ from domain.preflight import (
     feature_check,
     guard_check,
     guard_unknown,
-    is_forbidden,
     network_problem,
     overall_status,
     vault_staging_check,
@@ -103,7 +102,7 @@ class _Preflight:
         proxies = self._list("proxies", vault_id, self._api.list_resource_guard_proxies)
         if isinstance(proxies, RestoreError):
             # The check of the vault itself says that it is not found or that the action is missing.
-            if proxies.code != errors.NOT_FOUND and not is_forbidden(proxies):
+            if proxies.code != errors.NOT_FOUND and not proxies.is_forbidden:
                 yield guard_unknown(vault_id, proxies)
             return
         for needed in map(guard_permission, resource_guard_requests(proxies)):

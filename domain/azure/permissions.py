@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.wire import as_list, as_text
@@ -56,20 +57,8 @@ def _texts(value: object) -> tuple[str, ...]:
 
 def matches(pattern: str, action: str) -> bool:
     """Return whether a pattern has this action. A ``*`` stands for any characters; case makes no difference."""
-    first, *others = pattern.casefold().split("*")
-    action = action.casefold()
-    if not others:
-        return first == action
-    *middle, last = others
-    if not action.startswith(first):
-        return False
-    position = len(first)
-    for part in middle:  # the leftmost place of each part leaves the most room for the parts behind it
-        found = action.find(part, position)
-        if found < 0:
-            return False
-        position = found + len(part)
-    return len(action) - len(last) >= position and action.endswith(last)
+    only_stars = pattern.casefold().replace("[", "[[]").replace("?", "[?]")
+    return fnmatchcase(action.casefold(), only_stars)
 
 
 def missing_actions(needed: Iterable[str], permissions: Sequence[Permission]) -> tuple[str, ...]:

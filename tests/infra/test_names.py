@@ -226,7 +226,7 @@ def test_every_rule_of_the_linter_is_on_and_exceptions_have_reasons() -> None:
     lines = [
         (above.strip(), line.strip())
         for template in INFRA.rglob("*.bicep")
-        for above, line in pairwise(template.read_text(encoding="utf-8").splitlines())
+        for above, line in pairwise(["", *template.read_text(encoding="utf-8").splitlines()])
     ]
 
     assert {rule["level"] for rule in rules.values()} == {"error"}

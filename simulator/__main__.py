@@ -52,6 +52,13 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=_port, default=8080, help="loopback port, 0 for any (default 8080)")
     parser.add_argument("--speed", type=_speed, default=60.0, help="simulated seconds per second (default 60)")
     parser.add_argument("--scenario", type=Path, default=DEFAULT_FILE, help="scenario file (default: the shipped one)")
+    parser.add_argument(
+        "--tls",
+        type=Path,
+        default=False,
+        metavar="FILE",
+        help="speak https; clients must trust this file, made at start",
+    )
     return parser.parse_args(argv)
 
 
@@ -76,14 +83,18 @@ def main(argv: Sequence[str], wait: Callable[[threading.Event], object] = thread
     options = _parse(argv)
     try:
         scenario = Scenario.from_file(options.scenario)
-        with _stop_signals() as stopped, running(scenario, speed=options.speed, port=options.port) as simulator:
+        with (
+            _stop_signals() as stopped,
+            running(scenario, speed=options.speed, port=options.port, tls=options.tls) as simulator,
+        ):
             print(f"simulator listening on {simulator.url}", flush=True)
             wait(stopped)
     except InvalidDocument as error:
         return _fail(f"scenario {options.scenario}: {error}")
     except OSError as error:
-        at = f"scenario {options.scenario}" if error.filename else f"cannot listen on {HOST}:{options.port}"
-        return _fail(f"{at}: {os.strerror(error.errno or 0)}")
+        kind = "certificate" if error.filename == str(options.tls) else "scenario"
+        place = f"{kind} {error.filename}" if error.filename else f"cannot listen on {HOST}:{options.port}"
+        return _fail(f"{place}: {os.strerror(error.errno or 0)}")
     return 0
 
 

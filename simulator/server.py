@@ -8,7 +8,9 @@ import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
@@ -20,7 +22,8 @@ from simulator.scenario import Scenario
 from simulator.world import RequestRecord, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    import ssl
+    from collections.abc import Callable, Iterator, Mapping
 
 HOST = "127.0.0.1"
 _LOGGED_HEADERS = (
@@ -36,10 +39,11 @@ _NO_BODY = 204
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """A running simulator."""
+    """A running simulator. With TLS its clients must trust ``certificate``."""
 
     url: str
     world: World
+    certificate: Path | None = None
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -50,34 +54,62 @@ class Simulator:
 
 @contextmanager
 def running(
-    scenario: Scenario | None = None, *, speed: float = 60.0, clock: Clock | None = None, port: int = 0
+    scenario: Scenario | None = None,
+    *,
+    speed: float = 60.0,
+    clock: Clock | None = None,
+    port: int = 0,
+    tls: Path | bool = False,
 ) -> Iterator[Simulator]:
     """Run a simulator while the context lasts.
 
     ``scenario`` is the default one where it is left out. ``speed`` is how many simulated seconds pass in one;
     with a ``clock`` of the caller time passes only as that clock says, and ``speed`` does not count.
-    Port 0 means any free one. Raises ``OSError`` when the port cannot be had.
+    Port 0 means any free one. With ``tls`` it speaks https, with a certificate that is written to this path, or to a
+    temporary file. Raises ``OSError`` when the port cannot be had or the file cannot be written.
     """
     timeline = Timeline.driven_by(clock) if clock else Timeline.scaled(speed)
     world = World(scenario or Scenario.default(), timeline)
-    listener = socket.create_server((HOST, port))
-    thread = _ServerThread(world, listener)
-    thread.start()
-    try:
-        thread.ready.wait()
-        yield Simulator(f"http://{HOST}:{listener.getsockname()[1]}", world)
-    finally:
-        thread.stop()
+    with _certificate(tls) as certificate:
+        context = _context(certificate)
+        listener = socket.create_server((HOST, port))
+        thread = _ServerThread(world, listener, context)
+        thread.start()
+        try:
+            thread.ready.wait()
+            scheme = "https" if context else "http"
+            yield Simulator(f"{scheme}://{HOST}:{listener.getsockname()[1]}", world, certificate)
+        finally:
+            thread.stop()
+
+
+@contextmanager
+def _certificate(tls: Path | bool) -> Iterator[Path | None]:
+    """Give the file for the certificate, a temporary one where none is named; None without TLS."""
+    if tls is True:
+        with TemporaryDirectory(prefix="simulator-") as place:
+            yield Path(place) / "certificate.pem"
+    else:
+        yield tls or None
+
+
+def _context(certificate: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    from simulator.tls import loopback_tls  # noqa: PLC0415 - its library is needed for TLS alone
+
+    return loopback_tls(certificate)
 
 
 class _ServerThread(threading.Thread):
     """Runs the event loop of one simulator."""
 
-    def __init__(self, world: World, listener: socket.socket) -> None:
+    def __init__(self, world: World, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         super().__init__(name="simulator", daemon=True)
         self.ready = threading.Event()
         self._world = world
         self._listener = listener
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
 
@@ -93,10 +125,14 @@ class _ServerThread(threading.Thread):
     async def _serve(self) -> None:
         runner = web.AppRunner(_application(self._world), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        await web.SockSite(runner, self._listener).start()
+        protocols = cast("Callable[[], asyncio.Protocol]", runner.server)  # setup has made it
+        server = await self._loop.create_server(protocols, sock=self._listener, ssl=self._tls)
         self.ready.set()
         await self._stopped.wait()
+        server.close()
         await runner.cleanup()
+        server.abort_clients()  # a connection with TLS would wait for the client's farewell
+        await server.wait_closed()
 
 
 def _application(world: World) -> web.Application:
@@ -137,7 +173,7 @@ async def _read_call(world: World, request: web.Request) -> Call:
         query={name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)},
         headers=headers,
         body=_read_json(await request.read()),
-        base_url=f"http://{request.host}",
+        base_url=f"{request.scheme}://{request.host}",
     )
 
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from simulator.server import Simulator
 
-SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
+SUBSCRIPTION_ID = "11111111-1111-1111-1111-111111111111"
+SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION_ID}"
 _VAULTS = "providers/Microsoft.RecoveryServices/vaults"
 VAULT = f"{SUBSCRIPTION}/resourceGroups/backup-rg/{_VAULTS}/vault-weu"
 GUARDED = f"{SUBSCRIPTION}/resourceGroups/guarded-rg/{_VAULTS}/vault-guarded"

@@ -4,16 +4,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
 from simulator.clock import ManualClock
 from simulator.server import Simulator, running
-from tests.conformance.caller import Caller
-from tests.conformance.sdk import a_client
+from tests.conformance.caller import SUBSCRIPTION_ID, Caller
+from tests.conformance.sdk import sdk_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
 
 @pytest.fixture
@@ -35,6 +34,13 @@ def arm(simulator: Simulator) -> Iterator[Caller]:
 
 
 @pytest.fixture
-def client(simulator: Simulator) -> Iterator[RecoveryServicesBackupClient]:
-    with a_client(simulator) as client:
+def secure(clock: ManualClock) -> Iterator[Simulator]:
+    """A simulator over TLS, as the SDKs want it."""
+    with running(clock=clock, tls=True) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def client(secure: Simulator) -> Iterator[RecoveryServicesBackupClient]:
+    with sdk_client(RecoveryServicesBackupClient, secure, SUBSCRIPTION_ID) as client:
         yield client

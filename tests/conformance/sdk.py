@@ -1,4 +1,4 @@
-"""The official SDK, pointed at the simulator."""
+"""The official SDKs, pointed at a simulator that speaks https."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from azure.core.credentials import AccessToken
-from azure.core.pipeline.policies import SansIOHTTPPolicy
-from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
 if TYPE_CHECKING:
-    from azure.core.pipeline import PipelineRequest
+    from collections.abc import Callable
 
     from simulator.server import Simulator
 
@@ -18,29 +16,27 @@ if TYPE_CHECKING:
 class IdentityEndpoint:
     """A credential that asks the simulator's identity endpoint."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, simulator: Simulator) -> None:
+        self._url = f"{simulator.url}/msi/token"
+        self._certificate = str(simulator.certificate)
 
-    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        query = {"api-version": "2019-08-01", "resource": "https://management.azure.com"}
-        answer = requests.get(
-            f"{self._url}/msi/token", params=query, headers={"X-IDENTITY-HEADER": "simulator"}, timeout=10
-        ).json()
+    def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
+        query = {"api-version": "2019-08-01", "resource": scopes[0].removesuffix("/.default")}
+        headers = {"X-IDENTITY-HEADER": "simulator"}
+        answer = requests.get(self._url, params=query, headers=headers, verify=self._certificate, timeout=10).json()
         return AccessToken(answer["access_token"], int(answer["expires_on"]))
 
 
-class AllowHttp(SansIOHTTPPolicy[Any, Any]):
-    """The SDK refuses to send tokens over http unless each call says otherwise."""
+def sdk_client[Client](client_class: Callable[..., Client], simulator: Simulator, *args: Any, **options: Any) -> Client:
+    """Make a client of a management SDK, for a simulator with TLS. A failure is not tried again.
 
-    def on_request(self, request: PipelineRequest[Any]) -> None:
-        request.context.options.setdefault("enforce_https", False)
-
-
-def a_client(simulator: Simulator) -> RecoveryServicesBackupClient:
-    return RecoveryServicesBackupClient(
-        IdentityEndpoint(simulator.url),
-        "11111111-1111-1111-1111-111111111111",
+    ``args`` are those after the credential: in most SDKs the id of the subscription.
+    """
+    return client_class(
+        IdentityEndpoint(simulator),
+        *args,
         base_url=simulator.url,
-        per_call_policies=[AllowHttp()],
+        connection_verify=str(simulator.certificate),
         retry_total=0,
+        **options,
     )

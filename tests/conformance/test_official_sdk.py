@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ManagedIdentityCredential
-from azure.mgmt.recoveryservicesbackup import models
+from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient, models
 
 from simulator.server import running
-from tests.conformance.caller import STAGING, VAULT, item_path, new_vm_members, point_of, vm_id
-from tests.conformance.sdk import IdentityEndpoint, a_client
+from tests.conformance.caller import STAGING, SUBSCRIPTION_ID, VAULT, item_path, new_vm_members, point_of, vm_id
+from tests.conformance.sdk import IdentityEndpoint, sdk_client
 
 if TYPE_CHECKING:
-    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
-
     from simulator.clock import ManualClock
     from simulator.server import Simulator
 
@@ -53,23 +51,22 @@ def trigger(client: RecoveryServicesBackupClient, simulator: Simulator, **member
     return headers["azure-asyncoperation"].partition("?")[0].rpartition("/")[2]
 
 
-def test_token_comes_from_the_identity_endpoint(simulator: Simulator) -> None:
-    token = IdentityEndpoint(simulator.url).get_token()
+def test_token_comes_from_the_identity_endpoint(secure: Simulator) -> None:
+    token = IdentityEndpoint(secure).get_token("https://management.azure.com/.default")
 
     assert token.expires_on > time.time() + 23 * 3600
 
 
-def test_azure_identity_takes_the_endpoint_for_app_service(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{simulator.url}/msi/token")
+def test_azure_identity_takes_the_endpoint_for_app_service(secure: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{secure.url}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", "simulator")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(secure.certificate))
 
     with ManagedIdentityCredential(client_id="33333333-3333-3333-3333-333333333333") as credential:
         token = credential.get_token("https://management.azure.com/.default")
 
-    assert simulator.world.tokens.is_valid(token.token)
-    assert "client_id=33333333" in simulator.requests[-1].path
+    assert secure.world.tokens.is_valid(token.token)
+    assert "client_id=33333333" in secure.requests[-1].path
 
 
 def test_backup_status_names_vault_container_and_item(client: RecoveryServicesBackupClient) -> None:
@@ -95,7 +92,7 @@ def test_backup_status_knows_only_protected_vms_of_the_region(
     assert not status.vault_id
 
 
-def test_protected_item_has_its_native_names(client: RecoveryServicesBackupClient, simulator: Simulator) -> None:
+def test_protected_item_has_its_native_names(client: RecoveryServicesBackupClient, secure: Simulator) -> None:
     item = client.protected_items.get(*NAMES, filter="expand eq 'extendedInfo'")
 
     # SDK 11.2.0 does not find the class of this item type and gives the base class, so the members are read from it.
@@ -106,15 +103,15 @@ def test_protected_item_has_its_native_names(client: RecoveryServicesBackupClien
     assert item.properties.last_recovery_point is not None
     assert item.properties["protectedItemType"] == "Microsoft.Compute/virtualMachines"
     assert item.properties["extendedInfo"]["recoveryPointCount"] == 5
-    assert item.properties.vault_id == f"{simulator.url}{VAULT}"
+    assert item.properties.vault_id == f"{secure.url}{VAULT}"
 
 
-def test_all_pages_of_protected_items_are_listed(client: RecoveryServicesBackupClient, simulator: Simulator) -> None:
+def test_all_pages_of_protected_items_are_listed(client: RecoveryServicesBackupClient, secure: Simulator) -> None:
     items = list(
         client.backup_protected_items.list(*WHERE, filter="backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'")
     )
 
-    protected = [vm for vm in simulator.world.scenario.vms if vm.vault and vm.vault.name == "vault-weu"]
+    protected = [vm for vm in secure.world.scenario.vms if vm.vault and vm.vault.name == "vault-weu"]
     assert len({item.id for item in items}) == len(items) == len(protected) > 100
 
 
@@ -135,8 +132,8 @@ def test_recovery_points_are_filtered_by_time(client: RecoveryServicesBackupClie
     assert len(points) == 2
 
 
-def test_a_single_point_has_its_tiers(client: RecoveryServicesBackupClient, simulator: Simulator) -> None:
-    point = client.recovery_points.get(*NAMES, point_of(simulator, "web-01", 4)).properties
+def test_a_single_point_has_its_tiers(client: RecoveryServicesBackupClient, secure: Simulator) -> None:
+    point = client.recovery_points.get(*NAMES, point_of(secure, "web-01", 4)).properties
 
     assert isinstance(point, models.IaasVMRecoveryPoint)
     assert {(tier.type, tier.status) for tier in point.recovery_point_tier_details or []} == {
@@ -155,9 +152,9 @@ def test_missing_point_is_not_found(client: RecoveryServicesBackupClient) -> Non
 
 
 def test_restore_is_followed_from_trigger_to_completed_job(
-    client: RecoveryServicesBackupClient, simulator: Simulator, clock: ManualClock
+    client: RecoveryServicesBackupClient, secure: Simulator, clock: ManualClock
 ) -> None:
-    operation_id = trigger(client, simulator)
+    operation_id = trigger(client, secure)
 
     at_vault = client.backup_operation_statuses.get(*WHERE, operation_id)
     at_item = client.protected_item_operation_statuses.get(*NAMES, operation_id)
@@ -183,7 +180,7 @@ def test_restore_is_followed_from_trigger_to_completed_job(
 
 
 def test_sdk_polls_a_restore_to_its_end() -> None:
-    with running(speed=60) as fast, a_client(fast) as client:  # the SDK reads whole seconds only
+    with running(speed=60, tls=True) as fast, sdk_client(RecoveryServicesBackupClient, fast, SUBSCRIPTION_ID) as client:
         poller = client.restores.begin_trigger(
             *NAMES,
             point_of(fast, "web-01"),
@@ -198,9 +195,9 @@ def test_sdk_polls_a_restore_to_its_end() -> None:
         ]
 
 
-def test_body_the_service_would_refuse_is_refused(client: RecoveryServicesBackupClient, simulator: Simulator) -> None:
+def test_body_the_service_would_refuse_is_refused(client: RecoveryServicesBackupClient, secure: Simulator) -> None:
     with pytest.raises(HttpResponseError) as caught:
-        trigger(client, simulator, target_virtual_machine_id=vm_id("web-99"))
+        trigger(client, secure, target_virtual_machine_id=vm_id("web-99"))
 
     assert caught.value.status_code == 400
     assert caught.value.error is not None
@@ -208,11 +205,11 @@ def test_body_the_service_would_refuse_is_refused(client: RecoveryServicesBackup
 
 
 def test_jobs_are_listed_newest_first_without_details(
-    client: RecoveryServicesBackupClient, simulator: Simulator, clock: ManualClock
+    client: RecoveryServicesBackupClient, secure: Simulator, clock: ManualClock
 ) -> None:
-    older = trigger(client, simulator)
+    older = trigger(client, secure)
     clock.advance(10)
-    newer = trigger(client, simulator)
+    newer = trigger(client, secure)
 
     jobs = list(client.backup_jobs.list(*WHERE, filter="operation eq 'Restore' and status eq 'InProgress'"))
 
@@ -223,8 +220,8 @@ def test_jobs_are_listed_newest_first_without_details(
     )
 
 
-def test_job_is_cancelled(client: RecoveryServicesBackupClient, simulator: Simulator, clock: ManualClock) -> None:
-    job_id = trigger(client, simulator)
+def test_job_is_cancelled(client: RecoveryServicesBackupClient, secure: Simulator, clock: ManualClock) -> None:
+    job_id = trigger(client, secure)
 
     client.job_cancellations.trigger(*WHERE, job_id)
 
@@ -244,12 +241,12 @@ def a_validation(simulator: Simulator, name: str) -> models.ValidateOperationReq
 
 
 def test_validation_is_polled_to_its_findings(
-    client: RecoveryServicesBackupClient, simulator: Simulator, clock: ManualClock
+    client: RecoveryServicesBackupClient, secure: Simulator, clock: ManualClock
 ) -> None:
     seen: dict[str, str] = {}
     client.validate_operation.begin_trigger(
         *WHERE,
-        a_validation(simulator, "quota-01"),
+        a_validation(secure, "quota-01"),
         polling=False,
         raw_response_hook=lambda response: seen.update(response.http_response.headers),
     )
@@ -268,8 +265,8 @@ def test_validation_is_polled_to_its_findings(
     assert client.validate_operation_results.get(*WHERE, operation_id) is not None
 
 
-def test_validation_without_findings_at_once(client: RecoveryServicesBackupClient, simulator: Simulator) -> None:
-    response = client.operation.validate(*WHERE, a_validation(simulator, "web-01")).validate_operation_response
+def test_validation_without_findings_at_once(client: RecoveryServicesBackupClient, secure: Simulator) -> None:
+    response = client.operation.validate(*WHERE, a_validation(secure, "web-01")).validate_operation_response
 
     assert response is not None
     assert response.validation_results == []
@@ -286,10 +283,10 @@ def test_storage_config_names_the_redundancy(client: RecoveryServicesBackupClien
     assert config.properties.storage_type == "GeoRedundant"
 
 
-def test_sdk_sees_a_new_vm_restore(client: RecoveryServicesBackupClient, simulator: Simulator) -> None:
+def test_sdk_sees_a_new_vm_restore(client: RecoveryServicesBackupClient, secure: Simulator) -> None:
     members = new_vm_members()
     request = a_request(
-        simulator,
+        secure,
         target_resource_group_id=members["targetResourceGroupId"],
         target_virtual_machine_id=members["targetVirtualMachineId"],
         virtual_network_id=members["virtualNetworkId"],
@@ -298,12 +295,12 @@ def test_sdk_sees_a_new_vm_restore(client: RecoveryServicesBackupClient, simulat
     request.recovery_type = "AlternateLocation"
     client.restores.begin_trigger(
         *NAMES,
-        point_of(simulator, "web-01"),
+        point_of(secure, "web-01"),
         models.RestoreRequestResource(properties=request),
         polling=False,
     )
 
-    job = client.job_details.get(*WHERE, simulator.world.jobs_of("web-01")[0].job_id).properties
+    job = client.job_details.get(*WHERE, secure.world.jobs_of("web-01")[0].job_id).properties
 
     assert isinstance(job, models.AzureIaaSVMJob)
     assert job.extended_info is not None

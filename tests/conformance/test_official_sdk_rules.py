@@ -66,7 +66,7 @@ def code_of(error: HttpResponseError) -> tuple[int | None, str | None]:
 
 
 def test_guard_is_followed_from_its_proxy_to_the_approved_restore(
-    client: RecoveryServicesBackupClient, simulator: Simulator, clock: ManualClock
+    client: RecoveryServicesBackupClient, secure: Simulator, clock: ManualClock
 ) -> None:
     (proxy,) = client.resource_guard_proxies.get("vault-guarded", "guarded-rg")
     assert proxy.properties is not None
@@ -76,7 +76,7 @@ def test_guard_is_followed_from_its_proxy_to_the_approved_restore(
         if str(detail.vault_critical_operation).lower() == RESTORE_ACTION
     ]
     assert requests == [f"{GUARD}/triggerRestoreRequests/default"]
-    where = (client, simulator, GUARDED, "guarded-01", "guarded-rg")
+    where = (client, secure, GUARDED, "guarded-01", "guarded-rg")
 
     with pytest.raises(HttpResponseError) as missing:
         trigger(*where)
@@ -90,11 +90,11 @@ def test_guard_is_followed_from_its_proxy_to_the_approved_restore(
     assert client.job_details.get("vault-guarded", "guarded-rg", job_id).name == job_id
 
 
-def test_item_with_selected_disks_and_its_point(client: RecoveryServicesBackupClient, simulator: Simulator) -> None:
+def test_item_with_selected_disks_and_its_point(client: RecoveryServicesBackupClient, secure: Simulator) -> None:
     where = names(VAULT, "selective-01", "rules-rg")
 
     item = client.protected_items.get(*where).properties
-    single = client.recovery_points.get(*where, point_of(simulator, "selective-01", 1)).properties
+    single = client.recovery_points.get(*where, point_of(secure, "selective-01", 1)).properties
     listed = [point.properties for point in client.recovery_points.list(*where)]
 
     # SDK 11.2.0 gives the base class for this item type, so the members are read from it.
@@ -113,28 +113,28 @@ def test_item_with_selected_disks_and_its_point(client: RecoveryServicesBackupCl
 
 
 def test_zone_and_disk_selection_are_taken_where_they_belong(
-    client: RecoveryServicesBackupClient, simulator: Simulator
+    client: RecoveryServicesBackupClient, secure: Simulator
 ) -> None:
-    trigger(client, simulator, ZRS, "zonal-01", "rules-rg", zones=["2"])
-    trigger(client, simulator, VAULT, "selective-01", "rules-rg", restore_disk_lun_list=[0])
+    trigger(client, secure, ZRS, "zonal-01", "rules-rg", zones=["2"])
+    trigger(client, secure, VAULT, "selective-01", "rules-rg", restore_disk_lun_list=[0])
 
     with pytest.raises(HttpResponseError) as zone:
-        trigger(client, simulator, VAULT, "selective-01", "rules-rg", zones=["2"])
+        trigger(client, secure, VAULT, "selective-01", "rules-rg", zones=["2"])
     with pytest.raises(HttpResponseError) as disks:
-        trigger(client, simulator, ZRS, "zonal-01", "rules-rg", restore_disk_lun_list=[0])
+        trigger(client, secure, ZRS, "zonal-01", "rules-rg", restore_disk_lun_list=[0])
 
     assert code_of(zone.value) == code_of(disks.value) == (400, "BMSUserErrorInvalidInput")
-    point = client.recovery_points.get(*names(ZRS, "zonal-01", "rules-rg"), point_of(simulator, "zonal-01")).properties
+    point = client.recovery_points.get(*names(ZRS, "zonal-01", "rules-rg"), point_of(secure, "zonal-01")).properties
     assert isinstance(point, models.IaasVMRecoveryPoint)
     assert point.zones == ["1"]
 
 
 def test_validation_finds_what_the_trigger_would_refuse(
-    client: RecoveryServicesBackupClient, simulator: Simulator, clock: ManualClock
+    client: RecoveryServicesBackupClient, secure: Simulator, clock: ManualClock
 ) -> None:
     target = new_vm_members()
     request = a_request(
-        simulator,
+        secure,
         "web-01",
         "web-rg",
         recovery_type="AlternateLocation",
@@ -171,11 +171,11 @@ def test_validation_finds_what_the_trigger_would_refuse(
 
 
 def test_ended_job_cannot_be_cancelled(
-    client: RecoveryServicesBackupClient, simulator: Simulator, clock: ManualClock
+    client: RecoveryServicesBackupClient, secure: Simulator, clock: ManualClock
 ) -> None:
-    done = trigger(client, simulator, VAULT, "web-01", "web-rg")
+    done = trigger(client, secure, VAULT, "web-01", "web-rg")
     clock.advance(1847)
-    cancelled = trigger(client, simulator, VAULT, "web-01", "web-rg")
+    cancelled = trigger(client, secure, VAULT, "web-01", "web-rg")
     client.job_cancellations.trigger(*WHERE, cancelled)
     clock.advance(31)
 
@@ -187,9 +187,9 @@ def test_ended_job_cannot_be_cancelled(
 
 
 def test_refused_cancellation_shows_in_its_result_and_the_job_goes_on(
-    client: RecoveryServicesBackupClient, simulator: Simulator, clock: ManualClock
+    client: RecoveryServicesBackupClient, secure: Simulator, clock: ManualClock
 ) -> None:
-    job_id = trigger(client, simulator, VAULT, "cancel-refused", "fault-rg")
+    job_id = trigger(client, secure, VAULT, "cancel-refused", "fault-rg")
     seen: dict[str, str] = {}
     client.job_cancellations.trigger(
         *WHERE, job_id, raw_response_hook=lambda response: seen.update(response.http_response.headers)

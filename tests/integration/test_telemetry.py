@@ -14,11 +14,11 @@ import requests
 
 from scripts.stack import azure_settings, clean_environment
 from simulator.server import running as simulating
+from simulator.tls import loopback_tls
 from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
 from tests.support.arm_server import ArmServer, Say
 from tests.support.otlp import OtlpReceiver
 from tests.support.processes import Command
-from tests.support.tls import loopback_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -274,7 +274,8 @@ class TestSeveralRestores:
 def test_application_insights_gets_the_restore_with_a_token_of_the_apps_identity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tls, trusted = loopback_tls(tmp_path)
+    trusted = tmp_path / "trusted.pem"
+    tls = loopback_tls(trusted)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
 
     def take(request: Any) -> Say:

@@ -16,8 +16,8 @@ import pytest
 
 from arm.session import ArmSession, Timeouts
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
+from simulator.tls import loopback_tls
 from tests.support.arm_server import DROP, HANG, Answer, ArmServer, FakeCredential, FakeIdentity, Raw, Recorded, Say
-from tests.support.tls import loopback_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,7 +249,7 @@ def test_a_connect_timeout_means_that_nothing_was_sent(open_session: OpenSession
 
 
 def test_an_invalid_certificate_means_that_nothing_was_sent(tmp_path: Path, open_session: OpenSession) -> None:
-    with closing(ArmServer(tls=loopback_tls(tmp_path)[0])) as server:
+    with closing(ArmServer(tls=loopback_tls(tmp_path / "trusted.pem"))) as server:
         with pytest.raises(TransientError, match="SSLError"):
             open_session(server.url).call("POST", "/a", body={}, once=True)
 

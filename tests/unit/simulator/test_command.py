@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import threading
 
 ROOT = Path(__file__).parents[3]
-READY = re.compile(r"simulator listening on (http://127\.0\.0\.1:\d+)\n")
+READY = re.compile(r"simulator listening on (https?://127\.0\.0\.1:\d+)\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -54,6 +54,31 @@ def test_process_stops_cleanly_on_sigterm() -> None:
         rest, errors = process.communicate(timeout=10)
 
     assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_process_speaks_https_with_the_certificate_that_it_writes(tmp_path: Path) -> None:
+    certificate = tmp_path / "certificate.pem"
+    command = [sys.executable, "-W", "error", "-m", "simulator", "--port", "0", "--tls", str(certificate)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = READY.fullmatch(process.stdout.readline())
+        assert ready
+        assert ready[1].startswith("https:")
+        for url in (ready[1], ready[1].replace("127.0.0.1", "localhost")):
+            assert requests.get(f"{url}/_simulator/health", verify=str(certificate), timeout=10).status_code == 200
+        process.terminate()
+        rest, errors = process.communicate(timeout=10)
+
+    assert (process.returncode, rest, errors) == (0, "", "")
+    assert "PRIVATE KEY" not in certificate.read_text(encoding="ascii")
+
+
+def test_certificate_that_cannot_be_written_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "certificate.pem"
+
+    assert main(["--port", "0", "--tls", str(file)], wait=never) == 1
+
+    assert capsys.readouterr().err == f"simulator: certificate {file}: No such file or directory\n"
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.faults import Faults
-from simulator.guards import ResourceGuard
-from simulator.points import read_points
+from simulator.providers.backup.guards import ResourceGuard
+from simulator.providers.backup.points import read_points
 from simulator.reading import InvalidDocument, Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from simulator.points import Point
+    from simulator.providers.backup.points import Point
 
 DEFAULT_FILE = Path(__file__).with_name("default_scenario.json")
 REDUNDANCIES = ("LocallyRedundant", "ZoneRedundant", "GeoRedundant")
@@ -25,11 +25,52 @@ CROSS_SUBSCRIPTION = ("Enabled", "Disabled", "PermanentlyDisabled", "Absent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vault:
-    """A Recovery Services vault."""
+class Subscription:
+    """A subscription of the one tenant."""
+
+    subscription_id: str
+    name: str
+
+    @classmethod
+    def read(cls, node: Node) -> Subscription:
+        """Read a subscription and close its node."""
+        subscription = cls(subscription_id=node.text("subscriptionId"), name=node.text("name"))
+        node.close()
+        return subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What every resource of a scenario has."""
 
     name: str
     resource_group: str
+    subscription_id: str
+
+    TYPE: ClassVar[str]
+    """The provider's namespace and the type, as ids have them."""
+
+    @property
+    def resource_id(self) -> str:
+        """The resource id."""
+        group = f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+        return f"{group}/providers/{self.TYPE}/{self.name}"
+
+
+def _read_names(node: Node, home: str) -> dict[str, str]:
+    """Return the names by which a resource is found; ``home`` is the subscription of those that name none."""
+    return {
+        "name": node.text("name"),
+        "resource_group": node.text("resourceGroup"),
+        "subscription_id": node.text("subscriptionId", home),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vault(Named):
+    """A Recovery Services vault."""
+
+    TYPE = "Microsoft.RecoveryServices/vaults"
     region: str
     storage_type: str
     cross_region_restore: bool
@@ -38,16 +79,19 @@ class Vault:
     restores_per_day: int | None
 
     @classmethod
-    def read(cls, node: Node) -> Vault:
+    def read(cls, node: Node, home: str) -> Vault:
         """Read a vault and close its node."""
+        names = _read_names(node, home)
+        node.has("resourceGuard")
         vault = cls(
-            name=node.text("name"),
-            resource_group=node.text("resourceGroup"),
+            **names,
             region=node.text("region"),
             storage_type=node.choice("storageType", REDUNDANCIES, "GeoRedundant"),
             cross_region_restore=node.flag("crossRegionRestore"),
             cross_subscription_restore=node.choice("crossSubscriptionRestore", CROSS_SUBSCRIPTION, "Enabled"),
-            guard=ResourceGuard.read(node.node("resourceGuard")) if node.has("resourceGuard") else None,
+            guard=ResourceGuard.read(node.node("resourceGuard"), names["subscription_id"])
+            if node.has("resourceGuard")
+            else None,
             restores_per_day=node.whole("restoresPerDay") if node.has("restoresPerDay") else None,
         )
         node.close()
@@ -55,11 +99,10 @@ class Vault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StorageAccount:
+class StorageAccount(Named):
     """A storage account that may serve as staging account."""
 
-    name: str
-    resource_group: str
+    TYPE = "Microsoft.Storage/storageAccounts"
     location: str
     sku: str
     kind: str
@@ -67,11 +110,10 @@ class StorageAccount:
     readable: bool
 
     @classmethod
-    def read(cls, node: Node) -> StorageAccount:
+    def read(cls, node: Node, home: str) -> StorageAccount:
         """Read an account and close its node."""
         account = cls(
-            name=node.text("name"),
-            resource_group=node.text("resourceGroup"),
+            **_read_names(node, home),
             location=node.text("location"),
             sku=node.text("sku", "Standard_LRS"),
             kind=node.text("kind", "StorageV2"),
@@ -83,17 +125,17 @@ class StorageAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VirtualNetwork:
+class VirtualNetwork(Named):
     """A virtual network that new VMs may join."""
 
-    name: str
-    resource_group: str
+    TYPE = "Microsoft.Network/virtualNetworks"
+
     location: str
 
     @classmethod
-    def read(cls, node: Node) -> VirtualNetwork:
+    def read(cls, node: Node, home: str) -> VirtualNetwork:
         """Read a network and close its node."""
-        network = cls(name=node.text("name"), resource_group=node.text("resourceGroup"), location=node.text("location"))
+        network = cls(**_read_names(node, home), location=node.text("location"))
         node.close()
         return network
 
@@ -171,11 +213,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vm:
-    """A virtual machine and how it is protected; no vault means not at all."""
+class Vm(Named):
+    """A virtual machine and how it is protected; no vault means not at all.
 
-    name: str
-    resource_group: str
+    ``key`` names it in the request log and in ``/_simulator``: ``group/name`` in lower case, behind the subscription's
+    id if that is not the first one.
+    """
+
+    TYPE = "Microsoft.Compute/virtualMachines"
+
+    key: str
     location: str
     os_type: str
     vault: Vault | None
@@ -192,11 +239,6 @@ class Vm:
     def listed_points(self) -> Sequence[Point]:
         """The points that the service shows."""
         return () if self.soft_delete and self.soft_delete.points == "Hidden" else self.points
-
-    @property
-    def key(self) -> str:
-        """Name the VM within the subscription, in lower case."""
-        return f"{self.resource_group}/{self.name}".lower()
 
     @property
     def native_name(self) -> str:
@@ -236,6 +278,7 @@ class Scenario:
     """Everything the simulator starts with."""
 
     subscription_id: str
+    subscriptions: tuple[Subscription, ...]
     vaults: tuple[Vault, ...]
     storage_accounts: tuple[StorageAccount, ...]
     virtual_networks: tuple[VirtualNetwork, ...]
@@ -262,20 +305,22 @@ class Scenario:
         """Read a scenario; raise ``InvalidDocument`` naming every problem by its JSON path."""
         root = Node(document)
         subscription_id = root.text("subscriptionId")
-        vaults = tuple(Vault.read(node) for node in root.nodes("vaults"))
+        others = tuple(Subscription.read(node) for node in root.nodes("subscriptions"))
+        vaults = tuple(Vault.read(node, subscription_id) for node in root.nodes("vaults"))
         if not vaults and not root.problems:
             root.complain("vaults", "at least one vault is needed")
-        accounts = tuple(StorageAccount.read(node) for node in root.nodes("storageAccounts"))
-        networks = tuple(VirtualNetwork.read(node) for node in root.nodes("virtualNetworks"))
+        accounts = tuple(StorageAccount.read(node, subscription_id) for node in root.nodes("storageAccounts"))
+        networks = tuple(VirtualNetwork.read(node, subscription_id) for node in root.nodes("virtualNetworks"))
         groups = root.texts("resourceGroups")
         denied = tuple(DeniedActions.read(node) for node in root.nodes("deniedActions"))
-        vms = _read_vms(root, {vault.name: vault for vault in vaults})
+        vms = _read_vms(root, {vault.name: vault for vault in vaults}, subscription_id)
         settings = _read_settings(root.node_or_empty("settings"))
         root.close()
         if root.problems:
             raise InvalidDocument(dict.fromkeys(root.problems))
         return cls(
             subscription_id=subscription_id,
+            subscriptions=(Subscription(subscription_id=subscription_id, name="Simulated"), *others),
             vaults=vaults,
             storage_accounts=accounts,
             virtual_networks=networks,
@@ -316,10 +361,10 @@ def _read_limit(node: Node, default: Limit) -> Limit:
     return limit
 
 
-def _read_vms(root: Node, vaults: Mapping[str, Vault]) -> tuple[Vm, ...]:
+def _read_vms(root: Node, vaults: Mapping[str, Vault], home: str) -> tuple[Vm, ...]:
     vms: dict[str, Vm] = {}
     for node, name in _expand(root):
-        vm = _read_vm(node, name, vaults)
+        vm = _read_vm(node, name, vaults, home)
         if vm.key in vms:
             node.complain("name", f"there is another VM {vm.key}")
         vms[vm.key] = vm
@@ -347,15 +392,16 @@ def _expand(root: Node) -> Iterator[tuple[Node, str]]:
             yield Node(members, node.path, node.problems), f"{name}-{number:03d}" if numbered else name
 
 
-def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault]) -> Vm:
-    node.text("name")
+def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault], home: str) -> Vm:
+    names = {**_read_names(node, home), "name": name}
+    subscription_id, group = names["subscription_id"], names["resource_group"]
+    key = f"{group}/{name}" if subscription_id.lower() == home.lower() else f"{subscription_id}/{group}/{name}"
     vault = vaults.get(node.text("vault")) if node.has("vault") else None
     if vault is None and node.has("vault"):
         node.complain("vault", "there is no such vault")
-    group = node.text("resourceGroup")
     vm = Vm(
-        name=name,
-        resource_group=group,
+        **names,
+        key=key.lower(),
         location=node.text("location", vault.region if vault else None),
         os_type=node.choice("osType", ("Windows", "Linux"), "Windows"),
         vault=vault,
@@ -364,7 +410,7 @@ def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault]) -> Vm:
         disk_gb=node.number("diskGb", 127, above=0),
         data_disks=tuple(_read_disk(each) for each in node.nodes("dataDisks")),
         disk_exclusion=_read_exclusion(node.node("diskExclusion")) if node.has("diskExclusion") else None,
-        points=read_points(node, f"{group}/{name}"),
+        points=read_points(node, key),
         validation=tuple(_read_finding(each) for each in node.nodes("validation")),
         faults=Faults.read(node.node_or_empty("faults"), node.raw("faults") or {}),
     )

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from simulator.calls import Answer, Call
 from simulator.clock import Clock, Timeline
-from simulator.routes import Answered, answer
+from simulator.gateway import Answered, answer
 from simulator.scenario import Scenario
 from simulator.world import RequestRecord, World
 

@@ -1,31 +1,41 @@
-"""The state of the simulated subscription."""
+"""The state of the simulated tenant."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
 from random import Random
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from simulator.faults import Faults, FaultState
-from simulator.guards import GuardState
-from simulator.jobs import RUNNING, Job
 from simulator.limits import Bucket
+from simulator.providers.backup.guards import GuardState
+from simulator.providers.backup.jobs import RUNNING, Job
+from simulator.providers.identity.tokens import Tokens
+from simulator.providers.seed import seed
 from simulator.reading import InvalidDocument, Node
-from simulator.tokens import Tokens
+from simulator.store import ResourceStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from simulator.clock import Timeline
-    from simulator.operations import Operation
-    from simulator.points import Point
-    from simulator.scenario import Scenario, StorageAccount, Vault, VirtualNetwork, Vm
+    from simulator.providers.backup.operations import Operation
+    from simulator.providers.backup.points import Point
+    from simulator.scenario import Named, Scenario, StorageAccount, Vault, Vm
 
 LOG_LENGTH = 20_000
+
+
+def _is_in(resource: Named, subscription_id: str, resource_group: str) -> bool:
+    """Return whether a resource lies in a group, whatever the casing."""
+    found = (resource.subscription_id.lower(), resource.resource_group.lower())
+    return found == (subscription_id.lower(), resource_group.lower())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +58,7 @@ class RequestRecord:
 
 
 class World:
-    """Vaults, VMs, jobs, operations, faults, tokens, limits and the request log.
+    """Vaults, VMs, jobs, operations, faults, tokens, limits, the request log, and the store of all other resources.
 
     Requests are handled under ``lock``; the public methods take it too, so tests may call them from their thread.
     """
@@ -63,20 +73,24 @@ class World:
         self.requests: deque[RequestRecord] = deque(maxlen=LOG_LENGTH)
         self.jobs: dict[str, Job] = {}
         self.operations: dict[str, Operation] = {}
+        self.store = ResourceStore()
         self.started = self.now()
+        self._effects: list[tuple[datetime, int, Callable[[], object]]] = []
+        self._effect_numbers = count()
         self._counts: Counter[tuple[str, int]] = Counter()
         self._vms = {vm.key: vm for vm in scenario.vms}
+        self._vms_by_id = {vm.resource_id.lower(): vm for vm in scenario.vms}
         self._faults = {vm.key: FaultState(vm.faults) for vm in scenario.vms}
         self._items = {(vm.vault.name.lower(), vm.native_name): vm for vm in scenario.vms if vm.vault}
         self._vaults = {vault.name.lower(): vault for vault in scenario.vaults}
         self._guards = {name: GuardState(vault.guard) for name, vault in self._vaults.items() if vault.guard}
         self._accounts = {account.name.lower(): account for account in scenario.storage_accounts}
-        self._networks = {network.name.lower(): network for network in scenario.virtual_networks}
         self._denied = {denied.scope.lower().rstrip("/"): denied.actions for denied in scenario.denied_actions}
         real = timeline.real.now()
         self.reads = Bucket(scenario.settings.reads, real)
         self.writes = Bucket(scenario.settings.writes, real)
         self._resource_requests: dict[str, Bucket] = {}
+        seed(self)
 
     def now(self) -> datetime:
         """Return the simulated time."""
@@ -88,37 +102,24 @@ class World:
 
     # What there is
 
-    def vault(self, resource_group: str, name: str) -> Vault | None:
+    def has_subscription(self, subscription_id: str) -> bool:
+        """Tell whether there is a subscription of this id."""
+        return any(each.subscription_id.lower() == subscription_id.lower() for each in self.scenario.subscriptions)
+
+    def vault(self, subscription_id: str, resource_group: str, name: str) -> Vault | None:
         """Find a vault by its names, whatever their casing."""
         vault = self._vaults.get(name.lower())
-        return vault if vault and vault.resource_group.lower() == resource_group.lower() else None
+        return vault if vault and _is_in(vault, subscription_id, resource_group) else None
 
-    def storage_account(self, resource_group: str, name: str) -> StorageAccount | None:
-        """Find a storage account by its names, whatever their casing."""
+    def storage_account(self, subscription_id: str, resource_group: str, name: str) -> StorageAccount | None:
+        """Find a storage account of the scenario by its names, whatever their casing."""
         account = self._accounts.get(name.lower())
-        return account if account and account.resource_group.lower() == resource_group.lower() else None
+        return account if account and _is_in(account, subscription_id, resource_group) else None
 
-    def virtual_network(self, resource_group: str, name: str) -> VirtualNetwork | None:
-        """Find a virtual network by its names, whatever their casing."""
-        network = self._networks.get(name.lower())
-        return network if network and network.resource_group.lower() == resource_group.lower() else None
-
-    def resource_guard(self, resource_group: str, name: str) -> GuardState | None:
-        """Find a Resource Guard by its names, whatever their casing."""
-        wanted = (resource_group.lower(), name.lower())
+    def resource_guard(self, resource_id: str) -> GuardState | None:
+        """Find a Resource Guard by its id, whatever its casing."""
         states = self._guards.values()
-        return next(
-            (state for state in states if (state.guard.resource_group.lower(), state.guard.name.lower()) == wanted),
-            None,
-        )
-
-    def has_resource_group(self, name: str) -> bool:
-        """Tell whether there is a resource group: one that the scenario names, or that has something in it."""
-        scenario = self.scenario
-        owners = (scenario.vaults, scenario.storage_accounts, scenario.virtual_networks, scenario.vms)
-        groups = {owner.resource_group.lower() for kind in owners for owner in kind}
-        groups |= {state.guard.resource_group.lower() for state in self._guards.values()}
-        return name.lower() in groups | {group.lower() for group in scenario.resource_groups}
+        return next((state for state in states if state.guard.resource_id.lower() == resource_id.lower()), None)
 
     def vm(self, key: str) -> Vm | None:
         """Find a VM by ``group/name``, whatever its casing."""
@@ -130,10 +131,9 @@ class World:
 
     def vm_named(self, name: str) -> Vm | None:
         """Find a VM by its resource id or by its bare name, whatever the casing."""
-        parts = name.lower().strip("/").split("/")
-        if len(parts) == 8:  # noqa: PLR2004 - subscriptions/S/resourceGroups/G/providers/N/virtualMachines/V
-            return self._vms.get(f"{parts[3]}/{parts[7]}")
-        return next((vm for vm in self._vms.values() if vm.name.lower() == parts[-1]), None)
+        if "/" in name:
+            return self._vms_by_id.get(name.lower().rstrip("/"))
+        return next((vm for vm in self._vms.values() if vm.name.lower() == name.lower()), None)
 
     def item(self, vault: str, native_name: str) -> Vm | None:
         """Find a protected VM by its native name in a vault, whatever the casing."""
@@ -142,19 +142,6 @@ class World:
     def items(self, vault: str) -> list[Vm]:
         """Return the protected VMs of a vault."""
         return [vm for (name, _), vm in self._items.items() if name == vault.lower()]
-
-    def restored_vm(self, resource_id: str) -> Job | None:
-        """Find the finished job that made a VM of this resource id."""
-        return next(
-            (
-                job
-                for job in self.jobs.values()
-                if job.kind == "new_vm"
-                and job.target.vm_id.lower() == resource_id.lower()
-                and job.status(self.now()) == "Completed"
-            ),
-            None,
-        )
 
     def vm_underway(self, resource_id: str) -> bool:
         """Tell whether a running job is about to make a VM of this resource id."""
@@ -166,12 +153,6 @@ class World:
             and job.status(now) in RUNNING - {"Cancelling"}
             for job in self.jobs.values()
         )
-
-    def vm_exists(self, resource_id: str) -> bool:
-        """Tell whether there is a VM of this resource id, of the scenario or made by a restore."""
-        known = self.vm_named(resource_id)
-        here = resource_id.lower().startswith(f"/subscriptions/{self.scenario.subscription_id}/".lower())
-        return bool((here and known and not known.deleted) or self.restored_vm(resource_id))
 
     def point_time(self, point: Point) -> datetime:
         """Return when a recovery point was taken."""
@@ -192,6 +173,18 @@ class World:
             self._denied[scope.lower().rstrip("/")] = tuple(actions)
 
     # What happens
+
+    def at(self, moment: datetime, effect: Callable[[], object]) -> None:
+        """Let something happen when the simulated time has reached a moment."""
+        with self.lock:
+            heappush(self._effects, (moment, next(self._effect_numbers), effect))
+
+    def settle(self) -> None:
+        """Let everything happen that is due, in the order of its time."""
+        with self.lock:
+            while self._effects and self._effects[0][0] <= self.now():
+                _, _, effect = heappop(self._effects)
+                effect()
 
     def add_job(self, job: Job) -> None:
         """Take in a new job."""

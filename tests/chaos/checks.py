@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from domain.errors import Json
-    from simulator.jobs import Job
+    from simulator.providers.backup.jobs import Job
     from tests.chaos.service import EarlyCall
     from tests.chaos.stage import Outcome, Stage
 

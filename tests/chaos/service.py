@@ -39,8 +39,8 @@ from arm.session import ArmSession
 from domain.wire import as_object
 from simulator.calls import Answer, Call
 from simulator.clock import SystemClock, Timeline
-from simulator.jobs import RUNNING
-from simulator.routes import answer
+from simulator.gateway import answer
+from simulator.providers.backup.jobs import RUNNING
 from simulator.scenario import Scenario
 from simulator.world import World
 from tests.chaos.plans import RESTORES_PER_VAULT, log_uniform
@@ -49,7 +49,7 @@ from tests.support.azure import SUBSCRIPTION
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
-    from simulator.jobs import Job
+    from simulator.providers.backup.jobs import Job
     from tests.chaos.plans import Plan
     from tests.support.hub import Clock
 

@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from simulator.clock import ManualClock
+from simulator.providers.identity.tokens import Tokens
 from simulator.scenario import Scenario
 from simulator.server import running
-from simulator.tokens import Tokens
 from tests.conformance.caller import ACCOUNTS, VAULT, Caller, error_code, item_path, vm_id
 
 if TYPE_CHECKING:

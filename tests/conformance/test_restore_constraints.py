@@ -29,6 +29,10 @@ from tests.conformance.caller import (
 RULES = "rules-rg"
 ELSEWHERE = TARGET_GROUP.replace("1111", "2222")
 IN_PLACE: dict[str, Any] = {"recoveryType": "OriginalLocation"}
+STAGING_ABROAD = (
+    "/subscriptions/44444444-4444-4444-4444-444444444444/resourceGroups/recovery-rg"
+    "/providers/Microsoft.Storage/storageAccounts/stagingrecovery"
+)
 ABROAD: dict[str, Any] = {"targetResourceGroupId": ELSEWHERE}
 
 
@@ -151,7 +155,7 @@ BROKEN = [
                 "locked-01",
                 RULES,
                 0,
-                {"storageAccountId": STAGING.replace("1111", "2222")},
+                {"storageAccountId": STAGING_ABROAD},
                 "the vault does not allow restores to another subscription",
             ),
             (VAULT, "web-02", "web-rg", 2, ABROAD, "a snapshot alone cannot be restored to another subscription"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from simulator.points import GeneratedPoints, find_point
+from simulator.providers.backup.points import GeneratedPoints, find_point
 from simulator.scenario import Scenario
 
 LIKE = [

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call, page
-from simulator.errors import ArmError, invalid_input, not_in_vault, refused
+from simulator.errors import ArmError, invalid_input
 from simulator.faults import OperationFailure
 from simulator.formats import read_filter_time
-from simulator.handlers.lookup import job_of, operation_of, vault_of
-from simulator.jobs import RUNNING, Job, job_details, job_entry
-from simulator.operations import Operation
+from simulator.providers.backup.errors import not_in_vault, refused
+from simulator.providers.backup.jobs import RUNNING, Job, job_details, job_entry
+from simulator.providers.backup.lookup import job_of, operation_of, vault_of
+from simulator.providers.backup.operations import Operation
 from simulator.signing import sign
 
 if TYPE_CHECKING:

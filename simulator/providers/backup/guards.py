@@ -18,17 +18,30 @@ class ResourceGuard:
 
     name: str
     resource_group: str
+    subscription_id: str
     granted_after_s: float | None
 
+    @property
+    def resource_id(self) -> str:
+        """The resource id."""
+        group = f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+        return f"{group}/providers/Microsoft.DataProtection/resourceGuards/{self.name}"
+
+    @property
+    def restore_request_id(self) -> str:
+        """The request that a guarded restore must name."""
+        return f"{self.resource_id}/triggerRestoreRequests/default"
+
     @classmethod
-    def read(cls, node: Node) -> ResourceGuard:
-        """Read a guard and close its node."""
+    def read(cls, node: Node, subscription_id: str) -> ResourceGuard:
+        """Read the guard of a vault in a subscription and close its node."""
         after_s = node.number("grantedAfterSeconds") if node.has("grantedAfterSeconds") else None
         if node.has("granted") and after_s is not None:
             node.complain("granted", "goes without grantedAfterSeconds")
         guard = cls(
             name=node.text("name"),
             resource_group=node.text("resourceGroup"),
+            subscription_id=subscription_id,
             granted_after_s=0.0 if node.flag("granted") else after_s,
         )
         node.close()

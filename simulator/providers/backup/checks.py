@@ -6,15 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from simulator.errors import ArmError, invalid_input, item_not_found, item_soft_deleted, refused
-from simulator.points import find_point
+from simulator.errors import ArmError, invalid_input
+from simulator.providers.backup.errors import item_busy, item_not_found, item_soft_deleted, refused
+from simulator.providers.backup.points import find_point
 from simulator.scenario import Finding
-from simulator.shapes import vm_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.points import Point
+    from simulator.faults import FaultState
+    from simulator.providers.backup.points import Point
     from simulator.scenario import StorageAccount, Vault, Vm
     from simulator.world import World
 
@@ -117,7 +118,7 @@ class RestoreCheck:
             raise invalid_input(f"recoveryType must be one of {', '.join(_NEEDED)}")
         if self._get("recoveryPointId") != self._point.point_id:
             raise invalid_input("recoveryPointId must be the name of the recovery point in the address")
-        if str(self._get("sourceResourceId")).lower() != vm_id(self._world, self._vm).lower():
+        if str(self._get("sourceResourceId")).lower() != self._vm.resource_id.lower():
             raise invalid_input("sourceResourceId must be the VM of the protected item")
         if str(self._get("region")).lower().replace(" ", "") != self._vault.region.lower():
             raise invalid_input(f"region must be the vault's, {self._vault.region}")
@@ -177,7 +178,7 @@ class RestoreCheck:
             raise invalid_input("OriginalLocation does not work for encrypted VMs")
         if not self._point.managed:
             raise invalid_input("OriginalLocation does not work for unmanaged VMs")
-        if self._vm.deleted:
+        if self._world.store.get(self._vm.resource_id) is None:
             raise refused("UserErrorBcmDatasourceNotPresent", "The source virtual machine does not exist.")
 
     def _check_rehydration(self) -> None:
@@ -236,7 +237,7 @@ class RestoreCheck:
     def _check_subscriptions(self) -> None:
         """Look whether vault and point allow what the ids of another subscription ask for."""
         ids = [str(self._get(name)) for name in _TARGETS if self._get(name)] + [self._staging_account_id()]
-        if all(each.split("/")[2].lower() == self._world.scenario.subscription_id.lower() for each in ids):
+        if all(each.split("/")[2].lower() == self._vault.subscription_id.lower() for each in ids):
             return
         if self._vault.cross_subscription_restore in {"Disabled", "PermanentlyDisabled"}:
             raise invalid_input("the vault does not allow restores to another subscription")
@@ -248,7 +249,7 @@ class RestoreCheck:
     def _check_target_name(self) -> None:
         """Look whether the name of the new VM is free."""
         target = str(self._get("targetVirtualMachineId") or "")
-        if target and self._world.vm_exists(target):
+        if target and self._world.store.get(target):
             raise refused("UserErrorVmAlreadyExists", f"A virtual machine {target.rpartition('/')[2]} exists already.")
 
     def _check_staging_account(self) -> None:
@@ -262,7 +263,7 @@ class RestoreCheck:
 
     def _staging_account(self) -> StorageAccount:
         parts = self._staging_account_id().split("/")
-        account = self._world.storage_account(parts[4], parts[8])
+        account = self._world.storage_account(parts[2], parts[4], parts[8])
         if account is None:
             raise invalid_input("the staging account does not exist")
         return account
@@ -284,3 +285,22 @@ def _mapping(value: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise invalid_input(f"{name} must be an object")
     return cast("Mapping[str, Any]", value)
+
+
+def check_busy(world: World, state: FaultState) -> None:
+    """Raise the error of an item on which another operation runs."""
+    busy = state.busy_item(world.now())
+    if busy:
+        raise item_busy(busy.status, busy.code, world.timeline.wait_headers(busy.retry_after_s, busy.form))
+
+
+def object_member(body: Any, name: str) -> Mapping[str, Any]:
+    """Return a member that is an object; raise 400 for a body without one."""
+    if isinstance(body, Mapping):
+        value = cast("Mapping[str, Any]", body).get(name)
+        if isinstance(value, Mapping):
+            return cast("Mapping[str, Any]", value)
+    raise invalid_input(f"the body must be an object with an object {name!r}")
+
+
+# Operations

@@ -118,6 +118,7 @@ class Target:
 
     account: str
     resource_group: str = ""
+    group_id: str = ""
     vm_id: str = ""
     network: str = ""
 

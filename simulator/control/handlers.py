@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from simulator.calls import Answer, Call
+from simulator.control.page import render
 from simulator.formats import iso_time
-from simulator.jobs import Job, job_details
-from simulator.page import render
+from simulator.providers.backup.jobs import Job, job_details
 from simulator.reading import InvalidDocument, Node
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call, page
 from simulator.errors import not_authorized, resource_group_not_found, resource_not_found
+from simulator.providers.resources.groups import group_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simulator.world import World
 
 _READ_ACCOUNT = "Microsoft.Storage/storageAccounts/read"
@@ -20,7 +19,7 @@ _USE_GUARD = "Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/rea
 def list_permissions(world: World, call: Call) -> Answer:
     """Answer the permissions of the caller at a subscription, a resource group or a resource."""
     _check_scope(world, call)
-    scope = call.path[: call.path.lower().rindex("/providers/microsoft.authorization/")]
+    scope = _scope_of(call)
     denied = sorted({*world.denied_actions(scope), *_own_denials(world, call)})
 
     def write(actions: str) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def _check_scope(world: World, call: Call) -> None:
     params = call.params
     if "group" not in params:
         return
-    if not world.has_resource_group(params["group"]):
+    if world.store.get(group_id_of(call)) is None:
         raise resource_group_not_found(params["group"])
     if "name" in params and not _exists(world, call):
         resource = f"{params['namespace']}/{params['kind']}/{params['name']}"
@@ -60,17 +59,19 @@ def _check_scope(world: World, call: Call) -> None:
 
 
 def _exists(world: World, call: Call) -> bool:
-    group, name = call.params["group"], call.params["name"]
-    vm_path = call.path[: call.path.lower().rindex("/providers/microsoft.authorization/")]
-    known: dict[str, Callable[[], object]] = {
-        "microsoft.recoveryservices/vaults": lambda: world.vault(group, name),
-        "microsoft.storage/storageaccounts": lambda: world.storage_account(group, name),
-        "microsoft.network/virtualnetworks": lambda: world.virtual_network(group, name),
-        "microsoft.compute/virtualmachines": lambda: world.vm_exists(vm_path),
-        "microsoft.dataprotection/resourceguards": lambda: world.resource_guard(group, name),
-    }
-    find = known.get(_type_of(call))
-    return bool(find and find())
+    """Return whether the resource of the address is there: in the store, or one that the backup service computes."""
+    scope, params = _scope_of(call), call.params
+    if world.store.get(scope):
+        return True
+    vault = world.vault(params["subscription"], params["group"], params["name"])
+    if vault and vault.resource_id.lower() == scope.lower():
+        return True
+    return world.resource_guard(scope) is not None
+
+
+def _scope_of(call: Call) -> str:
+    """Return the id of the scope of which the permissions are listed."""
+    return call.path[: call.path.lower().rindex("/providers/microsoft.authorization/")]
 
 
 def _type_of(call: Call) -> str:
@@ -79,11 +80,11 @@ def _type_of(call: Call) -> str:
 
 def _own_denials(world: World, call: Call) -> list[str]:
     """Return what the scenario takes away at a resource by other members: unreadable accounts and closed guards."""
-    group, name, kind = call.params.get("group", ""), call.params.get("name", ""), _type_of(call)
+    kind = _type_of(call)
     if kind == "microsoft.storage/storageaccounts":
-        account = world.storage_account(group, name)
+        account = world.storage_account(call.params["subscription"], call.params["group"], call.params["name"])
         return [] if account is None or account.readable else [_READ_ACCOUNT]
     if kind == "microsoft.dataprotection/resourceguards":
-        state = world.resource_guard(group, name)
+        state = world.resource_guard(_scope_of(call))
         return [] if state is None or state.is_open(world.now()) else [_USE_GUARD]
     return []

@@ -1,104 +1,36 @@
-"""Which call goes where, and what every ARM call passes on its way."""
+"""ARM's front door: finds who answers a call, and what the call passes on its way there."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from simulator import errors
 from simulator.calls import Answer, Call
-from simulator.handlers import control, identity, jobs, permissions, resources, restores
-from simulator.handlers.lookup import item_vm
-from simulator.world import World
+from simulator.control import routes as control
+from simulator.providers.backup import routes as backup
+from simulator.providers.backup.lookup import item_vm
+from simulator.providers.compute import routes as compute
+from simulator.providers.identity import managed_identity
+from simulator.providers.network import routes as network
+from simulator.providers.resources import permissions
+from simulator.providers.resources import routes as resources
+from simulator.providers.storage import routes as storage
+from simulator.routing import Route, Router
 
 if TYPE_CHECKING:
     from simulator.scenario import Vm
+    from simulator.world import World
 
-Handler = Callable[[World, Call], Answer]
-
-_GROUP = "/subscriptions/{subscription}/resourceGroups/{group}/providers"
-_VAULT = _GROUP + "/Microsoft.RecoveryServices/vaults/{vault}"
-_ITEM = _VAULT + "/backupFabrics/{fabric}/protectionContainers/{container}/protectedItems/{item}"
-_PERMISSIONS = "/providers/Microsoft.Authorization/permissions"
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
-_ARM_CALLS: tuple[tuple[str, str, Handler], ...] = (
-    ("GET", _GROUP + "/Microsoft.Compute/virtualMachines/{vm}", resources.get_vm),
-    ("GET", _GROUP + "/Microsoft.Compute/disks", resources.list_disks),
-    ("GET", _GROUP + "/Microsoft.Storage/storageAccounts", resources.list_storage_accounts),
-    ("GET", _GROUP + "/Microsoft.Storage/storageAccounts/{account}", resources.get_storage_account),
-    ("GET", _GROUP + "/Microsoft.Network/virtualNetworks/{network}", resources.get_virtual_network),
-    ("GET", "/subscriptions/{subscription}" + _PERMISSIONS, permissions.list_permissions),
-    ("GET", "/subscriptions/{subscription}/resourceGroups/{group}" + _PERMISSIONS, permissions.list_permissions),
-    ("GET", _GROUP + "/{namespace}/{kind}/{name}" + _PERMISSIONS, permissions.list_permissions),
-    (
-        "POST",
-        "/subscriptions/{subscription}/providers/Microsoft.RecoveryServices/locations/{region}/backupStatus",
-        resources.backup_status,
-    ),
-    ("GET", _VAULT, resources.get_vault),
-    ("GET", _VAULT + "/backupstorageconfig/vaultstorageconfig", resources.get_storage_config),
-    ("GET", _VAULT + "/backupResourceGuardProxies", resources.list_resource_guard_proxies),
-    ("GET", _VAULT + "/backupProtectedItems", resources.list_protected_items),
-    ("GET", _ITEM, resources.get_protected_item),
-    ("GET", _ITEM + "/recoveryPoints", resources.list_recovery_points),
-    ("GET", _ITEM + "/recoveryPoints/{point}", resources.get_recovery_point),
-    ("POST", _ITEM + "/recoveryPoints/{point}/restore", restores.trigger_restore),
-    ("GET", _ITEM + "/operationsStatus/{operation}", restores.item_operation_status),
-    ("GET", _ITEM + "/operationResults/{operation}", restores.item_operation_result),
-    ("GET", _VAULT + "/backupOperations/{operation}", restores.vault_operation_status),
-    ("GET", _VAULT + "/backupOperationResults/{operation}", restores.vault_operation_result),
-    ("POST", _VAULT + "/backupValidateOperation", restores.validate),
-    ("POST", _VAULT + "/backupTriggerValidateOperation", restores.trigger_validate),
-    ("GET", _VAULT + "/backupValidateOperationsStatuses/{operation}", restores.validate_status),
-    ("GET", _VAULT + "/backupValidateOperationResults/{operation}", restores.validate_result),
-    ("GET", _VAULT + "/backupJobs", jobs.list_jobs),
-    ("GET", _VAULT + "/backupJobs/{job}", jobs.get_job),
-    ("POST", _VAULT + "/backupJobs/{job}/cancel", jobs.cancel_job),
-    ("GET", _VAULT + "/backupJobs/{job}/operationsStatus/{operation}", jobs.job_operation_status),
-    ("GET", _VAULT + "/backupJobs/{job}/operationResults/{operation}", jobs.job_operation_result),
-)
-_OWN_CALLS: tuple[tuple[str, str, Handler], ...] = (
-    ("GET", "/msi/token", identity.get_token),
-    ("GET", "/_simulator", control.get_page),
-    ("GET", "/_simulator/health", control.get_health),
-    ("GET", "/_simulator/requests", control.get_requests),
-    ("GET", "/_simulator/counters", control.get_counters),
-    ("GET", "/_simulator/jobs", control.get_jobs),
-    ("POST", "/_simulator/faults", control.post_faults),
-    ("POST", "/_simulator/vaults/{vault}/resource-guard", control.post_guard),
-    ("POST", "/_simulator/denied-actions", control.post_denied_actions),
-    ("POST", "/_simulator/expire-tokens", control.post_expire_tokens),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One call the simulator knows; ``arm`` tells whether ARM's rules (token, api-version, limits) hold for it."""
-
-    method: str
-    pattern: re.Pattern[str]
-    handler: Handler
-    arm: bool
-
-    @property
-    def action(self) -> str:
-        """The name of the call in the request log."""
-        return self.handler.__name__
-
-
-def _compile(template: str) -> re.Pattern[str]:
-    literal = re.escape(template).replace(r"\{", "{").replace(r"\}", "}")
-    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", literal) + "/?", re.IGNORECASE)
-
-
-_ROUTES = tuple(
-    Route(method, _compile(template), handler, arm)
-    for arm, calls in ((True, _ARM_CALLS), (False, _OWN_CALLS))
-    for method, template, handler in calls
-)
+_ROUTER = Router()
+for _provider in (backup, compute, network, resources, storage):
+    _ROUTER.add(_provider.ROUTES, arm=True)
+_ROUTER.add((("GET", "/msi/token", managed_identity.get_token),), arm=False)
+_ROUTER.add(control.ROUTES, arm=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +44,11 @@ class Answered:
 
 def answer(world: World, call: Call) -> Answered:
     """Answer one call; errors become answers here."""
-    for route in _ROUTES:
-        match = route.pattern.fullmatch(call.path) if route.method == call.method else None
-        if match:
-            return _answer_route(world, replace(call, params=match.groupdict()), route)
+    world.settle()
+    found = _ROUTER.find(call.method, call.path)
+    if found:
+        route, params = found
+        return _answer_route(world, replace(call, params=params), route)
     try:
         _check_token(world, call)
     except errors.ArmError as error:
@@ -161,7 +94,7 @@ def _check_address(world: World, call: Call) -> None:
         raise errors.missing_api_version()
     if not _API_VERSION.fullmatch(call.api_version):
         raise errors.invalid_api_version(call.api_version)
-    if call.params["subscription"].lower() != world.scenario.subscription_id.lower():
+    if not world.has_subscription(call.params["subscription"]):
         raise errors.unknown_subscription(call.params["subscription"])
 
 
@@ -200,7 +133,7 @@ def _vm_concerned(world: World, call: Call) -> Vm | None:
     """Find the VM a call is about, for the faults and the log."""
     params = call.params
     if "vm" in params:
-        return world.vm(f"{params['group']}/{params['vm']}")
+        return world.vm_named(call.path)
     if "item" in params:
         return item_vm(world, call)
     job = world.jobs.get(params.get("job", "").lower())

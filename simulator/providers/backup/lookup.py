@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.errors import item_not_found, not_in_vault, resource_not_found
+from simulator.errors import resource_not_found
+from simulator.providers.backup.errors import item_not_found, not_in_vault
 
 if TYPE_CHECKING:
     from simulator.calls import Call
-    from simulator.jobs import Job
-    from simulator.operations import Operation
+    from simulator.providers.backup.jobs import Job
+    from simulator.providers.backup.operations import Operation
     from simulator.scenario import Vault, Vm
     from simulator.world import World
 
 
 def vault_of(world: World, call: Call) -> Vault:
     """Return the vault of the address."""
-    vault = world.vault(call.params["group"], call.params["vault"])
+    vault = world.vault(call.params["subscription"], call.params["group"], call.params["vault"])
     if vault is None:
         raise resource_not_found(f"Microsoft.RecoveryServices/vaults/{call.params['vault']}", call.params["group"])
     return vault

@@ -1,1 +1,0 @@
-"""What answers each call; one module per family of calls."""

@@ -1,0 +1,151 @@
+"""Recovery points, as the service writes them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from simulator.calls import Answer, Call, page
+from simulator.errors import invalid_input
+from simulator.formats import iso_time, read_filter_time
+from simulator.providers.backup.checks import point_of
+from simulator.providers.backup.ids import PROTECTED_ITEMS, item_path
+from simulator.providers.backup.lookup import vm_of
+from simulator.providers.backup.points import TIER_STATES, TIERS, Point
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from simulator.scenario import Vm
+    from simulator.world import World
+
+_REHYDRATED_FOR = timedelta(days=10)
+_EMPTY_ID = "00000000-0000-0000-0000-000000000000"
+
+
+def list_recovery_points(world: World, call: Call) -> Answer:
+    """Answer the recovery points of an item, newest first."""
+    vm = vm_of(world, call)
+    points = _points_between(world, vm, call.filters("startDate", "endDate"))
+
+    def write(point: Point) -> dict[str, Any]:
+        return _point_body(world, vm, point, call.vault_path)
+
+    return Answer(body=page(call, points, world.scenario.settings.page_points, write))
+
+
+def _points_between(world: World, vm: Vm, conditions: Mapping[str, str]) -> Sequence[Point]:
+    """Cut the points of a time window out of the whole row, without looking at each."""
+    points = vm.listed_points
+
+    def age(point: Point) -> timedelta:
+        return world.started - world.point_time(point)
+
+    try:
+        if "startdate" in conditions:
+            start = read_filter_time(conditions["startdate"])
+            points = points[: bisect_right(points, world.started - start, key=age)]
+        if "enddate" in conditions:
+            end = read_filter_time(conditions["enddate"])
+            points = points[bisect_left(points, world.started - end, key=age) :]
+    except ValueError as error:
+        raise invalid_input(str(error)) from error
+    return points
+
+
+def get_recovery_point(world: World, call: Call) -> Answer:
+    """Answer one recovery point; this call alone names its disks."""
+    vm = vm_of(world, call)
+    body = _point_body(world, vm, point_of(vm, call.params["point"]), call.vault_path)
+    body["properties"]["recoveryPointDiskConfiguration"] = _disks_body(vm)
+    return Answer(body=body)
+
+
+def _point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str, Any]:
+    """Write a recovery point as the list of points has it, without its disks."""
+    is_soft_deleted = point.soft_deleted or (vm.soft_delete is not None and vm.soft_delete.points == "Flagged")
+    properties: dict[str, Any] = {
+        "objectType": "IaasVMRecoveryPoint",
+        "recoveryPointType": point.consistency,
+        "recoveryPointTime": iso_time(world.point_time(point)),
+        "recoveryPointAdditionalInfo": "",
+        "sourceVMStorageType": "PremiumVMOnPartialPremiumStorage",
+        "isSourceVMEncrypted": point.encrypted,
+        "isInstantIlrSessionActive": point.ilr_session,
+        "isManagedVirtualMachine": point.managed,
+        "virtualMachineSize": "Standard_D2s_v5",
+        "originalStorageAccountOption": False,
+        "osType": vm.os_type,
+        "recoveryPointDiskConfiguration": None,
+        "recoveryPointMoveReadinessInfo": {"ArchivedRP": {"isReadyForMove": False}},
+        "recoveryPointProperties": {"expiryTime": "", "ruleName": "Daily", "isSoftDeleted": is_soft_deleted},
+        "securityType": "None",
+        "createdWithPolicyType": "V1",
+    }
+    if point.private_access != "Absent":
+        properties["isPrivateAccessEnabledOnAnyDisk"] = point.private_access == "Enabled"
+    if point.encrypted:
+        properties["keyAndSecret"] = _keys_body(vm)
+    if point.tier_details != "Absent":
+        unlisted: dict[str, Any] = {"Null": None, "Empty": []}
+        properties["recoveryPointTierDetails"] = (
+            unlisted[point.tier_details] if point.tier_details in unlisted else _tiers(world, vm, point)
+        )
+    if point.zones:
+        properties["zones"] = list(point.zones)
+    if point.threat_status:
+        properties |= {"threatStatus": point.threat_status, "threatInfo": []}
+    if world.faults(vm.key).faults.unknown_enums:
+        properties |= {"securityType": "QuantumLaunch", "memberOfTheFuture": {"weather": "Fair"}}
+    return {
+        "id": f"{item_path(vault_path, vm)}/recoveryPoints/{point.point_id}",
+        "name": point.point_id,
+        "type": f"{PROTECTED_ITEMS}/recoveryPoints",
+        "properties": properties,
+    }
+
+
+def _keys_body(vm: Vm) -> dict[str, Any]:
+    """Write the secret and the key of Azure Disk Encryption, which a point keeps."""
+    key_vault = f"https://{vm.name.lower()}-kv.vault.azure.net"
+    vault = f"/subscriptions/{_EMPTY_ID}/resourceGroups/{vm.resource_group}/providers/Microsoft.KeyVault/vaults/kv"
+    return {
+        "kekDetails": {"keyUrl": f"{key_vault}/keys/kek/1", "keyVaultId": vault, "keyBackupData": "a2VrLWJhY2t1cA=="},
+        "bekDetails": {"secretUrl": f"{key_vault}/secrets/bek/1", "secretVaultId": vault, "secretData": "YmVr"},
+        "encryptionMechanism": "DualPass",
+    }
+
+
+def _tiers(world: World, vm: Vm, point: Point) -> list[dict[str, Any]]:
+    faults = world.faults(vm.key).faults
+    details: list[dict[str, Any]] = []
+    for tier, state in point.tiers:
+        detail: dict[str, Any] = {"type": tier, "status": state}
+        if faults.integer_enums:
+            detail = {"type": TIERS.index(tier) + 1, "status": TIER_STATES.index(state) + 1}
+        if state == "Rehydrated":
+            detail["extendedInfo"] = {"RehydratedRPExpiryTime": iso_time(world.started + _REHYDRATED_FOR)}
+        details.append(detail)
+    if faults.unknown_enums:
+        details.append({"type": "OrbitalRP", "status": "Drifting"})
+    return details
+
+
+def _disks_body(vm: Vm) -> dict[str, Any]:
+    """Write which disks are in a VM's recovery points; the OS disk counts as LUN -1."""
+    included, excluded = [_disk_body(vm, -1, vm.disk_gb)], list[dict[str, Any]]()
+    for disk in vm.data_disks:
+        backed_up = vm.disk_exclusion is None or vm.disk_exclusion.backs_up(disk.lun)
+        (included if backed_up else excluded).append(_disk_body(vm, disk.lun, disk.size_gb))
+    return {
+        "numberOfDisksIncludedInBackup": len(included),
+        "numberOfDisksAttachedToVm": len(included) + len(excluded),
+        "includedDiskList": included,
+        "excludedDiskList": excluded,
+    }
+
+
+def _disk_body(vm: Vm, lun: int, size_gb: float) -> dict[str, Any]:
+    name = f"{vm.name}-osdisk" if lun < 0 else f"{vm.name}-datadisk-{lun}"
+    return {"lun": lun, "name": name, "diskSizeInGb": int(size_gb), "storageType": "Premium_LRS"}

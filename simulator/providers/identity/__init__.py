@@ -1,0 +1,1 @@
+"""The managed-identity endpoint, and the tokens that it gives out."""

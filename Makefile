@@ -2,7 +2,7 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 ALL := -n 4 --dist loadscope --no-loadscope-reorder
 UNIT := tests/unit/domain tests/unit/activities tests/unit/test_settings.py tests/unit/test_host_json.py
-.PHONY: help setup demo test coverage unit mutants chaos host rules preflight package check bench engine test-engine infra
+.PHONY: help setup demo test coverage conformance unit mutants chaos host rules preflight package check bench engine test-engine infra
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -35,6 +35,9 @@ test: setup ## all tests except those on Microsoft's engine (make test-engine); 
 
 coverage: setup ## the same tests, and which lines and branches they do not reach: half as long again
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest $(ALL) --cov --cov-report=term
+
+conformance: setup ## the simulator against the official SDKs, and the table of their calls
+	@$(PY) -m pytest -q --sdk-calls tests/conformance
 
 unit: setup ## the fast tests of what is deployed, without engine, network and coverage
 	@$(PY) -m pytest -q -p no:schemathesis -n 2 --dist loadscope $(UNIT)

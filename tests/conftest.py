@@ -22,6 +22,11 @@ LONGEST = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of ``make conformance``; a conftest further down is read too late to add one."""
+    parser.addoption("--sdk-calls", action="store_true", help="show which calls the official SDKs have made")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest modules first; within each rank the random order stays as it is."""
     items.sort(key=lambda item: _rank(item.nodeid))

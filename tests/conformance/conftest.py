@@ -5,14 +5,33 @@ from typing import TYPE_CHECKING
 
 import pytest
 from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+from rich.console import Console
 
 from simulator.clock import ManualClock
 from simulator.server import Simulator, running
+from tests.conformance import sdk
 from tests.conformance.caller import SUBSCRIPTION_ID, Caller
-from tests.conformance.sdk import sdk_client
+from tests.conformance.calls_table import SdkCalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+CALLS = SdkCalls()
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """With ``--sdk-calls`` show what the SDKs have called."""
+    if config.getoption("--sdk-calls"):
+        Console(width=160).print(CALLS.table())
+
+
+@pytest.fixture(autouse=True)
+def count_sdk_calls() -> Iterator[None]:
+    """Count the calls of the test's SDK clients, whichever simulators they were for."""
+    yield
+    for world in {id(world): world for world in sdk.worlds}.values():
+        CALLS.add(world.requests)
+    sdk.worlds.clear()
 
 
 @pytest.fixture
@@ -42,5 +61,5 @@ def secure(clock: ManualClock) -> Iterator[Simulator]:
 
 @pytest.fixture
 def client(secure: Simulator) -> Iterator[RecoveryServicesBackupClient]:
-    with sdk_client(RecoveryServicesBackupClient, secure, SUBSCRIPTION_ID) as client:
+    with sdk.sdk_client(RecoveryServicesBackupClient, secure, SUBSCRIPTION_ID) as client:
         yield client

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulator.server import Simulator
+    from simulator.world import World
+
+worlds: list[World] = []
+"""The worlds that the SDKs have met since the test began, for the table of their calls."""
 
 
 class IdentityEndpoint:
@@ -32,6 +36,7 @@ def sdk_client[Client](client_class: Callable[..., Client], simulator: Simulator
 
     ``args`` are those after the credential: in most SDKs the id of the subscription.
     """
+    worlds.append(simulator.world)
     return client_class(
         IdentityEndpoint(simulator),
         *args,

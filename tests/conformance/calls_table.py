@@ -1,0 +1,51 @@
+"""Which calls the official SDKs have made in a run of the tests, and how they were answered."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simulator.world import RequestRecord
+
+type Key = tuple[str, str, str]
+
+_SDK = re.compile(r"azsdk-python-(\S+)")
+_PROVIDER = re.compile(r".*/providers/", re.IGNORECASE)
+_LONG = "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers"
+
+
+class SdkCalls:
+    """The calls so far: for each SDK, method and type of resource, how often which status was answered."""
+
+    def __init__(self) -> None:
+        self._statuses: defaultdict[Key, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
+
+    def add(self, records: Iterable[RequestRecord]) -> None:
+        """Count the records of requests that an SDK has sent."""
+        for record in records:
+            sdk = _SDK.match(record.headers.get("user-agent", ""))
+            if sdk:
+                self._statuses[sdk[1], _types(record.path), record.method][record.status] += 1
+
+    def table(self) -> Table:
+        """Return one row for each SDK, resource type and method."""
+        table = Table("SDK", "method", "call", "answers", title="Calls of the official SDKs", box=None)
+        for (sdk, call, method), statuses in sorted(self._statuses.items()):
+            answers = ", ".join(f"{status} x {times}" for status, times in sorted(statuses.items()))
+            table.add_row(sdk, method, call, answers)
+        return table
+
+
+def _types(path: str) -> str:
+    """Return the types of an address without its names, such as ``Microsoft.Compute/disks``."""
+    plain = path.partition("?")[0]
+    names = _PROVIDER.sub("", plain).strip("/").split("/")
+    if "/providers/" not in plain.lower():
+        return "/".join(names[::2])
+    return "/".join([names[0], *names[1::2]]).replace(_LONG, "…")

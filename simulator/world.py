@@ -74,6 +74,7 @@ class World:
         self.jobs: dict[str, Job] = {}
         self.operations: dict[str, Operation] = {}
         self.store = ResourceStore()
+        self._moment: datetime | None = None
         self.started = self.now()
         self._effects: list[tuple[datetime, int, Callable[[], object]]] = []
         self._effect_numbers = count()
@@ -93,8 +94,9 @@ class World:
         seed(self)
 
     def now(self) -> datetime:
-        """Return the simulated time."""
-        return self.timeline.simulated.now()
+        """Return the simulated time; while an effect runs, the moment for which it was meant."""
+        with self.lock:
+            return self._moment or self.timeline.simulated.now()
 
     def new_id(self) -> str:
         """Make up a GUID."""
@@ -182,9 +184,13 @@ class World:
     def settle(self) -> None:
         """Let everything happen that is due, in the order of its time."""
         with self.lock:
-            while self._effects and self._effects[0][0] <= self.now():
-                _, _, effect = heappop(self._effects)
-                effect()
+            now = self.now()
+            while self._effects and self._effects[0][0] <= now:
+                self._moment, _, effect = heappop(self._effects)
+                try:
+                    effect()
+                finally:
+                    self._moment = None
 
     def add_job(self, job: Job) -> None:
         """Take in a new job."""

@@ -43,3 +43,21 @@ def test_a_group_that_is_removed_takes_what_lies_in_it_along_and_no_namesake() -
 
     assert list(world.store.below(group)) == []
     assert world.store.get(f"{group}-2") is neighbour
+
+
+def test_an_effect_sees_the_moment_for_which_it_was_meant() -> None:
+    clock = ManualClock()
+    world = World(Scenario.default(), Timeline.driven_by(clock))
+    seen: list[float] = []
+
+    def look() -> None:
+        seen.append((world.now() - world.started).total_seconds())
+        if len(seen) < 3:
+            world.at(world.now() + timedelta(seconds=2), look)
+
+    world.at(world.started + timedelta(seconds=5), look)
+    clock.advance(3600)
+    world.settle()
+
+    assert seen == [5, 7, 9]
+    assert (world.now() - world.started).total_seconds() == 3600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -131,13 +132,39 @@ class VirtualNetwork(Named):
     TYPE = "Microsoft.Network/virtualNetworks"
 
     location: str
+    prefix: str
+    subnets: tuple[tuple[str, str], ...]
+    """Each subnet's name and address prefix."""
 
     @classmethod
     def read(cls, node: Node, home: str) -> VirtualNetwork:
         """Read a network and close its node."""
-        network = cls(**_read_names(node, home), location=node.text("location"))
+        prefix = node.text("addressPrefix", "10.1.0.0/16")
+        network = cls(
+            **_read_names(node, home),
+            location=node.text("location"),
+            prefix=prefix,
+            subnets=tuple(_read_subnets(node, prefix)),
+        )
         node.close()
         return network
+
+
+def _read_subnets(network: Node, prefix: str) -> Iterator[tuple[str, str]]:
+    """Give the name and the prefix of each subnet: the next sixteenth of the network, where the scenario says none."""
+    nodes = network.nodes("subnets") or [Node({"name": "default"}, f"{network.path}.subnets[0]", network.problems)]
+    try:
+        sixteenths = list(IPv4Network(prefix).subnets(4))
+    except ValueError:
+        network.complain("addressPrefix", "expected a range of addresses such as 10.1.0.0/16, /25 or wider")
+        return
+    for number, node in enumerate(nodes):
+        own = node.text("addressPrefix", str(sixteenths[number % len(sixteenths)]))
+        try:
+            yield node.text("name"), str(IPv4Network(own))
+        except ValueError:
+            node.complain("addressPrefix", "expected a range of addresses such as 10.1.0.0/24")
+        node.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +290,7 @@ class Settings:
     page_jobs: int
     page_disks: int
     page_permissions: int
+    page_resources: int
     reads: Limit
     writes: Limit
     resource_requests: Limit
@@ -339,6 +367,7 @@ def _read_settings(node: Node) -> Settings:
         page_jobs=pages.whole("jobs", 200),
         page_disks=pages.whole("disks", 200),
         page_permissions=pages.whole("permissions", 100),
+        page_resources=pages.whole("resources", 100),
         reads=_read_limit(limits.node_or_empty("reads"), Limit(size=250, refill_per_s=25)),
         writes=_read_limit(limits.node_or_empty("writes"), Limit(size=200, refill_per_s=10)),
         resource_requests=_read_limit(limits.node_or_empty("resourceRequests"), Limit(size=1100, refill_per_s=110)),

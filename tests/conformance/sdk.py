@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from azure.core.credentials import AccessToken
+from azure.core.pipeline.transport import RequestsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simulator.clock import ManualClock
     from simulator.server import Simulator
     from simulator.world import World
 
@@ -31,10 +33,22 @@ class IdentityEndpoint:
         return AccessToken(answer["access_token"], int(answer["expires_on"]))
 
 
+class WaitlessTransport(RequestsTransport):
+    """Lets a client's waits, as between two polls of an operation, pass on the simulator's clock."""
+
+    def __init__(self, simulator: Simulator, clock: ManualClock) -> None:
+        super().__init__(connection_verify=str(simulator.certificate))
+        self._clock = clock
+
+    def sleep(self, duration: float) -> None:
+        self._clock.advance(duration)
+
+
 def sdk_client[Client](client_class: Callable[..., Client], simulator: Simulator, *args: Any, **options: Any) -> Client:
     """Make a client of a management SDK, for a simulator with TLS. A failure is not tried again.
 
-    ``args`` are those after the credential: in most SDKs the id of the subscription.
+    ``args`` are those after the credential: in most SDKs the id of the subscription. With the option
+    ``transport=WaitlessTransport(simulator, clock)`` pollers of operations do not sleep.
     """
     worlds.append(simulator.world)
     return client_class(

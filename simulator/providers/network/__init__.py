@@ -1,1 +1,1 @@
-"""Microsoft.Network: virtual networks."""
+"""Microsoft.Network: virtual networks, network interfaces, security groups, public addresses."""

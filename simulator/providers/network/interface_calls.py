@@ -1,0 +1,73 @@
+"""The calls about network interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from simulator.calls import Answer, Call, page
+from simulator.providers.network import errors
+from simulator.providers.network.addresses import INTERFACES
+from simulator.providers.network.interfaces import interface_body, put_interface, vm_of_interface, vms_by_interface
+from simulator.providers.network.operations import addresses, begin
+from simulator.providers.network.stamps import answer_one, find, stamp
+from simulator.providers.resources.groups import scope_of
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+
+def get_network_interface(world: World, call: Call) -> Answer:
+    """Answer a network interface."""
+    interface = find(world, call.path)
+    return answer_one(interface_body(interface, vm_of_interface(world, interface["id"])))
+
+
+def list_network_interfaces(world: World, call: Call) -> Answer:
+    """Answer the network interfaces of a resource group or of a subscription."""
+    vms = vms_by_interface(world)
+
+    def write(interface: Mapping[str, Any]) -> dict[str, Any]:
+        return interface_body(interface, vms.get(interface["id"].lower()))
+
+    interfaces = world.store.of_type(INTERFACES, below=scope_of(world, call))
+    return Answer(body=page(call, interfaces, world.scenario.settings.page_resources, write))
+
+
+def put_network_interface(world: World, call: Call) -> Answer:
+    """Create (201) or replace (200) a network interface."""
+    status = 200 if world.store.get(call.path) else 201
+    asked = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
+    interface = put_interface(world, call.path, asked)
+    operation = begin(world, call, interface["location"])
+    body = interface_body(interface, vm_of_interface(world, interface["id"]))
+    return Answer(status=status, body=body, headers=addresses(world, call, operation, location=False))
+
+
+def patch_network_interface(world: World, call: Call) -> Answer:
+    """Replace the tags of a network interface."""
+    interface = find(world, call.path)
+    patch_tags(world, interface, call)
+    return answer_one(interface_body(interface, vm_of_interface(world, interface["id"])))
+
+
+def patch_tags(world: World, body: dict[str, Any], call: Call) -> None:
+    """Replace the tags of a resource; raise 400 for a body without any."""
+    tags: Any = cast("Mapping[str, Any]", call.body).get("tags") if isinstance(call.body, Mapping) else None
+    if not isinstance(tags, Mapping):
+        raise errors.invalid_request("tags must be an object.")
+    body["tags"] = dict(cast("Mapping[str, Any]", tags))
+    stamp(world, body, body["properties"]["provisioningState"])
+
+
+def delete_network_interface(world: World, call: Call) -> Answer:
+    """Delete a network interface that no VM holds: 202, or 204 where there is none."""
+    interface = world.store.get(call.path)
+    if interface is None:
+        return Answer(status=204)
+    vm_id = vm_of_interface(world, interface["id"])
+    if vm_id:
+        raise errors.interface_in_use(interface["id"], vm_id)
+    stamp(world, interface, "Deleting")
+    operation = begin(world, call, interface["location"], lambda: world.store.remove(interface["id"]))
+    return Answer(status=202, headers=addresses(world, call, operation, location=True))

@@ -1,0 +1,66 @@
+"""The long-running operations of Microsoft.Network and what their addresses answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from simulator.calls import Answer, Call
+from simulator.providers.network.errors import not_found
+from simulator.providers.network.stamps import SECONDS
+from simulator.signing import sign
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulator.world import World
+
+OPERATIONS = "Microsoft.Network/locations/operations"
+RETRY_AFTER_S = 10
+
+
+def begin(world: World, call: Call, location: str, finish: Callable[[], object] | None = None) -> str:
+    """Begin an operation of ``SECONDS`` that ends with ``finish``, if that is given; return its id."""
+    place = f"/subscriptions/{call.params['subscription']}/providers/Microsoft.Network/locations/{location}"
+    operation = {"id": f"{place}/operations/{world.new_id()}", "type": OPERATIONS, "status": "InProgress"}
+    world.store.put(operation)
+
+    def end() -> None:
+        if finish:
+            finish()
+        operation["status"] = "Succeeded"
+
+    world.at(world.now() + timedelta(seconds=SECONDS), end)
+    return operation["id"]
+
+
+def addresses(world: World, call: Call, operation_id: str, *, location: bool) -> dict[str, str]:
+    """Return the headers that say where to ask for an operation, with ``Location`` for those without a body."""
+    version, now = f"?api-version={call.api_version}", world.now()
+    status = f"{call.base_url}{operation_id}"
+    headers = {
+        "Azure-AsyncNotification": "Enabled",
+        "Azure-AsyncOperation": sign(f"{status}{version}", now, world.random),
+        "Retry-After": world.timeline.retry_after(RETRY_AFTER_S),
+    }
+    if location:
+        result = status.replace("/operations/", "/operationResults/")
+        headers["Location"] = sign(f"{result}{version}", now, world.random)
+    return headers
+
+
+def get_network_operation(world: World, call: Call) -> Answer:
+    """Answer the status of an operation, which is all that there is to it."""
+    operation = world.store.get(call.path)
+    if operation is None:
+        raise not_found(call.path)
+    return Answer(body={"status": operation["status"]})
+
+
+def get_network_operation_result(world: World, call: Call) -> Answer:
+    """Answer 202 while an operation runs, then 204; both tell again where to ask."""
+    operation = world.store.get(call.path.lower().replace("/operationresults/", "/operations/"))
+    if operation is None:
+        raise not_found(call.path)
+    headers = addresses(world, call, operation["id"], location=True)
+    return Answer(status=202 if operation["status"] == "InProgress" else 204, headers=headers)

@@ -136,7 +136,7 @@ def _vm_concerned(world: World, call: Call) -> Vm | None:
         return world.vm_named(call.path)
     if "item" in params:
         return item_vm(world, call)
-    job = world.jobs.get(params.get("job", "").lower())
+    job = world.jobs.get((params.get("job") or _job_in(call.body)).lower())
     if job:
         return world.vm_with_key(job.vm_key)
     operation = world.operations.get(params.get("operation", "").lower())
@@ -146,12 +146,18 @@ def _vm_concerned(world: World, call: Call) -> Vm | None:
     return world.vm_named(source) if source else None
 
 
+def _job_in(body: Any) -> str:
+    """Return the job that the body of a question about the secondary region names."""
+    return str(cast("Mapping[str, Any]", body).get("jobName", "")) if isinstance(body, Mapping) else ""
+
+
 def _source_of(body: Any) -> str:
-    """Return the VM's resource id that the body of backupStatus or of a validation names."""
+    """Return the VM's resource id that the body of backupStatus, of a validation or of a restore names."""
     if not isinstance(body, Mapping):
         return ""
     members = cast("Mapping[str, Any]", body)
-    inner = members.get("properties")
-    if isinstance(inner, Mapping):
-        return _source_of(cast("Mapping[str, Any]", inner).get("restoreRequest"))
+    for name in ("properties", "restoreRequest"):
+        inner = members.get(name)
+        if isinstance(inner, Mapping):
+            return _source_of(inner)
     return str(members.get("resourceId") or members.get("sourceResourceId") or "")

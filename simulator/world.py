@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from simulator.clock import Timeline
+    from simulator.providers.backup.crossregion.tokens import RestoreToken
     from simulator.providers.backup.operations import Operation
     from simulator.providers.backup.points import Point
     from simulator.scenario import Named, Scenario, StorageAccount, Vault, Vm
@@ -73,6 +74,7 @@ class World:
         self.requests: deque[RequestRecord] = deque(maxlen=LOG_LENGTH)
         self.jobs: dict[str, Job] = {}
         self.operations: dict[str, Operation] = {}
+        self.restore_tokens: dict[str, RestoreToken] = {}
         self.store = ResourceStore()
         self._moment: datetime | None = None
         self.started = self.now()
@@ -200,7 +202,7 @@ class World:
     def add_operation(self, operation: Operation) -> None:
         """Take in a new operation."""
         with self.lock:
-            self.operations[operation.operation_id] = operation
+            self.operations[operation.operation_id.lower()] = operation
 
     def cancel(self, job: Job) -> None:
         """Let a running job end as cancelled; a second cancellation changes nothing."""

@@ -53,6 +53,8 @@ class RestoreCheck:
     do not allow is one too for the trigger; a validation makes findings of that.
     """
 
+    _place = "vault's"
+
     def __init__(self, world: World, vault: Vault, vm: Vm, point: Point, properties: Mapping[str, Any]) -> None:
         self._world = world
         self._vault = vault
@@ -94,6 +96,16 @@ class RestoreCheck:
         """The ``recoveryType`` of the body."""
         return str(self._get("recoveryType"))
 
+    @property
+    def _region(self) -> str:
+        """The region in which the restore takes place."""
+        return self._vault.region
+
+    @property
+    def _has_zones(self) -> bool:
+        """Whether the data can be restored into any zone of the region."""
+        return self._vault.storage_type == "ZoneRedundant"
+
     def _get(self, name: str) -> Any:
         return self._properties.get(name)
 
@@ -120,8 +132,8 @@ class RestoreCheck:
             raise invalid_input("recoveryPointId must be the name of the recovery point in the address")
         if str(self._get("sourceResourceId")).lower() != self._vm.resource_id.lower():
             raise invalid_input("sourceResourceId must be the VM of the protected item")
-        if str(self._get("region")).lower().replace(" ", "") != self._vault.region.lower():
-            raise invalid_input(f"region must be the vault's, {self._vault.region}")
+        if str(self._get("region")).lower().replace(" ", "") != self._region.lower():
+            raise invalid_input(f"region must be {self._region}")
 
     def _check_type_table(self) -> None:
         """Each recovery type needs some members and forbids others."""
@@ -208,7 +220,7 @@ class RestoreCheck:
             raise invalid_input("zones need a managed, unencrypted point")
         if "HardenedRP" not in self._point.valid_tiers:
             raise invalid_input("zones need a point in the vault tier")
-        if zones != ["NoZone"] and self._vault.storage_type != "ZoneRedundant":
+        if zones != ["NoZone"] and not self._has_zones:
             raise invalid_input("zones need a zone-redundant vault")
 
     def _check_network_access(self) -> None:
@@ -254,8 +266,8 @@ class RestoreCheck:
 
     def _check_staging_account(self) -> None:
         account = self._staging_account()
-        if account.location.lower() != self._vault.region.lower():
-            raise invalid_input("the staging account must be in the vault's region")
+        if account.location.lower() != self._region.lower():
+            raise invalid_input(f"the staging account must be in the {self._place} region")
         if "ZRS" in account.sku.upper():
             raise invalid_input("the staging account must not be zone-redundant")
         if account.kind == "BlobStorage":

@@ -65,18 +65,24 @@ _NOT_PROTECTED = {
 def list_protected_items(world: World, call: Call) -> Answer:
     """Answer the protected items of a vault; a friendly name matches as a prefix, as it does in Azure."""
     vault = vault_of(world, call)
-    conditions = call.filters(
-        "backupManagementType", "itemType", "friendlyName", "containerName", "policyName", "healthState"
-    )
-    items = [vm for vm in world.items(vault.name) if _item_matches(vm, conditions)]
+    conditions = item_conditions(call)
+    items = [vm for vm in world.items(vault.name) if item_matches(vm, conditions)]
 
     def write(vm: Vm) -> dict[str, Any]:
-        return _item_body(world, vm, call.base_url, call.vault_path, extended=False)
+        return item_body(world, vm, call.base_url, call.vault_path, extended=False)
 
     return Answer(body=page(call, items, world.scenario.settings.page_items, write))
 
 
-def _item_matches(vm: Vm, conditions: Mapping[str, str]) -> bool:
+def item_conditions(call: Call) -> dict[str, str]:
+    """Return the conditions of a list of items."""
+    return call.filters(
+        "backupManagementType", "itemType", "friendlyName", "containerName", "policyName", "healthState"
+    )
+
+
+def item_matches(vm: Vm, conditions: Mapping[str, str]) -> bool:
+    """Return whether an item meets the conditions of a list."""
     facts = {
         "backupmanagementtype": "azureiaasvm",
         "itemtype": "vm",
@@ -100,10 +106,10 @@ def get_protected_item(world: World, call: Call) -> Answer:
     """Answer one protected item."""
     vm = vm_of(world, call)
     extended = call.filters("expand").get("expand", "").lower() == "extendedinfo"
-    return Answer(body=_item_body(world, vm, call.base_url, call.vault_path, extended=extended))
+    return Answer(body=item_body(world, vm, call.base_url, call.vault_path, extended=extended))
 
 
-def _item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended: bool) -> dict[str, Any]:
+def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended: bool) -> dict[str, Any]:
     """Write a protected item; ``extended`` adds what only the expanded single item says."""
     points = vm.listed_points
     source = vm.resource_id

@@ -29,13 +29,13 @@ _NO_ID = "00000000-0000-0000-0000-000000000000"
 def list_jobs(world: World, call: Call) -> Answer:
     """Answer the vault's jobs, newest first, without their details."""
     vault, now = vault_of(world, call), world.now()
-    wanted = _read_conditions(
+    wanted = read_conditions(
         call.filters("operation", "status", "backupManagementType", "startTime", "endTime", "jobId")
     )
     jobs = [
         job
         for job in reversed(world.jobs.values())
-        if job.vault == vault.name and now >= job.listed_from and _matches(job, wanted, now)
+        if job.vault == vault.name and not job.region and now >= job.listed_from and _matches(job, wanted, now)
     ]
 
     def write(job: Job) -> dict[str, Any]:
@@ -44,7 +44,8 @@ def list_jobs(world: World, call: Call) -> Answer:
     return Answer(body=page(call, jobs, world.scenario.settings.page_jobs, write))
 
 
-def _read_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
+def read_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
+    """Return the conditions of a list of jobs, with their times read."""
     try:
         return {
             name: read_filter_time(value) if name in {"starttime", "endtime"} else value.lower()

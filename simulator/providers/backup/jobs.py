@@ -71,6 +71,21 @@ def _replace_curve(share: float, _seconds: float) -> tuple[float, float | None]:
     return (1.0, None) if share < _FIRST_MINUTE else (99.0, 120.0)
 
 
+def _across_curve(share: float, seconds: float) -> tuple[float, float | None]:
+    """Say 1 % for three minutes, climb, sit at 90 % with a frozen estimate, and at 99 % when all is transferred."""
+    if share >= _ACROSS_TRANSFERRED:
+        return 99.0, 120.0
+    if share >= _ACROSS_STUCK_FROM:
+        return 90.0, _ACROSS_STUCK_REMAINING_S
+    if share < _ACROSS_MOVES_FROM:
+        return 1.0, None
+    climbed = (share - _ACROSS_MOVES_FROM) / (_ACROSS_STUCK_FROM - _ACROSS_MOVES_FROM)
+    return 1.0 + math.floor(89.0 * climbed), (_ACROSS_STUCK_FROM - share) * seconds + _ACROSS_STUCK_REMAINING_S
+
+
+_ACROSS_S = 1140.6
+_ACROSS_MOVES_FROM, _ACROSS_STUCK_FROM, _ACROSS_TRANSFERRED = 180 / _ACROSS_S, 749 / _ACROSS_S, 1110 / _ACROSS_S
+_ACROSS_STUCK_REMAINING_S = 83.2082695
 _FIRST_MINUTE = 60 / 940
 _TRANSFER = "Transfer data from vault"
 
@@ -105,6 +120,31 @@ LIVES = {
 }
 
 
+LIVES_ACROSS = {
+    "blobs": Life(
+        job_type="Recover disks",
+        seconds=_ACROSS_S,
+        tasks=(Task(_TRANSFER, 0.0, _ACROSS_TRANSFERRED),),
+        curve=_across_curve,
+        counts_gigabytes=True,
+        leaves_blobs=True,
+    ),
+    "new_vm": Life(
+        job_type="Recover VM to an alternate location",
+        seconds=_ACROSS_S,
+        tasks=(Task(_TRANSFER, 0.0, _ACROSS_TRANSFERRED), Task("Create the restored virtual machine", 0.5, 1.0)),
+        curve=_across_curve,
+        counts_gigabytes=True,
+    ),
+}
+LIVES_ACROSS["disks"] = LIVES_ACROSS["blobs"]
+
+
+def life_of(kind: str, region: str) -> Life:
+    """Return how jobs of a kind go, in the vault's own region (empty) or in another."""
+    return (LIVES_ACROSS if region else LIVES)[kind]
+
+
 def kind_of(recovery_type: str, *, target_group: bool) -> str:
     """Return which of ``LIVES`` a restore of this type leads."""
     if recovery_type == "RestoreDisks":
@@ -130,7 +170,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One restore job; its whole future is settled when it is made, but for a cancellation."""
+    """One restore job; its whole future is settled when it is made, but for a cancellation.
+
+    ``region`` is the secondary region of a cross-region restore, empty in the vault's own.
+    """
 
     job_id: str
     vm_key: str
@@ -141,6 +184,7 @@ class Job:
     activity_id: str
     recovery_type: str
     kind: str
+    region: str = ""
     target: Target
     point_time: datetime
     blob_container: str
@@ -165,7 +209,7 @@ class Job:
     @property
     def life(self) -> Life:
         """How jobs of this kind go."""
-        return LIVES[self.kind]
+        return life_of(self.kind, self.region)
 
     def ends_at(self) -> datetime:
         """Return the moment of the end as things stand now."""

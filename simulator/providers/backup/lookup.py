@@ -45,7 +45,7 @@ def job_of(world: World, call: Call) -> Job:
     """Return the job of the address."""
     vault = vault_of(world, call)
     job = world.jobs.get(call.params["job"].lower())
-    if job is None or job.vault != vault.name:
+    if job is None or job.vault != vault.name or job.region:
         raise not_in_vault("Job", call.params["job"])
     return job
 

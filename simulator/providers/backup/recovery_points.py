@@ -27,7 +27,7 @@ _EMPTY_ID = "00000000-0000-0000-0000-000000000000"
 def list_recovery_points(world: World, call: Call) -> Answer:
     """Answer the recovery points of an item, newest first."""
     vm = vm_of(world, call)
-    points = _points_between(world, vm, call.filters("startDate", "endDate"))
+    points = points_between(world, vm, call.filters("startDate", "endDate"))
 
     def write(point: Point) -> dict[str, Any]:
         return _point_body(world, vm, point, call.vault_path)
@@ -35,7 +35,7 @@ def list_recovery_points(world: World, call: Call) -> Answer:
     return Answer(body=page(call, points, world.scenario.settings.page_points, write))
 
 
-def _points_between(world: World, vm: Vm, conditions: Mapping[str, str]) -> Sequence[Point]:
+def points_between(world: World, vm: Vm, conditions: Mapping[str, str]) -> Sequence[Point]:
     """Cut the points of a time window out of the whole row, without looking at each."""
     points = vm.listed_points
 

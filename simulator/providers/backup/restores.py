@@ -12,16 +12,16 @@ from simulator.faults import ErrorDetail
 from simulator.providers.backup.checks import REHYDRATING, RestoreCheck, check_busy, object_member, point_of
 from simulator.providers.backup.errors import guard_request_missing, internal_error, vault_blocked
 from simulator.providers.backup.ids import PROTECTED_ITEMS
-from simulator.providers.backup.jobs import LIVES, Job, Target, kind_of
+from simulator.providers.backup.jobs import Job, Target, kind_of, life_of
 from simulator.providers.backup.lookup import vault_of, vm_of
 from simulator.providers.backup.operation_calls import TRIGGER_RETRY_AFTER_S, addresses
 from simulator.providers.backup.operations import Operation
 from simulator.providers.backup.results import keep_results
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from simulator.faults import Faults
+    from simulator.faults import Faults, FaultState
     from simulator.providers.backup.points import Point
     from simulator.scenario import StorageAccount, Vault, Vm
     from simulator.world import World
@@ -44,20 +44,24 @@ def trigger_restore(world: World, call: Call) -> Answer:
     _check_guard(world, vault, call, properties)
     account = RestoreCheck(world, vault, vm, point, properties).account()
     _check_limit(world, vault)
-    state = world.faults(vm.key)
+    faults, activity_id = world.faults(vm.key), call.headers["x-ms-client-request-id"]
+    order = Order(
+        vault=vault, vm=vm, point=point, account=account, properties=properties, faults=faults.faults, now=world.now()
+    )
+    return take(world, faults, lambda: addresses(world, call, vm, _accept(world, order, activity_id)))
+
+
+def take(world: World, state: FaultState, accept: Callable[[], dict[str, str]]) -> Answer:
+    """Answer a trigger with 202 and the headers that ``accept`` returns, unless a fault of the VM strikes."""
     check_busy(world, state)
     if state.strikes("error500BeforeAccept", state.faults.error500_before_accept):
         raise internal_error()
-    order = _Order(
-        vault=vault, vm=vm, point=point, account=account, properties=properties, faults=state.faults, now=world.now()
-    )
-    operation = _accept(world, order, call.headers["x-ms-client-request-id"])
+    headers = accept()
     if state.strikes("lost202", state.faults.lost202):
         return Answer(status=0, dropped=True)
     if state.strikes("error500AfterAccept", state.faults.error500_after_accept):
         raise internal_error()
-    retry_after = {"Retry-After": world.timeline.retry_after(TRIGGER_RETRY_AFTER_S)}
-    return Answer(status=202, headers={**addresses(world, call, vm, operation), **retry_after})
+    return Answer(status=202, headers={**headers, "Retry-After": world.timeline.retry_after(TRIGGER_RETRY_AFTER_S)})
 
 
 def _check_limit(world: World, vault: Vault) -> None:
@@ -87,8 +91,8 @@ def _check_guard(world: World, vault: Vault, call: Call, properties: Mapping[str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Order:
-    """A restore that passed all checks."""
+class Order:
+    """A restore that passed all checks; ``region`` is empty in the vault's own region."""
 
     vault: Vault
     vm: Vm
@@ -97,9 +101,10 @@ class _Order:
     properties: Mapping[str, Any]
     faults: Faults
     now: datetime
+    region: str = ""
 
 
-def _accept(world: World, order: _Order, activity_id: str) -> Operation:
+def _accept(world: World, order: Order, activity_id: str) -> Operation:
     """Make the operation and, unless the VM's faults forbid it, its job."""
     faults, now = order.faults, order.now
     operation_id = job_id = world.new_id()
@@ -117,18 +122,23 @@ def _accept(world: World, order: _Order, activity_id: str) -> Operation:
     )
     world.add_operation(operation)
     if faults.operation_failed is None:
-        job = _make_job(world, order, job_id, activity_id)
-        world.add_job(job)
-        world.at(job.ends_at(), lambda: keep_results(world, world.jobs[job_id]))
+        start_job(world, order, job_id, activity_id)
     return operation
 
 
-def _make_job(world: World, order: _Order, job_id: str, activity_id: str) -> Job:
+def start_job(world: World, order: Order, job_id: str, activity_id: str) -> None:
+    """Let a restore's job begin."""
+    job = _make_job(world, order, job_id, activity_id)
+    world.add_job(job)
+    world.at(job.ends_at(), lambda: keep_results(world, world.jobs[job_id]))
+
+
+def _make_job(world: World, order: Order, job_id: str, activity_id: str) -> Job:
     """Settle how the job will go."""
     vm, faults, properties = order.vm, order.faults, order.properties
     kind = kind_of(properties["recoveryType"], target_group=bool(properties.get("targetResourceGroupId")))
     delay_s = _rehydration_s(properties) if faults.job_s is None else 0.0
-    seconds = delay_s + LIVES[kind].seconds if faults.job_s is None else faults.job_s
+    seconds = delay_s + life_of(kind, order.region).seconds if faults.job_s is None else faults.job_s
     job = Job(
         job_id=job_id,
         vm_key=vm.key,
@@ -139,6 +149,7 @@ def _make_job(world: World, order: _Order, job_id: str, activity_id: str) -> Job
         activity_id=activity_id,
         recovery_type=properties["recoveryType"],
         kind=kind,
+        region=order.region,
         target=_target(vm, order.account, kind, properties),
         point_time=world.point_time(order.point),
         blob_container=f"{vm.name.lower().replace('-', '')[:15]}-{world.new_id().replace('-', '')}",

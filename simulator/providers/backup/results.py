@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simulator.providers.compute.restored import add_restored_disks, add_restored_vm
@@ -17,6 +18,8 @@ def keep_results(world: World, job: Job) -> None:
     if job.status(job.ends_at()) not in {"Completed", "CompletedWithWarnings"}:
         return
     source = world.vm_with_key(job.vm_key)
+    if job.region:
+        source = replace(source, location=job.region)
     if job.makes_managed_disks:
         ensure_group(world, job.target.group_id, source.location)
         add_restored_disks(world, job, source)

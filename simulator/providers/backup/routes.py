@@ -11,6 +11,9 @@ from simulator.providers.backup import (
     validation,
     vaults,
 )
+from simulator.providers.backup.crossregion import reads as secondary
+from simulator.providers.backup.crossregion import routes as crossregion
+from simulator.providers.backup.crossregion.regions import by_region
 from simulator.routing import GROUP, SUBSCRIPTION, RouteTable
 
 _VAULT = GROUP + "/providers/Microsoft.RecoveryServices/vaults/{vault}"
@@ -25,10 +28,18 @@ ROUTES: RouteTable = (
     ("GET", _VAULT, vaults.get_vault),
     ("GET", _VAULT + "/backupstorageconfig/vaultstorageconfig", vaults.get_storage_config),
     ("GET", _VAULT + "/backupResourceGuardProxies", vaults.list_resource_guard_proxies),
-    ("GET", _VAULT + "/backupProtectedItems", items.list_protected_items),
+    ("GET", _VAULT + "/backupProtectedItems", by_region(items.list_protected_items, secondary.list_secondary_items)),
     ("GET", _ITEM, items.get_protected_item),
-    ("GET", _ITEM + "/recoveryPoints", recovery_points.list_recovery_points),
-    ("GET", _ITEM + "/recoveryPoints/{point}", recovery_points.get_recovery_point),
+    (
+        "GET",
+        _ITEM + "/recoveryPoints",
+        by_region(recovery_points.list_recovery_points, secondary.list_secondary_points),
+    ),
+    (
+        "GET",
+        _ITEM + "/recoveryPoints/{point}",
+        by_region(recovery_points.get_recovery_point, secondary.get_secondary_point),
+    ),
     ("POST", _ITEM + "/recoveryPoints/{point}/restore", restores.trigger_restore),
     ("GET", _ITEM + "/operationsStatus/{operation}", operation_calls.item_operation_status),
     ("GET", _ITEM + "/operationResults/{operation}", operation_calls.item_operation_result),
@@ -43,4 +54,5 @@ ROUTES: RouteTable = (
     ("POST", _VAULT + "/backupJobs/{job}/cancel", job_calls.cancel_job),
     ("GET", _VAULT + "/backupJobs/{job}/operationsStatus/{operation}", job_calls.job_operation_status),
     ("GET", _VAULT + "/backupJobs/{job}/operationResults/{operation}", job_calls.job_operation_result),
+    *crossregion.ROUTES,
 )

@@ -48,6 +48,7 @@ def test_default_scenario_is_as_documented() -> None:
         ("vault-guarded", "guarded-rg", "westeurope"),
         ("vault-zrs", "rules-rg", "westeurope"),
         ("vault-locked", "rules-rg", "westeurope"),
+        ("vault-crr", "crr-rg", "westeurope"),
     ]
     assert groups == {
         "web-rg": 7,
@@ -55,6 +56,7 @@ def test_default_scenario_is_as_documented() -> None:
         "sql-rg": 1,
         "guarded-rg": 1,
         "rules-rg": 8,
+        "crr-rg": 3,
         "deleted-rg": 3,
         "old-rg": 1,
         "new-rg": 1,
@@ -63,7 +65,8 @@ def test_default_scenario_is_as_documented() -> None:
     }
     assert guard is not None
     assert (guard.name, guard.resource_group, guard.granted_after_s) == ("guard-01", "security-rg", 300)
-    assert [vault.cross_subscription_restore for vault in scenario.vaults] == ["Enabled"] * 3 + ["Disabled"]
+    assert [vault.cross_subscription_restore for vault in scenario.vaults] == ["Enabled"] * 3 + ["Disabled", "Enabled"]
+    assert [vault.cross_region_restore for vault in scenario.vaults] == [False] * 4 + [True]
     assert scenario.vaults[2].storage_type == "ZoneRedundant"
     assert {vm.name for vm in scenario.vms if vm.vault is None} == {"lonely-01", "moved-01"}
     assert {vm.name for vm in scenario.vms if vm.vault and not vm.points} == {"empty-01"}

@@ -41,19 +41,19 @@ class Call:
         match = _VAULT_PART.match(self.path)
         return match[0] if match else self.path
 
-    def filters(self, *allowed: str) -> dict[str, str]:
-        """Return the conditions of ``$filter``; raise 400 for one that cannot be read or is not allowed."""
+    def filters(self, *known: str, ignores_unreadable: bool = False) -> dict[str, str]:
+        """Return the conditions of ``$filter`` that are known here: others are ignored, as the service does.
+
+        Raises 400 for a filter that cannot be read, unless it is ignored as well.
+        """
         text = self.query.get("$filter", "")
-        if not text:
-            return {}
         try:
-            conditions = read_filter(text)
+            conditions = read_filter(text) if text else {}
         except ValueError as error:
+            if ignores_unreadable:
+                return {}
             raise invalid_input(str(error)) from error
-        for name in conditions:
-            if name not in {each.lower() for each in allowed}:
-                raise invalid_input(f"$filter knows no {name!r} here")
-        return conditions
+        return {name: conditions[name] for name in map(str.lower, known) if name in conditions}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

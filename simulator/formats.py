@@ -52,9 +52,11 @@ def clock_duration(length: int) -> str:
 
 
 def clock_days(length: timedelta) -> str:
-    """Write a duration as .NET does when it has days: ``13.23:59:10``; nothing is left of a negative one."""
-    seconds = max(int(length.total_seconds()), 0)
-    return f"{seconds // 86400}.{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    """Write a duration as .NET does when it has days: ``13.23:59:04.4260880``; nothing is left of a negative one."""
+    length = max(length, timedelta())
+    seconds, parts = length.seconds, length.microseconds * 10
+    text = f"{length.days}.{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return f"{text}.{parts:07d}" if parts else text
 
 
 def read_filter(text: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import NAMESPACE_URL, uuid5
 
 from simulator.faults import Faults
 from simulator.providers.backup.guards import ResourceGuard
@@ -22,6 +23,7 @@ DEFAULT_FILE = Path(__file__).with_name("default_scenario.json")
 REDUNDANCIES = ("LocallyRedundant", "ZoneRedundant", "GeoRedundant")
 DEFERRED_DELETE_TIMES = ("End", "Deletion", "Absent")
 DELETED_POINTS = ("Listed", "Flagged", "Hidden")
+ENCRYPTIONS = ("MicrosoftManaged", "CustomerManaged")
 CROSS_SUBSCRIPTION = ("Enabled", "Disabled", "PermanentlyDisabled", "Absent")
 
 
@@ -68,6 +70,27 @@ def _read_names(node: Node, home: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VaultIdentity:
+    """The identities of a vault, with which a restore may reach the staging account."""
+
+    system_assigned: bool
+    user_assigned: tuple[str, ...]
+
+    @classmethod
+    def read(cls, node: Node) -> VaultIdentity:
+        """Read the identities and close their node."""
+        identity = cls(system_assigned=node.flag("systemAssigned"), user_assigned=node.texts("userAssigned"))
+        node.close()
+        return identity
+
+    @property
+    def type(self) -> str:
+        """The kinds of identities there are, as the service writes them; empty for none."""
+        kinds = {"SystemAssigned": self.system_assigned, "UserAssigned": bool(self.user_assigned)}
+        return ", ".join(kind for kind, there in kinds.items() if there)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vault(Named):
     """A Recovery Services vault."""
 
@@ -76,6 +99,8 @@ class Vault(Named):
     storage_type: str
     cross_region_restore: bool
     cross_subscription_restore: str
+    encryption: str
+    identity: VaultIdentity
     guard: ResourceGuard | None
     restores_per_day: int | None
 
@@ -83,13 +108,14 @@ class Vault(Named):
     def read(cls, node: Node, home: str) -> Vault:
         """Read a vault and close its node."""
         names = _read_names(node, home)
-        node.has("resourceGuard")
         vault = cls(
             **names,
             region=node.text("region"),
             storage_type=node.choice("storageType", REDUNDANCIES, "GeoRedundant"),
             cross_region_restore=node.flag("crossRegionRestore"),
             cross_subscription_restore=node.choice("crossSubscriptionRestore", CROSS_SUBSCRIPTION, "Enabled"),
+            encryption=node.choice("encryption", ENCRYPTIONS, "MicrosoftManaged"),
+            identity=VaultIdentity.read(node.node_or_empty("identity")),
             guard=ResourceGuard.read(node.node("resourceGuard"), names["subscription_id"])
             if node.has("resourceGuard")
             else None,
@@ -219,7 +245,7 @@ class SoftDelete:
         """Read a soft deletion and close its node."""
         soft_delete = cls(
             deleted_hours_ago=node.number("deletedHoursAgo", 24),
-            deferred_delete_time=node.choice("deferredDeleteTime", DEFERRED_DELETE_TIMES, "End"),
+            deferred_delete_time=node.choice("deferredDeleteTime", DEFERRED_DELETE_TIMES, "Deletion"),
             points=node.choice("points", DELETED_POINTS, "Listed"),
         )
         node.close()
@@ -268,6 +294,22 @@ class Vm(Named):
         return () if self.soft_delete and self.soft_delete.points == "Hidden" else self.points
 
     @property
+    def backed_up_luns(self) -> tuple[int, ...]:
+        """The data disks that are in the backup: all of them unless the item selects its disks."""
+        exclusion = self.disk_exclusion
+        return tuple(disk.lun for disk in self.data_disks if exclusion is None or exclusion.backs_up(disk.lun))
+
+    @property
+    def excluded_luns(self) -> tuple[int, ...]:
+        """The data disks that are not in the backup."""
+        return tuple(disk.lun for disk in self.data_disks if disk.lun not in self.backed_up_luns)
+
+    def disk_name(self, lun: int) -> str:
+        """Return the name of the managed disk at a LUN; -1 is the OS disk."""
+        mark = uuid5(NAMESPACE_URL, self.key).hex
+        return f"{self.name}_OsDisk_1_{mark}" if lun < 0 else f"{self.name}_DataDisk_{lun}"
+
+    @property
     def native_name(self) -> str:
         """The name inside the vault, as the service keeps it."""
         return f"iaasvmcontainerv2;{self.resource_group};{self.name}".lower()
@@ -285,6 +327,7 @@ class Limit:
 class Settings:
     """Page sizes, limits and delays that hold for the whole simulator."""
 
+    page_vaults: int
     page_points: int
     page_items: int
     page_jobs: int
@@ -362,6 +405,7 @@ class Scenario:
 def _read_settings(node: Node) -> Settings:
     pages, limits = node.node_or_empty("pageSizes"), node.node_or_empty("limits")
     settings = Settings(
+        page_vaults=pages.whole("vaults", 100),
         page_points=pages.whole("recoveryPoints", 100),
         page_items=pages.whole("protectedItems", 200),
         page_jobs=pages.whole("jobs", 200),

@@ -20,7 +20,15 @@ def _text(random: Random, count: int) -> str:
     return base64.urlsafe_b64encode(random.randbytes(count)).decode().rstrip("=")
 
 
-def sign(url: str, moment: datetime, random: Random) -> str:
-    """Append ``t``, ``c``, ``s`` and ``h`` of the usual sizes; new ones at every call, and nobody checks them."""
-    certificate = _text(random, random.choice(_CERTIFICATE_BYTES))
-    return f"{url}&t={ticks(moment)}&c={certificate}&s={_text(random, _SIGNATURE_BYTES)}&h={_text(random, _HASH_BYTES)}"
+class Signatures:
+    """The signatures of one answer: they share the certificate ``c``, and nobody checks them."""
+
+    def __init__(self, moment: datetime, random: Random) -> None:
+        self._issued = ticks(moment)
+        self._random = random
+        self._certificate = _text(random, random.choice(_CERTIFICATE_BYTES))
+
+    def sign(self, url: str) -> str:
+        """Append ``t``, ``c``, ``s`` and ``h`` of the usual sizes to an address."""
+        signature, digest = _text(self._random, _SIGNATURE_BYTES), _text(self._random, _HASH_BYTES)
+        return f"{url}&t={self._issued}&c={self._certificate}&s={signature}&h={digest}"

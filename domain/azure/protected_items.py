@@ -91,9 +91,9 @@ class SoftDeletion:
             return ""
 
     def _past_time_note(self, now: datetime) -> str:
-        # Azure PowerShell takes deferredDeleteTimeInUTC for the time of the deletion, and adds the days of the vault's
-        # soft delete to it. So a time in the past does not mean that the data is gone.
-        if self.deferred_delete_time is None or self.deferred_delete_time > now:
+        # In a recording deferredDeleteTimeInUTC is the time of the deletion, beside the time that remains.
+        # So a time in the past does not mean that the data is gone.
+        if self.remaining is not None or self.deferred_delete_time is None or self.deferred_delete_time > now:
             return ""
         return (
             f" Its deferredDeleteTimeInUTC, {format_time(self.deferred_delete_time)}, has passed: see in the vault how "

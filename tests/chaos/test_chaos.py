@@ -106,7 +106,7 @@ class TestEachCheckCanFail:
     def test_too_early(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(arm.session, "read_retry_after", _find_nothing)
 
-        assert checks(a_plan(switches={"slowOperation": {"seconds": 100}})) == {"too early"}
+        assert checks(a_plan(switches={"throttle429": {"count": 1, "retryAfterSeconds": 900}})) == {"too early"}
 
     def test_stuck(self) -> None:
         assert "stuck" in checks(orchestrator=_wait_for_ever)

@@ -202,17 +202,15 @@ def test_throttle_429_may_hit_the_trigger_alone(arm: Caller) -> None:
     assert arm.restore("web-01").status_code == 202
 
 
-def test_slow_operation_is_in_progress_with_new_addresses_each_time(arm: Caller, clock: ManualClock) -> None:
+def test_slow_operation_is_in_progress_without_a_word_about_waiting(arm: Caller, clock: ManualClock) -> None:
     answer = arm.restore("slow-operation", GROUP)
     address = answer.headers["Azure-AsyncOperation"]
 
-    first, second = arm.get(address), arm.get(address)
+    first = arm.get(address)
 
     assert first.json().keys() == {"id", "name", "status", "startTime", "endTime"}
     assert (first.json()["status"], first.json()["endTime"]) == ("InProgress", "0001-01-01T00:00:00")
-    assert first.headers["Retry-After"] == "60"
-    assert first.headers["Azure-AsyncOperation"] != second.headers["Azure-AsyncOperation"]
-    assert urlsplit(first.headers["Azure-AsyncOperation"]).path == urlsplit(address).path
+    assert not {"Retry-After", "Azure-AsyncOperation", "Location"} & first.headers.keys()
     result = arm.get(answer.headers["Location"])
     assert (result.status_code, result.content, result.headers["Retry-After"]) == (202, b"", "60")
     assert "Location" in result.headers

@@ -128,7 +128,7 @@ def test_api_version_must_be_a_date(arm: Caller) -> None:
 
 
 def test_unknown_call_is_not_found(arm: Caller) -> None:
-    answer = arm.get(f"{VAULT}/backupPolicies")
+    answer = arm.get(f"{VAULT}/backupEngines")
 
     assert (answer.status_code, error_code(answer)) == (404, "InvalidResourceType")
     assert arm.post(VAULT).status_code == 404
@@ -201,11 +201,11 @@ def test_protected_vm_without_points(arm: Caller) -> None:
 @pytest.mark.parametrize(
     ("condition", "names"),
     [
-        ("friendlyName eq 'load-00'", {f"load-00{n}" for n in range(1, 10)}),
-        ("friendlyName eq 'web-01' and itemType eq 'VM'", {"web-01"}),
+        ("containerName eq 'iaasvmcontainerv2;web-rg;web-01' and itemType eq 'VM'", {"web-01"}),
         ("containerName eq 'IaasVMContainer;iaasvmcontainerv2;web-rg;web-02'", {"web-02"}),
         ("containerName eq 'iaasvmcontainerv2;web-rg;web-02'", {"web-02"}),
-        ("friendlyName eq 'web-01' and healthState eq 'ActionRequired'", set[str]()),
+        ("containerName eq 'iaasvmcontainerv2;web-rg;web-01' and healthState eq 'ActionRequired'", set[str]()),
+        ("policyName eq 'EnhancedPolicy'", set[str]()),
         ("itemType eq 'SQLDataBase'", set[str]()),
     ],
 )
@@ -444,12 +444,12 @@ def test_different_operation_ids_for_the_whole_scenario() -> None:
 @pytest.mark.parametrize(
     ("vm", "when", "remaining"),
     [
-        ("soft-deleted-01", "2026-12-03T12:00:00.1234562Z", "13.00:00:00"),
-        ("soft-deleted-02", "2026-11-22T00:00:00.1234562Z", "1.12:00:00"),
-        ("soft-deleted-03", "2026-11-19T12:00:00.1234562Z", None),
+        ("soft-deleted-01", "2026-11-19T12:00:00.1234562Z", "13.00:00:00"),
+        ("soft-deleted-02", "2026-11-08T00:00:00.1234562Z", "1.12:00:00"),
+        ("soft-deleted-03", "2026-12-03T12:00:00.1234562Z", "13.00:00:00"),
     ],
 )
-def test_soft_deleted_item_says_so(arm: Caller, vm: str, when: str, remaining: str | None) -> None:
+def test_soft_deleted_item_says_so(arm: Caller, vm: str, when: str, remaining: str) -> None:
     item = arm.get(item_path(vm, "deleted-rg")).json()["properties"]
 
     assert (item["protectionState"], item["isScheduledForDeferredDelete"]) == ("ProtectionStopped", True)

@@ -106,10 +106,13 @@ def test_item_with_selected_disks_and_its_point(client: RecoveryServicesBackupCl
     assert disks is not None
     assert [disk.lun for disk in disks.included_disk_list or []] == [-1, 0, 1]
     assert [disk.lun for disk in disks.excluded_disk_list or []] == [2]
-    assert all(
-        isinstance(point, models.IaasVMRecoveryPoint) and point.recovery_point_disk_configuration is None
-        for point in listed
-    )
+    counts = [
+        point.recovery_point_disk_configuration for point in listed if isinstance(point, models.IaasVMRecoveryPoint)
+    ]
+    assert [count and (count.number_of_disks_included_in_backup, count.included_disk_list) for count in counts] == [
+        (3, None),
+        (3, None),
+    ]
 
 
 def test_zone_and_disk_selection_are_taken_where_they_belong(
@@ -120,10 +123,8 @@ def test_zone_and_disk_selection_are_taken_where_they_belong(
 
     with pytest.raises(HttpResponseError) as zone:
         trigger(client, secure, VAULT, "selective-01", "rules-rg", zones=["2"])
-    with pytest.raises(HttpResponseError) as disks:
-        trigger(client, secure, ZRS, "zonal-01", "rules-rg", restore_disk_lun_list=[0])
 
-    assert code_of(zone.value) == code_of(disks.value) == (400, "BMSUserErrorInvalidInput")
+    assert code_of(zone.value) == (400, "BMSUserErrorInvalidInput")
     point = client.recovery_points.get(*names(ZRS, "zonal-01", "rules-rg"), point_of(secure, "zonal-01")).properties
     assert isinstance(point, models.IaasVMRecoveryPoint)
     assert point.zones == ["1"]

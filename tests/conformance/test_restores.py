@@ -38,6 +38,8 @@ IDENTITY = {
     "identityInfo": {"isSystemAssignedIdentity": True},
     "identityBasedRestoreDetails": {"targetStorageAccountId": STAGING},
 }
+_IDENTITIES = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+USER_IDENTITY = f"{SUBSCRIPTION}/resourceGroups/backup-rg/{_IDENTITIES}/restore-identity"
 ELSEWHERE = TARGET_GROUP.replace("1111", "2222")
 WITH_FREE_VM = {**new_vm_members(), "virtualNetworkId": NETWORK}
 
@@ -164,7 +166,7 @@ def test_semicolons_may_be_encoded(arm: Caller, simulator: Simulator, separator:
         ("web-01", 4, REHYDRATE, "blobs"),
         ("web-02", 5, {}, "blobs"),
         ("web-01", 0, IDENTITY, "blobs"),
-        ("web-01", 0, {**IDENTITY, "identityInfo": {"managedIdentityResourceId": vm_id("an-identity")}}, "blobs"),
+        ("web-01", 0, {**IDENTITY, "identityInfo": {"managedIdentityResourceId": USER_IDENTITY.upper()}}, "blobs"),
         ("web-01", 0, {"zones": ["NoZone"]}, "blobs"),
         ("web-01", 0, {"region": "West Europe"}, "blobs"),
         ("web-01", 0, {"sourceResourceId": vm_id("WEB-01", "Web-RG")}, "blobs"),

@@ -8,12 +8,19 @@ if TYPE_CHECKING:
     from simulator.scenario import Vm
 
 VAULTS = "Microsoft.RecoveryServices/vaults"
-PROTECTED_ITEMS = f"{VAULTS}/backupFabrics/protectionContainers/protectedItems"
+CONTAINERS = f"{VAULTS}/backupFabrics/protectionContainers"
+PROTECTED_ITEMS = f"{CONTAINERS}/protectedItems"
+RESTORE_ACTION = f"{PROTECTED_ITEMS}/recoveryPoints/restore/action"
 
 
 def container_name(vm: Vm) -> str:
     """Return the native name of a VM's container, as ids have it."""
     return f"IaasVMContainer;{vm.native_name}"
+
+
+def container_path(vault_path: str, vm: Vm) -> str:
+    """Return the id of a container below a vault."""
+    return f"{vault_path}/backupFabrics/Azure/protectionContainers/{container_name(vm)}"
 
 
 def item_name(vm: Vm) -> str:
@@ -23,4 +30,4 @@ def item_name(vm: Vm) -> str:
 
 def item_path(vault_path: str, vm: Vm) -> str:
     """Return the id of a protected item below a vault."""
-    return f"{vault_path}/backupFabrics/Azure/protectionContainers/{container_name(vm)}/protectedItems/{item_name(vm)}"
+    return f"{container_path(vault_path, vm)}/protectedItems/{item_name(vm)}"

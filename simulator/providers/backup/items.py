@@ -11,12 +11,18 @@ from simulator.errors import invalid_input
 from simulator.formats import clock_days, iso_time
 from simulator.providers.backup.ids import PROTECTED_ITEMS, container_name, item_name, item_path
 from simulator.providers.backup.lookup import vault_of, vm_of
+from simulator.providers.backup.policies import DEFAULT_POLICY
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from simulator.providers.backup.points import Point
     from simulator.scenario import SoftDelete, Vm
     from simulator.world import World
 
 _SOFT_DELETE_RETENTION = timedelta(days=14)
+_SNAPSHOT_AFTER = timedelta(minutes=10, seconds=6.79)
+_NO_BACKUP = "2001-01-01T00:00:00Z"
 _HEALTHY = {
     "code": 400239,
     "title": "IaasVmHealthGreenDefault",
@@ -43,7 +49,7 @@ def backup_status(world: World, call: Call) -> Answer:
             "protectedItemName": item_name(vm).lower(),
             "errorCode": "Success",
             "errorMessage": "",
-            "policyName": "DefaultPolicy",
+            "policyName": DEFAULT_POLICY,
             "registrationStatus": "Registered",
         }
     )
@@ -63,7 +69,7 @@ _NOT_PROTECTED = {
 
 
 def list_protected_items(world: World, call: Call) -> Answer:
-    """Answer the protected items of a vault; a friendly name matches as a prefix, as it does in Azure."""
+    """Answer the protected items of a vault; a friendly name is ignored, as users have reported."""
     vault = vault_of(world, call)
     conditions = item_conditions(call)
     items = [vm for vm in world.items(vault.name) if item_matches(vm, conditions)]
@@ -76,30 +82,19 @@ def list_protected_items(world: World, call: Call) -> Answer:
 
 def item_conditions(call: Call) -> dict[str, str]:
     """Return the conditions of a list of items."""
-    return call.filters(
-        "backupManagementType", "itemType", "friendlyName", "containerName", "policyName", "healthState"
-    )
+    return call.filters("backupManagementType", "itemType", "containerName", "policyName", "healthState")
 
 
 def item_matches(vm: Vm, conditions: Mapping[str, str]) -> bool:
     """Return whether an item meets the conditions of a list."""
     facts = {
-        "backupmanagementtype": "azureiaasvm",
-        "itemtype": "vm",
-        "policyname": "defaultpolicy",
-        "healthstate": "passed",
+        "backupmanagementtype": ("azureiaasvm",),
+        "itemtype": ("vm",),
+        "containername": (vm.native_name, f"iaasvmcontainer;{vm.native_name}"),
+        "policyname": () if vm.soft_delete else (DEFAULT_POLICY.lower(),),
+        "healthstate": ("passed",),
     }
-    for name, value in conditions.items():
-        wanted = value.lower()
-        if name == "friendlyname":
-            matches = vm.name.lower().startswith(wanted)
-        elif name == "containername":
-            matches = vm.native_name in {wanted, wanted.partition(";")[2]}
-        else:
-            matches = facts[name] == wanted
-        if not matches:
-            return False
-    return True
+    return all(value.lower() in facts[name] for name, value in conditions.items())
 
 
 def get_protected_item(world: World, call: Call) -> Answer:
@@ -109,38 +104,43 @@ def get_protected_item(world: World, call: Call) -> Answer:
     return Answer(body=item_body(world, vm, call.base_url, call.vault_path, extended=extended))
 
 
+def backup_started(world: World, point: Point) -> datetime:
+    """Return when the backup began that took a point: some minutes earlier."""
+    return world.point_time(point) - _SNAPSHOT_AFTER
+
+
 def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended: bool) -> dict[str, Any]:
     """Write a protected item; ``extended`` adds what only the expanded single item says."""
-    points = vm.listed_points
-    source = vm.resource_id
+    points, source = vm.listed_points, vm.resource_id
+    is_protected = bool(points) and vm.soft_delete is None
+    last_backup = iso_time(backup_started(world, points[0])) if points else _NO_BACKUP
+    selection = {"diskExclusionProperties": vm.disk_exclusion.body()} if vm.disk_exclusion else None
+    policy = "" if vm.soft_delete else DEFAULT_POLICY
     properties: dict[str, Any] = {
-        "friendlyName": vm.name.lower(),
+        "friendlyName": vm.name,
         "virtualMachineId": source,
         "protectionStatus": "Healthy",
-        "protectionState": "Protected" if points else "IRPending",
+        "protectionState": "ProtectionStopped" if vm.soft_delete else "Protected" if points else "IRPending",
         "healthStatus": "Passed",
-        "healthDetails": [_HEALTHY],
+        **({"healthDetails": [_HEALTHY]} if is_protected else {}),
         "lastBackupStatus": "Completed" if points else "",
+        "lastBackupTime": last_backup,
         "protectedItemDataId": str(sum(source.encode()) * 10**11),
+        **({"extendedProperties": selection} if selection else {}),
         "policyType": "V1",
         "protectedItemType": "Microsoft.Compute/virtualMachines",
         "backupManagementType": "AzureIaasVM",
         "workloadType": "VM",
         "containerName": vm.native_name,
         "sourceResourceId": source,
-        "policyId": f"{vault_path}/backupPolicies/DefaultPolicy",
-        "policyName": "DefaultPolicy",
+        "policyId": policy and f"{vault_path}/backupPolicies/{policy}",
+        "policyName": policy,
+        **({"lastRecoveryPoint": iso_time(world.point_time(points[0]))} if points else {}),
         "vaultId": f"{call_base}{vault_path}",
+        **(_deferred_delete(world, vm.soft_delete) if vm.soft_delete else {}),
         "isArchiveEnabled": False,
-        "softDeleteRetentionPeriod": 0,
+        "softDeleteRetentionPeriod": _SOFT_DELETE_RETENTION.days if vm.soft_delete else 0,
     }
-    if vm.disk_exclusion:
-        properties["extendedProperties"] = {"diskExclusionProperties": vm.disk_exclusion.body()}
-    if points:
-        newest = iso_time(world.point_time(points[0]))
-        properties |= {"lastBackupTime": newest, "lastRecoveryPoint": newest}
-    if vm.soft_delete:
-        properties |= _deferred_delete(world, vm.soft_delete)
     if extended:
         properties["extendedInfo"] = {"recoveryPointCount": len(points), "policyInconsistent": False}
         if points:
@@ -154,19 +154,14 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
 
 
 def _deferred_delete(world: World, soft_delete: SoftDelete) -> dict[str, Any]:
-    """Write the properties in which a soft-deleted item differs from a protected one."""
+    """Write what a soft-deleted item says about its end, which the service counts from the time of the deletion."""
     deletion = world.started - timedelta(hours=soft_delete.deleted_hours_ago)
     end = deletion + _SOFT_DELETE_RETENTION
-    properties: dict[str, Any] = {
-        "protectionState": "ProtectionStopped",
-        "policyId": "",
-        "policyName": "",
+    shown = {"Deletion": deletion, "End": end}.get(soft_delete.deferred_delete_time)
+    if shown is None:
+        return {"isScheduledForDeferredDelete": True}
+    return {
+        "deferredDeleteTimeInUTC": iso_time(shown),
         "isScheduledForDeferredDelete": True,
-        "softDeleteRetentionPeriod": _SOFT_DELETE_RETENTION.days,
+        "deferredDeleteTimeRemaining": clock_days(end - world.now()),
     }
-    if soft_delete.deferred_delete_time == "End":
-        properties["deferredDeleteTimeInUTC"] = iso_time(end)
-        properties["deferredDeleteTimeRemaining"] = clock_days(end - world.now())
-    elif soft_delete.deferred_delete_time == "Deletion":
-        properties["deferredDeleteTimeInUTC"] = iso_time(deletion)
-    return properties

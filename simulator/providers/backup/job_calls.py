@@ -13,7 +13,7 @@ from simulator.providers.backup.errors import not_in_vault, refused
 from simulator.providers.backup.jobs import RUNNING, Job, job_details, job_entry
 from simulator.providers.backup.lookup import job_of, operation_of, vault_of
 from simulator.providers.backup.operations import Operation
-from simulator.signing import sign
+from simulator.signing import Signatures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,9 @@ def list_jobs(world: World, call: Call) -> Answer:
     """Answer the vault's jobs, newest first, without their details."""
     vault, now = vault_of(world, call), world.now()
     wanted = read_conditions(
-        call.filters("operation", "status", "backupManagementType", "startTime", "endTime", "jobId")
+        call.filters(
+            "operation", "status", "backupManagementType", "startTime", "endTime", "jobId", ignores_unreadable=True
+        )
     )
     jobs = [
         job
@@ -117,12 +119,13 @@ def cancel_job(world: World, call: Call) -> Answer:
 
 
 def _cancel_headers(world: World, call: Call, job: Job, operation: Operation) -> dict[str, str]:
-    base, now = f"{call.base_url}{call.vault_path}/backupJobs/{job.job_id}", world.now()
+    base = f"{call.base_url}{call.vault_path}/backupJobs/{job.job_id}"
+    signatures = Signatures(world.now(), world.random)
     result = f"{base}/operationResults/{operation.operation_id}?api-version={call.api_version}"
     status = f"{base}/operationsStatus/{operation.operation_id}?api-version={CANCEL_STATUS_VERSION}"
     return {
-        "Location": sign(result, now, world.random),
-        "Azure-AsyncOperation": sign(status, now, world.random),
+        "Location": signatures.sign(result),
+        "Azure-AsyncOperation": signatures.sign(status),
         "Retry-After": world.timeline.retry_after(CANCEL_RETRY_AFTER_S),
     }
 

@@ -190,6 +190,8 @@ class Job:
     blob_container: str
     disk_gb: float
     data_luns: tuple[int, ...] = ()
+    restored_disks: tuple[str, ...] = ()
+    backed_up_disks: tuple[str, ...] = ()
     makes_managed_disks: bool = False
     tags_disks: bool = True
     saves_keys: bool = False
@@ -250,31 +252,39 @@ class Job:
 
 def job_entry(job: Job, now: datetime) -> dict[str, Any]:
     """Write the properties of a job as the list of jobs has them."""
+    return _properties(job, now, {})
+
+
+def job_details(job: Job, now: datetime) -> dict[str, Any]:
+    """Write the properties of a job as the call for the single job has them."""
+    return _properties(job, now, {"extendedInfo": _extended_info(job, now)})
+
+
+def _properties(job: Job, now: datetime, details: dict[str, Any]) -> dict[str, Any]:
+    """Write the properties in the service's order, with the details in their place."""
     status = job.status(now)
     over = status not in RUNNING
     length = ticks(job.ends_at() if over else now) - ticks(job.started)
-    properties: dict[str, Any] = {
+    has_errors = job.details and status == job.ends_as
+    return {
         "jobType": "AzureIaaSVMJob",
         "actionsInfo": [1] if job.integer_enums else ["Cancellable"],
         "containerName": job.container,
         "duration": clock_duration(length) if job.integer_enums else iso_duration(length),
+        **({"errorDetails": [detail.body() for detail in job.details]} if has_errors else {}),
         "virtualMachineVersion": "Compute",
+        **details,
         "entityFriendlyName": job.vm_name,
         "backupManagementType": "AzureIaasVM",
         "operation": "Restore",
         "status": status,
         "startTime": iso_time(job.started),
+        **({"endTime": iso_time(job.ends_at())} if over else {}),
         "activityId": job.activity_id,
     }
-    if over:
-        properties["endTime"] = iso_time(job.ends_at())
-    if job.details and status == job.ends_as:
-        properties["errorDetails"] = [detail.body() for detail in job.details]
-    return properties
 
 
-def job_details(job: Job, now: datetime) -> dict[str, Any]:
-    """Write the properties of a job as the call for the single job has them."""
+def _extended_info(job: Job, now: datetime) -> dict[str, Any]:
     progress, remaining_s = job.progress(now)
     extended: dict[str, Any] = {
         "tasksList": [_task_body(job, task, now) for task in job.life.tasks],
@@ -289,7 +299,7 @@ def job_details(job: Job, now: datetime) -> dict[str, Any]:
         extended["dynamicErrorMessage"] = job.details[0].text if job.details and status == job.ends_as else ""
     if job.unknown_enums:
         extended["memberOfTheFuture"] = {"weather": "Fair"}
-    return {**job_entry(job, now), "extendedInfo": extended}
+    return extended
 
 
 def _task_body(job: Job, task: Task, now: datetime) -> dict[str, Any]:
@@ -320,10 +330,13 @@ def _property_bag(job: Job, now: datetime) -> dict[str, str | None]:
         bag["Target VM Name"] = job.vm_name if settled else None
     bag["Target Storage Account Name"] = job.target.account
     bag["Recovery point time "] = us_time(job.point_time) if settled else None
+    made = _blobs(job) if job.life.leaves_blobs and job.status(now) in {"Completed", "CompletedWithWarnings"} else {}
+    bag |= {key: value for key, value in made.items() if key.startswith("Config")}
     if job.target.resource_group:
         bag["Target resource group"] = job.target.resource_group
-    if job.life.leaves_blobs and job.status(now) in {"Completed", "CompletedWithWarnings"}:
-        bag |= _blobs(job)
+    bag |= made
+    if made and job.restored_disks:
+        bag |= {"Restored disk(s)": "; ".join(job.restored_disks), "Backed-up disk(s)": "; ".join(job.backed_up_disks)}
     bag["VM Subscription ID"] = job.subscription_id
     return bag
 

@@ -23,13 +23,18 @@ def vault_of(world: World, call: Call) -> Vault:
     return vault
 
 
+def container_vm(world: World, call: Call) -> Vm | None:
+    """Return the VM whose container the address names, if there is one."""
+    kind, _, native_name = call.params["container"].lower().partition(";")
+    if (kind, call.params["fabric"].lower()) != ("iaasvmcontainer", "azure"):
+        return None
+    return world.item(call.params["vault"], native_name)
+
+
 def item_vm(world: World, call: Call) -> Vm | None:
     """Return the VM whose container and protected item the address names, if there is one."""
-    container_kind, _, container = call.params["container"].lower().partition(";")
-    item_kind, _, item = call.params["item"].lower().partition(";")
-    if (container_kind, item_kind, call.params["fabric"].lower()) != ("iaasvmcontainer", "vm", "azure"):
-        return None
-    return world.item(call.params["vault"], item) if item == container else None
+    vm = container_vm(world, call)
+    return vm if vm and call.params["item"].lower() == f"vm;{vm.native_name}" else None
 
 
 def vm_of(world: World, call: Call) -> Vm:

@@ -8,7 +8,7 @@ from simulator.calls import Answer, Call
 from simulator.errors import ArmError
 from simulator.providers.backup.ids import item_path
 from simulator.providers.backup.lookup import operation_of, vm_of
-from simulator.signing import sign
+from simulator.signing import Signatures
 
 if TYPE_CHECKING:
     from simulator.providers.backup.operations import Operation
@@ -22,36 +22,26 @@ def addresses(world: World, call: Call, vm: Vm, operation: Operation) -> dict[st
     """Return the headers that say where to ask on, freshly signed, as the VM's faults bend them."""
     faults = world.faults(vm.key).faults
     base = faults.wrong_host_url or call.base_url
-    item, now = item_path(call.vault_path, vm), world.now()
+    item, signatures = item_path(call.vault_path, vm), Signatures(world.now(), world.random)
     version = f"{operation.operation_id}?api-version={call.api_version}"
-    status = sign(f"{base}{item}/operationsStatus/{version}", now, world.random)
+    status = signatures.sign(f"{base}{item}/operationsStatus/{version}")
     if faults.double_subscriptions_location:
-        return {"Location": sign(f"{base}/subscriptions/{item}/operationResults/{version}", now, world.random)}
-    location = sign(f"{base}{item}/operationResults/{version}", now, world.random)
+        return {"Location": signatures.sign(f"{base}/subscriptions/{item}/operationResults/{version}")}
+    location = signatures.sign(f"{base}{item}/operationResults/{version}")
     if faults.no_async_header:
         return {"Location": location}
     return {"Location": location, "Azure-AsyncOperation": status}
 
 
 def item_operation_status(world: World, call: Call) -> Answer:
-    """Answer the status of a restore's operation; while it runs, with a Retry-After and new addresses."""
-    return _operation_status(world, call, vm_of(world, call), operation_of(world, call, "restore"))
+    """Answer the status of a restore's operation, without a word about when to ask again."""
+    vm_of(world, call)
+    return Answer(body=operation_of(world, call, "restore").body(world.now()))
 
 
 def vault_operation_status(world: World, call: Call) -> Answer:
     """Answer the same one level up, by the operation's id alone."""
-    operation = operation_of(world, call, "restore", "cancel", "validate")
-    return _operation_status(world, call, world.vm_with_key(operation.vm_key), operation)
-
-
-def _operation_status(world: World, call: Call, vm: Vm, operation: Operation) -> Answer:
-    headers: dict[str, str] = {}
-    if operation.status(world.now()) == "InProgress":
-        headers = {
-            **addresses(world, call, vm, operation),
-            "Retry-After": world.timeline.retry_after(TRIGGER_RETRY_AFTER_S),
-        }
-    return Answer(body=operation.body(world.now()), headers=headers)
+    return Answer(body=operation_of(world, call, "restore", "cancel", "validate").body(world.now()))
 
 
 def item_operation_result(world: World, call: Call) -> Answer:

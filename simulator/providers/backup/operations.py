@@ -42,7 +42,7 @@ class Operation:
             "name": self.operation_id,
             "status": status,
             "startTime": iso_time(self.started),
-            "endTime": NO_TIME if status == "InProgress" else iso_time(self.ready),
+            "endTime": NO_TIME if status == "InProgress" else iso_time(self.started),
         }
         if status == "Failed" and self.failure:
             body["error"] = {"code": self.failure.code, "message": self.failure.message}

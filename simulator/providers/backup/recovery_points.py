@@ -13,6 +13,7 @@ from simulator.providers.backup.checks import point_of
 from simulator.providers.backup.ids import PROTECTED_ITEMS, item_path
 from simulator.providers.backup.lookup import vm_of
 from simulator.providers.backup.points import TIER_STATES, TIERS, Point
+from simulator.providers.backup.policies import RETENTION_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _REHYDRATED_FOR = timedelta(days=10)
 _EMPTY_ID = "00000000-0000-0000-0000-000000000000"
+_KEPT = {"Daily": timedelta(days=RETENTION_DAYS), "Yearly": timedelta(days=3650)}
 
 
 def list_recovery_points(world: World, call: Call) -> Answer:
@@ -57,14 +59,11 @@ def points_between(world: World, vm: Vm, conditions: Mapping[str, str]) -> Seque
 def get_recovery_point(world: World, call: Call) -> Answer:
     """Answer one recovery point; this call alone names its disks."""
     vm = vm_of(world, call)
-    body = _point_body(world, vm, point_of(vm, call.params["point"]), call.vault_path)
-    body["properties"]["recoveryPointDiskConfiguration"] = _disks_body(vm)
-    return Answer(body=body)
+    return Answer(body=_point_body(world, vm, point_of(vm, call.params["point"]), call.vault_path, names_disks=True))
 
 
-def _point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str, Any]:
-    """Write a recovery point as the list of points has it, without its disks."""
-    is_soft_deleted = point.soft_deleted or (vm.soft_delete is not None and vm.soft_delete.points == "Flagged")
+def _point_body(world: World, vm: Vm, point: Point, vault_path: str, *, names_disks: bool = False) -> dict[str, Any]:
+    """Write a recovery point: the list counts the selected disks, the call for a single point names them."""
     properties: dict[str, Any] = {
         "objectType": "IaasVMRecoveryPoint",
         "recoveryPointType": point.consistency,
@@ -72,28 +71,22 @@ def _point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str
         "recoveryPointAdditionalInfo": "",
         "sourceVMStorageType": "PremiumVMOnPartialPremiumStorage",
         "isSourceVMEncrypted": point.encrypted,
+        **({"keyAndSecret": _keys_body(vm)} if point.encrypted else {}),
         "isInstantIlrSessionActive": point.ilr_session,
+        **_tiers_member(world, vm, point),
         "isManagedVirtualMachine": point.managed,
         "virtualMachineSize": "Standard_D2s_v5",
         "originalStorageAccountOption": False,
         "osType": vm.os_type,
-        "recoveryPointDiskConfiguration": None,
-        "recoveryPointMoveReadinessInfo": {"ArchivedRP": {"isReadyForMove": False}},
-        "recoveryPointProperties": {"expiryTime": "", "ruleName": "Daily", "isSoftDeleted": is_soft_deleted},
+        **({"recoveryPointDiskConfiguration": _disks_body(vm, names_disks=names_disks)} if vm.disk_exclusion else {}),
+        **({"zones": list(point.zones)} if point.zones else {}),
+        "recoveryPointMoveReadinessInfo": {"ArchivedRP": _readiness(vm)},
+        "recoveryPointProperties": _expiry(world, vm, point),
         "securityType": "None",
-        "createdWithPolicyType": "V1",
     }
     if point.private_access != "Absent":
         properties["isPrivateAccessEnabledOnAnyDisk"] = point.private_access == "Enabled"
-    if point.encrypted:
-        properties["keyAndSecret"] = _keys_body(vm)
-    if point.tier_details != "Absent":
-        unlisted: dict[str, Any] = {"Null": None, "Empty": []}
-        properties["recoveryPointTierDetails"] = (
-            unlisted[point.tier_details] if point.tier_details in unlisted else _tiers(world, vm, point)
-        )
-    if point.zones:
-        properties["zones"] = list(point.zones)
+    properties["createdWithPolicyType"] = "V1"
     if point.threat_status:
         properties |= {"threatStatus": point.threat_status, "threatInfo": []}
     if world.faults(vm.key).faults.unknown_enums:
@@ -117,6 +110,33 @@ def _keys_body(vm: Vm) -> dict[str, Any]:
     }
 
 
+def _readiness(vm: Vm) -> dict[str, Any]:
+    """Write whether the point can be archived, in the service's own words."""
+    if vm.vault and vm.vault.storage_type == "ZoneRedundant":
+        reason = "Recovery point cannot be moved to Archive tier in vaults with Zone-redundant storage enabled.. ..."
+    else:
+        reason = "We're still determining if this Recovery Point can be moved.. Please check again after some time."
+    return {"isReadyForMove": False, "additionalInfo": reason}
+
+
+def _expiry(world: World, vm: Vm, point: Point) -> dict[str, Any]:
+    """Write when the point expires; one that the daily rule would have deleted is kept by a yearly one."""
+    taken = world.point_time(point)
+    is_daily = world.started - taken < _KEPT["Daily"]
+    rule = "Daily" if is_daily else "Yearly"
+    return {
+        "expiryTime": iso_time(taken + _KEPT[rule]).removesuffix("Z"),
+        "ruleName": rule,
+        "isSoftDeleted": point.soft_deleted or (vm.soft_delete is not None and vm.soft_delete.points == "Flagged"),
+    }
+
+
+def _tiers_member(world: World, vm: Vm, point: Point) -> dict[str, Any]:
+    """Return the member ``recoveryPointTierDetails`` as the point lists its tiers, or nothing."""
+    listed: dict[str, Any] = {"Null": None, "Empty": [], "Listed": _tiers(world, vm, point)}
+    return {} if point.tier_details == "Absent" else {"recoveryPointTierDetails": listed[point.tier_details]}
+
+
 def _tiers(world: World, vm: Vm, point: Point) -> list[dict[str, Any]]:
     faults = world.faults(vm.key).faults
     details: list[dict[str, Any]] = []
@@ -132,20 +152,18 @@ def _tiers(world: World, vm: Vm, point: Point) -> list[dict[str, Any]]:
     return details
 
 
-def _disks_body(vm: Vm) -> dict[str, Any]:
-    """Write which disks are in a VM's recovery points; the OS disk counts as LUN -1."""
-    included, excluded = [_disk_body(vm, -1, vm.disk_gb)], list[dict[str, Any]]()
-    for disk in vm.data_disks:
-        backed_up = vm.disk_exclusion is None or vm.disk_exclusion.backs_up(disk.lun)
-        (included if backed_up else excluded).append(_disk_body(vm, disk.lun, disk.size_gb))
-    return {
+def _disks_body(vm: Vm, *, names_disks: bool) -> dict[str, Any]:
+    """Write which disks of a VM with selected disks are in its points; the OS disk counts as LUN -1."""
+    included = (-1, *vm.backed_up_luns)
+    excluded = vm.excluded_luns
+    counts = {
         "numberOfDisksIncludedInBackup": len(included),
         "numberOfDisksAttachedToVm": len(included) + len(excluded),
-        "includedDiskList": included,
-        "excludedDiskList": excluded,
     }
-
-
-def _disk_body(vm: Vm, lun: int, size_gb: float) -> dict[str, Any]:
-    name = f"{vm.name}-osdisk" if lun < 0 else f"{vm.name}-datadisk-{lun}"
-    return {"lun": lun, "name": name, "diskSizeInGb": int(size_gb), "storageType": "Premium_LRS"}
+    if not names_disks:
+        return counts
+    return {
+        **counts,
+        "includedDiskList": [{"lun": lun, "name": vm.disk_name(lun)} for lun in included],
+        "excludedDiskList": [{"lun": lun, "name": vm.disk_name(lun)} for lun in excluded],
+    }

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.calls import Answer, Call
 from simulator.errors import guard_not_granted, invalid_input
 from simulator.faults import ErrorDetail
-from simulator.providers.backup.checks import REHYDRATING, RestoreCheck, check_busy, object_member, point_of
+from simulator.providers.backup.checks import RestoreCheck, check_busy, point_of
 from simulator.providers.backup.errors import guard_request_missing, internal_error, vault_blocked
-from simulator.providers.backup.ids import PROTECTED_ITEMS
+from simulator.providers.backup.ids import RESTORE_ACTION
 from simulator.providers.backup.jobs import Job, Target, kind_of, life_of
 from simulator.providers.backup.lookup import vault_of, vm_of
 from simulator.providers.backup.operation_calls import TRIGGER_RETRY_AFTER_S, addresses
 from simulator.providers.backup.operations import Operation
+from simulator.providers.backup.request_form import REHYDRATING, object_member
 from simulator.providers.backup.results import keep_results
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from simulator.scenario import StorageAccount, Vault, Vm
     from simulator.world import World
 
-RESTORE_ACTION = f"{PROTECTED_ITEMS}/recoveryPoints/restore/action"
 _NAME_TAKEN = ErrorDetail(
     code=400162,
     title="UserErrorVmAlreadyExists",
@@ -139,10 +139,11 @@ def _make_job(world: World, order: Order, job_id: str, activity_id: str) -> Job:
     kind = kind_of(properties["recoveryType"], target_group=bool(properties.get("targetResourceGroupId")))
     delay_s = _rehydration_s(properties) if faults.job_s is None else 0.0
     seconds = delay_s + life_of(kind, order.region).seconds if faults.job_s is None else faults.job_s
+    data_luns = _data_luns(vm, faults, properties)
     job = Job(
         job_id=job_id,
         vm_key=vm.key,
-        vm_name=vm.name.lower(),
+        vm_name=vm.name,
         container=vm.native_name,
         vault=order.vault.name,
         subscription_id=vm.subscription_id,
@@ -154,7 +155,9 @@ def _make_job(world: World, order: Order, job_id: str, activity_id: str) -> Job:
         point_time=world.point_time(order.point),
         blob_container=f"{vm.name.lower().replace('-', '')[:15]}-{world.new_id().replace('-', '')}",
         disk_gb=vm.disk_gb,
-        data_luns=_data_luns(vm, faults, properties),
+        data_luns=data_luns,
+        restored_disks=_shown_disks(vm, data_luns),
+        backed_up_disks=_shown_disks(vm, vm.backed_up_luns),
         makes_managed_disks=kind != "blobs"
         and (order.point.managed or bool(properties.get("restoreWithManagedDisks"))),
         tags_disks=not faults.untagged_disks,
@@ -173,12 +176,20 @@ def _make_job(world: World, order: Order, job_id: str, activity_id: str) -> Job:
 
 
 def _data_luns(vm: Vm, faults: Faults, properties: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the data disks that are restored: those asked for, or all in the backup; the service may ignore a list."""
-    exclusion, asked = vm.disk_exclusion, properties.get("restoreDiskLunList")
-    backed_up = tuple(disk.lun for disk in vm.data_disks if exclusion is None or exclusion.backs_up(disk.lun))
-    if asked is None or faults.ignores_disk_list:
-        return backed_up
-    return tuple(lun for lun in backed_up if lun in asked)
+    """Return the data disks that are restored: those asked for of an item with selected disks, else all of them.
+
+    A list for an ordinary item is taken and ignored, as users have reported.
+    """
+    asked = properties.get("restoreDiskLunList")
+    if asked is None or vm.disk_exclusion is None or faults.ignores_disk_list:
+        return vm.backed_up_luns
+    luns = {int(lun) for lun in asked}
+    return tuple(lun for lun in vm.backed_up_luns if lun in luns)
+
+
+def _shown_disks(vm: Vm, data_luns: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the OS disk and of data disks, for the job of an item with selected disks."""
+    return tuple(vm.disk_name(lun) for lun in (-1, *data_luns)) if vm.disk_exclusion else ()
 
 
 def _with_ending(world: World, job: Job, faults: Faults) -> Job:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from simulator.providers.backup import (
+    containers,
+    guard_proxies,
     items,
     job_calls,
     operation_calls,
+    policies,
     recovery_points,
     restores,
     validation,
+    vault_configs,
     vaults,
 )
 from simulator.providers.backup.crossregion import reads as secondary
@@ -16,8 +20,10 @@ from simulator.providers.backup.crossregion import routes as crossregion
 from simulator.providers.backup.crossregion.regions import by_region
 from simulator.routing import GROUP, SUBSCRIPTION, RouteTable
 
-_VAULT = GROUP + "/providers/Microsoft.RecoveryServices/vaults/{vault}"
-_ITEM = _VAULT + "/backupFabrics/{fabric}/protectionContainers/{container}/protectedItems/{item}"
+_VAULTS = "/providers/Microsoft.RecoveryServices/vaults"
+_VAULT = GROUP + _VAULTS + "/{vault}"
+_CONTAINER = _VAULT + "/backupFabrics/{fabric}/protectionContainers/{container}"
+_ITEM = _CONTAINER + "/protectedItems/{item}"
 
 ROUTES: RouteTable = (
     (
@@ -25,9 +31,18 @@ ROUTES: RouteTable = (
         SUBSCRIPTION + "/providers/Microsoft.RecoveryServices/locations/{region}/backupStatus",
         items.backup_status,
     ),
+    ("GET", SUBSCRIPTION + _VAULTS, vaults.list_vaults),
+    ("GET", GROUP + _VAULTS, vaults.list_vaults_of_group),
     ("GET", _VAULT, vaults.get_vault),
-    ("GET", _VAULT + "/backupstorageconfig/vaultstorageconfig", vaults.get_storage_config),
-    ("GET", _VAULT + "/backupResourceGuardProxies", vaults.list_resource_guard_proxies),
+    ("GET", _VAULT + "/backupstorageconfig/vaultstorageconfig", vault_configs.get_storage_config),
+    ("GET", _VAULT + "/backupconfig/vaultconfig", vault_configs.get_vault_config),
+    ("GET", _VAULT + "/backupEncryptionConfigs/backupResourceEncryptionConfig", vault_configs.get_encryption_config),
+    ("GET", _VAULT + "/backupPolicies", policies.list_policies),
+    ("GET", _VAULT + "/backupPolicies/{policy}", policies.get_policy),
+    ("GET", _VAULT + "/backupResourceGuardProxies", guard_proxies.list_resource_guard_proxies),
+    ("GET", _VAULT + "/backupResourceGuardProxies/{proxy}", guard_proxies.get_resource_guard_proxy),
+    ("GET", _VAULT + "/backupProtectionContainers", containers.list_containers),
+    ("GET", _CONTAINER, containers.get_container),
     ("GET", _VAULT + "/backupProtectedItems", by_region(items.list_protected_items, secondary.list_secondary_items)),
     ("GET", _ITEM, items.get_protected_item),
     (

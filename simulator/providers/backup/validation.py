@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from simulator.calls import Answer, Call
 from simulator.errors import invalid_input
-from simulator.providers.backup.checks import RestoreCheck, check_busy, object_member, point_of
+from simulator.providers.backup.checks import RestoreCheck, check_busy, point_of
 from simulator.providers.backup.errors import ITEM_BUSY, item_not_found
 from simulator.providers.backup.ids import item_path
 from simulator.providers.backup.lookup import operation_of, vault_of
 from simulator.providers.backup.operations import Operation
+from simulator.providers.backup.request_form import object_member
 from simulator.scenario import Finding
-from simulator.signing import sign
+from simulator.signing import Signatures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,12 +29,12 @@ def trigger_validate(world: World, call: Call) -> Answer:
     operation = _validation(world, call, world.scenario.settings.validate_s)
     world.add_operation(operation)
     version = f"{operation.operation_id}?api-version={call.api_version}"
-    base, now = f"{call.base_url}{call.vault_path}", world.now()
+    base, signatures = f"{call.base_url}{call.vault_path}", Signatures(world.now(), world.random)
     return Answer(
         status=202,
         headers={
-            "Azure-AsyncOperation": sign(f"{base}/backupValidateOperationsStatuses/{version}", now, world.random),
-            "Location": sign(f"{base}/backupValidateOperationResults/{version}", now, world.random),
+            "Azure-AsyncOperation": signatures.sign(f"{base}/backupValidateOperationsStatuses/{version}"),
+            "Location": signatures.sign(f"{base}/backupValidateOperationResults/{version}"),
             "Retry-After": world.timeline.retry_after(VALIDATE_RETRY_AFTER_S),
         },
     )

@@ -1,105 +1,128 @@
-"""Vaults, and how they are configured."""
+"""Vaults."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from uuid import NAMESPACE_URL, uuid5
 
-from simulator.calls import Answer, Call
+from simulator.calls import Answer, Call, page
+from simulator.errors import resource_group_not_found
 from simulator.formats import iso_time
-from simulator.providers.backup.ids import PROTECTED_ITEMS, VAULTS
+from simulator.providers.backup.ids import VAULTS
 from simulator.providers.backup.lookup import vault_of
+from simulator.providers.resources.groups import group_id_of
 
 if TYPE_CHECKING:
-    from simulator.providers.backup.guards import ResourceGuard
-    from simulator.scenario import Vault
+    from collections.abc import Iterable
+
+    from simulator.scenario import Vault, VaultIdentity
     from simulator.world import World
 
-_CRITICAL_OPERATIONS = {
-    "triggerRestoreRequests": (  # cased otherwise than in the docs: clients must not care
-        "Microsoft.RecoveryServices/Vaults/backupFabrics/protectionContainers/protectedItems/RecoveryPoints/Restore/Action"
-    ),
-    "deleteProtectedItemRequests": f"{PROTECTED_ITEMS}/delete",
-    "updateProtectedItemRequests": f"{PROTECTED_ITEMS}/write",
-    "getBackupSecurityPINRequests": f"{VAULTS}/backupSecurityPIN/action",
-}
-_EMPTY_ID = "00000000-0000-0000-0000-000000000000"
+_TENANT = "00000000-0000-0000-0000-000000000000"
 
 
 def get_vault(world: World, call: Call) -> Answer:
     """Answer a vault."""
-    return Answer(body=_vault_body(world, vault_of(world, call), call.vault_path))
+    return Answer(body=vault_body(world, vault_of(world, call), call.vault_path))
 
 
-def _vault_body(world: World, vault: Vault, vault_path: str) -> dict[str, Any]:
-    """Write a vault."""
-    created = world.started.replace(microsecond=0)
-    state = vault.cross_subscription_restore
-    across = {} if state == "Absent" else {"crossSubscriptionRestoreState": state}
+def list_vaults(world: World, call: Call) -> Answer:
+    """Answer the vaults of a subscription."""
+    return _page_of_vaults(world, call, world.scenario.vaults)
+
+
+def list_vaults_of_group(world: World, call: Call) -> Answer:
+    """Answer the vaults of a resource group."""
+    group = call.params["group"]
+    if world.store.get(group_id_of(call)) is None:
+        raise resource_group_not_found(group)
+    vaults = [vault for vault in world.scenario.vaults if vault.resource_group.lower() == group.lower()]
+    return _page_of_vaults(world, call, vaults)
+
+
+def _page_of_vaults(world: World, call: Call, vaults: Iterable[Vault]) -> Answer:
+    subscription = call.params["subscription"].lower()
+    found = [vault for vault in vaults if vault.subscription_id.lower() == subscription]
+
+    def write(vault: Vault) -> dict[str, Any]:
+        return vault_body(world, vault, vault.resource_id)
+
+    return Answer(body=page(call, found, world.scenario.settings.page_vaults, write))
+
+
+def vault_body(world: World, vault: Vault, vault_path: str) -> dict[str, Any]:
+    """Write a vault, as recordings of 2026 have it."""
+    changed = iso_time(world.started.replace(microsecond=0))
     return {
         "location": vault.region,
         "name": vault.name,
-        "etag": f"W/\"datetime'{iso_time(created)}'\"",
-        "properties": {
-            "provisioningState": "Succeeded",
-            "privateEndpointStateForBackup": "None",
-            "backupStorageVersion": "V2",
-            "securitySettings": {"multiUserAuthorization": "Enabled" if vault.guard else "Disabled"},
-            "redundancySettings": {
-                "standardTierStorageRedundancy": vault.storage_type,
-                "crossRegionRestore": "Enabled" if vault.cross_region_restore else "Disabled",
-            },
-            "publicNetworkAccess": "Enabled",
-            "restoreSettings": {"crossSubscriptionRestoreSettings": across},
-        },
-        "identity": {"type": "SystemAssigned", "principalId": _EMPTY_ID, "tenantId": _EMPTY_ID},
+        "etag": f"W/\"datetime'{quote(changed, safe='')}'\"",
+        **_identity_member(vault.identity, vault_path),
+        "properties": _vault_properties(vault),
         "id": vault_path,
         "type": VAULTS,
-        "sku": {"name": "RS0", "tier": "Standard"},
+        "sku": {"name": "Standard"},
     }
 
 
-def get_storage_config(world: World, call: Call) -> Answer:
-    """Answer a vault's storage configuration."""
-    return Answer(body=_storage_config_body(vault_of(world, call), call.vault_path))
+def _identity_member(identity: VaultIdentity, vault_path: str) -> dict[str, Any]:
+    """Return the member ``identity``; a vault without one says nothing."""
+    if not identity.type:
+        return {}
+    body: dict[str, Any] = {}
+    if identity.system_assigned:
+        body |= {"tenantId": _TENANT, "principalId": _principal_id(vault_path)}
+    body["type"] = identity.type
+    if identity.user_assigned:
+        body["userAssignedIdentities"] = {
+            each: {"clientId": _principal_id(f"{each}/client"), "principalId": _principal_id(each)}
+            for each in identity.user_assigned
+        }
+    return {"identity": body}
 
 
-def _storage_config_body(vault: Vault, vault_path: str) -> dict[str, Any]:
-    """Write a vault's storage configuration."""
+def _principal_id(resource_id: str) -> str:
+    return str(uuid5(NAMESPACE_URL, resource_id.lower()))
+
+
+def _vault_properties(vault: Vault) -> dict[str, Any]:
+    enabled = "Enabled"
+    state = vault.cross_subscription_restore
+    across = {} if state == "Absent" else {"crossSubscriptionRestoreState": state}
     return {
-        "id": f"{vault_path}/backupstorageconfig/vaultstorageconfig",
-        "name": "vaultstorageconfig",
-        "type": f"{VAULTS}/backupstorageconfig",
-        "properties": {
-            "storageModelType": vault.storage_type,
-            "storageType": vault.storage_type,
-            "dedupState": "Disabled",
-            "xcoolState": "Disabled",
-            "storageTypeState": "Locked",
-            "crossRegionRestoreFlag": vault.cross_region_restore,
+        "provisioningState": "Succeeded",
+        "privateEndpointStateForBackup": "None",
+        "privateEndpointStateForSiteRecovery": "None",
+        "monitoringSettings": {
+            "azureMonitorAlertSettings": {
+                "alertsForAllJobFailures": enabled,
+                "alertsForAllReplicationIssues": enabled,
+                "alertsForAllFailoverIssues": enabled,
+            },
+            "classicAlertSettings": {
+                "alertsForCriticalOperations": enabled,
+                "emailNotificationsForSiteRecovery": enabled,
+            },
         },
-    }
-
-
-def list_resource_guard_proxies(world: World, call: Call) -> Answer:
-    """Answer the proxy of the vault's Resource Guard, or that there is none."""
-    guard = vault_of(world, call).guard
-    return Answer(body={"value": [_guard_proxy_body(world, guard, call.vault_path)] if guard else []})
-
-
-def _guard_proxy_body(world: World, guard: ResourceGuard, vault_path: str) -> dict[str, Any]:
-    """Write the proxy that ties a vault to its Resource Guard."""
-    own = guard.resource_id
-    return {
-        "id": f"{vault_path}/backupResourceGuardProxies/VaultProxy",
-        "name": "VaultProxy",
-        "type": f"{VAULTS}/backupResourceGuardProxies",
-        "properties": {
-            "resourceGuardResourceId": own,
-            "resourceGuardOperationDetails": [
-                {"vaultCriticalOperation": operation, "defaultResourceRequest": f"{own}/{kind}/default"}
-                for kind, operation in sorted(_CRITICAL_OPERATIONS.items())
-            ],
-            "lastUpdatedTime": iso_time(world.started),
-            "description": "",
+        "costManagementSettings": {"granularityLevel": "VaultLevel"},
+        "backupStorageVersion": "V2",
+        "securitySettings": {
+            "softDeleteSettings": {
+                "softDeleteRetentionPeriodInDays": 14,
+                "softDeleteState": "AlwaysON",
+                "enhancedSecurityState": "AlwaysON",
+            },
+            "multiUserAuthorization": enabled if vault.guard else "Disabled",
+            "sourceScanConfiguration": {"state": "Disabled"},
         },
+        "redundancySettings": {
+            "standardTierStorageRedundancy": vault.storage_type,
+            "crossRegionRestore": enabled if vault.cross_region_restore else "Disabled",
+        },
+        "regionOfChoiceSettings": {"status": "Disabled"},
+        "secureScore": "Maximum" if vault.guard else "Adequate",
+        "bcdrSecurityLevel": "Excellent" if vault.guard else "Good",
+        "publicNetworkAccess": enabled,
+        "restoreSettings": {"crossSubscriptionRestoreSettings": across},
     }

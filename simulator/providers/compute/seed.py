@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import NAMESPACE_URL, uuid5
 
 from simulator.providers.compute.disks import managed_disk_body
 from simulator.providers.compute.virtual_machines import vm_body
@@ -23,7 +22,7 @@ def seed(world: World) -> None:
 
 def _add_disks(world: World, vm: Vm) -> None:
     disks = f"{vm.resource_id.rpartition('/virtualMachines/')[0]}/disks"
-    os_disk = f"{disks}/{vm.name}_OsDisk_1_{uuid5(NAMESPACE_URL, vm.key).hex}"
+    os_disk = f"{disks}/{vm.disk_name(-1)}"
     world.store.put(managed_disk_body(vm, os_disk, vm.disk_gb, {"osType": vm.os_type}))
     for disk in vm.data_disks:
-        world.store.put(managed_disk_body(vm, f"{disks}/{vm.name}_DataDisk_{disk.lun}", disk.size_gb, {}))
+        world.store.put(managed_disk_body(vm, f"{disks}/{vm.disk_name(disk.lun)}", disk.size_gb, {}))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from simulator.calls import Answer, Call
 from simulator.providers.network.errors import not_found
 from simulator.providers.network.stamps import SECONDS
-from simulator.signing import sign
+from simulator.signing import Signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,16 +36,16 @@ def begin(world: World, call: Call, location: str, finish: Callable[[], object] 
 
 def addresses(world: World, call: Call, operation_id: str, *, location: bool) -> dict[str, str]:
     """Return the headers that say where to ask for an operation, with ``Location`` for those without a body."""
-    version, now = f"?api-version={call.api_version}", world.now()
+    version, signatures = f"?api-version={call.api_version}", Signatures(world.now(), world.random)
     status = f"{call.base_url}{operation_id}"
     headers = {
         "Azure-AsyncNotification": "Enabled",
-        "Azure-AsyncOperation": sign(f"{status}{version}", now, world.random),
+        "Azure-AsyncOperation": signatures.sign(f"{status}{version}"),
         "Retry-After": world.timeline.retry_after(RETRY_AFTER_S),
     }
     if location:
         result = status.replace("/operations/", "/operationResults/")
-        headers["Location"] = sign(f"{result}{version}", now, world.random)
+        headers["Location"] = signatures.sign(f"{result}{version}")
     return headers
 
 

@@ -230,6 +230,18 @@ class TestSoftDeletion:
         assert "deferredDeleteTimeInUTC, 2026-11-22T08:00:00Z, has passed" in message
         assert "Undelete it first" in message
 
+    def test_a_time_that_has_passed_needs_no_word_beside_the_time_that_remains(self) -> None:
+        seen = soft_deletion(
+            isScheduledForDeferredDelete=True,
+            deferredDeleteTimeInUTC="2026-11-22T08:00:00.3211392Z",
+            deferredDeleteTimeRemaining="12.23:59:04.4260884",
+        )
+
+        assert seen is not None
+        message = seen.message_for(from_item(PROTECTED_ITEM), NOW)
+        assert "until about 2026-12-06T07:59:04Z" in message
+        assert "has passed" not in message
+
 
 def test_a_few_of_many_vms_with_the_same_name_are_named_after_the_advice() -> None:
     bodies = [

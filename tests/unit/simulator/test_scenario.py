@@ -55,7 +55,7 @@ def test_default_scenario_is_as_documented() -> None:
         "Mixed-RG": 1,
         "sql-rg": 1,
         "guarded-rg": 1,
-        "rules-rg": 8,
+        "rules-rg": 9,
         "crr-rg": 3,
         "deleted-rg": 3,
         "old-rg": 1,

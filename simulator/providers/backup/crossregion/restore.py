@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from simulator.calls import Answer, Call
 from simulator.errors import ArmError, invalid_input
 from simulator.formats import NO_TIME, iso_time
-from simulator.providers.backup.checks import REHYDRATING, RestoreCheck, object_member, point_of
+from simulator.providers.backup.checks import RestoreCheck, point_of
 from simulator.providers.backup.crossregion.regions import check_region, region_of, secondary_region
 from simulator.providers.backup.crossregion.tokens import redeem, vault_number
 from simulator.providers.backup.errors import not_in_vault
 from simulator.providers.backup.operation_calls import TRIGGER_RETRY_AFTER_S
 from simulator.providers.backup.operations import Operation
+from simulator.providers.backup.request_form import REHYDRATING, object_member
 from simulator.providers.backup.restores import Order, start_job, take
-from simulator.signing import sign
+from simulator.signing import Signatures
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -99,13 +100,13 @@ def _accept(world: World, order: Order, activity_id: str) -> Operation:
 
 
 def _addresses(world: World, call: Call, region: str, operation: Operation) -> dict[str, str]:
-    faults, now = world.faults(operation.vm_key).faults, world.now()
+    faults, signatures = world.faults(operation.vm_key).faults, Signatures(world.now(), world.random)
     base = f"{faults.wrong_host_url or call.base_url}{_location_path(call, region)}"
     version = f"{operation.operation_id}?api-version={call.api_version}"
-    location = {"Location": sign(f"{base}/backupCrrOperationResults/{version}", now, world.random)}
+    location = {"Location": signatures.sign(f"{base}/backupCrrOperationResults/{version}")}
     if faults.no_async_header:
         return location
-    return {**location, "Azure-AsyncOperation": sign(f"{base}/backupCrrOperationsStatus/{version}", now, world.random)}
+    return {**location, "Azure-AsyncOperation": signatures.sign(f"{base}/backupCrrOperationsStatus/{version}")}
 
 
 def _location_path(call: Call, region: str) -> str:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from simulator.calls import Answer, Call
 from simulator.errors import invalid_input
 from simulator.formats import us_time
-from simulator.providers.backup.checks import object_member
 from simulator.providers.backup.crossregion.metadata import metadata_text
 from simulator.providers.backup.crossregion.reads import secondary_point
 from simulator.providers.backup.crossregion.regions import REGIONS, region_of, secondary_region
 from simulator.providers.backup.lookup import vault_of
+from simulator.providers.backup.request_form import object_member
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -26,6 +26,15 @@ def resource_in_other_region(name: str, group: str, there: str, asked: str) -> A
     )
 
 
+def invalid_group_name(name: str) -> ArmError:
+    """400 for a resource group whose name has other characters than it may have (the text is partly made up)."""
+    message = (
+        f"The provided resource group name '{name}' has invalid characters. The name can only be a letter, digit, "
+        "'-', '.', '(', ')' or '_', and cannot end with '.'."
+    )
+    return _refused(400, "InvalidResourceGroup", message)
+
+
 def group_in_other_region(there: str, asked: str) -> ArmError:
     """409 for a resource group that exists in another region."""
     return _refused(
@@ -53,6 +62,11 @@ def group_deletion_blocked(name: str, resource_ids: list[str]) -> ArmError:
         f"'{', '.join(resource_ids)}' could not be deleted. The provisioning state of the resource group will be "
         "rolled back. Please check audit logs for more details.",
     )
+
+
+def unknown_operation(path: str) -> ArmError:
+    """404 for the result of an operation that nobody began (code and text are made up)."""
+    return _refused(404, "OperationNotFound", f"There is no operation at '{path}'.")
 
 
 def invalid_filter(text: str) -> ArmError:

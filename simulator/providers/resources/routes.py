@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from simulator.providers.resources import permissions
+from simulator.providers.resources import group_calls, listing, permissions, tags
 from simulator.routing import GROUP, SUBSCRIPTION, RouteTable
 
 _PERMISSIONS = "/providers/Microsoft.Authorization/permissions"
+_TAGS = "/providers/Microsoft.Resources/tags/default"
+_RESOURCE = GROUP + "/providers/{namespace}/{kind}/{name}"
 
 ROUTES: RouteTable = (
     ("GET", SUBSCRIPTION + _PERMISSIONS, permissions.list_permissions),
     ("GET", GROUP + _PERMISSIONS, permissions.list_permissions),
-    ("GET", GROUP + "/providers/{namespace}/{kind}/{name}" + _PERMISSIONS, permissions.list_permissions),
+    ("GET", _RESOURCE + _PERMISSIONS, permissions.list_permissions),
+    ("GET", SUBSCRIPTION + "/resourceGroups", group_calls.list_resource_groups),
+    ("GET", GROUP, group_calls.get_resource_group),
+    ("HEAD", GROUP, group_calls.head_resource_group),
+    ("PUT", GROUP, group_calls.put_resource_group),
+    ("PATCH", GROUP, group_calls.patch_resource_group),
+    ("DELETE", GROUP, group_calls.delete_resource_group),
+    ("GET", SUBSCRIPTION + "/operationresults/{operation}", group_calls.get_group_deletion),
+    ("GET", SUBSCRIPTION + "/resources", listing.list_resources),
+    ("GET", GROUP + "/resources", listing.list_resources),
+    ("GET", GROUP + _TAGS, tags.get_tags),
+    ("PUT", GROUP + _TAGS, tags.put_tags),
+    ("PATCH", GROUP + _TAGS, tags.patch_tags),
+    ("GET", _RESOURCE + _TAGS, tags.get_tags),
+    ("PUT", _RESOURCE + _TAGS, tags.put_tags),
+    ("PATCH", _RESOURCE + _TAGS, tags.patch_tags),
 )

@@ -1,0 +1,80 @@
+"""The tags of a group or a resource, as a resource of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from simulator.calls import Answer, Call
+from simulator.errors import resource_not_found
+from simulator.providers.resources.errors import invalid_content
+from simulator.providers.resources.groups import find_group
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+_PATH = "/providers/microsoft.resources/tags/default"
+_OPERATIONS: dict[str, Callable[[dict[str, str], dict[str, str]], dict[str, str]]] = {
+    "merge": lambda tags, given: {**tags, **given},
+    "replace": lambda _tags, given: given,
+    "delete": lambda tags, given: {name: value for name, value in tags.items() if given.get(name) != value},
+}
+_MOST_TAGS = 50
+
+
+def get_tags(world: World, call: Call) -> Answer:
+    """Answer the tags of a group or a resource."""
+    return Answer(body=_body(_tagged(world, call)))
+
+
+def patch_tags(world: World, call: Call) -> Answer:
+    """Merge tags into those of a group or a resource, replace them, or delete those that are given."""
+    resource, asked = _tagged(world, call), _object(call.body)
+    change = _OPERATIONS.get(str(asked.get("operation")).lower())
+    if change is None:
+        raise invalid_content("operation must be Merge, Replace or Delete")
+    resource["tags"] = _checked(change(dict(resource.get("tags", {})), _given(asked)))
+    return Answer(body=_body(resource))
+
+
+def put_tags(world: World, call: Call) -> Answer:
+    """Replace the tags of a group or a resource."""
+    resource = _tagged(world, call)
+    resource["tags"] = _checked(_given(_object(call.body)))
+    return Answer(body=_body(resource))
+
+
+def _tagged(world: World, call: Call) -> dict[str, Any]:
+    scope = call.path[: call.path.lower().rindex(_PATH)]
+    if "/providers/" not in scope.lower():
+        return find_group(world, scope)
+    resource = world.store.get(scope)
+    if resource is None:
+        raise resource_not_found(scope.rpartition("/providers/")[2], call.params["group"])
+    return resource
+
+
+def _body(resource: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": f"{resource['id']}/providers/Microsoft.Resources/tags/default",
+        "name": "default",
+        "type": "Microsoft.Resources/tags",
+        "properties": {"tags": resource.get("tags", {})},
+    }
+
+
+def _given(asked: Mapping[str, Any]) -> dict[str, str]:
+    tags = _object(_object(asked.get("properties")).get("tags"))
+    if not all(isinstance(value, str) for value in tags.values()):
+        raise invalid_content("the values of tags must be strings")
+    return dict(tags)
+
+
+def _checked(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > _MOST_TAGS:
+        raise invalid_content(f"a resource has at most {_MOST_TAGS} tags")
+    return tags
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

@@ -15,7 +15,7 @@ from simulator.providers.network.interfaces import vms_by_interface
 from simulator.providers.resources import errors
 from simulator.providers.resources.filters import has_tag, read_conditions
 from simulator.providers.resources.groups import find_group, group_body, group_id_of
-from simulator.signing import sign
+from simulator.signing import Signatures
 from simulator.store import RESOURCE_GROUPS
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def get_group_deletion(world: World, call: Call) -> Answer:
 def _deletion(world: World, call: Call, result: Mapping[str, Any]) -> Answer:
     address = f"{call.base_url}{result['id']}?api-version={call.api_version}"
     headers = {
-        "Location": sign(address, world.now(), world.random),
+        "Location": Signatures(world.now(), world.random).sign(address),
         "Retry-After": world.timeline.retry_after(RETRY_AFTER_S),
     }
     return Answer(status=202, headers=headers)

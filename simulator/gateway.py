@@ -13,6 +13,7 @@ from simulator.control import routes as control
 from simulator.providers.backup import routes as backup
 from simulator.providers.backup.lookup import item_vm
 from simulator.providers.compute import routes as compute
+from simulator.providers.graph import routes as graph
 from simulator.providers.identity import managed_identity
 from simulator.providers.network import routes as network
 from simulator.providers.resources import permissions
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 _ROUTER = Router()
-for _provider in (backup, compute, network, resources, storage):
+for _provider in (backup, compute, graph, network, resources, storage):
     _ROUTER.add(_provider.ROUTES, arm=True)
 _ROUTER.add((("GET", "/msi/token", managed_identity.get_token),), arm=False)
 _ROUTER.add(control.ROUTES, arm=False)
@@ -45,6 +46,12 @@ class Answered:
 def answer(world: World, call: Call) -> Answered:
     """Answer one call; errors become answers here."""
     world.settle()
+    answered = _answer(world, call)
+    world.graph.note(world.now())
+    return answered
+
+
+def _answer(world: World, call: Call) -> Answered:
     found = _ROUTER.find(call.method, call.path)
     if found:
         route, params = found
@@ -94,12 +101,15 @@ def _check_address(world: World, call: Call) -> None:
         raise errors.missing_api_version()
     if not _API_VERSION.fullmatch(call.api_version):
         raise errors.invalid_api_version(call.api_version)
-    if not world.has_subscription(call.params["subscription"]):
-        raise errors.unknown_subscription(call.params["subscription"])
+    subscription = call.params.get("subscription")
+    if subscription and not world.has_subscription(subscription):
+        raise errors.unknown_subscription(subscription)
 
 
 def _spend(world: World, call: Call, action: str) -> dict[str, str]:
     """Take the call out of its buckets; return the headers that tell what is left, or raise 429."""
+    if "/microsoft.resourcegraph/" in call.path.lower():
+        return {}  # it has a quota of its own
     now = world.timeline.real.now()
     reading = call.method == "GET"
     bucket = world.reads if reading else world.writes

@@ -104,6 +104,14 @@ class Node:
         self.complain(name, "expected a list of strings")
         return ()
 
+    def texts_by_name(self, name: str) -> dict[str, str]:
+        """Return an object whose values are strings, empty where it is missing."""
+        members = self.node_or_empty(name).members
+        if all(isinstance(value, str) for value in members.values()):
+            return dict(members)
+        self.complain(name, "expected an object of strings")
+        return {}
+
     def wholes(self, name: str) -> tuple[int, ...]:
         """Return a list of whole numbers, empty where it is missing."""
         items = self._items(name)

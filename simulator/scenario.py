@@ -135,6 +135,10 @@ class StorageAccount(Named):
     kind: str
     shared_keys: bool
     readable: bool
+    blob_reader: bool
+    """Whether the caller has a role for the data of its blobs."""
+    firewall: bool
+    """Whether only chosen networks reach its blobs; the caller is in none of them."""
 
     @classmethod
     def read(cls, node: Node, home: str) -> StorageAccount:
@@ -146,6 +150,8 @@ class StorageAccount(Named):
             kind=node.text("kind", "StorageV2"),
             shared_keys=node.flag("allowSharedKeyAccess", default=True),
             readable=node.flag("readable", default=True),
+            blob_reader=node.flag("blobReader", default=True),
+            firewall=node.flag("firewall"),
         )
         node.close()
         return account
@@ -279,6 +285,7 @@ class Vm(Named):
     location: str
     os_type: str
     vault: Vault | None
+    tags: Mapping[str, str]
     deleted: bool
     soft_delete: SoftDelete | None
     disk_gb: float
@@ -339,6 +346,7 @@ class Settings:
     resource_requests: Limit
     validate_s: float
     cancel_s: float
+    graph_delay_s: float
     identity_secret: str
     identity_failures: int
     different_operation_ids: bool
@@ -417,6 +425,7 @@ def _read_settings(node: Node) -> Settings:
         resource_requests=_read_limit(limits.node_or_empty("resourceRequests"), Limit(size=1100, refill_per_s=110)),
         validate_s=node.number("validateSeconds", 5),
         cancel_s=node.number("cancelSeconds", 30),
+        graph_delay_s=node.number("graphDelaySeconds", 30),
         identity_secret=node.text("identitySecret", "simulator"),
         identity_failures=node.whole("identityFailures", 0),
         different_operation_ids=node.flag("differentOperationIds"),
@@ -478,6 +487,7 @@ def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault], home: str) -> V
         location=node.text("location", vault.region if vault else None),
         os_type=node.choice("osType", ("Windows", "Linux"), "Windows"),
         vault=vault,
+        tags=node.texts_by_name("tags"),
         deleted=node.flag("deleted"),
         soft_delete=SoftDelete.read(node.node("softDelete")) if node.has("softDelete") else None,
         disk_gb=node.number("diskGb", 127, above=0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 RESOURCE_GROUPS = "Microsoft.Resources/resourceGroups"
 
@@ -15,23 +15,41 @@ class ResourceStore:
 
     def __init__(self) -> None:
         self._bodies: dict[str, dict[str, Any]] = {}
+        self.watch: Callable[[str, dict[str, Any] | None], object] = lambda _key, _body: None
+        """Is called with a key and its resource before that may be changed."""
 
     def get(self, resource_id: str) -> dict[str, Any] | None:
-        """Return the resource of an id, which a caller may change in place, or None."""
-        return self._bodies.get(_key(resource_id))
+        """Return the resource of an id, or None. A caller may change it in place, before the next call is answered."""
+        key = _key(resource_id)
+        self.watch(key, self._bodies.get(key))
+        return self._bodies.get(key)
 
     def put(self, body: dict[str, Any]) -> None:
         """Create the resource, or replace the one of the same ``id``."""
-        self._bodies[_key(body["id"])] = body
+        key = _key(body["id"])
+        self.watch(key, self._bodies.get(key))
+        self._bodies[key] = body
 
     def remove(self, resource_id: str) -> None:
         """Delete a resource and what lies below its id, if it is there."""
         key = _key(resource_id)
         for found in [each for each in self._bodies if each == key or each.startswith(f"{key}/")]:
+            self.watch(found, self._bodies[found])
             del self._bodies[found]
 
+    def peek(self, key: str) -> dict[str, Any] | None:
+        """Return the resource of a key, which must not be changed, or None."""
+        return self._bodies.get(key)
+
+    def items(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        """Return all keys with their resources, which must not be changed."""
+        return self._bodies.items()
+
     def of_type(self, resource_type: str, below: str = "") -> list[dict[str, Any]]:
-        """Return the resources of a type whose ids lie below a scope; the empty scope is everything."""
+        """Return the resources of a type whose ids lie below a scope; the empty scope is everything.
+
+        They must not be changed: ``get`` gives those that may.
+        """
         wanted = resource_type.lower()
         return [body for body in self.below(below) if body["type"].lower() == wanted]
 

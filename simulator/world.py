@@ -16,6 +16,7 @@ from simulator.faults import Faults, FaultState
 from simulator.limits import Bucket
 from simulator.providers.backup.guards import GuardState
 from simulator.providers.backup.jobs import RUNNING, Job
+from simulator.providers.graph.state import GraphState
 from simulator.providers.identity.tokens import Tokens
 from simulator.providers.seed import seed
 from simulator.reading import InvalidDocument, Node
@@ -94,6 +95,7 @@ class World:
         self.writes = Bucket(scenario.settings.writes, real)
         self._resource_requests: dict[str, Bucket] = {}
         seed(self)
+        self.graph = GraphState(self.store, scenario.settings.graph_delay_s)
 
     def now(self) -> datetime:
         """Return the simulated time; while an effect runs, the moment for which it was meant."""
@@ -191,6 +193,7 @@ class World:
                 self._moment, _, effect = heappop(self._effects)
                 try:
                     effect()
+                    self.graph.note(self._moment)
                 finally:
                     self._moment = None
 

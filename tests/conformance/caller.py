@@ -58,6 +58,7 @@ class Caller:
         self.simulator = simulator
         self.session = requests.Session()
         self.session.trust_env = False
+        self.session.verify = str(simulator.certificate) if simulator.certificate else True
         self.renew()
 
     def renew(self) -> None:
@@ -66,7 +67,7 @@ class Caller:
     def token(self, secret: str | None = "simulator", **query: str) -> requests.Response:
         headers = {"X-IDENTITY-HEADER": secret} if secret else {}
         query = {"api-version": "2019-08-01", "resource": "https://management.azure.com/", **query}
-        return requests.get(f"{self.simulator.url}/msi/token", params=query, headers=headers, timeout=10)
+        return self.session.get(f"{self.simulator.url}/msi/token", params=query, headers=headers, timeout=10)
 
     def get(self, path: str, **query: str) -> requests.Response:
         """GET a path, or a whole address as an answer gave it."""

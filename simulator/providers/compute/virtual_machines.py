@@ -28,6 +28,7 @@ def vm_body(vm: Vm, resource_id: str) -> dict[str, Any]:
         "id": resource_id,
         "type": "Microsoft.Compute/virtualMachines",
         "location": vm.location,
+        **({"tags": dict(vm.tags)} if vm.tags else {}),
         "properties": {
             "vmId": str(uuid5(NAMESPACE_URL, resource_id.lower())),
             "provisioningState": "Succeeded",

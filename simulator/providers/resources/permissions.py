@@ -31,8 +31,13 @@ def list_permissions(world: World, call: Call) -> Answer:
 def check_permission(world: World, call: Call) -> None:
     """Raise 403 for a call whose action is denied at its resource."""
     action = _action_of(call)
-    if any(_matches(pattern, action) for pattern in world.denied_actions(call.path)):
+    if is_denied(world, action, call.path):
         raise not_authorized(action, call.path)
+
+
+def is_denied(world: World, action: str, path: str) -> bool:
+    """Return whether the caller may not perform an action at a path."""
+    return any(_matches(pattern, action) for pattern in world.denied_actions(path))
 
 
 def _action_of(call: Call) -> str:

@@ -1,0 +1,1 @@
+"""Microsoft.ResourceGraph: queries over all resources that the caller may read."""

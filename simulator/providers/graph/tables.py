@@ -1,0 +1,120 @@
+"""The tables of Resource Graph and their rows: what the caller may read, in the subscriptions asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from simulator.providers.backup.ids import VAULTS
+from simulator.providers.backup.items import item_body
+from simulator.providers.backup.jobs import job_entry
+from simulator.providers.backup.policies import policy_bodies
+from simulator.providers.backup.vaults import vault_body
+from simulator.providers.graph.columns import row_of
+from simulator.providers.network.interfaces import INTERFACES, interface_body, vms_by_interface
+from simulator.providers.resources.permissions import is_denied
+from simulator.store import RESOURCE_GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulator.scenario import Vault, Vm
+    from simulator.world import World
+
+_ARM = "https://management.azure.com"
+_KEPT_JOBS = timedelta(days=14)
+_NO_RESOURCES = ("Microsoft.Resources/", "Microsoft.Network/locations/")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The rows that one query may see."""
+
+    world: World
+    subscriptions: set[str]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Return the rows of a table, in no order: Resource Graph has none."""
+        bodies = {
+            "resources": self._resources,
+            "resourcecontainers": self._containers,
+            "recoveryservicesresources": self._recovery_services,
+        }[table]
+        hidden = {
+            account.resource_id.lower() for account in self.world.scenario.storage_accounts if not account.readable
+        }
+        rows = [row_of(body) for body in bodies() if self._is_visible(body) and body["id"].lower() not in hidden]
+        self.world.random.shuffle(rows)
+        return rows
+
+    def _is_visible(self, body: dict[str, Any]) -> bool:
+        resource_id = body["id"]
+        is_asked_for = resource_id.split("/")[2].lower() in self.subscriptions
+        return is_asked_for and not is_denied(self.world, f"{body['type']}/read", resource_id)
+
+    def _resources(self) -> Iterator[dict[str, Any]]:
+        holders = vms_by_interface(self.world)
+        for body in self.world.graph.resources(self.world.now()):
+            if body["type"] == INTERFACES:
+                yield interface_body(body, holders.get(body["id"].lower()))
+            elif not body["type"].startswith(_NO_RESOURCES):
+                yield body
+        for vault in self.world.scenario.vaults:
+            yield vault_body(self.world, vault, vault.resource_id)
+
+    def _containers(self) -> Iterator[dict[str, Any]]:
+        for subscription in self.world.scenario.subscriptions:
+            yield {
+                "id": f"/subscriptions/{subscription.subscription_id}",
+                "name": subscription.name,
+                "type": "Microsoft.Resources/subscriptions",
+                "properties": {"state": "Enabled", "managementGroupAncestorsChain": []},
+            }
+        for body in self.world.graph.resources(self.world.now()):
+            if body["type"] == RESOURCE_GROUPS:
+                yield {**body, "type": "Microsoft.Resources/subscriptions/resourceGroups"}
+
+    def _recovery_services(self) -> Iterator[dict[str, Any]]:
+        vaults = {vault.name: vault for vault in self.world.scenario.vaults}
+        for vault in vaults.values():
+            yield from policy_bodies(self.world, vault, vault.resource_id)
+            for vm in self.world.items(vault.name):
+                yield _protected_item(self.world, vault, vm)
+        yield from self._jobs(vaults)
+
+    def _jobs(self, vaults: dict[str, Vault]) -> Iterator[dict[str, Any]]:
+        seen = self.world.now() - self.world.graph.delay
+        for job in self.world.jobs.values():
+            if job.started <= seen < job.started + _KEPT_JOBS:
+                vault, vm = vaults[job.vault], self.world.vm_with_key(job.vm_key)
+                yield {
+                    "id": f"{vault.resource_id}/backupJobs/{job.job_id}",
+                    "name": job.job_id,
+                    "type": f"{VAULTS}/backupJobs",
+                    "properties": {
+                        **job_entry(job, seen),
+                        "isUserTriggered": True,
+                        "dataSourceId": vm.resource_id,
+                        "dataSourceLocation": vm.location,
+                    },
+                }
+
+
+def _protected_item(world: World, vault: Vault, vm: Vm) -> dict[str, Any]:
+    """Write an item as Resource Graph has it: with members that its own documentation uses in queries."""
+    body = item_body(world, vm, _ARM, vault.resource_id, extended=False)
+    body["properties"] |= {
+        "currentProtectionState": "SoftDeleted" if vm.soft_delete else "ProtectionConfigured",
+        "policyInfo": {"name": body["properties"]["policyName"], "policyId": body["properties"]["policyId"]},
+        "dataSourceInfo": {
+            "objectType": "Datasource",
+            "datasourceType": "AzureIaasVM",
+            "resourceID": vm.resource_id,
+            "resourceName": vm.name,
+            "resourceType": vm.TYPE,
+            "resourceLocation": vm.location,
+            "resourceUri": vm.resource_id,
+        },
+    }
+    return body

@@ -20,7 +20,11 @@ _VAULT_PART = re.compile(r".*?/vaults/[^/]+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request. ``path`` is decoded, query names and ``params`` (from the route) are in lower case."""
+    """One request.
+
+    ``path`` is decoded and has no empty segments; query names and ``params`` (from the route) are in lower case.
+    ``body`` is the JSON of ``content``, None where that is none.
+    """
 
     method: str
     path: str
@@ -28,6 +32,7 @@ class Call:
     headers: Mapping[str, str]
     body: Any
     base_url: str
+    content: bytes = b""
     params: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -100,5 +101,5 @@ class Timeline:
         return {"Retry-After": self.retry_after(simulated_s)}
 
     def retry_after(self, simulated_s: float) -> str:
-        """Render a wait of simulated seconds as the value of a Retry-After header, in seconds of the caller."""
-        return f"{simulated_s / self.speed:.6f}".rstrip("0").rstrip(".")
+        """Render a wait of simulated seconds as the value of a Retry-After header: whole seconds of the caller."""
+        return str(math.ceil(round(simulated_s / self.speed, 6)))

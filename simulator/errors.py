@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from simulator.formats import clock_time, us_time
+from simulator.tenant import CALLER, PRINCIPAL_ID, TENANT_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
 
 
 class ArmError(Exception):
@@ -29,22 +36,49 @@ class ArmError(Exception):
         self.body = {"error": error}
 
 
-def not_authenticated(description: str) -> ArmError:
-    """401 for a token that is missing, unknown or expired."""
+def _unauthorized(code: str, message: str, description: str = "") -> ArmError:
     challenge = (
-        'Bearer authorization_uri="https://login.windows.net/common", '
-        f'error="invalid_token", error_description="{description}"'
+        f'Bearer authorization_uri="https://login.windows.net/{TENANT_ID}", '
+        f'error="invalid_token", error_description="{description or message}"'
     )
-    return ArmError(
-        401, "InvalidAuthenticationToken", description, cause="gateway", headers={"WWW-Authenticate": challenge}
+    return ArmError(401, code, message, cause="gateway", headers={"WWW-Authenticate": challenge})
+
+
+def no_token() -> ArmError:
+    """401 for a call without a token."""
+    message = "Authentication failed. The 'Authorization' header is missing."
+    return _unauthorized(
+        "AuthenticationFailed", message, "The authentication failed because of missing 'Authorization' header."
     )
 
 
-def token_expired() -> ArmError:
+def no_bearer_token() -> ArmError:
+    """401 for a header that has no bearer token."""
+    message = "Authentication failed. The 'Authorization' header is provided in an invalid format."
+    return _unauthorized("AuthenticationFailedInvalidHeader", message)
+
+
+def invalid_token() -> ArmError:
+    """401 for a token that was not given out here."""
+    return _unauthorized("InvalidAuthenticationToken", "The access token is invalid.")
+
+
+def token_expired(expired: datetime, now: datetime) -> ArmError:
     """401 for a token past its time."""
-    error = not_authenticated("The access token expiry is in the past. Get a new token and try again.")
-    error.body["error"]["code"] = "ExpiredAuthenticationToken"
-    return error
+    message = (
+        f"The access token expiry UTC time '{us_time(expired)}' is earlier than current UTC time '{us_time(now)}'."
+    )
+    return _unauthorized("ExpiredAuthenticationToken", message)
+
+
+def wrong_audience(audience: str, allowed: Iterable[str]) -> ArmError:
+    """401 for a token that was asked for another resource."""
+    names = ",".join(f"'{name}'" for name in allowed)
+    message = (
+        f"The access token has been obtained for wrong audience or resource '{audience}'. It should exactly match with "
+        f"one of the allowed audiences {names}."
+    )
+    return _unauthorized("InvalidAuthenticationTokenAudience", message)
 
 
 def missing_api_version() -> ArmError:
@@ -57,9 +91,35 @@ def missing_api_version() -> ArmError:
     )
 
 
-def invalid_api_version(given: str) -> ArmError:
-    """400 for an api-version that is no date."""
-    return ArmError(400, "InvalidApiVersionParameter", f"The api-version '{given}' is invalid.", cause="gateway")
+def invalid_api_version(given: str, supported: str) -> ArmError:
+    """400 for an api-version that is no date, that was given twice, or that ARM itself does not have."""
+    message = f"The api-version '{given}' is invalid. The supported versions are '{supported}'."
+    return ArmError(400, "InvalidApiVersionParameter", message, cause="gateway")
+
+
+def no_such_version(types: str, given: str, supported: str, regions: list[str]) -> ArmError:
+    """400 for an api-version that a provider does not have."""
+    message = (
+        f"No registered resource provider found for location '{regions[0]}' and API version '{given}' for type "
+        f"'{types}'. The supported api-versions are '{supported}'. The supported locations are '{', '.join(regions)}'."
+    )
+    return ArmError(400, "NoRegisteredProviderFound", message, cause="gateway")
+
+
+def unsupported_media_type(given: str) -> ArmError:
+    """415 for a body that does not say it is JSON."""
+    message = f"The content media type '{given}' is not supported. Only 'application/json' is supported."
+    return ArmError(415, "UnsupportedMediaType", message, cause="gateway")
+
+
+def no_json(content: bytes) -> ArmError:
+    """400 for a body that is no JSON."""
+    first = content[:1].decode("ascii", "replace")
+    message = (
+        "The request content was invalid and could not be deserialized: 'Unexpected character encountered while "
+        f"parsing value: {first}. Path '', line 0, position 0.'."
+    )
+    return ArmError(400, "InvalidRequestContent", message, cause="gateway")
 
 
 def unknown_subscription(subscription_id: str) -> ArmError:
@@ -83,11 +143,22 @@ def resource_group_not_found(name: str) -> ArmError:
     return ArmError(404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found.", cause="gateway")
 
 
-def unknown_call(method: str, path: str) -> ArmError:
-    """404 for a call the simulator does not know."""
-    return ArmError(
-        404, "InvalidResourceType", f"No resource provider answers {method} '{path[:300]}'.", cause="gateway"
-    )
+def missing_subscription() -> ArmError:
+    """404 for a path that begins with neither a subscription nor a provider."""
+    message = "The request did not have a subscription or a valid tenant level resource provider."
+    return ArmError(404, "MissingSubscription", message, cause="gateway")
+
+
+def unknown_namespace(namespace: str) -> ArmError:
+    """404 for a provider that there is not."""
+    message = f"The resource namespace '{namespace}' is invalid."
+    return ArmError(404, "InvalidResourceNamespace", message, cause="gateway")
+
+
+def unknown_type(namespace: str, api_version: str) -> ArmError:
+    """404 for a resource type that the provider does not have, or a call that the simulator does not know."""
+    message = f"The resource type could not be found in the namespace '{namespace}' for api version '{api_version}'."
+    return ArmError(404, "InvalidResourceType", message, cause="gateway")
 
 
 def guard_not_granted(scope: str, action: str, guard_id: str) -> ArmError:
@@ -95,7 +166,7 @@ def guard_not_granted(scope: str, action: str, guard_id: str) -> ArmError:
     return ArmError(
         403,
         "LinkedAuthorizationFailed",
-        f"The client 'simulator' has permission to perform action '{action}' on scope '{scope}'; however, it does "
+        f"The {CALLER} has permission to perform action '{action}' on scope '{scope}'; however, it does "
         "not have permission to perform action(s) 'Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/"
         f"read' on the linked scope(s) '{guard_id}' (respectively) or the linked scope(s) are invalid.",
         cause="gateway",
@@ -107,7 +178,7 @@ def not_authorized(action: str, scope: str) -> ArmError:
     return ArmError(
         403,
         "AuthorizationFailed",
-        f"The client 'simulator' does not have authorization to perform action '{action}' over scope '{scope}' or "
+        f"The {CALLER} does not have authorization to perform action '{action}' over scope '{scope}' or "
         "the scope is invalid. If access was recently granted, please refresh your credentials.",
         cause="gateway",
     )
@@ -123,7 +194,7 @@ def unavailable(wait: dict[str, str]) -> ArmError:
 def subscription_throttled(kind: str, subscription_id: str, wait_s: int) -> ArmError:
     """429 of the gateway: the subscription's bucket of ``read`` or ``write`` calls is empty."""
     message = (
-        f"Number of '{kind}' requests for subscription '{subscription_id}' actor 'simulator' exceeded. Please try "
+        f"Number of '{kind}' requests for subscription '{subscription_id}' actor '{PRINCIPAL_ID}' exceeded. Please try "
         f"again after '{wait_s}' seconds after additional tokens are available. Refer to "
         "https://aka.ms/arm-throttling for additional information."
     )
@@ -132,10 +203,11 @@ def subscription_throttled(kind: str, subscription_id: str, wait_s: int) -> ArmE
     )
 
 
-def resource_throttled(action: str, wait: dict[str, str]) -> ArmError:
-    """429 for one kind of call to the backup service, with the headers that say how long to wait, if any."""
+def resource_throttled(action: str, limit: int, interval_s: int, wait_s: int, wait: dict[str, str]) -> ArmError:
+    """429 for one action of the backup service, with the headers that say how long to wait, if any."""
     message = (
-        f"Number of requests for action '{action}' exceeded the limit of its time interval. Please try again later."
+        f"Number of requests for action '{action}' exceeded the limit of '{limit}' for time interval "
+        f"'{clock_time(interval_s)}'. Please try again after '{wait_s}' seconds."
     )
     return ArmError(429, "ResourceRequestsThrottled", message, cause="gateway", headers=wait)
 

@@ -51,6 +51,11 @@ def clock_duration(length: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{parts:07d}"
 
 
+def clock_time(seconds: int) -> str:
+    """Write a length of so many seconds as ``hh:mm:ss``."""
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
 def clock_days(length: timedelta) -> str:
     """Write a duration as .NET does when it has days: ``13.23:59:04.4260880``; nothing is left of a negative one."""
     length = max(length, timedelta())

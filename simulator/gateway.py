@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from simulator import errors
+from simulator.addresses import Address
+from simulator.call_checks import check_address, check_body, check_group, check_token
 from simulator.calls import Answer, Call
 from simulator.control import routes as control
+from simulator.limits import spend
 from simulator.providers.backup import routes as backup
 from simulator.providers.backup.lookup import item_vm
 from simulator.providers.compute import routes as compute
 from simulator.providers.graph import routes as graph
-from simulator.providers.identity import managed_identity
+from simulator.providers.identity import routes as identity
 from simulator.providers.network import routes as network
-from simulator.providers.resources import permissions
 from simulator.providers.resources import routes as resources
+from simulator.providers.resources.permissions import check_permission
 from simulator.providers.storage import routes as storage
-from simulator.routing import Route, Router
+from simulator.routing import Router
 
 if TYPE_CHECKING:
     from simulator.scenario import Vm
     from simulator.world import World
 
-_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
+_LIMIT, _INTERVAL_S = 250, 300  # what a 429 that a fault makes says of the limit
 
 _ROUTER = Router()
 for _provider in (backup, compute, graph, network, resources, storage):
     _ROUTER.add(_provider.ROUTES, arm=True)
-_ROUTER.add((("GET", "/msi/token", managed_identity.get_token),), arm=False)
+_ROUTER.add(identity.ROUTES, arm=False)
 _ROUTER.add(control.ROUTES, arm=False)
 
 
@@ -53,89 +55,49 @@ def answer(world: World, call: Call) -> Answered:
 
 def _answer(world: World, call: Call) -> Answered:
     found = _ROUTER.find(call.method, call.path)
-    if found:
-        route, params = found
-        return _answer_route(world, replace(call, params=params), route)
-    try:
-        _check_token(world, call)
-    except errors.ArmError as error:
-        return Answered(answer=_error_answer(error), action="unknown")
-    return Answered(answer=_error_answer(errors.unknown_call(call.method, call.path)), action="unknown")
-
-
-def _answer_route(world: World, call: Call, route: Route) -> Answered:
-    if not route.arm:
-        return Answered(answer=route.handler(world, call), action=route.action)
+    route, params = found or (None, {})
+    if route and not route.arm:
+        return Answered(answer=route.handler(world, replace(call, params=params)), action=route.action)
+    call, address = replace(call, params=params), Address.of(call.path)
     vm = _vm_concerned(world, call)
     headers: dict[str, str] = {}
     try:
-        _check_token(world, call)
-        _check_address(world, call)
-        permissions.check_permission(world, call)
-        headers = _spend(world, call, route.action)
+        check_token(world, call)
+        check_address(world, call, address)
+        check_permission(world, call, address)
+        headers = spend(world, address, call.method)
+        check_body(call)
+        check_group(world, address)
+        if route is None:
+            raise errors.unknown_type(address.provider, call.api_version)
         if vm:
-            _apply_faults(world, call, vm, route.action)
+            _apply_faults(world, call, address, vm, route.action)
         given = route.handler(world, call)
     except errors.ArmError as error:
         given = _error_answer(error)
     given = replace(given, headers={**headers, **given.headers})
-    return Answered(answer=given, action=route.action, vm=vm.key if vm else "")
+    return Answered(answer=given, action=route.action if route else "unknown", vm=vm.key if vm else "")
 
 
 def _error_answer(error: errors.ArmError) -> Answer:
     return Answer(status=error.status, body=error.body, headers=error.headers)
 
 
-def _check_token(world: World, call: Call) -> None:
-    kind, _, token = call.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise errors.not_authenticated("Authentication failed. The 'Authorization' header is missing.")
-    if not world.tokens.is_known(token):
-        raise errors.not_authenticated("The access token is invalid.")
-    if not world.tokens.is_valid(token):
-        raise errors.token_expired()
-
-
-def _check_address(world: World, call: Call) -> None:
-    if not call.api_version:
-        raise errors.missing_api_version()
-    if not _API_VERSION.fullmatch(call.api_version):
-        raise errors.invalid_api_version(call.api_version)
-    subscription = call.params.get("subscription")
-    if subscription and not world.has_subscription(subscription):
-        raise errors.unknown_subscription(subscription)
-
-
-def _spend(world: World, call: Call, action: str) -> dict[str, str]:
-    """Take the call out of its buckets; return the headers that tell what is left, or raise 429."""
-    if "/microsoft.resourcegraph/" in call.path.lower():
-        return {}  # it has a quota of its own
-    now = world.timeline.real.now()
-    reading = call.method == "GET"
-    bucket = world.reads if reading else world.writes
-    if not bucket.take(now):
-        kind = "read" if reading else "write"
-        raise errors.subscription_throttled(kind, world.scenario.subscription_id, bucket.wait_s)
-    headers = {f"x-ms-ratelimit-remaining-subscription-{'reads' if reading else 'writes'}": str(bucket.remaining)}
-    if "/microsoft.recoveryservices/" in call.path.lower():
-        own = world.resource_requests(action)
-        if not own.take(now):
-            raise errors.resource_throttled(action, {"Retry-After": str(own.wait_s)})
-        headers["x-ms-ratelimit-remaining-subscription-resource-requests"] = str(own.remaining)
-    return headers
-
-
-def _apply_faults(world: World, call: Call, vm: Vm, action: str) -> None:
-    """Let the VM's faults that concern every kind of call strike."""
+def _apply_faults(world: World, call: Call, address: Address, vm: Vm, name: str) -> None:
+    """Let the VM's faults that concern every kind of call strike; ``name`` is that of the call in the request log."""
     state = world.faults(vm.key)
     faults, timeline = state.faults, world.timeline
     if state.strikes("unauthorizedOnce", faults.unauthorized_once):
-        raise errors.token_expired()
+        now = timeline.wall.now()
+        raise errors.token_expired(now, now)
     burst = faults.throttle429
-    if burst and burst.hits(action) and state.strikes("throttle429", burst.count):
-        raise errors.resource_throttled(action, timeline.wait_headers(burst.retry_after_s, burst.form))
+    if burst and burst.hits(name) and state.strikes("throttle429", burst.count):
+        wait, wait_s = timeline.wait_headers(burst.retry_after_s, burst.form), burst.retry_after_s or _INTERVAL_S
+        raise errors.resource_throttled(
+            address.action(call.method), _LIMIT, _INTERVAL_S, int(timeline.retry_after(wait_s)), wait
+        )
     burst = faults.errors503
-    if burst and call.method == "GET" and burst.hits(action) and state.strikes("errors503", burst.count):
+    if burst and call.method == "GET" and burst.hits(name) and state.strikes("errors503", burst.count):
         raise errors.unavailable(timeline.wait_headers(burst.retry_after_s, burst.form))
 
 

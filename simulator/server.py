@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from simulator.calls import Answer, Call
 from simulator.clock import Clock, Timeline
 from simulator.gateway import Answered, answer
 from simulator.scenario import Scenario
+from simulator.tenant import PRINCIPAL_ID, TENANT_ID
 from simulator.world import RequestRecord, World
 
 if TYPE_CHECKING:
@@ -167,18 +169,29 @@ async def _read_call(world: World, request: web.Request) -> Call:
     path, _, query = request.raw_path.partition("?")
     headers = {name.lower(): value for name, value in request.headers.items()}
     headers.setdefault("x-ms-client-request-id", world.new_id())
+    content = await request.read()
     return Call(
         method=request.method,
-        path=unquote(path),
-        query={name.lower(): value for name, value in parse_qsl(query, keep_blank_values=True)},
+        path=re.sub("/{2,}", "/", unquote(path)),
+        query=_read_query(query),
         headers=headers,
-        body=_read_json(await request.read()),
+        body=_read_json(content),
+        content=content,
         base_url=f"{request.scheme}://{request.host}",
     )
 
 
+def _read_query(text: str) -> dict[str, str]:
+    """Read a query; the values of a name that comes twice are joined, as the service's web server does."""
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        key = name.lower()
+        query[key] = f"{query[key]},{value}" if key in query else value
+    return query
+
+
 def _read_json(raw: bytes) -> Any:
-    """Read a body; one that is no JSON counts as none, and the handlers refuse that where they need one."""
+    """Read a body; one that is no JSON counts as none."""
     try:
         return json.loads(raw)
     except ValueError:
@@ -218,16 +231,19 @@ def _response(world: World, call: Call, given: Answer) -> web.Response:
 
 def _headers(world: World, call: Call, given: Answer) -> Mapping[str, str]:
     """Add the headers every answer of ARM has."""
-    request_id = world.new_id()
+    request_id, now = world.new_id(), world.now()
     headers = {
         "Cache-Control": "no-cache",
         "Pragma": "no-cache",
         "X-Content-Type-Options": "nosniff",
         "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
         "X-Cache": "CONFIG_NOCACHE",
+        "X-MSEdge-Ref": f"Ref A: {request_id} Ref B: SIMULATOR Ref C: {now:%Y-%m-%dT%H:%M:%SZ}",
+        "x-ms-operation-identifier": f"tenantId={TENANT_ID},objectId={PRINCIPAL_ID}/simulator/{request_id}",
+        "x-ms-throttling-version": "v1" if call.method == "GET" else "v2",
         "x-ms-request-id": request_id,
         "x-ms-correlation-request-id": request_id,
-        "x-ms-routing-request-id": f"SIMULATOR:{world.now():%Y%m%dT%H%M%SZ}:{request_id}",
+        "x-ms-routing-request-id": f"SIMULATOR:{now:%Y%m%dT%H%M%SZ}:{request_id}",
         "x-ms-client-request-id": call.headers["x-ms-client-request-id"],
     }
     if given.status != _NO_BODY:

@@ -91,8 +91,9 @@ class World:
         self._accounts = {account.name.lower(): account for account in scenario.storage_accounts}
         self._denied = {denied.scope.lower().rstrip("/"): denied.actions for denied in scenario.denied_actions}
         real = timeline.real.now()
-        self.reads = Bucket(scenario.settings.reads, real)
-        self.writes = Bucket(scenario.settings.writes, real)
+        reads, writes = scenario.settings.reads, scenario.settings.writes
+        limits = {"read": reads, "write": writes, "delete": writes}
+        self._buckets = {kind: Bucket(limit, real) for kind, limit in limits.items()}
         self._resource_requests: dict[str, Bucket] = {}
         seed(self)
         self.graph = GraphState(self.store, scenario.settings.graph_delay_s)
@@ -252,8 +253,12 @@ class World:
         with self.lock:
             return self.tokens.expire_all()
 
+    def bucket(self, kind: str) -> Bucket:
+        """Return the bucket of ``read``, ``write`` or ``delete`` calls."""
+        return self._buckets[kind]
+
     def resource_requests(self, action: str) -> Bucket:
-        """Return the bucket of one kind of call to the backup service."""
+        """Return the bucket of one action of the backup service."""
         if action not in self._resource_requests:
             limit = self.scenario.settings.resource_requests
             self._resource_requests[action] = Bucket(limit, self.timeline.real.now())

@@ -134,7 +134,7 @@ class Service(HTTPAdapter):
 
     def token(self) -> str:
         """Give out a token."""
-        return self.world.tokens.issue(self.world.new_id()).text
+        return self.world.tokens.issue("https://management.azure.com").text
 
     @override
     def send(self, request: requests.PreparedRequest, *_args: Any, **_options: Any) -> requests.Response:

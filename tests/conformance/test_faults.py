@@ -452,9 +452,9 @@ def test_waits_shrink_with_the_speed() -> None:
     with running(speed=120) as simulator:
         caller = Caller(simulator)
         with caller.session:
-            simulator.world.set_faults("web-01", {"errors503": {"count": 1, "retryAfterSeconds": 60}})
-            assert caller.get(vm_id("web-01")).headers["Retry-After"] == "0.5"
-            assert caller.restore("web-02", point=3).headers["Retry-After"] == "0.5"
+            simulator.world.set_faults("web-01", {"errors503": {"count": 1, "retryAfterSeconds": 121}})
+            assert caller.get(vm_id("web-01")).headers["Retry-After"] == "2"
+            assert caller.restore("web-02", point=3).headers["Retry-After"] == "1"
             assert point_of(simulator, "web-02")
 
 
@@ -519,7 +519,7 @@ def test_the_disks_that_were_made_stand_in_the_target_group(
     assert {disk["tags"]["RSVaultBackup"] for disk in made} == {job.job_id}
     sizes = {"000": 64, "001": 256}
     assert [disk["properties"]["diskSizeGB"] for disk in made] == [127, *(sizes[lun] for lun in luns)]
-    assert arm.get(disks.lower().replace("restored-rg", "other-rg")).json()["value"] == []
+    assert arm.get(disks.lower().replace("restored-rg", "security-rg")).json()["value"] == []
 
 
 def test_vault_takes_so_many_restores_a_day() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.calls import Answer, Call
+from simulator.tenant import CLIENT_ID, PRINCIPAL_ID
 
 if TYPE_CHECKING:
     from simulator.world import World
 
-DEFAULT_CLIENT_ID = "22222222-2222-2222-2222-222222222222"
 API_VERSION = "2019-08-01"
+_IDENTITY = "/resourcegroups/app-rg/providers/Microsoft.ManagedIdentity/userAssignedIdentities/restore-app"
 
 
 def get_token(world: World, call: Call) -> Answer:
@@ -23,14 +24,20 @@ def get_token(world: World, call: Call) -> Answer:
     resource = call.query.get("resource", "")
     if call.api_version != API_VERSION or not resource:
         return _problem(400, f"A resource and the api-version {API_VERSION} are needed.")
-    token = world.tokens.issue(world.new_id())
+    client_id = call.query.get("client_id", CLIENT_ID)
+    token = world.tokens.issue(
+        resource,
+        client_id=client_id,
+        object_id=call.query.get("object_id", PRINCIPAL_ID),
+        resource_id=call.query.get("mi_res_id", f"/subscriptions/{world.scenario.subscription_id}{_IDENTITY}"),
+    )
     return Answer(
         body={
             "access_token": token.text,
             "expires_on": str(int(token.expires.timestamp())),
             "resource": resource,
             "token_type": "Bearer",
-            "client_id": call.query.get("client_id", DEFAULT_CLIENT_ID),
+            "client_id": client_id,
         }
     )
 

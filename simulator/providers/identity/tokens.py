@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from simulator.tenant import CLIENT_ID, PRINCIPAL_ID, TENANT_ID
 
 if TYPE_CHECKING:
     from simulator.clock import Clock
@@ -17,36 +24,78 @@ class Token:
     """A token as it was given out."""
 
     text: str
+    audience: str
     expires: datetime
 
 
 class Tokens:
-    """Gives out opaque tokens and knows them again. Time is the machine's own, whatever the simulator's speed."""
+    """Gives out JSON Web Tokens and knows them again. Time is the machine's own, whatever the simulator's speed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._expiries: dict[str, datetime] = {}
+        self._key = secrets.token_bytes(32)
+        self._issued: dict[str, Token] = {}
 
-    def issue(self, unique: str) -> Token:
-        """Give out a token that ends with the given unique text."""
-        token = Token(f"simulated.{unique}", self._clock.now() + LIFETIME)
-        self._expiries[token.text] = token.expires
+    def issue(
+        self, audience: str, *, client_id: str = CLIENT_ID, object_id: str = PRINCIPAL_ID, resource_id: str = ""
+    ) -> Token:
+        """Give out a new token for an audience, and for an identity of these ids."""
+        now = self._clock.now()
+        expires = now + LIFETIME
+        claims = {
+            "aud": audience,
+            "iss": f"https://sts.windows.net/{TENANT_ID}/",
+            "iat": int(now.timestamp()),
+            "nbf": int(now.timestamp()),
+            "exp": int(expires.timestamp()),
+            "appid": client_id,
+            "appidacr": "2",
+            "idp": f"https://sts.windows.net/{TENANT_ID}/",
+            "idtyp": "app",
+            "oid": object_id,
+            "sub": object_id,
+            "tid": TENANT_ID,
+            "uti": secrets.token_urlsafe(16),
+            "ver": "1.0",
+            "xms_mirid": resource_id,
+        }
+        token = Token(self._sign(claims), audience, expires)
+        self._issued[token.text] = token
         return token
+
+    def find(self, text: str) -> Token | None:
+        """Return what was given out under this text, expired or not."""
+        return self._issued.get(text)
+
+    def audience_of(self, text: str) -> str:
+        """Return what the token was asked for, nothing for one that was not given out here."""
+        token = self._issued.get(text)
+        return token.audience if token else ""
 
     def is_known(self, text: str) -> bool:
         """Tell whether the token was given out here."""
-        return text in self._expiries
+        return text in self._issued
 
     def is_valid(self, text: str) -> bool:
         """Tell whether the token was given out here and has not expired."""
-        expires = self._expiries.get(text)
-        return expires is not None and self._clock.now() < expires
+        token = self._issued.get(text)
+        return token is not None and self._clock.now() < token.expires
 
     def expire_all(self) -> int:
         """Expire every token given out so far; return how many."""
         now = self._clock.now()
-        self._expiries = dict.fromkeys(self._expiries, now)
-        return len(self._expiries)
+        self._issued = {text: replace(token, expires=now) for text, token in self._issued.items()}
+        return len(self._issued)
 
     def __len__(self) -> int:
-        return len(self._expiries)
+        return len(self._issued)
+
+    def _sign(self, claims: dict[str, Any]) -> str:
+        """Write a token. Azure's are signed with RSA; no client checks that."""
+        parts = [_encode(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "HS256"}, claims)]
+        signed = hmac.digest(self._key, ".".join(parts).encode(), hashlib.sha256)
+        return ".".join([*parts, _encode(signed)])
+
+
+def _encode(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")

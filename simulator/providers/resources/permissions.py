@@ -10,6 +10,7 @@ from simulator.errors import not_authorized, resource_group_not_found, resource_
 from simulator.providers.resources.groups import group_id_of
 
 if TYPE_CHECKING:
+    from simulator.addresses import Address
     from simulator.world import World
 
 _READ_ACCOUNT = "Microsoft.Storage/storageAccounts/read"
@@ -28,9 +29,9 @@ def list_permissions(world: World, call: Call) -> Answer:
     return Answer(body=page(call, ["*/read", "*"], world.scenario.settings.page_permissions, write))
 
 
-def check_permission(world: World, call: Call) -> None:
+def check_permission(world: World, call: Call, address: Address) -> None:
     """Raise 403 for a call whose action is denied at its resource."""
-    action = _action_of(call)
+    action = address.action(call.method)
     if is_denied(world, action, call.path):
         raise not_authorized(action, call.path)
 
@@ -38,12 +39,6 @@ def check_permission(world: World, call: Call) -> None:
 def is_denied(world: World, action: str, path: str) -> bool:
     """Return whether the caller may not perform an action at a path."""
     return any(_matches(pattern, action) for pattern in world.denied_actions(path))
-
-
-def _action_of(call: Call) -> str:
-    """Return ARM's name of the call: the types of the resource, then ``read``, or the last segment and ``action``."""
-    names = call.path.strip("/").rpartition("providers/")[2].split("/")
-    return "/".join([names[0], *names[1::2], "read" if call.method == "GET" else "action"])
 
 
 def _matches(pattern: str, action: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.providers.resources import group_calls, listing, permissions, tags
+from simulator.providers.resources import group_calls, listing, permissions, providers, subscriptions, tags
 from simulator.routing import GROUP, SUBSCRIPTION, RouteTable
 
 _PERMISSIONS = "/providers/Microsoft.Authorization/permissions"
@@ -10,6 +10,12 @@ _TAGS = "/providers/Microsoft.Resources/tags/default"
 _RESOURCE = GROUP + "/providers/{namespace}/{kind}/{name}"
 
 ROUTES: RouteTable = (
+    ("GET", "/tenants", subscriptions.list_tenants),
+    ("GET", "/subscriptions", subscriptions.list_subscriptions),
+    ("GET", SUBSCRIPTION, subscriptions.get_subscription),
+    ("GET", SUBSCRIPTION + "/locations", subscriptions.list_locations),
+    ("GET", SUBSCRIPTION + "/providers", providers.list_providers),
+    ("GET", SUBSCRIPTION + "/providers/{namespace}", providers.get_provider),
     ("GET", SUBSCRIPTION + _PERMISSIONS, permissions.list_permissions),
     ("GET", GROUP + _PERMISSIONS, permissions.list_permissions),
     ("GET", _RESOURCE + _PERMISSIONS, permissions.list_permissions),

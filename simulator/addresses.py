@@ -19,7 +19,9 @@ PROVIDERS = {
     "Microsoft.Authorization": Provider("2014-04-01", ("permissions",)),
     "Microsoft.Compute": Provider("2015-05-01", ("disks", "virtualMachines")),
     "Microsoft.DataProtection": Provider("2020-01-01", ("resourceGuards",)),
-    "Microsoft.Network": Provider("2014-12-01", ("networkInterfaces", "virtualNetworks")),
+    "Microsoft.Network": Provider(
+        "2014-12-01", ("networkInterfaces", "networkSecurityGroups", "publicIPAddresses", "virtualNetworks")
+    ),
     "Microsoft.RecoveryServices": Provider("2015-03-15", ("locations", "vaults")),
     "Microsoft.ResourceGraph": Provider("2018-09-01", ("resources",)),
     "Microsoft.Resources": Provider("2013-03-01", ("deployments", "resourceGroups", "subscriptions", "tenants")),
@@ -87,6 +89,8 @@ class Address:
         """Return what a call to this address needs a permission for, as in ``Microsoft.Compute/disks/read``."""
         namespace = _ARM if self.is_arm else self.namespace
         types = ("subscriptions", "providers") if self.is_arm and self.namespace else self.types
+        if self.is_arm and "deployments" in types:  # their operations have an address without a provider
+            types = types[types.index("deployments") :]
         return "/".join([namespace, *types, _VERBS.get(method, "action")])
 
 

@@ -19,6 +19,7 @@ from aiohttp import web
 from simulator.calls import Answer, Call
 from simulator.clock import Clock, Timeline
 from simulator.gateway import Answered, answer
+from simulator.providers.resources.relaxed_json import read_relaxed
 from simulator.scenario import Scenario
 from simulator.tenant import PRINCIPAL_ID, TENANT_ID
 from simulator.world import RequestRecord, World
@@ -37,6 +38,7 @@ _LOGGED_HEADERS = (
 _SECRET_HEADERS = ("authorization", "x-identity-header", "x-ms-authorization-auxiliary")
 _LONGEST_BODY = 4 * 1024 * 1024
 _NO_BODY = 204
+_DEPLOYMENTS = "/providers/microsoft.resources/deployments/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +171,13 @@ async def _read_call(world: World, request: web.Request) -> Call:
     path, _, query = request.raw_path.partition("?")
     headers = {name.lower(): value for name, value in request.headers.items()}
     headers.setdefault("x-ms-client-request-id", world.new_id())
-    content = await request.read()
+    content, plain = await request.read(), re.sub("/{2,}", "/", unquote(path))
     return Call(
         method=request.method,
-        path=re.sub("/{2,}", "/", unquote(path)),
+        path=plain,
         query=_read_query(query),
         headers=headers,
-        body=_read_json(content),
+        body=_read_json(content, relaxed=_DEPLOYMENTS in plain.lower()),
         content=content,
         base_url=f"{request.scheme}://{request.host}",
     )
@@ -190,10 +192,10 @@ def _read_query(text: str) -> dict[str, str]:
     return query
 
 
-def _read_json(raw: bytes) -> Any:
+def _read_json(raw: bytes, *, relaxed: bool) -> Any:
     """Read a body; one that is no JSON counts as none."""
     try:
-        return json.loads(raw)
+        return read_relaxed(raw.decode()) if relaxed else json.loads(raw)
     except ValueError:
         return None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from simulator.errors import ArmError
+from simulator.formats import us_time
 
 
 def location_required() -> ArmError:
@@ -61,6 +64,43 @@ def group_deletion_blocked(name: str, resource_ids: list[str]) -> ArmError:
         f"Deletion of resource group '{name}' did not finish as some of the resources with identifiers "
         f"'{', '.join(resource_ids)}' could not be deleted. The provisioning state of the resource group will be "
         "rolled back. Please check audit logs for more details.",
+    )
+
+
+def invalid_template(text: str, *, parsing: bool = False) -> ArmError:
+    """400 for a template that cannot be deployed. Azure names line and column, too."""
+    phase = "parse failed" if parsing else "validation failed"
+    error = _refused(400, "InvalidTemplate", f"Deployment template {phase}: '{text}'.")
+    place = {"lineNumber": 0, "linePosition": 0, "path": ""}
+    error.body["error"]["additionalInfo"] = [{"type": "TemplateViolation", "info": place}]
+    return error
+
+
+def deployment_not_found(name: str) -> ArmError:
+    """404 for a deployment that is not there."""
+    return _refused(404, "DeploymentNotFound", f"Deployment '{name}' could not be found.")
+
+
+def deployment_active(deployment_id: str, started: datetime, correlation_id: str) -> ArmError:
+    """409 for a deployment of the name of one that runs."""
+    return _refused(
+        409,
+        "DeploymentActive",
+        f"The deployment with resource id '{deployment_id}' cannot be saved, because this would overwrite an existing "
+        "deployment which is still active. If this is an intentional re-deployment, please wait for the original "
+        "deployment to complete, or cancel it before re-attempting the operation. The previous deployment was started "
+        f"at '{us_time(started)}' with correlationId '{correlation_id}', and will expire at "
+        f"'{us_time(started + timedelta(days=7))}' if it does not complete before then. Please see "
+        "https://aka.ms/arm-deploy-resources for usage details.",
+    )
+
+
+def deployment_not_running(name: str, state: str) -> ArmError:
+    """409 for the cancellation of a deployment that has ended (the text is made up)."""
+    return _refused(
+        409,
+        "DeploymentCannotBeCancelled",
+        f"The deployment '{name}' cannot be cancelled because it is in the state '{state}'.",
     )
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from simulator.calls import Answer, Call, page
-from simulator.errors import ArmError
 from simulator.providers.network.interfaces import vms_by_interface
 from simulator.providers.resources import errors
+from simulator.providers.resources.deletions import Deletion, begin_deletion
 from simulator.providers.resources.filters import has_tag, read_conditions
-from simulator.providers.resources.groups import find_group, group_body, group_id_of
-from simulator.signing import Signatures
+from simulator.providers.resources.groups import check_not_deleted, find_group, group_body, group_id_of
 from simulator.store import RESOURCE_GROUPS
 
 if TYPE_CHECKING:
@@ -23,8 +20,6 @@ if TYPE_CHECKING:
 
 DELETION_S = 60.0
 """How long the deletion of a group takes; the one that was recorded took a minute."""
-RETRY_AFTER_S = 15
-_RESULTS = "Microsoft.Resources/operationresults"
 _NAME = re.compile(r"[-\w.()]{0,89}[-\w()]")
 
 
@@ -63,7 +58,7 @@ def put_resource_group(world: World, call: Call) -> Answer:
         created = group_body(group_id, location, more)
         world.store.put(created)
         return Answer(status=201, body=created)
-    _check_not_deleted(group)
+    check_not_deleted(group)
     if group["location"] != location:
         raise errors.group_in_other_region(group["location"], location)
     body = group_body(group["id"], location, more)
@@ -74,7 +69,7 @@ def put_resource_group(world: World, call: Call) -> Answer:
 def patch_resource_group(world: World, call: Call) -> Answer:
     """Replace the tags of a resource group."""
     group = find_group(world, group_id_of(call))
-    _check_not_deleted(group)
+    check_not_deleted(group)
     tags = _members(call).get("tags")
     if isinstance(tags, Mapping):
         group["tags"] = dict(cast("Mapping[str, Any]", tags))
@@ -84,46 +79,15 @@ def patch_resource_group(world: World, call: Call) -> Answer:
 def delete_resource_group(world: World, call: Call) -> Answer:
     """Begin to delete a resource group and everything in it; what the deletion comes to is asked for later."""
     group = find_group(world, group_id_of(call))
-    job = f"RESOURCEGROUPDELETIONJOB-{group['name'].upper().replace('_', ':5F')}-{group['location'].upper()}"
-    text = json.dumps({"jobId": f"{job}|{world.new_id()}", "jobLocation": group["location"]}, separators=(",", ":"))
-    token = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-    result = {
-        "id": f"/subscriptions/{call.params['subscription']}/operationresults/{token}",
-        "type": _RESULTS,
-        "status": 202,
-        "error": None,
-    }
-    world.store.put(result)
     group["properties"]["provisioningState"] = "Deleting"
-
-    def end() -> None:
-        try:
-            _remove(world, group["id"])
-            result["status"] = 200
-        except ArmError as error:
-            result["error"] = error
-
-    world.at(world.now() + timedelta(seconds=DELETION_S), end)
-    return _deletion(world, call, result)
-
-
-def get_group_deletion(world: World, call: Call) -> Answer:
-    """Answer 202 while a deletion runs, then 200; raise the error of one that could not end."""
-    result = world.store.get(call.path)
-    if result is None:
-        raise errors.unknown_operation(call.path)
-    if result["error"]:
-        raise result["error"]
-    return _deletion(world, call, result) if result["status"] == 202 else Answer(status=200)  # noqa: PLR2004
-
-
-def _deletion(world: World, call: Call, result: Mapping[str, Any]) -> Answer:
-    address = f"{call.base_url}{result['id']}?api-version={call.api_version}"
-    headers = {
-        "Location": Signatures(world.now(), world.random).sign(address),
-        "Retry-After": world.timeline.retry_after(RETRY_AFTER_S),
-    }
-    return Answer(status=202, headers=headers)
+    deletion = Deletion(
+        job=f"RESOURCEGROUPDELETIONJOB-{group['name']}",
+        location=group["location"],
+        seconds=DELETION_S,
+        ends_as=HTTPStatus.OK,
+        remove=lambda: _remove(world, group["id"]),
+    )
+    return begin_deletion(world, call, deletion)
 
 
 def _remove(world: World, group_id: str) -> None:
@@ -143,11 +107,6 @@ def _held_resources(world: World, group_id: str) -> list[str]:
     vms = vms_by_interface(world)
     holders = {body["id"]: body.get("managedBy") or vms.get(body["id"].lower()) for body in world.store.below(group_id)}
     return vaults + [held for held, holder in holders.items() if holder and not holder.lower().startswith(inside)]
-
-
-def _check_not_deleted(group: Mapping[str, Any]) -> None:
-    if group["properties"]["provisioningState"] == "Deleting":
-        raise errors.group_being_deleted(group["name"])
 
 
 def _members(call: Call) -> Mapping[str, Any]:

@@ -53,14 +53,19 @@ def scope_of(world: World, call: Call) -> str:
     return f"/subscriptions/{call.params['subscription']}"
 
 
+def check_not_deleted(group: Mapping[str, Any]) -> None:
+    """Raise 409 for a resource group that is being deleted."""
+    if group["properties"]["provisioningState"] == "Deleting":
+        raise errors.group_being_deleted(group["name"])
+
+
 def check_placement(world: World, resource_id: str, asked: Mapping[str, Any]) -> None:
     """Raise the error of a resource that cannot be written where it should lie.
 
     Its group must be there and not be about to go, and its region must be given and stay what it was.
     """
     group = find_group(world, resource_id.partition("/providers/")[0])
-    if group["properties"]["provisioningState"] == "Deleting":
-        raise errors.group_being_deleted(group["name"])
+    check_not_deleted(group)
     location = asked.get("location")
     if not isinstance(location, str) or not location:
         raise errors.location_required()

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from simulator.providers.resources import group_calls, listing, permissions, providers, subscriptions, tags
+from simulator.providers.resources import (
+    deletions,
+    deployments,
+    group_calls,
+    listing,
+    permissions,
+    providers,
+    subscriptions,
+    tags,
+)
 from simulator.routing import GROUP, SUBSCRIPTION, RouteTable
 
 _PERMISSIONS = "/providers/Microsoft.Authorization/permissions"
 _TAGS = "/providers/Microsoft.Resources/tags/default"
+_DEPLOYMENT = GROUP + "/providers/Microsoft.Resources/deployments/{deployment}"
+_OPERATIONS = GROUP + "/deployments/{deployment}/operations"
 _RESOURCE = GROUP + "/providers/{namespace}/{kind}/{name}"
 
 ROUTES: RouteTable = (
@@ -25,7 +36,7 @@ ROUTES: RouteTable = (
     ("PUT", GROUP, group_calls.put_resource_group),
     ("PATCH", GROUP, group_calls.patch_resource_group),
     ("DELETE", GROUP, group_calls.delete_resource_group),
-    ("GET", SUBSCRIPTION + "/operationresults/{operation}", group_calls.get_group_deletion),
+    ("GET", SUBSCRIPTION + "/operationresults/{operation}", deletions.get_deletion_result),
     ("GET", SUBSCRIPTION + "/resources", listing.list_resources),
     ("GET", GROUP + "/resources", listing.list_resources),
     ("GET", GROUP + _TAGS, tags.get_tags),
@@ -34,4 +45,14 @@ ROUTES: RouteTable = (
     ("GET", _RESOURCE + _TAGS, tags.get_tags),
     ("PUT", _RESOURCE + _TAGS, tags.put_tags),
     ("PATCH", _RESOURCE + _TAGS, tags.patch_tags),
+    ("GET", GROUP + "/providers/Microsoft.Resources/deployments", deployments.list_deployments),
+    ("GET", _DEPLOYMENT, deployments.get_deployment),
+    ("HEAD", _DEPLOYMENT, deployments.head_deployment),
+    ("PUT", _DEPLOYMENT, deployments.put_deployment),
+    ("DELETE", _DEPLOYMENT, deployments.delete_deployment),
+    ("POST", _DEPLOYMENT + "/validate", deployments.validate_deployment),
+    ("POST", _DEPLOYMENT + "/cancel", deployments.cancel_deployment),
+    ("GET", _DEPLOYMENT + "/operationStatuses/{operation}", deployments.get_deployment_status),
+    ("GET", _OPERATIONS, deployments.list_deployment_operations),
+    ("GET", _OPERATIONS + "/{operation}", deployments.get_deployment_operation),
 )

@@ -1,0 +1,22 @@
+"""Which function makes a resource of a template: the one that a PUT of the resource goes through, too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.providers.network.addresses import INTERFACES
+from simulator.providers.network.documents import PUBLIC_ADDRESSES, SECURITY_GROUPS, put_document
+from simulator.providers.network.interfaces import put_interface
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from simulator.world import World
+
+DEPLOYERS: Mapping[str, Callable[[World, str, Mapping[str, Any]], object]] = {
+    INTERFACES: put_interface,
+    SECURITY_GROUPS: put_document,
+    PUBLIC_ADDRESSES: put_document,
+}
+"""By type, as ids have it. A deployer raises the error of a PUT that is refused."""

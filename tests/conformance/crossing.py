@@ -24,13 +24,13 @@ def crr_item(name: str = "crr-01") -> str:
     return item_path(name, GROUP, VAULT_CRR)
 
 
-def crr_request(simulator: Simulator, point: int = IN_BOTH, **members: Any) -> dict[str, Any]:
-    """Compose the restore of ``crr-01`` to managed disks in the secondary region; None leaves a member out."""
+def crr_request(simulator: Simulator, name: str = "crr-01", point: int = IN_BOTH, **members: Any) -> dict[str, Any]:
+    """Compose the restore of a VM to managed disks in the secondary region; None leaves a member out."""
     request = {
         "objectType": "IaasVMRestoreRequest",
-        "recoveryPointId": point_of(simulator, "crr-01", point),
+        "recoveryPointId": point_of(simulator, name, point),
         "recoveryType": "RestoreDisks",
-        "sourceResourceId": vm_id("crr-01", GROUP),
+        "sourceResourceId": vm_id(name, GROUP),
         "targetResourceGroupId": TARGET,
         "storageAccountId": STAGING_CRR,
         "region": SECONDARY,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.conformance.crossing import (
     LOCATION,
     SECONDARY,
     TARGET,
+    TOO_YOUNG,
     VAULT_CRR,
     VAULT_ONLY,
     VERSION,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 NOT_ENABLED = "BMSUserErrorCrossRegionRestoreNotEnabledInThisVault"
 OPERATION_ID_PARTS = 2
+HOME = LOCATION.replace(SECONDARY, "westeurope")
 
 
 class Secondary:
@@ -45,10 +48,13 @@ class Secondary:
         url = f"{self.arm.simulator.url}{path}"
         return self.arm.session.post(url, params={"api-version": VERSION}, json=body, headers=headers, timeout=10)
 
-    def token(self, point: int = IN_BOTH) -> dict[str, Any]:
-        properties = self.get(f"{LOCATION}/backupAadProperties").json()
-        point_id = point_of(self.arm.simulator, "crr-01", point)
-        return self.post(f"{crr_item()}/recoveryPoints/{point_id}/accessToken", properties).json()["properties"]
+    def token(self, name: str = "crr-01", point: int = IN_BOTH) -> dict[str, Any]:
+        return self.ask_token(name, point).json()["properties"]
+
+    def ask_token(self, name: str = "crr-01", point: int = IN_BOTH, region: str = SECONDARY) -> requests.Response:
+        properties = self.get(f"{LOCATION.replace(SECONDARY, region)}/backupAadProperties").json()
+        point_id = point_of(self.arm.simulator, name, point)
+        return self.post(f"{crr_item(name)}/recoveryPoints/{point_id}/accessToken", properties)
 
     def trigger(self, token: dict[str, Any] | None = None, **members: Any) -> requests.Response:
         body = {
@@ -67,6 +73,9 @@ class Secondary:
 
     def job(self, job_id: str, vault: str = VAULT_CRR) -> requests.Response:
         return self.post(f"{LOCATION}/backupCrrJob", {"resourceId": vault, "jobName": job_id})
+
+    def jobs(self) -> list[dict[str, Any]]:
+        return self.post(f"{LOCATION}/backupCrrJobs", {"resourceId": VAULT_CRR}).json()["value"]
 
 
 @pytest.fixture
@@ -101,10 +110,12 @@ def test_lists_of_the_secondary_region_are_as_recorded(secondary: Secondary) -> 
     assert points[0]["properties"]["crossRegionRestoreState"] == "Supported"
 
 
-def test_the_primary_region_still_shows_all_points(arm: Caller) -> None:
-    listed = arm.get(f"{crr_item('crr-02')}/recoveryPoints").json()["value"]
+def test_a_snapshot_alone_stays_in_the_primary_region(secondary: Secondary, arm: Caller) -> None:
+    at_home = arm.get(f"{crr_item('crr-02')}/recoveryPoints").json()["value"]
+    there = secondary.get(f"{crr_item('crr-02')}/recoveryPoints").json()["value"]
 
-    assert [len(point["properties"]["recoveryPointTierDetails"]) for point in listed] == [1, 1, 2]
+    assert [len(point["properties"]["recoveryPointTierDetails"]) for point in at_home] == [1, 1, 2]
+    assert [point["name"] for point in there] == [at_home[2]["name"]]
 
 
 def test_the_access_token_holds_what_was_recorded(secondary: Secondary, simulator: Simulator) -> None:
@@ -173,8 +184,7 @@ def test_a_restore_goes_as_recorded(secondary: Secondary, clock: ManualClock) ->
         "endTime": "2026-11-20T12:00:00Z",
         "properties": {"objectType": "OperationStatusJobExtendedInfo", "jobId": job_id},
     }
-    assert job_id not in operation_id
-    assert job_id != vault_and_guid[1]
+    assert str(UUID(job_id)) != vault_and_guid[1]
     assert "Retry-After" not in status.headers
     result = secondary.get(f"{LOCATION}/backupCrrOperationResults/{operation_id}")
     assert (result.status_code, result.content) == (200, b"")
@@ -284,7 +294,7 @@ def test_a_restore_that_the_secondary_region_cannot_do_is_refused(secondary: Sec
     answer = secondary.trigger(**members)
 
     assert (answer.status_code, error_code(answer)) == (400, "BMSUserErrorInvalidInput")
-    assert secondary.post(f"{LOCATION}/backupCrrJobs", {"resourceId": VAULT_CRR}).json()["value"] == []
+    assert secondary.jobs() == []
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(24 * 3600 - 1, 202), (24 * 3600, 400)])
@@ -305,11 +315,37 @@ def test_a_zone_of_the_secondary_region_is_taken(secondary: Secondary) -> None:
     assert secondary.trigger(zones=["2"]).status_code == 202
 
 
-def test_a_point_that_is_too_young_has_no_token(secondary: Secondary, arm: Caller) -> None:
-    point_id = point_of(arm.simulator, "crr-01", 0)
-    properties = secondary.get(f"{LOCATION}/backupAadProperties").json()
+def test_a_point_that_is_too_young_has_no_token(secondary: Secondary) -> None:
+    assert secondary.ask_token(point=TOO_YOUNG).status_code == 404
 
-    assert secondary.post(f"{crr_item()}/recoveryPoints/{point_id}/accessToken", properties).status_code == 404
+
+def test_a_token_for_the_primary_region_is_refused(secondary: Secondary) -> None:
+    answer = secondary.ask_token(region="westeurope")
+
+    assert (answer.status_code, error_code(answer)) == (400, "BMSUserErrorInvalidInput")
+
+
+@pytest.mark.parametrize(("option", "status"), [("SameAsOnSourceDisks", 400), ("EnablePublicAccessForAllDisks", 202)])
+def test_private_access_of_the_source_disks_ends_at_the_region(secondary: Secondary, option: str, status: int) -> None:
+    settings = {"targetDiskNetworkAccessOption": option}
+    token = secondary.token("crr-02", 2)
+    answer = secondary.trigger(token, name="crr-02", point=2, targetDiskNetworkAccessSettings=settings)
+
+    assert answer.status_code == status
+
+
+def test_the_regions_do_not_know_each_other_s_operations_and_jobs(secondary: Secondary, arm: Caller) -> None:
+    there = secondary.operation_id(secondary.trigger())
+    at_home = arm.restore("crr-01", GROUP, IN_BOTH, vault=VAULT_CRR, storageAccountId=STAGING)
+    assert at_home.status_code == 202
+    operation = at_home.headers["Azure-AsyncOperation"].partition("?")[0].rpartition("/")[2]
+    job_id = arm.get(f"{VAULT_CRR}/backupJobs").json()["value"][0]["name"]
+
+    assert secondary.get(f"{LOCATION}/backupCrrOperationsStatus/{operation}").status_code == 404
+    assert secondary.get(f"{HOME}/backupCrrOperationsStatus/{there}").status_code == 404
+    assert arm.get(f"{VAULT_CRR}/backupOperations/{there}").status_code == 404
+    assert secondary.job(job_id).status_code == 404
+    assert [job["name"] for job in secondary.jobs()] != [job_id]
 
 
 @pytest.mark.parametrize(
@@ -319,7 +355,7 @@ def test_a_point_that_is_too_young_has_no_token(secondary: Secondary, arm: Calle
         (f"{LOCATION}/backupCrossRegionRestore", {"crossRegionRestoreAccessDetails": {}, "restoreRequest": {}}),
         (f"{LOCATION}/backupCrrJob", {"resourceId": VAULT_CRR}),
         (f"{LOCATION}/backupCrrJobs", {}),
-        (f"{LOCATION.replace(SECONDARY, 'westeurope')}/backupCrrJobs", {"resourceId": VAULT_CRR}),
+        (f"{HOME}/backupCrrJobs", {"resourceId": VAULT_CRR}),
     ],
 )
 def test_a_body_of_another_form_is_refused(secondary: Secondary, path: str, body: dict[str, Any]) -> None:
@@ -338,8 +374,14 @@ def test_faults_of_the_vm_strike_in_the_secondary_region_too(secondary: Secondar
     simulator.world.set_faults("crr-01", {"error500AfterAccept": {"count": 1}})
 
     assert secondary.trigger().status_code == 500
-    jobs = secondary.post(f"{LOCATION}/backupCrrJobs", {"resourceId": VAULT_CRR}).json()["value"]
-    assert [job["properties"]["activityId"] for job in jobs] == ["my-own-id"]
+    assert [job["properties"]["activityId"] for job in secondary.jobs()] == ["my-own-id"]
+    job_id = secondary.jobs()[0]["name"]
+    for action, call in (
+        ("trigger_cross_region_restore", secondary.trigger),
+        ("get_cross_region_job", lambda: secondary.job(job_id)),
+    ):
+        simulator.world.set_faults("crr-01", {"throttle429": {"count": 1, "actions": [action]}})
+        assert [call().status_code for _ in range(2)] == [429, 202 if call == secondary.trigger else 200]
 
 
 def test_jobs_of_a_vault_without_it_are_refused(secondary: Secondary) -> None:

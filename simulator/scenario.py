@@ -350,6 +350,7 @@ class Settings:
     identity_secret: str
     identity_failures: int
     different_operation_ids: bool
+    other_jobs: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,6 +430,7 @@ def _read_settings(node: Node) -> Settings:
         identity_secret=node.text("identitySecret", "simulator"),
         identity_failures=node.whole("identityFailures", 0),
         different_operation_ids=node.flag("differentOperationIds"),
+        other_jobs=node.flag("otherJobs", default=True),
     )
     for each in (pages, limits, node):
         each.close()

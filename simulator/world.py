@@ -74,6 +74,7 @@ class World:
         self.identity_failures_left = scenario.settings.identity_failures
         self.requests: deque[RequestRecord] = deque(maxlen=LOG_LENGTH)
         self.jobs: dict[str, Job] = {}
+        self.cancelled_backups: dict[str, datetime] = {}
         self.operations: dict[str, Operation] = {}
         self.restore_tokens: dict[str, RestoreToken] = {}
         self.store = ResourceStore()

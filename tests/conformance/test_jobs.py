@@ -231,15 +231,17 @@ def test_finished_job_cannot_be_cancelled(arm: Caller, clock: ManualClock) -> No
 # Listing
 
 
-def listed(arm: Caller, condition: str = "") -> list[str]:
-    query = {"$filter": condition} if condition else {}
-    return [job["name"] for job in arm.get(f"{VAULT}/backupJobs", **query).json()["value"]]
+RESTORES = "operation eq 'Restore'"
+
+
+def listed(arm: Caller, condition: str) -> list[str]:
+    return [job["name"] for job in arm.get(f"{VAULT}/backupJobs", **{"$filter": condition}).json()["value"]]
 
 
 def test_list_shows_entries_without_details(arm: Caller) -> None:
     job_id = arm.restored_job("web-01")
 
-    (entry,) = arm.get(f"{VAULT}/backupJobs").json()["value"]
+    (entry,) = arm.get(f"{VAULT}/backupJobs", **{"$filter": RESTORES}).json()["value"]
 
     assert entry["name"] == job_id
     assert "extendedInfo" not in entry["properties"]
@@ -251,21 +253,21 @@ def test_list_is_filtered(arm: Caller, clock: ManualClock) -> None:
     clock.advance(100)
     running = arm.restored_job("web-02", point=3)
 
-    assert listed(arm) == [running, done]
-    assert listed(arm, "operation eq 'Restore' and status eq 'InProgress'") == [running]
-    assert listed(arm, "status eq 'Completed'") == [done]
-    assert listed(arm, "operation eq 'Backup'") == []
-    assert listed(arm, "backupManagementType eq 'AzureIaasVM'") == [running, done]
+    assert listed(arm, RESTORES) == [running, done]
+    assert listed(arm, f"{RESTORES} and status eq 'InProgress'") == [running]
+    assert listed(arm, f"{RESTORES} and status eq 'Completed'") == [done]
+    assert listed(arm, "operation eq 'Nothing'") == []
+    assert listed(arm, f"backupManagementType eq 'AzureIaasVM' and {RESTORES}") == [running, done]
     window = "startTime eq '2026-11-20 12:01:00 PM' and endTime eq '2026-11-20 01:00:00 PM'"
-    assert listed(arm, window) == [running]
-    assert listed(arm, "endTime eq '2026-11-20 12:01:00 PM'") == [done]
+    assert listed(arm, f"{RESTORES} and {window}") == [running]
+    assert listed(arm, f"{RESTORES} and endTime eq '2026-11-20 12:01:00 PM'") == [done]
 
 
 def test_list_comes_in_pages_that_keep_the_filter(arm: Caller) -> None:
     cancelled, *running = [arm.restored_job("web-01") for _ in range(52)]
     arm.post(f"{VAULT}/backupJobs/{cancelled}/cancel")
 
-    first = arm.get(f"{VAULT}/backupJobs", **{"$filter": "status eq 'InProgress'"}).json()
+    first = arm.get(f"{VAULT}/backupJobs", **{"$filter": f"{RESTORES} and status eq 'InProgress'"}).json()
     second = arm.get(first["nextLink"]).json()
 
     assert (len(first["value"]), len(second["value"])) == (50, 1)

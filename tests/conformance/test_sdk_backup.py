@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -326,3 +327,68 @@ def test_a_running_operation_says_nothing_about_waiting(
     unwanted = {"retry-after", "azure-asyncoperation", "location"}
     assert [unwanted & {name.lower() for name in headers} for headers in seen] == [set(), set()]
     assert [(status.status, status["endTime"]) for status in done] == [("Succeeded", done[0]["startTime"])] * 2
+
+
+# backup_jobs.list, job_details.get
+
+
+def test_the_newest_job_is_somebody_else_s(client: RecoveryServicesBackupClient, secure: Simulator) -> None:
+    trigger(client, secure, "web-01", "web-rg")
+    mine = secure.world.jobs_of("web-01")[-1].job_id
+
+    jobs = list(client.backup_jobs.list(*WHERE))
+    restores = list(client.backup_jobs.list(*WHERE, filter="operation eq 'Restore'"))
+
+    times = [job.properties.start_time for job in jobs if job.properties and job.properties.start_time]
+    assert times == sorted(times, reverse=True)
+    newest = jobs[0].properties
+    assert newest is not None
+    assert (newest.operation, newest.status) == ("Backup", "InProgress")
+    assert newest.entity_friendly_name != "web-01"
+    assert [job.name for job in restores] == [mine]
+
+
+def test_protection_was_configured_once(client: RecoveryServicesBackupClient) -> None:
+    jobs = [job for job in client.backup_jobs.list(*WHERE, filter="operation eq 'ConfigureBackup'") if job.properties]
+    (entry,) = [job for job in jobs if job.properties and job.properties.entity_friendly_name == "Mixed-Case-01"]
+    job = client.job_details.get(*WHERE, entry.name or "").properties
+
+    assert isinstance(job, models.AzureIaaSVMJob)
+    assert job.actions_info is None
+    assert (job.status, job.duration) == ("Completed", timedelta(minutes=1, seconds=20, microseconds=798019))
+    assert job.extended_info is not None
+    assert job.extended_info.tasks_list == []
+    assert job.extended_info.property_bag == {"VM Name": "Mixed-Case-01", "Policy Name": "DefaultPolicy"}
+
+
+def test_a_backup_has_tasks_with_times(client: RecoveryServicesBackupClient) -> None:
+    jobs = client.backup_jobs.list(*WHERE, filter="operation eq 'Backup' and status eq 'Completed'")
+    (entry,) = [job for job in jobs if job.properties and job.properties.entity_friendly_name == "selective-01"]
+    job = client.job_details.get(*WHERE, entry.name or "").properties
+
+    assert isinstance(job, models.AzureIaaSVMJob)
+    assert job.actions_info == ["Cancellable"]
+    assert job.extended_info is not None
+    tasks = job.extended_info.tasks_list or []
+    assert [task.task_id for task in tasks] == ["Take Snapshot", "Transfer data to vault", "Validate Backup"]
+    assert all(task.start_time and task.end_time and task.start_time < task.end_time for task in tasks)
+    bag = job.extended_info.property_bag or {}
+    assert bag["Excluded disk(s)"].endswith("DataDisk_2")
+    assert bag["Recovery Point Expiry Time in UTC"] == "12/20/2026 12:00:00 AM"
+
+
+def test_a_running_backup_can_be_cancelled(
+    client: RecoveryServicesBackupClient, secure: Simulator, clock: ManualClock
+) -> None:
+    trigger(client, secure, "web-01", "web-rg")
+    other = next(iter(client.backup_jobs.list(*WHERE, filter="operation eq 'Backup'"))).name or ""
+
+    client.job_cancellations.trigger(*WHERE, other)
+    clock.advance(1)
+    during = client.job_details.get(*WHERE, other).properties
+    clock.advance(30)
+    after = client.job_details.get(*WHERE, other).properties
+
+    assert during is not None
+    assert after is not None
+    assert (during.status, after.status) == ("Cancelling", "Cancelled")

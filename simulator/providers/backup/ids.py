@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from simulator.scenario import Vm
 
 VAULTS = "Microsoft.RecoveryServices/vaults"
+DEFAULT_POLICY = "DefaultPolicy"
 CONTAINERS = f"{VAULTS}/backupFabrics/protectionContainers"
 PROTECTED_ITEMS = f"{CONTAINERS}/protectedItems"
 RESTORE_ACTION = f"{PROTECTED_ITEMS}/recoveryPoints/restore/action"

@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.calls import Answer, Call, page
 from simulator.errors import invalid_input
 from simulator.formats import clock_days, iso_time
-from simulator.providers.backup.ids import PROTECTED_ITEMS, container_name, item_name, item_path
+from simulator.providers.backup.ids import DEFAULT_POLICY, PROTECTED_ITEMS, container_name, item_name, item_path
 from simulator.providers.backup.lookup import vault_of, vm_of
-from simulator.providers.backup.policies import DEFAULT_POLICY
+from simulator.providers.backup.service_jobs import backup_started
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from simulator.providers.backup.points import Point
     from simulator.scenario import SoftDelete, Vm
     from simulator.world import World
 
 _SOFT_DELETE_RETENTION = timedelta(days=14)
-_SNAPSHOT_AFTER = timedelta(minutes=10, seconds=6.79)
 _NO_BACKUP = "2001-01-01T00:00:00Z"
 _HEALTHY = {
     "code": 400239,
@@ -102,11 +98,6 @@ def get_protected_item(world: World, call: Call) -> Answer:
     vm = vm_of(world, call)
     extended = call.filters("expand").get("expand", "").lower() == "extendedinfo"
     return Answer(body=item_body(world, vm, call.base_url, call.vault_path, extended=extended))
-
-
-def backup_started(world: World, point: Point) -> datetime:
-    """Return when the backup began that took a point: some minutes earlier."""
-    return world.point_time(point) - _SNAPSHOT_AFTER
 
 
 def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended: bool) -> dict[str, Any]:

@@ -13,14 +13,17 @@ from simulator.providers.backup.errors import not_in_vault, refused
 from simulator.providers.backup.jobs import RUNNING, Job, job_details, job_entry
 from simulator.providers.backup.lookup import job_of, operation_of, vault_of
 from simulator.providers.backup.operations import Operation
+from simulator.providers.backup.service_jobs import CONFIGURE_BACKUP, ServiceJob, service_jobs
 from simulator.signing import Signatures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from simulator.scenario import Vault
     from simulator.world import World
 
+RESTORE = "Restore"
 CANCEL_RETRY_AFTER_S = 60
 CANCEL_STATUS_VERSION = "2019-05-13-preview"
 _NO_ID = "00000000-0000-0000-0000-000000000000"
@@ -34,16 +37,26 @@ def list_jobs(world: World, call: Call) -> Answer:
             "operation", "status", "backupManagementType", "startTime", "endTime", "jobId", ignores_unreadable=True
         )
     )
-    jobs = [
-        job
-        for job in reversed(world.jobs.values())
-        if job.vault == vault.name and not job.region and now >= job.listed_from and _matches(job, wanted, now)
-    ]
+    with_others = wanted.get("operation") != RESTORE.lower()
+    jobs = [job for job in jobs_in(world, vault, now, with_others=with_others) if _matches(job, wanted, now)]
 
-    def write(job: Job) -> dict[str, Any]:
-        return _resource(call, job, job_entry(job, now))
+    def write(job: Job | ServiceJob) -> dict[str, Any]:
+        return _resource(call, job, entry_of(job, now))
 
     return Answer(body=page(call, jobs, world.scenario.settings.page_jobs, write))
+
+
+def jobs_in(world: World, vault: Vault, now: datetime, *, with_others: bool = True) -> list[Job | ServiceJob]:
+    """Return the jobs that a vault's list shows, newest first: restores, and the others if they are wanted."""
+    found: list[Job | ServiceJob] = list(service_jobs(world, vault)) if with_others else []
+    restores = (job for job in reversed(world.jobs.values()) if job.vault == vault.name and not job.region)
+    found += [job for job in restores if now >= job.listed_from]
+    return sorted(found, key=lambda job: job.started, reverse=True)
+
+
+def entry_of(job: Job | ServiceJob, now: datetime) -> dict[str, Any]:
+    """Write the properties of a job of any kind as the list of jobs has them."""
+    return job_entry(job, now) if isinstance(job, Job) else job.entry(now)
 
 
 def read_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
@@ -57,9 +70,9 @@ def read_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
         raise invalid_input(str(error)) from error
 
 
-def _matches(job: Job, wanted: Mapping[str, Any], now: datetime) -> bool:
+def _matches(job: Job | ServiceJob, wanted: Mapping[str, Any], now: datetime) -> bool:
     facts = {
-        "operation": "restore",
+        "operation": (RESTORE if isinstance(job, Job) else job.operation).lower(),
         "status": job.status(now).lower(),
         "backupmanagementtype": "azureiaasvm",
         "jobid": job.job_id,
@@ -72,6 +85,8 @@ def _matches(job: Job, wanted: Mapping[str, Any], now: datetime) -> bool:
 def get_job(world: World, call: Call) -> Answer:
     """Answer one job with all its details."""
     job = job_of(world, call)
+    if not isinstance(job, Job):
+        return Answer(body=_resource(call, job, job.details(world.now())))
     state = world.faults(job.vm_key)
     if state.strikes("jobMissing404", state.faults.job_missing404):
         raise not_in_vault("Job", job.job_id)
@@ -82,7 +97,7 @@ def get_job(world: World, call: Call) -> Answer:
     return Answer(body=body)
 
 
-def _resource(call: Call, job: Job, properties: Mapping[str, Any]) -> dict[str, Any]:
+def _resource(call: Call, job: Job | ServiceJob, properties: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": f"{call.vault_path}/backupJobs/{job.job_id}",
         "name": job.job_id,
@@ -94,7 +109,8 @@ def _resource(call: Call, job: Job, properties: Mapping[str, Any]) -> dict[str, 
 def cancel_job(world: World, call: Call) -> Answer:
     """Take a cancellation: 400 for a job that is over, else 202, even where it will be refused later."""
     job, now = job_of(world, call), world.now()
-    if job.status(now) not in RUNNING:
+    is_configuration = isinstance(job, ServiceJob) and job.operation == CONFIGURE_BACKUP
+    if job.status(now) not in RUNNING or is_configuration:
         raise refused(
             "BMSUserErrorJobNotCancellable", f"Job '{job.job_id}' has ended and cannot be cancelled any more."
         )
@@ -103,8 +119,10 @@ def cancel_job(world: World, call: Call) -> Answer:
         failure = OperationFailure(
             code="BMSUserErrorJobNotCancellable", message="The job is in a phase in which it cannot be cancelled."
         )
-    else:
+    elif isinstance(job, Job):
         world.cancel(job)
+    else:
+        world.cancelled_backups.setdefault(job.job_id, now)
     operation = Operation(
         operation_id=world.new_id(),
         kind="cancel",
@@ -118,7 +136,7 @@ def cancel_job(world: World, call: Call) -> Answer:
     return Answer(status=202, headers=_cancel_headers(world, call, job, operation))
 
 
-def _cancel_headers(world: World, call: Call, job: Job, operation: Operation) -> dict[str, str]:
+def _cancel_headers(world: World, call: Call, job: Job | ServiceJob, operation: Operation) -> dict[str, str]:
     base = f"{call.base_url}{call.vault_path}/backupJobs/{job.job_id}"
     signatures = Signatures(world.now(), world.random)
     result = f"{base}/operationResults/{operation.operation_id}?api-version={call.api_version}"

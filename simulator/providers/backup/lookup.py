@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from simulator.errors import resource_not_found
 from simulator.providers.backup.errors import item_not_found, not_in_vault
+from simulator.providers.backup.service_jobs import service_jobs
 
 if TYPE_CHECKING:
     from simulator.calls import Call
     from simulator.providers.backup.jobs import Job
     from simulator.providers.backup.operations import Operation
+    from simulator.providers.backup.service_jobs import ServiceJob
     from simulator.scenario import Vault, Vm
     from simulator.world import World
 
@@ -46,13 +48,16 @@ def vm_of(world: World, call: Call) -> Vm:
     return vm
 
 
-def job_of(world: World, call: Call) -> Job:
+def job_of(world: World, call: Call) -> Job | ServiceJob:
     """Return the job of the address."""
-    vault = vault_of(world, call)
-    job = world.jobs.get(call.params["job"].lower())
-    if job is None or job.vault != vault.name or job.region:
-        raise not_in_vault("Job", call.params["job"])
-    return job
+    vault, name = vault_of(world, call), call.params["job"].lower()
+    job = world.jobs.get(name)
+    if job and job.vault == vault.name and not job.region:
+        return job
+    for other in service_jobs(world, vault):
+        if other.job_id == name:
+            return other
+    raise not_in_vault("Job", call.params["job"])
 
 
 def operation_of(world: World, call: Call, *kinds: str) -> Operation:

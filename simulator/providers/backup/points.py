@@ -15,6 +15,9 @@ TIER_DETAILS = ("Listed", "Null", "Empty", "Absent")
 TIER_STATES = ("Valid", "Disabled", "Deleted", "Rehydrated")
 THREATS = ("Unknown", "Healthy", "UnHealthy", "Warning", "NotAvailable")
 PRIVATE_ACCESS = ("Enabled", "Disabled", "Absent")
+RETENTION_DAYS = 30
+"""How long the daily rule of the policy keeps a point."""
+
 _ID_DIGITS = 18
 
 

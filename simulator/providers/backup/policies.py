@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call
 from simulator.providers.backup.errors import not_in_vault
-from simulator.providers.backup.ids import VAULTS
+from simulator.providers.backup.ids import DEFAULT_POLICY, VAULTS
 from simulator.providers.backup.lookup import vault_of
+from simulator.providers.backup.points import RETENTION_DAYS
 
 if TYPE_CHECKING:
     from simulator.scenario import Vault
     from simulator.world import World
 
-DEFAULT_POLICY = "DefaultPolicy"
-RETENTION_DAYS = 30
 _FACTS = {"backupmanagementtype": "azureiaasvm", "workloadtype": "vm"}
 
 

@@ -12,8 +12,7 @@ from simulator.formats import iso_time, read_filter_time
 from simulator.providers.backup.checks import point_of
 from simulator.providers.backup.ids import PROTECTED_ITEMS, item_path
 from simulator.providers.backup.lookup import vm_of
-from simulator.providers.backup.points import TIER_STATES, TIERS, Point
-from simulator.providers.backup.policies import RETENTION_DAYS
+from simulator.providers.backup.points import RETENTION_DAYS, TIER_STATES, TIERS, Point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

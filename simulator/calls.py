@@ -63,7 +63,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One response. ``raw`` replaces the JSON of ``body``; ``dropped`` closes the connection without a word."""
+    """One response. ``raw`` replaces the JSON of ``body``; ``dropped`` closes the connection without a word.
+
+    With ``is_arm`` the headers that all answers of ARM have are added.
+    """
 
     status: int = 200
     body: Any = None
@@ -71,6 +74,7 @@ class Answer:
     raw: bytes | None = None
     content_type: str = "application/json; charset=utf-8"
     dropped: bool = False
+    is_arm: bool = True
 
 
 def page[T](call: Call, things: Sequence[T], size: int, write: Callable[[T], Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from simulator.providers.network import routes as network
 from simulator.providers.resources import routes as resources
 from simulator.providers.resources.permissions import check_permission
 from simulator.providers.storage import routes as storage
+from simulator.providers.storage.blobs import answer_storage
+from simulator.providers.storage.host import storage_call
 from simulator.routing import Router
 
 if TYPE_CHECKING:
@@ -54,6 +56,9 @@ def answer(world: World, call: Call) -> Answered:
 
 
 def _answer(world: World, call: Call) -> Answered:
+    stored = storage_call(world, call)
+    if stored:
+        return Answered(answer=answer_storage(world, call, stored), action="read_storage")
     found = _ROUTER.find(call.method, call.path)
     route, params = found or (None, {})
     if route and not route.arm:

@@ -31,7 +31,8 @@ class SdkCalls:
         for record in records:
             sdk = _SDK.match(record.headers.get("user-agent", ""))
             if sdk:
-                self._statuses[sdk[1], _types(record.path), record.method][record.status] += 1
+                call = _storage_call(record.path) if sdk[1].startswith("storage-blob") else _types(record.path)
+                self._statuses[sdk[1], call, record.method][record.status] += 1
 
     def table(self) -> Table:
         """Return one row for each SDK, resource type and method."""
@@ -49,3 +50,10 @@ def _types(path: str) -> str:
     if "/providers/" not in plain.lower():
         return "/".join(names[::2])
     return "/".join([names[0], *names[1::2]]).replace(_LONG, "…")
+
+
+def _storage_call(path: str) -> str:
+    """Return what is read of a storage account: a blob, or a list."""
+    plain, _, query = path.partition("?")
+    parts = ["{account}", "{container}", "{blob}"][: plain.strip("/").count("/") + 1]
+    return "/".join(parts) + ("?comp=list" if "comp=list" in query else "")

@@ -209,6 +209,21 @@ class Job:
     unknown_enums: bool = False
 
     @property
+    def config_blob(self) -> str:
+        """The name of the blob with the configuration of the VM."""
+        return f"config-{self.blob_container.rpartition('-')[0]}-{self.job_id}.json"
+
+    @property
+    def template_blob(self) -> str:
+        """The name of the blob with the template for a new VM."""
+        return f"azuredeploy{self.job_id}.json"
+
+    @property
+    def keys_blob(self) -> str:
+        """The name of the blob with the keys of encrypted disks; empty where there are none."""
+        return f"vmencryption_config-{self.job_id}.json" if self.saves_keys else ""
+
+    @property
     def life(self) -> Life:
         """How jobs of this kind go."""
         return life_of(self.kind, self.region)
@@ -343,13 +358,12 @@ def _property_bag(job: Job, now: datetime) -> dict[str, str | None]:
 
 def _blobs(job: Job) -> dict[str, str | None]:
     folder = f"https://{job.target.account}.blob.core.windows.net/{job.blob_container}"
-    config = f"config-{job.blob_container.rpartition('-')[0]}-{job.job_id}.json"
-    keys = {"Encryption Info Blob Name": f"vmencryption_config-{job.job_id}.json"} if job.saves_keys else {}
+    keys = {"Encryption Info Blob Name": job.keys_blob} if job.keys_blob else {}
     template_key = "Template Blob Uri" if job.integer_enums else "Create VM Template Blob Uri"
     return {
-        "Config Blob Name": config,
+        "Config Blob Name": job.config_blob,
         "Config Blob Container Name": job.blob_container,
-        "Config Blob Uri": f"{folder}/{config}",
+        "Config Blob Uri": f"{folder}/{job.config_blob}",
         **keys,
-        template_key: f"{folder}/azuredeploy{job.job_id}.json",
+        template_key: f"{folder}/{job.template_blob}",
     }

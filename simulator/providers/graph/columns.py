@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator.tenant import TENANT_ID
+
 TABLES = ("resources", "resourcecontainers", "recoveryservicesresources")
 TEXT_COLUMNS = (
     "id",
@@ -17,7 +19,6 @@ TEXT_COLUMNS = (
     "managedBy",
 )
 DYNAMIC_COLUMNS = ("sku", "plan", "properties", "tags", "identity", "zones", "extendedLocation")
-TENANT_ID = "72f988bf-0000-0000-0000-2d7cd011db47"
 
 
 def row_of(body: dict[str, Any]) -> dict[str, Any]:

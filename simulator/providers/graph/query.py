@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.calls import Answer, Call
 from simulator.errors import ArmError
 from simulator.formats import iso_time
-from simulator.providers.graph.columns import TENANT_ID
 from simulator.providers.graph.tables import Tables
+from simulator.tenant import TENANT_ID
 
 if TYPE_CHECKING:
     from simulator.providers.graph.kql import Result

@@ -1,1 +1,1 @@
-"""Microsoft.Storage: storage accounts."""
+"""Microsoft.Storage: storage accounts, and the blobs that restore jobs leave in them."""

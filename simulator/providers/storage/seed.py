@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 def seed(world: World) -> None:
     """Put the storage accounts into the store."""
     for account in world.scenario.storage_accounts:
-        world.store.put(storage_account_body(account))
+        world.store.put(storage_account_body(world, account))

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from simulator.providers.graph.quota import Quota
+from simulator.providers.resources.listing import is_listed
+from simulator.store import RESOURCE_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,13 +35,13 @@ class GraphState:
     def _keep(self, key: str, body: Body) -> None:
         """Keep a resource as it is before it may be changed; the store says when."""
         if key not in self._noted:
-            self._shown[key] = self._noted[key] = deepcopy(body)
+            self._shown[key] = self._noted[key] = deepcopy(_resource(body))
         self._touched.add(key)
 
     def note(self, now: datetime) -> None:
         """Note which resources are others since the last time: they will be shown so when the delay has passed."""
         for key in self._touched:
-            body = self._store.peek(key)
+            body = _resource(self._store.peek(key))
             if body != self._noted[key]:
                 self._noted[key] = deepcopy(body)
                 self._coming.append((now + self.delay, key, self._noted[key]))
@@ -50,5 +52,10 @@ class GraphState:
         while self._coming and self._coming[0][0] <= now:
             _, key, body = self._coming.popleft()
             self._shown[key] = body
-        yield from (body for key, body in self._store.items() if key not in self._shown)
+        yield from (body for key, body in self._store.items() if key not in self._shown and _resource(body))
         yield from (body for body in self._shown.values() if body is not None)
+
+
+def _resource(body: Body) -> Body:
+    """Return a body of the store if it is a resource or a resource group, and no operation or deployment."""
+    return body if body and (is_listed(body) or body["type"] == RESOURCE_GROUPS) else None

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _ARM = "https://management.azure.com"
 _KEPT_JOBS = timedelta(days=14)
-_NO_RESOURCES = ("Microsoft.Resources/", "Microsoft.Network/locations/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Tables:
         for body in self.world.graph.resources(self.world.now()):
             if body["type"] == INTERFACES:
                 yield interface_body(body, holders.get(body["id"].lower()))
-            elif not body["type"].startswith(_NO_RESOURCES):
+            elif body["type"] != RESOURCE_GROUPS:
                 yield body
         for vault in self.world.scenario.vaults:
             yield vault_body(self.world, vault, vault.resource_id)

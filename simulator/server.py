@@ -179,8 +179,21 @@ async def _read_call(world: World, request: web.Request) -> Call:
         headers=headers,
         body=_read_json(content, relaxed=_DEPLOYMENTS in plain.lower()),
         content=content,
-        base_url=f"{request.scheme}://{request.host}",
+        base_url=_base_url(request),
     )
+
+
+def _base_url(request: web.Request) -> str:
+    """Return the scheme and the host that the caller used, also where a proxy with TLS stands before the simulator."""
+    forwarded = request.forwarded[0] if request.forwarded else {}
+    scheme = request.headers.get("X-Forwarded-Proto") or forwarded.get("proto") or request.scheme
+    host = request.headers.get("X-Forwarded-Host") or forwarded.get("host") or request.host
+    return f"{_first(scheme)}://{_first(host)}"
+
+
+def _first(values: str) -> str:
+    """Return the first of the values that a row of proxies has written: that of the caller."""
+    return values.partition(",")[0].strip()
 
 
 def _read_query(text: str) -> dict[str, str]:

@@ -141,6 +141,30 @@ def test_the_next_page_is_at_the_address_of_the_caller(secure: Simulator) -> Non
         assert caller.session.get(answer.json()["nextLink"], timeout=10).json()["value"]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "azure.localhost"},
+        {"X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "azure.localhost, inner"},
+        {"Forwarded": "for=127.0.0.1;proto=https;host=azure.localhost, for=10.0.0.1;proto=http"},
+        {"X-Forwarded-Proto": "https", "Host": "azure.localhost"},
+    ],
+    ids=["x", "row", "standard", "host"],
+)
+def test_behind_a_proxy_addresses_are_those_of_the_caller(arm: Caller, headers: dict[str, str]) -> None:
+    arm.session.headers.update(headers)
+    cloud = arm.get("/metadata/endpoints", **{"api-version": "2022-09-01"}).json()
+    page = arm.get(f"{VAULT}/backupProtectedItems").json()
+    triggered = arm.restore("web-01")
+
+    here = "https://azure.localhost/subscriptions/"
+    assert cloud["resourceManager"] == "https://azure.localhost/"
+    assert page["nextLink"].startswith(here)
+    assert page["value"][0]["properties"]["vaultId"].startswith(here)
+    assert triggered.headers["Azure-AsyncOperation"].startswith(here)
+    assert triggered.headers["Location"].startswith(here)
+
+
 # Api-versions
 
 

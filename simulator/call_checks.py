@@ -59,8 +59,7 @@ def check_address(world: World, call: Call, address: Address) -> None:
         return
     if address.is_arm or not is_version(call.api_version):
         raise errors.invalid_api_version(call.api_version, versions)
-    regions = {vault.region: None for vault in world.scenario.vaults}
-    raise errors.no_such_version("/".join(address.types), call.api_version, versions, list(regions))
+    raise errors.no_provider(world.scenario.vaults[0].region, "/".join(address.types), call.api_version, versions)
 
 
 def check_body(call: Call) -> None:

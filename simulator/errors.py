@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulator.formats import clock_time, us_time
+from simulator.regions import REGIONS
 from simulator.tenant import CALLER, PRINCIPAL_ID, TENANT_ID
 
 if TYPE_CHECKING:
@@ -97,11 +98,11 @@ def invalid_api_version(given: str, supported: str) -> ArmError:
     return ArmError(400, "InvalidApiVersionParameter", message, cause="gateway")
 
 
-def no_such_version(types: str, given: str, supported: str, regions: list[str]) -> ArmError:
-    """400 for an api-version that a provider does not have."""
+def no_provider(region: str, types: str, api_version: str, supported: str) -> ArmError:
+    """400 for an api-version or a region that a provider does not have."""
     message = (
-        f"No registered resource provider found for location '{regions[0]}' and API version '{given}' for type "
-        f"'{types}'. The supported api-versions are '{supported}'. The supported locations are '{', '.join(regions)}'."
+        f"No registered resource provider found for location '{region}' and API version '{api_version}' for type "
+        f"'{types}'. The supported api-versions are '{supported}'. The supported locations are '{', '.join(REGIONS)}'."
     )
     return ArmError(400, "NoRegisteredProviderFound", message, cause="gateway")
 

@@ -24,7 +24,7 @@ def get_provider(_world: World, call: Call) -> Answer:
 
 
 def _provider(call: Call, namespace: str) -> dict[str, Any]:
-    provider, regions = PROVIDERS[namespace], [region.display_name for region in REGIONS]
+    provider, regions = PROVIDERS[namespace], [region.display_name for region in REGIONS.values()]
     return {
         "id": f"/subscriptions/{call.params['subscription']}/providers/{namespace}",
         "namespace": namespace,

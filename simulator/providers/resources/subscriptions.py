@@ -46,7 +46,7 @@ def _subscription(subscription: Subscription) -> dict[str, Any]:
 def list_locations(_world: World, call: Call) -> Answer:
     """Answer the regions of a subscription, each with its pair."""
     scope = f"/subscriptions/{call.params['subscription']}/locations"
-    return Answer(body={"value": [_location(region, scope) for region in REGIONS]})
+    return Answer(body={"value": [_location(region, scope) for region in REGIONS.values()]})
 
 
 def _location(region: Region, scope: str) -> dict[str, Any]:

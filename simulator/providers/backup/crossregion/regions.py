@@ -1,13 +1,14 @@
-"""The pairs of regions, and whether a vault has its data in the other one, too."""
+"""The secondary region: which it is, and whether a vault has its data in the other one, too."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from simulator.errors import ArmError, invalid_input
+from simulator.addresses import versions_of
+from simulator.errors import invalid_input, no_provider
 from simulator.providers.backup.errors import refused
+from simulator.regions import REGIONS
 
 if TYPE_CHECKING:
     from simulator.calls import Answer, Call
@@ -17,31 +18,6 @@ if TYPE_CHECKING:
 
 VERSIONS = frozenset({"2018-12-20", "2021-11-15", "2023-01-15"})
 """The api-versions of cross-region restore: reads of a vault with one of them concern the secondary region."""
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A region: its paired region, its name as the tokens write it, and the code in the addresses of the service."""
-
-    pair: str
-    name: str
-    code: str
-
-
-REGIONS = {
-    "westeurope": Region("northeurope", "WestEurope", "we"),
-    "northeurope": Region("westeurope", "NorthEurope", "ne"),
-    "eastus": Region("westus", "EastUS", "eus"),
-    "westus": Region("eastus", "WestUS", "wus"),
-    "eastus2": Region("centralus", "EastUS2", "eus2"),
-    "centralus": Region("eastus2", "CentralUS", "cus"),
-    "uksouth": Region("ukwest", "UKSouth", "uks"),
-    "ukwest": Region("uksouth", "UKWest", "ukw"),
-    "francecentral": Region("francesouth", "FranceCentral", "frc"),
-    "francesouth": Region("francecentral", "FranceSouth", "frs"),
-    "southeastasia": Region("eastasia", "SoutheastAsia", "sea"),
-    "eastasia": Region("southeastasia", "EastAsia", "ea"),
-}
 
 
 def by_region(primary: Handler, secondary: Handler) -> Handler:
@@ -59,24 +35,20 @@ def region_of(call: Call) -> str:
     region = call.params["region"].lower()
     if region not in REGIONS:
         kind = call.path.rstrip("/").rpartition(f"/{call.params['region']}/")[2].partition("/")[0]
-        raise ArmError(
-            400,
-            "NoRegisteredProviderFound",
-            f"No registered resource provider found for location '{call.params['region']}' and API version "
-            f"'{call.api_version}' for type 'locations/{kind}'.",
-            cause="gateway",
-        )
+        versions = versions_of("Microsoft.RecoveryServices")
+        raise no_provider(call.params["region"], f"locations/{kind}", call.api_version, versions)
     return region
 
 
 def secondary_region(vault: Vault) -> str:
     """Return the secondary region of a vault; raise the service's 400 for a vault without cross-region restore."""
-    if not vault.cross_region_restore or vault.region.lower() not in REGIONS:
+    region = REGIONS.get(vault.region.lower())
+    if not (vault.cross_region_restore and region and region.pair):
         raise refused(
             "BMSUserErrorCrossRegionRestoreNotEnabledInThisVault",
             "Cross Region Restore is not enabled in this vault. Please enable Cross Region Restore in this vault.",
         )
-    return REGIONS[vault.region.lower()].pair
+    return region.pair
 
 
 def check_region(vault: Vault, region: str) -> None:

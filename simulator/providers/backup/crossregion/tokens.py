@@ -14,9 +14,10 @@ from simulator.errors import invalid_input
 from simulator.formats import us_time
 from simulator.providers.backup.crossregion.metadata import metadata_text
 from simulator.providers.backup.crossregion.reads import secondary_point
-from simulator.providers.backup.crossregion.regions import REGIONS, region_of, secondary_region
+from simulator.providers.backup.crossregion.regions import region_of, secondary_region
 from simulator.providers.backup.lookup import vault_of
 from simulator.providers.backup.request_form import object_member
+from simulator.regions import REGIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +112,7 @@ def _token_body(world: World, vault: Vault, vm: Vm, point: Point, token: str) ->
         "rpOriginalSAOption": False,
         "rpIsManagedVirtualMachine": point.managed,
         "rpVMSizeDescription": "Standard_D2s_v5",
-        "bMSActiveRegion": home.name,
+        "bMSActiveRegion": home.display_name.replace(" ", ""),
     }
 
 

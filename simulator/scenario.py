@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 from simulator.faults import Faults
 from simulator.providers.backup.guards import ResourceGuard
 from simulator.providers.backup.points import read_points
+from simulator.providers.backup.protection import DiskExclusion, Finding, SoftDelete, VaultIdentity
 from simulator.reading import InvalidDocument, Node
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path(__file__).with_name("default_scenario.json")
 REDUNDANCIES = ("LocallyRedundant", "ZoneRedundant", "GeoRedundant")
-DEFERRED_DELETE_TIMES = ("End", "Deletion", "Absent")
-DELETED_POINTS = ("Listed", "Flagged", "Hidden")
 ENCRYPTIONS = ("MicrosoftManaged", "CustomerManaged")
 CROSS_SUBSCRIPTION = ("Enabled", "Disabled", "PermanentlyDisabled", "Absent")
 
@@ -67,27 +66,6 @@ def _read_names(node: Node, home: str) -> dict[str, str]:
         "resource_group": node.text("resourceGroup"),
         "subscription_id": node.text("subscriptionId", home),
     }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VaultIdentity:
-    """The identities of a vault, with which a restore may reach the staging account."""
-
-    system_assigned: bool
-    user_assigned: tuple[str, ...]
-
-    @classmethod
-    def read(cls, node: Node) -> VaultIdentity:
-        """Read the identities and close their node."""
-        identity = cls(system_assigned=node.flag("systemAssigned"), user_assigned=node.texts("userAssigned"))
-        node.close()
-        return identity
-
-    @property
-    def type(self) -> str:
-        """The kinds of identities there are, as the service writes them; empty for none."""
-        kinds = {"SystemAssigned": self.system_assigned, "UserAssigned": bool(self.user_assigned)}
-        return ", ".join(kind for kind, there in kinds.items() if there)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,54 +199,12 @@ class DataDisk:
     lun: int
     size_gb: float
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskExclusion:
-    """Which data disks are backed up: those of the list, or all but those."""
-
-    luns: tuple[int, ...]
-    inclusion: bool
-
-    def backs_up(self, lun: int) -> bool:
-        """Tell whether a data disk is in the backup."""
-        return (lun in self.luns) == self.inclusion
-
-    def body(self) -> dict[str, Any]:
-        """Write the selection as the service does."""
-        return {"diskLunList": list(self.luns), "isInclusionList": self.inclusion}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftDelete:
-    """The soft deletion of a protected item: how long ago, which time it shows, how its points are listed."""
-
-    deleted_hours_ago: float
-    deferred_delete_time: str
-    points: str
-
     @classmethod
-    def read(cls, node: Node) -> SoftDelete:
-        """Read a soft deletion and close its node."""
-        soft_delete = cls(
-            deleted_hours_ago=node.number("deletedHoursAgo", 24),
-            deferred_delete_time=node.choice("deferredDeleteTime", DEFERRED_DELETE_TIMES, "Deletion"),
-            points=node.choice("points", DELETED_POINTS, "Listed"),
-        )
+    def read(cls, node: Node) -> DataDisk:
+        """Read a disk and close its node."""
+        disk = cls(lun=node.whole("lun", least=0), size_gb=node.number("sizeGb", 32, above=0))
         node.close()
-        return soft_delete
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What the validation of a VM's restore finds wrong."""
-
-    code: str
-    message: str
-    recommendations: tuple[str, ...]
-
-    def body(self) -> dict[str, Any]:
-        """Write the finding as the service does."""
-        return {"code": self.code, "message": self.message, "recommendations": list(self.recommendations)}
+        return disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -493,31 +429,11 @@ def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault], home: str) -> V
         deleted=node.flag("deleted"),
         soft_delete=SoftDelete.read(node.node("softDelete")) if node.has("softDelete") else None,
         disk_gb=node.number("diskGb", 127, above=0),
-        data_disks=tuple(_read_disk(each) for each in node.nodes("dataDisks")),
-        disk_exclusion=_read_exclusion(node.node("diskExclusion")) if node.has("diskExclusion") else None,
+        data_disks=tuple(DataDisk.read(each) for each in node.nodes("dataDisks")),
+        disk_exclusion=DiskExclusion.read(node.node("diskExclusion")) if node.has("diskExclusion") else None,
         points=read_points(node, key),
-        validation=tuple(_read_finding(each) for each in node.nodes("validation")),
+        validation=tuple(Finding.read(each) for each in node.nodes("validation")),
         faults=Faults.read(node.node_or_empty("faults"), node.raw("faults") or {}),
     )
     node.close()
     return vm
-
-
-def _read_disk(node: Node) -> DataDisk:
-    disk = DataDisk(lun=node.whole("lun", least=0), size_gb=node.number("sizeGb", 32, above=0))
-    node.close()
-    return disk
-
-
-def _read_exclusion(node: Node) -> DiskExclusion:
-    exclusion = DiskExclusion(luns=node.wholes("diskLunList"), inclusion=node.flag("isInclusionList"))
-    node.close()
-    return exclusion
-
-
-def _read_finding(node: Node) -> Finding:
-    finding = Finding(
-        code=node.text("code"), message=node.text("message"), recommendations=node.texts("recommendations")
-    )
-    node.close()
-    return finding

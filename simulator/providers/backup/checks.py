@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from simulator.errors import ArmError, invalid_input
 from simulator.providers.backup.errors import item_busy, item_not_found, refused
 from simulator.providers.backup.points import find_point
+from simulator.providers.backup.protection import Finding
 from simulator.providers.backup.request_form import REHYDRATING, TARGETS, RequestForm, object_of
-from simulator.scenario import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,8 @@ from simulator.providers.backup.lookup import vault_of, vm_of
 from simulator.providers.backup.service_jobs import backup_started
 
 if TYPE_CHECKING:
-    from simulator.scenario import SoftDelete, Vm
+    from simulator.providers.backup.protection import SoftDelete
+    from simulator.scenario import Vm
     from simulator.world import World
 
 _SOFT_DELETE_RETENTION = timedelta(days=14)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simulator.faults import OperationFailure
-    from simulator.scenario import Finding
+    from simulator.providers.backup.protection import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from simulator.faults import ErrorDetail
 from simulator.providers.backup.checks import RestoreCheck, check_busy, point_of
 from simulator.providers.backup.errors import guard_request_missing, internal_error, vault_blocked
 from simulator.providers.backup.ids import RESTORE_ACTION
-from simulator.providers.backup.jobs import Job, Target, kind_of, life_of
+from simulator.providers.backup.jobs import Job, Target
+from simulator.providers.backup.lives import kind_of, life_of
 from simulator.providers.backup.lookup import vault_of, vm_of
 from simulator.providers.backup.operation_calls import TRIGGER_RETRY_AFTER_S, addresses
 from simulator.providers.backup.operations import Operation

@@ -12,8 +12,8 @@ from simulator.providers.backup.errors import ITEM_BUSY, item_not_found
 from simulator.providers.backup.ids import item_path
 from simulator.providers.backup.lookup import operation_of, vault_of
 from simulator.providers.backup.operations import Operation
+from simulator.providers.backup.protection import Finding
 from simulator.providers.backup.request_form import object_member
-from simulator.scenario import Finding
 from simulator.signing import Signatures
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from simulator.providers.resources.groups import group_id_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simulator.scenario import Vault, VaultIdentity
+    from simulator.providers.backup.protection import VaultIdentity
+    from simulator.scenario import Vault
     from simulator.world import World
 
 _TENANT = "00000000-0000-0000-0000-000000000000"

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.faults import ErrorDetail
-from simulator.providers.backup.jobs import LIVES, RUNNING, Job, Target, job_details, job_entry, kind_of
+from simulator.providers.backup.jobs import RUNNING, Job, Target, job_details, job_entry
+from simulator.providers.backup.lives import LIVES, kind_of
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TERMINAL = {"Completed", "CompletedWithWarnings", "Failed", "Cancelled"}

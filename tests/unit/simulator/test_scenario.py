@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator.faults import ALWAYS, Burst
+from simulator.providers.backup.protection import DiskExclusion
 from simulator.reading import InvalidDocument
-from simulator.scenario import DiskExclusion, Scenario
+from simulator.scenario import Scenario
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,7 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 ALL := -n 4 --dist loadscope --no-loadscope-reorder
 UNIT := tests/unit/domain tests/unit/activities tests/unit/test_settings.py tests/unit/test_host_json.py
-.PHONY: help setup demo test coverage conformance unit mutants chaos host rules preflight package check bench engine test-engine infra
+.PHONY: help setup demo test coverage conformance conformance-az unit mutants chaos host rules preflight package check bench engine test-engine infra
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -38,6 +38,9 @@ coverage: setup ## the same tests, and which lines and branches they do not reac
 
 conformance: setup ## the simulator against the official SDKs, and the table of their calls
 	@$(PY) -m pytest -q --sdk-calls tests/conformance
+
+conformance-az: setup ## the simulator against az CLI, which it installs in .tools, and the table of its commands; T=PATH::NAME: these alone
+	@scripts/conformance-az $(if $(T),'$(T)')
 
 unit: setup ## the fast tests of what is deployed, without engine, network and coverage
 	@$(PY) -m pytest -q -p no:schemathesis -n 2 --dist loadscope $(UNIT)

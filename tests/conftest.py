@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import pytest
 
 LONGEST = (
+    "tests/az/test_job_wait.py",
     "tests/integration/test_worker_killed.py",
     "tests/chaos/test_chaos.py",
     "tests/orchestrations/test_steps_run_twice.py",

@@ -17,7 +17,7 @@ from simulator.providers.graph.columns import DYNAMIC_COLUMNS, TEXT_COLUMNS
 from simulator.providers.graph.dialect import InvalidQuery, checked_query, invalid_query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _TYPES = {
     "VARCHAR": "string",
@@ -45,7 +45,7 @@ class Result:
         return not self.is_cut and any(kind != "object" for _, kind in self.columns)
 
 
-def run(query: str, rows_of: Callable[[str], Iterable[Mapping[str, Any]]]) -> Result:
+def run(query: str, rows_of: Callable[[str], Sequence[Mapping[str, Any]]]) -> Result:
     """Return the result of a query; ``rows_of`` gives the rows of a table. Raise ``InvalidQuery``."""
     checked = checked_query(query)
     with duckdb_kql.connect(config={"threads": 1}) as database:
@@ -64,17 +64,14 @@ def run(query: str, rows_of: Callable[[str], Iterable[Mapping[str, Any]]]) -> Re
     return Result(columns, [_read(row, columns) for row in found], checked.is_cut)
 
 
-def _fill(database: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def _fill(database: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
     names = (*TEXT_COLUMNS, *DYNAMIC_COLUMNS)
     kinds = ", ".join(
         [*(f'"{name}" VARCHAR' for name in TEXT_COLUMNS), *(f'"{name}" JSON' for name in DYNAMIC_COLUMNS)]
     )
     database.execute(f'CREATE TABLE "{table}" ({kinds})')
-    columns: list[list[str | None]] = [[] for _ in names]
-    for row in rows:
-        for name, column in zip(names, columns, strict=True):
-            value = row.get(name)
-            column.append(value if value is None or name in TEXT_COLUMNS else json.dumps(value))
+    columns: list[list[str | None]] = [[row[name] for row in rows] for name in TEXT_COLUMNS]
+    columns += [[None if row[name] is None else json.dumps(row[name]) for row in rows] for name in DYNAMIC_COLUMNS]
     lists = ", ".join("unnest(?::VARCHAR[])" for _ in names)
     database.execute(f'INSERT INTO "{table}" SELECT {lists}', columns)
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.providers.backup.ids import VAULTS
 from simulator.providers.backup.items import item_body
-from simulator.providers.backup.jobs import job_entry
+from simulator.providers.backup.job_calls import entry_of, jobs_in
+from simulator.providers.backup.jobs import Job
 from simulator.providers.backup.policies import policy_bodies
+from simulator.providers.backup.service_jobs import BACKUP
 from simulator.providers.backup.vaults import vault_body
 from simulator.providers.graph.columns import row_of
 from simulator.providers.network.interfaces import INTERFACES, interface_body, vms_by_interface
@@ -75,25 +77,24 @@ class Tables:
                 yield {**body, "type": "Microsoft.Resources/subscriptions/resourceGroups"}
 
     def _recovery_services(self) -> Iterator[dict[str, Any]]:
-        vaults = {vault.name: vault for vault in self.world.scenario.vaults}
-        for vault in vaults.values():
+        for vault in self.world.scenario.vaults:
             yield from policy_bodies(self.world, vault, vault.resource_id)
             for vm in self.world.items(vault.name):
                 yield _protected_item(self.world, vault, vm)
-        yield from self._jobs(vaults)
+            yield from self._jobs(vault)
 
-    def _jobs(self, vaults: dict[str, Vault]) -> Iterator[dict[str, Any]]:
+    def _jobs(self, vault: Vault) -> Iterator[dict[str, Any]]:
         seen = self.world.now() - self.world.graph.delay
-        for job in self.world.jobs.values():
+        for job in jobs_in(self.world, vault, seen):
             if job.started <= seen < job.started + _KEPT_JOBS:
-                vault, vm = vaults[job.vault], self.world.vm_with_key(job.vm_key)
+                vm = self.world.vm_with_key(job.vm_key)
                 yield {
                     "id": f"{vault.resource_id}/backupJobs/{job.job_id}",
                     "name": job.job_id,
                     "type": f"{VAULTS}/backupJobs",
                     "properties": {
-                        **job_entry(job, seen),
-                        "isUserTriggered": True,
+                        **entry_of(job, seen),
+                        "isUserTriggered": isinstance(job, Job) or job.operation != BACKUP,
                         "dataSourceId": vm.resource_id,
                         "dataSourceLocation": vm.location,
                     },

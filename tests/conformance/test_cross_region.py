@@ -9,7 +9,16 @@ from uuid import UUID
 
 import pytest
 
-from tests.conformance.caller import STAGING, SUBSCRIPTION, SUBSCRIPTION_ID, VAULT, Caller, error_code, point_of
+from tests.conformance.caller import (
+    STAGING,
+    SUBSCRIPTION,
+    SUBSCRIPTION_ID,
+    VAULT,
+    Caller,
+    error_code,
+    new_vm_members,
+    point_of,
+)
 from tests.conformance.crossing import (
     GROUP,
     IN_BOTH,
@@ -262,6 +271,21 @@ def test_the_disks_lie_in_the_secondary_region_and_name_their_job(
     clock.advance(1141)
     assert {(disk["location"], disk["tags"]["RSVaultBackup"]) for disk in _disks(arm)} == {(SECONDARY, job_id)}
     assert len(_disks(arm)) == 2
+
+
+def test_a_new_vm_is_made_in_the_secondary_region(secondary: Secondary, arm: Caller, clock: ManualClock) -> None:
+    members = new_vm_members("crr-01-r")
+    job_id = secondary.job_id(secondary.trigger(**members))
+    clock.advance(1141)
+
+    job = secondary.job(job_id).json()["properties"]
+    assert job["extendedInfo"]["propertyBag"]["Target VM Name"] == "crr-01-r"
+    assert [task["taskId"] for task in job["extendedInfo"]["tasksList"]] == [
+        "Transfer data from vault",
+        "Create the restored virtual machine",
+    ]
+    vm = arm.get(str(members["targetVirtualMachineId"]), **{"api-version": "2025-04-01"}).json()
+    assert vm["location"] == SECONDARY
 
 
 def _disks(arm: Caller) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from simulator.clock import WAIT_FORMS
+from simulator.providers.compute.faults import ComputeFaults
 
 if TYPE_CHECKING:
     from simulator.reading import Node
@@ -174,6 +175,8 @@ class Faults:
     ignores_disk_list: bool = False
     untagged_disks: bool = False
     bag: BagFault = field(default_factory=BagFault)
+    compute: ComputeFaults = field(default_factory=ComputeFaults)
+    lost_answers: Burst | None = None
     given: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
 
     @classmethod
@@ -205,6 +208,8 @@ class Faults:
             ignores_disk_list=node.flag("ignoresDiskList"),
             untagged_disks=node.flag("untaggedDisks"),
             bag=BagFault.read(node),
+            compute=ComputeFaults.read(node),
+            lost_answers=Burst.read(node.node("lostAnswers")) if node.has("lostAnswers") else None,
             given=given,
         )
         node.close()

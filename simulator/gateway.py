@@ -78,6 +78,8 @@ def _answer(world: World, call: Call) -> Answered:
         if vm:
             _apply_faults(world, call, address, vm, route.action)
         given = route.handler(world, call)
+        if vm and _loses_answer(world, call, vm, route.action):
+            given = Answer(status=0, dropped=True)
     except errors.ArmError as error:
         given = _error_answer(error)
     given = replace(given, headers={**headers, **given.headers})
@@ -106,11 +108,18 @@ def _apply_faults(world: World, call: Call, address: Address, vm: Vm, name: str)
         raise errors.unavailable(timeline.wait_headers(burst.retry_after_s, burst.form))
 
 
+def _loses_answer(world: World, call: Call, vm: Vm, action: str) -> bool:
+    """Return whether the VM's faults lose the answer to a write that has been carried out."""
+    state = world.faults(vm.key)
+    lost = state.faults.lost_answers
+    return bool(lost and call.method != "GET" and lost.hits(action) and state.strikes("lostAnswers", lost.count))
+
+
 def _vm_concerned(world: World, call: Call) -> Vm | None:
     """Find the VM a call is about, for the faults and the log."""
     params = call.params
     if "vm" in params:
-        return world.vm_named(call.path)
+        return world.vm_named("/".join(call.path.split("/")[:9]))
     if "item" in params:
         return item_vm(world, call)
     job = world.jobs.get((params.get("job") or _job_in(call.body)).lower())
@@ -119,6 +128,9 @@ def _vm_concerned(world: World, call: Call) -> Vm | None:
     operation = world.operations.get(params.get("operation", "").lower())
     if operation:
         return world.vm_with_key(operation.vm_key)
+    compute = world.compute.operations.get(params.get("operation", "").lower())
+    if compute:
+        return world.vm_named("/".join(compute.resource_id.split("/")[:9]))
     source = _source_of(call.body)
     return world.vm_named(source) if source else None
 

@@ -13,6 +13,7 @@ from simulator.faults import Faults
 from simulator.providers.backup.guards import ResourceGuard
 from simulator.providers.backup.points import read_points
 from simulator.providers.backup.protection import DiskExclusion, Finding, SoftDelete, VaultIdentity
+from simulator.providers.compute.hardware import Hardware
 from simulator.reading import InvalidDocument, Node
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ class Vm(Named):
     soft_delete: SoftDelete | None
     disk_gb: float
     data_disks: tuple[DataDisk, ...]
+    hardware: Hardware
     disk_exclusion: DiskExclusion | None
     points: Sequence[Point]
     validation: tuple[Finding, ...]
@@ -275,6 +277,7 @@ class Settings:
     page_items: int
     page_jobs: int
     page_disks: int
+    page_vms: int
     page_permissions: int
     page_resources: int
     reads: Limit
@@ -355,6 +358,7 @@ def _read_settings(node: Node) -> Settings:
         page_items=pages.whole("protectedItems", 200),
         page_jobs=pages.whole("jobs", 200),
         page_disks=pages.whole("disks", 200),
+        page_vms=pages.whole("virtualMachines", 200),
         page_permissions=pages.whole("permissions", 100),
         page_resources=pages.whole("resources", 100),
         reads=_read_limit(limits.node_or_empty("reads"), Limit(size=250, refill_per_s=25)),
@@ -430,6 +434,7 @@ def _read_vm(node: Node, name: str, vaults: Mapping[str, Vault], home: str) -> V
         soft_delete=SoftDelete.read(node.node("softDelete")) if node.has("softDelete") else None,
         disk_gb=node.number("diskGb", 127, above=0),
         data_disks=tuple(DataDisk.read(each) for each in node.nodes("dataDisks")),
+        hardware=Hardware.read(node),
         disk_exclusion=DiskExclusion.read(node.node("diskExclusion")) if node.has("diskExclusion") else None,
         points=read_points(node, key),
         validation=tuple(Finding.read(each) for each in node.nodes("validation")),

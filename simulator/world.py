@@ -16,6 +16,7 @@ from simulator.faults import Faults, FaultState
 from simulator.limits import Bucket
 from simulator.providers.backup.guards import GuardState
 from simulator.providers.backup.jobs import RUNNING, Job
+from simulator.providers.compute.state import ComputeState
 from simulator.providers.graph.state import GraphState
 from simulator.providers.identity.tokens import Tokens
 from simulator.providers.seed import seed
@@ -78,6 +79,7 @@ class World:
         self.operations: dict[str, Operation] = {}
         self.restore_tokens: dict[str, RestoreToken] = {}
         self.store = ResourceStore()
+        self.compute = ComputeState()
         self._moment: datetime | None = None
         self.started = self.now()
         self._effects: list[tuple[datetime, int, Callable[[], object]]] = []

@@ -28,6 +28,9 @@ class Target:
     group_id: str = ""
     vm_id: str = ""
     network: str = ""
+    subnet_id: str = ""
+    zones: tuple[str, ...] | None = None
+    """The zones of what is made; None means as they were."""
 
     @property
     def vm_name(self) -> str:
@@ -100,6 +103,11 @@ class Job:
         if self.cancelled_at is not None:
             return self.cancelled_at + timedelta(seconds=self.cancel_s)
         return self.started + timedelta(seconds=self.ends_after_s)
+
+    def transferred_at(self) -> datetime:
+        """Return the moment when the data are there, which ends the first task."""
+        working_s = self.seconds - self.delay_s
+        return self.started + timedelta(seconds=self.delay_s + working_s * self.life.tasks[0].ends)
 
     def status(self, now: datetime) -> str:
         """Return the job's status at a moment."""

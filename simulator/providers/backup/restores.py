@@ -18,7 +18,7 @@ from simulator.providers.backup.lookup import vault_of, vm_of
 from simulator.providers.backup.operation_calls import TRIGGER_RETRY_AFTER_S, addresses
 from simulator.providers.backup.operations import Operation
 from simulator.providers.backup.request_form import REHYDRATING, object_member
-from simulator.providers.backup.results import keep_results
+from simulator.providers.backup.results import begin_replacing, keep_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,6 +132,8 @@ def start_job(world: World, order: Order, job_id: str, activity_id: str) -> None
     job = _make_job(world, order, job_id, activity_id)
     world.add_job(job)
     world.at(job.ends_at(), lambda: keep_results(world, world.jobs[job_id]))
+    if job.kind == "replace":
+        world.at(job.transferred_at(), lambda: begin_replacing(world, world.jobs[job_id]))
 
 
 def _make_job(world: World, order: Order, job_id: str, activity_id: str) -> Job:
@@ -216,8 +218,10 @@ def _target(vm: Vm, account: StorageAccount, kind: str, properties: Mapping[str,
         return Target(account=account.name, resource_group=vm.resource_group.lower(), group_id=group_id)
     group_id = str(properties.get("targetResourceGroupId") or "").rstrip("/")
     group = group_id.rpartition("/")[2]
+    asked = properties.get("zones")
+    zones = tuple(zone for zone in asked if zone != "NoZone") if asked else None
     if kind != "new_vm":
-        return Target(account=account.name, resource_group=group, group_id=group_id)
+        return Target(account=account.name, resource_group=group, group_id=group_id, zones=zones)
     network = str(properties["virtualNetworkId"]).split("/")
     return Target(
         account=account.name,
@@ -225,4 +229,6 @@ def _target(vm: Vm, account: StorageAccount, kind: str, properties: Mapping[str,
         group_id=group_id,
         vm_id=properties["targetVirtualMachineId"],
         network=f"Group {network[4]} {network[8]}",
+        subnet_id=properties["subnetId"],
+        zones=zones,
     )

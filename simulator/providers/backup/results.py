@@ -1,11 +1,12 @@
-"""What a restore job leaves behind when it ends."""
+"""What a restore job leaves behind when it ends, and what it does to a VM before."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simulator.providers.compute.restored import add_restored_disks, add_restored_vm
+from simulator.providers.backup.jobs import RUNNING
+from simulator.providers.compute.restored import add_restored_disks, add_restored_vm, replace_disks, take_down
 from simulator.providers.resources.groups import ensure_group
 
 if TYPE_CHECKING:
@@ -13,15 +14,22 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 
+def begin_replacing(world: World, job: Job) -> None:
+    """Deallocate the VM whose disks a job replaces, unless the job is over already."""
+    if job.status(job.transferred_at()) in RUNNING:
+        take_down(world, world.vm_with_key(job.vm_key), job.transferred_at())
+
+
 def keep_results(world: World, job: Job) -> None:
-    """Put what a job has made into the store, if it ended well."""
-    if job.status(job.ends_at()) not in {"Completed", "CompletedWithWarnings"}:
-        return
-    source = world.vm_with_key(job.vm_key)
+    """Put what a job has made into the store, if it ended well; a VM that it took down starts again in any case."""
+    source, status = world.vm_with_key(job.vm_key), job.status(job.ends_at())
     if job.region:
         source = replace(source, location=job.region)
-    if job.makes_managed_disks:
+    disks = None
+    if job.makes_managed_disks and status in {"Completed", "CompletedWithWarnings"}:
         ensure_group(world, job.target.group_id, source.location)
-        add_restored_disks(world, job, source)
-    if job.kind == "new_vm" and job.status(job.ends_at()) == "Completed":
-        add_restored_vm(world, job, source)
+        disks = add_restored_disks(world, job, source)
+    if job.kind == "new_vm" and status == "Completed":
+        add_restored_vm(world, job, source, disks)
+    if job.kind == "replace":
+        replace_disks(world, source, disks, job.ends_at())

@@ -1,36 +1,80 @@
-"""Managed disks."""
+"""The calls for managed disks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call, page
+from simulator.errors import resource_not_found
+from simulator.providers.compute.bodies import DISK_TYPE
+from simulator.providers.compute.errors import busy, not_allowed
+from simulator.providers.compute.operations import addresses, begin
+from simulator.providers.compute.state import Work
+from simulator.providers.compute.virtual_machines import object_body, scope_of
 
 if TYPE_CHECKING:
-    from simulator.scenario import Vm
+    from collections.abc import Callable
+    from datetime import datetime
+
     from simulator.world import World
 
-DISKS = "Microsoft.Compute/disks"
+_CHANGE_S, _DELETE_S = 1.0, 2.0
 
 
 def list_disks(world: World, call: Call) -> Answer:
-    """Answer the managed disks of a resource group."""
-    disks = world.store.of_type(DISKS, call.path.partition("/providers/")[0])
+    """Answer the managed disks of a resource group, or of the subscription."""
+    disks = world.store.of_type(DISK_TYPE, scope_of(world, call))
     return Answer(body=page(call, disks, world.scenario.settings.page_disks, dict))
 
 
-def managed_disk_body(vm: Vm, disk_id: str, size_gb: float, properties: dict[str, Any]) -> dict[str, Any]:
-    """Write a managed disk of a VM."""
-    return {
-        "name": disk_id.rpartition("/")[2],
-        "id": disk_id,
-        "type": DISKS,
-        "location": vm.location,
-        "properties": {
-            "provisioningState": "Succeeded",
-            "diskState": "Attached",
-            "diskSizeGB": int(size_gb),
-            "timeCreated": "2024-03-01T08:00:00.1234567+00:00",
-            **properties,
-        },
-    }
+def get_disk(world: World, call: Call) -> Answer:
+    """Answer a managed disk."""
+    return Answer(body=_disk_of(world, call))
+
+
+def patch_disk(world: World, call: Call) -> Answer:
+    """Change the tags of a disk; no other member is looked at."""
+    body, tags = _disk_of(world, call), object_body(call).get("tags")
+    _check_idle(world, body)
+
+    def finish(_moment: datetime) -> dict[str, Any]:
+        if tags is not None:
+            body["tags"] = dict(tags)
+        return body
+
+    operation = begin(world, body, _work("patch_disk", _CHANGE_S, finish))
+    shown = {**body, "properties": {**body["properties"], "provisioningState": "Updating"}}
+    return Answer(status=202, body=shown, headers=addresses(world, call, operation, location=True))
+
+
+def delete_disk(world: World, call: Call) -> Answer:
+    """Delete a disk that no VM has; 204 if there is none."""
+    body = world.store.get(call.path)
+    if body is None:
+        return Answer(status=204)
+    if body.get("managedBy"):
+        raise not_allowed(f"Disk {body['name']} is attached to VM {body['managedBy']}.")
+    _check_idle(world, body)
+
+    def finish(_moment: datetime) -> None:
+        world.store.remove(body["id"])
+
+    operation = begin(world, body, _work("delete_disk", _DELETE_S, finish))
+    return Answer(status=202, headers=addresses(world, call, operation, location=True))
+
+
+def _work(action: str, seconds: float, finish: Callable[[datetime], Any]) -> Work:
+    return Work(action=action, seconds=seconds, finish=finish, collection="DiskOperations")
+
+
+def _disk_of(world: World, call: Call) -> dict[str, Any]:
+    body = world.store.get(call.path)
+    if body is None:
+        raise resource_not_found(f"{DISK_TYPE}/{call.params['disk']}", call.params["group"])
+    return body
+
+
+def _check_idle(world: World, body: dict[str, Any]) -> None:
+    """Raise the error of a disk on which another operation runs."""
+    if body["id"].lower() in world.compute.underway:
+        raise busy()

@@ -1,46 +1,106 @@
-"""The disks and the VM that a restore job makes."""
+"""What a restore job makes of disks and VMs, and what it does to the VM whose disks it replaces."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from simulator.formats import iso_time
-from simulator.providers.compute.disks import managed_disk_body
-from simulator.providers.compute.virtual_machines import vm_body
+from simulator.providers.compute.attachments import disk_ids, settle_disks
+from simulator.providers.compute.bodies import DISK_TYPE, data_disk_entry, disk_body, machine_body, os_disk_entry
+from simulator.providers.compute.machines import AGENT_S
+from simulator.providers.compute.state import DEALLOCATED, RUNNING, Machine
+from simulator.providers.network.interfaces import add_interface
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from simulator.providers.backup.jobs import Job
     from simulator.scenario import Vm
     from simulator.world import World
 
+type RestoredDisks = tuple[dict[str, Any], dict[int, dict[str, Any]]]
+"""The OS disk, and the data disks by LUN."""
 
-def add_restored_disks(world: World, job: Job, source: Vm) -> None:
-    """Put the managed disks of a job into the store, with the members by which they can be told apart."""
+
+def add_restored_disks(world: World, job: Job, source: Vm) -> RestoredDisks:
+    """Put the managed disks of a job into the store, and return them.
+
+    They have the tags of the disks that were backed up, and one that names the job.
+    """
     machine = job.target.vm_name or source.name
-    # Public configurations with restored disks show the names without dashes.
+    # Public configurations with restored disks show the names without dashes, in lower case.
     prefix = "".join(letter for letter in machine.lower() if letter.isalnum())
-    made = {
-        "timeCreated": iso_time(job.ends_at()),
-        "diskState": "Unattached" if job.kind == "disks" else "Attached",
-        "creationData": {"createOption": "Restore"},
-    }
+    tags = {**source.hardware.disk_tags, **({"RSVaultBackup": job.job_id} if job.tags_disks else {})}
 
-    def add(kind: str, size_gb: float, more: dict[str, Any]) -> None:
+    def add(kind: str, size_gb: float, lun: int | None) -> dict[str, Any]:
         name = f"{prefix}-{kind}-{job.started:%Y%m%d-%H%M%S}"
-        disk_id = f"{job.target.group_id}/providers/Microsoft.Compute/disks/{name}"
-        body = managed_disk_body(source, disk_id, size_gb, {**made, **more})
-        if job.tags_disks:
-            body["tags"] = {"RSVaultBackup": job.job_id}
-        if job.kind == "new_vm":
-            body["managedBy"] = job.target.vm_id
+        disk_id = f"{job.target.group_id}/providers/{DISK_TYPE}/{name}"
+        body = disk_body(source, disk_id, size_gb, job.ends_at(), lun=lun, option="Restore")
+        if job.target.zones is not None:
+            body.pop("zones", None)
+            body |= {"zones": list(job.target.zones)} if job.target.zones else {}
+        if tags:
+            body["tags"] = dict(tags)
         world.store.put(body)
+        return body
 
     sizes_gb = {disk.lun: disk.size_gb for disk in source.data_disks}
-    add("osdisk", source.disk_gb, {"osType": source.os_type})
-    for lun in job.data_luns:
-        add(f"datadisk-{lun:03d}", sizes_gb[lun], {})
+    os_disk = add("osdisk", source.disk_gb, None)
+    return os_disk, {lun: add(f"datadisk-{lun:03d}", sizes_gb[lun], lun) for lun in job.data_luns}
 
 
-def add_restored_vm(world: World, job: Job, source: Vm) -> None:
-    """Put the virtual machine that a job has made into the store."""
-    world.store.put(vm_body(source, job.target.vm_id))
+def add_restored_vm(world: World, job: Job, source: Vm, disks: RestoredDisks | None) -> None:
+    """Put the VM that a job has made into the store, with its network interface; it runs.
+
+    Without managed disks its OS disk is a blob.
+    """
+    target, moment = job.target, job.ends_at()
+    nic_id = add_interface(
+        world,
+        group_id=target.group_id,
+        location=source.location,
+        vm_name=target.vm_name,
+        subnet_id=target.subnet_id,
+    )
+    os_disk, data_disks = disks or (None, {})
+    entries = [data_disk_entry(disk, lun, "Attach") for lun, disk in data_disks.items()]
+    entry = os_disk_entry(os_disk, "Attach") if os_disk else _blob_entry(job, source)
+    body = machine_body(source, target.vm_id, moment, nic_id=nic_id, os_disk=entry, data_disks=entries)
+    if target.zones is not None:
+        body.pop("zones", None)
+        body |= {"zones": list(target.zones)} if target.zones else {}
+    del body["properties"]["osProfile"], body["properties"]["storageProfile"]["imageReference"]
+    world.store.put(body)
+    ready = moment + timedelta(seconds=AGENT_S)
+    world.compute.machines[target.vm_id.lower()] = Machine(changed=moment, agent_from=ready)
+    settle_disks(world, body)
+
+
+def _blob_entry(job: Job, source: Vm) -> dict[str, Any]:
+    """Write the OS disk of a VM without managed disks."""
+    blob = f"https://{job.target.account}.blob.core.windows.net/{job.blob_container}/osdisk.vhd"
+    return {"osType": source.os_type, "name": "osdisk", "createOption": "Attach", "vhd": {"uri": blob}}
+
+
+def take_down(world: World, source: Vm, moment: datetime) -> None:
+    """Deallocate the VM whose disks are about to be replaced."""
+    body = world.store.get(source.resource_id)
+    if body:
+        world.compute.machines[source.resource_id.lower()].turn(DEALLOCATED, moment)
+        settle_disks(world, body)
+
+
+def replace_disks(world: World, source: Vm, disks: RestoredDisks | None, moment: datetime) -> None:
+    """Give a VM its restored disks, if there are any, and start it; the former disks stay, of no VM."""
+    body = world.store.get(source.resource_id)
+    if body is None:
+        return
+    profile = body["properties"]["storageProfile"]
+    former = disk_ids(profile)
+    if disks:
+        os_disk, data_disks = disks
+        profile["osDisk"] = os_disk_entry(os_disk, profile["osDisk"]["createOption"])
+        others = [entry for entry in profile["dataDisks"] if entry["lun"] not in data_disks]
+        profile["dataDisks"] = [data_disk_entry(disk, lun, "Attach") for lun, disk in data_disks.items()] + others
+    world.compute.machines[source.resource_id.lower()].turn(RUNNING, moment, moment + timedelta(seconds=AGENT_S))
+    settle_disks(world, body, former)

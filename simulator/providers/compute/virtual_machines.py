@@ -1,38 +1,132 @@
-"""Virtual machines."""
+"""The calls for virtual machines, but for turning them on and off."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from uuid import NAMESPACE_URL, uuid5
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
-from simulator.calls import Answer, Call
-from simulator.errors import resource_not_found
+from simulator.calls import Answer, Call, page
+from simulator.errors import resource_group_not_found
+from simulator.providers.compute.attachments import free_lun
+from simulator.providers.compute.bodies import VM_TYPE
+from simulator.providers.compute.errors import compute_error, not_allowed
+from simulator.providers.compute.instance_view import instance_view
+from simulator.providers.compute.limits import spend
+from simulator.providers.compute.machines import delete, machine_of, put_virtual_machine, update
+from simulator.providers.compute.operations import addresses
+from simulator.providers.resources.groups import group_id_of
 
 if TYPE_CHECKING:
-    from simulator.scenario import Vm
     from simulator.world import World
 
 
+def list_vms(world: World, call: Call) -> Answer:
+    """Answer the VMs of a resource group, or of the subscription."""
+    vms = world.store.of_type(VM_TYPE, scope_of(world, call))
+    return Answer(body=page(call, vms, world.scenario.settings.page_vms, dict))
+
+
+def scope_of(world: World, call: Call) -> str:
+    """Return the id of the subscription or of the group of the address; raise 404 for a group that is not there."""
+    if "group" not in call.params:
+        return f"/subscriptions/{call.params['subscription']}"
+    if world.store.get(group_id_of(call)) is None:
+        raise resource_group_not_found(call.params["group"])
+    return group_id_of(call)
+
+
 def get_vm(world: World, call: Call) -> Answer:
-    """Answer a virtual machine."""
+    """Answer a VM, with ``$expand=instanceView`` also as it is at the moment."""
+    body = machine_of(world, call.path)
+    headers = {**spend(world, "LowCostGet", body["id"]), "etag": body["etag"]}
+    if call.query.get("$expand", "").lower() == "instanceview":
+        body = {**body, "properties": {**body["properties"], "instanceView": instance_view(world, body)}}
+    return Answer(body=body, headers=headers)
+
+
+def get_instance_view(world: World, call: Call) -> Answer:
+    """Answer how a VM is at the moment."""
+    body = machine_of(world, call.path.rpartition("/")[0])
+    return Answer(body=instance_view(world, body), headers=spend(world, "LowCostGet", body["id"]))
+
+
+def put_vm(world: World, call: Call) -> Answer:
+    """Create a VM from disks, or replace what is said of it."""
+    present = world.store.get(call.path)
+    headers = spend(world, "PutVM", call.path)
+    operation = put_virtual_machine(world, call.path, object_body(call))
+    status = 200 if present else 201
+    return Answer(
+        status=status,
+        body=machine_of(world, call.path),
+        headers={**headers, **addresses(world, call, operation, location=False)},
+    )
+
+
+def patch_vm(world: World, call: Call) -> Answer:
+    """Change a VM; a list of data disks replaces the present one."""
+    body = machine_of(world, call.path)
+    headers = spend(world, "UpdateVM", body["id"])
+    operation = update(world, body, object_body(call), "patch_vm")
+    return Answer(body=body, headers={**headers, **addresses(world, call, operation, location=False)})
+
+
+def delete_vm(world: World, call: Call) -> Answer:
+    """Delete a VM; 204 if there is none."""
+    headers = spend(world, "DeleteVM", call.path)
     body = world.store.get(call.path)
     if body is None:
-        raise resource_not_found(f"Microsoft.Compute/virtualMachines/{call.params['vm']}", call.params["group"])
-    return Answer(body=body)
+        return Answer(status=204, headers=headers)
+    operation = delete(world, body)
+    return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
 
 
-def vm_body(vm: Vm, resource_id: str) -> dict[str, Any]:
-    """Write a virtual machine like one of the scenario, with the few properties that matter here."""
-    return {
-        "name": resource_id.rpartition("/")[2],
-        "id": resource_id,
-        "type": "Microsoft.Compute/virtualMachines",
-        "location": vm.location,
-        **({"tags": dict(vm.tags)} if vm.tags else {}),
-        "properties": {
-            "vmId": str(uuid5(NAMESPACE_URL, resource_id.lower())),
-            "provisioningState": "Succeeded",
-            "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
-            "storageProfile": {"osDisk": {"osType": vm.os_type, "createOption": "FromImage"}},
-        },
+def attach_detach_data_disks(world: World, call: Call) -> Answer:
+    """Attach and detach data disks, whether the VM runs or not; the result is the storage profile."""
+    body = machine_of(world, call.path.rpartition("/")[0])
+    headers = spend(world, "UpdateVM", body["id"])
+    given = object_body(call)
+    leaving = {str(each.get("diskId")).lower() for each in _objects(given, "dataDisksToDetach")}
+    stay = [
+        entry
+        for entry in body["properties"]["storageProfile"]["dataDisks"]
+        if entry["managedDisk"]["id"].lower() not in leaving
+    ]
+    missing = leaving - {
+        entry["managedDisk"]["id"].lower() for entry in body["properties"]["storageProfile"]["dataDisks"]
     }
+    if missing:
+        raise not_allowed(f"Disk {min(missing)} is not attached to VM {body['id']}.")
+    wanted = [*stay]
+    for wish in _objects(given, "dataDisksToAttach"):
+        wanted.append(_entry(wish, wanted))
+    profile = {"properties": {"storageProfile": {"dataDisks": wanted}}}
+    operation = update(world, body, profile, "attach_detach_data_disks")
+    return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
+
+
+def _entry(wish: Mapping[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a disk to attach as the storage profile has it, at the lowest free LUN if none is named."""
+    lun = wish["lun"] if wish.get("lun") is not None else free_lun({entry["lun"] for entry in others})
+    entry = {"lun": lun, "createOption": "Attach", "managedDisk": {"id": wish.get("diskId")}}
+    return {**entry, **{name: wish[name] for name in ("caching", "deleteOption") if wish.get(name)}}
+
+
+def _objects(given: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    return cast("list[Mapping[str, Any]]", given.get(name) or [])
+
+
+def retrieve_boot_diagnostics(world: World, call: Call) -> Answer:
+    """Answer where the screenshot and the serial log of a VM can be read; there is nothing to read there."""
+    body = machine_of(world, call.path.rpartition("/")[0])
+    headers = spend(world, "UpdateVM", body["id"])
+    place = f"https://md-{world.random.randbytes(6).hex()}.z1.blob.storage.azure.net/bootdiagnostics/{body['name']}"
+    uris = {"consoleScreenshotBlobUri": f"{place}.bmp?sig=s", "serialConsoleLogBlobUri": f"{place}.log?sig=s"}
+    return Answer(body=uris, headers=headers)
+
+
+def object_body(call: Call) -> Mapping[str, Any]:
+    """Return the body of a call; raise 400 for one that is no object."""
+    if not isinstance(call.body, Mapping):
+        raise compute_error(400, "InvalidRequestContent", "The request content was invalid: an object is expected.")
+    return cast("Mapping[str, Any]", call.body)

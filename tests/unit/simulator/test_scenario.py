@@ -61,6 +61,7 @@ def test_default_scenario_is_as_documented() -> None:
         "deleted-rg": 3,
         "old-rg": 1,
         "new-rg": 1,
+        "swap-rg": 10,
         "load-rg": 100,
         "fault-rg": 24,
     }
@@ -69,7 +70,8 @@ def test_default_scenario_is_as_documented() -> None:
     assert [vault.cross_subscription_restore for vault in scenario.vaults] == ["Enabled"] * 3 + ["Disabled", "Enabled"]
     assert [vault.cross_region_restore for vault in scenario.vaults] == [False] * 4 + [True]
     assert scenario.vaults[2].storage_type == "ZoneRedundant"
-    assert {vm.name for vm in scenario.vms if vm.vault is None} == {"lonely-01", "moved-01"}
+    unprotected = {vm.name for vm in scenario.vms if vm.vault is None and vm.resource_group != "swap-rg"}
+    assert unprotected == {"lonely-01", "moved-01"}
     assert {vm.name for vm in scenario.vms if vm.vault and not vm.points} == {"empty-01"}
 
 

@@ -1,0 +1,277 @@
+"""Which disks a VM may have, and how a storage profile that a caller sends changes the present one.
+
+The list of data disks is replaced as a whole: a disk that is not in the new list is detached.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from simulator.providers.compute.bodies import data_disk_entry, os_disk_entry
+from simulator.providers.compute.errors import (
+    already_attached,
+    bad_request,
+    being_detached,
+    cannot_boot,
+    change_not_allowed,
+    compute_error,
+    invalid_parameter,
+    not_allowed,
+    other_generation,
+    other_security,
+    shrunk,
+)
+from simulator.providers.compute.hardware import SIZES
+from simulator.providers.compute.state import DEALLOCATED, STOPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simulator.world import World
+
+_HIGHEST_LUN = 63
+_CHANGEABLE = ("caching", "deleteOption", "writeAcceleratorEnabled")
+
+
+class Attachments:
+    """Checks and changes the disks of one VM: ``machine`` is its body, as it will be but for its disks."""
+
+    def __init__(self, world: World, machine: Mapping[str, Any]) -> None:
+        self._world = world
+        self._machine = machine
+        self._id = str(machine["id"])
+
+    def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the storage profile after an update; raise the error of Azure's first rule against it."""
+        profile = deepcopy(self._machine["properties"]["storageProfile"])
+        if "osDisk" in given:
+            profile["osDisk"] = self._changed_os_disk(profile["osDisk"], given["osDisk"])
+        if given.get("dataDisks") is not None:
+            profile["dataDisks"] = self._changed_data_disks(profile["dataDisks"], given["dataDisks"])
+        self._check_used_once(profile)
+        return profile
+
+    def first(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the storage profile of a new VM; raise the error of Azure's first rule against it."""
+        os_disk = given.get("osDisk") or {}
+        if os_disk.get("createOption") != "Attach" or not _disk_id(os_disk):
+            raise bad_request("The simulator makes VMs from managed disks alone (createOption Attach).")
+        disk = self._fit_os_disk(_disk_id(os_disk))
+        if os_disk.get("osType", disk["properties"]["osType"]) != disk["properties"]["osType"]:
+            raise invalid_parameter("The osType is not the one of the disk.", "osDisk.osType")
+        entry = os_disk_entry(disk, "Attach")
+        entry |= {name: os_disk[name] for name in _CHANGEABLE if name in os_disk}
+        profile = {"osDisk": entry, "dataDisks": self._changed_data_disks([], given.get("dataDisks") or [])}
+        self._check_used_once(profile)
+        return profile
+
+    # The OS disk
+
+    def _changed_os_disk(self, present: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        if given.get("createOption", present["createOption"]) != present["createOption"]:
+            raise change_not_allowed("osDisk.createOption")
+        if given.get("osType", present["osType"]) != present["osType"]:
+            raise change_not_allowed("osDisk.osType")
+        wanted = _disk_id(given) or _disk_id(present)
+        entry = dict(present)
+        if wanted.lower() != _disk_id(present).lower():
+            self._check_swap(present)
+            disk = self._fit_os_disk(wanted)
+            if disk["properties"]["osType"] != present["osType"]:
+                raise change_not_allowed("osDisk.osType")
+            entry |= os_disk_entry(disk, present["createOption"]) | {
+                name: present[name] for name in _CHANGEABLE if name in present
+            }
+        if given.get("name", entry["name"]) != entry["name"]:
+            raise change_not_allowed("osDisk.name")
+        self._check_size(entry, given)
+        return entry | {name: given[name] for name in _CHANGEABLE if given.get(name) is not None}
+
+    def _check_swap(self, present: Mapping[str, Any]) -> None:
+        if present.get("diffDiskSettings") or not _disk_id(present):
+            raise change_not_allowed("osDisk.managedDisk.id")
+        if present.get("encryptionSettings", {}).get("enabled"):
+            raise compute_error(
+                409,
+                "OSDiskSwapNotSupportedForVMsUsingDiskEncryption",
+                "Swapping OS Disk is not supported for VMs using disk encryption.",
+            )
+        if self._world.compute.machines[self._id.lower()].power not in {STOPPED, DEALLOCATED}:
+            raise not_allowed(
+                f"Swapping OS Disk is not allowed on VM '{self._machine['name']}' since the VM is running. Stop or "
+                "deallocate the VM and try again."
+            )
+
+    def _fit_os_disk(self, disk_id: str) -> dict[str, Any]:
+        disk = self._fit(disk_id)
+        properties = disk["properties"]
+        if "osType" not in properties:
+            raise invalid_parameter(f"Disk '{disk['name']}' has no operating system.", "osDisk.managedDisk.id")
+        self._check_generation(properties.get("hyperVGeneration", "V1"))
+        wanted = self._machine["properties"].get("securityProfile", {}).get("securityType", "Standard")
+        found = properties.get("securityProfile", {}).get("securityType", "Standard")
+        if wanted != found:
+            raise other_security(disk["name"], found, wanted)
+        return disk
+
+    def _check_generation(self, generation: str) -> None:
+        present = self._machine["properties"]["storageProfile"].get("osDisk")
+        if present:
+            former = self._world.store.get(present["managedDisk"]["id"])
+            own = former["properties"].get("hyperVGeneration", "V1") if former else generation
+            if own != generation:
+                raise other_generation(own)
+        size = self._machine["properties"]["hardwareProfile"]["vmSize"]
+        if generation not in SIZES[size][1]:
+            raise cannot_boot(size, generation)
+
+    # Data disks
+
+    def _changed_data_disks(
+        self, present: list[dict[str, Any]], given: list[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        former = {entry["managedDisk"]["id"].lower(): entry for entry in present}
+        entries: dict[int, dict[str, Any]] = {}
+        for wish in given:
+            if wish.get("toBeDetached"):
+                continue
+            lun = self._lun(wish, entries)
+            entries[lun] = self._data_disk(former, lun, wish)
+        size = self._machine["properties"]["hardwareProfile"]["vmSize"]
+        if len(entries) > SIZES[size][0]:
+            raise not_allowed(
+                f"The maximum number of data disks allowed to be attached to a VM of this size is {SIZES[size][0]}."
+            )
+        return list(entries.values())
+
+    def _lun(self, wish: Mapping[str, Any], entries: Mapping[int, Any]) -> int:
+        lun = wish.get("lun")
+        if not isinstance(lun, int) or not 0 <= lun <= _HIGHEST_LUN:
+            raise invalid_parameter(
+                f"The value '{lun}' of parameter 'dataDisk.lun' is out of range. Value '{lun}' must be between '0' and "
+                f"'{_HIGHEST_LUN}' inclusive.",
+                "dataDisk.lun",
+            )
+        if lun in entries:
+            raise invalid_parameter(f"A disk at LUN {lun} already exists.", "dataDisk.lun")
+        return lun
+
+    def _data_disk(self, former: Mapping[str, dict[str, Any]], lun: int, wish: Mapping[str, Any]) -> dict[str, Any]:
+        disk_id = _disk_id(wish)
+        if not disk_id:
+            raise bad_request("The simulator attaches managed disks alone: managedDisk.id is missing.")
+        changes = {name: wish[name] for name in _CHANGEABLE if wish.get(name) is not None}
+        entry = former.get(disk_id.lower())
+        if entry:
+            if lun != entry["lun"]:
+                raise change_not_allowed("dataDisk.lun")
+            if wish.get("createOption", entry["createOption"]) not in {entry["createOption"], "Attach"}:
+                raise change_not_allowed("dataDisk.createOption")
+            return {**entry, **changes}
+        if wish.get("createOption") != "Attach":
+            raise compute_error(
+                400,
+                "InvalidParameterConflictingProperties",
+                f"The property 'dataDisk.createOption' cannot have the value '{wish.get('createOption')}' when "
+                "property 'dataDisk.managedDisk.id' is set.",
+                "dataDisk.createOption",
+            )
+        disk = self._fit(disk_id)
+        if wish.get("name", disk["name"]) != disk["name"]:
+            raise invalid_parameter(f"The name of disk '{disk['name']}' is not '{wish['name']}'.", "dataDisk.name")
+        self._check_size({"name": disk["name"], "diskSizeGB": disk["properties"]["diskSizeGB"]}, wish)
+        return {**data_disk_entry(disk, lun, "Attach"), **changes}
+
+    # Any disk
+
+    def _fit(self, disk_id: str) -> dict[str, Any]:
+        """Return a disk that the VM can get."""
+        disk = self._world.store.get(disk_id)
+        if disk is None:
+            name = disk_id.rpartition("/")[2]
+            raise compute_error(404, "NotFound", f"Disk {name} is not found.", disk_id)
+        if disk["location"].lower() != self._machine["location"].lower():
+            raise bad_request(
+                f"Disk {disk_id} cannot be attached to the VM because it is not in the same location as the VM."
+            )
+        self._check_zone(disk)
+        owner = str(disk.get("managedBy", self._id))
+        if owner.lower() != self._id.lower():
+            if _is_leaving(self._world.store.get(owner), disk["id"]):
+                raise being_detached(disk["name"], self._machine["name"])
+            raise already_attached(disk["id"], self._id, owner)
+        if disk["id"].lower() in self._world.compute.underway:
+            raise being_detached(disk["name"], self._machine["name"])
+        return disk
+
+    def _check_zone(self, disk: Mapping[str, Any]) -> None:
+        own, its = self._machine.get("zones", []), disk.get("zones", [])
+        if own == its:
+            return
+        if own and its:
+            why = f"it is not in the same zone as the VM. VM zone: '{own[0]}'. Disk zone: '{its[0]}'."
+        else:
+            why = f"it is not in zone '{own[0]}'." if own else f"the VM is not in zone '{its[0]}'."
+        raise bad_request(f"Disk {disk['id']} cannot be attached to the VM because {why}")
+
+    def _check_size(self, entry: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+        size_gb = given.get("diskSizeGB")
+        if size_gb is not None and size_gb < entry["diskSizeGB"]:
+            raise shrunk(entry["name"])
+
+    def _check_used_once(self, profile: Mapping[str, Any]) -> None:
+        ids = [_disk_id(entry).lower() for entry in (profile["osDisk"], *profile["dataDisks"])]
+        for disk_id in ids:
+            if ids.count(disk_id) > 1:
+                raise already_attached(disk_id, self._id, self._id)
+
+
+def _is_leaving(owner: Mapping[str, Any] | None, disk_id: str) -> bool:
+    """Return whether a disk is on its way from the VM that has it."""
+    entries = owner["properties"]["storageProfile"]["dataDisks"] if owner else []
+    return any(entry["toBeDetached"] and _disk_id(entry).lower() == disk_id.lower() for entry in entries)
+
+
+def free_lun(used: set[int]) -> int:
+    """Return the lowest LUN that is not used."""
+    return next(lun for lun in range(_HIGHEST_LUN + 2) if lun not in used)
+
+
+def _disk_id(entry: Mapping[str, Any]) -> str:
+    return str((entry.get("managedDisk") or {}).get("id") or "")
+
+
+def disk_ids(profile: Mapping[str, Any]) -> set[str]:
+    """Return the ids of a storage profile's disks, in lower case."""
+    entries = (profile["osDisk"], *profile["dataDisks"])
+    return {_disk_id(entry).lower() for entry in entries if _disk_id(entry)}
+
+
+def settle_disks(world: World, machine: Mapping[str, Any], former: set[str] | frozenset[str] = frozenset()) -> None:
+    """Let the disks of a VM say whose they are, and those that it had and has no more that they are free."""
+    attached = disk_ids(machine["properties"]["storageProfile"])
+    power = world.compute.machines[machine["id"].lower()].power
+    for disk_id in former - attached:
+        release(world, disk_id)
+    for disk_id in attached:
+        disk = world.store.get(disk_id)
+        if disk:
+            disk["managedBy"] = machine["id"]
+            disk["properties"]["diskState"] = "Reserved" if power == DEALLOCATED else "Attached"
+
+
+def reserve(world: World, machine: Mapping[str, Any], disks: set[str]) -> None:
+    """Let disks that are on their way to a VM be no other VM's."""
+    for disk_id in disks:
+        disk = world.store.get(disk_id)
+        if disk:
+            disk["managedBy"] = machine["id"]
+
+
+def release(world: World, disk_id: str) -> None:
+    """Let a disk belong to no VM."""
+    disk = world.store.get(disk_id)
+    if disk:
+        disk.pop("managedBy", None)
+        disk["properties"]["diskState"] = "Unattached"

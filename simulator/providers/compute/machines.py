@@ -1,0 +1,276 @@
+"""How virtual machines come, change and go, without the HTTP part."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
+
+from simulator.errors import resource_not_found
+from simulator.providers.compute.attachments import Attachments, disk_ids, release, reserve, settle_disks
+from simulator.providers.compute.bodies import VM_TYPE
+from simulator.providers.compute.errors import (
+    busy,
+    change_not_allowed,
+    compute_error,
+    invalid_parameter,
+    marked_for_deletion,
+    scope_locked,
+)
+from simulator.providers.compute.hardware import SIZES
+from simulator.providers.compute.operations import begin, preempt
+from simulator.providers.compute.state import RUNNING, STARTING, STOPPED, Machine, Work
+from simulator.providers.compute.times import offset_time
+from simulator.providers.network.interfaces import vm_of_interface
+from simulator.providers.resources.groups import check_placement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from simulator.providers.compute.state import ComputeOperation
+    from simulator.world import World
+
+CREATE_S, UPDATE_S, ATTACH_S, DELETE_S, AGENT_S = 30.0, 2.3, 10.5, 26.0, 15.0
+DELETING = "Deleting"
+_REPLACED = ("hardwareProfile", "securityProfile", "diagnosticsProfile", "licenseType", "userData")
+
+
+def machine_of(world: World, vm_id: str) -> dict[str, Any]:
+    """Return the VM of an id; raise 404 where there is none."""
+    body = world.store.get(vm_id)
+    if body is None:
+        raise resource_not_found(f"{VM_TYPE}/{vm_id.rpartition('/')[2]}", vm_id.split("/")[4])
+    return body
+
+
+def check_writable(world: World, body: Mapping[str, Any], operation: str = "write") -> None:
+    """Raise the error of a VM that is locked, or is being deleted."""
+    vm = world.vm_named(body["id"])
+    lock = vm.hardware.lock if vm else ""
+    if lock == "ReadOnly" or (lock and operation == "delete"):
+        raise scope_locked(body["id"], operation)
+    if operation != "delete" and body["properties"]["provisioningState"] == DELETING:
+        raise marked_for_deletion(body["name"])
+
+
+def check_idle(world: World, body: Mapping[str, Any]) -> None:
+    """Raise the error of a VM on which another operation runs."""
+    if body["id"].lower() in world.compute.underway:
+        raise busy()
+
+
+def begin_change(world: World, body: dict[str, Any], work: Work) -> ComputeOperation:
+    """Let an operation on a VM run, which shows in its provisioning state and its etag."""
+    machine = world.compute.machines[body["id"].lower()]
+
+    def end(moment: datetime, state: str, failure: str) -> None:
+        present = machine_of(world, body["id"])
+        present["properties"]["provisioningState"] = state
+        machine.changed, machine.failure = moment, failure
+        _count_etag(present)
+
+    def succeed(moment: datetime) -> Any:
+        result = work.finish(moment)
+        end(moment, "Succeeded", "")
+        return result
+
+    def fail(moment: datetime) -> None:
+        work.undo(moment)
+        end(moment, "Failed", operation.failure.code if operation.failure else "")
+
+    operation = begin(world, body, replace(work, finish=succeed, undo=fail))
+    body["properties"]["provisioningState"] = "Updating"
+    _count_etag(body)
+    return operation
+
+
+def _count_etag(body: dict[str, Any]) -> None:
+    body["etag"] = f'"{int(body["etag"].strip(chr(34))) + 1}"'
+
+
+def update(world: World, body: dict[str, Any], given: Mapping[str, Any], action: str) -> ComputeOperation:
+    """Change a VM as a PATCH says: what is not named stays, and lists are replaced as a whole."""
+    check_writable(world, body)
+    check_idle(world, body)
+    wanted = _merged(world, body, given)
+    former, former_tags = deepcopy(body["properties"]), body.get("tags")
+    former_disks, disks = disk_ids(former["storageProfile"]), disk_ids(wanted["storageProfile"])
+    seconds = UPDATE_S if disks == former_disks else ATTACH_S if _is_on(world, body) else UPDATE_S
+
+    def finish(_moment: datetime) -> dict[str, Any]:
+        profile = body["properties"]["storageProfile"]
+        profile["dataDisks"] = [entry for entry in profile["dataDisks"] if not entry["toBeDetached"]]
+        settle_disks(world, body, former_disks)
+        return profile
+
+    def undo(_moment: datetime) -> None:
+        body["properties"] = {**former, "provisioningState": "Failed"}
+        _set_tags(body, former_tags)
+        for disk_id in disks - former_disks:
+            release(world, disk_id)
+
+    operation = begin_change(world, body, Work(action=action, seconds=seconds, finish=finish, undo=undo))
+    body["properties"] |= wanted
+    reserve(world, body, disks - former_disks)
+    if given.get("tags") is not None:
+        _set_tags(body, given["tags"])
+    _show_leaving(body, former["storageProfile"], disks)
+    return operation
+
+
+def _set_tags(body: dict[str, Any], tags: Mapping[str, str] | None) -> None:
+    if tags is None:
+        body.pop("tags", None)
+    else:
+        body["tags"] = dict(tags)
+
+
+def _is_on(world: World, body: Mapping[str, Any]) -> bool:
+    return world.compute.machines[body["id"].lower()].power == RUNNING
+
+
+def _show_leaving(body: dict[str, Any], former: Mapping[str, Any], disks: set[str]) -> None:
+    """Let the data disks that are being detached stay in sight until it is done."""
+    taken = {entry["lun"] for entry in body["properties"]["storageProfile"]["dataDisks"]}
+    for entry in former["dataDisks"]:
+        if entry["managedDisk"]["id"].lower() not in disks and entry["lun"] not in taken:
+            body["properties"]["storageProfile"]["dataDisks"].append({**entry, "toBeDetached": True})
+
+
+def _merged(world: World, body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties that an update changes, checked."""
+    if str(given.get("location") or body["location"]).lower() != body["location"].lower():
+        raise change_not_allowed("location")
+    properties: Mapping[str, Any] = given.get("properties") or {}
+    changed = {name: properties[name] for name in _REPLACED if properties.get(name) is not None}
+    candidate = {**body, "properties": {**body["properties"], **changed}}
+    _check_size(candidate)
+    changed["storageProfile"] = Attachments(world, candidate).changed(properties.get("storageProfile") or {})
+    if "networkProfile" in properties:
+        changed["networkProfile"] = _network_profile(world, body["id"], properties["networkProfile"])
+    return changed
+
+
+def _check_size(body: Mapping[str, Any]) -> None:
+    size = (body["properties"].get("hardwareProfile") or {}).get("vmSize")
+    if size not in SIZES:
+        message = f"The value {size} provided for the VM size is not valid. The valid sizes in the current region are: "
+        raise invalid_parameter(message + ",".join(sorted(SIZES)), "vmSize")
+
+
+def _network_profile(world: World, vm_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked network profile: each NIC is there and is no other VM's."""
+    interfaces: list[dict[str, Any]] = list(given.get("networkInterfaces") or [])
+    for entry in interfaces:
+        nic_id = str(entry.get("id"))
+        if world.store.get(nic_id) is None:
+            raise compute_error(
+                400,
+                "InvalidResourceReference",
+                f"Resource {nic_id} referenced by resource {vm_id} was not found. Please make sure that the referenced "
+                "resource exists, and that both resources are in the same region.",
+            )
+        owner = vm_of_interface(world, nic_id)
+        if owner and owner.lower() != vm_id.lower():
+            raise compute_error(
+                400,
+                "NicInUse",
+                f"Network Interface {nic_id} is used by existing resource {owner}. In order to delete the network "
+                "interface, it must be dissociated from the resource. To learn more, see aka.ms/deletenic.",
+            )
+    if not interfaces:
+        raise invalid_parameter("Virtual Machine must have at least one network interface.", "networkProfile")
+    return {"networkInterfaces": interfaces}
+
+
+def put_virtual_machine(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperation:
+    """Create a VM from disks, or change the present one to what is given; raise where Azure refuses."""
+    body = world.store.get(vm_id)
+    if body:
+        storage = {"dataDisks": [], **((given.get("properties") or {}).get("storageProfile") or {})}
+        properties = {**(given.get("properties") or {}), "storageProfile": storage}
+        return update(world, body, {"tags": {}, **given, "properties": properties}, "put_vm")
+    return _create(world, vm_id, given)
+
+
+def _create(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperation:
+    properties: Mapping[str, Any] = given.get("properties") or {}
+    if properties.get("osProfile"):
+        raise invalid_parameter("Parameter 'osProfile' is not allowed.", "osProfile")
+    check_placement(world, vm_id, given)
+    now = world.now()
+    body: dict[str, Any] = {
+        "name": vm_id.rpartition("/")[2],
+        "id": vm_id,
+        "type": VM_TYPE,
+        "location": given["location"],
+        **({"tags": dict(given["tags"])} if given.get("tags") else {}),
+        **({"zones": list(given["zones"])} if given.get("zones") else {}),
+        **({"identity": dict(given["identity"])} if given.get("identity") else {}),
+        "properties": {
+            **{name: deepcopy(properties[name]) for name in _KEPT if properties.get(name) is not None},
+            "provisioningState": "Creating",
+            "vmId": str(uuid5(NAMESPACE_URL, f"{vm_id.lower()} {now}")),
+            "storageProfile": {},
+            "timeCreated": offset_time(now),
+        },
+        "etag": '"0"',
+    }
+    _check_size(body)
+    body["properties"]["networkProfile"] = _network_profile(world, vm_id, properties.get("networkProfile") or {})
+    body["properties"]["storageProfile"] = Attachments(world, body).first(properties.get("storageProfile") or {})
+    return _begin_creation(world, body)
+
+
+_KEPT = ("hardwareProfile", "securityProfile", "diagnosticsProfile", "licenseType", "availabilitySet", "userData")
+
+
+def _begin_creation(world: World, body: dict[str, Any]) -> ComputeOperation:
+    world.store.put(body)
+    machine = Machine(power=STARTING, changed=world.now())
+    world.compute.machines[body["id"].lower()] = machine
+
+    def finish(moment: datetime) -> None:
+        machine.turn(RUNNING, moment, agent_from=moment)
+
+    def undo(moment: datetime) -> None:
+        machine.turn(STOPPED, moment)
+
+    try:
+        operation = begin_change(world, body, Work(action="put_vm", seconds=CREATE_S, finish=finish, undo=undo))
+    except Exception:
+        world.store.remove(body["id"])
+        raise
+    body["properties"]["provisioningState"] = "Creating"
+    settle_disks(world, body)
+    return operation
+
+
+def delete(world: World, body: dict[str, Any]) -> ComputeOperation:
+    """Delete a VM: its disks and NICs stay, but for those whose ``deleteOption`` is ``Delete``."""
+    check_writable(world, body, "delete")
+    properties = body["properties"]
+    preempt(world, body["id"])
+
+    def finish(_moment: datetime) -> None:
+        profile = properties["storageProfile"]
+        world.store.remove(body["id"])
+        for entry in (profile["osDisk"], *profile["dataDisks"]):
+            if "managedDisk" not in entry:
+                continue
+            if entry.get("deleteOption") == "Delete":
+                world.store.remove(entry["managedDisk"]["id"])
+            else:
+                release(world, entry["managedDisk"]["id"])
+        for entry in properties["networkProfile"]["networkInterfaces"]:
+            if entry.get("properties", {}).get("deleteOption") == "Delete":
+                world.store.remove(entry["id"])
+
+    def undo(_moment: datetime) -> None:
+        properties["provisioningState"] = "Failed"
+
+    operation = begin(world, body, Work(action="delete_vm", seconds=DELETE_S, finish=finish, undo=undo))
+    properties["provisioningState"] = DELETING
+    return operation

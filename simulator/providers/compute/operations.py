@@ -1,0 +1,128 @@
+"""Asynchronous operations of Compute: how they run, end and are followed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
+
+from simulator.calls import Answer, Call
+from simulator.errors import ArmError
+from simulator.faults import OperationFailure
+from simulator.providers.compute.errors import PREEMPTED, compute_error
+from simulator.providers.compute.limits import spend
+from simulator.providers.compute.state import ComputeOperation, Work
+from simulator.providers.compute.times import offset_time
+from simulator.signing import Signatures
+
+if TYPE_CHECKING:
+    from simulator.faults import FaultState
+    from simulator.world import World
+
+
+def begin(world: World, resource: dict[str, Any], work: Work) -> ComputeOperation:
+    """Let an operation on a resource run; raise the error with which the VM's faults refuse it."""
+    now, state = world.now(), faults_of(world, resource["id"])
+    failure = _failure(state, work.action) or work.failure
+    slow = state.faults.compute.slow
+    is_slow = slow and (not slow.actions or work.action in slow.actions)
+    operation = ComputeOperation(
+        operation_id=world.new_id(),
+        work=work,
+        resource_id=resource["id"],
+        location=resource["location"],
+        started=now,
+        ends=now + timedelta(seconds=slow.seconds if slow and is_slow else work.seconds),
+        failure=failure,
+    )
+    world.compute.operations[operation.operation_id] = operation
+    world.compute.underway[resource["id"].lower()] = operation
+    world.at(operation.ends, lambda: _end(world, operation))
+    return operation
+
+
+def faults_of(world: World, resource_id: str) -> FaultState:
+    """Return the switches of the VM that an id names, alone or as the parent."""
+    vm = world.vm_named("/".join(resource_id.split("/")[:9]))
+    return world.faults(vm.key if vm else "")
+
+
+def _failure(state: FaultState, action: str) -> OperationFailure | None:
+    """Return how the operation will fail, if the faults say so; raise where they refuse the call."""
+    failed = state.faults.compute.failed
+    if failed is None or (failed.actions and action not in failed.actions):
+        return None
+    if not state.strikes("computeFailed", failed.count):
+        return None
+    if failed.refused:
+        raise compute_error(409, failed.code, failed.message)
+    return OperationFailure(code=failed.code, message=failed.message)
+
+
+def _end(world: World, operation: ComputeOperation) -> None:
+    """Carry out what an operation ends with, unless another one has taken its place or its resource has gone."""
+    key = operation.resource_id.lower()
+    if world.compute.underway.get(key) is not operation:
+        return
+    del world.compute.underway[key]
+    if world.store.get(key) is None:
+        return
+    if operation.failure:
+        operation.work.undo(operation.ends)
+    else:
+        operation.result = operation.work.finish(operation.ends)
+
+
+def preempt(world: World, resource_id: str) -> None:
+    """Let the operation that runs on a resource, if there is one, give way to a newer one."""
+    operation = world.compute.underway.pop(resource_id.lower(), None)
+    if operation:
+        operation.ends = world.now()
+        operation.failure = OperationFailure(code="OperationPreempted", message=PREEMPTED)
+        operation.work.undo(operation.ends)
+
+
+def addresses(world: World, call: Call, operation: ComputeOperation, *, location: bool) -> dict[str, str]:
+    """Return the headers that say where an operation is followed."""
+    subscription = operation.resource_id.split("/")[2]
+    path = f"/subscriptions/{subscription}/providers/Microsoft.Compute/locations/{operation.location}"
+    place = f"{call.base_url}{path}/{operation.work.collection}/{operation.operation_id}"
+    owner, signatures = uuid5(NAMESPACE_URL, subscription), Signatures(world.now(), world.random)
+    version = f"api-version={call.api_version}"
+    headers = {
+        "azure-asyncnotification": "Enabled",
+        "Azure-AsyncOperation": signatures.sign(f"{place}?p={owner}&{version}"),
+    }
+    if location:
+        headers["Location"] = signatures.sign(f"{place}?p={owner}&monitor=true&{version}")
+    return headers
+
+
+def get_compute_operation(world: World, call: Call) -> Answer:
+    """Answer the status of an operation, or with ``monitor=true`` its result."""
+    operation = world.compute.operations.get(call.params["operation"].lower())
+    if operation is None or operation.work.collection.lower() != call.params["collection"].lower():
+        raise ArmError(404, "NotFound", f"The operation '{call.params['operation']}' was not found.")
+    headers = spend(world, "GetOperation", operation.resource_id)
+    status = operation.status(world.now())
+    if call.query.get("monitor") == "true":
+        return _result(world, call, operation, status, headers)
+    return Answer(body=_status_body(operation, status), headers=headers)
+
+
+def _status_body(operation: ComputeOperation, status: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"startTime": offset_time(operation.started)}
+    if status != "InProgress":
+        body["endTime"] = offset_time(operation.ends)
+    body["status"] = status
+    if operation.failure and status == "Failed":
+        body["error"] = {"code": operation.failure.code, "message": operation.failure.message}
+    return {**body, "name": operation.operation_id}
+
+
+def _result(world: World, call: Call, operation: ComputeOperation, status: str, headers: dict[str, str]) -> Answer:
+    if status == "InProgress":
+        return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
+    if operation.failure:
+        raise compute_error(409, operation.failure.code, operation.failure.message)
+    return Answer(body=operation.result, headers=headers)

@@ -1,0 +1,115 @@
+"""Turning VMs on and off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from simulator.calls import Answer, Call
+from simulator.providers.compute.attachments import settle_disks
+from simulator.providers.compute.errors import busy, not_allowed
+from simulator.providers.compute.limits import spend
+from simulator.providers.compute.machines import AGENT_S, begin_change, check_writable, machine_of
+from simulator.providers.compute.operations import addresses, preempt
+from simulator.providers.compute.state import (
+    DEALLOCATED,
+    DEALLOCATING,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    WITHOUT_HARDWARE,
+    Work,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from simulator.providers.compute.state import ComputeOperation
+    from simulator.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """A change of the power state. ``needs_hardware`` is its name if a deallocated VM does not allow it."""
+
+    action: str
+    during: str
+    after: str
+    seconds: float
+    policy: str = "UpdateVM"
+    needs_hardware: str = ""
+    always: bool = False
+
+
+_DEALLOCATE = _Turn(action="deallocate_vm", during=DEALLOCATING, after=DEALLOCATED, seconds=7.7, policy="DeleteVM")
+_START = _Turn(action="start_vm", during=STARTING, after=RUNNING, seconds=20.0)
+_POWER_OFF = _Turn(action="power_off_vm", during=STOPPING, after=STOPPED, seconds=7.8, needs_hardware="powerOff")
+_RESTART = _Turn(
+    action="restart_vm", during=STARTING, after=RUNNING, seconds=31.3, needs_hardware="restart", always=True
+)
+_ACTIONS = frozenset({turn.action for turn in (_DEALLOCATE, _START, _POWER_OFF, _RESTART)})
+_NO_CHANGE_S = 1.0
+
+
+def deallocate_vm(world: World, call: Call) -> Answer:
+    """Stop a VM and give back its hardware."""
+    return _answer(world, call, _DEALLOCATE)
+
+
+def start_vm(world: World, call: Call) -> Answer:
+    """Start a VM; its agent reports some time after it runs."""
+    return _answer(world, call, _START)
+
+
+def power_off_vm(world: World, call: Call) -> Answer:
+    """Stop a VM, which keeps its hardware."""
+    return _answer(world, call, _POWER_OFF)
+
+
+def restart_vm(world: World, call: Call) -> Answer:
+    """Stop and start a VM."""
+    return _answer(world, call, _RESTART)
+
+
+def _answer(world: World, call: Call, turn: _Turn) -> Answer:
+    """Let a VM change its power state."""
+    body = machine_of(world, call.path.rpartition("/")[0])
+    headers = spend(world, turn.policy, body["id"])
+    check_writable(world, body)
+    if turn.needs_hardware and world.compute.machines[body["id"].lower()].power in WITHOUT_HARDWARE:
+        raise not_allowed(
+            f"Operation '{turn.needs_hardware}' is not allowed on VM '{body['name']}' since the VM is either "
+            "deallocated or marked to be deallocated. For more information on your request, please refer to "
+            "https://aka.ms/activitylog."
+        )
+    _make_way(world, body)
+    operation = _begin(world, body, turn)
+    return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
+
+
+def _begin(world: World, body: dict[str, Any], turn: _Turn) -> ComputeOperation:
+    machine = world.compute.machines[body["id"].lower()]
+    before = machine.power
+    if before == turn.after and not turn.always:
+        return begin_change(world, body, Work(action=turn.action, seconds=_NO_CHANGE_S, finish=lambda _moment: None))
+
+    def finish(moment: datetime) -> None:
+        machine.turn(turn.after, moment, moment + timedelta(seconds=AGENT_S) if turn.after == RUNNING else None)
+        settle_disks(world, body)
+
+    def undo(moment: datetime) -> None:
+        machine.turn(before, moment, moment if before == RUNNING else None)
+
+    operation = begin_change(world, body, Work(action=turn.action, seconds=turn.seconds, finish=finish, undo=undo))
+    machine.turn(turn.during, world.now())
+    return operation
+
+
+def _make_way(world: World, body: dict[str, Any]) -> None:
+    """Let a power operation that runs give way to the new one; raise where an update runs."""
+    running = world.compute.underway.get(body["id"].lower())
+    if running and running.work.action not in _ACTIONS:
+        raise busy()
+    preempt(world, body["id"])

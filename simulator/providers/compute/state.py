@@ -1,0 +1,105 @@
+"""What Compute knows besides the bodies in the store: power, running operations and its own limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from simulator.limits import Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from simulator.faults import OperationFailure
+    from simulator.providers.compute.faults import ScriptOutcome
+
+RUNNING, STARTING = "running", "starting"
+STOPPED, STOPPING = "stopped", "stopping"
+DEALLOCATED, DEALLOCATING = "deallocated", "deallocating"
+WITHOUT_HARDWARE = frozenset({DEALLOCATED, DEALLOCATING})
+
+
+@dataclass(slots=True, kw_only=True)
+class Machine:
+    """Whether a VM runs, and when its agent reported.
+
+    A report outlives the run that it came from: a stopped VM still shows an agent that is ready. Only deallocation
+    clears it.
+    """
+
+    power: str = RUNNING
+    changed: datetime
+    failure: str = ""
+    agent_from: datetime | None = None
+    last_report: datetime | None = None
+
+    def turn(self, power: str, now: datetime, agent_from: datetime | None = None) -> None:
+        """Change the power state; in the new one the agent reports from a moment on, or not at all."""
+        self.last_report = None if power in WITHOUT_HARDWARE else self.report(now)
+        self.power = power
+        self.agent_from = agent_from
+
+    def report(self, now: datetime) -> datetime | None:
+        """Return the time of the agent's last report, None if there is none."""
+        return now if self.agent_from and self.agent_from <= now else self.last_report
+
+
+def _nothing(_moment: datetime) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What an operation does, and how long it takes: ``finish`` when it succeeds, ``undo`` when it fails.
+
+    ``collection`` is ``operations`` or ``DiskOperations``. With a ``failure`` it fails in any case.
+    """
+
+    action: str
+    seconds: float
+    finish: Callable[[datetime], Any]
+    undo: Callable[[datetime], object] = _nothing
+    collection: str = "operations"
+    failure: OperationFailure | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class ComputeOperation:
+    """One asynchronous operation. ``result`` is what its ``Location`` answers in the end."""
+
+    operation_id: str
+    work: Work
+    resource_id: str
+    location: str
+    started: datetime
+    ends: datetime
+    failure: OperationFailure | None
+    result: Any = None
+
+    def status(self, now: datetime) -> str:
+        """Return ``InProgress``, ``Succeeded`` or ``Failed``."""
+        if now < self.ends:
+            return "InProgress"
+        return "Failed" if self.failure else "Succeeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """One run of a script in a VM; it does not run where the agent was not ready."""
+
+    starts: datetime
+    outcome: ScriptOutcome
+    timeout_s: float
+    runs: bool
+
+
+@dataclass(slots=True)
+class ComputeState:
+    """The state of Compute; machines, running operations and scripts are found by the resource id in lower case."""
+
+    machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
+    operations: dict[str, ComputeOperation] = field(default_factory=dict[str, ComputeOperation])
+    underway: dict[str, ComputeOperation] = field(default_factory=dict[str, ComputeOperation])
+    scripts: dict[str, Script] = field(default_factory=dict[str, Script])
+    buckets: dict[str, Bucket] = field(default_factory=dict[str, Bucket])

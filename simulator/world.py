@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from simulator.providers.backup.crossregion.tokens import RestoreToken
     from simulator.providers.backup.operations import Operation
     from simulator.providers.backup.points import Point
+    from simulator.providers.backup.service_jobs import ServiceJob
     from simulator.scenario import Named, Scenario, StorageAccount, Vault, Vm
 
 LOG_LENGTH = 20_000
@@ -75,6 +76,7 @@ class World:
         self.identity_failures_left = scenario.settings.identity_failures
         self.requests: deque[RequestRecord] = deque(maxlen=LOG_LENGTH)
         self.jobs: dict[str, Job] = {}
+        self.service_history: dict[str, list[ServiceJob]] = {}
         self.cancelled_backups: dict[str, datetime] = {}
         self.operations: dict[str, Operation] = {}
         self.restore_tokens: dict[str, RestoreToken] = {}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 _SOFT_DELETE_RETENTION = timedelta(days=14)
+_FACTS = {"backupmanagementtype": "azureiaasvm", "itemtype": "vm", "healthstate": "passed"}
 _NO_BACKUP = "2001-01-01T00:00:00Z"
 _HEALTHY = {
     "code": 400239,
@@ -84,14 +85,17 @@ def item_conditions(call: Call) -> dict[str, str]:
 
 def item_matches(vm: Vm, conditions: Mapping[str, str]) -> bool:
     """Return whether an item meets the conditions of a list."""
-    facts = {
-        "backupmanagementtype": ("azureiaasvm",),
-        "itemtype": ("vm",),
-        "containername": (vm.native_name, f"iaasvmcontainer;{vm.native_name}"),
-        "policyname": () if vm.soft_delete else (DEFAULT_POLICY.lower(),),
-        "healthstate": ("passed",),
-    }
-    return all(value.lower() in facts[name] for name, value in conditions.items())
+    for name, value in conditions.items():
+        wanted = value.lower()
+        if name == "containername":
+            matches = wanted.removeprefix("iaasvmcontainer;") == vm.native_name
+        elif name == "policyname":
+            matches = wanted == DEFAULT_POLICY.lower() and vm.soft_delete is None
+        else:
+            matches = wanted == _FACTS[name]
+        if not matches:
+            return False
+    return True
 
 
 def get_protected_item(world: World, call: Call) -> Answer:

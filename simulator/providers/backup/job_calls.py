@@ -17,7 +17,7 @@ from simulator.providers.backup.service_jobs import CONFIGURE_BACKUP, ServiceJob
 from simulator.signing import Signatures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from simulator.scenario import Vault
@@ -38,7 +38,9 @@ def list_jobs(world: World, call: Call) -> Answer:
         )
     )
     with_others = wanted.get("operation") != RESTORE.lower()
-    jobs = [job for job in jobs_in(world, vault, now, with_others=with_others) if _matches(job, wanted, now)]
+    jobs = jobs_in(world, vault, now, with_others=with_others)
+    if wanted:
+        jobs = [job for job in jobs if _matches(job, wanted, now)]
 
     def write(job: Job | ServiceJob) -> dict[str, Any]:
         return _resource(call, job, entry_of(job, now))
@@ -71,13 +73,14 @@ def read_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _matches(job: Job | ServiceJob, wanted: Mapping[str, Any], now: datetime) -> bool:
-    facts = {
-        "operation": (RESTORE if isinstance(job, Job) else job.operation).lower(),
-        "status": job.status(now).lower(),
-        "backupmanagementtype": "azureiaasvm",
-        "jobid": job.job_id,
+    """Return whether a job meets the conditions; most lists have few, so only what they ask is looked at."""
+    facts: dict[str, Callable[[], str]] = {
+        "operation": lambda: RESTORE if isinstance(job, Job) else job.operation,
+        "status": lambda: job.status(now),
+        "backupmanagementtype": lambda: "AzureIaasVM",
+        "jobid": lambda: job.job_id,
     }
-    if any(facts[name] != value for name, value in wanted.items() if name in facts):
+    if any(facts[name]().lower() != value for name, value in wanted.items() if name in facts):
         return False
     return wanted.get("starttime", job.started) <= job.started <= wanted.get("endtime", job.started)
 

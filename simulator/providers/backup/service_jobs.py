@@ -6,8 +6,10 @@ restore, the backup of another VM begins right after it, so that the newest job 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -47,17 +49,25 @@ _TASKS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ServiceJob:
     """A job that the service started for a VM."""
 
-    job_id: str
     operation: str
     vm: Vm
     vault: str
     started: datetime
-    cancelled_at: datetime | None
     cancel_s: float
+    cancelled_at: datetime | None = None
+
+    @cached_property
+    def job_id(self) -> str:
+        """The job's id."""
+        return _guid(f"{self.vm.key}/{self.operation}/{ticks(self.started)}")
+
+    @cached_property
+    def _activity_id(self) -> str:
+        return _guid(f"{self.job_id}/activity")
 
     @property
     def vm_key(self) -> str:
@@ -102,7 +112,7 @@ class ServiceJob:
             "status": self.status(now),
             "startTime": iso_time(self.started),
             **({"endTime": iso_time(self.ends_at())} if is_over else {}),
-            "activityId": _guid(f"{self.job_id}/activity"),
+            "activityId": self._activity_id,
         }
 
     def _configuration_info(self) -> dict[str, Any]:
@@ -164,8 +174,19 @@ def service_jobs(world: World, vault: Vault) -> Iterator[ServiceJob]:
     if not world.scenario.settings.other_jobs:
         return
     vms = world.items(vault.name)
-    for vm in vms:
-        yield from _history(world, vm)
+    if vault.name not in world.service_history:
+        world.service_history[vault.name] = [job for vm in vms for job in _history(world, vm)]
+    jobs = chain(world.service_history[vault.name], _neighbours(world, vault, vms))
+    yield from (_as_cancelled(world, job) for job in jobs) if world.cancelled_backups else jobs
+
+
+def _as_cancelled(world: World, job: ServiceJob) -> ServiceJob:
+    cancelled_at = world.cancelled_backups.get(job.job_id)
+    return replace(job, cancelled_at=cancelled_at) if cancelled_at else job
+
+
+def _neighbours(world: World, vault: Vault, vms: list[Vm]) -> Iterator[ServiceJob]:
+    """Give the backups that begin right after the restores of other VMs."""
     busy = [vm for vm in vms if vm.points and vm.soft_delete is None]
     places = {vm.key: place for place, vm in enumerate(busy)}
     for job in world.jobs.values():
@@ -186,16 +207,8 @@ def _history(world: World, vm: Vm) -> Iterator[ServiceJob]:
 
 
 def _job(world: World, vm: Vm, operation: str, started: datetime) -> ServiceJob:
-    job_id = _guid(f"{vm.key}/{operation}/{ticks(started)}")
-    return ServiceJob(
-        job_id=job_id,
-        operation=operation,
-        vm=vm,
-        vault=vm.vault.name if vm.vault else "",
-        started=started,
-        cancelled_at=world.cancelled_backups.get(job_id),
-        cancel_s=world.scenario.settings.cancel_s,
-    )
+    vault, cancel_s = vm.vault.name if vm.vault else "", world.scenario.settings.cancel_s
+    return ServiceJob(operation=operation, vm=vm, vault=vault, started=started, cancel_s=cancel_s)
 
 
 def _guid(text: str) -> str:

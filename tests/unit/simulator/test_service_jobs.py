@@ -20,12 +20,10 @@ SNAPSHOT, TRANSFER, VALIDATION = "Take Snapshot", "Transfer data to vault", "Val
 
 def a_backup(**changes: Any) -> ServiceJob:
     members = {
-        "job_id": "b-1",
         "operation": BACKUP,
         "vm": Scenario.default().vms[0],
         "vault": "vault-weu",
         "started": START,
-        "cancelled_at": None,
         "cancel_s": 30.0,
     }
     return ServiceJob(**{**members, **changes})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scripts.alerting import rules_for, vm_down
+from simulator.tenant import PRINCIPAL_ID
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, VAULT_ID, Stage, a_request, staged, vm_id
 from tests.integration.scripts.conftest import ROOT
 from tests.support.arm_server import ArmServer, Say
@@ -141,7 +142,7 @@ class TestTheCommand:
         bad = run_cli(APP=stage.url, KEY="none")
 
         assert (good.returncode, good.stderr) == (0, "")
-        assert f"Checked by {stage.url} as its own identity (its token shows no object id)." in good.stdout
+        assert f"Checked by {stage.url} as its own identity (object id {PRINCIPAL_ID})." in good.stdout
         assert "vaults/vault-weu (backup-rg)" in good.stdout
         assert "Preflight: ok. Checks: 12; ok 12, problems 0, could not be checked 0." in good.stdout
         assert bad.returncode == 1

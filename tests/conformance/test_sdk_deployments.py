@@ -180,6 +180,23 @@ def test_a_deployment_fails_with_the_error_of_its_resource(client: DeploymentsMg
     assert secure.world.store.get(f"{NETWORK}/networkSecurityGroups/nsg-a")
 
 
+def test_a_deployment_starts_nothing_more_once_something_failed(
+    client: DeploymentsMgmtClient, secure: Simulator
+) -> None:
+    lost = {**INTERFACE, "name": "nic-b", "dependsOn": []}  # names a security group that is not there yet
+    asked = a_deployment(a_template(resources=[INTERFACE, SECURITY_GROUP, lost]))
+
+    assert error_of(client.deployments.begin_create_or_update(GROUP, "d-1", asked).result)[1] == "DeploymentFailed"
+
+    assert secure.world.store.get(f"{NETWORK}/networkSecurityGroups/nsg-a")
+    assert secure.world.store.get(f"{NETWORK}/networkInterfaces/nsg-a-nic") is None
+    states = [
+        each.properties and each.properties.provisioning_state
+        for each in client.deployment_operations.list(GROUP, "d-1")
+    ]
+    assert sorted(str(state) for state in states) == ["Failed", "Succeeded"]
+
+
 def test_the_same_name_is_refused_while_it_runs_and_updated_afterwards(
     client: DeploymentsMgmtClient, secure: Simulator, clock: ManualClock
 ) -> None:
@@ -188,7 +205,7 @@ def test_the_same_name_is_refused_while_it_runs_and_updated_afterwards(
     assert (status, code) == (409, "DeploymentActive")
 
     clock.advance(60)
-    again = client.deployments.begin_create_or_update(GROUP, "d-1", a_deployment(name="nsg-b")).result()
+    again = client.deployments.begin_create_or_update(GROUP, "d-1", a_deployment(NAME="nsg-b")).result()
 
     assert properties_of(again).provisioning_state == "Succeeded"
     assert [each.name for each in client.deployments.list_by_resource_group(GROUP)] == ["d-1"]

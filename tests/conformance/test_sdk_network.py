@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from simulator.clock import ManualClock
     from simulator.server import Simulator
+    from tests.conformance.caller import Caller
 
 GROUP = "restored-rg"
 NETWORK = f"{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Network/virtualNetworks/restored-vnet"
@@ -110,6 +111,34 @@ def test_an_interface_is_updated_and_deleted_in_time(network: NetworkManagementC
     clock.advance(3)
     with pytest.raises(ResourceNotFoundError):
         network.network_interfaces.get(GROUP, "nic-a")
+
+
+def test_a_deletion_outlasts_the_change_that_it_overtakes(network: NetworkManagementClient, clock: ManualClock) -> None:
+    network.network_interfaces.begin_create_or_update(GROUP, "nic-a", an_interface(), polling=False)
+    clock.advance(1)
+    network.network_interfaces.begin_delete(GROUP, "nic-a", polling=False)
+
+    clock.advance(2)
+
+    assert network.network_interfaces.get(GROUP, "nic-a").provisioning_state == "Deleting"
+
+
+def test_the_result_of_a_deletion_is_202_until_it_is_204(arm: Caller, clock: ManualClock) -> None:
+    path = f"{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Network/networkSecurityGroups/nsg-a"
+    address, query = f"{arm.simulator.url}{path}", {"api-version": "2023-09-01"}
+    arm.session.put(address, params=query, json={"location": "westeurope"}, timeout=10)
+
+    deleted = arm.session.delete(address, params=query, timeout=10)
+
+    assert (deleted.status_code, deleted.content) == (202, b"")
+    result = deleted.headers["Location"]
+    assert "/locations/westeurope/operationResults/" in result
+    again = arm.get(result)
+    assert (again.status_code, "Location" in again.headers, again.headers["Retry-After"]) == (202, True, "10")
+    assert arm.get(deleted.headers["Azure-AsyncOperation"]).json() == {"status": "InProgress"}
+    clock.advance(3)
+    assert arm.get(result).status_code == 204
+    assert arm.get(deleted.headers["Azure-AsyncOperation"]).json() == {"status": "Succeeded"}
 
 
 def test_network_interfaces_create_gives_the_first_free_address(
@@ -205,6 +234,18 @@ def test_a_full_subnet_has_no_address_left(clock: ManualClock) -> None:
         for number in range(3):
             made(network, f"nic-{number}", an_interface(tiny))
         assert error_of(lambda: made(network, "nic-3", an_interface(tiny))) == (400, "SubnetIsFull")
+
+
+def test_what_an_interface_names_must_be_ready(network: NetworkManagementClient, clock: ManualClock) -> None:
+    asked = models.NetworkSecurityGroup(location="westeurope")
+    group_id = NETWORK.replace("virtualNetworks/restored-vnet", "networkSecurityGroups/nsg-a")
+    interface = an_interface(network_security_group=models.NetworkSecurityGroup(id=group_id))
+    network.network_security_groups.begin_create_or_update(GROUP, "nsg-a", asked, polling=False)
+
+    assert error_of(lambda: made(network, "nic-a", interface)) == (429, "RetryableError")
+
+    clock.advance(3)
+    assert made(network, "nic-a", interface).provisioning_state == "Succeeded"
 
 
 def test_network_interfaces_update_tags(network: NetworkManagementClient) -> None:

@@ -108,6 +108,13 @@ def test_a_resource_group_that_is_being_deleted_takes_no_changes(
     again = models.ResourceGroup(location="westeurope")
     refused = error_of(lambda: resources.resource_groups.create_or_update("drill-rg", again))
     assert refused == (409, "ResourceGroupBeingDeleted")
+    nsg = f"{SUBSCRIPTION}/resourceGroups/drill-rg/providers/Microsoft.Network/networkSecurityGroups/nsg-a"
+    asked = models.GenericResource(location="westeurope")
+
+    def create() -> None:
+        resources.resources.begin_create_or_update_by_id(nsg, asked, api_version="2023-09-01")
+
+    assert error_of(create) == (409, "ResourceGroupBeingDeleted")
     clock.advance(60)
     assert resources.resource_groups.create_or_update("drill-rg", again).name == "drill-rg"
 
@@ -154,6 +161,8 @@ def test_resources_list_by_type_and_by_tag(resources: ResourceManagementClient, 
 
 def test_resources_list_by_resource_group(resources: ResourceManagementClient, secure: Simulator) -> None:
     add_interface(secure, "restored-rg", "nic-a", {"RSVaultBackup": "job-1"})
+    deployment = f"{SUBSCRIPTION}/resourceGroups/restored-rg/providers/Microsoft.Resources/deployments/d-1"
+    secure.world.store.put({"id": deployment, "name": "d-1", "type": "Microsoft.Resources/deployments"})
 
     names = [each.name for each in resources.resources.list_by_resource_group("restored-rg")]
 

@@ -32,6 +32,17 @@ def invalid_reference(referenced_id: str, resource_id: str) -> ArmError:
     )
 
 
+def not_provisioned(referenced_id: str, state: str, resource_id: str) -> ArmError:
+    """429 for a resource that names another one which is being made, changed or deleted."""
+    error = network_error(429, "RetryableError", "A retryable error occurred.")
+    message = (
+        f"Cannot proceed with operation because resource {referenced_id} used by resource {resource_id} is not in "
+        f"Succeeded state. Resource is in {state} state."
+    )
+    error.body["error"]["details"] = [{"code": "ReferencedResourceNotProvisioned", "message": message}]
+    return error
+
+
 def several_subnets(interface_id: str) -> ArmError:
     """400 for a network interface in more than one subnet (the text is made up)."""
     return network_error(

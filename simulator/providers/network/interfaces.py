@@ -41,7 +41,7 @@ def new_interface(world: World, interface_id: str, location: str, subnet_id: str
 def put_interface(world: World, interface_id: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Create or replace a network interface; it is ready a moment later.
 
-    Raises the 400, 404 or 409 of a request that cannot be granted.
+    Raises the 400, 404, 409 or 429 of a request that cannot be granted.
     """
     former = world.store.get(interface_id)
     check_placement(world, interface_id, asked)
@@ -188,11 +188,14 @@ def _existing_subnet(world: World, interface_id: str, location: str, subnet_id: 
 
 
 def _existing(world: World, interface_id: str, location: str, reference: Any) -> str:
-    """Return the id of a resource that an interface names; raise 400 if it is not there, in the same region."""
+    """Return the id of a resource that an interface names; raise 400 or 429 unless it is there, and ready."""
     referenced_id = _reference(reference)
     body = world.store.get(referenced_id)
     if body is None or body["location"] != location:
         raise errors.invalid_reference(referenced_id, interface_id)
+    state = body["properties"]["provisioningState"]
+    if state != "Succeeded":
+        raise errors.not_provisioned(body["id"], state, interface_id)
     return body["id"]
 
 

@@ -33,7 +33,7 @@ def begin_change(world: World, body: dict[str, Any]) -> None:
     """Put a resource that is made or replaced into the store; it is ready ``SECONDS`` later."""
 
     def end() -> None:
-        if world.store.get(body["id"]) is body:
+        if world.store.get(body["id"]) is body and body["properties"]["provisioningState"] == "Updating":
             stamp(world, body, "Succeeded")
 
     stamp(world, body, "Updating")

@@ -14,7 +14,7 @@ from azure.storage.blob import BlobServiceClient
 
 from simulator.scenario import Scenario
 from simulator.server import running
-from tests.conformance.caller import SUBSCRIPTION_ID, TARGET_GROUP, Caller
+from tests.conformance.caller import STAGING, SUBSCRIPTION_ID, TARGET_GROUP, Caller
 from tests.conformance.sdk import IdentityEndpoint, sdk_client, worlds
 
 if TYPE_CHECKING:
@@ -261,6 +261,15 @@ class TestRefusals:
                 blob_named(simulator, bag, bag["Config Blob Name"]).download_blob()
 
         assert refused_with(error) == (403, code)
+
+    def test_a_data_action_that_is_denied(self, secure: Simulator, clock: ManualClock) -> None:
+        bag = restored(secure, clock)
+        secure.world.deny(STAGING, ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"])
+
+        with pytest.raises(HttpResponseError) as error:
+            blob_named(secure, bag, bag["Config Blob Name"]).download_blob()
+
+        assert refused_with(error) == (403, "AuthorizationPermissionMismatch")
 
     def test_keys_where_they_are_switched_off(self, clock: ManualClock) -> None:
         key = AzureNamedKeyCredential(ACCOUNT, "a2V5")

@@ -78,6 +78,15 @@ class Job:
     integer_enums: bool = False
     unknown_enums: bool = False
 
+    def disk_name(self, lun: int) -> str:
+        """Return the name of a disk that the job makes; LUN -1 is the OS disk.
+
+        Public configurations with restored disks show the names of VMs without dashes, in lower case.
+        """
+        machine = "".join(letter for letter in (self.target.vm_name or self.vm_name).lower() if letter.isalnum())
+        kind = "osdisk" if lun < 0 else f"datadisk-{lun:03d}"
+        return f"{machine}-{kind}-{self.started:%Y%m%d-%H%M%S}"
+
     @property
     def config_blob(self) -> str:
         """The name of the blob with the configuration of the VM."""

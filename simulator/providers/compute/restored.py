@@ -27,14 +27,10 @@ def add_restored_disks(world: World, job: Job, source: Vm) -> RestoredDisks:
 
     They have the tags of the disks that were backed up, and one that names the job.
     """
-    machine = job.target.vm_name or source.name
-    # Public configurations with restored disks show the names without dashes, in lower case.
-    prefix = "".join(letter for letter in machine.lower() if letter.isalnum())
     tags = {**source.hardware.disk_tags, **({"RSVaultBackup": job.job_id} if job.tags_disks else {})}
 
-    def add(kind: str, size_gb: float, lun: int | None) -> dict[str, Any]:
-        name = f"{prefix}-{kind}-{job.started:%Y%m%d-%H%M%S}"
-        disk_id = f"{job.target.group_id}/providers/{DISK_TYPE}/{name}"
+    def add(size_gb: float, lun: int | None) -> dict[str, Any]:
+        disk_id = f"{job.target.group_id}/providers/{DISK_TYPE}/{job.disk_name(-1 if lun is None else lun)}"
         body = disk_body(source, disk_id, size_gb, job.ends_at(), lun=lun, option="Restore")
         if job.target.zones is not None:
             body.pop("zones", None)
@@ -45,8 +41,8 @@ def add_restored_disks(world: World, job: Job, source: Vm) -> RestoredDisks:
         return body
 
     sizes_gb = {disk.lun: disk.size_gb for disk in source.data_disks}
-    os_disk = add("osdisk", source.disk_gb, None)
-    return os_disk, {lun: add(f"datadisk-{lun:03d}", sizes_gb[lun], lun) for lun in job.data_luns}
+    os_disk = add(source.disk_gb, None)
+    return os_disk, {lun: add(sizes_gb[lun], lun) for lun in job.data_luns}
 
 
 def add_restored_vm(world: World, job: Job, source: Vm, disks: RestoredDisks | None) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 _PAGE, _CONFIG_SIZE, _VHD_FOOTER, _GB = 512, 5120, 512, 1024**3
-_VM_SIZE = "Standard_D2s_v5"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +63,7 @@ def blobs_of(world: World, job: Job) -> dict[str, Blob]:
     if not job.makes_managed_disks:
         for lun, size_gb in disks.items():
             size = int(size_gb) * _GB + _VHD_FOOTER
-            blobs.append(
-                Blob(name=f"{_disk_name(job, vm, lun)}.vhd", kind="PageBlob", created=job.ends_at(), size=size)
-            )
+            blobs.append(Blob(name=f"{job.disk_name(lun)}.vhd", kind="PageBlob", created=job.ends_at(), size=size))
     return {blob.name: blob for blob in sorted(blobs, key=lambda blob: blob.name)}
 
 
@@ -85,16 +82,9 @@ def _disk_sizes_gb(job: Job, vm: Vm) -> dict[int, float]:
     return {-1: vm.disk_gb, **{disk.lun: disk.size_gb for disk in vm.data_disks if disk.lun in job.data_luns}}
 
 
-def _disk_name(job: Job, vm: Vm, lun: int) -> str:
-    """Return the name of a restored disk, which a disk that becomes a blob has, too (a guess)."""
-    machine = "".join(letter for letter in vm.name.lower() if letter.isalnum())
-    kind = "osdisk" if lun < 0 else f"datadisk-{lun:03d}"
-    return f"{machine}-{kind}-{job.started:%Y%m%d-%H%M%S}"
-
-
-def _place(job: Job, vm: Vm, lun: int) -> dict[str, Any]:
-    """Return where a restored disk is: a managed disk, or a blob."""
-    name = _disk_name(job, vm, lun)
+def _place(job: Job, lun: int) -> dict[str, Any]:
+    """Return where a restored disk is: a managed disk, or a blob of the same name (a guess)."""
+    name = job.disk_name(lun)
     if job.makes_managed_disks:
         return {"managedDisk": {"id": f"{job.target.group_id}/providers/Microsoft.Compute/disks/{name}"}}
     return {"vhd": {"uri": f"https://{job.target.account}.blob.core.windows.net/{job.blob_container}/{name}.vhd"}}
@@ -102,7 +92,7 @@ def _place(job: Job, vm: Vm, lun: int) -> dict[str, Any]:
 
 def _config(job: Job, vm: Vm) -> bytes:
     """Write the configuration of the VM as UTF-16, padded with NULs to whole pages, at least to the recorded size."""
-    disks = {lun: {"name": _disk_name(job, vm, lun), **_place(job, vm, lun)} for lun in _disk_sizes_gb(job, vm)}
+    disks = {lun: {"name": job.disk_name(lun), **_place(job, lun)} for lun in _disk_sizes_gb(job, vm)}
     os_disk = {"osType": vm.os_type, "createOption": "FromImage", **disks.pop(-1)}
     config = {
         "name": vm.name,
@@ -110,7 +100,7 @@ def _config(job: Job, vm: Vm) -> bytes:
         "type": vm.TYPE,
         "location": vm.location,
         "tags": dict(vm.tags),
-        "properties.hardwareProfile": {"vmSize": _VM_SIZE},
+        "properties.hardwareProfile": {"vmSize": vm.hardware.size},
         "properties.storageProfile": {
             "osDisk": os_disk,
             "dataDisks": [{"lun": lun, "createOption": "Attach", **disk} for lun, disk in disks.items()],
@@ -122,19 +112,21 @@ def _config(job: Job, vm: Vm) -> bytes:
 
 def _template(job: Job, vm: Vm) -> dict[str, Any]:
     luns = [lun for lun in _disk_sizes_gb(job, vm) if lun >= 0]
+    zones = (vm.hardware.zone,) if job.target.zones is None else job.target.zones
     template = restored_vm_template(
         location=job.region or vm.location,
-        vm_size=_VM_SIZE,
+        vm_size=vm.hardware.size,
         os_type=vm.os_type,
         disks_group=job.target.resource_group,
-        os_disk=_disk_name(job, vm, -1),
-        data_disks=[(lun, _disk_name(job, vm, lun)) for lun in luns],
+        os_disk=job.disk_name(-1),
+        data_disks=[(lun, job.disk_name(lun)) for lun in luns],
+        zone=next(iter(zones), None) or None,
     )
     if not job.makes_managed_disks:
         profile = template["resources"][-1]["properties"]["storageProfile"]
         for lun, disk in zip((-1, *luns), (profile["osDisk"], *profile["dataDisks"]), strict=True):
             del disk["managedDisk"]
-            disk.update(_place(job, vm, lun))
+            disk.update(_place(job, lun))
     return template
 
 

@@ -282,6 +282,17 @@ def test_a_trigger_counts_writes_and_the_polls_of_what_it_started_do_not(arm: Ca
     assert counters(again) == {"subscription-resource-requests": "248"}
 
 
+def test_other_writes_and_deletions_count_down_from_their_own_figures(arm: Caller) -> None:
+    interface = f"{SUBSCRIPTION}/resourceGroups/web-rg/providers/Microsoft.Network/networkInterfaces/nobody"
+    address, query = f"{arm.simulator.url}{interface}", {"api-version": API_VERSION}
+
+    deleted = arm.session.delete(address, params=query, timeout=10)
+    written = arm.session.patch(address, params=query, json={}, timeout=10)
+
+    assert counters(deleted) == {"subscription-deletes": "799", "subscription-global-deletes": "11999"}
+    assert counters(written) == {"subscription-writes": "199", "subscription-global-writes": "2999"}
+
+
 def test_each_action_has_a_counter_of_its_own(arm: Caller) -> None:
     arm.get(item_path("web-01"))
     arm.get(item_path("web-02"))

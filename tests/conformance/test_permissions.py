@@ -9,6 +9,7 @@ import pytest
 from simulator.reading import InvalidDocument
 from simulator.scenario import Scenario
 from simulator.server import running
+from simulator.tenant import CLIENT_ID, PRINCIPAL_ID
 from tests.conformance.caller import (
     ACCOUNTS,
     GUARD,
@@ -82,7 +83,10 @@ def test_an_action_that_is_taken_away_is_missing_at_its_scope_and_below(arm: Cal
     assert [denied(arm, scope) for scope in (SUBSCRIPTION, group, vm_id("web-01"))] == [[], [READ_VM], [READ_VM]]
     refused = arm.get(vm_id("web-01"))
     assert (refused.status_code, error_code(refused)) == (403, "AuthorizationFailed")
-    assert READ_VM in refused.json()["error"]["message"]
+    assert refused.json()["error"]["message"].startswith(
+        f"The client '{CLIENT_ID}' with object id '{PRINCIPAL_ID}' does not have authorization to perform action "
+        f"'{READ_VM}' over scope '"
+    )
     assert arm.get(vm_id("sql-01", "sql-rg")).status_code == 200
     arm.post("/_simulator/denied-actions", {"scope": group, "actions": []})
     assert arm.get(vm_id("web-01")).status_code == 200

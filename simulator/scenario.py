@@ -286,6 +286,7 @@ class Settings:
     validate_s: float
     cancel_s: float
     graph_delay_s: float
+    cores_per_region: int
     identity_secret: str
     identity_failures: int
     different_operation_ids: bool
@@ -367,6 +368,7 @@ def _read_settings(node: Node) -> Settings:
         validate_s=node.number("validateSeconds", 5),
         cancel_s=node.number("cancelSeconds", 30),
         graph_delay_s=node.number("graphDelaySeconds", 30),
+        cores_per_region=node.whole("coresPerRegion", 2000),
         identity_secret=node.text("identitySecret", "simulator"),
         identity_failures=node.whole("identityFailures", 0),
         different_operation_ids=node.flag("differentOperationIds"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.providers.network import documents, interface_calls, operations, virtual_networks
+from simulator.providers.network import documents, interface_calls, operations, usages, virtual_networks
 from simulator.providers.network.addresses import INTERFACES, NETWORKS
 from simulator.routing import GROUP, SUBSCRIPTION, RouteTable
 
@@ -11,6 +11,7 @@ _INTERFACES = f"/providers/{INTERFACES}"
 _LOCATION = SUBSCRIPTION + "/providers/Microsoft.Network/locations/{region}"
 
 ROUTES: RouteTable = (
+    ("GET", _LOCATION + "/usages", usages.list_usages),
     ("GET", SUBSCRIPTION + _NETWORKS, virtual_networks.list_virtual_networks),
     ("GET", GROUP + _NETWORKS, virtual_networks.list_virtual_networks),
     ("GET", GROUP + _NETWORKS + "/{network}", virtual_networks.get_virtual_network),

@@ -23,12 +23,12 @@ def running(backup: Backup) -> str:
 
 
 class TestList:
-    def test_a_new_job_is_listed_first(self, az: Az, running: str) -> None:
-        job = az(f"backup job list {VAULT}")[0]
+    def test_the_newest_restore_is_listed_before_the_others(self, az: Az, running: str) -> None:
+        jobs = az(f"backup job list {VAULT}")
 
-        assert job["name"] == running
-        assert (job["properties"]["operation"], job["properties"]["status"]) == ("Restore", "InProgress")
-        assert job["properties"]["extendedInfo"] is None
+        restore = next(job for job in jobs if job["properties"]["operation"] == "Restore")
+        assert (restore["name"], restore["properties"]["status"]) == (running, "InProgress")
+        assert restore["properties"]["extendedInfo"] is None
 
     def test_jobs_are_filtered(self, az: Az, running: str) -> None:
         filters = "--operation Restore --status InProgress --backup-management-type AzureIaasVM"

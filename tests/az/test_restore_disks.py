@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.az.backup import Backup
     from tests.az.cli import Az
 
+RECOVERY = "44444444-4444-4444-4444-444444444444"
 TARGET = "--target-resource-group restored-rg"
 NEW_VM = "--target-vnet-name restored-vnet --target-vnet-resource-group restored-rg --target-subnet-name default"
 SELECTIVE = Item("selective-01")
@@ -99,8 +100,10 @@ class TestDisks:
 
 
 class TestInPlace:
-    def test_the_disks_of_the_vm_are_replaced(self, backup: Backup, clock: ManualClock) -> None:
+    def test_the_disks_of_the_vm_are_replaced(self, backup: Backup, az: Az, clock: ManualClock) -> None:
         item = Item("load-001")
+        os_disk = "vm show --resource-group load-rg --name load-001 --query storageProfile.osDisk.managedDisk.id"
+        before = az.look_up(os_disk)
 
         name = backup.restore(item, "--restore-mode OriginalLocation")
         clock.advance(2 * HOUR_S)
@@ -108,6 +111,7 @@ class TestInPlace:
         job = backup.job(item, name)
         assert (job["status"], job["extendedInfo"]["propertyBag"]["Job Type"]) == ("Completed", "Replace disks")
         assert job["extendedInfo"]["propertyBag"]["Target VM Name"] == "load-001"
+        assert az.look_up(os_disk) != before
 
 
 class TestNewVm:
@@ -118,8 +122,8 @@ class TestNewVm:
 
         bag = backup.job(WEB, name)["extendedInfo"]["propertyBag"]
         assert (bag["Job Type"], bag["Target VM Name"]) == ("Recover VM to an alternate location", "web-01-new")
-        vm = az.look_up("vm show --resource-group restored-rg --name web-01-new")
-        assert vm["location"] == "westeurope"
+        vm = az.look_up("vm show --resource-group restored-rg --name web-01-new --show-details")
+        assert (vm["location"], vm["powerState"]) == ("westeurope", "VM running")
 
     def test_a_subnet_that_is_not_there_is_refused_by_az(self, backup: Backup) -> None:
         options = NEW_VM.replace("--target-subnet-name default", "--target-subnet-name nothing")
@@ -143,6 +147,7 @@ class TestZone:
         clock.advance(HOUR_S)
 
         assert backup.job(ZONAL, name)["status"] == "Completed"
+        assert [disk["zones"] for disk in backup.disks("restored-rg", name)] == [["2"]]
 
     def test_a_vault_without_zones_is_refused_by_az(self, backup: Backup) -> None:
         run = backup.refusal(WEB, f"{TARGET} --target-zone 2")
@@ -208,6 +213,31 @@ class TestEncryption:
         run = backup.refusal(WEB, f"{TARGET} --disk-encryption-set-id {ENCRYPTION_SET}")
 
         assert "disk_encryption_set_id" in run.errors
+
+
+class TestOtherSubscription:
+    def test_disks_are_made_in_another_subscription(self, backup: Backup, az: Az, clock: ManualClock) -> None:
+        options = f"{TARGET} --target-subscription-id {RECOVERY}"
+        command = (
+            backup.command(WEB, options)
+            .replace("/backup-rg/", "/recovery-rg/")
+            .replace("stagingweu", "stagingrecovery")
+        )
+
+        name = az(command)["name"]
+        clock.advance(HOUR_S)
+
+        assert backup.job(WEB, name)["status"] == "Completed"
+        query = f"\"[?tags.RSVaultBackup=='{name}'].id\""
+        disks = az.look_up(f"disk list --subscription {RECOVERY} --resource-group restored-rg --query {query}")
+        assert [disk.split("/")[2] for disk in disks] == [RECOVERY]
+
+    def test_a_vault_that_forbids_it_is_refused_by_az(self, backup: Backup) -> None:
+        locked = Item("locked-01", "--resource-group rules-rg --vault-name vault-locked")
+
+        run = backup.refusal(locked, f"{TARGET} --target-subscription-id {RECOVERY}")
+
+        assert "Cross Subscription Restore is not allowed" in run.errors
 
 
 class TestRefusals:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simulator.server import Simulator
     from tests.az.cli import Run
 
+RECOVERY_ID = "44444444-4444-4444-4444-444444444444"
 SUBSCRIPTION_ID = "11111111-1111-1111-1111-111111111111"
 
 
@@ -82,8 +83,8 @@ def test_the_account_is_shown(az: Az) -> None:
     assert account["tenantId"] == account["homeTenantId"]
 
 
-def test_the_accounts_are_listed(az: Az) -> None:
-    assert SUBSCRIPTION_ID in [account["id"] for account in az("account list")]
+def test_all_subscriptions_are_listed(az: Az) -> None:
+    assert {account["id"] for account in az("account list")} >= {SUBSCRIPTION_ID, RECOVERY_ID}
 
 
 def test_a_token_for_arm_is_given_out(az: Az) -> None:

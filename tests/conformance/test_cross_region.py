@@ -96,7 +96,10 @@ def test_lists_of_the_secondary_region_are_as_recorded(secondary: Secondary) -> 
     items = secondary.get(f"{VAULT_CRR}/backupProtectedItems/", **{"$filter": "backupManagementType eq 'AzureIaasVM'"})
     points = secondary.get(f"{crr_item()}/recoveryPoints/").json()["value"]
 
-    assert items.json()["value"][0]["properties"]["friendlyName"] == "crr-01"
+    item = items.json()["value"][0]["properties"]
+    assert item["friendlyName"] == "crr-01"
+    assert item["lastBackupTime"] < item["lastRecoveryPoint"] == points[0]["properties"]["recoveryPointTime"]
+    assert item["protectedItemDataId"] == secondary.token()["datasourceId"]
     assert list(points[0]["properties"]) == [
         "objectType",
         "recoveryPointType",
@@ -360,16 +363,17 @@ def test_private_access_of_the_source_disks_ends_at_the_region(secondary: Second
 
 def test_the_regions_do_not_know_each_other_s_operations_and_jobs(secondary: Secondary, arm: Caller) -> None:
     there = secondary.operation_id(secondary.trigger())
-    at_home = arm.restore("crr-01", GROUP, IN_BOTH, vault=VAULT_CRR, storageAccountId=STAGING)
-    assert at_home.status_code == 202
-    operation = at_home.headers["Azure-AsyncOperation"].partition("?")[0].rpartition("/")[2]
-    job_id = arm.get(f"{VAULT_CRR}/backupJobs").json()["value"][0]["name"]
+    taken = arm.restore("crr-01", GROUP, IN_BOTH, vault=VAULT_CRR, storageAccountId=STAGING)
+    assert taken.status_code == 202
+    operation = taken.headers["Azure-AsyncOperation"].partition("?")[0].rpartition("/")[2]
+    at_home = arm.get(f"{VAULT_CRR}/backupJobs", **{"$filter": "operation eq 'Restore'"}).json()["value"]
+    (job_id,) = [job["name"] for job in at_home]
 
     assert secondary.get(f"{LOCATION}/backupCrrOperationsStatus/{operation}").status_code == 404
     assert secondary.get(f"{HOME}/backupCrrOperationsStatus/{there}").status_code == 404
     assert arm.get(f"{VAULT_CRR}/backupOperations/{there}").status_code == 404
     assert secondary.job(job_id).status_code == 404
-    assert [job["name"] for job in secondary.jobs()] != [job_id]
+    assert job_id not in [job["name"] for job in secondary.jobs()]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,11 @@ def item_name(vm: Vm) -> str:
     return f"VM;{vm.native_name}"
 
 
+def data_id(vm: Vm) -> str:
+    """Return the number by which the service knows the data of a protected item."""
+    return str(sum(vm.resource_id.encode()) * 10**11)
+
+
 def item_path(vault_path: str, vm: Vm) -> str:
     """Return the id of a protected item below a vault."""
     return f"{container_path(vault_path, vm)}/protectedItems/{item_name(vm)}"

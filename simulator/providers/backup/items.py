@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.calls import Answer, Call, page
 from simulator.errors import invalid_input
 from simulator.formats import clock_days, iso_time
-from simulator.providers.backup.ids import DEFAULT_POLICY, PROTECTED_ITEMS, container_name, item_name, item_path
+from simulator.providers.backup.ids import (
+    DEFAULT_POLICY,
+    PROTECTED_ITEMS,
+    container_name,
+    data_id,
+    item_name,
+    item_path,
+)
 from simulator.providers.backup.lookup import vault_of, vm_of
 from simulator.providers.backup.service_jobs import backup_started
 
@@ -121,7 +128,7 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
         **({"healthDetails": [_HEALTHY]} if is_protected else {}),
         "lastBackupStatus": "Completed" if points else "",
         "lastBackupTime": last_backup,
-        "protectedItemDataId": str(sum(source.encode()) * 10**11),
+        "protectedItemDataId": data_id(vm),
         **({"extendedProperties": selection} if selection else {}),
         "policyType": "V1",
         "protectedItemType": "Microsoft.Compute/virtualMachines",

@@ -15,6 +15,7 @@ from simulator.providers.backup.items import item_body, item_conditions, item_ma
 from simulator.providers.backup.lookup import vault_of, vm_of
 from simulator.providers.backup.points import THREATS
 from simulator.providers.backup.recovery_points import points_between
+from simulator.providers.backup.service_jobs import backup_started
 
 if TYPE_CHECKING:
     from simulator.providers.backup.points import Point
@@ -34,8 +35,11 @@ def list_secondary_items(world: World, call: Call) -> Answer:
 
     def write(vm: Vm) -> dict[str, Any]:
         body = item_body(world, vm, call.base_url, call.vault_path, extended=False)
-        newest = iso_time(world.point_time(secondary_points(world, vm)[0]))
-        body["properties"] |= {"lastBackupTime": newest, "lastRecoveryPoint": newest}
+        newest = secondary_points(world, vm)[0]
+        body["properties"] |= {
+            "lastBackupTime": iso_time(backup_started(world, newest)),
+            "lastRecoveryPoint": iso_time(world.point_time(newest)),
+        }
         return body
 
     return Answer(body=page(call, items, world.scenario.settings.page_items, write))

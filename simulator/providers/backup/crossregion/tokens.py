@@ -15,6 +15,7 @@ from simulator.formats import us_time
 from simulator.providers.backup.crossregion.metadata import metadata_text
 from simulator.providers.backup.crossregion.reads import secondary_point
 from simulator.providers.backup.crossregion.regions import region_of, secondary_region
+from simulator.providers.backup.ids import data_id
 from simulator.providers.backup.lookup import vault_of
 from simulator.providers.backup.request_form import object_member
 from simulator.regions import REGIONS
@@ -102,7 +103,7 @@ def _token_body(world: World, vault: Vault, vm: Vm, point: Point, token: str) ->
         "backupManagementType": "AzureIaasVM",
         "datasourceType": "VM",
         "datasourceName": vm.name,
-        "datasourceId": _number(vm.resource_id, 15),
+        "datasourceId": data_id(vm),
         "datasourceContainerName": vm.native_name,
         "coordinatorServiceStampUri": f"https://pod01-coord1.{home.code}.backup.windowsazure.com",
         "protectionServiceStampId": _guid(f"stamp of {vault.region}"),
@@ -125,7 +126,7 @@ def _claims(vault: Vault, vm: Vm, point: Point, aad: Mapping[str, str], now: dat
         "PitPermissions": "Read",
         "BackupVaultID": vault_id,
         "ContainerID": container_id,
-        "DatasourceID": _number(vm.resource_id, 15),
+        "DatasourceID": data_id(vm),
         "PitID": point.point_id,
         "issid": issuer,
         f"{_CLAIMS}/resourceid": vault_id,

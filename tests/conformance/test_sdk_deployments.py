@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.resource.deployments import DeploymentsMgmtClient, models
+from azure.storage.blob import BlobServiceClient
 
-from tests.conformance.caller import SUBSCRIPTION, SUBSCRIPTION_ID, error_code
-from tests.conformance.sdk import WaitlessTransport, sdk_client
+from simulator.providers.network.interfaces import vm_of_interface
+from tests.conformance.caller import SUBSCRIPTION, SUBSCRIPTION_ID, TARGET_GROUP, Caller, error_code
+from tests.conformance.sdk import IdentityEndpoint, WaitlessTransport, sdk_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simulator.clock import ManualClock
     from simulator.server import Simulator
-    from tests.conformance.caller import Caller
 
 GROUP = "restored-rg"
 NETWORK = f"{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Network"
@@ -310,6 +312,83 @@ def test_a_template_that_cannot_be_deployed_is_refused_with_its_reason(
         assert (status, code) == (400, "InvalidTemplate")
         assert text in message
     assert client.deployments.check_existence(GROUP, "d-1") is False
+
+
+class TestRestoredVm:
+    """The way from a restore of disks to a VM: the template that the job wrote, deployed as it is."""
+
+    def values(self, vm: str) -> dict[str, str]:
+        return {
+            "virtualMachineName": vm,
+            "virtualNetwork": "restored-vnet",
+            "virtualNetworkResourceGroup": GROUP,
+            "subnet": "default",
+            "networkInterfacePrefixName": "nic-",
+            "publicIpAddressName": f"{vm}-pip",
+        }
+
+    @pytest.fixture
+    def template(self, secure: Simulator, clock: ManualClock) -> dict[str, Any]:
+        caller = Caller(secure)
+        with caller.session:
+            job = caller.restored_job("swap-01", "swap-rg", targetResourceGroupId=TARGET_GROUP)
+            clock.advance(120)
+            address = caller.job(job)["extendedInfo"]["propertyBag"]["Create VM Template Blob Uri"]
+        account, container, blob = address.removeprefix("https://").split("/")
+        staging = f"{secure.url}/{account.partition('.')[0]}"
+        blobs = BlobServiceClient(
+            staging, IdentityEndpoint(secure), connection_verify=str(secure.certificate), retry_total=0
+        )
+        return json.loads(blobs.get_blob_client(container, blob).download_blob().readall())
+
+    def test_the_template_of_a_job_makes_the_vm(
+        self, client: DeploymentsMgmtClient, secure: Simulator, template: dict[str, Any]
+    ) -> None:
+        asked = a_deployment(template, **self.values("swap-01-r"))
+
+        made = properties_of(client.deployments.begin_create_or_update(GROUP, "restore-1", asked).result())
+
+        here = f"{SUBSCRIPTION}/resourceGroups/{GROUP}/providers"
+        vm_id = f"{here}/Microsoft.Compute/virtualMachines/swap-01-r"
+        interface_id = f"{NETWORK}/networkInterfaces/nic-swap-01-r"
+        assert [each.id for each in made.output_resources or []] == [
+            vm_id,
+            interface_id,
+            f"{NETWORK}/publicIPAddresses/swap-01-r-pip",
+        ]
+        vm = secure.world.store.get(vm_id)
+        assert vm is not None
+        assert vm["properties"]["provisioningState"] == "Succeeded"
+        with secure.world.lock:
+            assert vm_of_interface(secure.world, interface_id) == vm_id
+
+    def test_disks_that_are_in_use_fail_the_deployment(
+        self, client: DeploymentsMgmtClient, secure: Simulator, template: dict[str, Any]
+    ) -> None:
+        first, second = (a_deployment(template, **self.values(vm)) for vm in ("swap-01-r", "swap-01-s"))
+        client.deployments.begin_create_or_update(GROUP, "restore-1", first).result()
+
+        poller = client.deployments.begin_create_or_update(GROUP, "restore-2", second)
+
+        assert error_of(poller.result)[1] == "DeploymentFailed"
+        failed = properties_of(client.deployments.get(GROUP, "restore-2"))
+        assert failed.error is not None
+        assert [each.code for each in failed.error.details or []] == ["ConflictingUserInput"]
+        assert secure.world.store.get(f"{NETWORK}/networkInterfaces/nic-swap-01-s")
+
+    def test_a_vm_that_goes_with_its_group_while_it_is_made_troubles_nobody(
+        self, client: DeploymentsMgmtClient, secure: Simulator, clock: ManualClock, template: dict[str, Any]
+    ) -> None:
+        asked = a_deployment(template, **self.values("swap-01-r"))
+        client.deployments.begin_create_or_update(GROUP, "restore-1", asked, polling=False)
+        clock.advance(8)
+        assert state_of(client, "restore-1") == "Running"
+        with secure.world.lock:
+            secure.world.store.remove(f"{SUBSCRIPTION}/resourceGroups/{GROUP}")
+
+        clock.advance(600)
+
+        assert error_of(lambda: client.deployments.get(GROUP, "restore-1"))[1] == "ResourceGroupNotFound"
 
 
 def test_a_template_with_comments_is_read_as_az_sends_it(arm: Caller) -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.calls import Answer, Call, page
 from simulator.providers.network import errors
 from simulator.providers.network.addresses import INTERFACES
-from simulator.providers.network.interface_calls import patch_tags
+from simulator.providers.network.interface_calls import patched
 from simulator.providers.network.interfaces import holder_of_public_address
 from simulator.providers.network.operations import addresses, begin
-from simulator.providers.network.stamps import answer_one, begin_change, find, stamp
+from simulator.providers.network.stamps import answer_one, begin_change, begin_deletion, find
 from simulator.providers.resources.groups import check_placement, scope_of
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def put_document(world: World, resource_id: str, asked: Mapping[str, Any]) -> di
     }
     if body["type"] == PUBLIC_ADDRESSES:
         body["sku"] = {"name": "Standard", "tier": "Regional", **asked.get("sku", {})}
-    begin_change(world, body)
-    return body
+    return begin_change(world, body)
 
 
 def _public_address(world: World, former: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -84,9 +83,7 @@ def put_network_document(world: World, call: Call) -> Answer:
 
 def patch_network_document(world: World, call: Call) -> Answer:
     """Replace the tags of a security group or of a public address."""
-    document = find(world, call.path)
-    patch_tags(world, document, call)
-    return answer_one(document)
+    return answer_one(patched(world, find(world, call.path), call))
 
 
 def delete_network_document(world: World, call: Call) -> Answer:
@@ -95,7 +92,7 @@ def delete_network_document(world: World, call: Call) -> Answer:
     if document is None:
         return Answer(status=204)
     _check_unused(world, document)
-    stamp(world, document, "Deleting")
+    begin_deletion(world, document)
     operation = begin(world, call, document["location"], lambda: world.store.remove(document["id"]))
     return Answer(status=202, headers=addresses(world, call, operation, location=True))
 

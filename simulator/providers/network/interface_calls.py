@@ -10,7 +10,7 @@ from simulator.providers.network import errors
 from simulator.providers.network.addresses import INTERFACES
 from simulator.providers.network.interfaces import interface_body, put_interface, vm_of_interface, vms_by_interface
 from simulator.providers.network.operations import addresses, begin
-from simulator.providers.network.stamps import answer_one, find, stamp
+from simulator.providers.network.stamps import answer_one, begin_deletion, find, stamped
 from simulator.providers.resources.groups import scope_of
 
 if TYPE_CHECKING:
@@ -46,18 +46,19 @@ def put_network_interface(world: World, call: Call) -> Answer:
 
 def patch_network_interface(world: World, call: Call) -> Answer:
     """Replace the tags of a network interface."""
-    interface = find(world, call.path)
-    patch_tags(world, interface, call)
+    interface = patched(world, find(world, call.path), call)
     return answer_one(interface_body(interface, vm_of_interface(world, interface["id"])))
 
 
-def patch_tags(world: World, body: dict[str, Any], call: Call) -> None:
-    """Replace the tags of a resource; raise 400 for a body without any."""
+def patched(world: World, body: Mapping[str, Any], call: Call) -> dict[str, Any]:
+    """Replace the tags of a resource, and return it; raise 400 for a body without any."""
     tags: Any = cast("Mapping[str, Any]", call.body).get("tags") if isinstance(call.body, Mapping) else None
     if not isinstance(tags, Mapping):
         raise errors.invalid_request("tags must be an object.")
-    body["tags"] = dict(cast("Mapping[str, Any]", tags))
-    stamp(world, body, body["properties"]["provisioningState"])
+    tagged = {**body, "tags": dict(cast("Mapping[str, Any]", tags))}
+    changed = stamped(world, tagged, body["properties"]["provisioningState"])
+    world.store.put(changed)
+    return changed
 
 
 def delete_network_interface(world: World, call: Call) -> Answer:
@@ -68,6 +69,6 @@ def delete_network_interface(world: World, call: Call) -> Answer:
     vm_id = vm_of_interface(world, interface["id"])
     if vm_id:
         raise errors.interface_in_use(interface["id"], vm_id)
-    stamp(world, interface, "Deleting")
+    begin_deletion(world, interface)
     operation = begin(world, call, interface["location"], lambda: world.store.remove(interface["id"]))
     return Answer(status=202, headers=addresses(world, call, operation, location=True))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from simulator.providers.network import errors
 from simulator.providers.network.addresses import INTERFACES, check_address, find_subnet, free_address, holders
-from simulator.providers.network.stamps import begin_change, stamp
+from simulator.providers.network.stamps import begin_change, stamped
 from simulator.providers.resources.groups import check_placement
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def new_interface(world: World, interface_id: str, location: str, subnet_id: str
     body = _body(
         world, interface_id, {"location": location}, [_configuration(interface_id, asked, address, primary=True)]
     )
-    stamp(world, body, "Succeeded")
-    return body
+    return stamped(world, body, "Succeeded")
 
 
 def put_interface(world: World, interface_id: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,8 +53,7 @@ def put_interface(world: World, interface_id: str, asked: Mapping[str, Any]) -> 
     if former:
         for name in ("resourceGuid", "macAddress"):
             body["properties"][name] = former["properties"][name]
-    begin_change(world, body)
-    return body
+    return begin_change(world, body)
 
 
 def vm_of_interface(world: World, interface_id: str) -> str | None:

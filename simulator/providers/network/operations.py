@@ -28,7 +28,7 @@ def begin(world: World, call: Call, location: str, finish: Callable[[], object] 
     def end() -> None:
         if finish:
             finish()
-        operation["status"] = "Succeeded"
+        world.store.put({**operation, "status": "Succeeded"})
 
     world.at(world.now() + timedelta(seconds=SECONDS), end)
     return operation["id"]

@@ -18,27 +18,36 @@ SECONDS = 3.0
 _PARTS = ("ipConfigurations", "subnets")
 
 
-def stamp(world: World, body: dict[str, Any], state: str) -> None:
-    """Give a resource and its parts a new etag and a state."""
+def stamped(world: World, body: Mapping[str, Any], state: str) -> dict[str, Any]:
+    """Return a resource and its parts with a new etag and a state."""
     etag = f'W/"{world.new_id()}"'
-    body["etag"] = etag
-    body["properties"]["provisioningState"] = state
+    properties = {**body["properties"], "provisioningState": state}
     for name in _PARTS:
-        for part in body["properties"].get(name, ()):
-            part["etag"] = etag
-            part["properties"]["provisioningState"] = state
+        if name in properties:
+            properties[name] = [
+                {**part, "etag": etag, "properties": {**part["properties"], "provisioningState": state}}
+                for part in properties[name]
+            ]
+    return {**body, "etag": etag, "properties": properties}
 
 
-def begin_change(world: World, body: dict[str, Any]) -> None:
-    """Put a resource that is made or replaced into the store; it is ready ``SECONDS`` later."""
+def begin_change(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a resource that is made or replaced into the store, and return it; it is ready ``SECONDS`` later."""
 
     def end() -> None:
-        if world.store.get(body["id"]) is body and body["properties"]["provisioningState"] == "Updating":
-            stamp(world, body, "Succeeded")
+        present = world.store.get(body["id"])
+        if present and present["properties"]["provisioningState"] == "Updating":
+            world.store.put(stamped(world, present, "Succeeded"))
 
-    stamp(world, body, "Updating")
-    world.store.put(body)
+    changed = stamped(world, body, "Updating")
+    world.store.put(changed)
     world.at(world.now() + timedelta(seconds=SECONDS), end)
+    return changed
+
+
+def begin_deletion(world: World, body: Mapping[str, Any]) -> None:
+    """Let a resource show that it is being deleted."""
+    world.store.put(stamped(world, body, "Deleting"))
 
 
 def find(world: World, resource_id: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.calls import Answer, Call, page
 from simulator.providers.network.addresses import INTERFACES, NETWORKS
 from simulator.providers.network.errors import not_found
-from simulator.providers.network.stamps import answer_one, find, stamp
+from simulator.providers.network.stamps import answer_one, find, stamped
 from simulator.providers.resources.groups import scope_of
 
 if TYPE_CHECKING:
@@ -46,10 +46,8 @@ def list_subnets(world: World, call: Call) -> Answer:
     return Answer(body=page(call, _subnets_of(world, call), world.scenario.settings.page_resources, dict))
 
 
-def add_network(
-    world: World, network_id: str, location: str, prefix: str, subnets: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    """Put a virtual network with subnets (name and address prefix) into the store; return its body."""
+def add_network(world: World, network_id: str, location: str, prefix: str, subnets: Sequence[tuple[str, str]]) -> None:
+    """Put a virtual network with subnets (name and address prefix) into the store."""
     body: dict[str, Any] = {
         "name": network_id.rpartition("/")[2],
         "id": network_id,
@@ -81,9 +79,7 @@ def add_network(
             "enableDdosProtection": False,
         },
     }
-    stamp(world, body, "Succeeded")
-    world.store.put(body)
-    return body
+    world.store.put(stamped(world, body, "Succeeded"))
 
 
 def _subnets_of(world: World, call: Call) -> list[dict[str, Any]]:

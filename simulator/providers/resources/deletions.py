@@ -49,9 +49,9 @@ def begin_deletion(world: World, call: Call, deletion: Deletion) -> Answer:
     def end() -> None:
         try:
             deletion.remove()
-            result["status"] = deletion.ends_as
+            world.store.put({**result, "status": deletion.ends_as})
         except ArmError as error:
-            result.update(status=HTTPStatus(error.status), error=(error.code, error.reason))
+            world.store.put({**result, "status": error.status, "error": (error.code, error.reason)})
 
     world.at(world.now() + timedelta(seconds=deletion.seconds), end)
     return _answer_running(world, call, result)

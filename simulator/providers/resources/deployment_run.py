@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from simulator.formats import iso_duration, iso_time, ticks
 from simulator.providers.resources.deployers import DEPLOYERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.providers.resources.templates import Plan, PlannedResource
     from simulator.world import World
 
@@ -18,34 +21,45 @@ OPERATIONS = "Microsoft.Resources/deployments/operations"
 _TICK = timedelta(seconds=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """One operation of a deployment: a resource that is made, or the evaluation of the outputs."""
+
+    operation_id: str
+    tracking_id: str
+    began: datetime
+    resource: PlannedResource | None
+    status: str = "OK"
+
+
 class DeploymentRun:
-    """Carries out a plan, and writes into the deployment's body and operations how it goes.
+    """Carries out a plan, and puts into the deployment and its operations how it goes.
 
     It looks each simulated second which resources are ready. A deployment that is cancelled or deleted starts nothing
     more; what is being made is finished all the same.
     """
 
-    def __init__(self, world: World, body: dict[str, Any], plan: Plan, operation_id: str) -> None:
-        self._world, self._body, self._plan, self._id = world, body, plan, operation_id
-        self._began = world.now()
+    def __init__(self, world: World, body: Mapping[str, Any], plan: Plan) -> None:
+        self._world, self._plan = world, plan
+        self._id, self._began, self._status_id = body["id"], world.now(), body["statusId"]
         self._left = list(plan.resources)
-        self._running: dict[str, dict[str, Any]] = {}
+        self._running: dict[str, _Step] = {}
         self._done: set[str] = set()
-        self._errors: list[dict[str, Any]] = []
+        self._errors: list[Mapping[str, Any]] = []
         world.at(world.now() + _TICK, self._look)
 
     def _look(self) -> None:
-        present, properties = self._world.store.get(self._body["id"]), self._body["properties"]
-        if present is not self._body or properties["provisioningState"] == "Canceled":
+        body = self._world.store.get(self._id)
+        if not body or body["statusId"] != self._status_id or body["properties"]["provisioningState"] == "Canceled":
             return
-        self._tell("Running")
         self._note_ends()
         if not self._errors:
             self._start_what_can()
         if self._running or (self._left and not self._errors):
+            self._tell(body, {"provisioningState": "Running"})
             self._world.at(self._world.now() + _TICK, self._look)
         else:
-            self._end()
+            self._tell(body, self._end())
 
     def _start_what_can(self) -> None:
         for resource in [each for each in self._left if self._done.issuperset(each.needs)]:
@@ -54,91 +68,88 @@ class DeploymentRun:
 
     def _start(self, resource: PlannedResource) -> None:
         status = "OK" if self._world.store.get(resource.resource_id) else "Created"
-        operation = self._operation(self._world.new_id().replace("-", "")[:16].upper(), "Create", resource)
+        step = self._step(self._world.new_id().replace("-", "")[:16].upper(), resource, status)
         try:
             DEPLOYERS[resource.type](self._world, resource.resource_id, resource.body)
         except ArmError as error:
-            self._fail(operation, HTTPStatus(error.status).phrase.replace(" ", ""), error.body["error"])
+            self._fail(step, HTTPStatus(error.status).phrase.replace(" ", ""), error.body["error"])
         else:
-            operation["properties"]["statusCode"] = status
-            self._running[resource.resource_id.lower()] = operation
+            self._running[resource.resource_id.lower()] = step
+            self._show(step, "Running")
 
     def _note_ends(self) -> None:
-        for key, operation in list(self._running.items()):
+        for key, step in list(self._running.items()):
             resource = self._world.store.get(key)
             state = resource["properties"]["provisioningState"] if resource else "Failed"
-            self._time(operation["properties"], operation["began"])
-            if state in {"Succeeded", "Failed"}:
-                del self._running[key]
-            if state == "Succeeded":
+            if state not in {"Succeeded", "Failed"}:
+                continue
+            del self._running[key]
+            if state == "Failed":
+                self._fail(step, "Conflict", _resource_failed(step))
+            else:
                 self._done.add(key)
-                operation["properties"]["provisioningState"] = "Succeeded"
-            elif state == "Failed":
-                self._fail(operation, "Conflict", _resource_failed(operation["properties"]["targetResource"]["id"]))
+                self._show(step, "Succeeded")
 
-    def _fail(self, operation: dict[str, Any], status: str, error: dict[str, Any]) -> None:
+    def _fail(self, step: _Step, status: str, error: Mapping[str, Any]) -> None:
         self._errors.append(error)
-        operation["properties"] |= {
-            "provisioningState": "Failed",
-            "statusCode": status,
-            "statusMessage": {"error": error},
-        }
+        self._show(step, "Failed", {"statusCode": status, "statusMessage": {"error": error}})
 
-    def _end(self) -> None:
-        properties = self._body["properties"]
+    def _end(self) -> dict[str, Any]:
+        """Return how the deployment has ended."""
         if self._errors:
-            properties["error"] = _deployment_failed(self._body["id"], self._errors)
-            self._tell("Failed")
-            return
-        operation = self._operation(self._id, "EvaluateDeploymentOutput", None)
-        operation["properties"] |= {"provisioningState": "Succeeded", "statusCode": "OK"}
-        if self._plan.outputs:
-            properties["outputs"] = dict(self._plan.outputs)
+            return {"provisioningState": "Failed", "error": _deployment_failed(self._id, self._errors)}
+        self._show(self._step(self._status_id, None, "OK"), "Succeeded")
         made = sorted((each.type, each.resource_id) for each in self._plan.resources)
-        properties["outputResources"] = [{"id": resource_id} for _, resource_id in made]
-        self._tell("Succeeded")
-
-    def _operation(self, operation_id: str, kind: str, resource: PlannedResource | None) -> dict[str, Any]:
-        """Add an operation of the deployment, which is shown in the list of them."""
-        operation: dict[str, Any] = {
-            "id": f"{self._body['id']}/operations/{operation_id}",
-            "type": OPERATIONS,
-            "operationId": operation_id,
-            "began": self._world.now(),
-            "properties": {
-                "provisioningOperation": kind,
-                "provisioningState": "Running",
-                "timestamp": "",
-                "duration": "",
-                "trackingId": self._world.new_id(),
-            },
+        return {
+            "provisioningState": "Succeeded",
+            **({"outputs": self._plan.outputs} if self._plan.outputs else {}),
+            "outputResources": [{"id": resource_id} for _, resource_id in made],
         }
-        if resource:
-            target = {"id": resource.resource_id, "resourceType": resource.type, "resourceName": resource.name}
-            operation["properties"]["targetResource"] = target
-        self._time(operation["properties"], operation["began"])
-        self._world.store.put(operation)
-        return operation
 
-    def _tell(self, state: str) -> None:
-        self._time(self._body["properties"], self._began)
-        self._body["properties"]["provisioningState"] = state
+    def _step(self, operation_id: str, resource: PlannedResource | None, status: str) -> _Step:
+        return _Step(
+            operation_id=operation_id,
+            tracking_id=self._world.new_id(),
+            began=self._world.now(),
+            resource=resource,
+            status=status,
+        )
 
-    def _time(self, properties: dict[str, Any], began: Any) -> None:
+    def _show(self, step: _Step, state: str, more: Mapping[str, Any] | None = None) -> None:
+        """Put an operation into the store as the list of operations shows it."""
+        properties = {
+            "provisioningOperation": "Create" if step.resource else "EvaluateDeploymentOutput",
+            "provisioningState": state,
+            **self._times(step.began),
+            "trackingId": step.tracking_id,
+            "statusCode": step.status,
+            **(more or {}),
+        }
+        if step.resource:
+            properties["targetResource"] = step.resource.target
+        operation_id = f"{self._id}/operations/{step.operation_id}"
+        operation = {"id": operation_id, "type": OPERATIONS, "operationId": step.operation_id}
+        self._world.store.put({**operation, "properties": properties})
+
+    def _tell(self, body: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+        properties = {**body["properties"], **self._times(self._began), **changes}
+        self._world.store.put({**body, "properties": properties})
+
+    def _times(self, began: datetime) -> dict[str, str]:
         now = self._world.now()
-        properties |= {"timestamp": iso_time(now), "duration": iso_duration(ticks(now) - ticks(began))}
+        return {"timestamp": iso_time(now), "duration": iso_duration(ticks(now) - ticks(began))}
 
 
-def _resource_failed(resource_id: str) -> dict[str, Any]:
+def _resource_failed(step: _Step) -> dict[str, Any]:
     return {
         "code": "ResourceDeploymentFailure",
-        "target": resource_id,
+        "target": step.resource.resource_id if step.resource else "",
         "message": "The resource write operation failed to complete successfully, because it reached terminal "
         "provisioning state 'Failed'.",
     }
 
 
-def _deployment_failed(deployment_id: str, errors: list[dict[str, Any]]) -> dict[str, Any]:
+def _deployment_failed(deployment_id: str, errors: list[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "code": "DeploymentFailed",
         "target": deployment_id,

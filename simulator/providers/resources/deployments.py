@@ -51,7 +51,7 @@ def put_deployment(world: World, call: Call) -> Answer:
     operation_id = f"0{world.random.randrange(8 * 10**18, 9 * 10**18)}"
     body |= {"began": world.now(), "statusId": operation_id}
     world.store.put(body)
-    DeploymentRun(world, body, plan, operation_id)
+    DeploymentRun(world, body, plan)
     address = f"{call.base_url}{body['id']}/operationStatuses/{operation_id}?api-version={call.api_version}"
     headers = {"Azure-AsyncOperation": Signatures(world.now(), world.random).sign(address)}
     return Answer(status=200 if former else 201, body=_shown(body), headers=headers)
@@ -87,10 +87,10 @@ def get_deployment_status(world: World, call: Call) -> Answer:
 def cancel_deployment(world: World, call: Call) -> Answer:
     """Cancel a deployment that runs; raise 409 for one that has ended."""
     body = _find(world, call)
-    properties = body["properties"]
-    if properties["provisioningState"] not in _ACTIVE:
-        raise errors.deployment_not_running(body["name"], properties["provisioningState"])
-    properties["provisioningState"] = "Canceled"
+    state = body["properties"]["provisioningState"]
+    if state not in _ACTIVE:
+        raise errors.deployment_not_running(body["name"], state)
+    world.store.put({**body, "properties": {**body["properties"], "provisioningState": "Canceled"}})
     return Answer(status=204)
 
 
@@ -179,8 +179,4 @@ def _providers(plan: Plan) -> list[dict[str, Any]]:
 
 def _dependency(resource: PlannedResource, plan: Plan) -> dict[str, Any]:
     needed = [each for each in plan.resources if each.resource_id.lower() in resource.needs]
-    return {"dependsOn": [_target(each) for each in needed], **_target(resource)}
-
-
-def _target(resource: PlannedResource) -> dict[str, str]:
-    return {"id": resource.resource_id, "resourceType": resource.type, "resourceName": resource.name}
+    return {"dependsOn": [each.target for each in needed], **resource.target}

@@ -72,14 +72,15 @@ def patch_resource_group(world: World, call: Call) -> Answer:
     check_not_deleted(group)
     tags = _members(call).get("tags")
     if isinstance(tags, Mapping):
-        group["tags"] = dict(cast("Mapping[str, Any]", tags))
+        group = {**group, "tags": dict(cast("Mapping[str, Any]", tags))}
+        world.store.put(group)
     return Answer(body=group)
 
 
 def delete_resource_group(world: World, call: Call) -> Answer:
     """Begin to delete a resource group and everything in it; what the deletion comes to is asked for later."""
     group = find_group(world, group_id_of(call))
-    group["properties"]["provisioningState"] = "Deleting"
+    world.store.put({**group, "properties": {"provisioningState": "Deleting"}})
     deletion = Deletion(
         job=f"RESOURCEGROUPDELETIONJOB-{group['name']}",
         location=group["location"],
@@ -95,7 +96,7 @@ def _remove(world: World, group_id: str) -> None:
     group = find_group(world, group_id)
     held = _held_resources(world, group_id)
     if held:
-        group["properties"]["provisioningState"] = "Succeeded"
+        world.store.put({**group, "properties": {"provisioningState": "Succeeded"}})
         raise errors.group_deletion_blocked(group["name"], held)
     world.store.remove(group_id)
 

@@ -19,7 +19,7 @@ _OPERATIONS: dict[str, Callable[[dict[str, str], dict[str, str]], dict[str, str]
     "replace": lambda _tags, given: given,
     "delete": lambda tags, given: {name: value for name, value in tags.items() if given.get(name) != value},
 }
-_MOST_TAGS = 50
+_MAX_TAGS = 50
 
 
 def get_tags(world: World, call: Call) -> Answer:
@@ -33,15 +33,20 @@ def patch_tags(world: World, call: Call) -> Answer:
     change = _OPERATIONS.get(str(asked.get("operation")).lower())
     if change is None:
         raise invalid_content("operation must be Merge, Replace or Delete")
-    resource["tags"] = _checked(change(dict(resource.get("tags", {})), _given(asked)))
-    return Answer(body=_body(resource))
+    return _put(world, resource, change(dict(resource.get("tags", {})), _given(asked)))
 
 
 def put_tags(world: World, call: Call) -> Answer:
     """Replace the tags of a group or a resource."""
-    resource = _tagged(world, call)
-    resource["tags"] = _checked(_given(_object(call.body)))
-    return Answer(body=_body(resource))
+    return _put(world, _tagged(world, call), _given(_object(call.body)))
+
+
+def _put(world: World, resource: Mapping[str, Any], tags: dict[str, str]) -> Answer:
+    if len(tags) > _MAX_TAGS:
+        raise invalid_content(f"a resource has at most {_MAX_TAGS} tags")
+    tagged = {**resource, "tags": tags}
+    world.store.put(tagged)
+    return Answer(body=_body(tagged))
 
 
 def _tagged(world: World, call: Call) -> dict[str, Any]:
@@ -68,12 +73,6 @@ def _given(asked: Mapping[str, Any]) -> dict[str, str]:
     if not all(isinstance(value, str) for value in tags.values()):
         raise invalid_content("the values of tags must be strings")
     return dict(tags)
-
-
-def _checked(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > _MOST_TAGS:
-        raise invalid_content(f"a resource has at most {_MOST_TAGS} tags")
-    return tags
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -8,18 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from simulator.providers.resources.deployers import DEPLOYERS
 from simulator.providers.resources.errors import invalid_content, invalid_template
 from simulator.providers.resources.expressions import ExpressionError, Scope
 
-_TYPES = {
-    each.lower(): each
-    for each in (
-        "Microsoft.Compute/virtualMachines",
-        "Microsoft.Network/networkInterfaces",
-        "Microsoft.Network/networkSecurityGroups",
-        "Microsoft.Network/publicIPAddresses",
-    )
-}
+_TYPES = {each.lower(): each for each in DEPLOYERS}
 _NEEDED = ("$schema", "contentVersion", "resources")
 _OF_TEMPLATES = ("type", "apiVersion", "name", "dependsOn", "comments")
 _UNSUPPORTED = ("copy", "condition", "resources", "scope", "resourceGroup", "subscriptionId", "existing")
@@ -43,6 +36,11 @@ class PlannedResource:
     resource_id: str
     body: Mapping[str, Any]
     needs: tuple[str, ...]
+
+    @property
+    def target(self) -> dict[str, str]:
+        """How operations and dependencies name the resource."""
+        return {"id": self.resource_id, "resourceType": self.type, "resourceName": self.name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,6 +210,13 @@ class TestReading:
         assert (vm.instance_view.computer_name, vm.instance_view.hyper_v_generation) == (VM, "V2")
         assert (power(compute), agent(compute)) == ("PowerState/running", "Ready")
 
+    def test_a_size_says_how_many_data_disks_it_takes(self, compute: ComputeManagementClient) -> None:
+        there = {size.name: size for size in compute.virtual_machine_sizes.list("westeurope")}
+        for_vm = {size.name for size in compute.virtual_machines.list_available_sizes(GROUP, VM)}
+
+        assert there["Standard_D4s_v5"].max_data_disk_count == 8
+        assert for_vm == set(there)
+
     def test_boot_diagnostics_name_two_blobs(self, compute: ComputeManagementClient) -> None:
         found = compute.virtual_machines.retrieve_boot_diagnostics_data(GROUP, VM)
 

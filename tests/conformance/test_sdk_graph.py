@@ -96,6 +96,14 @@ class TestTables:
             "microsoft.network/virtualnetworks",
         } <= types
 
+    def test_an_interface_says_who_holds_it(self, graph: Graph) -> None:
+        rows = graph.rows(
+            "resources | where type == 'microsoft.network/networkinterfaces' and name == 'web-01-nic' "
+            "| project holder = tostring(properties.virtualMachine.id)"
+        )
+
+        assert rows == [{"holder": vm_id("web-01")}]
+
     def test_a_resource_group_is_in_lower_case_and_a_name_is_not(self, graph: Graph) -> None:
         (vm,) = graph.rows(f"resources | where type == '{VM_TYPE.lower()}' and name =~ 'MIXED-case-01'")
 

@@ -9,6 +9,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from simulator.providers.compute.bodies import data_disk_entry, os_disk_entry
+from simulator.providers.compute.changes import change
 from simulator.providers.compute.errors import (
     already_attached,
     bad_request,
@@ -123,7 +124,7 @@ class Attachments:
             if own != generation:
                 raise other_generation(own)
         size = self._machine["properties"]["hardwareProfile"]["vmSize"]
-        if generation not in SIZES[size][1]:
+        if generation not in SIZES[size].generations:
             raise cannot_boot(size, generation)
 
     # Data disks
@@ -139,9 +140,10 @@ class Attachments:
             lun = self._lun(wish, entries)
             entries[lun] = self._data_disk(former, lun, wish)
         size = self._machine["properties"]["hardwareProfile"]["vmSize"]
-        if len(entries) > SIZES[size][0]:
+        most = SIZES[size].data_disks
+        if len(entries) > most:
             raise not_allowed(
-                f"The maximum number of data disks allowed to be attached to a VM of this size is {SIZES[size][0]}."
+                f"The maximum number of data disks allowed to be attached to a VM of this size is {most}."
             )
         return list(entries.values())
 
@@ -252,26 +254,13 @@ def settle_disks(world: World, machine: Mapping[str, Any], former: set[str] | fr
     """Let the disks of a VM say whose they are, and those that it had and has no more that they are free."""
     attached = disk_ids(machine["properties"]["storageProfile"])
     power = world.compute.machines[machine["id"].lower()].power
+    state = "Reserved" if power == DEALLOCATED else "Attached"
     for disk_id in former - attached:
         release(world, disk_id)
     for disk_id in attached:
-        disk = world.store.get(disk_id)
-        if disk:
-            disk["managedBy"] = machine["id"]
-            disk["properties"]["diskState"] = "Reserved" if power == DEALLOCATED else "Attached"
-
-
-def reserve(world: World, machine: Mapping[str, Any], disks: set[str]) -> None:
-    """Let disks that are on their way to a VM be no other VM's."""
-    for disk_id in disks:
-        disk = world.store.get(disk_id)
-        if disk:
-            disk["managedBy"] = machine["id"]
+        change(world, disk_id, {"diskState": state}, managedBy=machine["id"])
 
 
 def release(world: World, disk_id: str) -> None:
     """Let a disk belong to no VM."""
-    disk = world.store.get(disk_id)
-    if disk:
-        disk.pop("managedBy", None)
-        disk["properties"]["diskState"] = "Unattached"
+    change(world, disk_id, {"diskState": "Unattached"}, managedBy=None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.calls import Answer, Call, page
 from simulator.errors import resource_not_found
 from simulator.providers.compute.bodies import DISK_TYPE
+from simulator.providers.compute.changes import change
 from simulator.providers.compute.errors import busy, not_allowed
 from simulator.providers.compute.operations import addresses, begin
 from simulator.providers.compute.state import Work
@@ -37,10 +38,8 @@ def patch_disk(world: World, call: Call) -> Answer:
     body, tags = _disk_of(world, call), object_body(call).get("tags")
     _check_idle(world, body)
 
-    def finish(_moment: datetime) -> dict[str, Any]:
-        if tags is not None:
-            body["tags"] = dict(tags)
-        return body
+    def finish(_moment: datetime) -> dict[str, Any] | None:
+        return change(world, body["id"], **({} if tags is None else {"tags": dict(tags)}))
 
     operation = begin(world, body, _work("patch_disk", _CHANGE_S, finish))
     shown = {**body, "properties": {**body["properties"], "provisioningState": "Updating"}}

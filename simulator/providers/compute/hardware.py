@@ -11,17 +11,40 @@ if TYPE_CHECKING:
     from simulator.reading import Node
 
 V1, V2 = "V1", "V2"
-SIZES: dict[str, tuple[int, tuple[str, ...]]] = {
-    "Standard_B1s": (2, (V1, V2)),
-    "Standard_B2s": (4, (V1, V2)),
-    "Standard_D2s_v5": (4, (V1, V2)),
-    "Standard_D4s_v5": (8, (V1, V2)),
-    "Standard_D8s_v5": (16, (V1, V2)),
-    "Standard_D2s_v6": (4, (V2,)),
-    "Standard_E4s_v5": (8, (V1, V2)),
-    "Standard_E64s_v5": (32, (V1, V2)),
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """A size of VMs: how many data disks it takes, and which generations it boots."""
+
+    cores: int
+    memory_mb: int
+    data_disks: int
+    generations: tuple[str, ...] = (V1, V2)
+
+    def body(self, name: str) -> dict[str, Any]:
+        """Write the size as Compute does."""
+        return {
+            "name": name,
+            "numberOfCores": self.cores,
+            "osDiskSizeInMB": 1_047_552,
+            "resourceDiskSizeInMB": 0,
+            "memoryInMB": self.memory_mb,
+            "maxDataDiskCount": self.data_disks,
+        }
+
+
+SIZES = {
+    "Standard_B1s": Size(cores=1, memory_mb=1_024, data_disks=2),
+    "Standard_B2s": Size(cores=2, memory_mb=4_096, data_disks=4),
+    "Standard_D2s_v5": Size(cores=2, memory_mb=8_192, data_disks=4),
+    "Standard_D4s_v5": Size(cores=4, memory_mb=16_384, data_disks=8),
+    "Standard_D8s_v5": Size(cores=8, memory_mb=32_768, data_disks=16),
+    "Standard_D2s_v6": Size(cores=2, memory_mb=8_192, data_disks=4, generations=(V2,)),
+    "Standard_E4s_v5": Size(cores=4, memory_mb=32_768, data_disks=8),
+    "Standard_E64s_v5": Size(cores=64, memory_mb=524_288, data_disks=32),
 }
-"""The sizes there are: how many data disks each takes, and which generations it boots."""
+"""The sizes there are, in every region."""
 
 SECURITY_TYPES = ("Standard", "TrustedLaunch")
 LOCKS = ("", "CanNotDelete", "ReadOnly")

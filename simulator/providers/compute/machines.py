@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from simulator.errors import resource_not_found
-from simulator.providers.compute.attachments import Attachments, disk_ids, release, reserve, settle_disks
+from simulator.providers.compute.attachments import Attachments, disk_ids, release, settle_disks
 from simulator.providers.compute.bodies import VM_TYPE
+from simulator.providers.compute.changes import change
 from simulator.providers.compute.errors import (
     busy,
     change_not_allowed,
@@ -63,80 +64,65 @@ def check_idle(world: World, body: Mapping[str, Any]) -> None:
 
 def begin_change(world: World, body: dict[str, Any], work: Work) -> ComputeOperation:
     """Let an operation on a VM run, which shows in its provisioning state and its etag."""
-    machine = world.compute.machines[body["id"].lower()]
+    vm_id, machine = body["id"], world.compute.machines[body["id"].lower()]
 
-    def end(moment: datetime, state: str, failure: str) -> None:
-        present = machine_of(world, body["id"])
-        present["properties"]["provisioningState"] = state
-        machine.changed, machine.failure = moment, failure
-        _count_etag(present)
+    def show(state: str) -> None:
+        etag = int(machine_of(world, vm_id)["etag"].strip('"')) + 1
+        change(world, vm_id, {"provisioningState": state}, etag=f'"{etag}"')
 
     def succeed(moment: datetime) -> Any:
         result = work.finish(moment)
-        end(moment, "Succeeded", "")
+        machine.changed, machine.failure = moment, ""
+        show("Succeeded")
         return result
 
     def fail(moment: datetime) -> None:
         work.undo(moment)
-        end(moment, "Failed", operation.failure.code if operation.failure else "")
+        machine.changed, machine.failure = moment, operation.failure.code if operation.failure else ""
+        show("Failed")
 
     operation = begin(world, body, replace(work, finish=succeed, undo=fail))
-    body["properties"]["provisioningState"] = "Updating"
-    _count_etag(body)
+    show("Updating")
     return operation
-
-
-def _count_etag(body: dict[str, Any]) -> None:
-    body["etag"] = f'"{int(body["etag"].strip(chr(34))) + 1}"'
 
 
 def update(world: World, body: dict[str, Any], given: Mapping[str, Any], action: str) -> ComputeOperation:
     """Change a VM as a PATCH says: what is not named stays, and lists are replaced as a whole."""
     check_writable(world, body)
     check_idle(world, body)
-    wanted = _merged(world, body, given)
-    former, former_tags = deepcopy(body["properties"]), body.get("tags")
-    former_disks, disks = disk_ids(former["storageProfile"]), disk_ids(wanted["storageProfile"])
-    seconds = UPDATE_S if disks == former_disks else ATTACH_S if _is_on(world, body) else UPDATE_S
+    wanted, vm_id = _merged(world, body, given), body["id"]
+    former, profile = body["properties"], wanted["storageProfile"]
+    former_disks, disks = disk_ids(former["storageProfile"]), disk_ids(profile)
+    moves_disks = disks != former_disks and world.compute.machines[vm_id.lower()].power == RUNNING
 
     def finish(_moment: datetime) -> dict[str, Any]:
-        profile = body["properties"]["storageProfile"]
-        profile["dataDisks"] = [entry for entry in profile["dataDisks"] if not entry["toBeDetached"]]
-        settle_disks(world, body, former_disks)
+        change(world, vm_id, {"storageProfile": profile})
+        settle_disks(world, machine_of(world, vm_id), former_disks)
         return profile
 
     def undo(_moment: datetime) -> None:
-        body["properties"] = {**former, "provisioningState": "Failed"}
-        _set_tags(body, former_tags)
+        world.store.put({**body, "etag": machine_of(world, vm_id)["etag"]})
         for disk_id in disks - former_disks:
             release(world, disk_id)
 
+    seconds = ATTACH_S if moves_disks else UPDATE_S
     operation = begin_change(world, body, Work(action=action, seconds=seconds, finish=finish, undo=undo))
-    body["properties"] |= wanted
-    reserve(world, body, disks - former_disks)
-    if given.get("tags") is not None:
-        _set_tags(body, given["tags"])
-    _show_leaving(body, former["storageProfile"], disks)
+    tags = {"tags": dict(given["tags"])} if given.get("tags") is not None else {}
+    change(world, vm_id, {**wanted, "storageProfile": _with_leaving(former["storageProfile"], profile)}, **tags)
+    for disk_id in disks - former_disks:
+        change(world, disk_id, managedBy=vm_id)
     return operation
 
 
-def _set_tags(body: dict[str, Any], tags: Mapping[str, str] | None) -> None:
-    if tags is None:
-        body.pop("tags", None)
-    else:
-        body["tags"] = dict(tags)
-
-
-def _is_on(world: World, body: Mapping[str, Any]) -> bool:
-    return world.compute.machines[body["id"].lower()].power == RUNNING
-
-
-def _show_leaving(body: dict[str, Any], former: Mapping[str, Any], disks: set[str]) -> None:
-    """Let the data disks that are being detached stay in sight until it is done."""
-    taken = {entry["lun"] for entry in body["properties"]["storageProfile"]["dataDisks"]}
-    for entry in former["dataDisks"]:
-        if entry["managedDisk"]["id"].lower() not in disks and entry["lun"] not in taken:
-            body["properties"]["storageProfile"]["dataDisks"].append({**entry, "toBeDetached": True})
+def _with_leaving(former: Mapping[str, Any], profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a new storage profile in which the data disks that are being detached are still in sight."""
+    taken, disks = {entry["lun"] for entry in profile["dataDisks"]}, disk_ids(profile)
+    leaving = [
+        {**entry, "toBeDetached": True}
+        for entry in former["dataDisks"]
+        if entry["managedDisk"]["id"].lower() not in disks and entry["lun"] not in taken
+    ]
+    return {**profile, "dataDisks": [*profile["dataDisks"], *leaving]}
 
 
 def _merged(world: World, body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,7 +229,7 @@ def _begin_creation(world: World, body: dict[str, Any]) -> ComputeOperation:
     except Exception:
         world.store.remove(body["id"])
         raise
-    body["properties"]["provisioningState"] = "Creating"
+    change(world, body["id"], {"provisioningState": "Creating"})
     settle_disks(world, body)
     return operation
 
@@ -251,26 +237,32 @@ def _begin_creation(world: World, body: dict[str, Any]) -> ComputeOperation:
 def delete(world: World, body: dict[str, Any]) -> ComputeOperation:
     """Delete a VM: its disks and NICs stay, but for those whose ``deleteOption`` is ``Delete``."""
     check_writable(world, body, "delete")
-    properties = body["properties"]
-    preempt(world, body["id"])
+    vm_id = body["id"]
+    preempt(world, vm_id)
 
     def finish(_moment: datetime) -> None:
-        profile = properties["storageProfile"]
-        world.store.remove(body["id"])
-        for entry in (profile["osDisk"], *profile["dataDisks"]):
-            if "managedDisk" not in entry:
-                continue
-            if entry.get("deleteOption") == "Delete":
-                world.store.remove(entry["managedDisk"]["id"])
-            else:
-                release(world, entry["managedDisk"]["id"])
-        for entry in properties["networkProfile"]["networkInterfaces"]:
-            if entry.get("properties", {}).get("deleteOption") == "Delete":
-                world.store.remove(entry["id"])
+        properties = machine_of(world, vm_id)["properties"]
+        world.store.remove(vm_id)
+        _give_up(world, properties)
 
     def undo(_moment: datetime) -> None:
-        properties["provisioningState"] = "Failed"
+        change(world, vm_id, {"provisioningState": "Failed"})
 
     operation = begin(world, body, Work(action="delete_vm", seconds=DELETE_S, finish=finish, undo=undo))
-    properties["provisioningState"] = DELETING
+    change(world, vm_id, {"provisioningState": DELETING})
     return operation
+
+
+def _give_up(world: World, properties: Mapping[str, Any]) -> None:
+    """Delete or release the disks and NICs of a VM that has gone."""
+    profile = properties["storageProfile"]
+    for entry in (profile["osDisk"], *profile["dataDisks"]):
+        if "managedDisk" not in entry:
+            continue
+        if entry.get("deleteOption") == "Delete":
+            world.store.remove(entry["managedDisk"]["id"])
+        else:
+            release(world, entry["managedDisk"]["id"])
+    for entry in properties["networkProfile"]["networkInterfaces"]:
+        if entry.get("properties", {}).get("deleteOption") == "Delete":
+            world.store.remove(entry["id"])

@@ -97,7 +97,7 @@ def _begin(world: World, body: dict[str, Any], turn: _Turn) -> ComputeOperation:
 
     def finish(moment: datetime) -> None:
         machine.turn(turn.after, moment, moment + timedelta(seconds=AGENT_S) if turn.after == RUNNING else None)
-        settle_disks(world, body)
+        settle_disks(world, machine_of(world, body["id"]))
 
     def undo(moment: datetime) -> None:
         machine.turn(before, moment, moment if before == RUNNING else None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.providers.compute.attachments import disk_ids, settle_disks
 from simulator.providers.compute.bodies import DISK_TYPE, data_disk_entry, disk_body, machine_body, os_disk_entry
+from simulator.providers.compute.changes import change
 from simulator.providers.compute.machines import AGENT_S
 from simulator.providers.compute.state import DEALLOCATED, RUNNING, Machine
 from simulator.providers.network.interfaces import add_interface
@@ -95,8 +96,10 @@ def replace_disks(world: World, source: Vm, disks: RestoredDisks | None, moment:
     former = disk_ids(profile)
     if disks:
         os_disk, data_disks = disks
-        profile["osDisk"] = os_disk_entry(os_disk, profile["osDisk"]["createOption"])
         others = [entry for entry in profile["dataDisks"] if entry["lun"] not in data_disks]
-        profile["dataDisks"] = [data_disk_entry(disk, lun, "Attach") for lun, disk in data_disks.items()] + others
+        restored = [data_disk_entry(disk, lun, "Attach") for lun, disk in data_disks.items()]
+        entry = os_disk_entry(os_disk, profile["osDisk"]["createOption"])
+        profile = {**profile, "osDisk": entry, "dataDisks": [*restored, *others]}
+        body = change(world, source.resource_id, {"storageProfile": profile}) or body
     world.compute.machines[source.resource_id.lower()].turn(RUNNING, moment, moment + timedelta(seconds=AGENT_S))
     settle_disks(world, body, former)

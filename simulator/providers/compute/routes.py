@@ -16,6 +16,8 @@ ROUTES: RouteTable = (
     ("GET", GROUP + _COMPUTE + "/virtualMachines", virtual_machines.list_vms),
     ("GET", _VM, virtual_machines.get_vm),
     ("GET", _VM + "/instanceView", virtual_machines.get_instance_view),
+    ("GET", _VM + "/vmSizes", virtual_machines.list_sizes),
+    ("GET", SUBSCRIPTION + _COMPUTE + "/locations/{region}/vmSizes", virtual_machines.list_sizes),
     ("PUT", _VM, virtual_machines.put_vm),
     ("PATCH", _VM, virtual_machines.patch_vm),
     ("DELETE", _VM, virtual_machines.delete_vm),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.calls import Answer, Call
 from simulator.errors import resource_not_found
 from simulator.faults import OperationFailure
+from simulator.providers.compute.changes import change
 from simulator.providers.compute.errors import NO_AGENT, invalid_parameter, not_allowed
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import check_writable, machine_of
@@ -60,15 +61,15 @@ def put_run_command(world: World, call: Call) -> Answer:
     work = Work(
         action="put_run_command",
         seconds=_OVERHEAD_S + (outcome.seconds if waits else 0.0),
-        finish=lambda _moment: _conclude(body, "Succeeded"),
-        undo=lambda _moment: _conclude(body, "Failed"),
+        finish=lambda _moment: _conclude(world, body["id"], "Succeeded"),
+        undo=lambda _moment: _conclude(world, body["id"], "Failed"),
         failure=None if ready else OperationFailure(code="VMAgentStatusCommunicationError", message=NO_AGENT),
     )
     operation = begin(world, body, work)
     timeout_s = float(given.get("timeoutInSeconds") or _DEFAULT_TIMEOUT_S)
     script = Script(starts=now + timedelta(seconds=_OVERHEAD_S), outcome=outcome, timeout_s=timeout_s, runs=ready)
     world.compute.scripts[body["id"].lower()] = script
-    body["properties"]["provisioningState"] = "Updating" if present else "Creating"
+    body = {**body, "properties": {**body["properties"], "provisioningState": "Updating" if present else "Creating"}}
     world.store.put(body)
     answered = {**headers, **addresses(world, call, operation, location=False)}
     return Answer(status=200 if present else 201, body=body, headers=answered)
@@ -120,8 +121,8 @@ def _body(call: Call, given: Mapping[str, Any], location: str) -> dict[str, Any]
     }
 
 
-def _conclude(body: dict[str, Any], state: str) -> None:
-    body["properties"]["provisioningState"] = state
+def _conclude(world: World, command_id: str, state: str) -> None:
+    change(world, command_id, {"provisioningState": state})
 
 
 def _view(script: Script, now: datetime) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from simulator.errors import resource_group_not_found
 from simulator.providers.compute.attachments import free_lun
 from simulator.providers.compute.bodies import VM_TYPE
 from simulator.providers.compute.errors import compute_error, not_allowed
+from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.instance_view import instance_view
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import delete, machine_of, put_virtual_machine, update
@@ -68,7 +69,8 @@ def patch_vm(world: World, call: Call) -> Answer:
     body = machine_of(world, call.path)
     headers = spend(world, "UpdateVM", body["id"])
     operation = update(world, body, object_body(call), "patch_vm")
-    return Answer(body=body, headers={**headers, **addresses(world, call, operation, location=False)})
+    answered = {**headers, **addresses(world, call, operation, location=False)}
+    return Answer(body=machine_of(world, call.path), headers=answered)
 
 
 def delete_vm(world: World, call: Call) -> Answer:
@@ -114,6 +116,11 @@ def _entry(wish: Mapping[str, Any], others: list[dict[str, Any]]) -> dict[str, A
 
 def _objects(given: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     return cast("list[Mapping[str, Any]]", given.get(name) or [])
+
+
+def list_sizes(_world: World, _call: Call) -> Answer:
+    """Answer the sizes of a region, or those to which a VM can be changed: the same everywhere."""
+    return Answer(body={"value": [size.body(name) for name, size in SIZES.items()]})
 
 
 def retrieve_boot_diagnostics(world: World, call: Call) -> Answer:

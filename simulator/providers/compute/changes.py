@@ -1,0 +1,26 @@
+"""How a resource in the store is changed: a stored body stays as it is, and a new one takes its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simulator.world import World
+
+
+def change(
+    world: World, resource_id: str, properties: Mapping[str, Any] | None = None, **members: Any
+) -> dict[str, Any] | None:
+    """Change some properties and members of a resource; return its new body, None if it is not there.
+
+    A member that is None is taken away.
+    """
+    body = world.store.get(resource_id)
+    if body is None:
+        return None
+    wanted = {**body, **members, "properties": {**body["properties"], **(properties or {})}}
+    new = {name: value for name, value in wanted.items() if value is not None}
+    world.store.put(new)
+    return new

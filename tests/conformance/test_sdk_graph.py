@@ -191,6 +191,28 @@ class TestQueries:
     def test_a_query_without_a_table_reads_resources(self, graph: Graph) -> None:
         assert graph.rows("where name == 'web-01' | project name") == [{"name": "web-01"}]
 
+    @pytest.mark.parametrize(
+        ("condition", "are_deleted"), [("isempty(vm)", True), ("vm == ''", True), ("isnull(vm)", False)]
+    )
+    def test_an_outer_join_without_a_partner_gives_an_empty_text(
+        self, graph: Graph, condition: str, are_deleted: bool
+    ) -> None:
+        """KQL has no null texts: who looks for deleted VMs with ``isnull`` finds none."""
+        rows = graph.rows(
+            f"recoveryservicesresources | where type == '{ITEM_TYPE}' "
+            "| extend key = tolower(tostring(properties.sourceResourceId)) "
+            f"| join kind=leftouter (resources | where type =~ '{VM_TYPE}' | project key = tolower(id), vm = id) "
+            f"on key | where {condition} | project name"
+        )
+
+        assert ("VM;iaasvmcontainerv2;web-rg;gone-01" in {row["name"] for row in rows}) is are_deleted
+
+    def test_kinds_and_timespans(self, graph: Graph) -> None:
+        """The column ``kind`` has a name that is a word of the language; a timespan is a text."""
+        rows = graph.rows("where kind == 'StorageV2' | project kind, age = 26h + 500ms | take 1")
+
+        assert rows == [{"kind": "StorageV2", "age": "1.02:00:00.5000000"}]
+
     def test_the_result_as_a_table(self, graph: Graph) -> None:
         answer = graph.ask("resources | where name == 'web-01' | project name, tags", result_format="table")
 
@@ -294,6 +316,12 @@ class TestRefusals:
             "resources | order by properties.vmId",
             "resources | summarize count() by tags.tier",
             "resources | join kind=leftanti (resources) on id",
+            "resources | summarize count() by env = iff(name == 'a', tags.env, tags.tier)",
+            "resources | summarize arg_max(name, *) by location | order by properties",
+            "resources | distinct tags",
+            "resources | project replace('w', 'v', name)",
+            "resources | summarize make_set(name, 3) by type",
+            "resources | join (resources | join kind=leftouter (resources) on id) on id",
             "resources | where name matches regex '['",
             "print 1",
             "",

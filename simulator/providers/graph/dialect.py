@@ -14,6 +14,9 @@ from duckdb_kql import ir
 from duckdb_kql.lower import lower
 
 from simulator.providers.graph.columns import DYNAMIC_COLUMNS, TABLES, TEXT_COLUMNS
+from simulator.providers.graph.dynamic_keys import check_keys
+from simulator.providers.graph.errors import INVALID, InvalidQuery, invalid_query
+from simulator.providers.graph.outer_joins import join_ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,44 +41,30 @@ _STATEMENTS = {"AliasDatabaseStatement", "DeclareQueryParametersStatement", "Let
 _PARAMETERS = {"kind", "withsource"}
 _JOIN_KINDS = {"innerunique", "inner", "leftouter", "fullouter"}
 _MAX_USES = {ir.Join: ("join", 3), ir.MvExpand: ("mv-expand", 3), ir.Union: ("union", 3)}
+_OUTER_JOINS = {"leftouter", "fullouter"}
+_OWN_MEANING = {"replace"}  # is a regular expression in KQL, and a text to duckdb-kql
+_WITHOUT_SIZE = {"make_list", "make_set", "makelist", "makeset"}  # their second argument is ignored by duckdb-kql
 _DEFAULT_TABLE = "resources | "
 _BEGINS_WITH_OPERATOR = re.compile(
     r"\s*(count|distinct|extend|join|limit|mv-?expand|order|parse|project|project-away|sort|summarize|take|top|where)"
     r"(\s|$)"
 )
+_KIND = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?<![\w.'])kind(?!\w|\s*=(?![=~]))""")
 _TOKEN = re.compile(r"'((?:\\'|[^'])*)'|\"([^\"]*)\"")
 _EXPECTED = "\N{LATIN CAPITAL LETTER I WITH CARON}"  # as recorded, whatever was expected
 
 
-class InvalidQuery(Exception):  # noqa: N818 - the name of Resource Graph's code
-    """A query that Resource Graph refuses, with the details of its answer."""
-
-    def __init__(self, details: Sequence[dict[str, Any]]) -> None:
-        super().__init__(details[-1]["message"])
-        self.details = list(details)
-
-
 @dataclass(frozen=True, slots=True)
 class CheckedQuery:
-    """A query that may run: its text with its first table, the tables that it reads, and whether it limits its rows."""
+    """A query that may run: its text with its first table, the tables that it reads, and whether it limits its rows.
+
+    ``outer_joins`` are the places behind its outer joins.
+    """
 
     text: str
     tables: tuple[str, ...]
     is_cut: bool
-
-
-_INVALID: dict[str, Any] = {
-    "code": "InvalidQuery",
-    "message": (
-        "Query is invalid. Please refer to the documentation for the Azure Resource Graph service and fix the error "
-        "before retrying."
-    ),
-}
-
-
-def invalid_query(message: str, code: str = "InvalidQuery", **more: Any) -> InvalidQuery:
-    """Return the error for a query that is wrong in this one point."""
-    return InvalidQuery([_INVALID, {"code": code, "message": message, **more}])
+    outer_joins: tuple[int, ...]
 
 
 def checked_query(query: str) -> CheckedQuery:
@@ -83,8 +72,10 @@ def checked_query(query: str) -> CheckedQuery:
     text = _DEFAULT_TABLE + query if _BEGINS_WITH_OPERATOR.match(query) else query
     if not text.strip() or text.lstrip().startswith("."):
         raise _foreign(text.strip()[:1] or "<EOF>")
+    text = _KIND.sub(lambda found: found[1] or "['kind']", text)  # a column here, a word of the language to duckdb-kql
     try:
-        _check_operators(duckdb_kql.parse(text).tree)
+        tree = duckdb_kql.parse(text).tree
+        _check_operators(tree)
         lowered = lower(text)
     except duckdb_kql.KqlSyntaxError as error:
         raise _parser_failure(error, len(text) - len(query)) from error
@@ -96,8 +87,29 @@ def checked_query(query: str) -> CheckedQuery:
     tables = tuple(dict.fromkeys(_table(node) for node in nodes if isinstance(node, ir.Source)))
     _check_limits(nodes)
     _check_casing(nodes)
-    _check_keys(lowered)
-    return CheckedQuery(text, tables, any(isinstance(node, ir.Take) for node in nodes))
+    _check_functions(nodes)
+    check_keys(lowered)
+    outer_joins = _outer_joins(tree, lowered)
+    return CheckedQuery(text, tables, any(isinstance(node, ir.Take) for node in nodes), outer_joins)
+
+
+def _outer_joins(tree: Any, query: ir.Query) -> tuple[int, ...]:
+    """Return the places behind the outer joins; raise where one is inside another operator."""
+    joins = [operator for operator in query.operators if isinstance(operator, ir.Join)]
+    inner = [node for operator in query.operators for node in _nodes(operator) if node is not operator]
+    if any(isinstance(node, ir.Join) and node.kind in _OUTER_JOINS for node in inner):
+        raise invalid_query("The simulator cannot run an outer join inside another operator.")
+    ends = zip(join_ends(tree), joins, strict=False)
+    return tuple(end for end, join in ends if join.kind in _OUTER_JOINS)
+
+
+def _check_functions(nodes: Sequence[object]) -> None:
+    """Raise for functions that duckdb-kql would take for something else than KQL does."""
+    for node in nodes:
+        if isinstance(node, ir.FunctionCall):
+            name = node.name.lower()
+            if name in _OWN_MEANING or (name in _WITHOUT_SIZE and len(node.args) > 1):
+                raise invalid_query(f"The simulator cannot run '{name}' with {len(node.args)} arguments.")
 
 
 def _check_operators(tree: Any) -> None:
@@ -143,7 +155,7 @@ def _nodes(node: object) -> Iterator[object]:
 
 def _parser_failure(error: duckdb_kql.KqlSyntaxError, added: int) -> InvalidQuery:
     """Return the error as it is recorded; ``added`` is the length of the table that was put before the query."""
-    return InvalidQuery([_INVALID, *(_place(diagnostic, added) for diagnostic in error.diagnostics)])
+    return InvalidQuery([INVALID, *(_place(diagnostic, added) for diagnostic in error.diagnostics)])
 
 
 def _place(diagnostic: duckdb_kql.Diagnostic, added: int) -> dict[str, Any]:
@@ -205,50 +217,3 @@ def _used_by(node: object) -> Iterator[str]:
         yield from (node.left, node.right)
     elif isinstance(node, ir.ProjectAway):
         yield from node.columns
-
-
-def _check_keys(query: ir.Query) -> set[str]:
-    """Raise where rows are sorted, grouped or joined by a dynamic value; return the dynamic columns of the result."""
-    dynamic = set(DYNAMIC_COLUMNS)
-    for operator in query.operators:
-        match operator:
-            case ir.Sort(keys=keys) | ir.Top(keys=keys):
-                _refuse_dynamic("order operator: key can't be of dynamic type", [key.expr for key in keys], dynamic)
-            case ir.Summarize(by=by):
-                _refuse_dynamic(
-                    "Summarize group key is of a 'dynamic' type. Please use an explicit cast",
-                    [key.expr for key in by],
-                    dynamic,
-                )
-                dynamic = set()
-            case ir.Join(right=right, keys=keys):
-                theirs = _check_keys(right)
-                text = "join key is of a 'dynamic' type. Please use an explicit cast"
-                _refuse_dynamic(text, [ir.ColumnRef(key.left) for key in keys], dynamic)
-                _refuse_dynamic(text, [ir.ColumnRef(key.right) for key in keys], theirs)
-                dynamic |= theirs
-            case ir.Extend(expressions=expressions) | ir.Project(expressions=expressions):
-                named = {_name(each): _is_dynamic(each.expr, dynamic) for each in expressions}
-                kept = dynamic - named.keys() if isinstance(operator, ir.Extend) else set[str]()
-                dynamic = kept | {name for name, is_dynamic in named.items() if is_dynamic}
-            case _:
-                pass
-    return dynamic
-
-
-def _refuse_dynamic(message: str, keys: Iterable[ir.Expr], dynamic: set[str]) -> None:
-    if any(_is_dynamic(key, dynamic) for key in keys):
-        raise invalid_query(message)
-
-
-def _is_dynamic(expression: ir.Expr, dynamic: set[str]) -> bool:
-    if isinstance(expression, ir.PathAccess):
-        return True
-    if isinstance(expression, ir.FunctionCall):
-        return expression.name.lower() in {"parse_json", "todynamic", "split", "pack_all", "bag_keys", "pack"}
-    return isinstance(expression, ir.ColumnRef) and expression.name in dynamic
-
-
-def _name(expression: ir.NamedExpr) -> str:
-    """Return the name of a column; one that is derived from a path is not found again and counts as none."""
-    return expression.name or (expression.expr.name if isinstance(expression.expr, ir.ColumnRef) else "")

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 import duckdb
 import duckdb_kql
 
 from simulator.providers.graph.columns import DYNAMIC_COLUMNS, TEXT_COLUMNS
-from simulator.providers.graph.dialect import InvalidQuery, checked_query, invalid_query
+from simulator.providers.graph.dialect import checked_query
+from simulator.providers.graph.errors import InvalidQuery, invalid_query
+from simulator.providers.graph.outer_joins import with_empty_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +56,8 @@ def run(query: str, rows_of: Callable[[str], Sequence[Mapping[str, Any]]]) -> Re
         for table in checked.tables:
             _fill(database, table, rows_of(table))
         try:
-            relation = duckdb_kql.kql(database, checked.text, allow_write=False)
+            text = with_empty_texts(database, checked.text, checked.outer_joins)
+            relation = duckdb_kql.kql(database, text, allow_write=False)
             found = relation.fetchall()
         except duckdb_kql.KqlError as error:
             raise _refused(error) from error
@@ -94,4 +99,17 @@ def _value(value: Any, kind: str) -> Any:
         return None
     if kind == "object":
         return json.loads(cast("str", value))
+    if isinstance(value, timedelta):
+        return _timespan(value)
+    if isinstance(value, UUID):
+        return str(value)
     return f"{value:%Y-%m-%dT%H:%M:%S.%f}0Z" if kind == "datetime" else value
+
+
+def _timespan(span: timedelta) -> str:
+    """Write a timespan as KQL does: days where there are any, and seven digits where it is no whole second."""
+    sign, span = ("-", -span) if span < timedelta(0) else ("", span)
+    minutes, seconds = divmod(span.seconds, 60)
+    days = f"{span.days}." if span.days else ""
+    fraction = f".{span.microseconds:06d}0" if span.microseconds else ""
+    return f"{sign}{days}{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}{fraction}"

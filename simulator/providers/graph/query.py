@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from simulator.calls import Answer, Call
 from simulator.errors import ArmError
 from simulator.formats import iso_time
+from simulator.providers.graph.errors import InvalidQuery
 from simulator.providers.graph.tables import Tables
 from simulator.tenant import TENANT_ID
 
@@ -64,8 +65,7 @@ def query_resources(world: World, call: Call) -> Answer:
 
 
 def _answer(world: World, request: Mapping[str, Any]) -> dict[str, Any]:
-    from simulator.providers.graph.dialect import InvalidQuery  # noqa: PLC0415 - both import DuckDB
-    from simulator.providers.graph.kql import run  # noqa: PLC0415
+    from simulator.providers.graph.kql import run  # noqa: PLC0415 - imports DuckDB
 
     query = request.get("query")
     if not isinstance(query, str):

@@ -50,12 +50,6 @@ class Answered:
 def answer(world: World, call: Call) -> Answered:
     """Answer one call; errors become answers here."""
     world.settle()
-    answered = _answer(world, call)
-    world.graph.note(world.now())
-    return answered
-
-
-def _answer(world: World, call: Call) -> Answered:
     stored = storage_call(world, call)
     if stored:
         return Answered(answer=answer_storage(world, call, stored), action="read_storage")

@@ -101,7 +101,7 @@ class World:
         self._buckets = {kind: Bucket(limit, real) for kind, limit in limits.items()}
         self._resource_requests: dict[str, Bucket] = {}
         seed(self)
-        self.graph = GraphState(self.store, scenario.settings.graph_delay_s)
+        self.graph = GraphState(self.store, scenario.settings.graph_delay_s, self.now)
 
     def now(self) -> datetime:
         """Return the simulated time; while an effect runs, the moment for which it was meant."""
@@ -199,7 +199,6 @@ class World:
                 self._moment, _, effect = heappop(self._effects)
                 try:
                     effect()
-                    self.graph.note(self._moment)
                 finally:
                     self._moment = None
 

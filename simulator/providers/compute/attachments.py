@@ -104,7 +104,7 @@ class Attachments:
                 "deallocate the VM and try again."
             )
 
-    def _fit_os_disk(self, disk_id: str) -> dict[str, Any]:
+    def _fit_os_disk(self, disk_id: str) -> Mapping[str, Any]:
         disk = self._fit(disk_id)
         properties = disk["properties"]
         if "osType" not in properties:
@@ -187,7 +187,7 @@ class Attachments:
 
     # Any disk
 
-    def _fit(self, disk_id: str) -> dict[str, Any]:
+    def _fit(self, disk_id: str) -> Mapping[str, Any]:
         """Return a disk that the VM can get."""
         disk = self._world.store.get(disk_id)
         if disk is None:

@@ -14,7 +14,7 @@ from simulator.providers.compute.state import Work
 from simulator.providers.compute.virtual_machines import object_body, scope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from simulator.world import World
@@ -66,14 +66,14 @@ def _work(action: str, seconds: float, finish: Callable[[datetime], Any]) -> Wor
     return Work(action=action, seconds=seconds, finish=finish, collection="DiskOperations")
 
 
-def _disk_of(world: World, call: Call) -> dict[str, Any]:
+def _disk_of(world: World, call: Call) -> Mapping[str, Any]:
     body = world.store.get(call.path)
     if body is None:
         raise resource_not_found(f"{DISK_TYPE}/{call.params['disk']}", call.params["group"])
     return body
 
 
-def _check_idle(world: World, body: dict[str, Any]) -> None:
+def _check_idle(world: World, body: Mapping[str, Any]) -> None:
     """Raise the error of a disk on which another operation runs."""
     if body["id"].lower() in world.compute.underway:
         raise busy()

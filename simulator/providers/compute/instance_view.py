@@ -8,6 +8,7 @@ from simulator.providers.compute.state import WITHOUT_HARDWARE
 from simulator.providers.compute.times import offset_time, whole_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from simulator.providers.compute.state import Machine
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _OS = {"Windows": ("Windows Server 2022 Datacenter", "10.0.20348.2966"), "Linux": ("ubuntu", "22.04")}
 
 
-def instance_view(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def instance_view(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
     """Write the instance view of a VM."""
     now, machine = world.now(), world.compute.machines[body["id"].lower()]
     profile = body["properties"]["storageProfile"]
@@ -36,7 +37,7 @@ def instance_view(world: World, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _generation(world: World, profile: dict[str, Any]) -> str:
+def _generation(world: World, profile: Mapping[str, Any]) -> str:
     managed = profile["osDisk"].get("managedDisk")
     disk = world.store.get(managed["id"]) if managed else None
     return disk["properties"].get("hyperVGeneration", "V1") if disk else "V1"
@@ -73,7 +74,7 @@ def _disk(name: str, machine: Machine) -> dict[str, Any]:
     return {"name": name, "statuses": [status]}
 
 
-def _provisioning(body: dict[str, Any], machine: Machine) -> dict[str, Any]:
+def _provisioning(body: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
     state = body["properties"]["provisioningState"].lower()
     if state == "failed":
         code = f"ProvisioningState/failed/{machine.failure}"

@@ -38,7 +38,7 @@ DELETING = "Deleting"
 _REPLACED = ("hardwareProfile", "securityProfile", "diagnosticsProfile", "licenseType", "userData")
 
 
-def machine_of(world: World, vm_id: str) -> dict[str, Any]:
+def machine_of(world: World, vm_id: str) -> Mapping[str, Any]:
     """Return the VM of an id; raise 404 where there is none."""
     body = world.store.get(vm_id)
     if body is None:
@@ -62,7 +62,7 @@ def check_idle(world: World, body: Mapping[str, Any]) -> None:
         raise busy()
 
 
-def begin_change(world: World, body: dict[str, Any], work: Work) -> ComputeOperation:
+def begin_change(world: World, body: Mapping[str, Any], work: Work) -> ComputeOperation:
     """Let an operation on a VM run, which shows in its provisioning state and its etag."""
     vm_id, machine = body["id"], world.compute.machines[body["id"].lower()]
 
@@ -86,7 +86,7 @@ def begin_change(world: World, body: dict[str, Any], work: Work) -> ComputeOpera
     return operation
 
 
-def update(world: World, body: dict[str, Any], given: Mapping[str, Any], action: str) -> ComputeOperation:
+def update(world: World, body: Mapping[str, Any], given: Mapping[str, Any], action: str) -> ComputeOperation:
     """Change a VM as a PATCH says: what is not named stays, and lists are replaced as a whole."""
     check_writable(world, body)
     check_idle(world, body)
@@ -213,7 +213,7 @@ def _create(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperat
 _KEPT = ("hardwareProfile", "securityProfile", "diagnosticsProfile", "licenseType", "availabilitySet", "userData")
 
 
-def _begin_creation(world: World, body: dict[str, Any]) -> ComputeOperation:
+def _begin_creation(world: World, body: Mapping[str, Any]) -> ComputeOperation:
     world.store.put(body)
     machine = Machine(power=STARTING, changed=world.now())
     world.compute.machines[body["id"].lower()] = machine
@@ -234,7 +234,7 @@ def _begin_creation(world: World, body: dict[str, Any]) -> ComputeOperation:
     return operation
 
 
-def delete(world: World, body: dict[str, Any]) -> ComputeOperation:
+def delete(world: World, body: Mapping[str, Any]) -> ComputeOperation:
     """Delete a VM: its disks and NICs stay, but for those whose ``deleteOption`` is ``Delete``."""
     check_writable(world, body, "delete")
     vm_id = body["id"]

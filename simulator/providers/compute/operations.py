@@ -16,11 +16,13 @@ from simulator.providers.compute.times import offset_time
 from simulator.signing import Signatures
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.faults import FaultState
     from simulator.world import World
 
 
-def begin(world: World, resource: dict[str, Any], work: Work) -> ComputeOperation:
+def begin(world: World, resource: Mapping[str, Any], work: Work) -> ComputeOperation:
     """Let an operation on a resource run; raise the error with which the VM's faults refuse it."""
     now, state = world.now(), faults_of(world, resource["id"])
     failure = _failure(state, work.action) or work.failure

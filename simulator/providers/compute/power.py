@@ -24,6 +24,7 @@ from simulator.providers.compute.state import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from simulator.providers.compute.state import ComputeOperation
@@ -89,7 +90,7 @@ def _answer(world: World, call: Call, turn: _Turn) -> Answer:
     return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
 
 
-def _begin(world: World, body: dict[str, Any], turn: _Turn) -> ComputeOperation:
+def _begin(world: World, body: Mapping[str, Any], turn: _Turn) -> ComputeOperation:
     machine = world.compute.machines[body["id"].lower()]
     before = machine.power
     if before == turn.after and not turn.always:
@@ -107,7 +108,7 @@ def _begin(world: World, body: dict[str, Any], turn: _Turn) -> ComputeOperation:
     return operation
 
 
-def _make_way(world: World, body: dict[str, Any]) -> None:
+def _make_way(world: World, body: Mapping[str, Any]) -> None:
     """Let a power operation that runs give way to the new one; raise where an update runs."""
     running = world.compute.underway.get(body["id"].lower())
     if running and running.work.action not in _ACTIONS:

@@ -91,11 +91,11 @@ def delete_run_command(world: World, call: Call) -> Answer:
     return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
 
 
-def _vm_of(world: World, call: Call) -> dict[str, Any]:
+def _vm_of(world: World, call: Call) -> Mapping[str, Any]:
     return machine_of(world, call.path[: call.path.lower().rindex("/runcommands/")])
 
 
-def _command_of(world: World, call: Call) -> dict[str, Any]:
+def _command_of(world: World, call: Call) -> Mapping[str, Any]:
     body = world.store.get(call.path)
     if body is None:
         name = f"{call.params['vm']}/runCommands/{call.params['command']}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,50 +11,44 @@ from simulator.providers.resources.listing import is_listed
 from simulator.store import RESOURCE_GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from simulator.store import ResourceStore
 
-type Body = dict[str, Any] | None
-
 
 class GraphState:
-    """Shows the resources of the store as they were some seconds ago."""
+    """Shows the resources of the store as they were some seconds ago.
 
-    def __init__(self, store: ResourceStore, delay_s: float) -> None:
+    What is in the store when it is made is shown at once. ``now`` returns the simulated time.
+    """
+
+    def __init__(self, store: ResourceStore, delay_s: float, now: Callable[[], datetime]) -> None:
         self.quota = Quota()
         self.delay = timedelta(seconds=delay_s)
         self._store = store
-        self._shown: dict[str, Body] = {}
-        self._noted: dict[str, Body] = {}
-        self._touched: set[str] = set()
-        self._coming: deque[tuple[datetime, str, Body]] = deque()
-        store.watch = self._keep
+        self._now = now
+        self._changes: deque[tuple[datetime, str, Mapping[str, Any] | None]] = deque()
+        store.changing = self._note
 
-    def _keep(self, key: str, body: Body) -> None:
-        """Keep a resource as it is before it may be changed; the store says when."""
-        if key not in self._noted:
-            self._shown[key] = self._noted[key] = deepcopy(_resource(body))
-        self._touched.add(key)
+    def _note(self, key: str, former: Mapping[str, Any] | None) -> None:
+        """Keep a former body for as long as it is still shown."""
+        self._drop_old_changes()
+        self._changes.append((self._now(), key, former))
 
-    def note(self, now: datetime) -> None:
-        """Note which resources are others since the last time: they will be shown so when the delay has passed."""
-        for key in self._touched:
-            body = _resource(self._store.peek(key))
-            if body != self._noted[key]:
-                self._noted[key] = deepcopy(body)
-                self._coming.append((now + self.delay, key, self._noted[key]))
-        self._touched.clear()
+    def _drop_old_changes(self) -> None:
+        while self._changes and self._changes[0][0] + self.delay <= self._now():
+            self._changes.popleft()
 
-    def resources(self, now: datetime) -> Iterator[dict[str, Any]]:
-        """Give the resources as Resource Graph shows them at a moment."""
-        while self._coming and self._coming[0][0] <= now:
-            _, key, body = self._coming.popleft()
-            self._shown[key] = body
-        yield from (body for key, body in self._store.items() if key not in self._shown and _resource(body))
-        yield from (body for body in self._shown.values() if body is not None)
+    def resources(self) -> Iterator[Mapping[str, Any]]:
+        """Give the resources as Resource Graph shows them now."""
+        self._drop_old_changes()
+        former: dict[str, Mapping[str, Any] | None] = {}
+        for _, key, body in self._changes:
+            former.setdefault(key, body)  # the first change since then knows how the resource was
+        shown = {**dict(self._store.items()), **former}
+        return (body for body in shown.values() if body is not None and _is_resource(body))
 
 
-def _resource(body: Body) -> Body:
-    """Return a body of the store if it is a resource or a resource group, and no operation or deployment."""
-    return body if body and (is_listed(body) or body["type"] == RESOURCE_GROUPS) else None
+def _is_resource(body: Mapping[str, Any]) -> bool:
+    """Return whether this is a resource or a resource group, and no operation or deployment."""
+    return is_listed(body) or body["type"] == RESOURCE_GROUPS

@@ -19,7 +19,7 @@ from simulator.providers.resources.permissions import is_denied
 from simulator.store import RESOURCE_GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from simulator.scenario import Vault, Vm
     from simulator.world import World
@@ -49,14 +49,14 @@ class Tables:
         self.world.random.shuffle(rows)
         return rows
 
-    def _is_visible(self, body: dict[str, Any]) -> bool:
+    def _is_visible(self, body: Mapping[str, Any]) -> bool:
         resource_id = body["id"]
         is_asked_for = resource_id.split("/")[2].lower() in self.subscriptions
         return is_asked_for and not is_denied(self.world, f"{body['type']}/read", resource_id)
 
-    def _resources(self) -> Iterator[dict[str, Any]]:
+    def _resources(self) -> Iterator[Mapping[str, Any]]:
         holders = vms_by_interface(self.world)
-        for body in self.world.graph.resources(self.world.now()):
+        for body in self.world.graph.resources():
             if body["type"] == INTERFACES:
                 yield interface_body(body, holders.get(body["id"].lower()))
             elif body["type"] != RESOURCE_GROUPS:
@@ -72,7 +72,7 @@ class Tables:
                 "type": "Microsoft.Resources/subscriptions",
                 "properties": {"state": "Enabled", "managementGroupAncestorsChain": []},
             }
-        for body in self.world.graph.resources(self.world.now()):
+        for body in self.world.graph.resources():
             if body["type"] == RESOURCE_GROUPS:
                 yield {**body, "type": "Microsoft.Resources/subscriptions/resourceGroups"}
 

@@ -50,7 +50,7 @@ def begin_deletion(world: World, body: Mapping[str, Any]) -> None:
     world.store.put(stamped(world, body, "Deleting"))
 
 
-def find(world: World, resource_id: str) -> dict[str, Any]:
+def find(world: World, resource_id: str) -> Mapping[str, Any]:
     """Return the resource of an id; raise the gateway's 404 where there is none."""
     body = world.store.get(resource_id)
     if body is None:

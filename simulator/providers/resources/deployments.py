@@ -129,7 +129,7 @@ def _operation_body(operation: Mapping[str, Any]) -> dict[str, Any]:
     return {name: operation[name] for name in ("id", "operationId", "properties")}
 
 
-def _find(world: World, call: Call) -> dict[str, Any]:
+def _find(world: World, call: Call) -> Mapping[str, Any]:
     group = find_group(world, group_id_of(call))
     body = world.store.get(f"{group['id']}/providers/{DEPLOYMENTS}/{call.params['deployment']}")
     if body is None:

@@ -38,7 +38,7 @@ def group_body(group_id: str, location: str, more: Mapping[str, Any] | None = No
     }
 
 
-def find_group(world: World, group_id: str) -> dict[str, Any]:
+def find_group(world: World, group_id: str) -> Mapping[str, Any]:
     """Return a resource group; raise the gateway's 404 where there is none."""
     group = world.store.get(group_id)
     if group is None:

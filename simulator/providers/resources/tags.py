@@ -49,7 +49,7 @@ def _put(world: World, resource: Mapping[str, Any], tags: dict[str, str]) -> Ans
     return Answer(body=_body(tagged))
 
 
-def _tagged(world: World, call: Call) -> dict[str, Any]:
+def _tagged(world: World, call: Call) -> Mapping[str, Any]:
     scope = call.path[: call.path.lower().rindex(_PATH)]
     if "/providers/" not in scope.lower():
         return find_group(world, scope)

@@ -12,6 +12,8 @@ from simulator.providers.resources.groups import scope_of
 from simulator.scenario import StorageAccount
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.world import World
 
 _AGE = timedelta(days=400)
@@ -48,7 +50,7 @@ def list_storage_accounts(world: World, call: Call) -> Answer:
     return Answer(body={"value": shown}, content_type=_JSON)
 
 
-def _as_of(body: dict[str, Any], api_version: str) -> dict[str, Any]:
+def _as_of(body: Mapping[str, Any], api_version: str) -> Mapping[str, Any]:
     """Return an account with the properties that a version has: old ones have a few."""
     if api_version >= _FIRST_WITH_NETWORK_RULES:
         return body

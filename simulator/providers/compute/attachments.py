@@ -46,7 +46,7 @@ class Attachments:
     def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the storage profile after an update; raise the error of Azure's first rule against it."""
         profile = deepcopy(self._machine["properties"]["storageProfile"])
-        if "osDisk" in given:
+        if given.get("osDisk") is not None:
             profile["osDisk"] = self._changed_os_disk(profile["osDisk"], given["osDisk"])
         if given.get("dataDisks") is not None:
             profile["dataDisks"] = self._changed_data_disks(profile["dataDisks"], given["dataDisks"])
@@ -221,6 +221,8 @@ class Attachments:
         size_gb = given.get("diskSizeGB")
         if size_gb is not None and size_gb < entry["diskSizeGB"]:
             raise shrunk(entry["name"])
+        if size_gb is not None and size_gb > entry["diskSizeGB"]:
+            raise bad_request(f"The simulator does not resize disks: '{entry['name']}' has {entry['diskSizeGB']} GB.")
 
     def _check_used_once(self, profile: Mapping[str, Any]) -> None:
         ids = [_disk_id(entry).lower() for entry in (profile["osDisk"], *profile["dataDisks"])]

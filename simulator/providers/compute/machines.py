@@ -13,7 +13,6 @@ from simulator.providers.compute.bodies import VM_TYPE
 from simulator.providers.compute.changes import change
 from simulator.providers.compute.errors import (
     busy,
-    change_not_allowed,
     compute_error,
     invalid_parameter,
     marked_for_deletion,
@@ -21,6 +20,7 @@ from simulator.providers.compute.errors import (
 )
 from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.operations import begin, preempt
+from simulator.providers.compute.requests import check_fixed, check_form, identity_after
 from simulator.providers.compute.state import RUNNING, STARTING, STOPPED, Machine, Work
 from simulator.providers.compute.times import offset_time
 from simulator.providers.network.interfaces import vm_of_interface
@@ -88,6 +88,7 @@ def begin_change(world: World, body: Mapping[str, Any], work: Work) -> ComputeOp
 
 def update(world: World, body: Mapping[str, Any], given: Mapping[str, Any], action: str) -> ComputeOperation:
     """Change a VM as a PATCH says: what is not named stays, and lists are replaced as a whole."""
+    check_form(given)
     check_writable(world, body)
     check_idle(world, body)
     wanted, vm_id = _merged(world, body, given), body["id"]
@@ -107,8 +108,10 @@ def update(world: World, body: Mapping[str, Any], given: Mapping[str, Any], acti
 
     seconds = ATTACH_S if moves_disks else UPDATE_S
     operation = begin_change(world, body, Work(action=action, seconds=seconds, finish=finish, undo=undo))
-    tags = {"tags": dict(given["tags"])} if given.get("tags") is not None else {}
-    change(world, vm_id, {**wanted, "storageProfile": _with_leaving(former["storageProfile"], profile)}, **tags)
+    beside = {"tags": dict(given["tags"])} if given.get("tags") is not None else {}
+    if given.get("identity") is not None:
+        beside["identity"] = identity_after(vm_id, body.get("identity") or {}, given["identity"])
+    change(world, vm_id, {**wanted, "storageProfile": _with_leaving(former["storageProfile"], profile)}, **beside)
     for disk_id in disks - former_disks:
         change(world, disk_id, managedBy=vm_id)
     return operation
@@ -127,15 +130,14 @@ def _with_leaving(former: Mapping[str, Any], profile: Mapping[str, Any]) -> dict
 
 def _merged(world: World, body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the properties that an update changes, checked."""
-    if str(given.get("location") or body["location"]).lower() != body["location"].lower():
-        raise change_not_allowed("location")
+    check_fixed(body, given)
     properties: Mapping[str, Any] = given.get("properties") or {}
     changed = {name: properties[name] for name in _REPLACED if properties.get(name) is not None}
     candidate = {**body, "properties": {**body["properties"], **changed}}
     _check_size(candidate)
     changed["storageProfile"] = Attachments(world, candidate).changed(properties.get("storageProfile") or {})
     if "networkProfile" in properties:
-        changed["networkProfile"] = _network_profile(world, body["id"], properties["networkProfile"])
+        changed["networkProfile"] = _network_profile(world, body, properties["networkProfile"] or {})
     return changed
 
 
@@ -146,12 +148,13 @@ def _check_size(body: Mapping[str, Any]) -> None:
         raise invalid_parameter(message + ",".join(sorted(SIZES)), "vmSize")
 
 
-def _network_profile(world: World, vm_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the checked network profile: each NIC is there and is no other VM's."""
-    interfaces: list[dict[str, Any]] = list(given.get("networkInterfaces") or [])
+def _network_profile(world: World, body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked network profile: each NIC is there, in the region of the VM, and is no other VM's."""
+    interfaces, vm_id = list[dict[str, Any]](given.get("networkInterfaces") or []), body["id"]
     for entry in interfaces:
         nic_id = str(entry.get("id"))
-        if world.store.get(nic_id) is None:
+        nic = world.store.get(nic_id)
+        if nic is None or nic["location"].lower() != body["location"].lower():
             raise compute_error(
                 400,
                 "InvalidResourceReference",
@@ -173,6 +176,7 @@ def _network_profile(world: World, vm_id: str, given: Mapping[str, Any]) -> dict
 
 def put_virtual_machine(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperation:
     """Create a VM from disks, or change the present one to what is given; raise where Azure refuses."""
+    check_form(given)
     body = world.store.get(vm_id)
     if body:
         storage = {"dataDisks": [], **((given.get("properties") or {}).get("storageProfile") or {})}
@@ -194,7 +198,7 @@ def _create(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperat
         "location": given["location"],
         **({"tags": dict(given["tags"])} if given.get("tags") else {}),
         **({"zones": list(given["zones"])} if given.get("zones") else {}),
-        **({"identity": dict(given["identity"])} if given.get("identity") else {}),
+        **({"identity": identity_after(vm_id, {}, given["identity"])} if given.get("identity") else {}),
         "properties": {
             **{name: deepcopy(properties[name]) for name in _KEPT if properties.get(name) is not None},
             "provisioningState": "Creating",
@@ -205,7 +209,7 @@ def _create(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperat
         "etag": '"0"',
     }
     _check_size(body)
-    body["properties"]["networkProfile"] = _network_profile(world, vm_id, properties.get("networkProfile") or {})
+    body["properties"]["networkProfile"] = _network_profile(world, body, properties.get("networkProfile") or {})
     body["properties"]["storageProfile"] = Attachments(world, body).first(properties.get("storageProfile") or {})
     return _begin_creation(world, body)
 

@@ -15,6 +15,8 @@ from simulator.providers.compute.instance_view import instance_view
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import delete, machine_of, put_virtual_machine, update
 from simulator.providers.compute.operations import addresses
+from simulator.providers.compute.requests import check_attachments, check_condition
+from simulator.providers.compute.state import DEALLOCATED
 from simulator.providers.resources.groups import group_id_of
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 def list_vms(world: World, call: Call) -> Answer:
     """Answer the VMs of a resource group, or of the subscription."""
     vms = world.store.of_type(VM_TYPE, scope_of(world, call))
-    return Answer(body=page(call, vms, world.scenario.settings.page_vms, dict))
+    return Answer(body=page(call, vms, world.scenario.settings.page_vms, lambda vm: _shown(world, vm)))
 
 
 def scope_of(world: World, call: Call) -> str:
@@ -40,9 +42,27 @@ def get_vm(world: World, call: Call) -> Answer:
     """Answer a VM, with ``$expand=instanceView`` also as it is at the moment."""
     body = machine_of(world, call.path)
     headers = {**spend(world, "LowCostGet", body["id"]), "etag": body["etag"]}
+    body = _shown(world, body)
     if call.query.get("$expand", "").lower() == "instanceview":
         body = {**body, "properties": {**body["properties"], "instanceView": instance_view(world, body)}}
     return Answer(body=body, headers=headers)
+
+
+def _shown(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a VM as it is answered: without the sizes and kinds of its disks while it is deallocated.
+
+    They may be changed then, and are read again when the VM starts.
+    """
+    if world.compute.machines[body["id"].lower()].power != DEALLOCATED:
+        return dict(body)
+    profile = body["properties"]["storageProfile"]
+    disks = {"osDisk": _bare(profile["osDisk"]), "dataDisks": [_bare(entry) for entry in profile["dataDisks"]]}
+    return {**body, "properties": {**body["properties"], "storageProfile": {**profile, **disks}}}
+
+
+def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
+    disk = {name: value for name, value in entry.items() if name != "diskSizeGB"}
+    return {**disk, "managedDisk": {"id": entry["managedDisk"]["id"]}} if "managedDisk" in entry else disk
 
 
 def get_instance_view(world: World, call: Call) -> Answer:
@@ -55,11 +75,12 @@ def put_vm(world: World, call: Call) -> Answer:
     """Create a VM from disks, or replace what is said of it."""
     present = world.store.get(call.path)
     headers = spend(world, "PutVM", call.path)
+    check_condition(call, present)
     operation = put_virtual_machine(world, call.path, object_body(call))
     status = 200 if present else 201
     return Answer(
         status=status,
-        body=machine_of(world, call.path),
+        body=_shown(world, machine_of(world, call.path)),
         headers={**headers, **addresses(world, call, operation, location=False)},
     )
 
@@ -68,9 +89,10 @@ def patch_vm(world: World, call: Call) -> Answer:
     """Change a VM; a list of data disks replaces the present one."""
     body = machine_of(world, call.path)
     headers = spend(world, "UpdateVM", body["id"])
+    check_condition(call, body)
     operation = update(world, body, object_body(call), "patch_vm")
     answered = {**headers, **addresses(world, call, operation, location=False)}
-    return Answer(body=machine_of(world, call.path), headers=answered)
+    return Answer(body=_shown(world, machine_of(world, call.path)), headers=answered)
 
 
 def delete_vm(world: World, call: Call) -> Answer:
@@ -88,6 +110,7 @@ def attach_detach_data_disks(world: World, call: Call) -> Answer:
     body = machine_of(world, call.path.rpartition("/")[0])
     headers = spend(world, "UpdateVM", body["id"])
     given = object_body(call)
+    check_attachments(given)
     leaving = {str(each.get("diskId")).lower() for each in _objects(given, "dataDisksToDetach")}
     stay = [
         entry

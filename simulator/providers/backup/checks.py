@@ -51,14 +51,14 @@ class RestoreCheck(RequestForm):
         )
 
     def account(self) -> StorageAccount:
-        """Run all checks; return the staging account."""
+        """Run all checks and return the staging account; raise ``ArmError`` for the first rule that is violated."""
         self._check_form()
         for rule in self._rules:
             rule()
         return self._staging_account()
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return every rule that stands against the restore; raise only for a body of the wrong form."""
+        """Return a finding for each rule that is violated; raise ``ArmError`` only for a body of the wrong form."""
         self._check_form()
         found: list[Finding] = []
         for rule in self._rules:
@@ -82,7 +82,7 @@ class RestoreCheck(RequestForm):
             )
 
     def _check_in_place(self) -> None:
-        """Disks are replaced for a managed, unencrypted VM that is still there."""
+        """Refuse to replace the disks of a VM that is unmanaged, encrypted or not there any more."""
         if self.recovery_type != "OriginalLocation":
             return
         if self._point.encrypted:
@@ -93,7 +93,7 @@ class RestoreCheck(RequestForm):
             raise refused("UserErrorBcmDatasourceNotPresent", "The source virtual machine does not exist.")
 
     def _check_rehydration(self) -> None:
-        """Hold rehydration and archive together: neither without the other."""
+        """Require rehydration for archived points, and refuse it for others."""
         info = self._get("recoveryPointRehydrationInfo")
         if (self._get("objectType") == REHYDRATING) != self._point.needs_rehydration:
             raise invalid_input(f"objectType {REHYDRATING} belongs to archived points, and to them alone")
@@ -109,7 +109,7 @@ class RestoreCheck(RequestForm):
             raise invalid_input("rehydrationRetentionDuration must be P10D to P30D")
 
     def _check_zones(self) -> None:
-        """Zones want a managed, unencrypted point in the vault tier, and a number a zone-redundant vault."""
+        """Require a managed, unencrypted point in the vault tier for zones, and a zone-redundant vault for a number."""
         zones = self._get("zones")
         if not zones:
             return
@@ -123,7 +123,7 @@ class RestoreCheck(RequestForm):
             raise invalid_input("zones need a zone-redundant vault")
 
     def _check_network_access(self) -> None:
-        """Ask how the restored disks are reached if the point has private access, and only then, as az CLI does."""
+        """Require the network access of the disks for a point with private access, and only then, as az CLI does."""
         settings = self._get("targetDiskNetworkAccessSettings")
         if self._point.private_access != "Enabled":
             if settings is not None and self._point.private_access == "Disabled":
@@ -139,14 +139,14 @@ class RestoreCheck(RequestForm):
             raise invalid_input(f"targetDiskAccessId belongs to {_ACCESS_OPTIONS[1]}, and to that alone")
 
     def _check_disk_selection(self) -> None:
-        """Let disks alone be restored where the item selects the disks it backs up."""
+        """Refuse all but the restore of disks where the item selects the disks that it backs up."""
         if self._vm.disk_exclusion and self.recovery_type != "RestoreDisks":
             raise invalid_input("an item with selected disks allows RestoreDisks alone")
 
     def _check_subscriptions(self) -> None:
-        """Look whether vault and point allow what the ids of another subscription ask for."""
+        """Refuse ids of another subscription where vault or point do not allow it."""
         ids = [str(self._get(name)) for name in TARGETS if self._get(name)] + [self._staging_account_id()]
-        if all(each.split("/")[2].lower() == self._vault.subscription_id.lower() for each in ids):
+        if all(resource_id.split("/")[2].lower() == self._vault.subscription_id.lower() for resource_id in ids):
             return
         if self._vault.cross_subscription_restore in {"Disabled", "PermanentlyDisabled"}:
             raise invalid_input("the vault does not allow restores to another subscription")
@@ -156,7 +156,7 @@ class RestoreCheck(RequestForm):
             raise invalid_input("a snapshot alone cannot be restored to another subscription")
 
     def _check_identity(self) -> None:
-        """Look whether the vault has the identity that is to reach the staging account."""
+        """Refuse an identity for the staging account that the vault does not have."""
         info, identity = self._get("identityInfo"), self._vault.identity
         if info is None:
             return
@@ -167,7 +167,7 @@ class RestoreCheck(RequestForm):
             raise invalid_input("the vault has no such user-assigned identity")
 
     def _check_target_name(self) -> None:
-        """Look whether the name of the new VM is free."""
+        """Refuse a name for the new VM that another VM has."""
         target = str(self._get("targetVirtualMachineId") or "")
         if target and self._world.store.get(target):
             raise refused("UserErrorVmAlreadyExists", f"A virtual machine {target.rpartition('/')[2]} exists already.")

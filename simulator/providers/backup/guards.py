@@ -14,7 +14,10 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceGuard:
-    """A guard of a vault; ``granted_after_s`` counts from the first restore that asks, None is never."""
+    """A guard of a vault.
+
+    ``granted_after_s`` counts from the first restore that names the guard's request; None is never.
+    """
 
     name: str
     resource_group: str
@@ -49,18 +52,18 @@ class ResourceGuard:
 
 
 class GuardState:
-    """What a guard says at the moment."""
+    """Whether a guard allows restores at the moment."""
 
     def __init__(self, guard: ResourceGuard) -> None:
         self.guard = guard
         self._granted_from: datetime | None = None
 
     def grant(self, now: datetime, *, granted: bool) -> None:
-        """Allow restores from now on, or forbid them until told otherwise."""
+        """Allow restores from now on, or forbid them until the next such call."""
         self._granted_from = now if granted else _NEVER
 
-    def ask(self, now: datetime) -> bool:
-        """Tell whether a restore is allowed; the first to ask sets off the wait."""
+    def allows(self, now: datetime) -> bool:
+        """Return whether a restore is allowed; the first call starts the wait of ``granted_after_s``."""
         if self._granted_from is None:
             after_s = self.guard.granted_after_s
             self._granted_from = _NEVER if after_s is None else now + timedelta(seconds=after_s)

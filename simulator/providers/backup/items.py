@@ -37,7 +37,7 @@ _HEALTHY = {
 
 
 def backup_status(world: World, call: Call) -> Answer:
-    """Tell which vault protects a VM; only the VM's own region knows."""
+    """Answer which vault protects a VM; only the VM's own region knows it."""
     body = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
     resource = body.get("resourceId")
     if body.get("resourceType") != "VM" or not isinstance(resource, str):

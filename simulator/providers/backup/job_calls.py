@@ -73,7 +73,7 @@ def read_conditions(conditions: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _matches(job: Job | ServiceJob, wanted: Mapping[str, Any], now: datetime) -> bool:
-    """Return whether a job meets the conditions; most lists have few, so only what they ask is looked at."""
+    """Return whether a job meets the conditions; only the facts that a condition names are computed."""
     facts: dict[str, Callable[[], str]] = {
         "operation": lambda: RESTORE if isinstance(job, Job) else job.operation,
         "status": lambda: job.status(now),
@@ -110,7 +110,7 @@ def _resource(call: Call, job: Job | ServiceJob, properties: Mapping[str, Any]) 
 
 
 def cancel_job(world: World, call: Call) -> Answer:
-    """Take a cancellation: 400 for a job that is over, else 202, even where it will be refused later."""
+    """Accept a cancellation with 202, even where it will be refused later; raise 400 for a job that has ended."""
     job, now = job_of(world, call), world.now()
     is_configuration = isinstance(job, ServiceJob) and job.operation == CONFIGURE_BACKUP
     if job.status(now) not in RUNNING or is_configuration:
@@ -157,7 +157,7 @@ def job_operation_status(world: World, call: Call) -> Answer:
 
 
 def job_operation_result(world: World, call: Call) -> Answer:
-    """Answer 204 for a cancellation that was taken, 400 for a refused one; the job's name is not looked at."""
+    """Answer 204 for a cancellation that was taken, 400 for a refused one; the job's name is not checked."""
     operation = operation_of(world, call, "cancel")
     if operation.failure:
         raise ArmError(400, operation.failure.code, operation.failure.message)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.faults import BagFault
 from simulator.formats import TICKS_PER_SECOND, clock_duration, iso_duration, iso_time, ticks, us_time
-from simulator.providers.backup.lives import life_of
+from simulator.providers.backup.job_profiles import profile_of
 
 if TYPE_CHECKING:
     from simulator.faults import ErrorDetail
-    from simulator.providers.backup.lives import Life, Task
+    from simulator.providers.backup.job_profiles import JobProfile, Task
 
 _SETTLED_S = 3.0
 _TRANSFERRED_PER_PROGRESS = 1 / 98.75
@@ -40,7 +40,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One restore job; its whole future is settled when it is made, but for a cancellation.
+    """One restore job; its whole course is fixed when it is created, but for a cancellation.
 
     ``region`` is the secondary region of a cross-region restore, empty in the vault's own.
     """
@@ -103,9 +103,9 @@ class Job:
         return f"vmencryption_config-{self.job_id}.json" if self.saves_keys else ""
 
     @property
-    def life(self) -> Life:
-        """How jobs of this kind go."""
-        return life_of(self.kind, self.region)
+    def profile(self) -> JobProfile:
+        """The profile of the job's kind."""
+        return profile_of(self.kind, self.region)
 
     def ends_at(self) -> datetime:
         """Return the moment of the end as things stand now."""
@@ -116,7 +116,7 @@ class Job:
     def transferred_at(self) -> datetime:
         """Return the moment when the data are there, which ends the first task."""
         working_s = self.seconds - self.delay_s
-        return self.started + timedelta(seconds=self.delay_s + working_s * self.life.tasks[0].ends)
+        return self.started + timedelta(seconds=self.delay_s + working_s * self.profile.tasks[0].ends)
 
     def status(self, now: datetime) -> str:
         """Return the job's status at a moment."""
@@ -131,10 +131,10 @@ class Job:
         """Return the percentage and the remaining seconds, None where the service does not say."""
         if self.status(now) in {"Completed", "CompletedWithWarnings"}:
             return 100.0, 0.0
-        return self.life.curve(self._share(now), self.seconds - self.delay_s)
+        return self.profile.curve(self._share(now), self.seconds - self.delay_s)
 
     def _share(self, now: datetime) -> float:
-        """Return the share of the working time passed; it stands still once the job is told to stop or has ended."""
+        """Return the share of the working time passed; it does not grow once the job is cancelled or has ended."""
         moment = min(now, self.cancelled_at or self.ends_at())
         working_s = (moment - self.started).total_seconds() - self.delay_s
         return min(1.0, max(0.0, working_s / (self.seconds - self.delay_s)))
@@ -186,7 +186,7 @@ def _properties(job: Job, now: datetime, details: dict[str, Any]) -> dict[str, A
 def _extended_info(job: Job, now: datetime) -> dict[str, Any]:
     progress, remaining_s = job.progress(now)
     extended: dict[str, Any] = {
-        "tasksList": [_task_body(job, task, now) for task in job.life.tasks],
+        "tasksList": [_task_body(job, task, now) for task in job.profile.tasks],
         **job.bag.applied(_property_bag(job, now)),
         "internalPropertyBag": {"restoreLocationType": job.recovery_type},
         "progressPercentage": progress,
@@ -204,7 +204,7 @@ def _extended_info(job: Job, now: datetime) -> dict[str, Any]:
 def _task_body(job: Job, task: Task, now: datetime) -> dict[str, Any]:
     status = job.task_status(task, now)
     body = {"taskId": task.name, "duration": "PT0S", "status": status, "taskType": "Normal"}
-    if not job.life.counts_gigabytes:
+    if not job.profile.counts_gigabytes:
         return body
     progress, remaining_s = job.progress(now)
     if remaining_s is not None:
@@ -218,7 +218,7 @@ def _task_body(job: Job, task: Task, now: datetime) -> dict[str, Any]:
 def _property_bag(job: Job, now: datetime) -> dict[str, str | None]:
     """Write the bag of display strings; some values are null in the first seconds."""
     settled = now >= min(job.ends_at(), job.started + timedelta(seconds=_SETTLED_S))
-    bag: dict[str, str | None] = {"Job Type": job.life.job_type}
+    bag: dict[str, str | None] = {"Job Type": job.profile.job_type}
     if job.kind == "new_vm":
         bag |= {
             "Original VM Name": job.vm_name,
@@ -229,7 +229,7 @@ def _property_bag(job: Job, now: datetime) -> dict[str, str | None]:
         bag["Target VM Name"] = job.vm_name if settled else None
     bag["Target Storage Account Name"] = job.target.account
     bag["Recovery point time "] = us_time(job.point_time) if settled else None
-    made = _blobs(job) if job.life.leaves_blobs and job.status(now) in {"Completed", "CompletedWithWarnings"} else {}
+    made = _blobs(job) if job.profile.leaves_blobs and job.status(now) in {"Completed", "CompletedWithWarnings"} else {}
     bag |= {key: value for key, value in made.items() if key.startswith("Config")}
     if job.target.resource_group:
         bag["Target resource group"] = job.target.resource_group

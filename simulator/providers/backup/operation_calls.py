@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 TRIGGER_RETRY_AFTER_S = 60
 
 
-def addresses(world: World, call: Call, vm: Vm, operation: Operation) -> dict[str, str]:
-    """Return the headers that say where to ask on, freshly signed, as the VM's faults bend them."""
+def operation_headers(world: World, call: Call, vm: Vm, operation: Operation) -> dict[str, str]:
+    """Return the headers with the addresses of an operation's status and result, changed by its VM's faults."""
     faults = world.faults(vm.key).faults
     base = faults.wrong_host_url or call.base_url
     item, signatures = item_path(call.vault_path, vm), Signatures(world.now(), world.random)
@@ -34,7 +34,7 @@ def addresses(world: World, call: Call, vm: Vm, operation: Operation) -> dict[st
 
 
 def item_operation_status(world: World, call: Call) -> Answer:
-    """Answer the status of a restore's operation, without a word about when to ask again."""
+    """Answer the status of a restore's operation, without a ``Retry-After``."""
     vm_of(world, call)
     return Answer(body=operation_of(world, call, "restore").body(world.now()))
 
@@ -59,8 +59,8 @@ def _operation_result(world: World, call: Call, vm: Vm, operation: Operation) ->
     status = operation.status(world.now())
     if status == "Failed" and operation.failure:
         raise ArmError(400, operation.failure.code, operation.failure.message)
-    urls = addresses(world, call, vm, operation)
+    present = operation_headers(world, call, vm, operation)
     wanted = "Location" if status == "InProgress" else "Azure-AsyncOperation"
-    headers = {name: value for name, value in urls.items() if name == wanted}
+    headers = {name: value for name, value in present.items() if name == wanted}
     headers["Retry-After"] = world.timeline.retry_after(TRIGGER_RETRY_AFTER_S)
     return Answer(status=202 if status == "InProgress" else 204, headers=headers)

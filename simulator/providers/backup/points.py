@@ -1,4 +1,4 @@
-"""Recovery points: those a scenario lists, and long rows of them that are made as they are asked for."""
+"""Recovery points: those that a scenario lists, and long lists of them, whose points are made when they are read."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Point:
 
     @property
     def is_snapshot_only(self) -> bool:
-        """Tell whether nothing of the point has reached the vault."""
+        """Whether nothing of the point is in the vault tier."""
         return self.valid_tiers <= {"InstantRP", "IASnapshotRP"}
 
     @property
     def needs_rehydration(self) -> bool:
-        """Tell whether the point lives in the archive alone."""
+        """Whether the point is in the archive tier alone."""
         return "ArchivedRP" in self.valid_tiers and self.valid_tiers.isdisjoint(
             {"InstantRP", "HardenedRP", "IASnapshotRP"}
         )
@@ -64,7 +64,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedPoints(Sequence[Point]):
-    """A row of points at even distances, newest first; a slice is a row as well, so nothing is ever held in full."""
+    """Points at equal intervals, newest first.
+
+    A slice is of this class, too, so that the whole list is never in memory.
+    """
 
     like: tuple[Point, ...]
     first_id: int
@@ -118,9 +121,9 @@ def read_points(vm: Node, seed: str) -> Sequence[Point]:
 
 def _read_generated(node: Node, seed: str) -> GeneratedPoints:
     like: list[Point] = []
-    for each in node.nodes("like"):
-        like.append(_read_members(each))
-        each.close()
+    for pattern in node.nodes("like"):
+        like.append(_read_members(pattern))
+        pattern.close()
     if not like and node.is_object:
         node.complain("like", "at least one point to take after is needed")
     points = GeneratedPoints(
@@ -166,7 +169,7 @@ def _read_members(node: Node) -> Point:
 
 
 def _point_id(seed: str) -> str:
-    """Make up an id like the service's, 15 to 18 digits, the same one every time."""
+    """Return an id like the service's, 15 to 18 digits, the same one every time."""
     number = _digest(seed)
     return str(10**14 + number % (10 ** (15 + number % 4) - 10**14))
 

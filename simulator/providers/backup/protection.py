@@ -48,7 +48,7 @@ class DiskExclusion:
         return exclusion
 
     def backs_up(self, lun: int) -> bool:
-        """Tell whether a data disk is in the backup."""
+        """Return whether a data disk is in the backup."""
         return (lun in self.luns) == self.inclusion
 
     def body(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def list_recovery_points(world: World, call: Call) -> Answer:
 
 
 def points_between(world: World, vm: Vm, conditions: Mapping[str, str]) -> Sequence[Point]:
-    """Cut the points of a time window out of the whole row, without looking at each."""
+    """Return the points within the dates of the conditions, found by bisection: a list may have thousands."""
     points = vm.listed_points
 
     def age(point: Point) -> timedelta:

@@ -70,7 +70,7 @@ class RequestForm:
             raise invalid_input("restoreDiskLunList must be a list of whole numbers")
 
     def _check_identity_of_request(self) -> None:
-        """Type, point, source and region must be the ones of the address."""
+        """Raise 400 unless type, point, source and region are those of the address."""
         if self._get("objectType") not in {PLAIN, REHYDRATING}:
             raise invalid_input(f"objectType must be {PLAIN} or {REHYDRATING}")
         if self.recovery_type not in _NEEDED:
@@ -83,7 +83,7 @@ class RequestForm:
             raise invalid_input(f"region must be {self._region}")
 
     def _check_type_table(self) -> None:
-        """Each recovery type needs some members and forbids others."""
+        """Raise 400 for members that the recovery type needs and that are missing, or that it forbids."""
         for name in _NEEDED[self.recovery_type]:
             if not self._get(name):
                 raise invalid_input(f"{self.recovery_type} needs {name}")
@@ -123,8 +123,8 @@ class RequestForm:
 def _are_whole_numbers(value: Any) -> bool:
     """Return whether a value is a list of whole numbers, each as a number or as a string of digits."""
     return isinstance(value, list) and all(
-        type(each) is int or (isinstance(each, str) and re.fullmatch(r"-?[0-9]{1,9}", each))
-        for each in cast("list[Any]", value)
+        type(number) is int or (isinstance(number, str) and re.fullmatch(r"-?[0-9]{1,9}", number))
+        for number in cast("list[Any]", value)
     )
 
 

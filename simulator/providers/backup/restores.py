@@ -12,13 +12,13 @@ from simulator.faults import ErrorDetail
 from simulator.providers.backup.checks import RestoreCheck, check_busy, point_of
 from simulator.providers.backup.errors import guard_request_missing, internal_error, vault_blocked
 from simulator.providers.backup.ids import RESTORE_ACTION
+from simulator.providers.backup.job_profiles import kind_of, profile_of
 from simulator.providers.backup.jobs import Job, Target
-from simulator.providers.backup.lives import kind_of, life_of
 from simulator.providers.backup.lookup import vault_of, vm_of
-from simulator.providers.backup.operation_calls import TRIGGER_RETRY_AFTER_S, addresses
+from simulator.providers.backup.operation_calls import TRIGGER_RETRY_AFTER_S, operation_headers
 from simulator.providers.backup.operations import Operation
 from simulator.providers.backup.request_form import REHYDRATING, object_member
-from simulator.providers.backup.results import begin_replacing, keep_results
+from simulator.providers.backup.results import deallocate_for_replacement, store_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ REHYDRATION_S = {"High": 45 * 60.0, "Standard": 9 * 3600.0}
 
 
 def trigger_restore(world: World, call: Call) -> Answer:
-    """Take a restore: every accepted call makes a job, however often it is repeated."""
+    """Accept a restore: every accepted call makes a job, however often it is repeated."""
     vault, vm = vault_of(world, call), vm_of(world, call)
     point = point_of(vm, call.params["point"])
     properties = object_member(call.body, "properties")
@@ -46,14 +46,16 @@ def trigger_restore(world: World, call: Call) -> Answer:
     account = RestoreCheck(world, vault, vm, point, properties).account()
     _check_limit(world, vault)
     faults, activity_id = world.faults(vm.key), call.headers["x-ms-client-request-id"]
-    order = Order(
+    restore = CheckedRestore(
         vault=vault, vm=vm, point=point, account=account, properties=properties, faults=faults.faults, now=world.now()
     )
-    return take(world, faults, lambda: addresses(world, call, vm, _accept(world, order, activity_id)))
+    return answer_trigger(
+        world, faults, lambda: operation_headers(world, call, vm, _accept(world, restore, activity_id))
+    )
 
 
-def take(world: World, state: FaultState, accept: Callable[[], dict[str, str]]) -> Answer:
-    """Answer a trigger with 202 and the headers that ``accept`` returns, unless a fault of the VM strikes."""
+def answer_trigger(world: World, state: FaultState, accept: Callable[[], dict[str, str]]) -> Answer:
+    """Answer a trigger with 202 and the headers that ``accept`` returns, unless a fault of the VM applies."""
     check_busy(world, state)
     if state.strikes("error500BeforeAccept", state.faults.error500_before_accept):
         raise internal_error()
@@ -85,14 +87,16 @@ def _check_guard(world: World, vault: Vault, call: Call, properties: Mapping[str
     if state is None:
         return
     guard = state.guard
-    if guard.restore_request_id.lower() not in {str(each).lower() for each in cast("list[Any]", named or [])}:
+    if guard.restore_request_id.lower() not in {
+        str(request_id).lower() for request_id in cast("list[Any]", named or [])
+    }:
         raise guard_request_missing(guard.resource_id)
-    if not state.ask(world.now()):
+    if not state.allows(world.now()):
         raise guard_not_granted(call.path.rpartition("/")[0], RESTORE_ACTION, guard.resource_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class CheckedRestore:
     """A restore that passed all checks; ``region`` is empty in the vault's own region."""
 
     vault: Vault
@@ -105,17 +109,17 @@ class Order:
     region: str = ""
 
 
-def _accept(world: World, order: Order, activity_id: str) -> Operation:
-    """Make the operation and, unless the VM's faults forbid it, its job."""
-    faults, now = order.faults, order.now
+def _accept(world: World, restore: CheckedRestore, activity_id: str) -> Operation:
+    """Create the operation and, unless the VM's faults make it fail, its job."""
+    faults, now = restore.faults, restore.now
     operation_id = job_id = world.new_id()
     if faults.different_operation_id or world.scenario.settings.different_operation_ids:
         job_id = world.new_id()
     operation = Operation(
         operation_id=operation_id,
         kind="restore",
-        vault=order.vault.name,
-        vm_key=order.vm.key,
+        vault=restore.vault.name,
+        vm_key=restore.vm.key,
         started=now,
         ready=now + timedelta(seconds=faults.slow_operation_s),
         job_id=job_id,
@@ -123,54 +127,54 @@ def _accept(world: World, order: Order, activity_id: str) -> Operation:
     )
     world.add_operation(operation)
     if faults.operation_failed is None:
-        start_job(world, order, job_id, activity_id)
+        start_job(world, restore, job_id, activity_id)
     return operation
 
 
-def start_job(world: World, order: Order, job_id: str, activity_id: str) -> None:
-    """Let a restore's job begin."""
-    job = _make_job(world, order, job_id, activity_id)
+def start_job(world: World, restore: CheckedRestore, job_id: str, activity_id: str) -> None:
+    """Create the job of a restore, and plan what it does when it ends."""
+    job = _make_job(world, restore, job_id, activity_id)
     world.add_job(job)
-    world.at(job.ends_at(), lambda: keep_results(world, world.jobs[job_id]))
+    world.at(job.ends_at(), lambda: store_results(world, world.jobs[job_id]))
     if job.kind == "replace":
-        world.at(job.transferred_at(), lambda: begin_replacing(world, world.jobs[job_id]))
+        world.at(job.transferred_at(), lambda: deallocate_for_replacement(world, world.jobs[job_id]))
 
 
-def _make_job(world: World, order: Order, job_id: str, activity_id: str) -> Job:
-    """Settle how the job will go."""
-    vm, faults, properties = order.vm, order.faults, order.properties
+def _make_job(world: World, restore: CheckedRestore, job_id: str, activity_id: str) -> Job:
+    """Return the job, whose whole course is fixed now, but for a cancellation."""
+    vm, faults, properties = restore.vm, restore.faults, restore.properties
     kind = kind_of(properties["recoveryType"], target_group=bool(properties.get("targetResourceGroupId")))
     delay_s = _rehydration_s(properties) if faults.job_s is None else 0.0
-    seconds = delay_s + life_of(kind, order.region).seconds if faults.job_s is None else faults.job_s
+    seconds = delay_s + profile_of(kind, restore.region).seconds if faults.job_s is None else faults.job_s
     data_luns = _data_luns(vm, faults, properties)
     job = Job(
         job_id=job_id,
         vm_key=vm.key,
         vm_name=vm.name,
         container=vm.native_name,
-        vault=order.vault.name,
+        vault=restore.vault.name,
         subscription_id=vm.subscription_id,
         activity_id=activity_id,
         recovery_type=properties["recoveryType"],
         kind=kind,
-        region=order.region,
-        target=_target(vm, order.account, kind, properties),
-        point_time=world.point_time(order.point),
+        region=restore.region,
+        target=_target(vm, restore.account, kind, properties),
+        point_time=world.point_time(restore.point),
         blob_container=f"{vm.name.lower().replace('-', '')[:15]}-{world.new_id().replace('-', '')}",
         disk_gb=vm.disk_gb,
         data_luns=data_luns,
         restored_disks=_shown_disks(vm, data_luns),
         backed_up_disks=_shown_disks(vm, vm.backed_up_luns),
         makes_managed_disks=kind != "blobs"
-        and (order.point.managed or bool(properties.get("restoreWithManagedDisks"))),
+        and (restore.point.managed or bool(properties.get("restoreWithManagedDisks"))),
         tags_disks=not faults.untagged_disks,
-        saves_keys=order.point.encrypted,
+        saves_keys=restore.point.encrypted,
         bag=faults.bag,
-        started=order.now,
+        started=restore.now,
         delay_s=delay_s,
         seconds=seconds,
         ends_after_s=seconds,
-        listed_from=order.now + timedelta(seconds=faults.job_not_listed_s),
+        listed_from=restore.now + timedelta(seconds=faults.job_not_listed_s),
         cancel_s=world.scenario.settings.cancel_s,
         integer_enums=faults.integer_enums,
         unknown_enums=faults.unknown_enums,
@@ -181,7 +185,7 @@ def _make_job(world: World, order: Order, job_id: str, activity_id: str) -> Job:
 def _data_luns(vm: Vm, faults: Faults, properties: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the data disks that are restored: those asked for of an item with selected disks, else all of them.
 
-    A list for an ordinary item is taken and ignored, as users have reported.
+    A list for an item without selected disks is accepted and ignored, as users have reported.
     """
     asked = properties.get("restoreDiskLunList")
     if asked is None or vm.disk_exclusion is None or faults.ignores_disk_list:

@@ -1,4 +1,4 @@
-"""What a restore job leaves behind when it ends, and what it does to a VM before."""
+"""What a restore job does to disks and VMs: when the data are transferred, and when it ends."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 
-def begin_replacing(world: World, job: Job) -> None:
+def deallocate_for_replacement(world: World, job: Job) -> None:
     """Deallocate the VM whose disks a job replaces, unless the job is over already."""
     if job.status(job.transferred_at()) in RUNNING:
         take_down(world, world.vm_with_key(job.vm_key), job.transferred_at())
 
 
-def keep_results(world: World, job: Job) -> None:
-    """Put what a job has made into the store, if it ended well; a VM that it took down starts again in any case."""
+def store_results(world: World, job: Job) -> None:
+    """Put the disks and the VM of a job that ended well into the store; start a VM that it deallocated in any case."""
     source, status = world.vm_with_key(job.vm_key), job.status(job.ends_at())
     if job.region:
         source = replace(source, location=job.region)

@@ -146,7 +146,7 @@ class ServiceJob:
         return float(int(100 * min(1.0, max(0.0, share))))
 
     def _task_body(self, task: _Task, now: datetime) -> dict[str, Any]:
-        begins, ends = (self.started + timedelta(seconds=each) for each in (task.begins_s, task.ends_s))
+        begins, ends = (self.started + timedelta(seconds=passed_s) for passed_s in (task.begins_s, task.ends_s))
         worked = min(now, self.cancelled_at or now)
         status = self.status(now)
         if worked >= ends:
@@ -170,13 +170,13 @@ def backup_started(world: World, point: Point) -> datetime:
 
 
 def service_jobs(world: World, vault: Vault) -> Iterator[ServiceJob]:
-    """Give the jobs of a vault that are no restores, in no order; none if the scenario wants none."""
+    """Yield the jobs of a vault that are no restores, in no order; none with the setting ``otherJobs`` false."""
     if not world.scenario.settings.other_jobs:
         return
     vms = world.items(vault.name)
     if vault.name not in world.service_history:
         world.service_history[vault.name] = [job for vm in vms for job in _history(world, vm)]
-    jobs = chain(world.service_history[vault.name], _neighbours(world, vault, vms))
+    jobs = chain(world.service_history[vault.name], _backups_after_restores(world, vault, vms))
     yield from (_as_cancelled(world, job) for job in jobs) if world.cancelled_backups else jobs
 
 
@@ -185,20 +185,20 @@ def _as_cancelled(world: World, job: ServiceJob) -> ServiceJob:
     return replace(job, cancelled_at=cancelled_at) if cancelled_at else job
 
 
-def _neighbours(world: World, vault: Vault, vms: list[Vm]) -> Iterator[ServiceJob]:
-    """Give the backups that begin right after the restores of other VMs."""
-    busy = [vm for vm in vms if vm.points and vm.soft_delete is None]
-    places = {vm.key: place for place, vm in enumerate(busy)}
+def _backups_after_restores(world: World, vault: Vault, vms: list[Vm]) -> Iterator[ServiceJob]:
+    """Yield the backups that begin right after the restores of other VMs."""
+    protected = [vm for vm in vms if vm.points and vm.soft_delete is None]
+    places = {vm.key: place for place, vm in enumerate(protected)}
     for job in world.jobs.values():
         if job.vault != vault.name or job.region:
             continue
-        other = busy[(places.get(job.vm_key, -1) + 1) % len(busy)] if busy else None
+        other = protected[(places.get(job.vm_key, -1) + 1) % len(protected)] if protected else None
         if other and other.key != job.vm_key:
             yield _job(world, other, BACKUP, job.started + _MOMENT)
 
 
 def _history(world: World, vm: Vm) -> Iterator[ServiceJob]:
-    """Give the jobs that a VM has had before the simulator started."""
+    """Yield the jobs that a VM has had before the simulator started."""
     points = vm.listed_points
     first = backup_started(world, points[-1]) if points else world.started
     yield _job(world, vm, CONFIGURE_BACKUP, first - _CONFIGURED_BEFORE)

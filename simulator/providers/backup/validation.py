@@ -1,4 +1,4 @@
-"""Validations: what would stand against a restore."""
+"""Validations: which rules a restore would violate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VALIDATE_RETRY_AFTER_S = 10
 
 
 def trigger_validate(world: World, call: Call) -> Answer:
-    """Take a validation; it finds the rules that stand against the restore, and what the scenario says."""
+    """Accept a validation; its findings are the rules that the restore violates, then those of the scenario."""
     operation = _validation(world, call, world.scenario.settings.validate_s)
     world.add_operation(operation)
     version = f"{operation.operation_id}?api-version={call.api_version}"

@@ -10,7 +10,7 @@ from simulator.providers.network import errors
 from simulator.providers.network.addresses import INTERFACES
 from simulator.providers.network.interface_calls import patched
 from simulator.providers.network.interfaces import holder_of_public_address
-from simulator.providers.network.operations import addresses, begin
+from simulator.providers.network.operations import begin, operation_headers
 from simulator.providers.network.stamps import answer_one, begin_change, begin_deletion, find
 from simulator.providers.resources.groups import check_placement, scope_of
 
@@ -78,7 +78,7 @@ def put_network_document(world: World, call: Call) -> Answer:
     asked = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
     document = put_document(world, call.path, asked)
     operation = begin(world, call, document["location"])
-    return Answer(status=status, body=document, headers=addresses(world, call, operation, location=False))
+    return Answer(status=status, body=document, headers=operation_headers(world, call, operation, location=False))
 
 
 def patch_network_document(world: World, call: Call) -> Answer:
@@ -94,7 +94,7 @@ def delete_network_document(world: World, call: Call) -> Answer:
     _check_unused(world, document)
     begin_deletion(world, document)
     operation = begin(world, call, document["location"], lambda: world.store.remove(document["id"]))
-    return Answer(status=202, headers=addresses(world, call, operation, location=True))
+    return Answer(status=202, headers=operation_headers(world, call, operation, location=True))
 
 
 def _check_unused(world: World, document: Mapping[str, Any]) -> None:

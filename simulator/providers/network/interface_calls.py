@@ -9,7 +9,7 @@ from simulator.calls import Answer, Call, page
 from simulator.providers.network import errors
 from simulator.providers.network.addresses import INTERFACES
 from simulator.providers.network.interfaces import interface_body, put_interface, vm_of_interface, vms_by_interface
-from simulator.providers.network.operations import addresses, begin
+from simulator.providers.network.operations import begin, operation_headers
 from simulator.providers.network.stamps import answer_one, begin_deletion, find, stamped
 from simulator.providers.resources.groups import scope_of
 
@@ -41,7 +41,7 @@ def put_network_interface(world: World, call: Call) -> Answer:
     interface = put_interface(world, call.path, asked)
     operation = begin(world, call, interface["location"])
     body = interface_body(interface, vm_of_interface(world, interface["id"]))
-    return Answer(status=status, body=body, headers=addresses(world, call, operation, location=False))
+    return Answer(status=status, body=body, headers=operation_headers(world, call, operation, location=False))
 
 
 def patch_network_interface(world: World, call: Call) -> Answer:
@@ -71,4 +71,4 @@ def delete_network_interface(world: World, call: Call) -> Answer:
         raise errors.interface_in_use(interface["id"], vm_id)
     begin_deletion(world, interface)
     operation = begin(world, call, interface["location"], lambda: world.store.remove(interface["id"]))
-    return Answer(status=202, headers=addresses(world, call, operation, location=True))
+    return Answer(status=202, headers=operation_headers(world, call, operation, location=True))

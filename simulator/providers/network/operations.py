@@ -34,8 +34,8 @@ def begin(world: World, call: Call, location: str, finish: Callable[[], object] 
     return operation["id"]
 
 
-def addresses(world: World, call: Call, operation_id: str, *, location: bool) -> dict[str, str]:
-    """Return the headers that say where to ask for an operation, with ``Location`` for those without a body."""
+def operation_headers(world: World, call: Call, operation_id: str, *, location: bool) -> dict[str, str]:
+    """Return the headers with the address of an operation's status, and with ``location`` also that of its result."""
     version, signatures = f"?api-version={call.api_version}", Signatures(world.now(), world.random)
     status = f"{call.base_url}{operation_id}"
     headers = {
@@ -50,7 +50,7 @@ def addresses(world: World, call: Call, operation_id: str, *, location: bool) ->
 
 
 def get_network_operation(world: World, call: Call) -> Answer:
-    """Answer the status of an operation, which is all that there is to it."""
+    """Answer the status of an operation; the body has no other member."""
     operation = world.store.get(call.path)
     if operation is None:
         raise not_found(call.path)
@@ -58,9 +58,9 @@ def get_network_operation(world: World, call: Call) -> Answer:
 
 
 def get_network_operation_result(world: World, call: Call) -> Answer:
-    """Answer 202 while an operation runs, then 204; both tell again where to ask."""
+    """Answer 202 while an operation runs, then 204; both have the headers of the operation."""
     operation = world.store.get(call.path.lower().replace("/operationresults/", "/operations/"))
     if operation is None:
         raise not_found(call.path)
-    headers = addresses(world, call, operation["id"], location=True)
+    headers = operation_headers(world, call, operation["id"], location=True)
     return Answer(status=202 if operation["status"] == "InProgress" else 204, headers=headers)

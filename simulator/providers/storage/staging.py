@@ -44,7 +44,7 @@ def jobs_with_blobs(world: World, account: StorageAccount) -> dict[str, Job]:
         job.blob_container: job
         for job in world.jobs.values()
         if job.target.account.lower() == account.name.lower()
-        and job.life.leaves_blobs
+        and job.profile.leaves_blobs
         and job.status(now) in {"Completed", "CompletedWithWarnings"}
     }
 

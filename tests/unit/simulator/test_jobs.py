@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.faults import ErrorDetail
+from simulator.providers.backup.job_profiles import JOB_PROFILES, kind_of
 from simulator.providers.backup.jobs import RUNNING, Job, Target, job_details, job_entry
-from simulator.providers.backup.lives import LIVES, kind_of
 
 START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TERMINAL = {"Completed", "CompletedWithWarnings", "Failed", "Cancelled"}
@@ -17,7 +17,7 @@ DETAIL = ErrorDetail(code=1, title="T", text="went wrong", recommendations=())
 
 
 def a_job(kind: str = "blobs", seconds: float | None = None, delay_s: float = 0.0) -> Job:
-    total = LIVES[kind].seconds + delay_s if seconds is None else seconds
+    total = JOB_PROFILES[kind].seconds + delay_s if seconds is None else seconds
     return Job(
         job_id="j",
         vm_key="web-rg/web-01",
@@ -45,7 +45,7 @@ def a_job(kind: str = "blobs", seconds: float | None = None, delay_s: float = 0.
 def jobs(draw: st.DrawFn) -> Job:
     """Draw a job of any kind, with any end, cancelled or not."""
     delay_s = draw(st.sampled_from([0.0, 600.0]))
-    kind = draw(st.sampled_from(sorted(LIVES)))
+    kind = draw(st.sampled_from(sorted(JOB_PROFILES)))
     seconds = draw(st.one_of(st.none(), st.floats(delay_s + 1, 100_000)))
     job = a_job(kind, seconds, delay_s)
     ending = draw(st.sampled_from(["Completed", "Failed", "CompletedWithWarnings"]))
@@ -110,7 +110,7 @@ def test_only_completed_jobs_are_at_100_percent(job: Job, moments: list[datetime
 @given(jobs(), MOMENTS)
 def test_tasks_only_move_forward(job: Job, moments: list[datetime]) -> None:
     order = ["NotStarted", "InProgress", "Cancelling", "Cancelled", "Failed", "Completed"]
-    for task in job.life.tasks:
+    for task in job.profile.tasks:
         seen = [order.index(job.task_status(task, moment)) for moment in moments]
         assert seen == sorted(seen) or job.cancelled_at is not None
 
@@ -133,8 +133,8 @@ def test_failed_job_leaves_later_tasks_unstarted() -> None:
 def test_cancelled_job_has_cancelled_tasks() -> None:
     job = replace(a_job("new_vm"), cancelled_at=START + timedelta(seconds=10))
 
-    during = [job.task_status(task, START + timedelta(seconds=20)) for task in job.life.tasks]
-    after = [job.task_status(task, START + timedelta(seconds=50)) for task in job.life.tasks]
+    during = [job.task_status(task, START + timedelta(seconds=20)) for task in job.profile.tasks]
+    after = [job.task_status(task, START + timedelta(seconds=50)) for task in job.profile.tasks]
 
     assert during == ["Cancelling", "Cancelling"]
     assert after == ["Cancelled", "Cancelled"]

@@ -1,4 +1,4 @@
-"""The jobs of the secondary region. They are asked for with POST, and cannot be cancelled."""
+"""The jobs of the secondary region. They are read with POST, and cannot be cancelled."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from simulator.providers.backup.errors import not_in_vault
 from simulator.providers.backup.operation_calls import TRIGGER_RETRY_AFTER_S
 from simulator.providers.backup.operations import Operation
 from simulator.providers.backup.request_form import REHYDRATING, object_member
-from simulator.providers.backup.restores import Order, start_job, take
+from simulator.providers.backup.restores import CheckedRestore, answer_trigger, start_job
 from simulator.signing import Signatures
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class _SecondaryRegionCheck(RestoreCheck):
 
 
 def trigger_cross_region_restore(world: World, call: Call) -> Answer:
-    """Take a restore in the secondary region. Its body is not wrapped in ``properties``."""
+    """Accept a restore in the secondary region. Its body is not wrapped in ``properties``."""
     region = region_of(call)
     token = redeem(world, object_member(call.body, "crossRegionRestoreAccessDetails"))
     request = object_member(call.body, "restoreRequest")
@@ -66,7 +66,7 @@ def trigger_cross_region_restore(world: World, call: Call) -> Answer:
     point = point_of(vm, token.point_id)
     account = _SecondaryRegionCheck(world, vault, vm, point, request).account()
     faults, activity_id = world.faults(vm.key), call.headers["x-ms-client-request-id"]
-    order = Order(
+    restore = CheckedRestore(
         vault=vault,
         vm=vm,
         point=point,
@@ -76,30 +76,32 @@ def trigger_cross_region_restore(world: World, call: Call) -> Answer:
         now=world.now(),
         region=region,
     )
-    return take(world, faults, lambda: _addresses(world, call, region, _accept(world, order, activity_id)))
+    return answer_trigger(
+        world, faults, lambda: _operation_headers(world, call, region, _accept(world, restore, activity_id))
+    )
 
 
-def _accept(world: World, order: Order, activity_id: str) -> Operation:
-    """Make the operation, which has an id of its own, and its job."""
-    name = base64.b64encode(f"{vault_number(order.vault)};{world.new_id()}".encode()).decode()
-    faults = order.faults
+def _accept(world: World, restore: CheckedRestore, activity_id: str) -> Operation:
+    """Create the operation, which has an id of its own, and its job."""
+    name = base64.b64encode(f"{vault_number(restore.vault)};{world.new_id()}".encode()).decode()
+    faults = restore.faults
     operation = Operation(
         operation_id=name,
         kind=_KIND,
-        vault=order.vault.name,
-        vm_key=order.vm.key,
-        started=order.now,
-        ready=order.now + timedelta(seconds=faults.slow_operation_s),
+        vault=restore.vault.name,
+        vm_key=restore.vm.key,
+        started=restore.now,
+        ready=restore.now + timedelta(seconds=faults.slow_operation_s),
         job_id=world.new_id(),
         failure=faults.operation_failed,
     )
     world.add_operation(operation)
     if faults.operation_failed is None:
-        start_job(world, order, operation.job_id, activity_id)
+        start_job(world, restore, operation.job_id, activity_id)
     return operation
 
 
-def _addresses(world: World, call: Call, region: str, operation: Operation) -> dict[str, str]:
+def _operation_headers(world: World, call: Call, region: str, operation: Operation) -> dict[str, str]:
     faults, signatures = world.faults(operation.vm_key).faults, Signatures(world.now(), world.random)
     base = f"{faults.wrong_host_url or call.base_url}{_location_path(call, region)}"
     version = f"{operation.operation_id}?api-version={call.api_version}"
@@ -141,7 +143,7 @@ def get_cross_region_result(world: World, call: Call) -> Answer:
         raise ArmError(400, operation.failure.code, operation.failure.message)
     if status == "Succeeded":
         return Answer()
-    location = _addresses(world, call, region_of(call), operation)["Location"]
+    location = _operation_headers(world, call, region_of(call), operation)["Location"]
     wait = world.timeline.retry_after(TRIGGER_RETRY_AFTER_S)
     return Answer(status=202, headers={"Location": location, "Retry-After": wait})
 

@@ -44,7 +44,7 @@ class RestoreToken:
 
 
 def get_aad_properties(_world: World, call: Call) -> Answer:
-    """Answer whom the tokens of a region are for."""
+    """Answer the tenant, audience and service principal for which the tokens of a region are issued."""
     return Answer(body={"properties": _aad_properties(region_of(call))})
 
 
@@ -57,7 +57,7 @@ def _aad_properties(region: str) -> dict[str, str]:
 
 
 def make_access_token(world: World, call: Call) -> Answer:
-    """Give out a token for one point; the body must be what ``backupAadProperties`` of the secondary region says."""
+    """Issue a token for one point; the body must be what ``backupAadProperties`` of the secondary region says."""
     vault = vault_of(world, call)
     vm, point = secondary_point(world, call)
     given, asked = object_member(call.body, "properties"), _aad_properties(secondary_region(vault))
@@ -149,7 +149,7 @@ def _sign(claims: Mapping[str, Any], world: World) -> str:
 
 
 def _number(seed: str, digits: int) -> str:
-    """Make up a number of so many digits, the same one every time."""
+    """Return a number of so many digits, the same one for the same seed."""
     low = 10 ** (digits - 1)
     return str(low + int.from_bytes(hashlib.sha256(seed.lower().encode()).digest()[:8]) % (9 * low))
 

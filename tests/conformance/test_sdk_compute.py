@@ -8,7 +8,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.compute import ComputeManagementClient, models
 
-from tests.conformance.caller import SUBSCRIPTION, SUBSCRIPTION_ID, TARGET_GROUP, Caller, new_vm_members, vm_id
+from tests.conformance.caller import SUBSCRIPTION, SUBSCRIPTION_ID, TARGET_GROUP, ZRS, Caller, new_vm_members, vm_id
 from tests.conformance.sdk import WaitlessTransport, sdk_client
 
 if TYPE_CHECKING:
@@ -324,13 +324,14 @@ class TestSwap:
         self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock, secure: Simulator
     ) -> None:
         new_os, *_ = (str(disk.id) for disk in restored(compute, azure, clock))
+        former = storage(compute).as_dict()
         compute.virtual_machines.begin_deallocate(GROUP, VM).result()
         secure.world.set_faults(VM, {"computeFailed": {"code": "InternalExecutionError", "actions": ["patch_vm"]}})
 
         with pytest.raises(HttpResponseError, match="InternalExecutionError"):
             compute.virtual_machines.begin_update(GROUP, VM, swap(new_os, {})).result()
 
-        assert luns(storage(compute)) == {0: "swap-01_DataDisk_0", 1: "swap-01_DataDisk_1"}
+        assert storage(compute).as_dict() == former
         assert compute.virtual_machines.get(GROUP, VM).provisioning_state == "Failed"
         assert compute.disks.get(GROUP, new_os.rpartition("/")[2]).managed_by is None
 
@@ -591,6 +592,30 @@ class TestCreatingAndDeleting:
 
         assert luns(storage(compute)) == {0: "swap-01_DataDisk_0"}
 
+        del vm["properties"]["storageProfile"]["dataDisks"]
+        compute.virtual_machines.begin_create_or_update(GROUP, VM, vm).result()
+
+        assert luns(storage(compute)) == {}
+
+    def test_a_size_boots_some_generations_alone(self, compute: ComputeManagementClient, azure: Caller) -> None:
+        os_disk = storage(compute, "swap-gen1-01").os_disk
+        assert os_disk is not None
+        assert os_disk.managed_disk is not None
+        compute.virtual_machines.begin_delete(GROUP, "swap-gen1-01").result()
+        wanted = self.new_vm(str(os_disk.managed_disk.id), free_nic(azure), size="Standard_D2s_v6")
+
+        found = refusal(lambda: compute.virtual_machines.begin_create_or_update(GROUP, "new-01", wanted))
+
+        assert found[:2] == (400, "BadRequest")
+        assert "'Standard_D2s_v6' cannot boot Hypervisor Generation '1'" in found[2]
+
+    def test_an_operation_may_outlive_its_vm(self, compute: ComputeManagementClient, secure: Simulator) -> None:
+        compute.virtual_machines.begin_update(GROUP, VM, update(data_disks=[]), polling=False)
+
+        secure.world.store.remove(vm_id(VM, GROUP))  # as the deletion of its group does
+
+        compute.virtual_machines.begin_start(GROUP, "swap-linux-01").result()
+
 
 def free_nic(azure: Caller) -> str:
     """Put a network interface that no VM has into the group; return its id."""
@@ -622,6 +647,11 @@ class TestRestoreJobs:
         self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock
     ) -> None:
         former = luns(storage(compute))
+        later = str(restored(compute, azure, clock)[1].id)
+        wanted = models.AttachDetachDataDisksRequest(
+            data_disks_to_attach=[models.DataDisksToAttach(disk_id=later, lun=5)]
+        )
+        compute.virtual_machines.begin_attach_detach_data_disks(GROUP, VM, wanted).result()
         job_id = azure.restored_job(VM, GROUP, recoveryType="OriginalLocation")
         clock.advance(30)
         before = power(compute)
@@ -636,8 +666,35 @@ class TestRestoreJobs:
             "PowerState/running",
         )
         now = disks(compute)
+        assert after.pop(5) == later.rpartition("/")[2]
         assert {(now[name].tags or {})["RSVaultBackup"] for name in after.values()} == {job_id}
         assert {now[name].disk_state for name in former.values()} == {"Unattached"}
+
+    def test_a_job_that_fails_early_leaves_the_vm_alone(
+        self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock, secure: Simulator
+    ) -> None:
+        secure.world.set_faults(VM, {"jobFailed": {"afterSeconds": 5}})
+        azure.restored_job(VM, GROUP, recoveryType="OriginalLocation")
+        clock.advance(100)
+
+        assert power(compute) == "PowerState/running"
+
+    @pytest.mark.parametrize(("zones", "found"), [(None, ["1"]), (["3"], ["3"]), (["NoZone"], None)])
+    def test_disks_and_vm_come_to_the_zone_that_is_asked_for(
+        self,
+        compute: ComputeManagementClient,
+        azure: Caller,
+        clock: ManualClock,
+        zones: list[str] | None,
+        found: list[str] | None,
+    ) -> None:
+        azure.restored_job("zonal-01", "rules-rg", vault=ZRS, zones=zones, **new_vm_members("zonal-r"))
+        clock.advance(200)
+
+        vm = compute.virtual_machines.get("restored-rg", "zonal-r")
+
+        assert vm.zones == found
+        assert [disk.zones for disk in disks(compute, "restored-rg").values() if disk.managed_by == vm.id] == [found]
 
 
 class TestRunCommands:
@@ -724,7 +781,8 @@ class TestLimits:
         assert (azure.get(result).status_code, azure.get(result).content) == (200, b"")
 
     def test_an_answer_may_be_lost(self, compute: ComputeManagementClient, secure: Simulator) -> None:
-        secure.world.set_faults(VM, {"lostAnswers": {"count": 1, "actions": ["deallocate_vm"]}})
+        secure.world.set_faults(VM, {"lostAnswers": {"count": 1}})
+        assert power(compute) == "PowerState/running"
 
         with pytest.raises(Exception, match="Connection"):
             compute.virtual_machines.begin_deallocate(GROUP, VM)

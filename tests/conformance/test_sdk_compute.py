@@ -324,8 +324,8 @@ class TestSwap:
         self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock, secure: Simulator
     ) -> None:
         new_os, *_ = (str(disk.id) for disk in restored(compute, azure, clock))
-        former = storage(compute).as_dict()
         compute.virtual_machines.begin_deallocate(GROUP, VM).result()
+        former = storage(compute).as_dict()
         secure.world.set_faults(VM, {"computeFailed": {"code": "InternalExecutionError", "actions": ["patch_vm"]}})
 
         with pytest.raises(HttpResponseError, match="InternalExecutionError"):

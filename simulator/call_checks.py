@@ -45,7 +45,7 @@ def check_token(world: World, call: Call) -> None:
 
 
 def check_address(world: World, call: Call, address: Address) -> None:
-    """Raise 400 or 404 for an api-version, a subscription or a provider that there is not."""
+    """Raise 400 or 404 for an api-version, a subscription or a provider that does not exist."""
     if not call.api_version:
         raise errors.missing_api_version()
     if not (address.subscription or address.namespace or address.types[0].lower() in _OF_THE_TENANT):
@@ -63,7 +63,7 @@ def check_address(world: World, call: Call, address: Address) -> None:
 
 
 def check_body(call: Call) -> None:
-    """Raise 415 for a body that does not say it is JSON, and 400 for one that is none."""
+    """Raise 415 for a body whose ``Content-Type`` is not JSON, and 400 for one that is no JSON."""
     if call.method not in _WITH_BODY or not call.content:
         return
     given = call.headers.get("content-type", "<null>")
@@ -74,7 +74,7 @@ def check_body(call: Call) -> None:
 
 
 def check_group(world: World, address: Address) -> None:
-    """Raise 404 for what is in a resource group that there is not."""
+    """Raise 404 for an address in a resource group that does not exist."""
     group_id = f"/subscriptions/{address.subscription}/resourceGroups/{address.group}"
     if address.is_below_group and world.store.get(group_id) is None:
         raise errors.resource_group_not_found(address.group)

@@ -71,7 +71,7 @@ class Burst:
         return burst
 
     def hits(self, action: str) -> bool:
-        """Tell whether the burst is meant for this action."""
+        """Return whether the burst concerns this action."""
         return not self.actions or action in self.actions
 
 

@@ -1,10 +1,10 @@
-"""ARM's front door: finds who answers a call, and what the call passes on its way there."""
+"""ARM's front door: finds the handler of a call, after the checks that all calls have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from simulator import errors
 from simulator.addresses import Address
@@ -23,13 +23,14 @@ from simulator.providers.resources.permissions import check_permission
 from simulator.providers.storage import routes as storage
 from simulator.providers.storage.blobs import answer_storage
 from simulator.providers.storage.host import storage_call
+from simulator.reading import object_or_empty
 from simulator.routing import Router
 
 if TYPE_CHECKING:
     from simulator.scenario import Vm
     from simulator.world import World
 
-_LIMIT, _INTERVAL_S = 250, 300  # what a 429 that a fault makes says of the limit
+_LIMIT, _INTERVAL_S = 250, 300  # the limit that the text of a 429 made by a fault names
 
 _ROUTER = Router()
 for _provider in (backup, compute, graph, network, resources, storage):
@@ -48,7 +49,7 @@ class Answered:
 
 
 def answer(world: World, call: Call) -> Answered:
-    """Answer one call; errors become answers here."""
+    """Answer one call; an ``ArmError`` becomes its answer here."""
     world.settle()
     stored = storage_call(world, call)
     if stored:
@@ -85,7 +86,7 @@ def _error_answer(error: errors.ArmError) -> Answer:
 
 
 def _apply_faults(world: World, call: Call, address: Address, vm: Vm, name: str) -> None:
-    """Let the VM's faults that concern every kind of call strike; ``name`` is that of the call in the request log."""
+    """Raise the errors of those faults of the VM that concern all calls; ``name`` is the call's in the request log."""
     state = world.faults(vm.key)
     faults, timeline = state.faults, world.timeline
     if state.strikes("unauthorizedOnce", faults.unauthorized_once):
@@ -110,7 +111,7 @@ def _loses_answer(world: World, call: Call, vm: Vm, action: str) -> bool:
 
 
 def _vm_concerned(world: World, call: Call) -> Vm | None:
-    """Find the VM a call is about, for the faults and the log."""
+    """Return the VM that a call concerns, whose faults apply and which the request log names; None if there is none."""
     params = call.params
     if "vm" in params:
         return world.vm_named("/".join(call.path.split("/")[:9]))
@@ -130,15 +131,13 @@ def _vm_concerned(world: World, call: Call) -> Vm | None:
 
 
 def _job_in(body: Any) -> str:
-    """Return the job that the body of a question about the secondary region names."""
-    return str(cast("Mapping[str, Any]", body).get("jobName", "")) if isinstance(body, Mapping) else ""
+    """Return the id of the job that the body of a call to the secondary region names, empty if none."""
+    return str(object_or_empty(body).get("jobName", ""))
 
 
 def _source_of(body: Any) -> str:
     """Return the VM's resource id that the body of backupStatus, of a validation or of a restore names."""
-    if not isinstance(body, Mapping):
-        return ""
-    members = cast("Mapping[str, Any]", body)
+    members = object_or_empty(body)
     for name in ("properties", "restoreRequest"):
         inner = members.get(name)
         if isinstance(inner, Mapping):

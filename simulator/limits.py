@@ -28,7 +28,7 @@ class Bucket:
         self._filled = now
 
     def take(self, now: datetime) -> bool:
-        """Take one call out; false when the bucket is empty."""
+        """Take one call out and return True; return False when the bucket is empty."""
         passed_s = max(0.0, (now - self._filled).total_seconds())
         self._level = min(float(self._limit.size), self._level + passed_s * self._limit.refill_per_s)
         self._filled = now
@@ -62,7 +62,7 @@ class Bucket:
 
 
 def spend(world: World, address: Address, method: str) -> dict[str, str]:
-    """Take a call out of its buckets; return the headers that tell what is left, or raise 429.
+    """Take a call out of its buckets; return the headers with the counters of what is left, or raise 429.
 
     The figures count down from those of recordings, whatever the size of the buckets.
     """
@@ -79,12 +79,12 @@ def spend(world: World, address: Address, method: str) -> dict[str, str]:
             wait = {"Retry-After": str(wait_s)}
             raise errors.resource_throttled(action, own.size, own.interval_s, wait_s, wait)
         if kind == "read" and len(address.types) > 1:
-            return _counted(own, {"subscription-resource-requests": _backup_reads(action)})
-    return _counted(bucket, _shown(address, kind))
+            return _counter_headers(own, {"subscription-resource-requests": _backup_counter_base(action)})
+    return _counter_headers(bucket, _counter_bases(address, kind))
 
 
-def _shown(address: Address, kind: str) -> dict[str, int]:
-    """Return what the counters of a subscription, or of the tenant, count down from."""
+def _counter_bases(address: Address, kind: str) -> dict[str, int]:
+    """Return the names of the counters of a subscription or of the tenant, each with the figure it counts down from."""
     if not address.subscription:
         return {f"tenant-{kind}s": 12_000}
     if address.provider == "Microsoft.RecoveryServices" and kind == "read":
@@ -96,10 +96,10 @@ def _shown(address: Address, kind: str) -> dict[str, int]:
     return {"subscription-writes": 200, "subscription-global-writes": 3_000}
 
 
-def _backup_reads(action: str) -> int:
-    """Return what the counter of an action of the backup service counts down from."""
+def _backup_counter_base(action: str) -> int:
+    """Return the figure that the counter of an action of the backup service counts down from."""
     return 250 if action.lower() == "microsoft.recoveryservices/vaults/backupjobs/read" else 1_100
 
 
-def _counted(bucket: Bucket, shown: dict[str, int]) -> dict[str, str]:
-    return {f"{_REMAINING}{name}": str(max(0, figure - bucket.taken)) for name, figure in shown.items()}
+def _counter_headers(bucket: Bucket, bases: dict[str, int]) -> dict[str, str]:
+    return {f"{_REMAINING}{name}": str(max(0, figure - bucket.taken)) for name, figure in bases.items()}

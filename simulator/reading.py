@@ -14,6 +14,11 @@ class InvalidDocument(ValueError):  # noqa: N818 - it is the document that is na
         super().__init__("; ".join(self.problems))
 
 
+def object_or_empty(value: Any) -> Mapping[str, Any]:
+    """Return a value that is a JSON object, an empty one for any other value."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
 class Node:
     """One JSON object on the way to its model.
 
@@ -35,7 +40,7 @@ class Node:
         self.problems.append(f"{self.path}.{name}: {problem}" if name else f"{self.path}: {problem}")
 
     def has(self, name: str) -> bool:
-        """Tell whether the member is there and not null."""
+        """Return whether the member is there and not null."""
         self._asked.add(name)
         return self.members.get(name) is not None
 

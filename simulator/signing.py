@@ -1,4 +1,4 @@
-"""The signatures ARM hangs on the addresses of asynchronous operations."""
+"""The signatures that ARM appends to the addresses of asynchronous operations."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class ResourceStore:
     def remove(self, resource_id: str) -> None:
         """Delete a resource and what lies below its id, if it is there."""
         key = _key(resource_id)
-        for found in [each for each in self._bodies if each == key or each.startswith(f"{key}/")]:
+        for found in [stored for stored in self._bodies if stored == key or stored.startswith(f"{key}/")]:
             self.changing(found, self._bodies[found])
             del self._bodies[found]
 
@@ -48,7 +48,7 @@ class ResourceStore:
         return [body for body in self.below(below) if body["type"].lower() == wanted]
 
     def below(self, scope: str) -> Iterator[Mapping[str, Any]]:
-        """Give the resources whose ids lie below a scope."""
+        """Yield the resources whose ids lie below a scope."""
         start = f"{_key(scope)}/"
         return (body for key, body in self._bodies.items() if key.startswith(start))
 

@@ -109,14 +109,14 @@ class World:
             return self._moment or self.timeline.simulated.now()
 
     def new_id(self) -> str:
-        """Make up a GUID."""
+        """Return a new random GUID."""
         return str(UUID(int=self.random.getrandbits(128), version=4))
 
     # What there is
 
     def has_subscription(self, subscription_id: str) -> bool:
-        """Tell whether there is a subscription of this id."""
-        return any(each.subscription_id.lower() == subscription_id.lower() for each in self.scenario.subscriptions)
+        """Return whether there is a subscription of this id, whatever its casing."""
+        return any(known.subscription_id.lower() == subscription_id.lower() for known in self.scenario.subscriptions)
 
     def vault(self, subscription_id: str, resource_group: str, name: str) -> Vault | None:
         """Find a vault by its names, whatever their casing."""
@@ -156,7 +156,7 @@ class World:
         return [vm for (name, _), vm in self._items.items() if name == vault.lower()]
 
     def vm_underway(self, resource_id: str) -> bool:
-        """Tell whether a running job is about to make a VM of this resource id."""
+        """Return whether a running job will create a VM of this resource id."""
         now = self.now()
         return any(
             job.kind == "new_vm"
@@ -187,12 +187,12 @@ class World:
     # What happens
 
     def at(self, moment: datetime, effect: Callable[[], object]) -> None:
-        """Let something happen when the simulated time has reached a moment."""
+        """Plan an effect: ``settle`` runs it once the simulated time has reached a moment."""
         with self.lock:
             heappush(self._effects, (moment, next(self._effect_numbers), effect))
 
     def settle(self) -> None:
-        """Let everything happen that is due, in the order of its time."""
+        """Run all effects that are due, in the order of their times."""
         with self.lock:
             now = self.now()
             while self._effects and self._effects[0][0] <= now:
@@ -203,17 +203,17 @@ class World:
                     self._moment = None
 
     def add_job(self, job: Job) -> None:
-        """Take in a new job."""
+        """Add a new job."""
         with self.lock:
             self.jobs[job.job_id] = job
 
     def add_operation(self, operation: Operation) -> None:
-        """Take in a new operation."""
+        """Add a new operation."""
         with self.lock:
             self.operations[operation.operation_id.lower()] = operation
 
     def cancel(self, job: Job) -> None:
-        """Let a running job end as cancelled; a second cancellation changes nothing."""
+        """Cancel a running job; a second cancellation changes nothing."""
         with self.lock:
             if job.cancelled_at is None:
                 self.jobs[job.job_id] = replace(job, cancelled_at=self.now())
@@ -268,10 +268,10 @@ class World:
             self._resource_requests[action] = Bucket(limit, self.timeline.real.now())
         return self._resource_requests[action]
 
-    # What is told about it
+    # The request log and the counters
 
     def record(self, record: RequestRecord) -> None:
-        """Note an answered request."""
+        """Add an answered request to the log and the counters."""
         with self.lock:
             self.requests.append(record)
             self._counts[record.action, record.status] += 1

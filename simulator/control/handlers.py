@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call
 from simulator.control.page import render
 from simulator.formats import iso_time
 from simulator.providers.backup.jobs import Job, job_details
-from simulator.reading import InvalidDocument, Node
+from simulator.reading import InvalidDocument, Node, object_or_empty
 
 if TYPE_CHECKING:
     from simulator.world import RequestRecord, World
@@ -66,7 +65,7 @@ def _job(world: World, job: Job) -> dict[str, Any]:
 
 def post_faults(world: World, call: Call) -> Answer:
     """Replace the switches of one VM: ``{"vm": name or id, "faults": {…}}``; an empty object clears them."""
-    body = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
+    body = object_or_empty(call.body)
     name, switches = body.get("vm"), body.get("faults", {})
     if not isinstance(name, str):
         return _problems(400, ["$.vm: expected the name or the resource id of a VM"])
@@ -81,7 +80,7 @@ def post_faults(world: World, call: Call) -> Answer:
 
 def post_guard(world: World, call: Call) -> Answer:
     """Allow or forbid the restores of a guarded vault: ``{"granted": true}``."""
-    body = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
+    body = object_or_empty(call.body)
     vault, granted = call.params["vault"], body.get("granted")
     if not isinstance(granted, bool):
         return _problems(400, ["$.granted: expected true or false"])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call, page
 from simulator.errors import invalid_input
@@ -19,8 +18,11 @@ from simulator.providers.backup.ids import (
 )
 from simulator.providers.backup.lookup import vault_of, vm_of
 from simulator.providers.backup.service_jobs import backup_started
+from simulator.reading import object_or_empty
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.providers.backup.protection import SoftDelete
     from simulator.scenario import Vm
     from simulator.world import World
@@ -38,7 +40,7 @@ _HEALTHY = {
 
 def backup_status(world: World, call: Call) -> Answer:
     """Answer which vault protects a VM; only the VM's own region knows it."""
-    body = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
+    body = object_or_empty(call.body)
     resource = body.get("resourceId")
     if body.get("resourceType") != "VM" or not isinstance(resource, str):
         raise invalid_input("resourceType VM and a resourceId are needed")

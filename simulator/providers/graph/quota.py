@@ -1,4 +1,4 @@
-"""How many queries the caller may ask within a few seconds of real time."""
+"""How many queries the caller may send within a few seconds of real time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Quota:
         self._left = _QUERIES
 
     def take(self, now: datetime) -> bool:
-        """Take one query out; false when there is none left in this window."""
+        """Count one query and return True; return False when none is left in this window."""
         if self._ends is None or now >= self._ends:
             self._ends, self._left = now + _WINDOW, _QUERIES
         if not self._left:

@@ -1,4 +1,4 @@
-"""What Resource Graph keeps: the quota of its caller, and what it knows of the resources, which is always late."""
+"""The state of Resource Graph: the quota of its caller, and the resources as they were some seconds ago."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class GraphState:
             self._changes.popleft()
 
     def resources(self) -> Iterator[Mapping[str, Any]]:
-        """Give the resources as Resource Graph shows them now."""
+        """Yield the resources as Resource Graph shows them now."""
         self._drop_old_changes()
         former: dict[str, Mapping[str, Any] | None] = {}
         for _, key, body in self._changes:

@@ -15,7 +15,7 @@ _IDENTITY = "/resourcegroups/app-rg/providers/Microsoft.ManagedIdentity/userAssi
 
 
 def get_token(world: World, call: Call) -> Answer:
-    """Give out a token for a resource."""
+    """Answer a token for a resource."""
     if call.headers.get("x-identity-header") != world.scenario.settings.identity_secret:
         return _problem(401, "The X-IDENTITY-HEADER is missing or wrong.")
     if world.identity_failures_left > 0:

@@ -21,7 +21,7 @@ LIFETIME = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as it was given out."""
+    """An issued token; ``expires`` is of the machine's own time."""
 
     text: str
     audience: str
@@ -29,7 +29,7 @@ class Token:
 
 
 class Tokens:
-    """Gives out JSON Web Tokens and knows them again. Time is the machine's own, whatever the simulator's speed."""
+    """Issues JSON Web Tokens and remembers them. Time is the machine's own, whatever the simulator's speed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -39,7 +39,7 @@ class Tokens:
     def issue(
         self, audience: str, *, client_id: str = CLIENT_ID, object_id: str = PRINCIPAL_ID, resource_id: str = ""
     ) -> Token:
-        """Give out a new token for an audience, and for an identity of these ids."""
+        """Issue a new token for an audience, and for an identity of these ids."""
         now = self._clock.now()
         expires = now + LIFETIME
         claims = {
@@ -64,25 +64,25 @@ class Tokens:
         return token
 
     def find(self, text: str) -> Token | None:
-        """Return what was given out under this text, expired or not."""
+        """Return the issued token of this text, expired or not; None if there is none."""
         return self._issued.get(text)
 
     def audience_of(self, text: str) -> str:
-        """Return what the token was asked for, nothing for one that was not given out here."""
+        """Return the audience of a token, empty for one that was not issued here."""
         token = self._issued.get(text)
         return token.audience if token else ""
 
     def is_known(self, text: str) -> bool:
-        """Tell whether the token was given out here."""
+        """Return whether the token was issued here."""
         return text in self._issued
 
     def is_valid(self, text: str) -> bool:
-        """Tell whether the token was given out here and has not expired."""
+        """Return whether the token was issued here and has not expired."""
         token = self._issued.get(text)
         return token is not None and self._clock.now() < token.expires
 
     def expire_all(self) -> int:
-        """Expire every token given out so far; return how many."""
+        """Expire every token issued so far; return how many."""
         now = self._clock.now()
         self._issued = {text: replace(token, expires=now) for text, token in self._issued.items()}
         return len(self._issued)

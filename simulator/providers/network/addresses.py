@@ -1,4 +1,4 @@
-"""Private addresses: which subnet has which, and who holds them."""
+"""The private addresses of subnets: which are in use, and which are free."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def find_subnet(world: World, subnet_id: str) -> dict[str, Any] | None:
     return next((subnet for subnet in subnets if subnet["name"].lower() == name), None)
 
 
-def holders(world: World, subnet_id: str) -> dict[str, str]:
-    """Return the addresses of a subnet that are taken, each with the id of the IP configuration that holds it."""
+def addresses_in_use(world: World, subnet_id: str) -> dict[str, str]:
+    """Return the addresses of a subnet that are in use, each with the id of the IP configuration that has it."""
     return {
         configuration["properties"]["privateIPAddress"]: configuration["id"]
         for interface in world.store.of_type(INTERFACES)
@@ -37,9 +37,9 @@ def holders(world: World, subnet_id: str) -> dict[str, str]:
 
 
 def free_address(world: World, subnet_id: str, taken: Mapping[str, str]) -> str:
-    """Return the first address of a subnet that nobody holds; raise 400 when there is none.
+    """Return the first address of a subnet that is not in use; raise 400 when there is none.
 
-    A subnet that is not in the store has addresses of a range of its own: restores may name any network.
+    A subnet that is not in the store has a range of its own, because restores may name any network.
     """
     subnet = find_subnet(world, subnet_id)
     prefix = IPv4Network(subnet["properties"]["addressPrefix"] if subnet else _UNKNOWN_SUBNET)
@@ -51,7 +51,7 @@ def free_address(world: World, subnet_id: str, taken: Mapping[str, str]) -> str:
 
 
 def check_address(subnet: Mapping[str, Any], configuration_id: str, address: Any, taken: Mapping[str, str]) -> str:
-    """Return the static address that is asked for, or raise 400 when it cannot be had."""
+    """Return a static address; raise 400 if it is none of the subnet's, reserved, or in use."""
     prefix = IPv4Network(subnet["properties"]["addressPrefix"])
     try:
         number = int(IPv4Address(str(address))) - int(prefix.network_address)

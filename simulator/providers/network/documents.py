@@ -1,9 +1,8 @@
-"""Network security groups and public addresses, of which the simulator keeps what it is given."""
+"""Network security groups and public addresses, which the simulator stores as they are written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call, page
 from simulator.providers.network import errors
@@ -11,10 +10,13 @@ from simulator.providers.network.addresses import INTERFACES
 from simulator.providers.network.interface_calls import patched
 from simulator.providers.network.interfaces import holder_of_public_address
 from simulator.providers.network.operations import begin, operation_headers
-from simulator.providers.network.stamps import answer_one, begin_change, begin_deletion, find
+from simulator.providers.network.states import answer_one, begin_change, begin_deletion, find
 from simulator.providers.resources.groups import check_placement, scope_of
+from simulator.reading import object_or_empty
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.world import World
 
 SECURITY_GROUPS = "Microsoft.Network/networkSecurityGroups"
@@ -27,8 +29,7 @@ def put_document(world: World, resource_id: str, asked: Mapping[str, Any]) -> di
     check_placement(world, resource_id, asked)
     former = world.store.get(resource_id)
     kind, _, name = resource_id.rpartition("/providers/")[2].rpartition("/")
-    given: Any = asked.get("properties")
-    properties = dict(cast("Mapping[str, Any]", given)) if isinstance(given, Mapping) else {}
+    properties = object_or_empty(asked.get("properties"))
     body: dict[str, Any] = {
         "name": name,
         "id": former["id"] if former else resource_id,
@@ -75,7 +76,7 @@ def list_network_documents(world: World, call: Call) -> Answer:
 def put_network_document(world: World, call: Call) -> Answer:
     """Create (201) or replace (200) a security group or a public address."""
     status = 200 if world.store.get(call.path) else 201
-    asked = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
+    asked = object_or_empty(call.body)
     document = put_document(world, call.path, asked)
     operation = begin(world, call, document["location"])
     return Answer(status=status, body=document, headers=operation_headers(world, call, operation, location=False))

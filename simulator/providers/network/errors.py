@@ -72,7 +72,7 @@ def address_outside(address: str, prefix: str) -> ArmError:
 
 
 def address_reserved(address: str, prefix: str) -> ArmError:
-    """400 for a static address that Azure keeps for itself: the first four of a subnet, and the last."""
+    """400 for a static address that Azure reserves: the first four of a subnet, and the last."""
     return network_error(
         400,
         "PrivateIPAddressInReservedRange",

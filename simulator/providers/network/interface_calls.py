@@ -10,8 +10,9 @@ from simulator.providers.network import errors
 from simulator.providers.network.addresses import INTERFACES
 from simulator.providers.network.interfaces import interface_body, put_interface, vm_of_interface, vms_by_interface
 from simulator.providers.network.operations import begin, operation_headers
-from simulator.providers.network.stamps import answer_one, begin_deletion, find, stamped
+from simulator.providers.network.states import answer_one, begin_deletion, find, with_state
 from simulator.providers.resources.groups import scope_of
+from simulator.reading import object_or_empty
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -37,7 +38,7 @@ def list_network_interfaces(world: World, call: Call) -> Answer:
 def put_network_interface(world: World, call: Call) -> Answer:
     """Create (201) or replace (200) a network interface."""
     status = 200 if world.store.get(call.path) else 201
-    asked = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
+    asked = object_or_empty(call.body)
     interface = put_interface(world, call.path, asked)
     operation = begin(world, call, interface["location"])
     body = interface_body(interface, vm_of_interface(world, interface["id"]))
@@ -52,11 +53,11 @@ def patch_network_interface(world: World, call: Call) -> Answer:
 
 def patched(world: World, body: Mapping[str, Any], call: Call) -> dict[str, Any]:
     """Replace the tags of a resource, and return it; raise 400 for a body without any."""
-    tags: Any = cast("Mapping[str, Any]", call.body).get("tags") if isinstance(call.body, Mapping) else None
+    tags = object_or_empty(call.body).get("tags")
     if not isinstance(tags, Mapping):
         raise errors.invalid_request("tags must be an object.")
     tagged = {**body, "tags": dict(cast("Mapping[str, Any]", tags))}
-    changed = stamped(world, tagged, body["properties"]["provisioningState"])
+    changed = with_state(world, tagged, body["properties"]["provisioningState"])
     world.store.put(changed)
     return changed
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from simulator.providers.network import errors
-from simulator.providers.network.addresses import INTERFACES, check_address, find_subnet, free_address, holders
-from simulator.providers.network.stamps import begin_change, stamped
+from simulator.providers.network.addresses import INTERFACES, addresses_in_use, check_address, find_subnet, free_address
+from simulator.providers.network.states import begin_change, with_state
 from simulator.providers.resources.groups import check_placement
+from simulator.reading import object_or_empty
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.world import World
 
 _VIRTUAL_MACHINES = "Microsoft.Compute/virtualMachines"
@@ -23,7 +25,7 @@ def add_interface(world: World, *, group_id: str, location: str, vm_name: str, s
     The name is of the form that exported configurations of such VMs have.
     """
     interface_id = f"{group_id}/providers/{INTERFACES}/{vm_name}-nic-{world.new_id().replace('-', '')}"
-    address = free_address(world, subnet_id, holders(world, subnet_id))
+    address = free_address(world, subnet_id, addresses_in_use(world, subnet_id))
     world.store.put(new_interface(world, interface_id, location, subnet_id, address))
     return interface_id
 
@@ -34,7 +36,7 @@ def new_interface(world: World, interface_id: str, location: str, subnet_id: str
     body = _body(
         world, interface_id, {"location": location}, [_configuration(interface_id, asked, address, primary=True)]
     )
-    return stamped(world, body, "Succeeded")
+    return with_state(world, body, "Succeeded")
 
 
 def put_interface(world: World, interface_id: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def put_interface(world: World, interface_id: str, asked: Mapping[str, Any]) -> 
     """
     former = world.store.get(interface_id)
     check_placement(world, interface_id, asked)
-    properties = _object(asked.get("properties"))
+    properties = object_or_empty(asked.get("properties"))
     configurations = _configurations(world, interface_id, asked["location"], properties)
     body = _body(world, former["id"] if former else interface_id, asked, configurations)
     for name in _REFERENCES:
@@ -71,7 +73,7 @@ def vms_by_interface(world: World) -> dict[str, str]:
 
 
 def interface_body(interface: Mapping[str, Any], vm_id: str | None) -> dict[str, Any]:
-    """Write a network interface as GET answers it: with the VM that holds it, and without a MAC address else."""
+    """Return a network interface as GET answers it: with the VM that has it, or without a MAC address if none has."""
     properties = dict(interface["properties"])
     if vm_id:
         properties |= {"primary": True, "virtualMachine": {"id": vm_id}}
@@ -84,7 +86,7 @@ def _body(
     world: World, interface_id: str, asked: Mapping[str, Any], configurations: list[dict[str, Any]]
 ) -> dict[str, Any]:
     mac = world.random.randbytes(3).hex("-").upper()
-    properties = _object(asked.get("properties"))
+    properties = object_or_empty(asked.get("properties"))
     return {
         "name": interface_id.rpartition("/")[2],
         "id": interface_id,
@@ -116,18 +118,18 @@ def _configurations(
 ) -> list[dict[str, Any]]:
     """Check the IP configurations that are asked for, give each an address, and return them."""
     given = properties.get("ipConfigurations")
-    asked = [_object(each) for each in cast("list[Any]", given)] if isinstance(given, list) else []
+    asked = [object_or_empty(item) for item in cast("list[Any]", given)] if isinstance(given, list) else []
     if not asked:
         raise errors.invalid_request("A network interface needs at least one IP configuration.")
-    subnet_ids = [_subnet_id(each) for each in asked]
-    if len({each.lower() for each in subnet_ids}) > 1:
+    subnet_ids = [_subnet_id(configuration) for configuration in asked]
+    if len({subnet_id.lower() for subnet_id in subnet_ids}) > 1:
         raise errors.several_subnets(interface_id)
     subnet_id = _existing_subnet(world, interface_id, location, subnet_ids[0])
-    taken = holders(world, subnet_id)
+    taken = addresses_in_use(world, subnet_id)
     configurations: list[dict[str, Any]] = []
-    for number, each in enumerate(asked):
-        address = _address(world, interface_id, subnet_id, each, taken)
-        configuration = _configuration(interface_id, each, address, primary=number == 0)
+    for number, wanted in enumerate(asked):
+        address = _address(world, interface_id, subnet_id, wanted, taken)
+        configuration = _configuration(interface_id, wanted, address, primary=number == 0)
         _check_public_address(world, interface_id, location, configuration)
         taken[address] = configuration["id"]
         configurations.append(configuration)
@@ -135,7 +137,7 @@ def _configurations(
 
 
 def _configuration(interface_id: str, asked: Mapping[str, Any], address: str, *, primary: bool) -> dict[str, Any]:
-    properties = _object(asked.get("properties"))
+    properties = object_or_empty(asked.get("properties"))
     public = properties.get("publicIPAddress")
     return {
         "name": asked["name"],
@@ -158,7 +160,8 @@ def _address(
     world: World, interface_id: str, subnet_id: str, asked: Mapping[str, Any], taken: Mapping[str, str]
 ) -> str:
     """Return the static address asked for; else the dynamic one that the configuration has already, or a free one."""
-    configuration_id, properties = f"{interface_id}/ipConfigurations/{asked['name']}", _object(asked.get("properties"))
+    configuration_id = f"{interface_id}/ipConfigurations/{asked['name']}"
+    properties = object_or_empty(asked.get("properties"))
     subnet = find_subnet(world, subnet_id)
     if subnet and _is_static(properties):
         return check_address(subnet, configuration_id, properties.get("privateIPAddress"), taken)
@@ -175,7 +178,7 @@ def _subnet_id(configuration: Mapping[str, Any]) -> str:
     name = configuration.get("name")
     if not isinstance(name, str) or not name:
         raise errors.invalid_request("An IP configuration needs a name.")
-    return _reference(_object(configuration.get("properties")).get("subnet"))
+    return _reference(object_or_empty(configuration.get("properties")).get("subnet"))
 
 
 def _existing_subnet(world: World, interface_id: str, location: str, subnet_id: str) -> str:
@@ -219,11 +222,7 @@ def holder_of_public_address(world: World, address_id: str) -> str | None:
 
 def _reference(value: Any) -> str:
     """Return the id that a reference of the form ``{"id": …}`` holds; raise 400 for another form."""
-    reference = _object(value).get("id")
+    reference = object_or_empty(value).get("id")
     if not isinstance(reference, str) or not reference.startswith("/subscriptions/"):
         raise errors.invalid_request("A reference needs the id of a resource.")
     return reference
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

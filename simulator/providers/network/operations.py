@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simulator.calls import Answer, Call
 from simulator.providers.network.errors import not_found
-from simulator.providers.network.stamps import SECONDS
+from simulator.providers.network.states import SECONDS
 from simulator.signing import Signatures
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ def seed(world: World) -> None:
 
 
 def _add_interfaces(world: World, group_id: str, location: str, vms: list[Vm]) -> None:
-    """Give the VMs of one group and region addresses in a network of their own, named as the portal names one."""
+    """Add a network, named as the portal names one, and the interfaces of the VMs of one group and region in it."""
     network_id, prefix = f"{group_id}/providers/{NETWORKS}/vnet-{location}", IPv4Network(_PREFIX)
     add_network(world, network_id, location, _PREFIX, (("default", _PREFIX),))
     for number, vm in enumerate(vms, RESERVED_FIRST):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.calls import Answer, Call, page
 from simulator.providers.network.addresses import INTERFACES, NETWORKS
 from simulator.providers.network.errors import not_found
-from simulator.providers.network.stamps import answer_one, find, stamped
+from simulator.providers.network.states import answer_one, find, with_state
 from simulator.providers.resources.groups import scope_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def add_network(world: World, network_id: str, location: str, prefix: str, subne
             "enableDdosProtection": False,
         },
     }
-    world.store.put(stamped(world, body, "Succeeded"))
+    world.store.put(with_state(world, body, "Succeeded"))
 
 
 def _subnets_of(world: World, call: Call) -> list[dict[str, Any]]:

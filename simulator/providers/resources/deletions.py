@@ -1,4 +1,4 @@
-"""Deletions that take time, of groups and deployments, and what their addresses answer."""
+"""The asynchronous deletions of groups and deployments, and the calls for their results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Deletion:
 
 
 def begin_deletion(world: World, call: Call, deletion: Deletion) -> Answer:
-    """Begin a deletion; answer 202 and where its result is asked for."""
+    """Begin a deletion; answer 202 with the address of its result."""
     job = f"{deletion.job.upper().replace('_', ':5F')}|{world.new_id().replace('-', '')[:16]}"
     text = json.dumps({"jobId": f"{job}-{deletion.location.upper()}", "jobLocation": deletion.location})
     token = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""Which function makes a resource of a template: the one that a PUT of the resource goes through, too."""
+"""Which function creates a resource of a template: the same as for a PUT of the resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deployment that runs: it makes its resources one behind the other where they need each other, else at once."""
+"""A deployment that runs: it creates at the same time all resources whose dependencies are ready."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class _Step:
 
 
 class DeploymentRun:
-    """Carries out a plan, and puts into the deployment and its operations how it goes.
+    """Carries out a plan, and writes its progress into the deployment and its operations.
 
-    It looks each simulated second which resources are ready. A deployment that is cancelled or deleted starts nothing
-    more; what is being made is finished all the same.
+    It checks each simulated second which resources are ready. A deployment that is cancelled or deleted starts nothing
+    more; what it has started is finished all the same.
     """
 
     def __init__(self, world: World, body: Mapping[str, Any], plan: Plan) -> None:
@@ -46,23 +46,23 @@ class DeploymentRun:
         self._running: dict[str, _Step] = {}
         self._done: set[str] = set()
         self._errors: list[Mapping[str, Any]] = []
-        world.at(world.now() + _TICK, self._look)
+        world.at(world.now() + _TICK, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         body = self._world.store.get(self._id)
         if not body or body["statusId"] != self._status_id or body["properties"]["provisioningState"] == "Canceled":
             return
-        self._note_ends()
+        self._record_ends()
         if not self._errors:
-            self._start_what_can()
+            self._start_ready()
         if self._running or (self._left and not self._errors):
-            self._tell(body, {"provisioningState": "Running"})
-            self._world.at(self._world.now() + _TICK, self._look)
+            self._update(body, {"provisioningState": "Running"})
+            self._world.at(self._world.now() + _TICK, self._check)
         else:
-            self._tell(body, self._end())
+            self._update(body, self._end())
 
-    def _start_what_can(self) -> None:
-        for resource in [each for each in self._left if self._done.issuperset(each.needs)]:
+    def _start_ready(self) -> None:
+        for resource in [planned for planned in self._left if self._done.issuperset(planned.needs)]:
             self._left.remove(resource)
             self._start(resource)
 
@@ -77,7 +77,7 @@ class DeploymentRun:
             self._running[resource.resource_id.lower()] = step
             self._show(step, "Running")
 
-    def _note_ends(self) -> None:
+    def _record_ends(self) -> None:
         for key, step in list(self._running.items()):
             resource = self._world.store.get(key)
             state = resource["properties"]["provisioningState"] if resource else "Failed"
@@ -95,11 +95,11 @@ class DeploymentRun:
         self._show(step, "Failed", {"statusCode": status, "statusMessage": {"error": error}})
 
     def _end(self) -> dict[str, Any]:
-        """Return how the deployment has ended."""
+        """Return the properties with which the deployment ends."""
         if self._errors:
             return {"provisioningState": "Failed", "error": _deployment_failed(self._id, self._errors)}
         self._show(self._step(self._status_id, None, "OK"), "Succeeded")
-        made = sorted((each.type, each.resource_id) for each in self._plan.resources)
+        made = sorted((planned.type, planned.resource_id) for planned in self._plan.resources)
         return {
             "provisioningState": "Succeeded",
             **({"outputs": self._plan.outputs} if self._plan.outputs else {}),
@@ -131,7 +131,7 @@ class DeploymentRun:
         operation = {"id": operation_id, "type": OPERATIONS, "operationId": step.operation_id}
         self._world.store.put({**operation, "properties": properties})
 
-    def _tell(self, body: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    def _update(self, body: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
         properties = {**body["properties"], **self._times(self._began), **changes}
         self._world.store.put({**body, "properties": properties})
 

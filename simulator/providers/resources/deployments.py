@@ -25,7 +25,7 @@ _ACTIVE = frozenset({"Accepted", "Running"})
 
 
 def validate_deployment(world: World, call: Call) -> Answer:
-    """Check a deployment: 200 with what it would make, or the 400 of a template that cannot be deployed."""
+    """Answer what a deployment would create; raise 400 for a template that cannot be deployed."""
     group = find_group(world, group_id_of(call))
     plan = read_plan(group, call.body)
     body = _body(world, group, call.params["deployment"], plan)
@@ -37,7 +37,7 @@ def validate_deployment(world: World, call: Call) -> Answer:
 
 
 def put_deployment(world: World, call: Call) -> Answer:
-    """Take a deployment: 201, or 200 where there was one of this name, unless that one still runs."""
+    """Accept a deployment: 201, or 200 where there was one of this name; raise 409 while that one runs."""
     group = find_group(world, group_id_of(call))
     check_not_deleted(group)
     former = world.store.get(call.path)

@@ -1,4 +1,4 @@
-"""Evaluates the expressions of a template, of which ARM knows many more: those of a restored VM's template.
+"""Evaluates the expressions of a template, with the few functions that the template of a restored VM has.
 
 ``parameters``, ``variables``, ``concat``, ``resourceId``, ``resourceGroup().location``. Anything else is refused.
 """
@@ -20,7 +20,7 @@ class ExpressionError(ValueError):
 
 @dataclass(slots=True, kw_only=True)
 class Scope:
-    """What the expressions of one template may name; names are in lower case."""
+    """The resource group, parameters and variables of one template; names are in lower case."""
 
     group: Mapping[str, Any]
     parameters: Mapping[str, Any]
@@ -32,9 +32,9 @@ class Scope:
         if isinstance(value, str):
             return self._evaluate_text(value)
         if isinstance(value, list):
-            return [self.evaluate(each) for each in cast("list[Any]", value)]
+            return [self.evaluate(item) for item in cast("list[Any]", value)]
         if isinstance(value, Mapping):
-            return {self.evaluate(name): self.evaluate(each) for name, each in cast("Mapping[str, Any]", value).items()}
+            return {self.evaluate(name): self.evaluate(item) for name, item in cast("Mapping[str, Any]", value).items()}
         return value
 
     def _evaluate_text(self, text: str) -> Any:
@@ -43,7 +43,7 @@ class Scope:
         return text[1:] if text.startswith("[[") else _Reader(text[1:-1], self).whole()
 
     def call(self, name: str, arguments: list[Any]) -> Any:
-        """Return what a function gives."""
+        """Return the value of a template function; raise ``ExpressionError`` for an unknown one."""
         functions: dict[str, Callable[[list[Any]], Any]] = {
             "parameters": self._parameter,
             "variables": self._variable,
@@ -73,7 +73,7 @@ class Scope:
 
     def _resource_id(self, arguments: list[Any]) -> str:
         """Return the id of a resource: its type and names, behind a group or a subscription and a group if given."""
-        texts = [str(each) for each in arguments]
+        texts = [str(argument) for argument in arguments]
         at = next((index for index, text in enumerate(texts) if "/" in text), len(texts))
         types, names = texts[at].split("/") if at < len(texts) else [], texts[at + 1 :]
         if at > 2 or len(types) - 1 != len(names):  # noqa: PLR2004 - a subscription and a group
@@ -160,11 +160,11 @@ def _unknown(what: str, name: str, problem: str, page: str) -> ExpressionError:
 
 
 def _concat(arguments: list[Any]) -> Any:
-    if arguments and all(isinstance(each, list) for each in arguments):
-        return [item for each in arguments for item in each]
-    if any(isinstance(each, list | Mapping) for each in arguments):
+    if arguments and all(isinstance(argument, list) for argument in arguments):
+        return [item for argument in arguments for item in argument]
+    if any(isinstance(argument, list | Mapping) for argument in arguments):
         raise ExpressionError("Unable to evaluate template language function 'concat'")
-    return "".join(str(each) for each in arguments)
+    return "".join(str(argument) for argument in arguments)
 
 
 def _only_text(function: str, arguments: list[Any]) -> str:

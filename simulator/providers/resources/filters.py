@@ -32,7 +32,7 @@ def read_conditions(call: Call, *keys: str) -> dict[str, str]:
 
 
 def has_tag(body: Mapping[str, Any], conditions: Mapping[str, str]) -> bool:
-    """Tell whether a resource has the tag that the conditions name, if they do; case counts in values alone."""
+    """Return whether a resource has the tag that the conditions name, if any; only values are case-sensitive."""
     if "tagname" not in conditions:
         return True
     tags = {name.lower(): value for name, value in body.get("tags", {}).items()}

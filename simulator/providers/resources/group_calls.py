@@ -78,7 +78,7 @@ def patch_resource_group(world: World, call: Call) -> Answer:
 
 
 def delete_resource_group(world: World, call: Call) -> Answer:
-    """Begin to delete a resource group and everything in it; what the deletion comes to is asked for later."""
+    """Begin to delete a resource group and everything in it; a later call answers the result."""
     group = find_group(world, group_id_of(call))
     world.store.put({**group, "properties": {"provisioningState": "Deleting"}})
     deletion = Deletion(

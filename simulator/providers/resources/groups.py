@@ -60,9 +60,9 @@ def check_not_deleted(group: Mapping[str, Any]) -> None:
 
 
 def check_placement(world: World, resource_id: str, asked: Mapping[str, Any]) -> None:
-    """Raise the error of a resource that cannot be written where it should lie.
+    """Raise the error of a resource that cannot be written to its group and region.
 
-    Its group must be there and not be about to go, and its region must be given and stay what it was.
+    The group must exist and not be being deleted; a region must be given, and be that of an existing resource.
     """
     group = find_group(world, resource_id.partition("/providers/")[0])
     check_not_deleted(group)

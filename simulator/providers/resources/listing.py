@@ -17,7 +17,7 @@ _SHOWN = ("id", "name", "type", "kind", "location", "managedBy", "sku", "plan", 
 
 
 def is_listed(body: Mapping[str, Any]) -> bool:
-    """Tell whether a body of the store is a resource in a group: no group, deployment or operation."""
+    """Return whether a body of the store is a resource in a group: no group, deployment or operation."""
     in_group = "/resourcegroups/" in body["id"].lower() and "/providers/" in body["id"].lower()
     return in_group and not body["type"].lower().startswith("microsoft.resources/")
 

@@ -18,7 +18,7 @@ _PARTS = re.compile(
 
 
 def read_relaxed(text: str) -> Any:
-    """Read a JSON text; raise ``ValueError`` for one that is none even so."""
+    """Read a JSON text; raise ``ValueError`` for one that is no such JSON."""
     return json.loads(_PARTS.sub(_strict, text))
 
 

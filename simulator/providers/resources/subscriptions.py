@@ -17,12 +17,12 @@ def list_subscriptions(world: World, _call: Call) -> Answer:
     """Answer the subscriptions that the caller sees: all of the scenario."""
     found = world.scenario.subscriptions
     count = {"type": "Total", "value": len(found)}
-    return Answer(body={"value": [_subscription(each) for each in found], "count": count})
+    return Answer(body={"value": [_subscription(subscription) for subscription in found], "count": count})
 
 
 def get_subscription(world: World, call: Call) -> Answer:
     """Answer one subscription."""
-    found = {each.subscription_id.lower(): each for each in world.scenario.subscriptions}
+    found = {subscription.subscription_id.lower(): subscription for subscription in world.scenario.subscriptions}
     return Answer(body=_subscription(found[call.params["subscription"].lower()]))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call
 from simulator.errors import resource_not_found
 from simulator.providers.resources.errors import invalid_content
 from simulator.providers.resources.groups import find_group
+from simulator.reading import object_or_empty
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from simulator.world import World
 
 _PATH = "/providers/microsoft.resources/tags/default"
@@ -29,7 +31,7 @@ def get_tags(world: World, call: Call) -> Answer:
 
 def patch_tags(world: World, call: Call) -> Answer:
     """Merge tags into those of a group or a resource, replace them, or delete those that are given."""
-    resource, asked = _tagged(world, call), _object(call.body)
+    resource, asked = _tagged(world, call), object_or_empty(call.body)
     change = _OPERATIONS.get(str(asked.get("operation")).lower())
     if change is None:
         raise invalid_content("operation must be Merge, Replace or Delete")
@@ -38,7 +40,7 @@ def patch_tags(world: World, call: Call) -> Answer:
 
 def put_tags(world: World, call: Call) -> Answer:
     """Replace the tags of a group or a resource."""
-    return _put(world, _tagged(world, call), _given(_object(call.body)))
+    return _put(world, _tagged(world, call), _given(object_or_empty(call.body)))
 
 
 def _put(world: World, resource: Mapping[str, Any], tags: dict[str, str]) -> Answer:
@@ -69,11 +71,7 @@ def _body(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _given(asked: Mapping[str, Any]) -> dict[str, str]:
-    tags = _object(_object(asked.get("properties")).get("tags"))
+    tags = object_or_empty(object_or_empty(asked.get("properties")).get("tags"))
     if not all(isinstance(value, str) for value in tags.values()):
         raise invalid_content("the values of tags must be strings")
     return dict(tags)
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

@@ -11,8 +11,9 @@ from typing import Any, cast
 from simulator.providers.resources.deployers import DEPLOYERS
 from simulator.providers.resources.errors import invalid_content, invalid_template
 from simulator.providers.resources.expressions import ExpressionError, Scope
+from simulator.reading import object_or_empty
 
-_TYPES = {each.lower(): each for each in DEPLOYERS}
+_TYPES = {kind.lower(): kind for kind in DEPLOYERS}
 _NEEDED = ("$schema", "contentVersion", "resources")
 _OF_TEMPLATES = ("type", "apiVersion", "name", "dependsOn", "comments")
 _UNSUPPORTED = ("copy", "condition", "resources", "scope", "resourceGroup", "subscriptionId", "existing")
@@ -45,7 +46,7 @@ class PlannedResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a deployment is to make. ``parameters`` and ``outputs`` are as the deployment shows them."""
+    """What a deployment is to create. ``parameters`` and ``outputs`` are as the deployment shows them."""
 
     template_hash: str
     parameters: Mapping[str, Any]
@@ -55,7 +56,7 @@ class Plan:
 
 def read_plan(group: Mapping[str, Any], asked: Any) -> Plan:
     """Read the body of a deployment into a resource group; raise 400 for one that cannot be deployed."""
-    properties = _object(_object(asked).get("properties"))
+    properties = object_or_empty(object_or_empty(asked).get("properties"))
     if "templateLink" in properties:
         raise invalid_content("templateLink is not supported here, only a template")
     if str(properties.get("mode")).lower() != "incremental":
@@ -64,7 +65,7 @@ def read_plan(group: Mapping[str, Any], asked: Any) -> Plan:
     if not isinstance(template, Mapping):
         raise invalid_content("template must be an object")
     try:
-        return _plan(group, cast("Mapping[str, Any]", template), _object(properties.get("parameters")))
+        return _plan(group, cast("Mapping[str, Any]", template), object_or_empty(properties.get("parameters")))
     except ExpressionError as error:
         raise invalid_template(str(error)) from error
 
@@ -73,13 +74,15 @@ def _plan(group: Mapping[str, Any], template: Mapping[str, Any], given: Mapping[
     for name in _NEEDED:
         if name not in template:
             raise invalid_template(f"Required property '{name}' not found in JSON", parsing=True)
-    scope = Scope(group=group, parameters={}, variables=_lower(_object(template.get("variables"))))
-    parameters = _read_parameters(_object(template.get("parameters")), given, scope)
+    scope = Scope(group=group, parameters={}, variables=_lower(object_or_empty(template.get("variables"))))
+    parameters = _read_parameters(object_or_empty(template.get("parameters")), given, scope)
     scope.parameters = {name.lower(): parameter["value"] for name, parameter in parameters.items()}
     return Plan(
         template_hash=str(int(hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:16], 16)),
         parameters={name: _shown(parameter) for name, parameter in parameters.items()},
-        outputs={name: _output(each, scope) for name, each in _object(template.get("outputs")).items()},
+        outputs={
+            name: _output(declaration, scope) for name, declaration in object_or_empty(template.get("outputs")).items()
+        },
         resources=_read_resources(group, template["resources"], scope),
     )
 
@@ -96,14 +99,14 @@ def _read_parameters(declared: Mapping[str, Any], given: Mapping[str, Any], scop
             "https://aka.ms/arm-pass-parameter-values for usage details."
         )
     return {
-        name: _read_parameter(name, _object(declaration), values.get(name.lower()), scope)
+        name: _read_parameter(name, object_or_empty(declaration), values.get(name.lower()), scope)
         for name, declaration in declared.items()
     }
 
 
 def _read_parameter(name: str, declaration: Mapping[str, Any], given: Any, scope: Scope) -> dict[str, Any]:
     kind = str(declaration.get("type")).lower()
-    if given is not None and "value" in _object(given):
+    if given is not None and "value" in object_or_empty(given):
         value = given["value"]
     elif "defaultValue" in declaration:
         value = scope.evaluate(declaration["defaultValue"])
@@ -119,7 +122,7 @@ def _read_parameter(name: str, declaration: Mapping[str, Any], given: Any, scope
         )
     allowed = declaration.get("allowedValues")
     if isinstance(allowed, list) and value not in allowed:
-        choices = ",".join(str(each) for each in cast("list[Any]", allowed))
+        choices = ",".join(str(choice) for choice in cast("list[Any]", allowed))
         raise invalid_template(
             f"The provided value '{value}' for the template parameter '{name}' is not valid. The parameter value is "
             f"not part of the allowed value(s): '{choices}'."
@@ -132,7 +135,7 @@ def _shown(parameter: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _output(declaration: Any, scope: Scope) -> dict[str, Any]:
-    output = _object(declaration)
+    output = object_or_empty(declaration)
     return {"type": str(output.get("type")).capitalize(), "value": scope.evaluate(output.get("value"))}
 
 
@@ -140,16 +143,16 @@ def _read_resources(group: Mapping[str, Any], listed: Any, scope: Scope) -> tupl
     if not isinstance(listed, list):
         raise invalid_template("resources must be a list", parsing=True)
     resources: dict[str, PlannedResource] = {}
-    wishes: dict[str, list[str]] = {}
-    for each in cast("list[Any]", listed):
-        resource, needs = _read_resource(group, _object(each), scope)
+    dependencies: dict[str, list[str]] = {}
+    for item in cast("list[Any]", listed):
+        resource, needs = _read_resource(group, object_or_empty(item), scope)
         key = resource.resource_id.lower()
         if key in resources:
             raise invalid_template(f"The resource '{resource.resource_id}' is defined multiple times in a template")
-        resources[key], wishes[key] = resource, needs
+        resources[key], dependencies[key] = resource, needs
     return tuple(
-        replace(resource, needs=tuple(_find(wish, resources, group) for wish in wishes[key]))
-        for key, resource in _in_order(resources, wishes, group).items()
+        replace(resource, needs=tuple(_find(dependency, resources, group) for dependency in dependencies[key]))
+        for key, resource in _in_order(resources, dependencies, group).items()
     )
 
 
@@ -157,7 +160,7 @@ def _read_resource(
     group: Mapping[str, Any], item: Mapping[str, Any], scope: Scope
 ) -> tuple[PlannedResource, list[str]]:
     kind, name = str(item.get("type")), str(scope.evaluate(item.get("name")))
-    unsupported = next((each for each in _UNSUPPORTED if each in item), None)
+    unsupported = next((member for member in _UNSUPPORTED if member in item), None)
     if kind.lower() not in _TYPES or unsupported:
         raise invalid_template(
             f"The simulator does not deploy {unsupported or 'resources'} of type '{kind}'; it knows "
@@ -173,15 +176,15 @@ def _read_resource(
         body=body,
         needs=(),
     )
-    return resource, [str(each) for each in scope.evaluate(item.get("dependsOn") or [])]
+    return resource, [str(dependency) for dependency in scope.evaluate(item.get("dependsOn") or [])]
 
 
-def _find(wish: str, resources: Mapping[str, PlannedResource], group: Mapping[str, Any]) -> str:
+def _find(dependency: str, resources: Mapping[str, PlannedResource], group: Mapping[str, Any]) -> str:
     """Return the key of the resource that a dependency names by its id, by type and name, or by its name."""
     for key, resource in resources.items():
-        if wish.lower() in {key, f"{resource.type}/{resource.name}".lower(), resource.name.lower()}:
+        if dependency.lower() in {key, f"{resource.type}/{resource.name}".lower(), resource.name.lower()}:
             return key
-    named = wish.removeprefix(f"{group['id']}/providers/")
+    named = dependency.removeprefix(f"{group['id']}/providers/")
     raise invalid_template(
         f"The resource '{named}' is not defined in the template. Please see https://aka.ms/arm-syntax for usage "
         "details."
@@ -189,10 +192,10 @@ def _find(wish: str, resources: Mapping[str, PlannedResource], group: Mapping[st
 
 
 def _in_order(
-    resources: Mapping[str, PlannedResource], wishes: Mapping[str, list[str]], group: Mapping[str, Any]
+    resources: Mapping[str, PlannedResource], dependencies: Mapping[str, list[str]], group: Mapping[str, Any]
 ) -> dict[str, PlannedResource]:
-    """Return the resources such that each comes behind those that it needs; raise for a circle."""
-    left = {key: {_find(wish, resources, group) for wish in wishes[key]} for key in resources}
+    """Return the resources so that each follows those that it needs; raise 400 for a circular dependency."""
+    left = {key: {_find(dependency, resources, group) for dependency in dependencies[key]} for key in resources}
     ordered: dict[str, PlannedResource] = {}
     while left:
         ready = next((key for key, needs in left.items() if needs <= ordered.keys()), None)
@@ -208,7 +211,3 @@ def _in_order(
 
 def _lower(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name.lower(): value for name, value in members.items()}
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""Who may read blobs: tokens for storage, the firewall, roles for data; keys open nothing here."""
+"""Who may read blobs: tokens for storage, the firewall, roles for data; no key is valid here."""
 
 from __future__ import annotations
 

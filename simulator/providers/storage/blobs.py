@@ -26,7 +26,7 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 def answer_storage(world: World, call: Call, asked: StorageCall) -> Answer:
-    """Answer a call for storage; one for an account that is not there finds no host."""
+    """Answer a call for storage; drop the connection for an account that does not exist: it would have no host."""
     if asked.account is None:
         return Answer(dropped=True, headers={"x-ms-request-id": ""}, is_arm=False)
     request_id = world.new_id()
@@ -108,7 +108,7 @@ def _page_of_blobs(call: Call, asked: StorageCall, blobs: list[Blob]) -> Answer:
 
 
 def _pages(blob: Blob) -> Answer:
-    """Answer the written pages of a page blob, which are all: the SDK asks for them before it reads one."""
+    """Answer the written pages of a page blob, which are all of them: the SDK reads this list before a page blob."""
     if blob.kind != "PageBlob":
         raise errors.wrong_blob_type()
     if blob.content is None:

@@ -33,7 +33,7 @@ class Blob:
 
     @property
     def etag(self) -> str:
-        """The ETag, which hangs on the name alone: blobs do not change."""
+        """The ETag, which depends on the name alone: blobs do not change."""
         return f'"0x8D{hashlib.sha256(self.name.encode()).hexdigest()[:13].upper()}"'
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call, page
 from simulator.errors import invalid_input, resource_not_found
@@ -11,8 +10,10 @@ from simulator.providers.backup.crossregion.regions import check_region, region_
 from simulator.providers.backup.errors import not_in_vault
 from simulator.providers.backup.job_calls import read_conditions
 from simulator.providers.backup.jobs import job_details, job_entry
+from simulator.reading import object_or_empty
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from simulator.providers.backup.jobs import Job
@@ -108,7 +109,7 @@ def _vault_of(world: World, call: Call) -> Vault:
 
 
 def _member(call: Call, name: str) -> str:
-    body = cast("Mapping[str, Any]", call.body) if isinstance(call.body, Mapping) else {}
+    body = object_or_empty(call.body)
     value = body.get(name)
     if not value or not isinstance(value, str):
         raise invalid_input(f"{name} is needed")

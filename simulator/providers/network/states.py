@@ -1,4 +1,4 @@
-"""What every resource of Microsoft.Network bears: its etag, its state, its GUID."""
+"""The etag and the provisioning state that each resource of Microsoft.Network has, and how they change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS = 3.0
 _PARTS = ("ipConfigurations", "subnets")
 
 
-def stamped(world: World, body: Mapping[str, Any], state: str) -> dict[str, Any]:
+def with_state(world: World, body: Mapping[str, Any], state: str) -> dict[str, Any]:
     """Return a resource and its parts with a new etag and a state."""
     etag = f'W/"{world.new_id()}"'
     properties = {**body["properties"], "provisioningState": state}
@@ -32,22 +32,22 @@ def stamped(world: World, body: Mapping[str, Any], state: str) -> dict[str, Any]
 
 
 def begin_change(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a resource that is made or replaced into the store, and return it; it is ready ``SECONDS`` later."""
+    """Store a resource that is created or replaced, and return it; its state is ``Succeeded`` ``SECONDS`` later."""
 
     def end() -> None:
         present = world.store.get(body["id"])
         if present and present["properties"]["provisioningState"] == "Updating":
-            world.store.put(stamped(world, present, "Succeeded"))
+            world.store.put(with_state(world, present, "Succeeded"))
 
-    changed = stamped(world, body, "Updating")
+    changed = with_state(world, body, "Updating")
     world.store.put(changed)
     world.at(world.now() + timedelta(seconds=SECONDS), end)
     return changed
 
 
 def begin_deletion(world: World, body: Mapping[str, Any]) -> None:
-    """Let a resource show that it is being deleted."""
-    world.store.put(stamped(world, body, "Deleting"))
+    """Store a resource with the state ``Deleting``."""
+    world.store.put(with_state(world, body, "Deleting"))
 
 
 def find(world: World, resource_id: str) -> Mapping[str, Any]:

@@ -186,9 +186,18 @@ async def _read_call(world: World, request: web.Request) -> Call:
 def _base_url(request: web.Request) -> str:
     """Return the scheme and the host that the caller used, also where a proxy with TLS stands before the simulator."""
     forwarded = request.forwarded[0] if request.forwarded else {}
-    scheme = request.headers.get("X-Forwarded-Proto") or forwarded.get("proto") or request.scheme
+    scheme = request.headers.get("X-Forwarded-Proto") or forwarded.get("proto") or _scheme(request)
     host = request.headers.get("X-Forwarded-Host") or forwarded.get("host") or request.host
     return f"{_first(scheme)}://{_first(host)}"
+
+
+def _scheme(request: web.Request) -> str:
+    """Return the scheme of a caller that no header tells.
+
+    A port that is not the simulator's is a proxy's. It speaks TLS, since az and the SDKs send tokens over nothing else.
+    """
+    address = request.transport.get_extra_info("sockname") if request.transport else None
+    return request.scheme if address is None or request.url.port == address[1] else "https"
 
 
 def _first(values: str) -> str:

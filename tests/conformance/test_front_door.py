@@ -148,8 +148,9 @@ def test_the_next_page_is_at_the_address_of_the_caller(secure: Simulator) -> Non
         {"X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "azure.localhost, inner"},
         {"Forwarded": "for=127.0.0.1;proto=https;host=azure.localhost, for=10.0.0.1;proto=http"},
         {"X-Forwarded-Proto": "https", "Host": "azure.localhost"},
+        {"Host": "azure.localhost"},
     ],
-    ids=["x", "row", "standard", "host"],
+    ids=["x", "row", "standard", "host", "silent"],
 )
 def test_behind_a_proxy_addresses_are_those_of_the_caller(arm: Caller, headers: dict[str, str]) -> None:
     arm.session.headers.update(headers)

@@ -113,8 +113,13 @@ class TestItems:
 
         assert (run.exit_code, "web-01" in run.output) == (0, True), run.errors
 
-    def test_az_writes_no_table_while_an_item_has_no_recovery_point(self, az: Az) -> None:
+    def test_items_are_listed_as_a_table(self, az: Az) -> None:
         run = az.run(f"backup item list {VAULT} --output table")
+
+        assert (run.exit_code, run.output.count("iaasvmcontainerv2;load-rg;load-")) == (0, 200), run.errors
+
+    def test_az_writes_no_table_while_an_item_has_no_recovery_point(self, az: Az) -> None:
+        run = az.run("backup item list --resource-group rules-rg --vault-name vault-locked --output table")
 
         assert (run.exit_code, "Table output unavailable" in run.errors) == (1, True)
 

@@ -148,6 +148,7 @@ def test_a_soft_deleted_item_shows_when_it_was_deleted(arm: Caller) -> None:
     item = arm.get(item_path("soft-deleted-01", "deleted-rg")).json()["properties"]
 
     assert item["isScheduledForDeferredDelete"] is True
+    assert (item["lastBackupStatus"], item["lastRecoveryPoint"]) == ("Completed", "2026-11-19T08:00:00.1234562Z")
     assert (item["protectionState"], item["policyId"], item["softDeleteRetentionPeriod"]) == (
         "ProtectionStopped",
         "",

@@ -561,8 +561,8 @@ def test_a_group_also_has_the_disks_of_its_vms_and_of_other_jobs(arm: Caller, cl
 
     assert any(name.startswith("locked-01_OsDisk_1_") for name in before)
     assert before < {disk["name"] for disk in disks}
-    assert all("tags" not in disk for disk in disks if disk["name"] in before)
-    tagged = {disk["tags"]["RSVaultBackup"]: disk for disk in disks if "tags" in disk}
+    assert all(disk["tags"] == {} for disk in disks if disk["name"] in before)
+    tagged = {disk["tags"]["RSVaultBackup"]: disk for disk in disks if disk["tags"]}
     assert set(tagged) == set(jobs)
     assert all(disk["name"].startswith("locked01-osdisk-") for disk in tagged.values())
 

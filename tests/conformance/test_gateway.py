@@ -14,7 +14,7 @@ from simulator.clock import ManualClock
 from simulator.providers.identity.tokens import Tokens
 from simulator.scenario import Scenario
 from simulator.server import running
-from tests.conformance.caller import ACCOUNTS, VAULT, Caller, error_code, item_path, vm_id
+from tests.conformance.caller import ACCOUNTS, LOCKED, VAULT, Caller, error_code, item_path, vm_id
 
 if TYPE_CHECKING:
     from simulator.server import Simulator
@@ -181,9 +181,10 @@ def test_storage_account_has_sku_and_kind(arm: Caller) -> None:
 
 
 def test_protected_vm_without_points(arm: Caller) -> None:
-    item = arm.get(item_path("empty-01"), **{"$filter": "expand eq 'extendedInfo'"}).json()["properties"]
+    path = item_path("empty-01", vault=LOCKED)
+    item = arm.get(path, **{"$filter": "expand eq 'extendedInfo'"}).json()["properties"]
 
-    assert arm.get(f"{item_path('empty-01')}/recoveryPoints").json() == {"value": []}
+    assert arm.get(f"{path}/recoveryPoints").json() == {"value": []}
     assert item["protectionState"] == "IRPending"
     assert "lastRecoveryPoint" not in item
     assert item["extendedInfo"] == {"recoveryPointCount": 0, "policyInconsistent": False}

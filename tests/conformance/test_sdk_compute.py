@@ -554,6 +554,21 @@ class TestCreatingAndDeleting:
         assert left[first.rpartition("/")[2]].disk_state == "Unattached"
         assert azure.simulator.world.store.get(nic) is None
 
+    def test_words_are_taken_in_any_casing_as_az_writes_them(
+        self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock
+    ) -> None:
+        wanted = self.new_vm(str(restored(compute, azure, clock)[0].id), free_nic(azure))
+        assert wanted.storage_profile is not None
+        assert wanted.storage_profile.os_disk is not None
+        wanted.storage_profile.os_disk.create_option = "attach"
+        wanted.storage_profile.os_disk.os_type = "windows"
+
+        vm = compute.virtual_machines.begin_create_or_update(GROUP, "new-01", wanted).result()
+
+        assert vm.storage_profile is not None
+        assert vm.storage_profile.os_disk is not None
+        assert (vm.storage_profile.os_disk.create_option, vm.storage_profile.os_disk.os_type) == ("Attach", "Windows")
+
     def test_what_a_new_vm_must_have(self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock) -> None:
         create, nic = compute.virtual_machines.begin_create_or_update, free_nic(azure)
         os_disk = str(restored(compute, azure, clock)[0].id)
@@ -615,6 +630,16 @@ class TestCreatingAndDeleting:
         secure.world.store.remove(vm_id(VM, GROUP))  # as the deletion of its group does
 
         compute.virtual_machines.begin_start(GROUP, "swap-linux-01").result()
+
+
+def test_vms_and_disks_have_their_members_in_the_recorded_order(azure: Caller) -> None:
+    vm = azure.get(vm_id("web-01"), **{"api-version": "2024-11-01"}).json()
+    os_disk = vm["properties"]["storageProfile"]["osDisk"]["managedDisk"]["id"]
+    disk = azure.get(os_disk, **{"api-version": "2025-01-02"}).json()
+
+    assert (list(vm)[:6], vm["tags"]) == (["name", "id", "type", "location", "tags", "properties"], {})
+    assert list(disk) == ["managedBy", "name", "id", "type", "location", "tags", "sku", "properties"]
+    assert (list(disk["properties"])[:3], disk["tags"]) == (["osType", "hyperVGeneration", "creationData"], {})
 
 
 def free_nic(azure: Caller) -> str:

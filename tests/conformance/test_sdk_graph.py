@@ -218,7 +218,7 @@ class TestQueries:
 
         assert answer.data == {
             "columns": [{"name": "name", "type": "string"}, {"name": "tags", "type": "object"}],
-            "rows": [["web-01", None]],
+            "rows": [["web-01", {}]],
         }
 
     @pytest.mark.parametrize("version", ["2021-03-01", "2022-10-01", "2024-04-01"])

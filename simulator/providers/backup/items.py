@@ -116,7 +116,7 @@ def get_protected_item(world: World, call: Call) -> Answer:
 
 def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended: bool) -> dict[str, Any]:
     """Write a protected item; ``extended`` adds what only the expanded single item says."""
-    points, source = vm.listed_points, vm.resource_id
+    points, source = vm.points, vm.resource_id
     is_protected = bool(points) and vm.soft_delete is None
     last_backup = iso_time(backup_started(world, points[0])) if points else _NO_BACKUP
     selection = {"diskExclusionProperties": vm.disk_exclusion.body()} if vm.disk_exclusion else None
@@ -147,9 +147,10 @@ def item_body(world: World, vm: Vm, call_base: str, vault_path: str, *, extended
         "softDeleteRetentionPeriod": _SOFT_DELETE_RETENTION.days if vm.soft_delete else 0,
     }
     if extended:
-        properties["extendedInfo"] = {"recoveryPointCount": len(points), "policyInconsistent": False}
-        if points:
-            properties["extendedInfo"]["oldestRecoveryPoint"] = iso_time(world.point_time(points[-1]))
+        listed = vm.listed_points
+        properties["extendedInfo"] = {"recoveryPointCount": len(listed), "policyInconsistent": False}
+        if listed:
+            properties["extendedInfo"]["oldestRecoveryPoint"] = iso_time(world.point_time(listed[-1]))
     return {
         "id": item_path(vault_path, vm),
         "name": item_name(vm),

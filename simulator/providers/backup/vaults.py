@@ -12,6 +12,7 @@ from simulator.formats import iso_time
 from simulator.providers.backup.ids import VAULTS
 from simulator.providers.backup.lookup import vault_of
 from simulator.providers.resources.groups import group_id_of
+from simulator.tenant import TENANT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from simulator.providers.backup.protection import VaultIdentity
     from simulator.scenario import Vault
     from simulator.world import World
-
-_TENANT = "00000000-0000-0000-0000-000000000000"
 
 
 def get_vault(world: World, call: Call) -> Answer:
@@ -54,7 +53,7 @@ def _page_of_vaults(world: World, call: Call, vaults: Iterable[Vault]) -> Answer
 
 def vault_body(world: World, vault: Vault, vault_path: str) -> dict[str, Any]:
     """Write a vault, as recordings of 2026 have it."""
-    changed = iso_time(world.started.replace(microsecond=0))
+    changed = iso_time(world.started)
     return {
         "location": vault.region,
         "name": vault.name,
@@ -73,7 +72,7 @@ def _identity_member(identity: VaultIdentity, vault_path: str) -> dict[str, Any]
         return {}
     body: dict[str, Any] = {}
     if identity.system_assigned:
-        body |= {"tenantId": _TENANT, "principalId": _principal_id(vault_path)}
+        body |= {"tenantId": TENANT_ID, "principalId": _principal_id(vault_path)}
     body["type"] = identity.type
     if identity.user_assigned:
         body["userAssignedIdentities"] = {

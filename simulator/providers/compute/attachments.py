@@ -32,6 +32,24 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 _HIGHEST_LUN = 63
+_WORDS = {
+    word.lower(): word
+    for word in (
+        "Attach",
+        "Detach",
+        "Delete",
+        "FromImage",
+        "Empty",
+        "Windows",
+        "Linux",
+        "None",
+        "ReadOnly",
+        "ReadWrite",
+    )
+}
+"""What a storage profile says in Azure's casing, which callers need not keep: az writes ``attach``."""
+
+_WORDED = ("createOption", "osType", "caching", "deleteOption")
 _CHANGEABLE = ("caching", "deleteOption", "writeAcceleratorEnabled")
 
 
@@ -47,7 +65,7 @@ class Attachments:
         """Return the storage profile after an update; raise the error of Azure's first rule against it."""
         profile = deepcopy(self._machine["properties"]["storageProfile"])
         if given.get("osDisk") is not None:
-            profile["osDisk"] = self._changed_os_disk(profile["osDisk"], given["osDisk"])
+            profile["osDisk"] = self._changed_os_disk(profile["osDisk"], _spelled(given["osDisk"]))
         if given.get("dataDisks") is not None:
             profile["dataDisks"] = self._changed_data_disks(profile["dataDisks"], given["dataDisks"])
         self._check_used_once(profile)
@@ -55,7 +73,7 @@ class Attachments:
 
     def first(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the storage profile of a new VM; raise the error of Azure's first rule against it."""
-        os_disk = given.get("osDisk") or {}
+        os_disk = _spelled(given.get("osDisk") or {})
         if os_disk.get("createOption") != "Attach" or not _disk_id(os_disk):
             raise bad_request("The simulator makes VMs from managed disks alone (createOption Attach).")
         disk = self._fit_os_disk(_disk_id(os_disk))
@@ -134,7 +152,7 @@ class Attachments:
     ) -> list[dict[str, Any]]:
         former = {entry["managedDisk"]["id"].lower(): entry for entry in present}
         entries: dict[int, dict[str, Any]] = {}
-        for wish in given:
+        for wish in map(_spelled, given):
             if wish.get("toBeDetached"):
                 continue
             lun = self._lun(wish, entries)
@@ -244,6 +262,13 @@ def free_lun(used: set[int]) -> int:
 
 def _disk_id(entry: Mapping[str, Any]) -> str:
     return str((entry.get("managedDisk") or {}).get("id") or "")
+
+
+def _spelled(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a disk of a storage profile with its words in Azure's casing, and without members that are null."""
+    given = {name: value for name, value in entry.items() if value is not None}
+    words = {name: _WORDS.get(str(given[name]).lower(), given[name]) for name in _WORDED if name in given}
+    return given | words
 
 
 def disk_ids(profile: Mapping[str, Any]) -> set[str]:

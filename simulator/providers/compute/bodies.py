@@ -31,8 +31,10 @@ def disk_body(
         "id": disk_id,
         "type": DISK_TYPE,
         "location": vm.location,
+        "tags": {},
         "sku": {"name": DISK_SKU, "tier": "Premium"},
         "properties": {
+            **({"osType": vm.os_type, "hyperVGeneration": hardware.generation} if lun is None else {}),
             "creationData": {"createOption": option},
             "diskSizeGB": int(size_gb),
             "encryption": {"type": "EncryptionAtRestWithPlatformKey"},
@@ -47,10 +49,8 @@ def disk_body(
     }
     if hardware.zone:
         body["zones"] = [hardware.zone]
-    if lun is None:
-        body["properties"] |= {"osType": vm.os_type, "hyperVGeneration": hardware.generation}
-        if hardware.security_type == "TrustedLaunch":
-            body["properties"]["securityProfile"] = {"securityType": "TrustedLaunch"}
+    if lun is None and hardware.security_type == "TrustedLaunch":
+        body["properties"]["securityProfile"] = {"securityType": "TrustedLaunch"}
     return body
 
 
@@ -108,6 +108,7 @@ def machine_body(
         "id": vm_id,
         "type": VM_TYPE,
         "location": vm.location,
+        "tags": {},
         "properties": properties,
         "etag": '"1"',
     }

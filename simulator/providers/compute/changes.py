@@ -15,12 +15,12 @@ def change(
 ) -> dict[str, Any] | None:
     """Change some properties and members of a resource; return its new body, None if it is not there.
 
-    A member that is None is taken away.
+    A member that is None is taken away. ``managedBy`` stands first, as recorded.
     """
     body = world.store.get(resource_id)
     if body is None:
         return None
-    wanted = {**body, **members, "properties": {**body["properties"], **(properties or {})}}
+    wanted = {"managedBy": None, **body, **members, "properties": {**body["properties"], **(properties or {})}}
     new = {name: value for name, value in wanted.items() if value is not None}
     world.store.put(new)
     return new

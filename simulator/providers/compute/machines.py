@@ -196,7 +196,7 @@ def _create(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperat
         "id": vm_id,
         "type": VM_TYPE,
         "location": given["location"],
-        **({"tags": dict(given["tags"])} if given.get("tags") else {}),
+        **({"tags": dict(given["tags"])} if given.get("tags") is not None else {}),
         **({"zones": list(given["zones"])} if given.get("zones") else {}),
         **({"identity": identity_after(vm_id, {}, given["identity"])} if given.get("identity") else {}),
         "properties": {

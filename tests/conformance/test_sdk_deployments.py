@@ -216,6 +216,13 @@ def test_the_same_name_is_refused_while_it_runs_and_updated_afterwards(
     assert len(list(client.deployment_operations.list(GROUP, "d-1"))) == 3
 
 
+@pytest.mark.parametrize("name", ["n" * 65, "restore of web-01"])
+def test_the_name_has_at_most_64_characters_and_no_blank(client: DeploymentsMgmtClient, name: str) -> None:
+    """deployments.begin_create_or_update: names that say which restore they belong to are soon too long."""
+    with pytest.raises(HttpResponseError, match="InvalidDeployment"):
+        client.deployments.begin_create_or_update(GROUP, name, a_deployment())
+
+
 def test_deployments_cancel_stops_what_has_not_begun(
     client: DeploymentsMgmtClient, secure: Simulator, clock: ManualClock
 ) -> None:

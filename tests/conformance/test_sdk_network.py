@@ -11,7 +11,7 @@ from azure.mgmt.network import NetworkManagementClient, models
 from simulator.providers.network.interfaces import add_interface
 from simulator.scenario import Scenario
 from simulator.server import running
-from tests.conformance.caller import SUBSCRIPTION, SUBSCRIPTION_ID
+from tests.conformance.caller import SUBSCRIPTION, SUBSCRIPTION_ID, Caller
 from tests.conformance.sdk import WaitlessTransport, sdk_client
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from simulator.clock import ManualClock
     from simulator.server import Simulator
-    from tests.conformance.caller import Caller
 
 GROUP = "restored-rg"
 NETWORK = f"{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Network/virtualNetworks/restored-vnet"
@@ -339,3 +338,24 @@ def test_public_ip_addresses_create_get_list_update_tags_and_delete(network: Net
     network.public_ip_addresses.begin_delete(GROUP, "pip-a").result()
     with pytest.raises(ResourceNotFoundError):
         network.public_ip_addresses.get(GROUP, "pip-a")
+
+
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        ("networkInterfaces/n", {"tags": "x"}),
+        ("publicIPAddresses/p", {"tags": {"a": {"b": "c"}}}),
+        ("publicIPAddresses/p", {"sku": "Standard"}),
+        ("networkSecurityGroups/g", {"properties": []}),
+        ("", {"tags": ["x"]}),
+    ],
+)
+def test_members_that_are_no_objects_are_refused(secure: Simulator, path: str, members: dict[str, Any]) -> None:
+    """Raw, as the SDK would not send them."""
+    group = f"{secure.url}{SUBSCRIPTION}/resourceGroups/{GROUP}"
+    place = f"/providers/Microsoft.Network/{path}?api-version=2024-05-01" if path else "?api-version=2021-04-01"
+    caller = Caller(secure)
+    with caller.session:
+        answer = caller.session.put(f"{group}{place}", json={"location": "westeurope", **members}, timeout=10)
+
+    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (400, "application/json")

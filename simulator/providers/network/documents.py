@@ -29,7 +29,7 @@ def put_document(world: World, resource_id: str, asked: Mapping[str, Any]) -> di
     check_placement(world, resource_id, asked)
     former = world.store.get(resource_id)
     kind, _, name = resource_id.rpartition("/providers/")[2].rpartition("/")
-    properties = object_or_empty(asked.get("properties"))
+    properties, sku = _object(asked, "properties"), _object(asked, "sku")
     body: dict[str, Any] = {
         "name": name,
         "id": former["id"] if former else resource_id,
@@ -45,8 +45,16 @@ def put_document(world: World, resource_id: str, asked: Mapping[str, Any]) -> di
         "type": TYPES[kind.lower()],
     }
     if body["type"] == PUBLIC_ADDRESSES:
-        body["sku"] = {"name": "Standard", "tier": "Regional", **asked.get("sku", {})}
+        body["sku"] = {"name": "Standard", "tier": "Regional", **sku}
     return begin_change(world, body)
+
+
+def _object(asked: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a member that is an object, an empty one if it is not there; raise 400 for any other."""
+    value = asked.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise errors.invalid_request(f"{name} must be an object.")
+    return object_or_empty(value)
 
 
 def _public_address(world: World, former: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 DEPLOYMENTS = "Microsoft.Resources/deployments"
 DELETION_S = 5.0
+_LONGEST_NAME, _NAME = 64, re.compile(r"[-\w.()]+")
 _ACTIVE = frozenset({"Accepted", "Running"})
 
 
 def validate_deployment(world: World, call: Call) -> Answer:
     """Answer what a deployment would create; raise 400 for a template that cannot be deployed."""
     group = find_group(world, group_id_of(call))
+    _check_name(call.params["deployment"])
     plan = read_plan(group, call.body)
     body = _body(world, group, call.params["deployment"], plan)
     body["properties"] |= {
@@ -40,6 +43,7 @@ def put_deployment(world: World, call: Call) -> Answer:
     """Accept a deployment: 201, or 200 where there was one of this name; raise 409 while that one runs."""
     group = find_group(world, group_id_of(call))
     check_not_deleted(group)
+    _check_name(call.params["deployment"])
     former = world.store.get(call.path)
     if former and former["properties"]["provisioningState"] in _ACTIVE:
         properties = former["properties"]
@@ -55,6 +59,13 @@ def put_deployment(world: World, call: Call) -> Answer:
     address = f"{call.base_url}{body['id']}/operationStatuses/{operation_id}?api-version={call.api_version}"
     headers = {"Azure-AsyncOperation": Signatures(world.now(), world.random).sign(address)}
     return Answer(status=200 if former else 201, body=_shown(body), headers=headers)
+
+
+def _check_name(name: str) -> None:
+    if len(name) > _LONGEST_NAME:
+        raise errors.deployment_name_too_long(name, _LONGEST_NAME)
+    if not _NAME.fullmatch(name):
+        raise errors.invalid_deployment_name(name)
 
 
 def get_deployment(world: World, call: Call) -> Answer:

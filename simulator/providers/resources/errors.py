@@ -81,6 +81,21 @@ def deployment_not_found(name: str) -> ArmError:
     return _refused(404, "DeploymentNotFound", f"Deployment '{name}' could not be found.")
 
 
+def deployment_name_too_long(name: str, most: int) -> ArmError:
+    """400 for a deployment whose name is too long."""
+    return _refused(
+        400,
+        "InvalidDeployment",
+        f"The provided deployment name '{name}' has a length of '{len(name)}' which exceeds the maximum length of "
+        f"'{most}'. Please see https://aka.ms/arm-deploy for usage details.",
+    )
+
+
+def invalid_deployment_name(name: str) -> ArmError:
+    """400 for a deployment whose name has other characters than it may have (the text is made up)."""
+    return _refused(400, "InvalidDeployment", f"The provided deployment name '{name}' has invalid characters.")
+
+
 def deployment_active(deployment_id: str, started: datetime, correlation_id: str) -> ArmError:
     """409 for a deployment of the name of one that runs."""
     return _refused(

@@ -12,7 +12,7 @@ from simulator.providers.network.interfaces import vms_by_interface
 from simulator.providers.resources import errors
 from simulator.providers.resources.deletions import Deletion, begin_deletion
 from simulator.providers.resources.filters import has_tag, read_conditions
-from simulator.providers.resources.groups import check_not_deleted, find_group, group_body, group_id_of
+from simulator.providers.resources.groups import check_not_deleted, check_tags, find_group, group_body, group_id_of
 from simulator.store import RESOURCE_GROUPS
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def list_resource_groups(world: World, call: Call) -> Answer:
 def put_resource_group(world: World, call: Call) -> Answer:
     """Create (201) a resource group, or replace the tags of one (200)."""
     group_id, asked = group_id_of(call), _members(call)
+    check_tags(asked)
     group, location = world.store.get(group_id), asked.get("location")
     if not isinstance(location, str) or not location:
         raise errors.location_required()
@@ -70,6 +71,7 @@ def patch_resource_group(world: World, call: Call) -> Answer:
     """Replace the tags of a resource group."""
     group = find_group(world, group_id_of(call))
     check_not_deleted(group)
+    check_tags(_members(call))
     tags = _members(call).get("tags")
     if isinstance(tags, Mapping):
         group = {**group, "tags": dict(cast("Mapping[str, Any]", tags))}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from simulator.errors import resource_group_not_found
 from simulator.providers.resources import errors
 from simulator.store import RESOURCE_GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from simulator.calls import Call
     from simulator.world import World
 
@@ -62,8 +61,10 @@ def check_not_deleted(group: Mapping[str, Any]) -> None:
 def check_placement(world: World, resource_id: str, asked: Mapping[str, Any]) -> None:
     """Raise the error of a resource that cannot be written to its group and region.
 
-    The group must exist and not be being deleted; a region must be given, and be that of an existing resource.
+    The group must exist and not be being deleted; a region must be given, and be that of an existing resource;
+    tags must be texts.
     """
+    check_tags(asked)
     group = find_group(world, resource_id.partition("/providers/")[0])
     check_not_deleted(group)
     location = asked.get("location")
@@ -72,3 +73,13 @@ def check_placement(world: World, resource_id: str, asked: Mapping[str, Any]) ->
     former = world.store.get(resource_id)
     if former and former["location"] != location:
         raise errors.resource_in_other_region(former["name"], group["name"], former["location"], location)
+
+
+def check_tags(asked: Mapping[str, Any]) -> None:
+    """Raise 400 for a body whose tags are no object of texts."""
+    tags = asked.get("tags")
+    if tags is None:
+        return
+    values: list[Any] = list(cast("Mapping[str, Any]", tags).values()) if isinstance(tags, Mapping) else [None]
+    if not all(isinstance(value, str) for value in values):
+        raise errors.invalid_content("tags must be an object of strings")

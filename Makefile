@@ -2,7 +2,7 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 ALL := -n 4 --dist loadscope --no-loadscope-reorder
 UNIT := tests/unit/domain tests/unit/activities tests/unit/test_settings.py tests/unit/test_host_json.py
-.PHONY: help setup demo test coverage conformance conformance-az unit mutants chaos host rules preflight package check bench engine test-engine infra
+.PHONY: help setup demo test coverage conformance conformance-az unit mutants chaos host rules plans preflight package check bench engine test-engine infra
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -18,6 +18,9 @@ host: setup ## simulator, Azurite and the app until Ctrl-C; ENGINE=real: on Micr
 
 rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing it; FILE alone is checked
 	@$(PY) -m scripts.rules $(if $(FILE),"$(FILE)") $(if $(ALERT),"$(ALERT)")
+
+plans: setup ## checks the recovery plans in FILE=plans.json and shows the order of their groups
+	@$(PY) -m scripts.plans $(if $(FILE),"$(FILE)")
 
 preflight: setup ## what the identity of the app may not do at the scopes of RESTORE_SCOPES: KEY=... make preflight APP=https://...; without APP: the identity signed in here
 	@$(PY) -m scripts.preflight # make exports APP and KEY: a key does not belong on a command line

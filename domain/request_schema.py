@@ -51,7 +51,7 @@ _NATIVE_NAME: Final = pattern(
     portable=r"(?!\.+$)(?=.{1,500}$)[-\w.(); \u00aa-\uffff]+",
     trim=True,
 )
-_RECOVERY_POINT: Final[Mapping[str, Reader]] = {
+RECOVERY_POINT: Final[Mapping[str, Reader]] = {
     "id": pattern(
         r"[A-Za-z0-9_-]{1,100}",
         "a recovery point's name (not its resource id), such as 1103996678573089",
@@ -136,7 +136,7 @@ REQUEST: Final = an_object(
         "vaultId": resource_id(ids.VAULT),
         "containerName": _NATIVE_NAME,
         "protectedItemName": _NATIVE_NAME,
-        "recoveryPoint": an_object(_RECOVERY_POINT),
+        "recoveryPoint": an_object(RECOVERY_POINT),
         "recoveryType": one_of(RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION),
         **PASSED_ON,
         "requestId": pattern(r"[A-Za-z0-9._-]{1,80}", "1 to 80 of A-Z a-z 0-9 . _ -"),

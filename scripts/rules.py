@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,12 +15,11 @@ from domain.alerts.decide import decide_alert
 from domain.alerts.fields import single_line
 from domain.alerts.payload import read_alert
 from domain.alerts.rules_file import read_rules, rules_schema
-from domain.errors import InvalidRequestError
-from domain.reading import strict_json
 from domain.times import format_duration
+from scripts.checked_files import UnusableFileError, read_file, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from domain.alerts.decide import VmDecision
     from domain.alerts.payload import Alert
@@ -33,14 +31,6 @@ _NOT_CHECKED: Final = (
 )
 
 
-class UnusableFileError(Exception):
-    """A file that cannot be used, with all its problems."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code."""
     options = _parse(argv)
@@ -49,18 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"rules: wrote {options.schema}")
         return 0
     try:
-        rules = _read(options.file, read_rules)
+        rules = read_file(options.file, read_rules)
     except UnusableFileError as error:
-        return _refuse(options.file, error)
+        return refuse(options.file, error)
     denying = sum(rule.restore is None for rule in rules.rules)
     storm = f"more than {rules.storm.distinct_vms} virtual machines within {format_duration(rules.storm.within)}"
     print(f"{options.file}: good; rules: {len(rules.rules)}, of which {denying} deny; a storm is {storm}")
     failures = 0
     for path in options.alerts:
         try:
-            alert = _read(path, read_alert)
+            alert = read_file(path, read_alert)
         except UnusableFileError as error:
-            failures += _refuse(path, error)
+            failures += refuse(path, error)
         else:
             _show(path, alert, decide_alert(alert, rules, datetime.now(UTC)))
     if options.alerts:
@@ -94,27 +84,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if options.file is None and options.schema is None:
         parser.error("name the FILE of rules")
     return options
-
-
-def _read[T](path: Path, read: Callable[[object], T]) -> T:
-    try:
-        data: object = strict_json(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UnusableFileError([f"cannot be read: {error.strerror}"]) from None
-    except ValueError as error:
-        raise UnusableFileError([f"is not JSON: {error}"]) from None
-    try:
-        return read(data)
-    except InvalidRequestError as error:
-        raise UnusableFileError(
-            [f"{detail.target or 'the file'} {detail.message}" for detail in error.details]
-        ) from None
-
-
-def _refuse(path: Path, error: UnusableFileError) -> int:
-    for problem in error.problems:
-        print(f"{path}: {problem}", file=sys.stderr)
-    return 1
 
 
 def _show(path: Path, alert: Alert, decisions: Sequence[VmDecision]) -> None:

@@ -1,0 +1,112 @@
+"""A recovery plan: which virtual machines are restored, in which order, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Final
+
+from domain.requests import RestoreRequest
+from domain.templates import fill, vm_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import timedelta
+
+    from domain.alerts.patterns import Pattern
+    from domain.errors import Json
+
+MAX_GROUPS: Final = 50
+MAX_MEMBERS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which virtual machines Azure Resource Graph finds for a group; ``None`` and no tags are no condition."""
+
+    vault_ids: tuple[str, ...] | None
+    source_resource_ids: tuple[Pattern, ...] | None
+    tags: Mapping[str, str]
+    excluded: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Members that are restored together, once the groups of ``after`` have succeeded.
+
+    ``restore`` is the template of their requests. ``approval_timeout`` is how long the group waits for a person before
+    it starts; ``None`` if it does not wait. The failure of a member of an ``optional`` group stops no other group.
+    """
+
+    name: str
+    after: tuple[str, ...]
+    approval_timeout: timedelta | None
+    source_resource_ids: tuple[str, ...]
+    selection: Selection | None
+    optional: bool
+    restore: Json
+
+    def request_for(self, vm_id: str) -> RestoreRequest:
+        """Return the restore request of one member; raise ``InvalidRequestError`` if its names do not fit."""
+        return RestoreRequest.from_json({**fill(self.restore, vm_values(vm_id)), "sourceResourceId": vm_id})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPlan:
+    """A plan that passed every check. ``body`` is what its author wrote; ``max_running`` caps one recovery."""
+
+    name: str
+    groups: tuple[Group, ...]
+    max_running: int | None
+    body: Json
+
+    def named_members(self) -> Iterator[tuple[Group, str]]:
+        """Give each virtual machine that the plan names, once: with the first group that names it."""
+        seen: set[str] = set()
+        for group in self.groups:
+            for vm_id in group.source_resource_ids:
+                if vm_id.lower() not in seen:
+                    seen.add(vm_id.lower())
+                    yield group, vm_id
+
+    def waves(self) -> list[list[str]]:
+        """Return the names of the groups, those together that may start at the same time if all goes well."""
+        order = TopologicalSorter({group.name: group.after for group in self.groups})
+        order.prepare()
+        position = {group.name: index for index, group in enumerate(self.groups)}
+        waves: list[list[str]] = []
+        while order.is_active():
+            ready = sorted(order.get_ready(), key=position.__getitem__)
+            waves.append(ready)
+            order.done(*ready)
+        return waves
+
+
+def circle_of(after: Mapping[str, Iterable[str]]) -> list[str] | None:
+    """Return groups of which each waits for the next, the first also at the end; ``None`` if there is no circle."""
+    try:
+        TopologicalSorter(after).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found[::-1]
+    return None
+
+
+def taken_targets(members: Iterable[tuple[Group, str]]) -> list[tuple[str, str, str]]:
+    """Return members whose restores would use the same names: the first VM's id, the second's, and what both use.
+
+    A new virtual machine has the name that its request gives it. Restored disks are named after their VM and the
+    second in which their job started, so two VMs of one name must not be restored to one resource group.
+    """
+    first_with: dict[tuple[str, str], str] = {}
+    taken: list[tuple[str, str, str]] = []
+    for group, vm_id in members:
+        request = group.request_for(vm_id)
+        target_group, new_vm = request.target_group, request.body.get("targetVirtualMachineId")
+        if target_group is None:
+            continue
+        name: str = vm_values(vm_id)["vmName"] if new_vm is None else new_vm.rpartition("/")[2]
+        first = first_with.setdefault((target_group.lower(), name.lower()), vm_id)
+        if first != vm_id:
+            taken.append((first, vm_id, f"{target_group}: {name}"))
+    return taken

@@ -1,0 +1,44 @@
+"""Files of rules and plans that commands check: read, or refused with everything that is wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from domain.errors import InvalidRequestError
+from domain.reading import strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+
+class UnusableFileError(Exception):
+    """A file that cannot be used, with all its problems."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def read_file[T](path: Path, read: Callable[[object], T]) -> T:
+    """Return what ``read`` makes of the JSON in a file; raise ``UnusableFileError``."""
+    try:
+        data: object = strict_json(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UnusableFileError([f"cannot be read: {error.strerror}"]) from None
+    except ValueError as error:
+        raise UnusableFileError([f"is not JSON: {error}"]) from None
+    try:
+        return read(data)
+    except InvalidRequestError as error:
+        raise UnusableFileError(
+            [f"{detail.target or 'the file'} {detail.message}" for detail in error.details]
+        ) from None
+
+
+def refuse(path: Path, error: UnusableFileError) -> int:
+    """Print what is wrong with a file; return the exit code."""
+    for problem in error.problems:
+        print(f"{path}: {problem}", file=sys.stderr)
+    return 1

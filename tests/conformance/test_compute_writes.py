@@ -79,6 +79,25 @@ def test_members_of_the_wrong_type_are_refused(azure: Caller, body: dict[str, An
     assert target is None or answer["error"]["target"] == target
 
 
+@pytest.mark.parametrize(
+    ("method", "place", "body"),
+    [
+        ("PATCH", f"disks/{VM}_DataDisk_0", {"tags": "x"}),
+        ("PATCH", f"disks/{VM}_DataDisk_0", {"tags": {"restore-id": 5}}),
+        ("PUT", f"virtualMachines/{VM}/runCommands/c", {"properties": {"source": "hostname"}}),
+        ("PUT", f"virtualMachines/{VM}/runCommands/c", {"properties": {"source": {}, "timeoutInSeconds": "60"}}),
+        ("POST", f"virtualMachines/{VM}/attachDetachDataDisks", {"dataDisksToAttach": [{"diskId": 5}]}),
+    ],
+)
+def test_so_are_those_of_disks_run_commands_and_attachments(
+    azure: Caller, method: str, place: str, body: dict[str, Any]
+) -> None:
+    url = f"{azure.simulator.url}{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute/{place}"
+    answer = azure.session.request(method, f"{url}?api-version=2025-04-01", json=body, timeout=10)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidParameter")
+
+
 def test_a_null_member_is_as_good_as_none(azure: Caller) -> None:
     assert patch(azure, {"properties": {"storageProfile": {"osDisk": None, "dataDisks": None}}})[0] == 200
 

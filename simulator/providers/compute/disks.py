@@ -10,6 +10,7 @@ from simulator.providers.compute.bodies import DISK_TYPE
 from simulator.providers.compute.changes import change
 from simulator.providers.compute.errors import busy, not_allowed
 from simulator.providers.compute.operations import addresses, begin
+from simulator.providers.compute.requests import TAGS, check_form
 from simulator.providers.compute.state import Work
 from simulator.providers.compute.virtual_machines import object_body, scope_of
 
@@ -35,8 +36,10 @@ def get_disk(world: World, call: Call) -> Answer:
 
 def patch_disk(world: World, call: Call) -> Answer:
     """Change the tags of a disk; no other member is looked at."""
-    body, tags = _disk_of(world, call), object_body(call).get("tags")
+    body, given = _disk_of(world, call), object_body(call)
+    check_form(given, TAGS)
     _check_idle(world, body)
+    tags = given.get("tags")
 
     def finish(_moment: datetime) -> dict[str, Any] | None:
         return change(world, body["id"], **({} if tags is None else {"tags": dict(tags)}))

@@ -20,7 +20,7 @@ from simulator.providers.compute.errors import (
 )
 from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.operations import begin, preempt
-from simulator.providers.compute.requests import check_fixed, check_form, identity_after
+from simulator.providers.compute.requests import VIRTUAL_MACHINE, check_fixed, check_form, identity_after
 from simulator.providers.compute.state import RUNNING, STARTING, STOPPED, Machine, Work
 from simulator.providers.compute.times import offset_time
 from simulator.providers.network.interfaces import vm_of_interface
@@ -88,7 +88,7 @@ def begin_change(world: World, body: Mapping[str, Any], work: Work) -> ComputeOp
 
 def update(world: World, body: Mapping[str, Any], given: Mapping[str, Any], action: str) -> ComputeOperation:
     """Change a VM as a PATCH says: what is not named stays, and lists are replaced as a whole."""
-    check_form(given)
+    check_form(given, VIRTUAL_MACHINE)
     check_writable(world, body)
     check_idle(world, body)
     wanted, vm_id = _merged(world, body, given), body["id"]
@@ -176,7 +176,7 @@ def _network_profile(world: World, body: Mapping[str, Any], given: Mapping[str, 
 
 def put_virtual_machine(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperation:
     """Create a VM from disks, or change the present one to what is given; raise where Azure refuses."""
-    check_form(given)
+    check_form(given, VIRTUAL_MACHINE)
     body = world.store.get(vm_id)
     if body:
         storage = {"dataDisks": [], **((given.get("properties") or {}).get("storageProfile") or {})}

@@ -1,8 +1,7 @@
-"""What is checked of a call that writes a virtual machine before its disks are: conditions, form, fixed properties."""
+"""What is checked of a write before anything else: the condition, the form of the body, and what cannot change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 from uuid import NAMESPACE_URL, uuid5
 
@@ -10,12 +9,16 @@ from simulator.providers.compute.errors import change_not_allowed, compute_error
 from simulator.tenant import TENANT_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.calls import Call
 
 _DISK: dict[str, Any] = {"name": str, "createOption": str, "diskSizeGB": int, "managedDisk": {"id": str}}
-_FORM: dict[str, Any] = {
+_ANY = "*"  # stands for any member
+TAGS: dict[str, Any] = {"tags": {_ANY: str}}
+VIRTUAL_MACHINE: dict[str, Any] = {
+    **TAGS,
     "location": str,
-    "tags": {},
     "zones": [str],
     "identity": {"type": str, "userAssignedIdentities": {}},
     "properties": {
@@ -27,9 +30,18 @@ _FORM: dict[str, Any] = {
         "networkProfile": {"networkInterfaces": [{"id": str}]},
     },
 }
-_ATTACHMENTS: dict[str, Any] = {
+ATTACHMENTS: dict[str, Any] = {
     "dataDisksToAttach": [{"diskId": str, "lun": int}],
     "dataDisksToDetach": [{"diskId": str}],
+}
+RUN_COMMAND: dict[str, Any] = {
+    **TAGS,
+    "properties": {
+        "source": {"script": str, "scriptUri": str, "commandId": str},
+        "parameters": [{"name": str, "value": str}],
+        "asyncExecution": bool,
+        "timeoutInSeconds": int,
+    },
 }
 
 
@@ -48,28 +60,24 @@ def _failed(message: str) -> Exception:
     return compute_error(412, "PreconditionFailed", message)
 
 
-def check_form(given: Mapping[str, Any]) -> None:
-    """Raise 400 for a VM that has members of the wrong type."""
-    _check(given, _FORM, "")
-
-
-def check_attachments(given: Mapping[str, Any]) -> None:
-    """Raise 400 for a list of disks to attach and to detach that has members of the wrong type."""
-    _check(given, _ATTACHMENTS, "")
+def check_form(given: Mapping[str, Any], form: Mapping[str, Any]) -> None:
+    """Raise 400 for a body that has members of another type than its form says."""
+    _check(given, form, "")
 
 
 def _check(value: Any, form: Any, path: str) -> None:
-    kind = Mapping if isinstance(form, dict) else list if isinstance(form, list) else form
+    kind = dict if isinstance(form, dict) else list if isinstance(form, list) else form
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise invalid_parameter(f"The value of parameter {path} is invalid.", path)
-    if isinstance(form, dict):
-        for name, inner in cast("dict[str, Any]", form).items():
-            member = cast("Mapping[str, Any]", value).get(name)
-            if member is not None:
-                _check(member, inner, f"{path}.{name}".lstrip("."))
-    elif isinstance(form, list):
+    if isinstance(form, list):
         for each in cast("list[Any]", value):
             _check(each, form[0], path)
+    elif isinstance(form, dict):
+        forms, members = cast("dict[str, Any]", form), cast("dict[str, Any]", value)
+        for name, member in members.items():
+            inner = forms.get(name, forms.get(_ANY))
+            if inner is not None and member is not None:
+                _check(member, inner, f"{path}.{name}".lstrip("."))
 
 
 def check_fixed(body: Mapping[str, Any], given: Mapping[str, Any]) -> None:

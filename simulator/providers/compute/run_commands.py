@@ -13,6 +13,7 @@ from simulator.providers.compute.errors import NO_AGENT, invalid_parameter, not_
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import check_writable, machine_of
 from simulator.providers.compute.operations import addresses, begin, faults_of
+from simulator.providers.compute.requests import RUN_COMMAND, check_form
 from simulator.providers.compute.state import RUNNING, Script, Work
 from simulator.providers.compute.times import whole_seconds
 from simulator.providers.compute.virtual_machines import object_body
@@ -53,6 +54,7 @@ def put_run_command(world: World, call: Call) -> Answer:
     machine, now = world.compute.machines[vm["id"].lower()], world.now()
     if machine.power != RUNNING:
         raise not_allowed("Cannot modify extensions in the VM when the VM is not running.")
+    check_form(object_body(call), RUN_COMMAND)
     given: Mapping[str, Any] = object_body(call).get("properties") or {}
     outcome = faults_of(world, vm["id"]).faults.compute.script
     ready = machine.agent_from is not None and machine.agent_from <= now

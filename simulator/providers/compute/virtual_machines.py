@@ -15,7 +15,7 @@ from simulator.providers.compute.instance_view import instance_view
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import delete, machine_of, put_virtual_machine, update
 from simulator.providers.compute.operations import addresses
-from simulator.providers.compute.requests import check_attachments, check_condition
+from simulator.providers.compute.requests import ATTACHMENTS, check_condition, check_form
 from simulator.providers.compute.state import DEALLOCATED
 from simulator.providers.resources.groups import group_id_of
 
@@ -110,7 +110,7 @@ def attach_detach_data_disks(world: World, call: Call) -> Answer:
     body = machine_of(world, call.path.rpartition("/")[0])
     headers = spend(world, "UpdateVM", body["id"])
     given = object_body(call)
-    check_attachments(given)
+    check_form(given, ATTACHMENTS)
     leaving = {str(each.get("diskId")).lower() for each in _objects(given, "dataDisksToDetach")}
     stay = [
         entry

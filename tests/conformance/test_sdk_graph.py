@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.resourcegraph import ResourceGraphClient
-from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
+from azure.mgmt.resourcegraph.models import FacetRequest, QueryRequest, QueryRequestOptions
 
 from simulator.scenario import Scenario
 from simulator.server import running
@@ -286,6 +286,12 @@ class TestPages:
 
 
 class TestRefusals:
+    def test_facets_are_refused_not_left_out(self, graph: Graph) -> None:
+        request = QueryRequest(query="resources", facets=[FacetRequest(expression="location")])
+
+        with pytest.raises(HttpResponseError, match="BadRequest"):
+            graph.client.resources(request)
+
     def test_text_that_is_no_query(self, graph: Graph) -> None:
         details = graph.details("resources | where (")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simulator.providers.backup.jobs import RUNNING
-from simulator.providers.compute.restored import add_restored_disks, add_restored_vm, replace_disks, take_down
+from simulator.providers.compute.restored import add_restored_disks, add_restored_vm, deallocate, replace_disks
 from simulator.providers.resources.groups import ensure_group
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def deallocate_for_replacement(world: World, job: Job) -> None:
     """Deallocate the VM whose disks a job replaces, unless the job is over already."""
     if job.status(job.transferred_at()) in RUNNING:
-        take_down(world, world.vm_with_key(job.vm_key), job.transferred_at())
+        deallocate(world, world.vm_with_key(job.vm_key), job.transferred_at())
 
 
 def store_results(world: World, job: Job) -> None:

@@ -7,11 +7,10 @@ from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 from simulator.calls import Answer, Call, page
-from simulator.errors import resource_group_not_found
 from simulator.formats import iso_time
 from simulator.providers.backup.ids import VAULTS
 from simulator.providers.backup.lookup import vault_of
-from simulator.providers.resources.groups import group_id_of
+from simulator.providers.resources.groups import find_group, group_id_of
 from simulator.tenant import TENANT_ID
 
 if TYPE_CHECKING:
@@ -34,10 +33,8 @@ def list_vaults(world: World, call: Call) -> Answer:
 
 def list_vaults_of_group(world: World, call: Call) -> Answer:
     """Answer the vaults of a resource group."""
-    group = call.params["group"]
-    if world.store.get(group_id_of(call)) is None:
-        raise resource_group_not_found(group)
-    vaults = [vault for vault in world.scenario.vaults if vault.resource_group.lower() == group.lower()]
+    group = find_group(world, group_id_of(call))["name"].lower()
+    vaults = [vault for vault in world.scenario.vaults if vault.resource_group.lower() == group]
     return _page_of_vaults(world, call, vaults)
 
 

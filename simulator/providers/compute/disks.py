@@ -8,11 +8,13 @@ from simulator.calls import Answer, Call, page
 from simulator.errors import resource_not_found
 from simulator.providers.compute.bodies import DISK_TYPE
 from simulator.providers.compute.changes import change
-from simulator.providers.compute.errors import busy, not_allowed
-from simulator.providers.compute.operations import addresses, begin
+from simulator.providers.compute.errors import not_allowed
+from simulator.providers.compute.machines import check_idle
+from simulator.providers.compute.operations import begin, operation_headers
 from simulator.providers.compute.requests import TAGS, check_form
 from simulator.providers.compute.state import Work
-from simulator.providers.compute.virtual_machines import object_body, scope_of
+from simulator.providers.compute.virtual_machines import object_body
+from simulator.providers.resources.groups import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,10 +37,10 @@ def get_disk(world: World, call: Call) -> Answer:
 
 
 def patch_disk(world: World, call: Call) -> Answer:
-    """Change the tags of a disk; no other member is looked at."""
+    """Change the tags of a disk; other members are ignored."""
     body, given = _disk_of(world, call), object_body(call)
     check_form(given, TAGS)
-    _check_idle(world, body)
+    check_idle(world, body)
     tags = given.get("tags")
 
     def finish(_moment: datetime) -> dict[str, Any] | None:
@@ -46,7 +48,7 @@ def patch_disk(world: World, call: Call) -> Answer:
 
     operation = begin(world, body, _work("patch_disk", _CHANGE_S, finish))
     shown = {**body, "properties": {**body["properties"], "provisioningState": "Updating"}}
-    return Answer(status=202, body=shown, headers=addresses(world, call, operation, location=True))
+    return Answer(status=202, body=shown, headers=operation_headers(world, call, operation, location=True))
 
 
 def delete_disk(world: World, call: Call) -> Answer:
@@ -56,13 +58,13 @@ def delete_disk(world: World, call: Call) -> Answer:
         return Answer(status=204)
     if body.get("managedBy"):
         raise not_allowed(f"Disk {body['name']} is attached to VM {body['managedBy']}.")
-    _check_idle(world, body)
+    check_idle(world, body)
 
     def finish(_moment: datetime) -> None:
         world.store.remove(body["id"])
 
     operation = begin(world, body, _work("delete_disk", _DELETE_S, finish))
-    return Answer(status=202, headers=addresses(world, call, operation, location=True))
+    return Answer(status=202, headers=operation_headers(world, call, operation, location=True))
 
 
 def _work(action: str, seconds: float, finish: Callable[[datetime], Any]) -> Work:
@@ -74,9 +76,3 @@ def _disk_of(world: World, call: Call) -> Mapping[str, Any]:
     if body is None:
         raise resource_not_found(f"{DISK_TYPE}/{call.params['disk']}", call.params["group"])
     return body
-
-
-def _check_idle(world: World, body: Mapping[str, Any]) -> None:
-    """Raise the error of a disk on which another operation runs."""
-    if body["id"].lower() in world.compute.underway:
-        raise busy()

@@ -1,4 +1,4 @@
-"""The errors of Compute, in the words that users have met; which are guesses stands in docs/simulator.md."""
+"""The errors of Compute, in the words that users have reported; docs/simulator.md says which are guesses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Compute says of a VM as it is at the moment."""
+"""The instance view of a VM: its state at the moment."""
 
 from __future__ import annotations
 

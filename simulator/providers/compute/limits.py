@@ -29,7 +29,7 @@ _POLICIES: dict[str, tuple[tuple[str, Limit, bool], ...]] = {
 
 
 def spend(world: World, policy: str, resource_id: str) -> dict[str, str]:
-    """Take a call out of its buckets; return the header that tells what is left, or raise 429."""
+    """Take a call out of its buckets; return the header with what is left in them, or raise 429."""
     now = world.timeline.real.now()
     left: list[str] = []
     for name, limit, own in _POLICIES[policy]:

@@ -57,7 +57,7 @@ def check_writable(world: World, body: Mapping[str, Any], operation: str = "writ
 
 
 def check_idle(world: World, body: Mapping[str, Any]) -> None:
-    """Raise the error of a VM on which another operation runs."""
+    """Raise 409 for a VM or a disk on which another operation runs."""
     if body["id"].lower() in world.compute.underway:
         raise busy()
 
@@ -223,10 +223,10 @@ def _begin_creation(world: World, body: Mapping[str, Any]) -> ComputeOperation:
     world.compute.machines[body["id"].lower()] = machine
 
     def finish(moment: datetime) -> None:
-        machine.turn(RUNNING, moment, agent_from=moment)
+        machine.set_power(RUNNING, moment, agent_from=moment)
 
     def undo(moment: datetime) -> None:
-        machine.turn(STOPPED, moment)
+        machine.set_power(STOPPED, moment)
 
     try:
         operation = begin_change(world, body, Work(action="put_vm", seconds=CREATE_S, finish=finish, undo=undo))

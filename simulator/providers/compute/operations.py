@@ -1,4 +1,4 @@
-"""Asynchronous operations of Compute: how they run, end and are followed."""
+"""Asynchronous operations of Compute: how they begin and end, and the call for their status and result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def begin(world: World, resource: Mapping[str, Any], work: Work) -> ComputeOperation:
-    """Let an operation on a resource run; raise the error with which the VM's faults refuse it."""
+    """Begin an operation on a resource and return it; raise the error with which the VM's faults refuse it."""
     now, state = world.now(), faults_of(world, resource["id"])
     failure = _failure(state, work.action) or work.failure
     slow = state.faults.compute.slow
@@ -62,7 +62,7 @@ def _failure(state: FaultState, action: str) -> OperationFailure | None:
 
 
 def _end(world: World, operation: ComputeOperation) -> None:
-    """Carry out what an operation ends with, unless another one has taken its place or its resource has gone."""
+    """Finish or undo an operation, unless it was preempted or its resource was deleted."""
     key = operation.resource_id.lower()
     if world.compute.underway.get(key) is not operation:
         return
@@ -76,7 +76,7 @@ def _end(world: World, operation: ComputeOperation) -> None:
 
 
 def preempt(world: World, resource_id: str) -> None:
-    """Let the operation that runs on a resource, if there is one, give way to a newer one."""
+    """End the operation that runs on a resource, if there is one, as ``OperationPreempted``."""
     operation = world.compute.underway.pop(resource_id.lower(), None)
     if operation:
         operation.ends = world.now()
@@ -84,8 +84,8 @@ def preempt(world: World, resource_id: str) -> None:
         operation.work.undo(operation.ends)
 
 
-def addresses(world: World, call: Call, operation: ComputeOperation, *, location: bool) -> dict[str, str]:
-    """Return the headers that say where an operation is followed."""
+def operation_headers(world: World, call: Call, operation: ComputeOperation, *, location: bool) -> dict[str, str]:
+    """Return the headers with the address of an operation's status, and with ``location`` also that of its result."""
     subscription = operation.resource_id.split("/")[2]
     path = f"/subscriptions/{subscription}/providers/Microsoft.Compute/locations/{operation.location}"
     place = f"{call.base_url}{path}/{operation.work.collection}/{operation.operation_id}"
@@ -124,7 +124,7 @@ def _status_body(operation: ComputeOperation, status: str) -> dict[str, Any]:
 
 def _result(world: World, call: Call, operation: ComputeOperation, status: str, headers: dict[str, str]) -> Answer:
     if status == "InProgress":
-        return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
+        return Answer(status=202, headers={**headers, **operation_headers(world, call, operation, location=True)})
     if operation.failure:
         raise compute_error(409, operation.failure.code, operation.failure.message)
     return Answer(body=operation.result, headers=headers)

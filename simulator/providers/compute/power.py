@@ -1,4 +1,4 @@
-"""Turning VMs on and off."""
+"""The calls that change the power state of a VM."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.providers.compute.attachments import settle_disks
 from simulator.providers.compute.errors import busy, not_allowed
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import AGENT_S, begin_change, check_writable, machine_of
-from simulator.providers.compute.operations import addresses, preempt
+from simulator.providers.compute.operations import operation_headers, preempt
 from simulator.providers.compute.state import (
     DEALLOCATED,
     DEALLOCATING,
@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Turn:
-    """A change of the power state. ``needs_hardware`` is its name if a deallocated VM does not allow it."""
+class _PowerChange:
+    """A change of the power state, with the states during and after it.
+
+    ``needs_hardware`` is the operation's name in the error, where a deallocated VM does not allow it. With ``always``
+    it takes its time also when the VM is in the state ``after`` already.
+    """
 
     action: str
     during: str
@@ -44,18 +48,20 @@ class _Turn:
     always: bool = False
 
 
-_DEALLOCATE = _Turn(action="deallocate_vm", during=DEALLOCATING, after=DEALLOCATED, seconds=7.7, policy="DeleteVM")
-_START = _Turn(action="start_vm", during=STARTING, after=RUNNING, seconds=20.0)
-_POWER_OFF = _Turn(action="power_off_vm", during=STOPPING, after=STOPPED, seconds=7.8, needs_hardware="powerOff")
-_RESTART = _Turn(
+_DEALLOCATE = _PowerChange(
+    action="deallocate_vm", during=DEALLOCATING, after=DEALLOCATED, seconds=7.7, policy="DeleteVM"
+)
+_START = _PowerChange(action="start_vm", during=STARTING, after=RUNNING, seconds=20.0)
+_POWER_OFF = _PowerChange(action="power_off_vm", during=STOPPING, after=STOPPED, seconds=7.8, needs_hardware="powerOff")
+_RESTART = _PowerChange(
     action="restart_vm", during=STARTING, after=RUNNING, seconds=31.3, needs_hardware="restart", always=True
 )
-_ACTIONS = frozenset({turn.action for turn in (_DEALLOCATE, _START, _POWER_OFF, _RESTART)})
+_ACTIONS = frozenset({power_change.action for power_change in (_DEALLOCATE, _START, _POWER_OFF, _RESTART)})
 _NO_CHANGE_S = 1.0
 
 
 def deallocate_vm(world: World, call: Call) -> Answer:
-    """Stop a VM and give back its hardware."""
+    """Stop a VM and release its hardware."""
     return _answer(world, call, _DEALLOCATE)
 
 
@@ -74,42 +80,48 @@ def restart_vm(world: World, call: Call) -> Answer:
     return _answer(world, call, _RESTART)
 
 
-def _answer(world: World, call: Call, turn: _Turn) -> Answer:
-    """Let a VM change its power state."""
+def _answer(world: World, call: Call, power_change: _PowerChange) -> Answer:
+    """Answer 202 to a change of the power state; raise the error of a VM that does not allow it."""
     body = machine_of(world, call.path.rpartition("/")[0])
-    headers = spend(world, turn.policy, body["id"])
+    headers = spend(world, power_change.policy, body["id"])
     check_writable(world, body)
-    if turn.needs_hardware and world.compute.machines[body["id"].lower()].power in WITHOUT_HARDWARE:
+    if power_change.needs_hardware and world.compute.machines[body["id"].lower()].power in WITHOUT_HARDWARE:
         raise not_allowed(
-            f"Operation '{turn.needs_hardware}' is not allowed on VM '{body['name']}' since the VM is either "
+            f"Operation '{power_change.needs_hardware}' is not allowed on VM '{body['name']}' since the VM is either "
             "deallocated or marked to be deallocated. For more information on your request, please refer to "
             "https://aka.ms/activitylog."
         )
-    _make_way(world, body)
-    operation = _begin(world, body, turn)
-    return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
+    _preempt_power_operation(world, body)
+    operation = _begin(world, body, power_change)
+    return Answer(status=202, headers={**headers, **operation_headers(world, call, operation, location=True)})
 
 
-def _begin(world: World, body: Mapping[str, Any], turn: _Turn) -> ComputeOperation:
+def _begin(world: World, body: Mapping[str, Any], power_change: _PowerChange) -> ComputeOperation:
     machine = world.compute.machines[body["id"].lower()]
     before = machine.power
-    if before == turn.after and not turn.always:
-        return begin_change(world, body, Work(action=turn.action, seconds=_NO_CHANGE_S, finish=lambda _moment: None))
+    if before == power_change.after and not power_change.always:
+        return begin_change(
+            world, body, Work(action=power_change.action, seconds=_NO_CHANGE_S, finish=lambda _moment: None)
+        )
 
     def finish(moment: datetime) -> None:
-        machine.turn(turn.after, moment, moment + timedelta(seconds=AGENT_S) if turn.after == RUNNING else None)
+        machine.set_power(
+            power_change.after, moment, moment + timedelta(seconds=AGENT_S) if power_change.after == RUNNING else None
+        )
         settle_disks(world, machine_of(world, body["id"]))
 
     def undo(moment: datetime) -> None:
-        machine.turn(before, moment, moment if before == RUNNING else None)
+        machine.set_power(before, moment, moment if before == RUNNING else None)
 
-    operation = begin_change(world, body, Work(action=turn.action, seconds=turn.seconds, finish=finish, undo=undo))
-    machine.turn(turn.during, world.now())
+    operation = begin_change(
+        world, body, Work(action=power_change.action, seconds=power_change.seconds, finish=finish, undo=undo)
+    )
+    machine.set_power(power_change.during, world.now())
     return operation
 
 
-def _make_way(world: World, body: Mapping[str, Any]) -> None:
-    """Let a power operation that runs give way to the new one; raise where an update runs."""
+def _preempt_power_operation(world: World, body: Mapping[str, Any]) -> None:
+    """End a running power operation as preempted; raise 409 while any other operation runs."""
     running = world.compute.underway.get(body["id"].lower())
     if running and running.work.action not in _ACTIONS:
         raise busy()

@@ -1,4 +1,4 @@
-"""What a restore job makes of disks and VMs, and what it does to the VM whose disks it replaces."""
+"""The disks and VMs that a restore job creates, and how it replaces the disks of a VM."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ type RestoredDisks = tuple[dict[str, Any], dict[int, dict[str, Any]]]
 
 
 def add_restored_disks(world: World, job: Job, source: Vm) -> RestoredDisks:
-    """Put the managed disks of a job into the store, and return them.
+    """Store the managed disks of a job, and return them.
 
     They have the tags of the disks that were backed up, and one that names the job.
     """
@@ -47,7 +47,7 @@ def add_restored_disks(world: World, job: Job, source: Vm) -> RestoredDisks:
 
 
 def add_restored_vm(world: World, job: Job, source: Vm, disks: RestoredDisks | None) -> None:
-    """Put the VM that a job has made into the store, with its network interface; it runs.
+    """Store the VM that a job has created, with its network interface; it runs.
 
     Without managed disks its OS disk is a blob.
     """
@@ -79,16 +79,16 @@ def _blob_entry(job: Job, source: Vm) -> dict[str, Any]:
     return {"osType": source.os_type, "name": "osdisk", "createOption": "Attach", "vhd": {"uri": blob}}
 
 
-def take_down(world: World, source: Vm, moment: datetime) -> None:
+def deallocate(world: World, source: Vm, moment: datetime) -> None:
     """Deallocate the VM whose disks are about to be replaced."""
     body = world.store.get(source.resource_id)
     if body:
-        world.compute.machines[source.resource_id.lower()].turn(DEALLOCATED, moment)
+        world.compute.machines[source.resource_id.lower()].set_power(DEALLOCATED, moment)
         settle_disks(world, body)
 
 
 def replace_disks(world: World, source: Vm, disks: RestoredDisks | None, moment: datetime) -> None:
-    """Give a VM its restored disks, if there are any, and start it; the former disks stay, of no VM."""
+    """Attach its restored disks, if there are any, to a VM and start it; the former disks stay, unattached."""
     body = world.store.get(source.resource_id)
     if body is None:
         return
@@ -101,5 +101,5 @@ def replace_disks(world: World, source: Vm, disks: RestoredDisks | None, moment:
         entry = os_disk_entry(os_disk, profile["osDisk"]["createOption"])
         profile = {**profile, "osDisk": entry, "dataDisks": [*restored, *others]}
         body = change(world, source.resource_id, {"storageProfile": profile}) or body
-    world.compute.machines[source.resource_id.lower()].turn(RUNNING, moment, moment + timedelta(seconds=AGENT_S))
+    world.compute.machines[source.resource_id.lower()].set_power(RUNNING, moment, moment + timedelta(seconds=AGENT_S))
     settle_disks(world, body, former)

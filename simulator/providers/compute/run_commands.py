@@ -1,4 +1,4 @@
-"""Managed run commands: scripts that run inside a VM. How they end, the faults of the VM say."""
+"""Managed run commands: scripts that run inside a VM. The fault ``runCommand`` of the VM sets how they end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulator.providers.compute.changes import change
 from simulator.providers.compute.errors import NO_AGENT, invalid_parameter, not_allowed
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import check_writable, machine_of
-from simulator.providers.compute.operations import addresses, begin, faults_of
+from simulator.providers.compute.operations import begin, faults_of, operation_headers
 from simulator.providers.compute.requests import RUN_COMMAND, check_form
 from simulator.providers.compute.state import RUNNING, Script, Work
 from simulator.providers.compute.times import whole_seconds
@@ -73,7 +73,7 @@ def put_run_command(world: World, call: Call) -> Answer:
     world.compute.scripts[body["id"].lower()] = script
     body = {**body, "properties": {**body["properties"], "provisioningState": "Updating" if present else "Creating"}}
     world.store.put(body)
-    answered = {**headers, **addresses(world, call, operation, location=False)}
+    answered = {**headers, **operation_headers(world, call, operation, location=False)}
     return Answer(status=200 if present else 201, body=body, headers=answered)
 
 
@@ -90,7 +90,7 @@ def delete_run_command(world: World, call: Call) -> Answer:
         finish=lambda _moment: world.store.remove(body["id"]),
     )
     operation = begin(world, body, work)
-    return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
+    return Answer(status=202, headers={**headers, **operation_headers(world, call, operation, location=True)})
 
 
 def _vm_of(world: World, call: Call) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ _CREATED = datetime(2024, 3, 1, 8, 0, 0, 123456, tzinfo=UTC)
 
 
 def seed(world: World) -> None:
-    """Put the VMs that are not deleted, and their disks, into the store."""
+    """Store the VMs that are not deleted, and their disks."""
     for vm in world.scenario.vms:
         if not vm.deleted:
             _add(world, vm)
@@ -45,7 +45,7 @@ def _add(world: World, vm: Vm) -> None:
 
 
 def _add_disk(world: World, vm: Vm, name: str, size_gb: float, lun: int | None) -> dict[str, Any]:
-    """Put a disk of a VM into the store, and return its body."""
+    """Store a disk of a VM, and return its body."""
     disk_id = f"{vm.resource_id.partition('/providers/')[0]}/providers/{DISK_TYPE}/{name}"
     body = disk_body(vm, disk_id, size_gb, _CREATED, lun=lun, option="FromImage" if lun is None else "Empty")
     if vm.hardware.disk_tags:

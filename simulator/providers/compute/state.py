@@ -34,8 +34,8 @@ class Machine:
     agent_from: datetime | None = None
     last_report: datetime | None = None
 
-    def turn(self, power: str, now: datetime, agent_from: datetime | None = None) -> None:
-        """Change the power state; in the new one the agent reports from a moment on, or not at all."""
+    def set_power(self, power: str, now: datetime, agent_from: datetime | None = None) -> None:
+        """Change the power state; in the new one the agent reports from ``agent_from`` on, or not at all."""
         self.last_report = None if power in WITHOUT_HARDWARE else self.report(now)
         self.power = power
         self.agent_from = agent_from

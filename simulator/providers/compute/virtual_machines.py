@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from simulator.calls import Answer, Call, page
-from simulator.errors import resource_group_not_found
 from simulator.providers.compute.attachments import free_lun
 from simulator.providers.compute.bodies import VM_TYPE
 from simulator.providers.compute.errors import compute_error, not_allowed
@@ -14,10 +13,10 @@ from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.instance_view import instance_view
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import delete, machine_of, put_virtual_machine, update
-from simulator.providers.compute.operations import addresses
+from simulator.providers.compute.operations import operation_headers
 from simulator.providers.compute.requests import ATTACHMENTS, check_condition, check_form
 from simulator.providers.compute.state import DEALLOCATED
-from simulator.providers.resources.groups import group_id_of
+from simulator.providers.resources.groups import scope_of
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -27,15 +26,6 @@ def list_vms(world: World, call: Call) -> Answer:
     """Answer the VMs of a resource group, or of the subscription."""
     vms = world.store.of_type(VM_TYPE, scope_of(world, call))
     return Answer(body=page(call, vms, world.scenario.settings.page_vms, lambda vm: _shown(world, vm)))
-
-
-def scope_of(world: World, call: Call) -> str:
-    """Return the id of the subscription or of the group of the address; raise 404 for a group that is not there."""
-    if "group" not in call.params:
-        return f"/subscriptions/{call.params['subscription']}"
-    if world.store.get(group_id_of(call)) is None:
-        raise resource_group_not_found(call.params["group"])
-    return group_id_of(call)
 
 
 def get_vm(world: World, call: Call) -> Answer:
@@ -81,7 +71,7 @@ def put_vm(world: World, call: Call) -> Answer:
     return Answer(
         status=status,
         body=_shown(world, machine_of(world, call.path)),
-        headers={**headers, **addresses(world, call, operation, location=False)},
+        headers={**headers, **operation_headers(world, call, operation, location=False)},
     )
 
 
@@ -91,7 +81,7 @@ def patch_vm(world: World, call: Call) -> Answer:
     headers = spend(world, "UpdateVM", body["id"])
     check_condition(call, body)
     operation = update(world, body, object_body(call), "patch_vm")
-    answered = {**headers, **addresses(world, call, operation, location=False)}
+    answered = {**headers, **operation_headers(world, call, operation, location=False)}
     return Answer(body=_shown(world, machine_of(world, call.path)), headers=answered)
 
 
@@ -102,7 +92,7 @@ def delete_vm(world: World, call: Call) -> Answer:
     if body is None:
         return Answer(status=204, headers=headers)
     operation = delete(world, body)
-    return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
+    return Answer(status=202, headers={**headers, **operation_headers(world, call, operation, location=True)})
 
 
 def attach_detach_data_disks(world: World, call: Call) -> Answer:
@@ -127,7 +117,7 @@ def attach_detach_data_disks(world: World, call: Call) -> Answer:
         wanted.append(_entry(wish, wanted))
     profile = {"properties": {"storageProfile": {"dataDisks": wanted}}}
     operation = update(world, body, profile, "attach_detach_data_disks")
-    return Answer(status=202, headers={**headers, **addresses(world, call, operation, location=True)})
+    return Answer(status=202, headers={**headers, **operation_headers(world, call, operation, location=True)})
 
 
 def _entry(wish: Mapping[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:

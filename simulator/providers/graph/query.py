@@ -70,6 +70,8 @@ def _answer(world: World, request: Mapping[str, Any]) -> dict[str, Any]:
     query = request.get("query")
     if not isinstance(query, str):
         raise _bad_request(world, "The query is missing.")
+    if request.get("facets"):
+        raise _bad_request(world, "The simulator does not compute facets.")
     options = _options(world, request.get("options"))
     tables = Tables(world, _scope(world, request))
     try:

@@ -57,14 +57,14 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         type=Path,
         default=False,
         metavar="FILE",
-        help="speak https; clients must trust this file, made at start",
+        help="serve https; clients must trust this file, written at start",
     )
     return parser.parse_args(argv)
 
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM and SIGINT set."""
+    """Yield an event that SIGTERM and SIGINT set."""
     stopped = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -22,31 +22,31 @@ def object_or_empty(value: Any) -> Mapping[str, Any]:
 class Node:
     """One JSON object on the way to its model.
 
-    Every getter notes a problem and goes on with a stand-in, so that one reading finds all problems; ``close`` then
-    reports the members nobody asked for.
+    Every getter records a problem and returns a default, so that one reading finds all problems; ``close`` then reports
+    the members that were not read.
     """
 
     def __init__(self, value: Any, path: str = "$", problems: list[str] | None = None) -> None:
         self.path = path
         self.problems: list[str] = [] if problems is None else problems
-        self._asked: set[str] = set()
+        self._read: set[str] = set()
         self.is_object = isinstance(value, Mapping)
         self.members = cast("Mapping[str, Any]", value) if self.is_object else {}
         if not self.is_object:
             self.complain("", "expected an object")
 
     def complain(self, name: str, problem: str) -> None:
-        """Note a problem with a member, or with the object itself where the name is empty."""
+        """Record a problem with a member, or with the object itself where the name is empty."""
         self.problems.append(f"{self.path}.{name}: {problem}" if name else f"{self.path}: {problem}")
 
     def has(self, name: str) -> bool:
         """Return whether the member is there and not null."""
-        self._asked.add(name)
+        self._read.add(name)
         return self.members.get(name) is not None
 
     def raw(self, name: str) -> Any:
         """Return the member as it stands, None where it is missing."""
-        self._asked.add(name)
+        self._read.add(name)
         return self.members.get(name)
 
     def text(self, name: str, default: str | None = None) -> str:
@@ -138,9 +138,9 @@ class Node:
         return [Node(item, f"{self.path}.{name}[{i}]", self.problems) for i, item in enumerate(self._items(name))]
 
     def close(self) -> None:
-        """Note the members that nobody asked for."""
+        """Record a problem for each member that was not read."""
         for name in self.members:
-            if name not in self._asked:
+            if name not in self._read:
                 self.complain(name, "unknown member")
 
     def _items(self, name: str) -> list[Any]:

@@ -69,7 +69,7 @@ def running(
 
     ``scenario`` is the default one where it is left out. ``speed`` is how many simulated seconds pass in one;
     with a ``clock`` of the caller time passes only as that clock says, and ``speed`` does not count.
-    Port 0 means any free one. With ``tls`` it speaks https, with a certificate that is written to this path, or to a
+    Port 0 means any free one. With ``tls`` it serves https, with a certificate that is written to this path, or to a
     temporary file. Raises ``OSError`` when the port cannot be had or the file cannot be written.
     """
     timeline = Timeline.driven_by(clock) if clock else Timeline.scaled(speed)
@@ -89,7 +89,7 @@ def running(
 
 @contextmanager
 def _certificate(tls: Path | bool) -> Iterator[Path | None]:
-    """Give the file for the certificate, a temporary one where none is named; None without TLS."""
+    """Yield the file for the certificate, a temporary one where none is named; None without TLS."""
     if tls is True:
         with TemporaryDirectory(prefix="simulator-") as place:
             yield Path(place) / "certificate.pem"
@@ -135,7 +135,7 @@ class _ServerThread(threading.Thread):
         await self._stopped.wait()
         server.close()
         await runner.cleanup()
-        server.abort_clients()  # a connection with TLS would wait for the client's farewell
+        server.abort_clients()  # a connection with TLS would wait until the client closes it
         await server.wait_closed()
 
 

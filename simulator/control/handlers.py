@@ -1,4 +1,4 @@
-"""The simulator's own pages: look in, set faults, expire tokens."""
+"""The handlers of ``/_simulator``: they show the state, set faults, and expire tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def get_health(world: World, _call: Call) -> Answer:
-    """Say that the simulator runs, what time it is in there, and how fast time passes."""
+    """Answer that the simulator runs, its time, and how fast that passes."""
     return Answer(body={"status": "ok", "simulatedTime": iso_time(world.now()), "speed": world.timeline.speed})
 
 

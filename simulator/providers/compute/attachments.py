@@ -21,7 +21,7 @@ from simulator.providers.compute.errors import (
     not_allowed,
     other_generation,
     other_security,
-    shrunk,
+    size_reduced,
 )
 from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.state import DEALLOCATED, STOPPED
@@ -61,7 +61,7 @@ class Attachments:
         self._machine = machine
         self._id = str(machine["id"])
 
-    def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def changed_profile(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the storage profile after an update; raise the error of Azure's first rule against it."""
         profile = deepcopy(self._machine["properties"]["storageProfile"])
         if given.get("osDisk") is not None:
@@ -71,12 +71,12 @@ class Attachments:
         self._check_used_once(profile)
         return profile
 
-    def first(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def new_profile(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the storage profile of a new VM; raise the error of Azure's first rule against it."""
         os_disk = _spelled(given.get("osDisk") or {})
         if os_disk.get("createOption") != "Attach" or not _disk_id(os_disk):
             raise bad_request("The simulator makes VMs from managed disks alone (createOption Attach).")
-        disk = self._fit_os_disk(_disk_id(os_disk))
+        disk = self._attachable_os_disk(_disk_id(os_disk))
         if os_disk.get("osType", disk["properties"]["osType"]) != disk["properties"]["osType"]:
             raise invalid_parameter("The osType is not the one of the disk.", "osDisk.osType")
         entry = os_disk_entry(disk, "Attach")
@@ -96,7 +96,7 @@ class Attachments:
         entry = dict(present)
         if wanted.lower() != _disk_id(present).lower():
             self._check_swap(present)
-            disk = self._fit_os_disk(wanted)
+            disk = self._attachable_os_disk(wanted)
             if disk["properties"]["osType"] != present["osType"]:
                 raise change_not_allowed("osDisk.osType")
             entry |= os_disk_entry(disk, present["createOption"]) | {
@@ -122,8 +122,8 @@ class Attachments:
                 "deallocate the VM and try again."
             )
 
-    def _fit_os_disk(self, disk_id: str) -> Mapping[str, Any]:
-        disk = self._fit(disk_id)
+    def _attachable_os_disk(self, disk_id: str) -> Mapping[str, Any]:
+        disk = self._attachable_disk(disk_id)
         properties = disk["properties"]
         if "osType" not in properties:
             raise invalid_parameter(f"Disk '{disk['name']}' has no operating system.", "osDisk.managedDisk.id")
@@ -152,11 +152,11 @@ class Attachments:
     ) -> list[dict[str, Any]]:
         former = {entry["managedDisk"]["id"].lower(): entry for entry in present}
         entries: dict[int, dict[str, Any]] = {}
-        for wish in map(_spelled, given):
-            if wish.get("toBeDetached"):
+        for wanted in map(_spelled, given):
+            if wanted.get("toBeDetached"):
                 continue
-            lun = self._lun(wish, entries)
-            entries[lun] = self._data_disk(former, lun, wish)
+            lun = self._lun(wanted, entries)
+            entries[lun] = self._data_disk(former, lun, wanted)
         size = self._machine["properties"]["hardwareProfile"]["vmSize"]
         most = SIZES[size].data_disks
         if len(entries) > most:
@@ -165,8 +165,8 @@ class Attachments:
             )
         return list(entries.values())
 
-    def _lun(self, wish: Mapping[str, Any], entries: Mapping[int, Any]) -> int:
-        lun = wish.get("lun")
+    def _lun(self, wanted: Mapping[str, Any], entries: Mapping[int, Any]) -> int:
+        lun = wanted.get("lun")
         if not isinstance(lun, int) or not 0 <= lun <= _HIGHEST_LUN:
             raise invalid_parameter(
                 f"The value '{lun}' of parameter 'dataDisk.lun' is out of range. Value '{lun}' must be between '0' and "
@@ -177,36 +177,36 @@ class Attachments:
             raise invalid_parameter(f"A disk at LUN {lun} already exists.", "dataDisk.lun")
         return lun
 
-    def _data_disk(self, former: Mapping[str, dict[str, Any]], lun: int, wish: Mapping[str, Any]) -> dict[str, Any]:
-        disk_id = _disk_id(wish)
+    def _data_disk(self, former: Mapping[str, dict[str, Any]], lun: int, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        disk_id = _disk_id(wanted)
         if not disk_id:
             raise bad_request("The simulator attaches managed disks alone: managedDisk.id is missing.")
-        changes = {name: wish[name] for name in _CHANGEABLE if wish.get(name) is not None}
+        changes = {name: wanted[name] for name in _CHANGEABLE if wanted.get(name) is not None}
         entry = former.get(disk_id.lower())
         if entry:
             if lun != entry["lun"]:
                 raise change_not_allowed("dataDisk.lun")
-            if wish.get("createOption", entry["createOption"]) not in {entry["createOption"], "Attach"}:
+            if wanted.get("createOption", entry["createOption"]) not in {entry["createOption"], "Attach"}:
                 raise change_not_allowed("dataDisk.createOption")
             return {**entry, **changes}
-        if wish.get("createOption") != "Attach":
+        if wanted.get("createOption") != "Attach":
             raise compute_error(
                 400,
                 "InvalidParameterConflictingProperties",
-                f"The property 'dataDisk.createOption' cannot have the value '{wish.get('createOption')}' when "
+                f"The property 'dataDisk.createOption' cannot have the value '{wanted.get('createOption')}' when "
                 "property 'dataDisk.managedDisk.id' is set.",
                 "dataDisk.createOption",
             )
-        disk = self._fit(disk_id)
-        if wish.get("name", disk["name"]) != disk["name"]:
-            raise invalid_parameter(f"The name of disk '{disk['name']}' is not '{wish['name']}'.", "dataDisk.name")
-        self._check_size({"name": disk["name"], "diskSizeGB": disk["properties"]["diskSizeGB"]}, wish)
+        disk = self._attachable_disk(disk_id)
+        if wanted.get("name", disk["name"]) != disk["name"]:
+            raise invalid_parameter(f"The name of disk '{disk['name']}' is not '{wanted['name']}'.", "dataDisk.name")
+        self._check_size({"name": disk["name"], "diskSizeGB": disk["properties"]["diskSizeGB"]}, wanted)
         return {**data_disk_entry(disk, lun, "Attach"), **changes}
 
     # Any disk
 
-    def _fit(self, disk_id: str) -> Mapping[str, Any]:
-        """Return a disk that the VM can get."""
+    def _attachable_disk(self, disk_id: str) -> Mapping[str, Any]:
+        """Return a disk that can be attached to the VM; raise the error of any other."""
         disk = self._world.store.get(disk_id)
         if disk is None:
             name = disk_id.rpartition("/")[2]
@@ -218,7 +218,7 @@ class Attachments:
         self._check_zone(disk)
         owner = str(disk.get("managedBy", self._id))
         if owner.lower() != self._id.lower():
-            if _is_leaving(self._world.store.get(owner), disk["id"]):
+            if _is_being_detached(self._world.store.get(owner), disk["id"]):
                 raise being_detached(disk["name"], self._machine["name"])
             raise already_attached(disk["id"], self._id, owner)
         if disk["id"].lower() in self._world.compute.underway:
@@ -238,7 +238,7 @@ class Attachments:
     def _check_size(self, entry: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         size_gb = given.get("diskSizeGB")
         if size_gb is not None and size_gb < entry["diskSizeGB"]:
-            raise shrunk(entry["name"])
+            raise size_reduced(entry["name"])
         if size_gb is not None and size_gb > entry["diskSizeGB"]:
             raise bad_request(f"The simulator does not resize disks: '{entry['name']}' has {entry['diskSizeGB']} GB.")
 
@@ -249,8 +249,8 @@ class Attachments:
                 raise already_attached(disk_id, self._id, self._id)
 
 
-def _is_leaving(owner: Mapping[str, Any] | None, disk_id: str) -> bool:
-    """Return whether a disk is on its way from the VM that has it."""
+def _is_being_detached(owner: Mapping[str, Any] | None, disk_id: str) -> bool:
+    """Return whether a disk is being detached from its VM."""
     entries = owner["properties"]["storageProfile"]["dataDisks"] if owner else []
     return any(entry["toBeDetached"] and _disk_id(entry).lower() == disk_id.lower() for entry in entries)
 
@@ -278,7 +278,7 @@ def disk_ids(profile: Mapping[str, Any]) -> set[str]:
 
 
 def settle_disks(world: World, machine: Mapping[str, Any], former: set[str] | frozenset[str] = frozenset()) -> None:
-    """Let the disks of a VM say whose they are, and those that it had and has no more that they are free."""
+    """Write the state and the owner of a VM's disks; ``former`` has the ids of those it had, which are released."""
     attached = disk_ids(machine["properties"]["storageProfile"])
     power = world.compute.machines[machine["id"].lower()].power
     state = "Reserved" if power == DEALLOCATED else "Attached"
@@ -289,5 +289,5 @@ def settle_disks(world: World, machine: Mapping[str, Any], former: set[str] | fr
 
 
 def release(world: World, disk_id: str) -> None:
-    """Let a disk belong to no VM."""
+    """Make a disk ``Unattached``, without an owner."""
     change(world, disk_id, {"diskState": "Unattached"}, managedBy=None)

@@ -101,7 +101,7 @@ def already_attached(disk_id: str, vm_id: str, owner: str) -> ArmError:
 
 
 def being_detached(disk: str, vm: str) -> ArmError:
-    """409 for a disk that is still on its way from a VM, or out of the world."""
+    """409 for a disk that is still being detached or deleted."""
     message = (
         f"Cannot attach data disk '{disk}' to VM '{vm}' because the disk is currently being detached or the last "
         "detach operation failed. Please wait until the disk is completely detached and then try again or "
@@ -110,7 +110,7 @@ def being_detached(disk: str, vm: str) -> ArmError:
     return compute_error(409, "AttachDiskWhileBeingDetached", message)
 
 
-def shrunk(disk: str) -> ArmError:
+def size_reduced(disk: str) -> ArmError:
     """400 for a size below the present one."""
     return bad_request(
         f"The disk {disk} cannot be resized down. Reducing disk/snapshot size is not supported in Azure to prevent "

@@ -1,4 +1,4 @@
-"""How virtual machines come, change and go, without the HTTP part."""
+"""How virtual machines are created, changed and deleted, without the HTTP part."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DELETING = "Deleting"
 _REPLACED = ("hardwareProfile", "securityProfile", "diagnosticsProfile", "licenseType", "userData")
 
 
-def machine_of(world: World, vm_id: str) -> Mapping[str, Any]:
+def find_vm(world: World, vm_id: str) -> Mapping[str, Any]:
     """Return the VM of an id; raise 404 where there is none."""
     body = world.store.get(vm_id)
     if body is None:
@@ -63,11 +63,11 @@ def check_idle(world: World, body: Mapping[str, Any]) -> None:
 
 
 def begin_change(world: World, body: Mapping[str, Any], work: Work) -> ComputeOperation:
-    """Let an operation on a VM run, which shows in its provisioning state and its etag."""
+    """Begin an operation on a VM, with the provisioning states and etags that it causes, and return it."""
     vm_id, machine = body["id"], world.compute.machines[body["id"].lower()]
 
     def show(state: str) -> None:
-        etag = int(machine_of(world, vm_id)["etag"].strip('"')) + 1
+        etag = int(find_vm(world, vm_id)["etag"].strip('"')) + 1
         change(world, vm_id, {"provisioningState": state}, etag=f'"{etag}"')
 
     def succeed(moment: datetime) -> Any:
@@ -98,11 +98,11 @@ def update(world: World, body: Mapping[str, Any], given: Mapping[str, Any], acti
 
     def finish(_moment: datetime) -> dict[str, Any]:
         change(world, vm_id, {"storageProfile": profile})
-        settle_disks(world, machine_of(world, vm_id), former_disks)
+        settle_disks(world, find_vm(world, vm_id), former_disks)
         return profile
 
     def undo(_moment: datetime) -> None:
-        world.store.put({**body, "etag": machine_of(world, vm_id)["etag"]})
+        world.store.put({**body, "etag": find_vm(world, vm_id)["etag"]})
         for disk_id in disks - former_disks:
             release(world, disk_id)
 
@@ -111,21 +111,23 @@ def update(world: World, body: Mapping[str, Any], given: Mapping[str, Any], acti
     beside = {"tags": dict(given["tags"])} if given.get("tags") is not None else {}
     if given.get("identity") is not None:
         beside["identity"] = identity_after(vm_id, body.get("identity") or {}, given["identity"])
-    change(world, vm_id, {**wanted, "storageProfile": _with_leaving(former["storageProfile"], profile)}, **beside)
+    change(
+        world, vm_id, {**wanted, "storageProfile": _with_detaching_disks(former["storageProfile"], profile)}, **beside
+    )
     for disk_id in disks - former_disks:
         change(world, disk_id, managedBy=vm_id)
     return operation
 
 
-def _with_leaving(former: Mapping[str, Any], profile: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a new storage profile in which the data disks that are being detached are still in sight."""
+def _with_detaching_disks(former: Mapping[str, Any], profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a new storage profile in which the data disks that are being detached are still listed."""
     taken, disks = {entry["lun"] for entry in profile["dataDisks"]}, disk_ids(profile)
-    leaving = [
+    detaching = [
         {**entry, "toBeDetached": True}
         for entry in former["dataDisks"]
         if entry["managedDisk"]["id"].lower() not in disks and entry["lun"] not in taken
     ]
-    return {**profile, "dataDisks": [*profile["dataDisks"], *leaving]}
+    return {**profile, "dataDisks": [*profile["dataDisks"], *detaching]}
 
 
 def _merged(world: World, body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +137,7 @@ def _merged(world: World, body: Mapping[str, Any], given: Mapping[str, Any]) -> 
     changed = {name: properties[name] for name in _REPLACED if properties.get(name) is not None}
     candidate = {**body, "properties": {**body["properties"], **changed}}
     _check_size(candidate)
-    changed["storageProfile"] = Attachments(world, candidate).changed(properties.get("storageProfile") or {})
+    changed["storageProfile"] = Attachments(world, candidate).changed_profile(properties.get("storageProfile") or {})
     if "networkProfile" in properties:
         changed["networkProfile"] = _network_profile(world, body, properties["networkProfile"] or {})
     return changed
@@ -210,7 +212,7 @@ def _create(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperat
     }
     _check_size(body)
     body["properties"]["networkProfile"] = _network_profile(world, body, properties.get("networkProfile") or {})
-    body["properties"]["storageProfile"] = Attachments(world, body).first(properties.get("storageProfile") or {})
+    body["properties"]["storageProfile"] = Attachments(world, body).new_profile(properties.get("storageProfile") or {})
     return _begin_creation(world, body)
 
 
@@ -245,9 +247,9 @@ def delete(world: World, body: Mapping[str, Any]) -> ComputeOperation:
     preempt(world, vm_id)
 
     def finish(_moment: datetime) -> None:
-        properties = machine_of(world, vm_id)["properties"]
+        properties = find_vm(world, vm_id)["properties"]
         world.store.remove(vm_id)
-        _give_up(world, properties)
+        _release_attachments(world, properties)
 
     def undo(_moment: datetime) -> None:
         change(world, vm_id, {"provisioningState": "Failed"})
@@ -257,8 +259,8 @@ def delete(world: World, body: Mapping[str, Any]) -> ComputeOperation:
     return operation
 
 
-def _give_up(world: World, properties: Mapping[str, Any]) -> None:
-    """Delete or release the disks and NICs of a VM that has gone."""
+def _release_attachments(world: World, properties: Mapping[str, Any]) -> None:
+    """Delete or release the disks and NICs of a deleted VM, as their ``deleteOption`` says."""
     profile = properties["storageProfile"]
     for entry in (profile["osDisk"], *profile["dataDisks"]):
         if "managedDisk" not in entry:

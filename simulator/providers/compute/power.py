@@ -10,7 +10,7 @@ from simulator.calls import Answer, Call
 from simulator.providers.compute.attachments import settle_disks
 from simulator.providers.compute.errors import busy, not_allowed
 from simulator.providers.compute.limits import spend
-from simulator.providers.compute.machines import AGENT_S, begin_change, check_writable, machine_of
+from simulator.providers.compute.machines import AGENT_S, begin_change, check_writable, find_vm
 from simulator.providers.compute.operations import operation_headers, preempt
 from simulator.providers.compute.state import (
     DEALLOCATED,
@@ -82,7 +82,7 @@ def restart_vm(world: World, call: Call) -> Answer:
 
 def _answer(world: World, call: Call, power_change: _PowerChange) -> Answer:
     """Answer 202 to a change of the power state; raise the error of a VM that does not allow it."""
-    body = machine_of(world, call.path.rpartition("/")[0])
+    body = find_vm(world, call.path.rpartition("/")[0])
     headers = spend(world, power_change.policy, body["id"])
     check_writable(world, body)
     if power_change.needs_hardware and world.compute.machines[body["id"].lower()].power in WITHOUT_HARDWARE:
@@ -108,7 +108,7 @@ def _begin(world: World, body: Mapping[str, Any], power_change: _PowerChange) ->
         machine.set_power(
             power_change.after, moment, moment + timedelta(seconds=AGENT_S) if power_change.after == RUNNING else None
         )
-        settle_disks(world, machine_of(world, body["id"]))
+        settle_disks(world, find_vm(world, body["id"]))
 
     def undo(moment: datetime) -> None:
         machine.set_power(before, moment, moment if before == RUNNING else None)

@@ -11,7 +11,7 @@ from simulator.faults import OperationFailure
 from simulator.providers.compute.changes import change
 from simulator.providers.compute.errors import NO_AGENT, invalid_parameter, not_allowed
 from simulator.providers.compute.limits import spend
-from simulator.providers.compute.machines import check_writable, machine_of
+from simulator.providers.compute.machines import check_writable, find_vm
 from simulator.providers.compute.operations import begin, faults_of, operation_headers
 from simulator.providers.compute.requests import RUN_COMMAND, check_form
 from simulator.providers.compute.state import RUNNING, Script, Work
@@ -32,7 +32,7 @@ _MEMBERS = ("source", "parameters", "runAsUser", "timeoutInSeconds", "outputBlob
 
 def list_run_commands(world: World, call: Call) -> Answer:
     """Answer the run commands of a VM, without their results."""
-    vm = machine_of(world, call.path.rpartition("/")[0])
+    vm = find_vm(world, call.path.rpartition("/")[0])
     commands = world.store.of_type(RUN_COMMAND_TYPE, vm["id"])
     return Answer(body={"value": commands}, headers=spend(world, "LowCostGet", vm["id"]))
 
@@ -94,7 +94,7 @@ def delete_run_command(world: World, call: Call) -> Answer:
 
 
 def _vm_of(world: World, call: Call) -> Mapping[str, Any]:
-    return machine_of(world, call.path[: call.path.lower().rindex("/runcommands/")])
+    return find_vm(world, call.path[: call.path.lower().rindex("/runcommands/")])
 
 
 def _command_of(world: World, call: Call) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from simulator.providers.compute.errors import compute_error, not_allowed
 from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.instance_view import instance_view
 from simulator.providers.compute.limits import spend
-from simulator.providers.compute.machines import delete, machine_of, put_virtual_machine, update
+from simulator.providers.compute.machines import delete, find_vm, put_virtual_machine, update
 from simulator.providers.compute.operations import operation_headers
 from simulator.providers.compute.requests import ATTACHMENTS, check_condition, check_form
 from simulator.providers.compute.state import DEALLOCATED
@@ -30,7 +30,7 @@ def list_vms(world: World, call: Call) -> Answer:
 
 def get_vm(world: World, call: Call) -> Answer:
     """Answer a VM, with ``$expand=instanceView`` also as it is at the moment."""
-    body = machine_of(world, call.path)
+    body = find_vm(world, call.path)
     headers = {**spend(world, "LowCostGet", body["id"]), "etag": body["etag"]}
     body = _shown(world, body)
     if call.query.get("$expand", "").lower() == "instanceview":
@@ -57,7 +57,7 @@ def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def get_instance_view(world: World, call: Call) -> Answer:
     """Answer how a VM is at the moment."""
-    body = machine_of(world, call.path.rpartition("/")[0])
+    body = find_vm(world, call.path.rpartition("/")[0])
     return Answer(body=instance_view(world, body), headers=spend(world, "LowCostGet", body["id"]))
 
 
@@ -70,19 +70,19 @@ def put_vm(world: World, call: Call) -> Answer:
     status = 200 if present else 201
     return Answer(
         status=status,
-        body=_shown(world, machine_of(world, call.path)),
+        body=_shown(world, find_vm(world, call.path)),
         headers={**headers, **operation_headers(world, call, operation, location=False)},
     )
 
 
 def patch_vm(world: World, call: Call) -> Answer:
     """Change a VM; a list of data disks replaces the present one."""
-    body = machine_of(world, call.path)
+    body = find_vm(world, call.path)
     headers = spend(world, "UpdateVM", body["id"])
     check_condition(call, body)
     operation = update(world, body, object_body(call), "patch_vm")
     answered = {**headers, **operation_headers(world, call, operation, location=False)}
-    return Answer(body=_shown(world, machine_of(world, call.path)), headers=answered)
+    return Answer(body=_shown(world, find_vm(world, call.path)), headers=answered)
 
 
 def delete_vm(world: World, call: Call) -> Answer:
@@ -97,7 +97,7 @@ def delete_vm(world: World, call: Call) -> Answer:
 
 def attach_detach_data_disks(world: World, call: Call) -> Answer:
     """Attach and detach data disks, whether the VM runs or not; the result is the storage profile."""
-    body = machine_of(world, call.path.rpartition("/")[0])
+    body = find_vm(world, call.path.rpartition("/")[0])
     headers = spend(world, "UpdateVM", body["id"])
     given = object_body(call)
     check_form(given, ATTACHMENTS)
@@ -138,7 +138,7 @@ def list_sizes(_world: World, _call: Call) -> Answer:
 
 def retrieve_boot_diagnostics(world: World, call: Call) -> Answer:
     """Answer where the screenshot and the serial log of a VM can be read; there is nothing to read there."""
-    body = machine_of(world, call.path.rpartition("/")[0])
+    body = find_vm(world, call.path.rpartition("/")[0])
     headers = spend(world, "UpdateVM", body["id"])
     place = f"https://md-{world.random.randbytes(6).hex()}.z1.blob.storage.azure.net/bootdiagnostics/{body['name']}"
     uris = {"consoleScreenshotBlobUri": f"{place}.bmp?sig=s", "serialConsoleLogBlobUri": f"{place}.log?sig=s"}

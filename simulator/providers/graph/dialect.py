@@ -143,7 +143,7 @@ def _contexts(tree: Any) -> Iterator[Any]:
 
 
 def _nodes(node: object) -> Iterator[object]:
-    """Walk everything below a node of the translated query."""
+    """Yield a node of the translated query and all nodes below it."""
     if is_dataclass(node):
         yield node
         for each in fields(node):
@@ -203,7 +203,7 @@ def _check_casing(nodes: Sequence[object]) -> None:
 
 
 def _made_by(node: object) -> Iterator[str]:
-    """Give the names of columns that a node of the query makes."""
+    """Yield the names of the columns that a node of the query creates."""
     if isinstance(node, ir.NamedExpr | ir.ParseSegment | ir.MvExpandTarget) and node.name:
         yield node.name
 

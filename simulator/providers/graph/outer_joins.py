@@ -32,7 +32,7 @@ def with_empty_texts(database: duckdb.DuckDBPyConnection, text: str, ends: Seque
 
 
 def join_ends(tree: Any) -> Iterator[int]:
-    """Give the places behind the joins of a parsed query, but not of those inside another one."""
+    """Yield the places behind the joins of a parsed query, but not of those inside another one."""
     if type(tree).__name__ == "JoinOperatorContext":
         yield tree.stop.stop + 1
         return

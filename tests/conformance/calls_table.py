@@ -1,12 +1,10 @@
-"""Which calls the official SDKs have made in a run of the tests, and how they were answered."""
+"""Which calls the official SDKs have made in a run of the tests, and how they were answered, in Markdown."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
-
-from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,13 +32,14 @@ class SdkCalls:
                 call = _storage_call(record.path) if sdk[1].startswith("storage-blob") else _types(record.path)
                 self._statuses[sdk[1], call, record.method][record.status] += 1
 
-    def table(self) -> Table:
-        """Return one row for each SDK, resource type and method."""
-        table = Table("SDK", "method", "call", "answers", title="Calls of the official SDKs", box=None)
+    def table(self) -> str:
+        """Return one row for each SDK and resource type: how often which method was answered with which status."""
+        rows: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         for (sdk, call, method), statuses in sorted(self._statuses.items()):
             answers = ", ".join(f"{status} x {times}" for status, times in sorted(statuses.items()))
-            table.add_row(sdk, method, call, answers)
-        return table
+            rows[sdk, call].append(f"{method} {answers}")
+        lines = (f"| {sdk} | `{call}` | {'; '.join(answers)} |" for (sdk, call), answers in rows.items())
+        return "\n".join(("| SDK | call | answers |", "| --- | --- | --- |", *lines))
 
 
 def _types(path: str) -> str:
@@ -49,7 +48,7 @@ def _types(path: str) -> str:
     names = _PROVIDER.sub("", plain).strip("/").split("/")
     if "/providers/" not in plain.lower():
         return "/".join(names[::2])
-    return "/".join([names[0], *names[1::2]]).replace(_LONG, "…")
+    return "/".join([names[0], *names[1::2]]).replace(_LONG, "…/protectionContainers")
 
 
 def _storage_call(path: str) -> str:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
-from rich.console import Console
 
 from simulator.clock import ManualClock
 from simulator.server import Simulator, running
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
 CALLS = SdkCalls()
 
 
-def pytest_terminal_summary(config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """With ``--sdk-calls`` show what the SDKs have called."""
     if config.getoption("--sdk-calls"):
-        Console(width=160).print(CALLS.table())
+        terminalreporter.write_line(CALLS.table())
 
 
 @pytest.fixture(autouse=True)

@@ -231,3 +231,10 @@ def test_a_restore_names_no_identity_that_its_vault_has_not(
 
     assert (answer.status_code, error_code(answer)) == (400, "BMSUserErrorInvalidInput")
     assert "identity" in answer.text
+
+
+def test_a_point_says_the_size_of_its_vm(arm: Caller) -> None:
+    points = arm.get(f"{item_path('swap-01', 'swap-rg')}/recoveryPoints").json()["value"]
+
+    assert points
+    assert {point["properties"]["virtualMachineSize"] for point in points} == {"Standard_D4s_v5"}

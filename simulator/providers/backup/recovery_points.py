@@ -74,7 +74,7 @@ def _point_body(world: World, vm: Vm, point: Point, vault_path: str, *, names_di
         "isInstantIlrSessionActive": point.ilr_session,
         **_tiers_member(world, vm, point),
         "isManagedVirtualMachine": point.managed,
-        "virtualMachineSize": "Standard_D2s_v5",
+        "virtualMachineSize": vm.hardware.size,
         "originalStorageAccountOption": False,
         "osType": vm.os_type,
         **({"recoveryPointDiskConfiguration": _disks_body(vm, names_disks=names_disks)} if vm.disk_exclusion else {}),

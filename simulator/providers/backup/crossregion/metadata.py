@@ -31,7 +31,7 @@ def metadata_text(vm: Vm, point: Point) -> str:
         "SecurityType": None,
         "SourceIaaSVMRPKeyAndSecret": None,
         "SourceIaaSVMStorageType": "PremiumVMOnPremiumStorage",
-        "VMSizeDescription": "Standard_D2s_v5",
+        "VMSizeDescription": vm.hardware.size,
     }
     inner = "".join(
         f"<{name}{_NOTHING}" if value is None else f"<{name}>{value}</{name}>" for name, value in members.items()

@@ -117,7 +117,7 @@ def _point_body(world: World, vm: Vm, point: Point, vault_path: str) -> dict[str
             "recoveryPointTierDetails": [{"type": "HardenedRP", "status": "Valid"}],
             "crossRegionRestoreState": "Supported",
             "isManagedVirtualMachine": point.managed,
-            "virtualMachineSize": "Standard_D2s_v5",
+            "virtualMachineSize": vm.hardware.size,
             "originalStorageAccountOption": False,
             "osType": vm.os_type,
             **zones,

@@ -112,7 +112,7 @@ def _token_body(world: World, vault: Vault, vm: Vm, point: Point, token: str) ->
         "rpTierInformation": dict(point.tiers),
         "rpOriginalSAOption": False,
         "rpIsManagedVirtualMachine": point.managed,
-        "rpVMSizeDescription": "Standard_D2s_v5",
+        "rpVMSizeDescription": vm.hardware.size,
         "bMSActiveRegion": home.display_name.replace(" ", ""),
     }
 

@@ -179,25 +179,29 @@ async def _read_call(world: World, request: web.Request) -> Call:
         headers=headers,
         body=_read_json(content, relaxed=_DEPLOYMENTS in plain.lower()),
         content=content,
-        base_url=_base_url(request),
+        base_url=_base_url(world, request),
     )
 
 
-def _base_url(request: web.Request) -> str:
+def _base_url(world: World, request: web.Request) -> str:
     """Return the scheme and the host that the caller used, also where a proxy with TLS stands before the simulator."""
     forwarded = request.forwarded[0] if request.forwarded else {}
-    scheme = request.headers.get("X-Forwarded-Proto") or forwarded.get("proto") or _scheme(request)
+    scheme = request.headers.get("X-Forwarded-Proto") or forwarded.get("proto") or _scheme(world, request)
     host = request.headers.get("X-Forwarded-Host") or forwarded.get("host") or request.host
     return f"{_first(scheme)}://{_first(host)}"
 
 
-def _scheme(request: web.Request) -> str:
-    """Return the scheme of a caller that no header tells.
+def _scheme(world: World, request: web.Request) -> str:
+    """Return the scheme of a caller where no header says it.
 
-    A port that is not the simulator's is a proxy's. It speaks TLS, since az and the SDKs send tokens over nothing else.
+    A port that is not the simulator's is a proxy's. It speaks TLS, since az and the SDKs send tokens over nothing else,
+    unless the token is for an http address: then the caller knows ARM by that one.
     """
     address = request.transport.get_extra_info("sockname") if request.transport else None
-    return request.scheme if address is None or request.url.port == address[1] else "https"
+    if address is None or request.url.port == address[1]:
+        return request.scheme
+    _, _, token = request.headers.get("Authorization", "").partition(" ")
+    return "http" if world.tokens.audience_of(token).startswith("http://") else "https"
 
 
 def _first(values: str) -> str:

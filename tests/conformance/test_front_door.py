@@ -166,6 +166,17 @@ def test_behind_a_proxy_addresses_are_those_of_the_caller(arm: Caller, headers: 
     assert triggered.headers["Location"].startswith(here)
 
 
+def test_a_proxy_without_tls_is_known_by_the_audience_of_the_token(arm: Caller) -> None:
+    token = arm.token(resource="http://azure.localhost").json()["access_token"]
+    arm.session.headers.update({"Host": "azure.localhost", "Authorization": f"Bearer {token}"})
+
+    page = arm.get(f"{VAULT}/backupProtectedItems").json()
+    triggered = arm.restore("web-01")
+
+    assert page["nextLink"].startswith("http://azure.localhost/subscriptions/")
+    assert triggered.headers["Location"].startswith("http://azure.localhost/subscriptions/")
+
+
 # Api-versions
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.errors import InvalidRequestError
@@ -10,7 +12,6 @@ from domain.reading import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 
 class UnusableFileError(Exception):
@@ -19,6 +20,21 @@ class UnusableFileError(Exception):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+def parser_of_files(prog: str, description: str, file_help: str, schema_file: Path) -> argparse.ArgumentParser:
+    """Return a parser of the options ``file`` and ``schema``: the file to check, or where its JSON Schema goes."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help=file_help)
+    parser.add_argument(
+        "--schema",
+        metavar="OUT",
+        type=Path,
+        nargs="?",
+        const=schema_file,
+        help=f"write the JSON Schema of the file for editors (default {schema_file}) and do nothing else",
+    )
+    return parser
 
 
 def read_file[T](path: Path, read: Callable[[object], T]) -> T:

@@ -5,16 +5,16 @@ It calls nothing and starts nothing. The exit code is 1 when the file cannot be 
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from domain.recovery.plans_file import plans_schema, read_plans
 from domain.times import format_duration
-from scripts.checked_files import UnusableFileError, read_file, refuse
+from scripts.checked_files import UnusableFileError, parser_of_files, read_file, refuse
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from domain.recovery.plan import Group, RecoveryPlan, Selection
@@ -45,18 +45,11 @@ def schema_text() -> str:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.plans",
-        description="Checks recovery plans and shows the order of their groups.",
-    )
-    parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="the plans, as RECOVERY_PLANS names them")
-    parser.add_argument(
-        "--schema",
-        metavar="OUT",
-        type=Path,
-        nargs="?",
-        const=SCHEMA_FILE,
-        help=f"write the JSON Schema of the plans for editors (default {SCHEMA_FILE}) and do nothing else",
+    parser = parser_of_files(
+        "python -m scripts.plans",
+        "Checks recovery plans and shows the order of their groups.",
+        "the plans, as RECOVERY_PLANS names them",
+        SCHEMA_FILE,
     )
     options = parser.parse_args(argv)
     if options.file is None and options.schema is None:

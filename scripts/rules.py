@@ -5,7 +5,6 @@ It calls nothing and starts nothing. The exit code is 1 when the file or an aler
 
 from __future__ import annotations
 
-import argparse
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +15,10 @@ from domain.alerts.fields import single_line
 from domain.alerts.payload import read_alert
 from domain.alerts.rules_file import read_rules, rules_schema
 from domain.times import format_duration
-from scripts.checked_files import UnusableFileError, read_file, refuse
+from scripts.checked_files import UnusableFileError, parser_of_files, read_file, refuse
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from domain.alerts.decide import VmDecision
@@ -64,22 +64,13 @@ def schema_text() -> str:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.rules",
-        description="Checks alert rules and shows the decisions they make about an alert.",
-    )
-    parser.add_argument(
-        "file", metavar="FILE", type=Path, nargs="?", help="the rules, as AUTO_RESTORE_RULES names them"
+    parser = parser_of_files(
+        "python -m scripts.rules",
+        "Checks alert rules and shows the decisions they make about an alert.",
+        "the rules, as AUTO_RESTORE_RULES names them",
+        SCHEMA_FILE,
     )
     parser.add_argument("alerts", metavar="ALERT", type=Path, nargs="*", help="an alert in the common alert schema")
-    parser.add_argument(
-        "--schema",
-        metavar="OUT",
-        type=Path,
-        nargs="?",
-        const=SCHEMA_FILE,
-        help=f"write the JSON Schema of the rules for editors (default {SCHEMA_FILE}) and do nothing else",
-    )
     options = parser.parse_args(argv)
     if options.file is None and options.schema is None:
         parser.error("name the FILE of rules")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, Self
 
+from domain.azure.resource_ids import VIRTUAL_MACHINE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -46,6 +48,13 @@ def matches_any(patterns: Iterable[Pattern] | None, text: str) -> bool:
         return True
     lower_text = text.lower()
     return any(pattern.matches(lower_text) for pattern in patterns)
+
+
+def vm_id_complaint(text: str) -> str | None:
+    """Return what is wrong with a pattern for ids of virtual machines that can match none, or ``None``."""
+    if can_match_vm_id(text):
+        return None
+    return f"matches no virtual machine: it is compared with the whole id, such as {VIRTUAL_MACHINE.example}"
 
 
 def can_match_vm_id(text: str) -> bool:

@@ -7,9 +7,8 @@ from typing import Any, Final, cast
 
 from domain.alerts.alert_rules import NAMED_AS, AlertRule, AlertRules, Match, Storm
 from domain.alerts.fields import without_spaces
-from domain.alerts.patterns import Pattern, can_match_vm_id
+from domain.alerts.patterns import Pattern, vm_id_complaint
 from domain.alerts.templates import PLACEHOLDER_LIST, TEMPLATE, TEMPLATE_DEFINITIONS
-from domain.azure import resource_ids as ids
 from domain.errors import InvalidRequestError, Json
 from domain.reading import (
     INVALID_VALUE,
@@ -131,17 +130,10 @@ def _severity_complaint(text: str) -> str | None:
     return None if any(map(Pattern.parse(text).matches, _SEVERITIES)) else "matches none of Sev0 to Sev4"
 
 
-def _vm_complaint(text: str) -> str | None:
-    """Return what is wrong with a pattern that matches no VM id: a rule that denies would deny nothing."""
-    if can_match_vm_id(text):
-        return None
-    return f"matches no virtual machine: it is compared with the whole id, such as {ids.VIRTUAL_MACHINE.example}"
-
-
 _NAMES: Final = " and ".join(NAMED_AS.values())
 _MATCH: Final = an_object(
     {
-        "sourceResourceIds": array(string.also(_vm_complaint), minimum=1).described(
+        "sourceResourceIds": array(string.also(vm_id_complaint), minimum=1).described(
             "Shell patterns for the whole resource id of the virtual machine, compared without case; * matches slashes."
         ),
         "alertRules": array(string, minimum=1).described("Shell patterns for the name of the alert rule."),

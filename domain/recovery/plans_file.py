@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from domain.alerts.patterns import Pattern, can_match_vm_id
+from domain.alerts.patterns import Pattern, vm_id_complaint
 from domain.azure import resource_ids as ids
 from domain.errors import InvalidRequestError
 from domain.reading import (
@@ -242,14 +242,8 @@ def _read_tags(value: Any, path: str, problems: Problems) -> Mapping[str, str]:
     return tags
 
 
-def _vm_complaint(text: str) -> str | None:
-    if can_match_vm_id(text):
-        return None
-    return f"matches no virtual machine: it is compared with the whole id, such as {ids.VIRTUAL_MACHINE.example}"
-
-
 _NAME: Final = pattern(r"[A-Za-z0-9._-]{1,80}", "1 to 80 of A-Z a-z 0-9 . _ -")
-_PATTERNS: Final = array(string.also(_vm_complaint), minimum=1)
+_PATTERNS: Final = array(string.also(vm_id_complaint), minimum=1)
 _RESTORE: Final = Reader(_read_restore, _restore_schema())
 _SELECT: Final = an_object(
     {

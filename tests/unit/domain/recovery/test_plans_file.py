@@ -246,6 +246,16 @@ def test_every_problem_is_named_with_its_place(plans: list[dict[str, Any]], prob
     assert problems_of(*plans) == problems
 
 
+@pytest.mark.parametrize("member", ["sourceResourceIds", "except"])
+def test_a_pattern_that_can_match_no_virtual_machine_is_refused(member: str) -> None:
+    select = {"tags": {"env": "prod"}, member: ["web-*"]}
+
+    ((target, message),) = problems_of(a_plan({"name": "web", "select": select}))
+
+    assert target == f"plans[0].groups[0].select.{member}[0]"
+    assert message.startswith("matches no virtual machine: it is compared with the whole id, such as /subscriptions/")
+
+
 def test_a_recovery_has_at_most_a_thousand_named_members() -> None:
     groups = [a_group(f"g{n}", *(vm(f"vm-{n}-{i}") for i in range(n, 501 + n))) for n in range(2)]
 

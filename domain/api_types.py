@@ -158,6 +158,9 @@ class StatusDocument:
             "restores that an earlier version started, and where a document was cut."
         },
     )
+    recovery_id: str | None = field(
+        default=None, metadata={"description": "The recovery that this restore is a member of, if it is one."}
+    )
     links: JsonOf[StatusLinks]
 
 

@@ -117,6 +117,7 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
         error=outcome.error if outcome else None,
         warnings=(*restore.warnings, *(outcome.notes if outcome else ())),
         phases=_phases(restore),
+        recovery_id=restore.accepted.member.recovery_id if restore.accepted.member else None,
         links={},
     )
     shown = as_json(whole)

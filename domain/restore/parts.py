@@ -70,11 +70,25 @@ class Source(StrEnum):
     HTTP = "http"
     QUEUE = "queue"
     ALERT = "alert"
+    RECOVERY = "recovery"
 
     @property
     def waits_for_admission(self) -> bool:
         """Whether the caller is kept waiting until admission control has answered."""
-        return self is not Source.QUEUE
+        return self in {Source.HTTP, Source.ALERT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """The recovery that a restore is a member of: which one of its members, and which attempt to restore it.
+
+    ``looked``: all restore jobs of the vault were looked through when the recovery began, and none was this restore's.
+    """
+
+    recovery_id: str
+    index: int
+    attempt: int
+    looked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +124,7 @@ class Accepted:
     limits: Limits
     alert: AlertStart | None = None
     start_token: str | None = None
+    member: Membership | None = None
 
 
 # What goes along with every stage

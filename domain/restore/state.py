@@ -25,6 +25,7 @@ from domain.restore.parts import (
     Clock,
     ItemBusy,
     LockState,
+    Membership,
     Outcome,
     Slot,
     SlotState,
@@ -96,8 +97,13 @@ class Restore:
         limits: Limits,
         alert: AlertStart | None = None,
         start_token: str | None = None,
+        member: Membership | None = None,
+        item: ProtectedItem | None = None,
     ) -> Self:
-        """Return a new restore; ``alert`` is given exactly if ``source`` is an alert."""
+        """Return a new restore; ``alert`` is given exactly if ``source`` is an alert, ``member`` if it is a recovery.
+
+        ``item`` is the protected item, where it is known already.
+        """
         needs_slot = not request.is_plan and limits.max_per_vault is not None
         restore = cls(
             accepted=Accepted(
@@ -109,7 +115,9 @@ class Restore:
                 limits=limits,
                 alert=alert,
                 start_token=start_token,
+                member=member,
             ),
+            stage=Resolving() if item is None else Preparing(item=item),
             clock=Clock(now=created),
             admission=Admission(
                 lock=LockState.NOT_NEEDED if request.is_plan else LockState.WANTED, admitted=request.is_plan

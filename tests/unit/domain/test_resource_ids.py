@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.azure import resource_ids as ids
 from domain.azure.resource_ids import ResourceId, ResourceKind, same_id
+from domain.texts import WHITE_SPACE
 from tests.support.azure import STORAGE_ID, TARGET_GROUP, VAULT_ID, VM_ID
 from tests.support.strategies import DISK_ACCESS, ENCRYPTION_SET, IDENTITY, NETWORK, SUBNET, SWIFT, THOROUGH
 
@@ -144,7 +145,10 @@ class TestReading:
             seen = ResourceId.parse(text, kind)
         except ValueError:
             return
-        assert seen.text == text.rstrip("/")
+        before, kept, after = text.partition(seen.text)
+        assert kept
+        assert not before.strip(WHITE_SPACE)
+        assert not after.strip(f"/{WHITE_SPACE}")
         assert not set(seen.text) & set("%?#\\\n\r\t\x00")
         assert not {".", "..", ""} & set(seen.text.split("/")[1:])
         seen.text.encode()

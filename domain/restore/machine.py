@@ -1,8 +1,8 @@
 """The restore as a state machine without I/O: it decides the next step, and how an answer changes the state.
 
-Its interpreter (``orchestrations.restore_vm``) calls ``advance`` and ``decide``, makes the call or waits, and hands the
-answer to ``absorb``, or an event to ``hear``. All are pure: the same state, answer and time give the same result, so
-that a step which is run again after a crash is decided in the same way.
+Its interpreter (``orchestrations.interpreter``) calls ``advance`` and ``decide``, makes the call or waits, and hands
+the answer to ``absorb``, or an event to ``hear``. All are pure: the same state, answer and time give the same result,
+so that a step which is run again after a crash is decided in the same way.
 """
 
 from __future__ import annotations

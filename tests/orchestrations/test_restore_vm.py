@@ -17,7 +17,7 @@ from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.azure.validation import Validation
 from domain.errors import ErrorDetail, TerminalError
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
-from orchestrations.restore_vm import MAX_STEPS
+from orchestrations.interpreter import MAX_STEPS
 from tests.support.azure import GUARD_CLOSED, GUARD_REQUEST, LIMITS, Lab, a_restore, throttled
 from tests.support.player import RESTORE, Player
 

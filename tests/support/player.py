@@ -1,6 +1,6 @@
 """Restores played without a durable engine: the machine with the real activities and entities, on a clock that skips.
 
-It runs ``advance``, ``decide``, ``absorb`` and ``hear`` as ``orchestrations.restore_vm`` does, and holds every restore
+It runs ``advance``, ``decide``, ``absorb`` and ``hear`` as ``orchestrations.interpreter`` does, and holds every restore
 to what must always be true: only allowed changes of the stage, a state that comes out of JSON as it went in, a clock
 that never goes back, waits that lie ahead.
 """

@@ -22,7 +22,7 @@ from settings import Settings
 from telemetry.context import name_restores_in_logs
 from telemetry.setup import telemetry_from
 from telemetry.signals import NO_TELEMETRY
-from triggers import alerts, durable, health, history, http, openapi, preflight, queue
+from triggers import alerts, durable, health, history, http, openapi, preflight, queue, recovery_plans
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -59,8 +59,9 @@ def build_app(
     def check_scopes() -> PreflightReport:
         return run_preflight(api, settings.restore_scopes, time.monotonic)
 
-    rules = settings.auto_restore_rules
+    rules, plans = settings.auto_restore_rules, settings.recovery_plans
     alerts.log_rules(rules)
+    recovery_plans.log_plans(plans)
     routes = http.RestoresApi(limits_for=limits_for, recovery_points=recovery_points)
     requests = queue.RequestsQueue(limits_for=limits_for)
     monitor = alerts.AlertsApi(rules=rules, limits_for=limits_for)
@@ -68,7 +69,8 @@ def build_app(
     new = df.DFApp()
     new.register_functions(http.blueprint(routes))
     new.register_functions(alerts.blueprint(monitor))
-    new.register_functions(health.blueprint(health.HealthApi(version=VERSION, rules=rules)))
+    new.register_functions(health.blueprint(health.HealthApi(version=VERSION, rules=rules, plans=plans)))
+    new.register_functions(recovery_plans.blueprint(recovery_plans.PlansApi(plans)))
     new.register_functions(preflight.blueprint(preflight.PreflightRoute(check_scopes)))
     new.register_functions(openapi.blueprint(openapi.DescriptionApi(version=VERSION)))
     new.register_functions(queue.blueprint(requests, requests_queue=in_queue, results_queue=out_queue))

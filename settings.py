@@ -1,6 +1,7 @@
 """The app's settings, read once at start. An invalid one stops the app; the error says which values are accepted.
 
-Invalid alert rules do not stop it: they only switch alerts off, so that people can still restore by hand.
+Invalid alert rules and recovery plans do not stop it: they only switch alerts and configured plans off, so that people
+can still restore by hand.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from domain.alerts.rules_file import read_rules
 from domain.azure.restore_scopes import RestoreScopes
 from domain.errors import InvalidRequestError
 from domain.reading import strict_json
+from domain.recovery.plan import LoadedPlans
+from domain.recovery.plans_file import read_plans
 from domain.restore.polling import Limits
 from domain.texts import hidden_character, trimmed
 
@@ -34,9 +37,6 @@ _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _MAX_HISTORY_DAYS: Final = 3650
 _APP: Final = Path(__file__).parent
-_RULES: Final = "AUTO_RESTORE_RULES"
-_RULES_FILE: Final = "auto_restore_rules.json"
-_RULES_WANTED: Final = f"{_RULES} must be a JSON file of rules in the app, or the JSON itself, which begins with {{"
 # GET /api/health needs no key, so a value that may be anything else than a path, a secret for example, is not quoted.
 _PATH: Final = re.compile(r"[^\x00-\x1f{}\[\]\"']{1,250}\.json")
 _API_VERSION: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?")
@@ -73,6 +73,7 @@ class Settings:
     deadline_hours: float | None
     adoption_window_s: float
     auto_restore_rules: LoadedRules
+    recovery_plans: LoadedPlans
     max_running_per_vault: int
     history_days: int
     webhook_url: str | None = field(repr=False)
@@ -98,7 +99,8 @@ class Settings:
             job_poll_max_s=reader.read("RESTORE_JOB_POLL_MAX_SECONDS", _poll_seconds, 60.0),
             deadline_hours=reader.read("RESTORE_DEADLINE_HOURS", _hours, None),
             adoption_window_s=reader.read("RESTORE_ADOPTION_WINDOW_SECONDS", _window_seconds, 120.0),
-            auto_restore_rules=_load_rules(trimmed(env.get(_RULES, "")) or _RULES_FILE),
+            auto_restore_rules=_load_rules(env),
+            recovery_plans=_load_plans(env),
             max_running_per_vault=reader.read("RESTORE_MAX_RUNNING_PER_VAULT", _count, 50),
             history_days=reader.read("RESTORE_HISTORY_DAYS", _days, 90),
             webhook_url=reader.read("RESTORE_WEBHOOK_URL", _webhook_url, None),
@@ -161,6 +163,68 @@ class _Reader:
         return RestoreScopes()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Configuration[T]:
+    """A setting that is the path of a JSON file in the app, or the JSON itself. Only the default file may be missing.
+
+    ``read`` reads the parsed JSON; ``what`` is what the file has.
+    """
+
+    setting: str
+    file: str
+    what: str
+    read: Callable[[object], T]
+
+    def load(self, env: Mapping[str, str], nothing: T) -> tuple[str | None, T | None, tuple[str, ...]]:
+        """Return the source, what was read, and the problems; ``nothing`` is what counts if there is no file."""
+        text = (trimmed(env.get(self.setting, "")) or self.file).removeprefix("\ufeff")
+        if text.startswith("{"):
+            return self._parse(text, "setting", "the JSON")
+        path = _APP / text
+        if text == self.file and not path.exists():
+            return None, nothing, ()
+        source, named = (text, single_line(text)) if _PATH.fullmatch(text) else ("setting", "the file that it names")
+        try:
+            content = path.read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            return source, None, (f"{self._wanted}; {named} cannot be read: {why}",)
+        return self._parse(content, single_line(text), single_line(text))
+
+    @property
+    def _wanted(self) -> str:
+        return f"{self.setting} must be a JSON file of {self.what} in the app, or the JSON itself, which begins with {{"
+
+    def _parse(self, text: str, source: str, named: str) -> tuple[str, T | None, tuple[str, ...]]:
+        try:
+            return source, self.read(strict_json(text)), ()
+        except InvalidRequestError as error:
+            problems = tuple(
+                f"{self.setting}: {detail.target or 'the file'} {detail.message}" for detail in error.details
+            )
+        except ValueError as error:
+            problems = (f"{self._wanted}; {named} is not JSON: {error}",)
+        return source, None, problems
+
+
+def _load_rules(env: Mapping[str, str]) -> LoadedRules:
+    source, rules, problems = _RULES.load(env, NO_RULES)
+    return LoadedRules(source=source, rules=rules, problems=problems)
+
+
+def _load_plans(env: Mapping[str, str]) -> LoadedPlans:
+    source, plans, problems = _PLANS.load(env, {})
+    return LoadedPlans(source=source, plans=plans, problems=problems)
+
+
+_RULES: Final = _Configuration(
+    setting="AUTO_RESTORE_RULES", file="auto_restore_rules.json", what="rules", read=read_rules
+)
+_PLANS: Final = _Configuration(
+    setting="RECOVERY_PLANS", file="recovery_plans.json", what="recovery plans", read=read_plans
+)
+
+
 def _contradictions(settings: Settings) -> list[str]:
     problems: list[str] = []
     queues = {
@@ -176,33 +240,6 @@ def _contradictions(settings: Settings) -> list[str]:
     if settings.webhook_url is not None and settings.webhook_secret is None:
         problems.append("RESTORE_WEBHOOK_SECRET must be set when RESTORE_WEBHOOK_URL is")
     return problems
-
-
-def _load_rules(text: str) -> LoadedRules:
-    """Load the rules: the JSON itself, or the path of a file in the app. Only the default file may be missing."""
-    text = text.removeprefix("\ufeff")
-    if text.startswith("{"):
-        return _parse_rules(text, "setting", "the JSON")
-    path = _APP / text
-    if text == _RULES_FILE and not path.exists():
-        return LoadedRules(source=None, rules=NO_RULES)
-    source, named = (text, single_line(text)) if _PATH.fullmatch(text) else ("setting", "the file that it names")
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        return LoadedRules(source=source, rules=None, problems=(f"{_RULES_WANTED}; {named} cannot be read: {why}",))
-    return _parse_rules(content, single_line(text), single_line(text))
-
-
-def _parse_rules(text: str, source: str, named: str) -> LoadedRules:
-    try:
-        return LoadedRules(source=source, rules=read_rules(strict_json(text)))
-    except InvalidRequestError as error:
-        problems = tuple(f"{_RULES}: {detail.target or 'the file'} {detail.message}" for detail in error.details)
-    except ValueError as error:
-        problems = (f"{_RULES_WANTED}; {named} is not JSON: {error}",)
-    return LoadedRules(source=source, rules=None, problems=problems)
 
 
 def _endpoint(text: str) -> str:

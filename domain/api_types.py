@@ -209,6 +209,36 @@ class RecoveryPointList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPlanLinks:
+    """The address of a configured plan."""
+
+    self: Uri
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPlanDocument:
+    """A configured recovery plan. `plan` is what its author wrote; it is left out in a list of plans."""
+
+    name: str
+    max_running: int | None
+    order: tuple[tuple[str, ...], ...] = field(
+        metadata={"description": "The names of the groups: those together that may start at the same time."}
+    )
+    named_members: int = field(
+        metadata={"description": "How many virtual machines it names; `select` finds others when a recovery begins."}
+    )
+    plan: Json | None = None
+    links: RecoveryPlanLinks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPlanList:
+    """All configured recovery plans, in the order of the file."""
+
+    value: tuple[RecoveryPlanDocument, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertDecisionList:
     """The answer to an alert."""
 
@@ -230,12 +260,25 @@ class AlertRulesHealth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPlansHealth:
+    """The recovery plans as the app found them at its start.
+
+    With `problems` no recovery can name a plan: that is answered 503. Restores, and plans inside a call, work.
+    """
+
+    count: int
+    source: str | None = field(metadata={"description": "As for the alert rules."})
+    problems: tuple[str, ...] = field(metadata={"description": "Resource ids are left out."})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """The state of the app."""
 
     status: str = field(metadata={"const": "ok"})
     version: str
     alert_rules: AlertRulesHealth
+    recovery_plans: RecoveryPlansHealth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +309,8 @@ ANSWERS = (
     RestoreList,
     RecoveryPointList,
     AlertDecisionList,
+    RecoveryPlanDocument,
+    RecoveryPlanList,
     Health,
     PreflightReport,
     ErrorAnswer,

@@ -41,7 +41,8 @@ PLATFORMS: Final = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux
 TARGET: Final = f"Linux x86_64, Python {PYTHON}"
 PACKAGES: Final = ".python_packages/lib/site-packages"
 MAX_ZIP_MIB: Final = 40
-RULES_FILE: Final = "auto_restore_rules.json"
+CONFIGURATION: Final = frozenset({"auto_restore_rules.json", "recovery_plans.json"})
+"""Files that are deployed on purpose and kept out of git on purpose."""
 _SECRETS: Final = ("local.settings*.json", "*.env", ".env*")
 _WORKER_LIBRARY: Final = ("azure-functions-runtime", "azurefunctions-extensions-base")
 _MIB: Final = 1024 * 1024
@@ -130,15 +131,12 @@ def check_files(project: Path, files: Iterable[str]) -> None:
 
 
 def untracked_files(project: Path, files: Iterable[str]) -> list[str]:
-    """Return those of the files that git does not track; none outside a git repository.
-
-    The file of alert rules is not among them: it is deployed on purpose and kept out of git on purpose.
-    """
+    """Return those of the files that git does not track, except ``CONFIGURATION``; none outside a git repository."""
     try:
         answer = subprocess.run(["git", "ls-files", "-z"], cwd=project, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return []
-    return sorted(set(files) - set(answer.stdout.split("\0")) - {RULES_FILE})
+    return sorted(set(files) - set(answer.stdout.split("\0")) - CONFIGURATION)
 
 
 def install_packages(requirements: Path, into: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -46,6 +47,7 @@ _NAME: Final = replace(
 )
 CANCELLATION: Final = an_object({"by": prose, "comment": prose})
 DECISION: Final = an_object({"by": _NAME, "comment": prose}, needed=("by",))
+_FIRST_ROUTE: Final = re.compile(r"/(restores|recoveries|recovery-plans)(?=/|$)")
 _BAD_GATEWAY: Final = 502  # Azure refused the app's call, which is not the caller's fault
 
 
@@ -116,8 +118,8 @@ def read_person(body: Any, reader: Reader) -> Json:
 def origin_of(req: func.HttpRequest) -> str:
     """Return scheme, host and route prefix of the caller's request, such as ``https://app.example/api``."""
     parts = urlsplit(req.url)
-    prefix = parts.path[: parts.path.index("/restores")] if "/restores" in parts.path else "/api"
-    return f"{parts.scheme}://{parts.netloc}{prefix}"
+    found = _FIRST_ROUTE.search(parts.path)
+    return f"{parts.scheme}://{parts.netloc}{parts.path[: found.start()] if found else '/api'}"
 
 
 def with_absolute_links(document: Json, req: func.HttpRequest) -> Json:

@@ -39,12 +39,15 @@ _IDS: Final[Mapping[str, ResourceKind]] = {
 # For each HTTP status of an error: the name of its response, and what it means.
 _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("BadRequest", "The request can never work; details name every member that is wrong."),
-    404: ("NotFound", "The restore, virtual machine or backup was not found."),
+    404: ("NotFound", "The restore, recovery, plan, virtual machine or backup was not found."),
     409: ("Conflict", "An existing restore, or its state, does not allow the request."),
     413: ("ContentTooLarge", "The body has more than 1 MiB."),
     415: ("UnsupportedMediaType", "The Content-Type of the body is not JSON."),
     502: ("BadGateway", "Azure refused the app; its own code and message are in details."),
-    503: ("ServiceUnavailable", "Azure or the app's task hub did not answer, or the alert rules are wrong; try again."),
+    503: (
+        "ServiceUnavailable",
+        "Azure or the app's task hub did not answer, or the alert rules or recovery plans are wrong; try again.",
+    ),
 }
 _DECISIONS: Final[Mapping[str, str]] = {
     "cancel": "Cancel a restore, and its job in Azure where that is still possible",
@@ -89,7 +92,7 @@ def description(version: str) -> Json:
         },
         "servers": [{"url": "/api"}],
         "security": [{"header": []}, {"query": []}],
-        "paths": {**_restore_paths(), **_other_paths()},
+        "paths": {**_restore_paths(), **_plan_paths(), **_other_paths()},
         "webhooks": {"restoreEvent": {"post": _restore_event()}},
         "components": {
             "schemas": _schemas(),
@@ -141,6 +144,19 @@ def _restore_paths() -> Json:
         **{
             f"/restores/{{id}}/{verb}": {"parameters": [restore_id], "post": _deciding(f"{verb}_restore", summary)}
             for verb, summary in _DECISIONS.items()
+        },
+    }
+
+
+def _plan_paths() -> Json:
+    name = {"name": "name", "in": "path", "required": True, "schema": _STRING}
+    listing = _answer(200, "The configured plans, in the order of the file.", api_types.RecoveryPlanList)
+    plan = _answer(200, "The plan, with what its author wrote.", api_types.RecoveryPlanDocument)
+    return {
+        "/recovery-plans": {"get": _operation("list_plans", "List the configured recovery plans", [listing, 503])},
+        "/recovery-plans/{name}": {
+            "parameters": [name],
+            "get": _operation("get_plan", "Show a configured recovery plan", [plan, 404, 503]),
         },
     }
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Final
 
+from domain import errors
+from domain.errors import TerminalError, TransientError
 from domain.requests import RestoreRequest
 from domain.templates import fill, vm_values
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_GROUPS: Final = 50
 MAX_MEMBERS: Final = 1000
+_MAX_SHOWN_PROBLEMS: Final = 3
+_RETRY_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,44 @@ class RecoveryPlan:
             waves.append(ready)
             order.done(*ready)
         return waves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPlans:
+    """The plans as the app found them at its start, by their names in lower case.
+
+    ``plans`` is ``None`` if the ``problems`` switch the configured plans off. ``source`` is the path of the file,
+    ``"setting"`` if the app setting has the JSON or a value that must not be shown, and ``None`` if there are no plans.
+    """
+
+    source: str | None
+    plans: Mapping[str, RecoveryPlan] | None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def what_is_wrong(self) -> str:
+        """What the problems switch off, and what to do about them."""
+        more = len(self.problems) - _MAX_SHOWN_PROBLEMS
+        return (
+            "The recovery plans cannot be used, so no recovery can name one; restores, and recoveries with their plan "
+            "in the call, work. Correct RECOVERY_PLANS (make plans checks it) and start the app again: "
+            f"{'; '.join(self.problems[:_MAX_SHOWN_PROBLEMS])}"
+            f"{f'; and {more} more problems, see the log at the start' if more > 0 else ''}"
+        )
+
+    def all(self) -> tuple[RecoveryPlan, ...]:
+        """Return all plans in their order; raise ``TransientError`` ``ServiceUnavailable`` if they cannot be used."""
+        if self.plans is None:
+            raise TransientError(errors.SERVICE_UNAVAILABLE, self.what_is_wrong, retry_after_s=_RETRY_S)
+        return tuple(self.plans.values())
+
+    def named(self, name: str) -> RecoveryPlan:
+        """Return the plan with this name, in any letter case; raise ``TerminalError`` ``NotFound``, or as ``all``."""
+        found = next((plan for plan in self.all() if plan.name.lower() == name.lower()), None)
+        if found is None:
+            message = f"There is no recovery plan {name!r}. GET /api/recovery-plans lists those there are."
+            raise TerminalError(errors.NOT_FOUND, message)
+        return found
 
 
 def circle_of(after: Mapping[str, Iterable[str]]) -> list[str] | None:

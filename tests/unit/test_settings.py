@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from domain.alerts.alert_rules import NO_RULES, AlertRules, LoadedRules
 from domain.azure.restore_scopes import RestoreScopes
+from domain.recovery.plan import LoadedPlans
 from domain.restore.polling import Limits
 from settings import Settings, SettingsError
+from tests.support.plans import a_group, a_plan
 
 ENDPOINT = "AZURE_RESOURCE_MANAGER_ENDPOINT"
 VERSION = "AZURE_BACKUP_API_VERSION"
@@ -22,6 +24,7 @@ DEADLINE = "RESTORE_DEADLINE_HOURS"
 IDENTITY = "AZURE_CLIENT_ID"
 WINDOW = "RESTORE_ADOPTION_WINDOW_SECONDS"
 RULES = "AUTO_RESTORE_RULES"
+PLANS = "RECOVERY_PLANS"
 MOST = "RESTORE_MAX_RUNNING_PER_VAULT"
 HISTORY = "RESTORE_HISTORY_DAYS"
 SCOPES = "RESTORE_SCOPES"
@@ -37,6 +40,7 @@ ALL = (
     DEADLINE,
     WINDOW,
     RULES,
+    PLANS,
     MOST,
     HISTORY,
     SCOPES,
@@ -54,6 +58,7 @@ DEFAULTS = Settings(
     deadline_hours=None,
     adoption_window_s=120.0,
     auto_restore_rules=LoadedRules(source=None, rules=NO_RULES),
+    recovery_plans=LoadedPlans(source=None, plans={}),
     max_running_per_vault=50,
     history_days=90,
     webhook_url=None,
@@ -98,6 +103,7 @@ def test_what_is_left_out_or_empty_has_its_default(env: dict[str, str]) -> None:
             "auto_restore_rules",
             dataclasses.asdict(LoadedRules(source="setting", rules=NO_RULES)),
         ),
+        (PLANS, '{"plans": []}', "recovery_plans", dataclasses.asdict(LoadedPlans(source="setting", plans={}))),
         (MOST, "1", "max_running_per_vault", 1),
         (HISTORY, "3650", "history_days", 3650),
     ],
@@ -196,6 +202,7 @@ def test_any_environment_gives_settings_or_named_problems(env: dict[str, str]) -
     else:
         assert settings.limits(rehydrates=False).job_poll_min_s <= settings.job_poll_max_s
         assert (settings.auto_restore_rules.rules is None) == bool(settings.auto_restore_rules.problems)
+        assert (settings.recovery_plans.plans is None) == bool(settings.recovery_plans.problems)
 
     assert all(problem.split()[0] in ALL for problem in found)
 
@@ -407,3 +414,45 @@ class TestRules:
         [problem] = problems({RULES: "{", MOST: "0"})
 
         assert problem.startswith(MOST)
+
+
+def loaded_plans(text: str) -> LoadedPlans:
+    return Settings.from_env({PLANS: text}).recovery_plans
+
+
+class TestPlans:
+    def test_a_file_and_the_json_itself(self, tmp_path: Path) -> None:
+        path, text = tmp_path / "plans.json", json.dumps({"plans": [a_plan(name="Shop")]})
+        path.write_text(text, encoding="utf-8")
+
+        for setting, source in ((str(path), str(path)), (text, "setting")):
+            found = loaded_plans(setting)
+            assert (found.source, found.problems, found.plans and list(found.plans)) == (source, (), ["shop"])
+
+    def test_the_sample(self) -> None:
+        found = loaded_plans("recovery_plans.sample.json")
+
+        assert found.problems == ()
+        assert found.plans
+
+    @pytest.mark.parametrize("text", ["", "recovery_plans.json"])
+    def test_the_default_file_may_be_missing(self, text: str) -> None:
+        assert loaded_plans(text) == LoadedPlans(source=None, plans={})
+
+    @pytest.mark.parametrize("text", ["no_such_file.json", "tests", "{", '{"plans": NaN'])
+    def test_what_cannot_be_read_says_what_is_wanted(self, text: str) -> None:
+        found = loaded_plans(text)
+
+        [problem] = found.problems
+        assert found.plans is None
+        assert problem.startswith("RECOVERY_PLANS must be a JSON file of recovery plans in the app, or the JSON itself")
+
+    def test_plans_are_checked_whole(self) -> None:
+        plans = [a_plan(maxRunning=0), a_plan(a_group("web", after=["db"]), name="other", plan=1)]
+        found = loaded_plans(json.dumps({"plans": plans}))
+
+        assert found.plans is None
+        assert [problem.split()[:2] for problem in found.problems] == [
+            ["RECOVERY_PLANS:", place] for place in ("plans[0].maxRunning", "plans[1].plan")
+        ]
+        assert Settings.from_env({PLANS: json.dumps({"plans": plans})}).auto_restore_rules.problems == ()

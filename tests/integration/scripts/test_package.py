@@ -137,15 +137,16 @@ class TestFiles:
         assert main(["--source"], project) == 1
         assert ".funcignore" in capsys.readouterr().err
 
-    def test_files_unknown_to_git_are_named_but_not_the_alert_rules(self, project: Path) -> None:
+    def test_files_unknown_to_git_are_named_but_not_the_configuration(self, project: Path) -> None:
         _git(project, "init", "--quiet")
         _git(project, "add", "--all")
-        for name in ("stray.py", "domain/stray.py", "tests/stray.py", "auto_restore_rules.json"):
+        configuration = {"auto_restore_rules.json", "recovery_plans.json"}
+        for name in ("stray.py", "domain/stray.py", "tests/stray.py", *configuration):
             (project / name).write_text("")
 
         files = deployed_files(project)
 
-        assert "auto_restore_rules.json" in files
+        assert configuration <= set(files)
         assert untracked_files(project, files) == ["domain/stray.py", "stray.py"]
 
     def test_outside_a_repository_no_file_is_unknown_to_git(

@@ -10,6 +10,9 @@ import pytest
 
 from domain.alerts.alert_rules import NO_RULES, LoadedRules
 from domain.alerts.rules_file import read_rules
+from domain.recovery.plan import LoadedPlans
+from domain.recovery.plans_file import read_plans
+from tests.support.plans import a_plan, vm
 from triggers.health import HealthApi
 
 if TYPE_CHECKING:
@@ -19,8 +22,13 @@ DENY = {"name": "never", "deny": True}
 MANY = tuple(f"AUTO_RESTORE_RULES: rules[{index}] is wrong" for index in range(25))
 
 
-def health(rules: LoadedRules) -> Json:
-    answer = HealthApi(version="1.2.3", rules=rules).get_health(func.HttpRequest("GET", "/api/health", body=b""))
+NO_PLANS = LoadedPlans(source=None, plans={})
+NONE_SHOWN = {"count": 0, "source": None, "problems": []}
+
+
+def health(rules: LoadedRules, plans: LoadedPlans = NO_PLANS) -> Json:
+    api = HealthApi(version="1.2.3", rules=rules, plans=plans)
+    answer = api.get_health(func.HttpRequest("GET", "/api/health", body=b""))
     assert answer.status_code == 200
     return json.loads(answer.get_body())
 
@@ -40,7 +48,24 @@ def health(rules: LoadedRules) -> Json:
     ],
 )
 def test_it_shows_the_version_and_the_alert_rules(rules: LoadedRules, shown: Json) -> None:
-    assert health(rules) == {"status": "ok", "version": "1.2.3", "alertRules": shown}
+    assert health(rules) == {"status": "ok", "version": "1.2.3", "alertRules": shown, "recoveryPlans": NONE_SHOWN}
+
+
+@pytest.mark.parametrize(
+    ("plans", "shown"),
+    [
+        (
+            LoadedPlans(source="plans.json", plans=read_plans({"plans": [a_plan(), a_plan(name="second")]})),
+            {"count": 2, "source": "plans.json", "problems": []},
+        ),
+        (
+            LoadedPlans(source="setting", plans=None, problems=(f"restore {vm('web-01')} and {vm('web-02')}: why?",)),
+            {"count": 0, "source": "setting", "problems": ["restore /subscriptions/… and /subscriptions/…: why?"]},
+        ),
+    ],
+)
+def test_it_shows_the_recovery_plans_without_resource_ids(plans: LoadedPlans, shown: Json) -> None:
+    assert health(LoadedRules(source=None, rules=NO_RULES), plans)["recoveryPlans"] == shown
 
 
 def test_a_great_many_problems_are_cut() -> None:

@@ -14,30 +14,12 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidRequestError
 from domain.recovery.plans_file import plans_schema, read_plans
+from tests.support.plans import RESTORE, STAGING, SUBSCRIPTION, a_group, a_plan, vm
 
 if TYPE_CHECKING:
     from domain.recovery.plan import RecoveryPlan
 
-SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
-STAGING = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.Storage/storageAccounts/stagingweu"
-RESTORE = {
-    "recoveryType": "RestoreDisks",
-    "storageAccountId": STAGING,
-    "targetResourceGroupId": "/subscriptions/{subscriptionId}/resourceGroups/restored-{resourceGroup}",
-}
 type Problem = tuple[str | None, str]
-
-
-def vm(name: str, group: str = "web-rg") -> str:
-    return f"{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{name}"
-
-
-def a_group(name: str, *vms: str, **members: Any) -> dict[str, Any]:
-    return {"name": name, "sourceResourceIds": list(vms or (vm(f"{name}-vm"),)), **members}
-
-
-def a_plan(*groups: dict[str, Any], **members: Any) -> dict[str, Any]:
-    return {"name": "shop", "restore": RESTORE, "groups": list(groups or (a_group("web"),)), **members}
 
 
 def read(*plans: dict[str, Any]) -> RecoveryPlan:

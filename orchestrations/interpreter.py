@@ -10,7 +10,7 @@ from domain.answers import Answer
 from domain.codec import pack, unpack
 from domain.envelopes import answer_time, event_time, unseal
 from domain.errors import INTERNAL_ERROR, Json, TransientError
-from domain.restore.calls import ActivityCall
+from domain.restore.calls import ActivityCall, EventCall
 from domain.restore.steps import Finish, MakeCall, Wait, WaitForAnswers
 from domain.times import as_utc
 from durabletask import task
@@ -135,7 +135,7 @@ class _Run[S: State]:
             yield from self._wait(step)
 
     def _begin(self, call: Call) -> None:
-        """Start a call, unless it is in flight. A signal counts as answered as soon as it is sent."""
+        """Start a call, unless it is in flight. Signals and events count as answered as soon as they are sent."""
         if call.name in self._in_flight:
             return
         self._publish()
@@ -143,6 +143,10 @@ class _Run[S: State]:
             call = self._machine.stamped(call, as_utc(self._ctx.current_utc_datetime))
             data = self._machine.input_of(self._state, call)
             self._in_flight[call.name] = call, self._ctx.call_activity(call.name, input=data)
+            return
+        if isinstance(call, EventCall):
+            self._ctx.send_event(call.instance_id, call.event, data=call.data)
+            self._state = self._machine.absorb(self._state, call, Answer(None), self._now)
             return
         self._state, data = self._machine.asking(self._state, call)
         entity = EntityInstanceId(call.entity, call.key)

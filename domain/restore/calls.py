@@ -70,7 +70,19 @@ class EntityCall:
     key: str
 
 
-type Call = ActivityCall | EntityCall
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCall:
+    """An event that is raised at another orchestration. It has no answer; one that has ended does not hear it."""
+
+    name: ClassVar[str]
+    event: ClassVar[str]
+    answer: ClassVar[Any]
+    is_delivery: ClassVar[bool] = False
+    instance_id: str
+    data: Json
+
+
+type Call = ActivityCall | EntityCall | EventCall
 
 
 # Activities
@@ -350,3 +362,15 @@ class ReleaseSlot(EntityCall):
     holder_id: str
     blocked_until: datetime | None = None
     is_taken: bool = False
+
+
+# Events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellRecovery(EventCall):
+    """Tell the recovery whose member this restore is how it ended: ``data`` is a packed ``MemberEnd`` and its time."""
+
+    name: ClassVar = "tell_recovery"
+    event: ClassVar = "member"
+    answer: ClassVar = Done

@@ -272,6 +272,7 @@ _ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
     calls.CancelJob: _Absorber(answered=withdraw.cancel_sent, failed=withdraw.cancel_failed),
     calls.ListRestoredDisks: _Absorber(answered=track.disks_listed, failed=track.disks_failed),
     calls.ReleaseLock: _Absorber(answered=report.lock_released, after_end=True),
+    calls.TellRecovery: _Absorber(answered=report.recovery_told, after_end=True),
     calls.PublishResult: _Absorber(answered=report.published, failed=report.publish_failed, after_end=True),
     calls.PostResult: _Absorber(answered=report.posted, failed=report.post_failed, after_end=True),
     calls.PublishEvents: _Absorber(

@@ -311,7 +311,8 @@ class RefusedWhen(StrEnum):
 class Outcome:
     """How the restore ended. ``error`` is ARM's inner error object, ``result`` the status document's.
 
-    ``notes`` are warnings from after the end; they are too late to be part of the published result.
+    ``notes`` are warnings from after the end; they are too late to be part of the published result. ``told``: the
+    recovery whose member the restore is knows of the end.
     """
 
     status: Status
@@ -322,6 +323,7 @@ class Outcome:
     queue: Delivery = Delivery.PENDING
     webhook: Delivery = Delivery.NOT_NEEDED
     notes: tuple[RestoreWarning, ...] = ()
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

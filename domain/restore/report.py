@@ -1,17 +1,28 @@
-"""After the end: the VM's lock and the vault's slot are released, and the result and the last events are sent."""
+"""After the end: lock and slot are released, a member tells its recovery, and the result and last events are sent."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from domain.codec import pack
+from domain.recovery.member_end import member_end
 from domain.restore import slots, status_events
-from domain.restore.calls import PostResult, PublishResult, ReleaseLock, ReleaseSlot, WakeRestore, entity_key
+from domain.restore.calls import (
+    PostResult,
+    PublishResult,
+    ReleaseLock,
+    ReleaseSlot,
+    TellRecovery,
+    WakeRestore,
+    entity_key,
+)
 from domain.restore.document import result_document
 from domain.restore.failure import retry
 from domain.restore.outcome import may_have_started
 from domain.restore.parts import Delivery, LockState, SlotState
 from domain.restore.steps import Finish, MakeCall, first_due
+from domain.times import format_time
 from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
@@ -20,7 +31,7 @@ if TYPE_CHECKING:
     from domain.errors import RestoreError
     from domain.restore.answers import Done, Published
     from domain.restore.calls import Call
-    from domain.restore.parts import Outcome
+    from domain.restore.parts import Membership, Outcome
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 
@@ -38,6 +49,8 @@ def decide(restore: Restore, outcome: Outcome, now: datetime) -> Step:
     calls: list[Call] = []
     if (releasing := _next_release(restore)) is not None:
         calls.append(releasing)
+    elif (member := restore.accepted.member) is not None and not outcome.told:
+        return MakeCall(call=_tell_recovery(restore, outcome, member))
     if outcome.queue is Delivery.PENDING:
         calls.append(PublishResult(document=result_document(restore, outcome)))
     calls += status_events.deliveries(restore)
@@ -60,9 +73,22 @@ def _next_release(restore: Restore) -> Call | None:
     return slots.release(restore, restore.restore_id)
 
 
+def _tell_recovery(restore: Restore, outcome: Outcome, member: Membership) -> TellRecovery:
+    end = member_end(result_document(restore, outcome), index=member.index, attempt=member.attempt)
+    data = {**pack(end), "time": format_time(outcome.completed)}
+    return TellRecovery(instance_id=member.recovery_id, data=data)
+
+
 def lock_released(restore: Restore, _call: ReleaseLock, _done: Done, _now: datetime) -> Restore:
     """Return the restore without its lock. Until the message arrives, other restores see that this one has ended."""
     return replace(restore, admission=replace(restore.admission, lock=LockState.RELEASED))
+
+
+def recovery_told(restore: Restore, _call: TellRecovery, _none: None, _now: datetime) -> Restore:
+    """Return the restore whose recovery has been told. Should the event be lost, the recovery looks by itself."""
+    if restore.outcome is None:
+        return restore
+    return replace(restore, outcome=replace(restore.outcome, told=True))
 
 
 def published(restore: Restore, _call: PublishResult, answer: Published, _now: datetime) -> Restore:

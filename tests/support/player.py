@@ -22,7 +22,7 @@ from domain.envelopes import answer_time, request_of, unseal
 from domain.errors import INTERNAL_ERROR, TransientError
 from domain.restore import calls
 from domain.restore.answers import Done, Running
-from domain.restore.calls import ActivityCall, EntityCall, StartRestore, entity_key
+from domain.restore.calls import ActivityCall, EntityCall, EventCall, StartRestore, entity_key
 from domain.restore.document import document, shown_status
 from domain.restore.machine import SLOT_EVENT, TRANSITIONS, absorb, advance, decide, hear
 from domain.restore.parts import Clock, StatusEvents
@@ -300,7 +300,7 @@ class Player:
         except Exception as failure:  # noqa: BLE001 - whatever broke: its worker died
             made = replace(made, failure=str(failure))
         play.calls.append(made)
-        if isinstance(call, EntityCall) and call.is_signal:
+        if isinstance(call, EventCall) or (isinstance(call, EntityCall) and call.is_signal):
             _move(play, absorb(play.restore, call, Answer(None), play.restore.clock.now))
         else:
             play.in_flight[call.name] = made
@@ -308,6 +308,8 @@ class Player:
     def _answer(self, restore: Restore, call: Call) -> Json:
         if call.name in self.breaks:
             raise RuntimeError("the state is away")
+        if isinstance(call, EventCall):
+            return call.data
         if isinstance(call, ActivityCall):
             return self._activities[call.name](_as_sent(pack(call)))
         entity = _Entity(call.operation, self.entity_state(call.entity, call.key))

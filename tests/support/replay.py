@@ -28,10 +28,12 @@ FORMAT = 1
 
 type Recorded = dict[str, Any]
 
-DECISIONS = frozenset({"taskScheduled", "timerCreated", "entityOperationCalled", "entityOperationSignaled"})
+DECISIONS = frozenset(
+    {"taskScheduled", "timerCreated", "entityOperationCalled", "entityOperationSignaled", "eventSent"}
+)
 """The events that a turn brings about; all others are brought to it, or mark its end.
 
-The app's orchestrators start no children, send each other no events and lock no entities.
+The app's orchestrators start no children and lock no entities.
 """
 
 
@@ -135,6 +137,9 @@ def step_of_event(event: pb.HistoryEvent) -> Step:
             return _activity(event.eventId, event.taskScheduled)
         case "timerCreated":
             return _timer(event.eventId, event.timerCreated)
+        case "eventSent":
+            sent = event.eventSent
+            return _event(event.eventId, sent.name, sent.instanceId, sent.input.value)
         case "executionCompleted":
             return _end(event.executionCompleted)
         case _:
@@ -148,6 +153,9 @@ def step_of_action(action: pb.OrchestratorAction) -> Step:
             return _activity(action.id, action.scheduleTask)
         case "createTimer":
             return _timer(action.id, action.createTimer)
+        case "sendEvent":
+            sent = action.sendEvent
+            return _event(action.id, sent.name, sent.instance.instanceId, sent.data.value)
         case "completeOrchestration":
             return _end(action.completeOrchestration)
         case _:
@@ -160,6 +168,10 @@ def _activity(number: int, called: Any) -> Step:
 
 def _timer(number: int, timer: Any) -> Step:
     return Step(f"timer #{number}", timer.fireAt.ToDatetime(tzinfo=UTC).isoformat())
+
+
+def _event(number: int, name: str, instance_id: str, data: str) -> Step:
+    return Step(f"event #{number}", f"{name} for {instance_id}", {"input": _read(data)})
 
 
 def _entity(number: int, message: Any) -> Step:

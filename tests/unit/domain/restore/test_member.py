@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from domain.answers import Answer
 from domain.codec import pack, unpack
+from domain.errors import TerminalError
+from domain.recovery.calls import MemberEnd
+from domain.recovery.member_end import member_end
 from domain.requests import RestoreRequest
+from domain.restore import outcome
+from domain.restore.answers import Refusal
+from domain.restore.calls import TellRecovery
 from domain.restore.document import document
-from domain.restore.machine import advance, decide
-from domain.restore.parts import Membership, Source
+from domain.restore.machine import absorb, advance, decide
+from domain.restore.parts import Admission, LockState, Membership, Slot, SlotState, Source, Status
 from domain.restore.stages import Preparing
 from domain.restore.state import Restore, restore_id_for
 from domain.restore.steps import MakeCall
@@ -56,3 +66,61 @@ def test_it_is_kept_in_the_history() -> None:
 
 def test_nobody_waits_for_its_admission() -> None:
     assert [source for source in Source if source.waits_for_admission] == [Source.HTTP, Source.ALERT]
+
+
+def the_end_of(member: Restore) -> Restore:
+    """Return the member with its lock released: the restore has failed."""
+    failed = outcome.failed(member, TerminalError("RestoreFailed", "No disk. " * 100), NOW)
+    return replace(failed, admission=Admission(lock=LockState.RELEASED))
+
+
+class TestTellsItsRecovery:
+    def test_how_it_ended_once_before_the_result_is_sent(self) -> None:
+        step = decide(the_end_of(a_member()), NOW)
+
+        assert isinstance(step, MakeCall)
+        assert isinstance(step.call, TellRecovery)
+        assert step.call.instance_id == RECOVERY_ID
+        end: MemberEnd = unpack(MemberEnd, step.call.data)
+        assert (end.index, end.attempt, end.status, end.ended) == (7, 1, Status.FAILED, NOW)
+        assert end.code == "RestoreFailed"
+        assert len(end.message or "") == 300
+        told = absorb(the_end_of(a_member()), step.call, Answer(None), NOW)
+        after = decide(told, NOW)
+        assert isinstance(after, MakeCall)
+        assert [call.name for call in (after.call, *after.beside)] == ["publish_result"]
+
+    def test_after_it_has_released_its_slot(self) -> None:
+        ended = replace(the_end_of(a_member()), slot=Slot(state=SlotState.HELD))
+
+        step = decide(ended, NOW)
+
+        assert isinstance(step, MakeCall)
+        assert [call.name for call in (step.call, *step.beside)] == ["release_slot", "publish_result"]
+
+    def test_and_if_another_restore_of_the_vm_runs(self) -> None:
+        refused = outcome.refused(a_member(), Refusal(code="RequestConflict", message="It runs."), NOW)
+
+        step = decide(refused, NOW)
+
+        assert isinstance(step, MakeCall)
+        assert isinstance(step.call, TellRecovery)
+        end: MemberEnd = unpack(MemberEnd, step.call.data)
+        assert (end.status, end.code) == (Status.FAILED, "RequestConflict")
+
+    def test_and_no_other_restore_does(self) -> None:
+        step = decide(the_end_of(a_restore()), NOW)
+
+        assert isinstance(step, MakeCall)
+        assert step.call.name == "publish_result"
+
+    def test_when_azure_took_it_and_from_which_point(self) -> None:
+        shown = document(the_end_of(a_member()), NOW)
+        phases = [("Triggering", "08:00"), ("TrackingOperation", "08:01"), ("TrackingJob", "08:02")]
+        shown["phases"] = [{"phase": phase, "started": f"2026-11-23T{at}:00Z"} for phase, at in phases]
+        shown["recoveryPoint"] = {"time": "2026-11-23T06:00:00Z"}
+
+        end = member_end(shown, index=7, attempt=1)
+
+        assert end.started == datetime(2026, 11, 23, 8, 1, tzinfo=UTC)
+        assert end.point_time == datetime(2026, 11, 23, 6, tzinfo=UTC)

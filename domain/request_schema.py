@@ -121,6 +121,7 @@ PASSED_ON: Final[Mapping[str, Reader]] = MappingProxyType(
         "resourceGuardOperationRequests": array(string),
     }
 )
+REQUEST_ID: Final = pattern(r"[A-Za-z0-9._-]{1,80}", "1 to 80 of A-Z a-z 0-9 . _ -")
 APPROVAL: Final = an_object(
     {
         "required": boolean.described("Wait for a person before the restore is triggered."),
@@ -139,7 +140,7 @@ REQUEST: Final = an_object(
         "recoveryPoint": an_object(RECOVERY_POINT),
         "recoveryType": one_of(RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION),
         **PASSED_ON,
-        "requestId": pattern(r"[A-Za-z0-9._-]{1,80}", "1 to 80 of A-Z a-z 0-9 . _ -"),
+        "requestId": REQUEST_ID,
         "validate": boolean,
         "dryRun": boolean,
         "approval": APPROVAL,

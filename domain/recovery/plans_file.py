@@ -72,7 +72,7 @@ def read_plans(data: object) -> Mapping[str, RecoveryPlan]:
     _check_names(as_list(body.get("plans")), "plans", problems)
     if problems.found:
         raise InvalidRequestError(problems.found)
-    return {plan["name"].lower(): _plan_of(plan) for plan in body["plans"]}
+    return {plan["name"].lower(): plan_of(plan) for plan in body["plans"]}
 
 
 def plans_schema() -> Json:
@@ -90,7 +90,8 @@ def plans_schema() -> Json:
     }
 
 
-def _plan_of(body: Json) -> RecoveryPlan:
+def plan_of(body: Json) -> RecoveryPlan:
+    """Return the plan of a body that passed the checks of ``PLAN``."""
     names = _after(body["groups"])
     return RecoveryPlan(
         name=body["name"],
@@ -159,7 +160,7 @@ def _read_plan(value: Any, path: str, problems: Problems) -> Json:
     for index, group in enumerate(groups):
         _check_template(plan, group, at, index, problems)
     if len(problems.found) == before:
-        _check_members(_plan_of(plan), f"{at}groups", problems)
+        _check_members(plan_of(plan), f"{at}groups", problems)
     return plan
 
 
@@ -242,7 +243,7 @@ def _read_tags(value: Any, path: str, problems: Problems) -> Mapping[str, str]:
     return tags
 
 
-_NAME: Final = pattern(r"[A-Za-z0-9._-]{1,80}", "1 to 80 of A-Z a-z 0-9 . _ -")
+PLAN_NAME: Final = pattern(r"[A-Za-z0-9._-]{1,80}", "1 to 80 of A-Z a-z 0-9 . _ -")
 _PATTERNS: Final = array(string.also(vm_id_complaint), minimum=1)
 _RESTORE: Final = Reader(_read_restore, _restore_schema())
 _SELECT: Final = an_object(
@@ -273,7 +274,7 @@ def _read_select(value: Any, path: str, problems: Problems) -> Json:
 
 _GROUP: Final = an_object(
     {
-        "name": _NAME.described("Unique in the plan."),
+        "name": PLAN_NAME.described("Unique in the plan."),
         "after": array(string, maximum=MAX_GROUPS).described(
             "The groups that must have succeeded first; [] starts at once. Default: the group before it in the list."
         ),
@@ -294,7 +295,7 @@ _GROUP: Final = an_object(
 )
 _PLAN_MEMBERS: Final = an_object(
     {
-        "name": _NAME.described("Unique; the call that starts a recovery names it."),
+        "name": PLAN_NAME.described("Unique; the call that starts a recovery names it."),
         "restore": _RESTORE.described(
             f"The restore request of each member, without its virtual machine. "
             f"Texts may have {placeholder_list(VM_PLACEHOLDERS)}, filled in from the member's id."

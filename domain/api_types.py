@@ -17,6 +17,7 @@ from domain.azure.recovery_points import Candidate, JudgedPoint, RecoveryPointSu
 from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
 from domain.preflight import PreflightCheck, PreflightStatus
+from domain.recovery.parts import GroupStatus, RecoveryStatus
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.restore.parts import Decision, Phase, PhaseWait, RefusedWhen, Source, Status, WaitReason
 
@@ -301,6 +302,173 @@ class ErrorAnswer:
     """An error in the shape of Azure Resource Manager."""
 
     error: JsonOf[ErrorBody]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberCounts:
+    """How many members have each status; a status that none has is left out."""
+
+    pending: int = 0
+    running: int = 0
+    completed: int = 0
+    completed_with_warnings: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    rejected: int = 0
+    timed_out: int = 0
+    planned: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstructionDocument:
+    """Who paused or cancelled the recovery, why and when."""
+
+    by: str | None
+    comment: str | None
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryApprovalDocument:
+    """A person's approval of a recovery or of one group. What is not known yet is `null`."""
+
+    reason: str | None
+    expires: datetime | None
+    decision: Decision | None
+    by: str | None
+    comment: str | None
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupDocument:
+    """A group of a recovery. `approval` is present once the group has waited for one."""
+
+    name: str
+    after: tuple[str, ...] = field(metadata={"description": "The groups that it waits for, by the plan."})
+    optional: bool
+    status: GroupStatus
+    counts: MemberCounts
+    started: datetime | None
+    ended: datetime | None
+    waiting_for: tuple[str, ...] = field(
+        metadata={"description": "The groups that have not succeeded yet, while this one waits for them."}
+    )
+    approval: RecoveryApprovalDocument | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPointObjective:
+    """How old the oldest recovery point was that has been restored, when the recovery was requested."""
+
+    worst: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the recovery has reached so far; `rto` is the time from the request to the end."""
+
+    rpo: RecoveryPointObjective
+    rto: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedMember:
+    """A member whose restore has not succeeded, or in a dry run would not. `index` is its place among the members."""
+
+    index: int
+    group: str
+    code: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPlanResult:
+    """The outcome of a dry run: what would start together, and how long all of it would take."""
+
+    order: tuple[tuple[str, ...], ...] = field(
+        metadata={"description": "The names of the groups, those together that may start at the same time."}
+    )
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryLinks:
+    """Where to find the recovery and its members. The commands are present while they can be used."""
+
+    self: Uri
+    members: Uri
+    pause: Uri | None = None
+    resume: Uri | None = None
+    cancel: Uri | None = None
+    retry: Uri | None = None
+    skip: Uri | None = None
+    approve: Uri | None = None
+    reject: Uri | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryDocument:
+    """One recovery. `approval`, `paused`, `cancellation` and `refused` are present only if they apply.
+
+    `groups` are empty of members until these are chosen.
+    """
+
+    id: str
+    status: RecoveryStatus
+    plan: str = field(metadata={"description": "The name of the plan."})
+    request_id: str | None
+    requested_by: str | None
+    reason: str | None
+    started_by: Source
+    dry_run: bool
+    created_time: datetime
+    last_updated_time: datetime
+    completed_time: datetime | None
+    predicted_end: datetime | None = field(
+        metadata={
+            "description": "When the recovery will end if nothing else fails, approvals are given and a pause is "
+            "ended at once; `null` while that is not known, and after the end."
+        }
+    )
+    counts: MemberCounts
+    groups: tuple[GroupDocument, ...]
+    measured: Measured
+    waiting: WaitingDocument | None = field(
+        metadata={"description": "`null` unless a person must decide; until then the soonest decision is awaited."}
+    )
+    approval: RecoveryApprovalDocument | None = None
+    paused: InstructionDocument | None = None
+    cancellation: InstructionDocument | None = None
+    refused: RefusedWhen | None = field(
+        default=None, metadata={"description": "When admission control refused the start; absent if it did not."}
+    )
+    failed_members: tuple[FailedMember, ...] = field(
+        default=(),
+        metadata={
+            "description": "Those that failed last; a list that was cut has `cut`, the members tell all of them."
+        },
+    )
+    cut: bool = field(
+        default=False, metadata={"description": "Present if texts or failed members were left out for their size."}
+    )
+    commands: tuple[str, ...] = field(
+        default=(), metadata={"description": "The ids of the commands that were applied last."}
+    )
+    result: RecoveryPlanResult | None = field(metadata={"description": "The outcome of a dry run; else `null`."})
+    error: JsonOf[ErrorBody] | None
+    warnings: tuple[RestoreWarning, ...]
+    links: JsonOf[RecoveryLinks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryEvent:
+    """A change of a recovery's status, or a group that waits for a person, and the document of that moment."""
+
+    event: RecoveryStatus
+    time: datetime = field(metadata={"description": "When the status changed."})
+    recovery: JsonOf[RecoveryDocument]
 
 
 ANSWERS = (

@@ -65,10 +65,12 @@ def release(lock: VmLock | None, call: ReleaseLock | ReleaseVanishedLock, asked:
 
 def _busy_refusal(holder: LockHolder, call: AcquireLock) -> Refusal:
     by_alerts = holder.source == Source.ALERT == call.source  # most likely another alert about the same incident
+    run = "Recovery" if call.of_plan else "Restore"
+    never = "an alert starts no second one" if call.of_plan else "two restores of one VM never run at once"
     message = (
-        f"Restore {holder.restore_id} of this VM, started by {holder.source} at {format_time(holder.since)}, has not "
-        "ended. Wait for it, approve it if it waits for a person, or cancel it; two restores of one VM never run at "
-        "once."
+        f"{run} {holder.restore_id} of this {_locked(call)}, started by {holder.source} at "
+        f"{format_time(holder.since)}, has not ended. Wait for it, approve it if it waits for a person, or cancel it; "
+        f"{never}."
     )
     code = errors.COOLING_DOWN if by_alerts else errors.REQUEST_CONFLICT
     return Refusal(code=code, message=message, holder=holder)
@@ -77,8 +79,13 @@ def _busy_refusal(holder: LockHolder, call: AcquireLock) -> Refusal:
 def _cool_down_refusal(last: LastRestore | None, call: AcquireLock, now: datetime) -> Refusal | None:
     if last is None or call.cool_down is None or now >= last.ended + call.cool_down:
         return None
+    run = "Recovery" if call.of_plan else "Restore"
     message = (
-        f"Restore {last.restore_id} of this VM ended at {format_time(last.ended)}; the rule's cool-down lasts until "
-        f"{format_time(last.ended + call.cool_down)}. Start a restore by hand if it is needed now."
+        f"{run} {last.restore_id} of this {_locked(call)} ended at {format_time(last.ended)}; the rule's cool-down "
+        f"lasts until {format_time(last.ended + call.cool_down)}. Start a {run.lower()} by hand if it is needed now."
     )
     return Refusal(code=errors.COOLING_DOWN, message=message)
+
+
+def _locked(call: AcquireLock) -> str:
+    return "plan" if call.of_plan else "VM"

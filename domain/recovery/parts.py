@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,7 +10,7 @@ from typing import Final
 
 from domain.errors import Json, RestoreWarning
 from domain.recovery.calls import RecoveryChange
-from domain.restore.parts import AlertStart, Approval, Decision, LockState, RefusedWhen, Source, Status
+from domain.restore.parts import AlertStart, Approval, Decision, RefusedWhen, Source, Status
 
 
 class RecoveryStatus(StrEnum):
@@ -45,10 +46,21 @@ class GroupStatus(StrEnum):
     REJECTED = "Rejected"
     PLANNED = "Planned"
 
-    @property
-    def lets_others_start(self) -> bool:
-        """Whether the groups that wait for this one may start."""
-        return self in {self.COMPLETED, self.COMPLETED_WITH_WARNINGS, self.SKIPPED}
+
+def passed_groups(statuses: Sequence[GroupStatus], after: Sequence[tuple[int, ...]]) -> set[int]:
+    """Return the groups that the groups after them need not wait for: those that have succeeded.
+
+    One that was skipped counts as soon as the groups before it have: what comes after it still waits for those.
+    """
+    passed = {
+        index
+        for index, status in enumerate(statuses)
+        if status in {GroupStatus.COMPLETED, GroupStatus.COMPLETED_WITH_WARNINGS}
+    }
+    skipped = {index for index, status in enumerate(statuses) if status is GroupStatus.SKIPPED}
+    while more := {index for index in skipped - passed if passed.issuperset(after[index])}:
+        passed |= more
+    return passed
 
 
 class MemberStatus(StrEnum):
@@ -71,10 +83,14 @@ class MemberStatus(StrEnum):
     SKIPPED = "K"
 
     @property
+    def shown(self) -> MemberStatus:
+        """The status that callers see instead of one that is only of use to the machine."""
+        return _SHOWN_AS.get(self, self)
+
+    @property
     def word(self) -> str:
         """The status as callers see it."""
-        shown = _SHOWN_AS.get(self, self)
-        return "".join(map(str.capitalize, shown.name.split("_")))
+        return "".join(map(str.capitalize, self.shown.name.split("_")))
 
 
 _SHOWN_AS: Final = {
@@ -141,16 +157,6 @@ class AcceptedRecovery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryAdmission:
-    """Whether the recovery may start: for alerts a lock of the plan with its cool-down, budget and storm."""
-
-    lock: LockState
-    has_budget: bool = False
-    storm_noted: bool = False
-    admitted: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupProgress:
     """How far a group has come. ``approval`` is there once the group has waited for one."""
 
@@ -213,13 +219,15 @@ class Timing:
     """Times of members, in seconds after the recovery was created; the keys are the indexes of active members.
 
     ``started`` is when a member began to count under the caps, ``checked`` when the task hub was last asked about it.
-    ``durations`` are those of the last restores that succeeded. ``predicted`` is when the end was last predicted.
+    ``durations`` are those of the last restores that succeeded.
+    ``predicted`` is when the end was last predicted, ``groups`` their letters then.
     """
 
     started: dict[str, int] = field(default_factory=dict[str, int])
     checked: dict[str, int] = field(default_factory=dict[str, int])
     durations: tuple[int, ...] = ()
     predicted: datetime | None = None
+    groups: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,3 +293,6 @@ class ShownProgress:
 
 GROUP_LETTERS: Final = dict(zip(GroupStatus, "PARCWFKXJN", strict=True))
 """The letter of each status of a group."""
+
+GATE_REASON: Final = "The plan asks for an approval before this group."
+"""Why a group with a gate waits."""

@@ -20,14 +20,13 @@ from domain.recovery.parts import (
     GroupStatus,
     MemberStatus,
     PlannedGroup,
-    RecoveryAdmission,
     RecoveryEvents,
     RecoveryProgress,
     Timing,
 )
 from domain.request_schema import ORIGINAL_LOCATION
 from domain.restore.backoff import Backoff
-from domain.restore.parts import AlertStart, Approval, Clock, LockState, Source
+from domain.restore.parts import Admission, AlertStart, Approval, Clock, LockState, Source
 
 if TYPE_CHECKING:
     from domain.recovery.plan import RecoveryPlan
@@ -42,7 +41,7 @@ class Recovery:
 
     accepted: AcceptedRecovery
     clock: Clock
-    admission: RecoveryAdmission
+    admission: Admission
     choosing: Json | None = None
     outline: Resolved | None = None
     progress: RecoveryProgress = field(default_factory=RecoveryProgress)
@@ -97,9 +96,7 @@ class Recovery:
         recovery = cls(
             accepted=accepted,
             clock=Clock(now=created),
-            admission=RecoveryAdmission(
-                lock=LockState.NOT_NEEDED if is_admitted else LockState.WANTED, admitted=is_admitted
-            ),
+            admission=Admission(lock=LockState.NOT_NEEDED if is_admitted else LockState.WANTED, admitted=is_admitted),
         )
         return recovery if is_admitted else recovery.with_approval(_approval_reason(plan, alert))
 
@@ -175,7 +172,7 @@ class Recovery:
         groups[index] = replace(groups[index], **changes)
         return self.with_progress(groups=tuple(groups))
 
-    def group_in(self, *statuses: GroupStatus) -> list[int]:
+    def groups_in(self, *statuses: GroupStatus) -> list[int]:
         """Return the indexes of the groups in one of these statuses."""
         return [index for index, group in enumerate(self.progress.groups) if group.status in statuses]
 

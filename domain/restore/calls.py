@@ -271,7 +271,10 @@ class PostEvent(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcquireLock(EntityCall):
-    """Take the lock of a VM. With a cool-down, it is refused for so long after the end of the VM's last restore."""
+    """Take the lock of a VM. With a cool-down, it is refused for so long after the end of the VM's last restore.
+
+    ``of_plan``: it is the lock of a recovery plan, and recoveries take it.
+    """
 
     entity: ClassVar = "vm_lock"
     operation: ClassVar = "acquire"
@@ -280,6 +283,7 @@ class AcquireLock(EntityCall):
     vm: str
     source: str
     cool_down: timedelta | None = None
+    of_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

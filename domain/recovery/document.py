@@ -1,0 +1,364 @@
+"""A recovery as callers see it: its document, made from what was accepted and from the custom status."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from graphlib import TopologicalSorter
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from domain.api_types import (
+    FailedMember,
+    GroupDocument,
+    InstructionDocument,
+    Measured,
+    MemberCounts,
+    RecoveryApprovalDocument,
+    RecoveryDocument,
+    RecoveryLinks,
+    RecoveryPlanResult,
+    RecoveryPointObjective,
+    WaitingDocument,
+)
+from domain.codec import as_json, pack
+from domain.recovery.parts import (
+    GATE_REASON,
+    GROUP_LETTERS,
+    GroupStatus,
+    MemberStatus,
+    RecoveryStatus,
+    ShownApproval,
+    ShownProgress,
+    passed_groups,
+)
+from domain.restore.parts import WaitReason
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.errors import Json
+    from domain.recovery.parts import AcceptedRecovery, Instruction
+    from domain.recovery.state import Recovery
+    from domain.restore.parts import Approval
+
+MAX_CUSTOM_STATUS: Final = 7500  # characters of JSON
+
+_STATUS_OF: Final = {letter: status for status, letter in GROUP_LETTERS.items()}
+_RETRIABLE: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED})
+_SKIPPABLE: Final = _RETRIABLE | {GroupStatus.PENDING, GroupStatus.AWAITING_APPROVAL}
+
+
+# The custom status
+
+
+def shown_progress(recovery: Recovery) -> ShownProgress:
+    """Return the progress of a recovery as its custom status has it, before anything is cut."""
+    progress = recovery.progress
+
+    def second(moment: datetime | None) -> int | None:
+        return None if moment is None else recovery.seconds(moment)
+
+    return ShownProgress(
+        status=progress.status,
+        updated=progress.completed if progress.is_closed and progress.completed else recovery.clock.now,
+        members=progress.members,
+        attempts=progress.attempts,
+        groups="".join(GROUP_LETTERS[group.status] for group in progress.groups),
+        sizes=tuple(group.count for group in recovery.groups),
+        started=tuple(second(group.started) for group in progress.groups),
+        ended=tuple(second(group.ended) for group in progress.groups),
+        approvals={
+            str(index): ShownApproval(
+                expires=second(group.approval.expires),
+                decision=group.approval.decision,
+                by=group.approval.by,
+                comment=group.approval.comment,
+                time=second(group.approval.time),
+            )
+            for index, group in enumerate(progress.groups)
+            if group.approval is not None
+        },
+        approval=progress.approval,
+        paused=progress.paused,
+        cancellation=progress.cancellation,
+        commands=progress.commands,
+        predicted_end=progress.predicted_end,
+        planned_s=progress.planned_s,
+        oldest_point=progress.oldest_point,
+        failures=progress.failures,
+        completed=progress.completed,
+        is_closed=progress.is_closed,
+        refused=progress.refused,
+        error=progress.error,
+        warnings=progress.warnings,
+    )
+
+
+def custom_status(recovery: Recovery) -> Json:
+    """Return the custom status of a recovery: packed ``ShownProgress``, cut no further than needed for its size."""
+    shown = shown_progress(recovery)
+    written = pack(shown)
+    for cut in _CUTS:
+        if len(json.dumps(written)) <= MAX_CUSTOM_STATUS:
+            break
+        shown = replace(cut(shown), cut=True)
+        written = pack(shown)
+    return written
+
+
+def _with_texts(shown: ShownProgress, *, size: int) -> ShownProgress:
+    """Return the progress with its texts cut to this size as JSON."""
+
+    def noted(given: Instruction | None) -> Instruction | None:
+        return given and replace(given, by=_cut(given.by, size), comment=_cut(given.comment, size))
+
+    approval, error = shown.approval, shown.error
+    if approval is not None:
+        approval = replace(approval, by=_cut(approval.by, size), comment=_cut(approval.comment, size))
+    return replace(
+        shown,
+        paused=noted(shown.paused),
+        cancellation=noted(shown.cancellation),
+        approval=approval,
+        approvals={
+            index: replace(known, by=_cut(known.by, size), comment=_cut(known.comment, size))
+            for index, known in shown.approvals.items()
+        },
+        failures=tuple(
+            replace(failure, code=_cut(failure.code, size), message=_cut(failure.message, size))
+            for failure in shown.failures
+        ),
+        warnings=tuple(replace(warning, message=_cut(warning.message, size) or "") for warning in shown.warnings),
+        error=error and {**error, "message": _cut(error["message"], 10 * size), "details": []},
+    )
+
+
+def _cut(text: str | None, size: int) -> str | None:
+    """Return the beginning of a text that has this size as JSON, where one character may need twelve."""
+    if text is None or len(json.dumps(text)) - 2 <= size:
+        return text
+    sizes = accumulate(len(json.dumps(character)) - 2 for character in text[:size])
+    return text[: sum(used <= size for used in sizes)]
+
+
+def _with_lists(shown: ShownProgress, *, failures: int, warnings: int) -> ShownProgress:
+    """Return the progress with the last of its failures and warnings."""
+    return replace(
+        shown,
+        failures=shown.failures[len(shown.failures) - min(failures, len(shown.failures)) :],
+        warnings=shown.warnings[len(shown.warnings) - min(warnings, len(shown.warnings)) :],
+    )
+
+
+def _without_persons(shown: ShownProgress) -> ShownProgress:
+    """Return the progress without those who approved groups, and why they did."""
+    approvals = {index: replace(known, by=None, comment=None) for index, known in shown.approvals.items()}
+    return replace(shown, approvals=approvals)
+
+
+def _with_bare_decisions(shown: ShownProgress) -> ShownProgress:
+    """Return the progress with no more than the decision about each group, or until when it is awaited."""
+    approvals = {
+        index: known if known.decision is None else ShownApproval(decision=known.decision)
+        for index, known in shown.approvals.items()
+    }
+    return replace(shown, approvals=approvals, commands=shown.commands[-5:])
+
+
+_CUTS: Final[tuple[Callable[[ShownProgress], ShownProgress], ...]] = (
+    partial(_with_texts, size=100),
+    partial(_with_lists, failures=20, warnings=5),
+    partial(_with_lists, failures=10, warnings=3),
+    partial(_with_texts, size=40),
+    partial(_with_lists, failures=3, warnings=1),
+    _without_persons,
+    partial(_with_lists, failures=0, warnings=0),
+    _with_bare_decisions,
+)
+
+
+# The document
+
+
+def document(accepted: AcceptedRecovery, shown: ShownProgress | None, now: datetime) -> Json:
+    """Return the document of a recovery; ``shown`` is its custom status, ``None`` if it has none yet.
+
+    ``links`` are relative; the HTTP API makes them absolute.
+    """
+    shown = shown or ShownProgress(status=RecoveryStatus.PENDING, updated=accepted.created)
+    view = _View(accepted, shown)
+    whole = RecoveryDocument(
+        id=accepted.recovery_id,
+        status=shown.status,
+        plan=accepted.plan_name,
+        request_id=accepted.request_id,
+        requested_by=accepted.requested_by,
+        reason=accepted.reason,
+        started_by=accepted.source,
+        dry_run=accepted.dry_run,
+        created_time=accepted.created,
+        last_updated_time=shown.updated,
+        completed_time=shown.completed,
+        predicted_end=shown.predicted_end,
+        counts=_counts(shown.members),
+        groups=tuple(view.group(index) for index in range(len(accepted.groups))),
+        measured=_measured(accepted, shown),
+        waiting=view.waiting(),
+        approval=None if shown.approval is None else _approval(shown.approval),
+        paused=_instruction(shown.paused),
+        cancellation=_instruction(shown.cancellation),
+        refused=shown.refused,
+        failed_members=view.failed_members(),
+        cut=shown.cut,
+        commands=shown.commands,
+        result=view.plan_result(),
+        error=shown.error,
+        warnings=shown.warnings,
+        links=as_json(view.links(now)),
+    )
+    return as_json(whole)
+
+
+def _counts(letters: str) -> MemberCounts:
+    counts = Counter(MemberStatus(letter).shown.name.lower() for letter in letters)
+    return MemberCounts(**counts)
+
+
+def _instruction(given: Instruction | None) -> InstructionDocument | None:
+    return None if given is None else InstructionDocument(by=given.by, comment=given.comment, time=given.time)
+
+
+def _approval(approval: Approval) -> RecoveryApprovalDocument:
+    return RecoveryApprovalDocument(
+        reason=approval.reason,
+        expires=approval.expires,
+        decision=approval.decision,
+        by=approval.by,
+        comment=approval.comment,
+        time=approval.time,
+    )
+
+
+def _measured(accepted: AcceptedRecovery, shown: ShownProgress) -> Measured:
+    worst = None if shown.oldest_point is None else accepted.created - shown.oldest_point
+    rto = None if shown.completed is None or accepted.dry_run else shown.completed - accepted.created
+    return Measured(rpo=RecoveryPointObjective(worst=worst), rto=rto)
+
+
+class _View:
+    """What was accepted, with the custom status of the recovery."""
+
+    def __init__(self, accepted: AcceptedRecovery, shown: ShownProgress) -> None:
+        self._accepted = accepted
+        self._shown = shown
+        self._statuses = [_STATUS_OF[letter] for letter in shown.groups] or [GroupStatus.PENDING] * len(accepted.groups)
+        self._passed = passed_groups(self._statuses, [group.after for group in accepted.groups])
+        self._firsts = [0, *accumulate(shown.sizes)]
+
+    def _time(self, seconds: tuple[int | None, ...], index: int) -> datetime | None:
+        return self._moment(seconds[index]) if seconds else None
+
+    def _moment(self, second: int | None) -> datetime | None:
+        return None if second is None else self._accepted.created + timedelta(seconds=second)
+
+    def group(self, index: int) -> GroupDocument:
+        planned, shown, status = self._accepted.groups[index], self._shown, self._statuses[index]
+        names, letters = self._accepted.groups, ""
+        if shown.sizes:
+            letters = shown.members[self._firsts[index] : self._firsts[index + 1]]
+        waits = planned.after if status is GroupStatus.PENDING and not self._accepted.dry_run else ()
+        return GroupDocument(
+            name=planned.name,
+            after=tuple(names[before].name for before in planned.after),
+            optional=planned.optional,
+            status=status,
+            counts=_counts(letters),
+            started=self._time(shown.started, index),
+            ended=self._time(shown.ended, index),
+            waiting_for=tuple(names[before].name for before in waits if before not in self._passed),
+            approval=self._group_approval(index),
+        )
+
+    def _group_approval(self, index: int) -> RecoveryApprovalDocument | None:
+        known = self._shown.approvals.get(str(index))
+        if known is None:
+            return None
+        return RecoveryApprovalDocument(
+            reason=GATE_REASON,
+            expires=self._moment(known.expires),
+            decision=known.decision,
+            by=known.by,
+            comment=known.comment,
+            time=self._moment(known.time),
+        )
+
+    def _expiries(self) -> list[datetime]:
+        """Return until when each decision is awaited that a person must make."""
+        approval = self._shown.approval
+        waits = [self._moment(known.expires) for known in self._shown.approvals.values() if known.decision is None]
+        if approval is not None and approval.decision is None:
+            waits.append(approval.expires)
+        return [moment for moment in waits if moment is not None]
+
+    def waiting(self) -> WaitingDocument | None:
+        expiries = self._expiries()
+        if self._shown.status is not RecoveryStatus.AWAITING_APPROVAL or not expiries:
+            return None
+        return WaitingDocument(reason=WaitReason.APPROVAL, until=min(expiries))
+
+    def failed_members(self) -> tuple[FailedMember, ...]:
+        return tuple(
+            FailedMember(
+                index=failure.index,
+                group=self._accepted.groups[bisect_right(self._firsts, failure.index) - 1].name,
+                code=failure.code,
+                message=failure.message,
+            )
+            for failure in self._shown.failures
+        )
+
+    def plan_result(self) -> RecoveryPlanResult | None:
+        groups, seconds = self._accepted.groups, self._shown.planned_s
+        if seconds is None:
+            return None
+        sorter = TopologicalSorter({index: group.after for index, group in enumerate(groups)})
+        sorter.prepare()
+        order: list[tuple[str, ...]] = []
+        while sorter.is_active():
+            ready = sorted(sorter.get_ready())
+            sorter.done(*ready)
+            order.append(tuple(groups[index].name for index in ready))
+        return RecoveryPlanResult(order=tuple(order), duration=timedelta(seconds=seconds))
+
+    def links(self, now: datetime) -> RecoveryLinks:
+        shown, here, statuses = self._shown, f"/api/recoveries/{self._accepted.recovery_id}", set(self._statuses)
+        is_open = not shown.is_closed and shown.cancellation is None
+        acts = (
+            is_open
+            and not self._accepted.dry_run
+            and (shown.approval is None or shown.approval.decision is not None)
+            and bool(shown.groups)
+        )
+        runs = is_open and not shown.status.has_ended
+        can_decide = is_open and any(now <= expiry for expiry in self._expiries())
+
+        def link(command: str, *, usable: bool) -> str | None:
+            return f"{here}/{command}" if usable else None
+
+        return RecoveryLinks(
+            self=here,
+            members=f"{here}/members",
+            pause=link("pause", usable=runs and shown.paused is None),
+            resume=link("resume", usable=shown.paused is not None),
+            cancel=link("cancel", usable=is_open),
+            retry=link("retry", usable=acts and bool(statuses & _RETRIABLE)),
+            skip=link("skip", usable=acts and bool(statuses & _SKIPPABLE)),
+            approve=link("approve", usable=can_decide),
+            reject=link("reject", usable=can_decide),
+        )

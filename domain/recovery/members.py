@@ -1,0 +1,240 @@
+"""The members of a recovery: started under the caps, followed to their ends, cancelled and checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from domain.errors import TransientError
+from domain.recovery.calls import CancelMembers, CheckMembers, MemberEnd, StartMembers
+from domain.recovery.groups import members_in
+from domain.recovery.parts import (
+    ACTIVE,
+    GOOD,
+    MEMBER_STATUS_OF,
+    NOT_GOOD,
+    GroupStatus,
+    MemberFailure,
+    MemberStatus,
+)
+from domain.recovery.prediction import caps_of
+from domain.recovery.schedule import Board
+from domain.restore.failure import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from domain.errors import RestoreError
+    from domain.recovery.calls import CheckedMembers, MemberRef
+    from domain.recovery.state import Recovery
+    from domain.restore.answers import Done
+
+MAX_STARTS: Final = 25
+MAX_CHECKS: Final = 50
+CHECK_EVERY: Final = timedelta(minutes=10)
+_MAX_DURATIONS: Final = 101
+_MAX_FAILURES: Final = 50
+_PENDING: Final = frozenset({MemberStatus.PENDING})
+
+
+def next_batch(recovery: Recovery) -> list[int]:
+    """Return the pending members that start next, at most ``MAX_STARTS``."""
+    progress, outline = recovery.progress, recovery.outline
+    if outline is None or progress.paused is not None or MemberStatus.PENDING not in progress.members:
+        return []
+    running = [index for index, letter in enumerate(progress.members) if letter in ACTIVE]
+    if outline.max_running is not None and len(running) >= outline.max_running:
+        return []
+    board = Board(outline.groups, outline.vault_of, caps_of(recovery))
+    for index in running:
+        board.occupy(index)
+    for group in recovery.groups_in(GroupStatus.RUNNING):
+        board.add(group, members_in(recovery, group, _PENDING))
+    batch: list[int] = []
+    while len(batch) < MAX_STARTS and (index := board.take()) is not None:
+        batch.append(index)
+    return batch
+
+
+def starting(recovery: Recovery) -> list[int]:
+    """Return the members whose restores are being started, or may have been."""
+    return _in_status(recovery, MemberStatus.STARTING)
+
+
+def with_batch(recovery: Recovery, members: Iterable[MemberRef], now: datetime) -> Recovery:
+    """Return the recovery with these members as being started; they count under the caps from now on."""
+    indexes = [ref.index for ref in members]
+    at = recovery.seconds(now)
+    times = {**recovery.timing.started, **{str(i): at for i in indexes if str(i) not in recovery.timing.started}}
+    timing = replace(recovery.timing, started=times)
+    return replace(recovery, timing=timing).with_members(MemberStatus.STARTING, indexes)
+
+
+def start_call(recovery: Recovery) -> StartMembers | CheckMembers | None:
+    """Return the call that starts members, if any is to be started.
+
+    After a call that failed, its members are started again. Once the recovery is paused or cancelled, the task hub is
+    asked instead which of them run.
+    """
+    progress, unknown = recovery.progress, starting(recovery)
+    if unknown and (progress.paused is not None or progress.cancellation is not None):
+        return CheckMembers(recovery_id=recovery.recovery_id, members=_refs(recovery, unknown[:MAX_CHECKS]))
+    batch = unknown or next_batch(recovery)
+    if not batch:
+        return None
+    return StartMembers(recovery_id=recovery.recovery_id, members=_refs(recovery, batch[:MAX_STARTS]))
+
+
+def cancel_call(recovery: Recovery) -> CancelMembers | None:
+    """Return the call that cancels the restores of a cancelled recovery, as far as they have not been told."""
+    cancellation = recovery.progress.cancellation
+    running = [] if cancellation is None else _in_status(recovery, MemberStatus.RUNNING)
+    if cancellation is None or not running:
+        return None
+    return CancelMembers(
+        recovery_id=recovery.recovery_id,
+        members=_refs(recovery, running[:MAX_STARTS]),
+        by=cancellation.by,
+        comment=cancellation.comment,
+    )
+
+
+def check_due(recovery: Recovery) -> datetime | None:
+    """Return when members must be checked next; ``None`` if none runs."""
+    seen = _last_seen(recovery)
+    return None if not seen else recovery.accepted.created + timedelta(seconds=min(seen.values())) + CHECK_EVERY
+
+
+def check_call(recovery: Recovery, now: datetime) -> CheckMembers:
+    """Return the call that checks the members that were seen longest ago, and some that would be due soon."""
+    latest = recovery.seconds(now - CHECK_EVERY / 2)
+    seen = {index: second for index, second in _last_seen(recovery).items() if second <= latest}
+    oldest = sorted(seen, key=lambda index: (seen[index], index))[:MAX_CHECKS]
+    return CheckMembers(recovery_id=recovery.recovery_id, members=_refs(recovery, sorted(oldest)))
+
+
+def started(recovery: Recovery, call: StartMembers, _done: Done, _now: datetime) -> Recovery:
+    """Return the recovery with these members running."""
+    running = [ref.index for ref in call.members if _is_current(recovery, ref, MemberStatus.STARTING)]
+    return recovery.with_members(MemberStatus.RUNNING, running)
+
+
+def start_failed(recovery: Recovery, call: StartMembers, error: RestoreError, now: datetime) -> Recovery:
+    """Return the recovery that starts these members again, or after half an hour has them failed."""
+    if isinstance(error, TransientError) and recovery.backoff.failing_for(call.name, now) < PATIENCE:
+        return replace(recovery, backoff=recovery.backoff.retry(call.name, now))
+    recovery = replace(recovery, backoff=recovery.backoff.without_failures(call.name))
+    for ref in call.members:
+        if _is_current(recovery, ref, MemberStatus.STARTING):
+            failure = MemberFailure(index=ref.index, code=error.code, message=error.message)
+            recovery = _with_end(recovery, ref.index, MemberStatus.FAILED, failure)
+    return recovery
+
+
+def cancelled(recovery: Recovery, call: CancelMembers, _done: Done, _now: datetime) -> Recovery:
+    """Return the recovery, which has told these members to stop; their ends are waited for."""
+    told = [ref.index for ref in call.members if _is_current(recovery, ref, MemberStatus.RUNNING)]
+    return recovery.with_members(MemberStatus.CANCELLING, told)
+
+
+def checked(recovery: Recovery, call: CheckMembers, answer: CheckedMembers, now: datetime) -> Recovery:
+    """Return the recovery after the task hub has said what has become of these members.
+
+    A member that has no restore is started again in the same attempt, if it still is to be started.
+    """
+    for end in answer.ended:
+        recovery = ended(recovery, end, now)
+    missing, at = frozenset(answer.missing), recovery.seconds(now)
+    lost = [ref.index for ref in call.members if ref in missing and _is_current(recovery, ref, *ACTIVE)]
+    runs = [ref.index for ref in call.members if ref not in missing and _is_current(recovery, ref, *ACTIVE)]
+    recovery = recovery.with_members(MemberStatus.PENDING, lost)
+    recovery = recovery.with_members(
+        MemberStatus.RUNNING, [index for index in runs if recovery.member(index) is MemberStatus.STARTING]
+    )
+    recovery = _without_times(recovery, lost)
+    checked_at = {**recovery.timing.checked, **{str(index): at for index in runs}}
+    return replace(recovery, timing=replace(recovery.timing, checked=checked_at))
+
+
+def call_failed(
+    recovery: Recovery, call: CancelMembers | CheckMembers, _error: RestoreError, now: datetime
+) -> Recovery:
+    """Return the recovery that makes the call again later."""
+    return replace(recovery, backoff=recovery.backoff.retry(call.name, now))
+
+
+def ended(recovery: Recovery, end: MemberEnd, _now: datetime) -> Recovery:
+    """Return the recovery after a member's restore has ended.
+
+    The end of an earlier attempt, one that is known already, and one of a member that nobody has started change
+    nothing.
+    """
+    status = MEMBER_STATUS_OF.get(end.status)
+    if status is None or not 0 <= end.index < len(recovery.progress.members):
+        return recovery
+    if end.attempt != recovery.attempt(end.index) or not _may_end(recovery, end.index):
+        return recovery
+    failure = MemberFailure(index=end.index, code=end.code, message=end.message) if status in NOT_GOOD else None
+    if status in GOOD:
+        recovery = _with_measures(recovery, end)
+    return _with_end(recovery, end.index, status, failure)
+
+
+def _may_end(recovery: Recovery, index: int) -> bool:
+    # A member that the task hub did not know for a moment is pending again, although its restore runs.
+    letter, group = recovery.member(index), recovery.progress.groups[group_of(recovery, index)]
+    return letter in ACTIVE or (letter is MemberStatus.PENDING and group.status is GroupStatus.RUNNING)
+
+
+def group_of(recovery: Recovery, index: int) -> int:
+    """Return the index of a member's group."""
+    return next(number for number, group in enumerate(recovery.groups) if index < group.first + group.count)
+
+
+def _with_measures(recovery: Recovery, end: MemberEnd) -> Recovery:
+    oldest, began = recovery.progress.oldest_point, recovery.timing.started.get(str(end.index))
+    points = [point for point in (oldest, end.point_time) if point is not None]
+    recovery = recovery.with_progress(oldest_point=min(points, default=None))
+    if began is None:
+        return recovery
+    durations = (*recovery.timing.durations, max(recovery.seconds(end.ended) - began, 1))[-_MAX_DURATIONS:]
+    return replace(recovery, timing=replace(recovery.timing, durations=durations))
+
+
+def _with_end(recovery: Recovery, index: int, status: MemberStatus, failure: MemberFailure | None) -> Recovery:
+    others = tuple(known for known in recovery.progress.failures if known.index != index)
+    failures = others if failure is None else (*others, failure)[-_MAX_FAILURES:]
+    return _without_times(recovery, [index]).with_progress(failures=failures).with_members(status, [index])
+
+
+def _without_times(recovery: Recovery, indexes: list[int]) -> Recovery:
+    gone, timing = set(map(str, indexes)), recovery.timing
+    started_at = {index: second for index, second in timing.started.items() if index not in gone}
+    checked_at = {index: second for index, second in timing.checked.items() if index not in gone}
+    return replace(recovery, timing=replace(timing, started=started_at, checked=checked_at))
+
+
+def _in_status(recovery: Recovery, status: MemberStatus) -> list[int]:
+    if status not in recovery.progress.members:
+        return []
+    return [index for index, letter in enumerate(recovery.progress.members) if letter == status]
+
+
+def _is_current(recovery: Recovery, ref: MemberRef, *statuses: MemberStatus) -> bool:
+    return recovery.attempt(ref.index) == ref.attempt and recovery.member(ref.index) in statuses
+
+
+def _refs(recovery: Recovery, indexes: list[int]) -> tuple[MemberRef, ...]:
+    return tuple(map(recovery.ref, indexes))
+
+
+def _last_seen(recovery: Recovery) -> dict[int, int]:
+    """Return for each member that runs the second in which it was checked last, or else started."""
+    timing, letters = recovery.timing, recovery.progress.members
+    return {
+        int(index): timing.checked.get(index, second)
+        for index, second in timing.started.items()
+        if letters[int(index)] != MemberStatus.STARTING
+    }

@@ -1,0 +1,166 @@
+"""When a recovery will end: its schedule played to the end, every restore taking as long as others did.
+
+Assumed are that nothing fails, that approvals are given and a pause is ended at once, and that a restore takes the
+median of those of this recovery; before the first has ended, that of the vaults' past restores, else 31 minutes, which
+is what was observed at Azure. What comes after a group that failed is left out: only a person can make it start.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from statistics import median_low
+from typing import TYPE_CHECKING, Final
+
+from domain.recovery.parts import ACTIVE, GroupStatus, MemberStatus, passed_groups
+from domain.recovery.schedule import Board, Caps
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.recovery.calls import GroupOutline
+    from domain.recovery.state import Recovery
+
+_USUAL_S: Final = 31 * 60
+_LEAST_LEFT_S: Final = 60
+_NEVER_STARTS: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED, GroupStatus.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What a recovery has still to do: its groups, what is pending, and how many seconds each active member needs.
+
+    ``done`` are the groups that nothing waits for, ``never`` those that will not let others start.
+    """
+
+    groups: tuple[GroupOutline, ...]
+    vault_of: tuple[int, ...]
+    caps: Caps
+    members: str
+    done: frozenset[int]
+    never: frozenset[int]
+    active: tuple[tuple[int, int], ...]
+    duration_s: int
+
+
+def predicted_end(recovery: Recovery, now: datetime) -> datetime | None:
+    """Return when the recovery will end; ``None`` before its members are chosen."""
+    outline, progress = recovery.outline, recovery.progress
+    if outline is None:
+        return None
+    at = recovery.seconds(now)
+    elapsed = {index: max(at - recovery.timing.started.get(str(index), at), 0) for index in active_members(recovery)}
+    duration_s = _duration_s(recovery, max(elapsed.values(), default=0))
+    ahead = Ahead(
+        groups=outline.groups,
+        vault_of=outline.vault_of,
+        caps=caps_of(recovery),
+        members=progress.members,
+        done=frozenset(
+            passed_groups([group.status for group in progress.groups], [known.after for known in outline.groups])
+        ),
+        never=frozenset(index for index, group in enumerate(progress.groups) if group.status in _NEVER_STARTS),
+        active=tuple((max(duration_s - past, _LEAST_LEFT_S), index) for index, past in elapsed.items()),
+        duration_s=duration_s,
+    )
+    return now + timedelta(seconds=left_s(ahead))
+
+
+def planned_s(recovery: Recovery) -> int:
+    """Return how many seconds the recovery that a dry run has planned would take."""
+    outline = recovery.outline
+    if outline is None:
+        return 0
+    return left_s(
+        Ahead(
+            groups=outline.groups,
+            vault_of=outline.vault_of,
+            caps=caps_of(recovery),
+            members=str(MemberStatus.PENDING) * len(outline.vault_of),
+            done=frozenset(),
+            never=frozenset(),
+            active=(),
+            duration_s=math.ceil(outline.typical_s or _USUAL_S),
+        )
+    )
+
+
+def caps_of(recovery: Recovery) -> Caps:
+    """Return the caps of a recovery."""
+    running = None if recovery.outline is None else recovery.outline.max_running
+    return Caps(running=running, per_vault=recovery.accepted.max_per_vault)
+
+
+def active_members(recovery: Recovery) -> list[int]:
+    """Return the indexes of the members that count under the caps."""
+    return [index for index, letter in enumerate(recovery.progress.members) if letter in ACTIVE]
+
+
+def _duration_s(recovery: Recovery, longest_s: int) -> int:
+    durations = recovery.timing.durations
+    if durations:
+        return median_low(durations)
+    typical_s = None if recovery.outline is None else recovery.outline.typical_s
+    return max(math.ceil(typical_s or _USUAL_S), longest_s)
+
+
+@lru_cache(maxsize=256)  # each replay of a history predicts the same again
+def left_s(ahead: Ahead) -> int:
+    """Return how many seconds the recovery will still need."""
+    return _Play(ahead).to_the_end()
+
+
+class _Play:
+    """The schedule as it will go."""
+
+    def __init__(self, ahead: Ahead) -> None:
+        self._ahead = ahead
+        self._board = Board(ahead.groups, ahead.vault_of, ahead.caps)
+        self._ends = list(ahead.active)
+        heapq.heapify(self._ends)
+        self._group_of = [number for number, group in enumerate(ahead.groups) for _ in range(group.count)]
+        self._left = [0] * len(ahead.groups)
+        self._done = set(ahead.done)
+        self._waits = set(range(len(ahead.groups))) - ahead.done - ahead.never
+
+    def to_the_end(self) -> int:
+        for _, index in self._ends:
+            self._board.occupy(index)
+            self._left[self._group_of[index]] += 1
+        self._release()
+        at = 0
+        while True:
+            while (index := self._board.take()) is not None:
+                heapq.heappush(self._ends, (at + self._ahead.duration_s, index))
+            if not self._ends:
+                return at
+            at, index = heapq.heappop(self._ends)
+            self._end(index)
+            while self._ends and self._ends[0][0] == at:
+                self._end(heapq.heappop(self._ends)[1])
+
+    def _end(self, index: int) -> None:
+        group = self._group_of[index]
+        self._board.free(index)
+        self._left[group] -= 1
+        if not self._left[group] and group not in self._ahead.never:
+            self._done.add(group)
+            self._release()
+
+    def _release(self) -> None:
+        """Let the groups start that wait for nothing any more; one with nothing left to do is done at once."""
+        ready = [group for group in self._waits if self._done.issuperset(self._ahead.groups[group].after)]
+        for number in ready:
+            group = self._ahead.groups[number]
+            end = group.first + group.count
+            pending = [i for i in range(group.first, end) if self._ahead.members[i] == MemberStatus.PENDING]
+            self._waits.remove(number)
+            self._left[number] += len(pending)
+            self._board.add(number, pending)
+            if not self._left[number]:
+                self._done.add(number)
+        if ready:
+            self._release()

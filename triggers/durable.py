@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, List  # noqa: UP035 - as below
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, List  # noqa: UP035 - as below
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -23,8 +24,9 @@ from domain.restore.status_events import event_of
 from domain.times import format_time, parse_request_time
 from orchestrations.entities import ENTITIES
 from orchestrations.list_entry import hold_list_entry
-from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, RESTORE_VM
+from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, HOLD_RECORD, RESTORE_VM
 from orchestrations.post_claim import hold_post_claim
+from orchestrations.record import hold_record
 from orchestrations.restore_vm import restore_vm
 from telemetry.context import restore_context
 from triggers.hub import raise_event
@@ -36,13 +38,17 @@ from triggers.sdk import accept_plain_text_payloads
 from triggers.starting import now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from domain.errors import Json
     from domain.restore.parts import StatusChange
     from telemetry.signals import Telemetry
 
 _LOG = logging.getLogger(__name__)
+_ORCHESTRATORS: Final[Mapping[str, Callable[..., Any]]] = {
+    RESTORE_VM: restore_vm,
+    HOLD_POST_CLAIM: hold_post_claim,
+    HOLD_LIST_ENTRY: hold_list_entry,
+    HOLD_RECORD: hold_record,
+}
 
 type Activity = Callable[[Json], Json]
 type StartWith = Callable[[Callable[[str, int], bool]], Activity]
@@ -174,8 +180,7 @@ def blueprint(
     """Return the orchestrators, the entities and the activities, each under its name in histories."""
     accept_plain_text_payloads()
     bp = df.Blueprint()
-    orchestrators = {RESTORE_VM: restore_vm, HOLD_POST_CLAIM: hold_post_claim, HOLD_LIST_ENTRY: hold_list_entry}
-    for name, orchestrator in orchestrators.items():
+    for name, orchestrator in _ORCHESTRATORS.items():
         bp.orchestration_trigger(context_name="context", orchestration=name)(orchestrator)
     for name, entity in ENTITIES.items():
         bp.entity_trigger(context_name="context", entity_name=name)(entity)

@@ -12,6 +12,7 @@ import azure.functions as func
 import grpc
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 
+from domain.recovery.calls import recovery_of_record
 from domain.times import as_utc, format_time
 from triggers.list_entries import ListEntry
 from triggers.restore_states import find_restore
@@ -47,11 +48,12 @@ def blueprint(keep: timedelta) -> df.Blueprint:
 
 
 async def purge(client: df.DurableFunctionsClient, before: datetime, *, patience_s: float) -> None:
-    """Purge each instance that ended before a time: restores, their claims and their entries in the list.
+    """Purge each instance that ended before a time: restores, their claims and list entries, recoveries, their records.
 
     The task hub's own purge goes by the time at which an instance began: it would purge a restore that waited for weeks
     and ended yesterday. So the end of each instance is read, then it is purged by its id. After ``patience_s`` the rest
-    is left for the next day. Pages come in the order of ids, so a restore is purged before its entry in the list.
+    is left for the next day. Pages come in the order of ids, so a restore is purged before its entry in the list, and a
+    recovery before its records.
     """
     until, purged = time.monotonic() + patience_s, 0
     query = OrchestrationQuery(created_time_to=before, runtime_status=_ENDED, max_instance_count=_ROWS)
@@ -75,7 +77,7 @@ async def _purge_one(client: df.DurableFunctionsClient, instance_id: str, before
     """Purge an instance, unless it was started again under its id meanwhile; return whether it was purged."""
     try:
         state = await client.get_orchestration_state(instance_id, fetch_payloads=False)
-        if state is None or not _ended_before(state, before) or await _is_listed(client, instance_id):
+        if state is None or not _ended_before(state, before) or await _is_needed(client, instance_id):
             return False
         await client.purge_orchestration(instance_id, recursive=False)
     except grpc.RpcError:
@@ -88,8 +90,10 @@ def _ended_before(state: OrchestrationState, before: datetime) -> bool:
     return state.runtime_status in _ENDED and as_utc(state.last_updated_at) <= before
 
 
-async def _is_listed(client: df.DurableFunctionsClient, instance_id: str) -> bool:
-    """Return whether the instance is the entry of a restore that still exists, because it runs or ended recently."""
+async def _is_needed(client: df.DurableFunctionsClient, instance_id: str) -> bool:
+    """Return whether the instance belongs to a restore or a recovery that exists: it runs, or ended recently."""
+    if (recovery_id := recovery_of_record(instance_id)) is not None:
+        return await client.get_orchestration_state(recovery_id, fetch_payloads=False) is not None
     entry = ListEntry.read(instance_id)
     if entry is None:
         return False

@@ -6,9 +6,10 @@ The plan and the frozen list of members are not part of these messages: they are
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from domain.errors import Json, RestoreWarning
 from domain.restore.answers import Done
@@ -27,6 +28,15 @@ def record_id_of_plan(recovery_id: str, fingerprint: str) -> str:
 def record_id_of_members(recovery_id: str) -> str:
     """Return the id of the record that holds the frozen list of a recovery's members: a packed ``Roster``."""
     return f"recovery-{recovery_id}-members"
+
+
+def recovery_of_record(record_id: str) -> str | None:
+    """Return the id of the recovery that a record belongs to; ``None`` if this is no id of a record."""
+    found = _RECORD_ID.fullmatch(record_id)
+    return None if found is None else found[1]
+
+
+_RECORD_ID: Final = re.compile(r"recovery-(.+)-(?:members|plan-[^-]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

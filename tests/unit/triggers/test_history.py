@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import grpc
 import pytest
 
-from orchestrations.names import HOLD_POST_CLAIM
+from domain.recovery.calls import record_id_of_members, record_id_of_plan
+from domain.restore.state import restore_id_for
+from orchestrations.names import HOLD_POST_CLAIM, HOLD_RECORD, RUN_RECOVERY
 from tests.support.azure import a_restore
 from tests.support.rows_hub import ENDED, NOW, HubError, RowsHub
 from triggers.history import purge
@@ -88,3 +90,18 @@ def test_an_instance_that_cannot_be_purged_does_not_stop_the_others(caplog: pyte
 
     assert purged(Hub([stuck, fine], **ENDED)) == {fine.restore_id, ListEntry.of(fine).instance_id}
     assert stuck.restore_id in caplog.text
+
+
+def test_the_records_of_a_recovery_stay_as_long_as_it_does() -> None:
+    old, young = restore_id_for("old"), restore_id_for("young")
+    hub = RowsHub()
+    records = {
+        recovery_id: {record_id_of_plan(recovery_id, "c0ffee"), record_id_of_members(recovery_id)}
+        for recovery_id in (old, young)
+    }
+    hub.note(RUN_RECOVERY, old, BEFORE - DAY)
+    hub.note(RUN_RECOVERY, young, BEFORE + DAY)
+    for record_id in records[old] | records[young]:
+        hub.note(HOLD_RECORD, record_id, BEFORE - 8 * DAY)
+
+    assert purged(hub) == {old, *records[old]}

@@ -43,6 +43,7 @@ from arm.addresses import (
     without_signature,
 )
 from arm.errors import not_accepted_error, unreadable_error
+from arm.graph import query_page
 from arm.session import ArmSession
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import TokenCredential
     from domain.azure.protected_items import ProtectedItem
+    from domain.azure.resource_graph import GraphPage
     from settings import Settings
     from telemetry.signals import Telemetry
 
@@ -216,13 +218,16 @@ class BackupClient:
         Reads the whole list: recordings show it newest first, but no documentation promises an order. Of several such
         jobs, returns the one that started first.
         """
-        found: list[Job] = []
-        for page, _ in self._pages(resource_path(vault_id, "backupJobs"), _VM_RESTORES):
-            jobs = [Job.from_api({"name": "", **body}) for body in page]
-            found += [job for job in jobs if (job.activity_id or "").casefold() == activity_id.casefold()]
+        jobs = self.list_restore_jobs(vault_id)
+        found = [job for job in jobs if (job.activity_id or "").casefold() == activity_id.casefold()]
         if any(as_name(job.job_id) is None for job in found):
             raise TransientError(SERVICE_UNAVAILABLE, f"Azure lists the job of request {activity_id} without a name.")
         return min(found, key=lambda job: job.start or _MAX_TIME, default=None)
+
+    def list_restore_jobs(self, vault_id: str) -> Iterator[Job]:
+        """Yield the vault's restores of Azure VMs, without what only the single job says; ``job_id`` may be empty."""
+        for page, _ in self._pages(resource_path(vault_id, "backupJobs"), _VM_RESTORES):
+            yield from (Job.from_api({"name": "", **body}) for body in page)
 
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
         """Return one job with its extended information."""
@@ -269,6 +274,10 @@ class BackupClient:
         if reply.status == _ACCEPTED:
             return Answer(Validation(status=OperationStatus.RUNNING), reply.retry_after_s)
         return Answer(Validation.from_api(_object(reply)), reply.retry_after_s)
+
+    def query_resources(self, query: str, *, skip_token: str | None = None) -> Answer[GraphPage]:
+        """Return one page of a query of Azure Resource Graph: the first, or the one that ``skip_token`` asks for."""
+        return query_page(self._session, query, skip_token)
 
     def _call(self, method: str, path: str, *, body: Json | None = None) -> Reply:
         return self._session.call(method, with_query(path, self._api_version), body=body)

@@ -191,6 +191,13 @@ class Job:
             return self
         return type(self)(job_id=self.job_id, status=self.status, progress_pct=self.progress_pct)
 
+    @property
+    def took(self) -> timedelta | None:
+        """How long the job ran, by its own figure or by its times."""
+        if self.duration is not None or self.start is None or self.end is None:
+            return self.duration
+        return self.end - self.start
+
     def named(self, key: str) -> str | None:
         """Return what the property bag has under ``key``, which is in lower case; ``None`` if it is absent or blank.
 
@@ -208,14 +215,13 @@ class Job:
 
     def result(self) -> JobResult:
         """Return what the job itself says: its duration, and the names of what it made."""
-        took = self.duration if self.duration is not None or not (self.start and self.end) else self.end - self.start
         config_uri = self.named("config blob uri")
         keys = self.named("encryption info blob name") or self.named(_SECURED_KEYS)
         return JobResult(
             job_status=self.status,
             start_time=self.start,
             end_time=self.end,
-            duration=took,
+            duration=self.took,
             config_blob_uri=config_uri,
             # The service has used one of these keys until 2024 and the other since 2025.
             template_blob_uri=self.named("create vm template blob uri") or self.named("template blob uri"),

@@ -38,6 +38,7 @@ class Settings:
     page_vms: int
     page_permissions: int
     page_resources: int
+    page_graph_rows: int
     reads: Limit
     writes: Limit
     resource_requests: Limit
@@ -63,6 +64,7 @@ class Settings:
             page_vms=pages.whole("virtualMachines", 200),
             page_permissions=pages.whole("permissions", 100),
             page_resources=pages.whole("resources", 100),
+            page_graph_rows=pages.whole("resourceGraph", 1000),
             reads=Limit.read(limits.node_or_empty("reads"), Limit(size=250, refill_per_s=25)),
             writes=Limit.read(limits.node_or_empty("writes"), Limit(size=200, refill_per_s=10)),
             resource_requests=Limit.read(limits.node_or_empty("resourceRequests"), Limit(size=1100, refill_per_s=110)),

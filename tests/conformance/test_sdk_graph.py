@@ -124,6 +124,15 @@ class TestTables:
         assert properties["lastRecoveryPoint"] < "2026-11-20T12"
         assert item["id"].lower().startswith(VAULT.lower())
 
+    def test_an_item_names_its_vm_in_another_case_than_the_table_of_resources(self, graph: Graph) -> None:
+        (item,) = graph.rows(
+            f"recoveryservicesresources | where type == '{ITEM_TYPE}' "
+            "| where properties.friendlyName =~ 'mixed-case-01' | project vm = properties.sourceResourceId"
+        )
+        (vm,) = graph.rows(f"resources | where type =~ '{VM_TYPE}' and name =~ 'mixed-case-01' | project id")
+
+        assert item["vm"] == vm["id"].lower() != vm["id"]
+
     def test_a_soft_deleted_item_says_so(self, graph: Graph) -> None:
         states = graph.rows(
             f"recoveryservicesresources | where type == '{ITEM_TYPE}' and properties.friendlyName =~ 'soft-deleted-01' "
@@ -266,6 +275,25 @@ class TestPages:
         answer = fleet.ask(query)
 
         assert (answer.count, answer.result_truncated, answer.skip_token) == (1000, "true", None)
+
+    def test_pages_may_be_shorter_than_asked_for(self, clock: ManualClock) -> None:
+        scenario = Scenario.from_dict(
+            {
+                "subscriptionId": SUBSCRIPTION_ID,
+                "settings": {"pageSizes": {"resourceGraph": 2}},
+                "vaults": [{"name": "vault-weu", "resourceGroup": "backup-rg", "region": "westeurope"}],
+                "resourceGroups": ["a", "b", "c"],
+            }
+        )
+        with running(scenario, clock=clock, tls=True) as simulator:
+            graph = Graph(simulator)
+            with graph.client:
+                query = "resourcecontainers | where name in ('a', 'b', 'c') | project name | order by name asc"
+                first = graph.ask(query, top=1000)
+                second = graph.ask(query, top=1000, skip_token=first.skip_token)
+
+        assert [row["name"] for row in first.data + second.data] == ["a", "b", "c"]
+        assert (first.count, second.count, second.skip_token) == (2, 1, None)
 
     def test_rows_without_an_order_come_in_any(self, fleet: Graph) -> None:
         query = f"resources | where type =~ '{VM_TYPE}' | project name | limit 200"

@@ -14,6 +14,7 @@ from domain.answers import Accepted, Answer
 from domain.azure.disks import Disk
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.azure.recovery_points import RecoveryPoint
+from domain.azure.resource_graph import GraphPage
 from domain.azure.validation import Validation
 from domain.codec import pack
 from domain.errors import ErrorDetail, Json, TerminalError, TransientError, UnknownOutcomeError
@@ -304,6 +305,18 @@ class ScriptedAzure:
         now = self.clock.now()
         listed = [job for job in self.jobs if job.activity_id == activity_id and job.made + self.listed_after <= now]
         return self._job(listed[0]) if listed else None
+
+    def list_restore_jobs(self, vault_id: str) -> Iterable[Job]:
+        self._call("list_restore_jobs")
+        assert vault_id == VAULT_ID
+        return [self._job(job) for job in self.jobs]
+
+    def query_resources(self, query: str, *, skip_token: str | None = None) -> Answer[GraphPage]:
+        self._call("query_resources")
+        assert query.startswith("recoveryservicesresources")
+        assert skip_token is None
+        row = {"id": next(iter(self.list_protected_items(VAULT_ID)))["id"], "sourceResourceId": VM_ID}
+        return Answer(GraphPage(rows=(row,), skip_token=None, total=1))
 
     def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]:
         self._call("get_operation")

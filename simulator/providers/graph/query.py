@@ -121,6 +121,7 @@ def _options(world: World, given: Any) -> Options:
     result_format = options.get("resultFormat", _FORMATS[0])
     if result_format not in _FORMATS:
         raise _bad_request(world, f"There is no result format {result_format!r}.")
+    top = min(top, world.scenario.settings.page_graph_rows)
     return Options(top, skip or _whole(world, options, "$skip", 0), as_table=result_format == "table")
 
 

@@ -102,19 +102,25 @@ class Tables:
 
 
 def _protected_item(world: World, vault: Vault, vm: Vm) -> dict[str, Any]:
-    """Write an item as Resource Graph has it: with members that its own documentation uses in queries."""
+    """Write an item as Resource Graph has it: with members that its own documentation uses in queries.
+
+    The ids of its VM are in lower case: whoever compares them with those of the table ``resources`` must expect that.
+    """
     body = item_body(world, vm, _ARM, vault.resource_id, extended=False)
+    source = vm.resource_id.lower()
     body["properties"] |= {
+        "sourceResourceId": source,
+        "virtualMachineId": source,
         "currentProtectionState": "SoftDeleted" if vm.soft_delete else "ProtectionConfigured",
         "policyInfo": {"name": body["properties"]["policyName"], "policyId": body["properties"]["policyId"]},
         "dataSourceInfo": {
             "objectType": "Datasource",
             "datasourceType": "AzureIaasVM",
-            "resourceID": vm.resource_id,
+            "resourceID": source,
             "resourceName": vm.name,
             "resourceType": vm.TYPE,
             "resourceLocation": vm.location,
-            "resourceUri": vm.resource_id,
+            "resourceUri": source,
         },
     }
     return body

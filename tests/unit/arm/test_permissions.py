@@ -51,6 +51,7 @@ CALLERS = {
     "get_storage_account": ["StageRestores"],
     "list_storage_accounts": ["StageRestores"],
     "get_virtual_network": ["JoinNetworks"],
+    "query_resources": [],  # Resource Graph has no action of its own: it shows what the other actions may read
     "list_permissions": [],  # of no feature: every role of infra/roles has Microsoft.Authorization/permissions/read
     **{
         call: ["RestoreFromVaults"]
@@ -59,7 +60,7 @@ CALLERS = {
             *("get_protected_item", "list_protected_items"),
             *("list_recovery_points", "recovery_point_pages", "get_recovery_point"),
             *("trigger_restore", "get_operation", "trigger_validation", "get_validation"),
-            *("find_restore_job", "get_job", "cancel_job"),
+            *("find_restore_job", "list_restore_jobs", "get_job", "cancel_job"),
         )
     },
 }
@@ -117,6 +118,8 @@ def calls(url: str) -> Iterable[tuple[str, Callable[[BackupClient], object]]]:
     for address in (None, f"{url}{ITEM_PATH}/operationsStatus/o", f"{url}{ITEM_PATH}/operationResults/o"):
         yield "get_operation", lambda api, address=address: api.get_operation(VAULT, "o", address)
     yield "find_restore_job", lambda api: api.find_restore_job(VAULT, activity_id="r")
+    yield "list_restore_jobs", lambda api: list(api.list_restore_jobs(VAULT))
+    yield "query_resources", lambda api: api.query_resources("resources")
     yield "get_job", lambda api: api.get_job(VAULT, "j")
     yield "cancel_job", lambda api: api.cancel_job(VAULT, "j")
     yield "trigger_validation", lambda api: api.trigger_validation(ITEM, "p", {})

@@ -1,0 +1,148 @@
+"""Chooses the members of a recovery among the protected virtual machines that Azure Resource Graph lists.
+
+A virtual machine that a group names belongs to the first group that names it, whatever other groups select: what a plan
+names can be checked before a recovery, and has the template that its author gave it. Any other belongs to the first
+group that selects it. ``except`` is a part of its selection: it leaves out what the selection would take, in its own
+group alone, and nothing that is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from domain.alerts.patterns import matches_any
+from domain.azure.protected_items import source_ids
+from domain.azure.resource_ids import VAULT, ResourceId, same_id
+from domain.errors import RestoreWarning
+from domain.wire import as_name, as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from domain.recovery.plan import RecoveryPlan, Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectedVm:
+    """A protected virtual machine as Resource Graph lists it.
+
+    ``vm_ids`` are the ids under which its backups are, the newer first; usually there is one. ``tags`` have their names
+    and values in lower case; a virtual machine that is deleted has none.
+    """
+
+    vm_ids: Sequence[str]
+    vault_id: str
+    tags: Mapping[str, str]
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self | None:
+        """Read a row with the id and the source ids of an item, and ``vmTags``; ``None`` if it is no VM's item."""
+        item_id = as_name(row.get("id")) or ""
+        try:
+            vault = ResourceId.parse(item_id[: item_id.lower().find("/backupfabrics/")], VAULT)
+        except ValueError:
+            return None
+        vm_ids = source_ids({"properties": row})
+        if not vm_ids:
+            return None
+        return cls(vm_ids=vm_ids, vault_id=vault.text, tags=_lower(as_object(row.get("vmTags"))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenVm:
+    """A virtual machine of a recovery, the index of its group, and the vaults that Resource Graph shows for it."""
+
+    vm_id: str
+    group: int
+    vault_ids: tuple[str, ...] = ()
+
+    def in_vault(self, vault_id: str) -> Self:
+        """Return it with one more vault, unless that is known."""
+        if any(same_id(vault_id, known) for known in self.vault_ids):
+            return self
+        return replace(self, vault_ids=(*self.vault_ids, vault_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceProgress:
+    """How far Resource Graph has been read: which query, where in it, and what was chosen so far.
+
+    ``total`` is how many rows the query had on its first page; ``restarts`` counts how often it was begun again because
+    that changed. ``failures`` counts calls in a row that Azure did not answer.
+    """
+
+    query: int = 0
+    skip_token: str | None = None
+    total: int | None = None
+    restarts: int = 0
+    failures: int = 0
+    chosen: tuple[ChosenVm, ...] = ()
+    warnings: tuple[RestoreWarning, ...] = ()
+
+
+def choose(
+    plan: RecoveryPlan, listed: Iterable[ProtectedVm], chosen: Mapping[str, ChosenVm] | None = None
+) -> dict[str, ChosenVm]:
+    """Return the virtual machines that the plan names, and those that it selects among ``listed``.
+
+    They are returned by their ids in lower case. ``chosen`` is what earlier pages of the list have given.
+    """
+    named = _named(plan)
+    found = {**named, **(chosen or {})}
+    selections = [(index, _Selector.of(group.selection)) for index, group in enumerate(plan.groups) if group.selection]
+    for vm in listed:
+        vm_id = next((vm_id for vm_id in vm.vm_ids if vm_id.lower() in named), vm.vm_ids[0])
+        key = vm_id.lower()
+        if key not in named:
+            group = next((index for index, selector in selections if selector.takes(vm)), None)
+            if group is None:
+                continue
+            # A virtual machine that two vaults list may be selected by another group in the second one.
+            known = found.get(key, ChosenVm(vm_id=vm_id, group=group))
+            found[key] = replace(known, group=min(group, known.group))
+        found[key] = found[key].in_vault(vm.vault_id)
+    return found
+
+
+def _named(plan: RecoveryPlan) -> dict[str, ChosenVm]:
+    positions = {group.name: index for index, group in enumerate(plan.groups)}
+    return {vm_id.lower(): ChosenVm(vm_id=vm_id, group=positions[group.name]) for group, vm_id in plan.named_members()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Selector:
+    """A selection, ready for many comparisons without case."""
+
+    selection: Selection
+    vaults: frozenset[str] | None
+    tags: Mapping[str, str]
+
+    @classmethod
+    def of(cls, selection: Selection) -> Self:
+        vaults = None if selection.vault_ids is None else frozenset(map(str.lower, selection.vault_ids))
+        return cls(selection, vaults, _lower(selection.tags))
+
+    def takes(self, vm: ProtectedVm) -> bool:
+        """Return whether all conditions hold, and ``except`` does not."""
+        return (
+            (self.vaults is None or vm.vault_id.lower() in self.vaults)
+            and self.tags.items() <= vm.tags.items()
+            and matches_any(self.selection.source_resource_ids, vm.vm_ids[0])
+            and not matches_any(self.selection.excluded, vm.vm_ids[0])
+        )
+
+
+def _lower(tags: Mapping[str, Any]) -> dict[str, str]:
+    # To Azure Resource Manager, names of tags have no case and values have one. Here values have none either: a VM too
+    # many stands in the list of members, one that is left out because its tag says Prod is nowhere to be seen.
+    return {name.lower(): str(value).lower() for name, value in tags.items()}
+
+
+def by_group(plan: RecoveryPlan, chosen: Mapping[str, ChosenVm]) -> list[list[ChosenVm]]:
+    """Return the members of each group: those that it names, in their order, then the others by their ids."""
+    positions = {vm_id.lower(): position for position, (_, vm_id) in enumerate(plan.named_members())}
+    groups: list[list[ChosenVm]] = [[] for _ in plan.groups]
+    for key in sorted(chosen, key=lambda key: (positions.get(key, len(positions)), key)):
+        groups[chosen[key].group].append(chosen[key])
+    return groups

@@ -84,6 +84,11 @@ def test_a_secret_is_recognised_by_its_form(what: str) -> None:
     assert redacted(f"Approved. It is {BARE[what]}, by the way.") == "Approved. It is (removed), by the way."
 
 
+@pytest.mark.parametrize("secret", [*BARE.values(), JWT, f"github_pat_{'1aB' * 10}"])
+def test_a_text_that_is_nothing_but_a_secret_is_recognised(secret: str) -> None:
+    assert redacted(secret) == "(removed)"
+
+
 @pytest.mark.parametrize("text", LEAKS)
 def test_a_secret_is_taken_out(text: str) -> None:
     assert SECRET not in redacted(text)

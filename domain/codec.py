@@ -22,7 +22,10 @@ from domain.times import format_duration, format_time, parse_request_time
 type JsonOf[T] = dict[str, Any]
 """JSON that ``as_json`` made from a ``T``: it is written unchanged, and described with the schema of ``T``."""
 
+type _WriteDuration = Callable[[timedelta], object]
+
 _VERSION = {"v": 1}
+_JSON_ITSELF = frozenset({str, int, float, bool, NoneType})
 
 
 def pack(value: object) -> dict[str, Any]:
@@ -43,29 +46,39 @@ def unpack(kind: Any, data: Mapping[str, Any]) -> Any:
     return _reader(kind)(data)
 
 
-def _write(value: Any, write_duration: Callable[[timedelta], object]) -> Any:
-    if isinstance(value, str):
-        return str(value)  # the text of an enum
-    if isinstance(value, datetime):
-        return format_time(value)
-    if isinstance(value, timedelta):
-        return write_duration(value)
-    if isinstance(value, tuple | list):
-        return [_write(entry, write_duration) for entry in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        value = cast("dict[str, Any]", value)
-        return {name: _write(member, write_duration) for name, member in value.items()}
-    return _write_members(value, write_duration) if is_dataclass(value) else value
+def _write(value: Any, write_duration: _WriteDuration) -> Any:
+    kind = cast("type[Any]", type(value))
+    return value if kind in _JSON_ITSELF else _writer(kind)(value, write_duration)
 
 
-def _write_members(value: object, write_duration: Callable[[timedelta], object]) -> dict[str, Any]:
-    kind = getattr(value, "kind", None)
-    written: dict[str, Any] = {} if kind is None else {"kind": kind}
-    for name, default in defaults_of(type(value)).items():
-        member = getattr(value, name)
-        if member != default:
-            written[camel_case(name)] = _write(member, write_duration)
-    return written
+@cache
+def _writer(kind: type[Any]) -> Callable[[Any, _WriteDuration], Any]:
+    if issubclass(kind, str):
+        return lambda value, _: str(value)  # the text of an enum
+    if issubclass(kind, datetime):
+        return lambda value, _: format_time(value)
+    if issubclass(kind, timedelta):
+        return lambda value, write_duration: write_duration(value)
+    if issubclass(kind, tuple | list):
+        return lambda value, write_duration: [_write(entry, write_duration) for entry in value]
+    if issubclass(kind, dict):
+        return lambda value, write_duration: {name: _write(member, write_duration) for name, member in value.items()}
+    return _members_writer(kind) if is_dataclass(kind) else lambda value, _: value
+
+
+def _members_writer(kind: type[Any]) -> Callable[[Any, _WriteDuration], dict[str, Any]]:
+    members = [(name, camel_case(name), default) for name, default in defaults_of(kind).items()]
+    word = getattr(kind, "kind", None)
+
+    def write(value: object, write_duration: _WriteDuration) -> dict[str, Any]:
+        written: dict[str, Any] = {} if word is None else {"kind": word}
+        for name, key, default in members:
+            member = getattr(value, name)
+            if member != default:
+                written[key] = _write(member, write_duration)
+        return written
+
+    return write
 
 
 @cache

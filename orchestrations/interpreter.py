@@ -16,6 +16,8 @@ from domain.times import as_utc
 from durabletask import task
 from durabletask.entities import EntityInstanceId, EntityOperationFailedException
 
+from orchestrations.custom_status import CustomStatus
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from datetime import datetime
@@ -94,6 +96,7 @@ class _Run[S: State]:
         self._events = {name: ctx.wait_for_external_event(name) for name in machine.events}
         self._in_flight: dict[str, tuple[Call, task.Task[Any]]] = {}
         self._published: tuple[object, datetime | None] | None = None
+        self._status = CustomStatus(ctx)
 
     @property
     def _now(self) -> datetime:
@@ -203,14 +206,9 @@ class _Run[S: State]:
                     self._events[name] = self._ctx.wait_for_external_event(name)
 
     def _publish(self, next_poll: datetime | None = None) -> None:
-        """Publish the state as the orchestration's custom status, which callers see, if it has changed.
-
-        The comparison saves time: each replay of the history builds these documents again.
-        """
+        """Publish the state as the orchestration's custom status, which callers see, if it has changed."""
         state = self._machine.compared(self._state)
         if self._published is not None and self._published[0] == state and next_poll in {None, self._published[1]}:
             return
         self._published = state, next_poll
-        shown = self._machine.shown(self._state, self._now, next_poll)
-        if shown is not None:
-            self._ctx.set_custom_status(shown)
+        self._status.set(lambda: self._machine.shown(self._state, self._now, next_poll))

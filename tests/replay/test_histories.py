@@ -11,8 +11,9 @@ from durabletask.task import NonDeterminismError
 
 from domain.restore import backoff, calls, report, track
 from orchestrations import names, post_claim, restore_vm
+from orchestrations.custom_status import newest_in_history
 from tests.replay.scenes import HISTORIES, RECORDINGS
-from tests.support.replay import replay
+from tests.support.replay import replay, responses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,22 @@ def test_goes_the_way_it_went(path: Path) -> None:
     name = recorded["orchestrator"]
 
     replay(ORCHESTRATORS[name], name, recorded, inputs=True)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_what_a_process_has_replayed_before_changes_no_status(path: Path) -> None:
+    recorded = read(path)
+    orchestrator = ORCHESTRATORS[recorded["orchestrator"]]
+
+    def statuses(before_turn: Callable[[], None]) -> list[str]:
+        newest_in_history.cache_clear()
+        taken: list[str] = []
+        for _, response in responses(orchestrator, recorded):
+            taken.append(response.customStatus.value)
+            before_turn()
+        return taken
+
+    assert statuses(lambda: None) == statuses(newest_in_history.cache_clear)
 
 
 def test_every_scene_has_its_history() -> None:

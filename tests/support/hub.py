@@ -31,6 +31,7 @@ from durabletask.worker import _OrchestrationExecutor, _RuntimeOrchestrationCont
 from google.protobuf import wrappers_pb2
 
 from local_host.azure_like import ENDED, AzureLikeBackend, Faults, output_of
+from orchestrations.custom_status import newest_in_history
 
 if TYPE_CHECKING:
     from durabletask.testing.in_memory_backend import (
@@ -667,6 +668,7 @@ class Hub:
         instance_id = instance.instance_id
         session = self._sessions.get(instance_id)
         if session is None or session.generation != generation:
+            newest_in_history.cache_clear()  # it tells executions apart by their times, and the clock stands still
             session = self._sessions[instance_id] = _Session(self._worker, instance, generation)
         taken = session.advance(instance)
         if not session.is_replay_due(taken):

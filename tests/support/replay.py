@@ -20,7 +20,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from tests.support.hub import STATUS_NAMES, settle_codec, without_stack_traces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tests.support.hub import Hub
 
@@ -102,15 +102,23 @@ def replay(orchestrator: Callable[..., Any], name: str, recorded: Mapping[str, A
         raise ReplayMismatchError(f"a history of format {recorded.get('v')!r} cannot be read, only {FORMAT}")
     if recorded["orchestrator"] != name:
         raise ReplayMismatchError(f"the history is of {recorded['orchestrator']!r}, not of {name!r}")
+    has_turns = False
+    for turn, response in responses(orchestrator, recorded):
+        has_turns = True
+        _compare(name, turn, [step_of_action(action) for action in response.actions], inputs=inputs)
+    if not has_turns:
+        raise ReplayMismatchError(f"the history of {name!r} has no turn")
+
+
+def responses(
+    orchestrator: Callable[..., Any], recorded: Mapping[str, Any]
+) -> Iterator[tuple[Turn, pb.OrchestratorResponse]]:
+    """Take every recorded turn again, one by one; returns each with what the worker says to it."""
     settle_codec()
     worker = DurableFunctionsWorker()
-    turns = read_turns([ParseDict(event, pb.HistoryEvent()) for event in recorded["events"]])
-    if not turns:
-        raise ReplayMismatchError(f"the history of {name!r} has no turn")
-    for turn in turns:
+    for turn in read_turns([ParseDict(event, pb.HistoryEvent()) for event in recorded["events"]]):
         request = pb.OrchestratorRequest(instanceId=recorded["instance_id"], pastEvents=turn.past, newEvents=turn.new)
-        response = worker._run_orchestration(orchestrator, request)
-        _compare(name, turn, [step_of_action(action) for action in response.actions], inputs=inputs)
+        yield turn, worker._run_orchestration(orchestrator, request)
 
 
 def read_turns(events: Iterable[pb.HistoryEvent]) -> list[Turn]:

@@ -138,10 +138,8 @@ def _with_times_passed(recovery: Recovery, now: datetime) -> Recovery:
 def _with_prediction(recovery: Recovery, now: datetime) -> Recovery:
     """Return the recovery with its end predicted, once a minute and whenever a group has changed."""
     progress, timing = recovery.progress, recovery.timing
-    if recovery.outline is None or recovery.accepted.dry_run:
+    if recovery.outline is None or recovery.accepted.dry_run or progress.status.has_ended:
         return recovery
-    if progress.status.has_ended:
-        return recovery.with_progress(predicted_end=None)
     groups = "".join(GROUP_LETTERS[group.status] for group in progress.groups)
     is_fresh = timing.predicted is not None and now < timing.predicted + _PREDICT_EVERY
     if is_fresh and groups == timing.groups:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.codec import pack
@@ -10,7 +11,6 @@ from domain.envelopes import request_of
 from domain.restore import machine
 from domain.restore.calls import StartRestore
 from domain.restore.document import document, shown_status
-from domain.restore.parts import Clock, StatusEvents
 from domain.restore.state import Restore
 from domain.restore.trace import with_traceparent
 
@@ -48,8 +48,8 @@ def _asking(restore: Restore, call: EntityCall) -> tuple[Restore, Json]:
     return restore, request_of(restore, call)
 
 
-def _compared(restore: Restore) -> Restore:
-    return replace(restore, clock=Clock(now=restore.accepted.created), events=StatusEvents(), timeline=None)
+_NOT_COMPARED: Final = frozenset({"clock", "events", "timeline"})
+_compared: Final = attrgetter(*(member.name for member in fields(Restore) if member.name not in _NOT_COMPARED))
 
 
 _RESTORE: Final = Machine(

@@ -84,9 +84,14 @@ def test_a_secret_is_recognised_by_its_form(what: str) -> None:
     assert redacted(f"Approved. It is {BARE[what]}, by the way.") == "Approved. It is (removed), by the way."
 
 
-@pytest.mark.parametrize("secret", [*BARE.values(), JWT, f"github_pat_{'1aB' * 10}"])
+@pytest.mark.parametrize("secret", [*BARE.values(), JWT, "eyJhbGciOiJub25l.eyJzdWIi.x", f"github_pat_{'1aB' * 10}"])
 def test_a_text_that_is_nothing_but_a_secret_is_recognised(secret: str) -> None:
     assert redacted(secret) == "(removed)"
+
+
+@pytest.mark.parametrize("name", ["bearer ", "bearer\t", "password:", "password="])
+def test_a_name_of_a_secret_is_enough(name: str) -> None:
+    assert redacted(f"{name}abcdef0123456789") == f"{name}(removed)".replace("\t", " ")
 
 
 @pytest.mark.parametrize("text", LEAKS)

@@ -49,6 +49,7 @@ _BODY_DEADLINE_READS: Final = 3  # in read timeouts: no read begins later, so a 
 _MAX_ID_LENGTH: Final = 100
 _LOW_REMAINING: Final = 10
 _REMAINING_HEADERS: Final = "x-ms-ratelimit-remaining-"
+_GRAPH_REMAINING: Final = "x-ms-ratelimit-remaining-tenant-resource-requests"  # 15 for 5 s: low is usual there
 
 _log = logging.getLogger(__name__)
 
@@ -256,5 +257,6 @@ def _log_call(method: str, path: str, outcome: int | str, started: float, reques
 
 def _warn_before_throttling(path: str, response: requests.Response) -> None:
     for name, value in response.headers.items():
-        if name.lower().startswith(_REMAINING_HEADERS) and value.isdecimal() and int(value[:9]) < _LOW_REMAINING:
+        is_counted = name.lower().startswith(_REMAINING_HEADERS) and name.lower() != _GRAPH_REMAINING
+        if is_counted and value.isdecimal() and int(value[:9]) < _LOW_REMAINING:
             _log.warning("Azure will soon throttle: %s is %s after %s", name, value, path)

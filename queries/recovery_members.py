@@ -28,7 +28,7 @@ _WAIT_S: Final = 10.0
 
 _ITEMS: Final = """recoveryservicesresources
 | where type =~ 'microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems'
-| where properties.backupManagementType =~ 'AzureIaasVM'
+| where tostring(properties.backupManagementType) =~ 'AzureIaasVM'
 | project id, vault = tostring(split(tolower(id), '/backupfabrics/')[0]),
     sourceResourceId = coalesce(tostring(properties.sourceResourceId), tostring(properties.dataSourceInfo.resourceID)),
     virtualMachineId = tostring(properties.virtualMachineId)

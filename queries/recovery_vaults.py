@@ -39,7 +39,7 @@ def _items(api: BackupApi, vault_id: str, region: str, members: ChosenMembers) -
     found: dict[int, MemberItem] = {}
     for body in api.list_protected_items(vault_id):
         for index in {indexes[vm_id.lower()] for vm_id in source_ids(body) if vm_id.lower() in indexes}:
-            if index not in found or found[index].soft_deletion is not None:
+            if index not in found or found[index].is_deleted:
                 item = ProtectedItem.from_api(body, vault_id=vault_id, region=region)
                 found[index] = _member_item(item, members.vms[index].vm_id)
     return found
@@ -50,7 +50,7 @@ def _member_item(item: ProtectedItem, vm_id: str) -> MemberItem:
         container_name=item.container_name,
         protected_item_name=item.protected_item_name,
         source_resource_id=None if item.source_resource_id == vm_id else item.source_resource_id,
-        soft_deletion=item.soft_deletion,
+        is_deleted=item.soft_deletion is not None,
     )
 
 

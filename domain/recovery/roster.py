@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Final, Self
 
-from domain.azure.protected_items import ProtectedItem, SoftDeletion
+from domain.azure.protected_items import ProtectedItem
 from domain.azure.resource_ids import same_id
 from domain.codec import pack, unpack
 from domain.errors import Json, RestoreWarning
@@ -33,12 +33,15 @@ def member_restore_id(recovery_id: str, index: int, attempt: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberItem:
-    """The item of a member as its vault lists it. ``source_resource_id`` is set if it is not the member's id."""
+    """The item of a member as its vault lists it. ``source_resource_id`` is set if it is not the member's id.
+
+    ``is_deleted``: it is soft-deleted.
+    """
 
     container_name: str
     protected_item_name: str
     source_resource_id: str | None = None
-    soft_deletion: SoftDeletion | None = None
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +88,21 @@ class Roster:
     def request_for(self, index: int) -> RestoreRequest:
         """Return the restore request of a member."""
         member, vault_id = self.members[index], self.vault_of(index)
-        request = {
+        request: Json = {
             **fill(self.templates[self.group_of(index)], vm_values(member.vm_id)),
             "sourceResourceId": member.vm_id,
         }
-        if member.item is None and vault_id is not None:  # the vault could not be read; its item is searched there
+        if vault_id is not None and self.item_of(index) is None:
             request["vaultId"] = vault_id
         return RestoreRequest.from_json(request)
 
     def item_of(self, index: int) -> ProtectedItem | None:
-        """Return the protected item of a member, ``None`` if its restore must find it."""
+        """Return the protected item of a member, ``None`` if its restore must find it.
+
+        It must for a soft-deleted item, too, which a person may have undeleted before the restore is tried again.
+        """
         member, vault_id = self.members[index], self.vault_of(index)
-        if member.item is None or vault_id is None:
+        if member.item is None or member.item.is_deleted or vault_id is None:
             return None
         return ProtectedItem(
             vault_id=vault_id,
@@ -104,7 +110,6 @@ class Roster:
             protected_item_name=member.item.protected_item_name,
             source_resource_id=member.item.source_resource_id or member.vm_id,
             region=self.regions[self.resolved.vault_of[index]],
-            soft_deletion=member.item.soft_deletion,
         )
 
 
@@ -160,7 +165,7 @@ def _member_in(members: ChosenMembers, index: int, readings: Sequence[VaultReadi
     vm, named = members.vms[index], members.named_vault(members.vms[index])
     vaults = [place for place, reading in enumerate(readings) if named is None or same_id(named, reading.vault_id)]
     with_item = [vault for vault in vaults if str(index) in readings[vault].items]
-    for vault in sorted(with_item, key=lambda vault: readings[vault].items[str(index)].soft_deletion is not None):
+    for vault in sorted(with_item, key=lambda vault: readings[vault].items[str(index)].is_deleted):
         reading = readings[vault]
         looked = reading.with_jobs is not None and index not in reading.with_jobs
         item = reading.items[str(index)]
@@ -212,7 +217,7 @@ def _warnings(readings: Iterable[VaultReading]) -> Iterator[RestoreWarning]:
 
 
 def _soft_deletions(members: Iterable[RosterMember]) -> Iterator[RestoreWarning]:
-    deleted = [member.vm_id for member in members if member.item is not None and member.item.soft_deletion is not None]
+    deleted = [member.vm_id for member in members if member.item is not None and member.item.is_deleted]
     if deleted:
         more = f" and {len(deleted) - _MAX_NAMED} more" if len(deleted) > _MAX_NAMED else ""
         message = (

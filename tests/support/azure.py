@@ -315,7 +315,8 @@ class ScriptedAzure:
         self._call("query_resources")
         assert query.startswith("recoveryservicesresources")
         assert skip_token is None
-        row = {"id": next(iter(self.list_protected_items(VAULT_ID)))["id"], "sourceResourceId": VM_ID}
+        item = f"{VAULT_ID}/backupFabrics/Azure/protectionContainers/{CONTAINER}/protectedItems/{ITEM}"
+        row = {"id": item, "sourceResourceId": VM_ID}
         return Answer(GraphPage(rows=(row,), skip_token=None, total=1))
 
     def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]:

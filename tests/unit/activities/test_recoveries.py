@@ -222,13 +222,24 @@ def test_a_soft_deleted_item_is_taken_only_if_there_is_no_other_and_said() -> No
 
     resolved = lab.resolve()
 
-    items = [lab.roster.item_of(index) for index in (0, 1)]
-    assert [item.soft_deletion is not None for item in items if item] == [False, True]
     assert resolved.vault_of == (1, 0)
+    item = lab.roster.item_of(0)
+    assert item is not None
+    assert (item.vault_id, item.soft_deletion) == (SECOND_VAULT, None)
     (warning,) = resolved.warnings
     assert warning.code == WarningCode.ITEM_SOFT_DELETED
     assert fleet_vm("b") in warning.message
     assert fleet_vm("a") not in warning.message
+
+
+def test_the_restore_of_a_soft_deleted_item_reads_it_anew_because_it_may_be_undeleted_by_then() -> None:
+    lab = Lab(ALL)
+    lab.azure.protect(fleet_vm("a"), isScheduledForDeferredDelete=True)
+
+    lab.resolve()
+
+    assert lab.roster.item_of(0) is None
+    assert lab.roster.request_for(0).body["vaultId"] == FLEET_VAULT
 
 
 def test_an_item_whose_protection_is_stopped_is_taken() -> None:

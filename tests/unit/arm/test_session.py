@@ -346,6 +346,16 @@ def test_a_low_remaining_limit_is_a_warning(
     assert caplog.messages == [f"Azure will soon throttle: {plenty} is 9 after /a"]
 
 
+def test_the_small_quota_of_resource_graph_is_no_warning(
+    server: ArmServer, session: ArmSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers(Say(headers={"x-ms-ratelimit-remaining-tenant-resource-requests": "3"}))
+
+    session.call("POST", "/a")
+
+    assert caplog.messages == []
+
+
 def test_close_closes_the_credential_too(server: ArmServer, session: ArmSession, identity: FakeIdentity) -> None:
     server.answers(Say())
     session.call("GET", "/a")

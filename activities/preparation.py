@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from domain.restore.answers import Prepared
     from domain.restore.calls import PrepareRestore
     from queries.backup_api import BackupApi
+    from queries.shared_reads import SharedReads
 
 _SLICE: Final = timedelta(minutes=1)  # how long one call reads a list: far below the host's functionTimeout
 _MAX_SLICES: Final = 20
@@ -36,8 +37,8 @@ _PREPARING: Final = timedelta(minutes=3)  # after this time no further call is m
 class RestorePreparation:
     """One run of the preparation. ``clock`` returns aware UTC."""
 
-    def __init__(self, api: BackupApi, call: PrepareRestore, clock: Callable[[], datetime]) -> None:
-        self._api = api
+    def __init__(self, api: BackupApi, reads: SharedReads, call: PrepareRestore, clock: Callable[[], datetime]) -> None:
+        self._api, self._reads = api, reads
         self._request, self._item, self._progress = call.request, call.item, call.progress
         self._search = PointSearch.begin(call.request, call.now, call.progress)
         self._clock = clock
@@ -184,7 +185,7 @@ class RestorePreparation:
         is_direct = "storageAccountId" in request.body
         target = "storageAccountId" if is_direct else "identityBasedRestoreDetails.targetStorageAccountId"
         try:
-            account = self._api.get_storage_account(account_id)
+            account = self._reads.get_storage_account(account_id)
         except TerminalError as error:
             if error.code == errors.NOT_FOUND:
                 message = f"Azure does not find {account_id}; check the id"
@@ -198,9 +199,8 @@ class RestorePreparation:
         if self._request.body.get("resourceGuardOperationRequests"):
             return ()
         try:
-            return tuple(
-                constraints.resource_guard_requests(self._api.list_resource_guard_proxies(self._item.vault_id))
-            )
+            proxies = self._reads.list_resource_guard_proxies(self._item.vault_id)
+            return tuple(constraints.resource_guard_requests(proxies))
         except TerminalError as error:
             message = f"The app could not read whether a Resource Guard protects the vault: {error.message}"
             self._warn(WarningCode.RESOURCE_GUARD_NOT_READ, message)

@@ -66,6 +66,9 @@ _PERMISSIONS_API_VERSION: Final = "2022-04-01"
 
 _VM_ITEMS: Final = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
 _VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
+_RUNNING_VM_RESTORES: Final = (
+    "operation eq 'Restore' and status eq 'InProgress' and backupManagementType eq 'AzureIaasVM'"
+)
 _MAX_TIME: Final = datetime.max.replace(tzinfo=UTC)
 _MAX_PAGES: Final = 2000
 _MAX_ENTRIES: Final = 200_000
@@ -229,6 +232,22 @@ class BackupClient:
         for page, _ in self._pages(resource_path(vault_id, "backupJobs"), _VM_RESTORES):
             yield from (Job.from_api({"name": "", **body}) for body in page)
 
+    def list_running_jobs(self, vault_id: str) -> Answer[dict[str, str | None]]:
+        """Return the ids of the vault's restore jobs that run, by the client request ids of their triggers.
+
+        Those are in lower case. An id is ``None`` if Azure lists the job without a name. The service can ignore a
+        filter, so jobs that have ended are left out here, too. Of several jobs of one trigger, the one that started
+        first is returned. The answer's wait is the longest that a page asked for.
+        """
+        jobs: list[Job] = []
+        waits_s: list[float] = []
+        for page, _, asked_s in self._replies(resource_path(vault_id, "backupJobs"), _RUNNING_VM_RESTORES):
+            jobs += [job for job in (Job.from_api({"name": "", **body}) for body in page) if job.status.is_running]
+            waits_s += [asked_s] if asked_s is not None else []
+        jobs.sort(key=lambda job: job.start or _MAX_TIME, reverse=True)
+        running = {job.activity_id.lower(): as_name(job.job_id) for job in jobs if job.activity_id is not None}
+        return Answer(running, max(waits_s, default=None))
+
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
         """Return one job with its extended information."""
         reply = self._call("GET", resource_path(vault_id, "backupJobs", job_id))
@@ -309,6 +328,13 @@ class BackupClient:
 
         Raises ``TerminalError`` when the list exceeds a limit or links to another host.
         """
+        for page, link, _ in self._replies(path, expression, api_version=api_version, start=start):
+            yield page, link
+
+    def _replies(
+        self, path: str, expression: str | None = None, *, api_version: str | None = None, start: str | None = None
+    ) -> Iterator[tuple[list[Json], str | None, float | None]]:
+        """Yield what ``_pages`` yields, each page with the wait in seconds that Azure asked for, if any."""
         first = f"{self._session.endpoint}{with_query(path, api_version or self._api_version, expression)}"
         url: str | None = start or first
         pages_read, entries, deadline = set[str](), 0, self._timer() + _MAX_LIST_S
@@ -323,7 +349,7 @@ class BackupClient:
             page = _entries(reply, body)
             entries += len(page)
             url = _next_link(reply, body)
-            yield page, url
+            yield page, url, reply.retry_after_s
 
     def _page_problem(self, url: str, pages_read: set[str], entries: int, *, late: bool) -> str | None:
         """Return why the next page must not be read, or ``None`` when it may be."""

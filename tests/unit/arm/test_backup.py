@@ -3,6 +3,7 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 import pytest
 
@@ -135,6 +136,7 @@ READS: dict[str, Callable[[BackupClient], object]] = {
     "operation": lambda client: client.get_operation(VAULT, "op-1", None),
     "validation": lambda client: client.get_validation(VAULT, "op-1", None),
     "find": find,
+    "running": lambda client: client.list_running_jobs(VAULT),
     "job": lambda client: client.get_job(VAULT, "j-1"),
 }
 NOT_AN_OBJECT = [b"", b"<html>sign in</html>", b"[]", b'"text"', b"null", b'{"half": ', b'{"value": NaN}']
@@ -605,6 +607,56 @@ def test_a_matching_job_without_a_name_is_an_error(server: ArmServer, client: Ba
 
     with pytest.raises(TransientError, match="without a name"):
         find(client)
+
+
+def test_running_jobs_are_listed_by_the_ids_of_their_triggers(server: ArmServer, client: BackupClient) -> None:
+    job_pages(server, [job("one", activity_id=REQUEST_ID)], [job("two", activity_id="x"), job("of nobody")])
+
+    answer = client.list_running_jobs(VAULT)
+
+    assert answer.value == {REQUEST_ID.lower(): "one", "x": "two"}
+    asked = unquote_plus(server.requests[0].target)
+    assert (
+        "$filter=operation eq 'Restore' and status eq 'InProgress' and backupManagementType eq 'AzureIaasVM'" in asked
+    )
+
+
+@pytest.mark.parametrize("status", ["Completed", "Failed", "CompletedWithWarnings", "Cancelled"])
+def test_a_job_that_has_ended_is_none_of_the_running_ones_even_if_azure_lists_it(
+    server: ArmServer, client: BackupClient, status: str
+) -> None:
+    ended = job("ended", activity_id=REQUEST_ID)
+    ended["properties"]["status"] = status
+    job_pages(server, [ended, job("runs", activity_id="x")])
+
+    assert client.list_running_jobs(VAULT).value == {"x": "runs"}
+
+
+def test_of_several_running_jobs_of_one_trigger_the_first_started_counts(
+    server: ArmServer, client: BackupClient
+) -> None:
+    ours = [("third", 3.0), ("first", 1.0), ("unknown", None), ("second", 2.0)]
+    job_pages(server, *([job(name, minutes=start, activity_id=REQUEST_ID)] for name, start in ours))
+
+    assert client.list_running_jobs(VAULT).value == {REQUEST_ID.lower(): "first"}
+
+
+def test_a_running_job_without_a_name_runs_nevertheless(server: ArmServer, client: BackupClient) -> None:
+    nameless = job("x", activity_id=REQUEST_ID)
+    del nameless["name"]
+    job_pages(server, [nameless])
+
+    assert client.list_running_jobs(VAULT).value == {REQUEST_ID.lower(): None}
+
+
+def test_the_longest_wait_of_all_pages_of_running_jobs_is_kept(server: ArmServer, client: BackupClient) -> None:
+    link = f"{server.url}{VAULT_PATH}/backupJobs?page=2"
+    server.answers(
+        Say(body={"value": [], "nextLink": link}, headers={"Retry-After": "90"}),
+        Say(body={"value": []}, headers={"Retry-After": "30"}),
+    )
+
+    assert client.list_running_jobs(VAULT).retry_after_s == 90.0
 
 
 def test_a_job_without_a_name_gets_the_requested_id(server: ArmServer, client: BackupClient) -> None:

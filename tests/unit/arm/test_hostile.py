@@ -303,6 +303,7 @@ LISTS: dict[str, tuple[str, Callable[[BackupClient], Any]]] = {
     "items": ("backupProtectedItems", lambda client: list(client.list_protected_items(VAULT_ID))),
     "points": ("recoveryPoints", lambda client: list(client.list_recovery_points(PROTECTED))),
     "jobs": ("backupJobs", lambda client: client.find_restore_job(VAULT_ID, activity_id="mine")),
+    "running": ("backupJobs", lambda client: client.list_running_jobs(VAULT_ID)),
     "proxies": ("backupResourceGuardProxies", lambda client: list(client.list_resource_guard_proxies(VAULT_ID))),
     "disks": ("disks", lambda client: list(client.list_disks(VAULT_ID.partition("/providers")[0]))),
     "permissions": ("permissions", lambda client: list(client.list_permissions(VAULT_ID))),

@@ -60,7 +60,7 @@ CALLERS = {
             *("get_protected_item", "list_protected_items"),
             *("list_recovery_points", "recovery_point_pages", "get_recovery_point"),
             *("trigger_restore", "get_operation", "trigger_validation", "get_validation"),
-            *("find_restore_job", "list_restore_jobs", "get_job", "cancel_job"),
+            *("find_restore_job", "list_restore_jobs", "list_running_jobs", "get_job", "cancel_job"),
         )
     },
 }
@@ -120,6 +120,7 @@ def calls(url: str) -> Iterable[tuple[str, Callable[[BackupClient], object]]]:
     yield "find_restore_job", lambda api: api.find_restore_job(VAULT, activity_id="r")
     yield "list_restore_jobs", lambda api: list(api.list_restore_jobs(VAULT))
     yield "query_resources", lambda api: api.query_resources("resources")
+    yield "list_running_jobs", lambda api: api.list_running_jobs(VAULT)
     yield "get_job", lambda api: api.get_job(VAULT, "j")
     yield "cancel_job", lambda api: api.cancel_job(VAULT, "j")
     yield "trigger_validation", lambda api: api.trigger_validation(ITEM, "p", {})

@@ -16,7 +16,9 @@ from domain.azure.protected_items import soft_deleted_error
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import answers, calls
 from domain.restore.answers import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
+from domain.watch.calls import ListRunningJobs, RunningJobs
 from queries.item_lookup import find_item
+from queries.shared_reads import SharedReads
 from queries.soft_deletion import explained_error, find_soft_deletion
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class RestoreActivities:
         self._api = api
         self._vault_ids = vault_ids
         self._clock = clock
+        self._reads = SharedReads(api, clock)
 
     def by_name(self) -> dict[str, Callable[[Json], Json]]:
         """Return the activities by name, as functions from JSON to JSON; all but ``start_restore``."""
@@ -64,6 +67,7 @@ class RestoreActivities:
             calls.GetJob: self.get_job,
             calls.CancelJob: self.cancel_job,
             calls.ListRestoredDisks: self.list_restored_disks,
+            ListRunningJobs: self.list_running_jobs,
         }
         return {kind.name: sealed(kind, method, self._clock) for kind, method in methods.items()}
 
@@ -77,7 +81,7 @@ class RestoreActivities:
 
     def prepare_restore(self, call: calls.PrepareRestore) -> Answer[answers.Prepared]:
         """Choose the point, check the restore, and start the service's own validation."""
-        return RestorePreparation(self._api, call, self._clock).prepare()
+        return RestorePreparation(self._api, self._reads, call, self._clock).prepare()
 
     def get_validation(self, call: calls.GetValidation) -> Answer[Validation]:
         """Poll the service's own validation. If it refuses a soft-deleted item, the first finding says so."""
@@ -104,7 +108,7 @@ class RestoreActivities:
         """
         item = call.item
         try:
-            job = self._find_job(item.vault_id, call.client_request_id)
+            job = self._find_earlier_job(call)
         except RestoreError as error:
             # Claim the attempt here too: "not posted" is only true if no other delivery of this attempt posts.
             if _claimed(call, claim) and not self._is_late(call):
@@ -161,6 +165,21 @@ class RestoreActivities:
             until=call.until,
         )
         return Answer(RestoredDisks(disks=tuple(disks)))
+
+    def list_running_jobs(self, call: ListRunningJobs) -> Answer[RunningJobs]:
+        """List the vault's running restores; return only what is new for the watched ones."""
+        listed = self._reads.list_running_jobs(call.vault_id)
+        job_ids = {key: listed.value.get(key.lower()) for key in call.unknown}
+        found = {key: job_id for key, job_id in job_ids.items() if job_id is not None}
+        missing = tuple(key for key in call.known if key.lower() not in listed.value)
+        return Answer(RunningJobs(found=found, missing=missing), listed.retry_after_s)
+
+    def _find_earlier_job(self, call: calls.StartRestore) -> Job | None:
+        """Return the job of an earlier post. After a look through all jobs, only one that runs can have come since."""
+        vault_id, key = call.item.vault_id, call.client_request_id
+        if call.looked and key.lower() not in self._reads.running_jobs(vault_id):
+            return None
+        return self._find_job(vault_id, key)
 
     def _find_job(self, vault_id: str, client_request_id: str) -> Job | None:
         return self._api.find_restore_job(vault_id, activity_id=client_request_id)

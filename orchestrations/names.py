@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 RESTORE_VM: Final = "restore_vm"
+WATCH_VAULT: Final = "watch_vault"
 HOLD_POST_CLAIM: Final = "hold_post_claim"
 HOLD_LIST_ENTRY: Final = "hold_list_entry"
 """The entry of one restore in the list, kept in the task hub under an id that sorts by the restore's age."""

@@ -54,7 +54,7 @@ _compared: Final = attrgetter(*(member.name for member in fields(Restore) if mem
 
 _RESTORE: Final = Machine(
     kind=Restore,
-    events=(machine.CANCEL_EVENT, machine.DECISION_EVENT, machine.SLOT_EVENT),
+    events=(machine.CANCEL_EVENT, machine.DECISION_EVENT, machine.SLOT_EVENT, machine.WATCH_EVENT),
     advance=machine.advance,
     decide=machine.decide,
     absorb=machine.absorb,

@@ -17,17 +17,26 @@ from domain.envelopes import seal
 from domain.errors import RestoreError
 from domain.messages import event_message, result_message
 from domain.restore.answers import Claim, Done, Published, Running
-from domain.restore.calls import ClaimPost, FindRunning, PublishEvents, PublishResult, StartRestore, WakeRestore
+from domain.restore.calls import (
+    ClaimPost,
+    FindRunning,
+    JoinWatch,
+    PublishEvents,
+    PublishResult,
+    StartRestore,
+    WakeRestore,
+)
 from domain.restore.machine import SLOT_EVENT
 from domain.restore.parts import Phase
 from domain.restore.status_events import event_of
 from domain.times import format_time, parse_request_time
 from orchestrations.entities import ENTITIES
 from orchestrations.list_entry import hold_list_entry
-from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, HOLD_RECORD, RESTORE_VM
+from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, HOLD_RECORD, RESTORE_VM, WATCH_VAULT
 from orchestrations.post_claim import hold_post_claim
 from orchestrations.record import hold_record
 from orchestrations.restore_vm import restore_vm
+from orchestrations.watch_vault import watch_vault
 from telemetry.context import restore_context
 from triggers.hub import raise_event
 from triggers.list_entries import note_end
@@ -36,6 +45,7 @@ from triggers.queue import events_output, results_output
 from triggers.restore_states import get_document
 from triggers.sdk import accept_plain_text_payloads
 from triggers.starting import now
+from triggers.watching import join_watch
 
 if TYPE_CHECKING:
     from domain.errors import Json
@@ -45,6 +55,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _ORCHESTRATORS: Final[Mapping[str, Callable[..., Any]]] = {
     RESTORE_VM: restore_vm,
+    WATCH_VAULT: watch_vault,
     HOLD_POST_CLAIM: hold_post_claim,
     HOLD_LIST_ENTRY: hold_list_entry,
     HOLD_RECORD: hold_record,
@@ -190,6 +201,7 @@ def blueprint(
     with_client: dict[str, Callable[..., Any]] = {
         FindRunning.name: find_running,
         WakeRestore.name: wake_restore,
+        JoinWatch.name: join_watch,
         ClaimPost.name: claim_post,
         StartRestore.name: _starter(start_with),
     }

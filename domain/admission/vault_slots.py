@@ -40,7 +40,7 @@ def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[
     """
     slots = _up_to_date(slots, asked.now)
     if asked.restore_id in slots.running:
-        return slots, SlotGrant()
+        return slots, SlotGrant(running=len(slots.running))
     waiting, until = {**slots.waiting}, slots.blocked_until
     waiting[asked.restore_id] = asked.now  # the place of a known key in a dict, and so in line, stays the same
     ahead = list(waiting).index(asked.restore_id)
@@ -52,7 +52,8 @@ def acquire(slots: VaultSlots | None, call: AcquireSlot, asked: Asked) -> tuple[
         del waiting[asked.restore_id]
         next_attempt = None if until is None else asked.now + _BETWEEN_ATTEMPTS
         running = (*slots.running, asked.restore_id)
-        return VaultSlots(running=running, waiting=waiting, blocked_until=next_attempt), SlotGrant()
+        granted = VaultSlots(running=running, waiting=waiting, blocked_until=next_attempt)
+        return granted, SlotGrant(running=len(running))
     holder = next(iter(slots.running or waiting))  # after a block, nobody may have a slot: then the first in line
     running = (*slots.running[1:], *slots.running[:1])
     return replace(slots, running=running, waiting=waiting), SlotGrant(holder=holder, ahead=ahead)

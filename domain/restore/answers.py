@@ -87,6 +87,13 @@ class FoundJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """Whether the vault's watcher watches the restore's job; not if it has not read its list for long."""
+
+    is_watched: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredDisks:
     """The managed disks that a restore created."""
 
@@ -148,12 +155,13 @@ class SlotGrant:
 
     ``holder`` is set if none was free: a restore that has one, a different one each time, or one that comes before it.
     ``blocked_until`` is set if Azure Backup blocks the vault, or blocked it and is not known to have stopped: then one
-    restore after another tries.
+    restore after another tries. ``running`` is how many restores have a slot, this one included, if it has one now.
     """
 
     holder: str | None = None
     ahead: int = 0
     blocked_until: datetime | None = None
+    running: int = 0
 
     @property
     def is_granted(self) -> bool:

@@ -22,6 +22,7 @@ from domain.restore.answers import (
     Done,
     FoundJob,
     Grant,
+    Joined,
     LockHolder,
     Prepared,
     Published,
@@ -33,6 +34,7 @@ from domain.restore.answers import (
     Storm,
 )
 from domain.restore.parts import StatusChange
+from domain.restore.polling import Limits
 
 _KEYS: Final = uuid.UUID("0b9a6a0c-8f5e-5a53-9b0e-5b8a3f3d9c11")
 
@@ -126,7 +128,10 @@ class GetValidation(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRestore(ActivityCall):
-    """Post the restore, once: ``attempt`` numbers the posts. ``asked`` is when the orchestrator called for this one."""
+    """Post the restore, once: ``attempt`` numbers the posts. ``asked`` is when the orchestrator called for this one.
+
+    ``looked``: all restore jobs of the vault were looked through when the restore's recovery began.
+    """
 
     name: ClassVar = "start_restore"
     answer: ClassVar = Started
@@ -135,6 +140,7 @@ class StartRestore(ActivityCall):
     client_request_id: str
     attempt: int
     asked: datetime | None = None
+    looked: bool = False
 
     @property
     def point_id(self) -> str:
@@ -181,6 +187,25 @@ class GetJob(ActivityCall):
     answer: ClassVar = Job
     vault_id: str
     job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinWatch(ActivityCall):
+    """Register at the vault's watcher, which is started if none runs; a restore that waits registers again and again.
+
+    ``triggered`` is when Azure took the restore. ``has_job``: its job is known, so it need not be found. ``is_again``:
+    the restore has relied on the watcher since it last registered.
+    """
+
+    name: ClassVar = "join_watch"
+    answer: ClassVar = Joined
+    vault_id: str
+    restore_id: str
+    client_request_id: str
+    triggered: datetime
+    limits: Limits
+    has_job: bool = False
+    is_again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from domain.restore import (
     timeline,
     track,
     trigger,
+    watching,
     withdraw,
 )
 from domain.restore.failure import retry_or_end
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 CANCEL_EVENT: Final = "cancel"
 DECISION_EVENT: Final = "decision"
 SLOT_EVENT: Final = "slot"
+WATCH_EVENT: Final = "watch"
 
 TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
     stages.Resolving: frozenset({stages.Preparing}),
@@ -143,7 +145,7 @@ def _with_time_passed(restore: Restore, now: datetime) -> Restore:
 
 
 def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
-    """Return the restore after an event: a person's cancellation or decision, or a slot at its vault.
+    """Return the restore after an event: a person's cancellation or decision, a slot, or news of its job.
 
     Only the first cancellation and the first decision count; an event with invalid data changes nothing, nor does an
     approval by a person who must not give it.
@@ -151,8 +153,9 @@ def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
     message = as_object(data)
     if restore.outcome is not None:
         return restore
-    if event == SLOT_EVENT:
-        return slots.slot_event_received(restore)
+    if event in {SLOT_EVENT, WATCH_EVENT}:
+        is_slot = event == SLOT_EVENT
+        return slots.slot_event_received(restore) if is_slot else track.news_heard(restore, message, now)
     by, comment = as_text(message.get("by")), as_text(message.get("comment"))
     if event == CANCEL_EVENT and restore.cancellation is None:
         backoff = restore.backoff.without_wait(calls.FindJob.name)  # whoever cancels needs the job
@@ -269,6 +272,7 @@ _ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
     calls.FindJob: _Absorber(answered=_job_search_answered, failed=track.search_failed),
     calls.GetOperation: _Absorber(answered=track.operation_answered, failed=track.operation_failed),
     calls.GetJob: _Absorber(answered=track.job_answered),
+    calls.JoinWatch: _Absorber(answered=watching.joined, failed=watching.join_failed),
     calls.CancelJob: _Absorber(answered=withdraw.cancel_sent, failed=withdraw.cancel_failed),
     calls.ListRestoredDisks: _Absorber(answered=track.disks_listed, failed=track.disks_failed),
     calls.ReleaseLock: _Absorber(answered=report.lock_released, after_end=True),

@@ -173,7 +173,8 @@ class Slot:
     ``suspect`` is the id of a holder that may no longer run, ``vanished`` that of one which does not: its slot is freed
     in its name. ``to_wake`` is a restore that got a slot by a release and must be woken. ``was_woken``: this restore
     was woken, perhaps before the answer that makes it wait. ``blocked_until``: Azure Backup blocks the vault, so no
-    restore of it may start before this time.
+    restore of it may start before this time. ``running``: so many restores of the vault had a slot when this one got
+    its own.
     """
 
     state: SlotState
@@ -182,11 +183,38 @@ class Slot:
     to_wake: str | None = None
     was_woken: bool = False
     blocked_until: datetime | None = None
+    running: int = 0
 
     @property
     def is_ready(self) -> bool:
         """Whether nothing keeps the restore from running at its vault."""
         return self.state in {SlotState.HELD, SlotState.NOT_NEEDED}
+
+
+class WatchNews(StrEnum):
+    """What the watcher of a vault tells a restore about its job.
+
+    ``GONE``: the list of running restores does not have the job any more, so it may have ended. ``UNWATCHED``: the
+    watcher cannot read the list.
+    """
+
+    FOUND = "Found"
+    GONE = "Gone"
+    UNWATCHED = "Unwatched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """The vault's watcher looks for the restore's job, and at it.
+
+    Until ``quiet_until``, the restore polls neither operation nor job itself; ``None`` while it polls at its own pace.
+    ``is_gone``: the list of running restores does not have its job any more, so the job must be read. ``false_ends``
+    counts how often the job ran nevertheless.
+    """
+
+    quiet_until: datetime | None = None
+    is_gone: bool = False
+    false_ends: int = 0
 
 
 class Decision(StrEnum):

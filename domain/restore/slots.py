@@ -99,7 +99,7 @@ def _needs_slot(restore: Restore, now: datetime) -> bool:
 def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: datetime) -> Restore:
     """Return the restore with its slot, or waiting in line; in that case it checks whether one holder still runs."""
     if grant.is_granted:
-        return _with_slot(restore, now)
+        return _with_slot(restore, grant.running, now)
     if grant.blocked_until is not None:
         waiting = replace(
             restore,
@@ -120,13 +120,17 @@ def slot_answered(restore: Restore, _call: AcquireSlot, grant: SlotGrant, now: d
     return waiting.with_settled(WarningCode.VAULT_BLOCKED, now).with_warning(WarningCode.VAULT_BUSY, message)
 
 
-def _with_slot(restore: Restore, now: datetime) -> Restore:
+def _with_slot(restore: Restore, running: int, now: datetime) -> Restore:
     slot = restore.slot
     # The point is chosen beside the request for the slot, and may have found the vault blocked. Then the release of the
     # slot will tell the others of the vault.
     is_blocked = slot.blocked_until is not None and slot.blocked_until > now
     held = replace(
-        slot, state=SlotState.HELD, was_woken=False, blocked_until=slot.blocked_until if is_blocked else None
+        slot,
+        state=SlotState.HELD,
+        was_woken=False,
+        blocked_until=slot.blocked_until if is_blocked else None,
+        running=running,
     )
     # What failed before the wait in line, which may have taken hours, does not count any more.
     backoff = restore.backoff.without_failures(PrepareRestore.name).without_failures(StartRestore.name)

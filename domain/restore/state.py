@@ -33,6 +33,7 @@ from domain.restore.parts import (
     StatusEvents,
     Timeline,
     Trigger,
+    Watch,
 )
 from domain.restore.polling import Limits
 from domain.restore.stages import (
@@ -79,6 +80,7 @@ class Restore:
     approval: Approval | None = None
     trigger: Trigger = field(default_factory=Trigger)
     item_busy: ItemBusy | None = None
+    watch: Watch | None = None
     cancellation: Cancellation | None = None
     backoff: Backoff = field(default_factory=Backoff)
     warnings: tuple[RestoreWarning, ...] = ()

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from domain import errors
 from domain.azure.disks import difference
 from domain.azure.jobs import OperationStatus
 from domain.azure.resource_ids import RESOURCE_GROUP, ResourceId
 from domain.errors import TerminalError, TransientError
-from domain.restore import outcome
+from domain.restore import outcome, watching
 from domain.restore.calls import FindJob, GetJob, GetOperation, ListRestoredDisks
 from domain.restore.failure import PATIENCE, retry, retry_or_end
 from domain.restore.job_result import source_machine
+from domain.restore.parts import WatchNews
 from domain.restore.polling import job_interval_s, operation_interval_s
 from domain.restore.stages import ComparingDisks, FindingJob, TrackingJob, TrackingOperation
-from domain.restore.steps import first_due, when_due
+from domain.restore.steps import when_due
 from domain.restore.trigger import find_job, job_found
 from domain.warning_codes import WarningCode
+from domain.wire import as_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from domain.azure.jobs import Job, Operation
@@ -50,13 +53,13 @@ def decide_operation(restore: Restore, stage: TrackingOperation, now: datetime) 
     )
     is_cancelled = restore.cancellation is not None and not restore.cancellation.is_done
     if is_cancelled or now - stage.triggered > _LONG_OPERATION:
-        return first_due(restore, (searching, polling), now)
-    return when_due(restore, polling, now)
+        return watching.poll(restore, (searching, polling), now)
+    return watching.poll(restore, (polling,), now)
 
 
 def decide_finding_job(restore: Restore, stage: FindingJob, now: datetime) -> Step:
     """Return the step that searches for the job in the vault's list."""
-    return when_due(restore, find_job(restore, stage.prepared), now)
+    return watching.poll(restore, (find_job(restore, stage.prepared),), now)
 
 
 def get_job(stage: TrackingJob) -> GetJob:
@@ -66,7 +69,7 @@ def get_job(stage: TrackingJob) -> GetJob:
 
 def decide_job(restore: Restore, stage: TrackingJob, now: datetime) -> Step:
     """Return the step that polls the job."""
-    return when_due(restore, get_job(stage), now)
+    return watching.poll(restore, (get_job(stage),), now)
 
 
 def decide_disks(restore: Restore, stage: ComparingDisks, now: datetime) -> Step:
@@ -88,7 +91,8 @@ def operation_answered(restore: Restore, call: GetOperation, operation: Operatio
     if not isinstance(stage, TrackingOperation):
         return restore
     if operation.job_id is not None:
-        return job_found(restore, operation.job_id, now, asked_s=restore.backoff.asked_s(call.name, now))
+        named = job_found(restore, operation.job_id, now, asked_s=restore.backoff.asked_s(call.name, now))
+        return watching.with_known_job(named)
     if operation.status is not OperationStatus.RUNNING:
         backoff = restore.backoff.without_failures(FindJob.name)
         return replace(restore, stage=replace(stage, ended=operation), backoff=backoff)
@@ -118,7 +122,7 @@ def operation_failed(restore: Restore, call: GetOperation, error: RestoreError, 
 def search_answered(restore: Restore, stage: TrackingOperation | FindingJob, found: FoundJob, now: datetime) -> Restore:
     """Return the restore with its job, or waiting for it to be listed."""
     if found.job_id is not None:
-        return job_found(restore, found.job_id, now)
+        return watching.with_known_job(job_found(restore, found.job_id, now))
     elapsed = now - stage.triggered
     own_s = job_interval_s(restore.limits, elapsed)
     if isinstance(stage, TrackingOperation):
@@ -149,6 +153,18 @@ def search_failed(restore: Restore, call: FindJob, error: RestoreError, now: dat
     return retry_or_end(restore, call, error, now)
 
 
+def news_heard(restore: Restore, message: Mapping[str, Any], now: datetime) -> Restore:
+    """Return the restore after the watcher of its vault has told it something; what it cannot need changes nothing."""
+    news, job_id = message.get("news"), as_name(message.get("jobId"))
+    if news not in list(WatchNews) or not restore.is_taken:
+        return restore
+    if news != WatchNews.FOUND:
+        return watching.heard(restore, WatchNews(news))
+    if job_id is None or not isinstance(restore.stage, TrackingOperation | FindingJob):
+        return restore
+    return watching.found(job_found(restore, job_id, now), now)
+
+
 def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Restore:
     """Return the restore with the job's progress, or at its end."""
     stage = restore.stage
@@ -158,7 +174,8 @@ def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Res
     restore = replace(restore, stage=polled)
     if job.status.is_running:
         own_s = job_interval_s(restore.limits, now - stage.triggered)
-        return replace(restore, backoff=restore.backoff.wait(call.name, own_s, now))
+        restore = replace(restore, backoff=restore.backoff.wait(call.name, own_s, now))
+        return watching.still_running(restore)
     if outcome.is_of_earlier_restore(restore, job):
         return outcome.ended_by_earlier_job(restore, job, now)
     group_id = _group_of_disks(restore, polled, job) if job.status.is_good else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.errors import TerminalError, TransientError, UnknownOutcomeError
-from domain.restore import outcome
+from domain.restore import outcome, watching
 from domain.restore.calls import ClaimPost, FindJob, GetJob, StartRestore
 from domain.restore.failure import PATIENCE, retry_or_end
 from domain.restore.polling import job_interval_s, search_interval_s
@@ -51,12 +51,13 @@ def claim_post(restore: Restore, attempt: int) -> ClaimPost:
 
 def decide_posting(restore: Restore, stage: Posting, now: datetime) -> Step:
     """Return the step that posts the restore, at the latest when the wait for the Resource Guard ends."""
-    prepared = stage.prepared
+    prepared, member = stage.prepared, restore.accepted.member
     call = StartRestore(
         item=prepared.item,
         body=restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests),
         client_request_id=restore.client_request_id,
         attempt=restore.trigger.attempts + 1,
+        looked=member is not None and member.looked and restore.trigger.attempts == 0,
     )
     return when_due(restore, call, now, latest=restore.waits_for_person_until)
 
@@ -81,7 +82,7 @@ def started(restore: Restore, call: StartRestore, answer: Started, now: datetime
     stage = restore.stage
     if not isinstance(stage, Triggering | AwaitingResourceGuard):
         return restore
-    restore = _after_acceptance(_with_attempt(restore, call), now)
+    restore = watching.with_watch(_after_acceptance(_with_attempt(restore, call), now), now)
     if answer.job_id is not None:
         return job_found(restore, answer.job_id, now)
     if answer.operation is None:
@@ -173,7 +174,7 @@ def broken_attempt_answered(restore: Restore, *, is_ours: bool, now: datetime) -
 def search_answered(restore: Restore, stage: Searching, found: FoundJob, now: datetime) -> Restore:
     """Return the restore with its job, or still searching; after the window it is posted once more, or ends."""
     if found.job_id is not None:
-        return job_found(restore, found.job_id, now)
+        return job_found(watching.with_watch(restore, now), found.job_id, now)
     may_post_again = restore.trigger.unknown < _MAX_UNKNOWN
     wait_s = search_interval_s(restore.limits, stage.since, now)
     if wait_s is None and may_post_again:

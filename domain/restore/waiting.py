@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from domain.api_types import WaitingDocument
-from domain.restore.calls import PostEvent, PublishEvents
+from domain.restore.calls import JoinWatch, PostEvent, PublishEvents
 from domain.restore.parts import SlotState, WaitReason
 from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from domain.restore.state import Restore
 
 
-_NOT_WAITED_FOR: Final = frozenset({PublishEvents.name, PostEvent.name})
+_NOT_WAITED_FOR: Final = frozenset({PublishEvents.name, PostEvent.name, JoinWatch.name})
 
 
 def waiting_for(restore: Restore, next_poll: datetime | None) -> WaitingDocument | None:

@@ -214,6 +214,14 @@ def a_calm_plan(number: int, vm: int) -> Plan:
     )
 
 
+def a_watchers_plan(seed: int, vm: int) -> Plan:
+    """Return what strikes the watcher of a VM's vault."""
+    random = Random(f"{seed}/watcher/{vault_id(vm)}")
+    strike = (*CALL_FAULTS, *DELIVERIES, *ENGINE)
+    faults = frozenset(fault for fault in strike if random.random() < 0.3)
+    return replace(a_calm_plan(2_000_000 + vm, vm), random=random, faults=faults)
+
+
 def log_uniform(random: Random, low: float, high: float) -> float:
     """Draw a number whose logarithm is evenly spread."""
     return math.exp(random.uniform(math.log(low), math.log(high)))

@@ -13,7 +13,7 @@ from activities.sealing import sealed
 from domain.answers import Answer
 from domain.codec import pack
 from domain.restore import calls
-from domain.restore.answers import Done, Published, Running
+from domain.restore.answers import Done, Joined, Published, Running
 from domain.restore.calls import entity_key
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT
 from domain.restore.status_events import event_of
@@ -22,9 +22,10 @@ from domain.wire import as_object
 from orchestrations import names
 from orchestrations.entities import ENTITIES
 from orchestrations.restore_vm import restore_vm
-from tests.chaos.plans import DELIVERIES, RIVAL, SWITCHES, Plan, a_calm_plan, vault_id
+from orchestrations.watch_vault import watch_vault
+from tests.chaos.plans import DELIVERIES, RIVAL, SWITCHES, Plan, a_calm_plan, a_watchers_plan, vault_id
 from tests.chaos.service import Service
-from tests.support.azure import PostClaims, find_running
+from tests.support.azure import PostClaims, find_running, join_watch, watcher_of
 from tests.support.hub import START, Hub, StillWaitingError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class _Hub(Hub):
     def __init__(self, stage: Stage, orchestrator: Callable[..., Any], step_limit: int) -> None:
         self._stage = stage
         super().__init__(
-            orchestrators={names.RESTORE_VM: orchestrator},
+            orchestrators={names.RESTORE_VM: orchestrator, names.WATCH_VAULT: watch_vault},
             entities=dict(ENTITIES),
             activities=stage.activities(),
             step_limit=step_limit,
@@ -143,6 +144,8 @@ class Stage:
         self.claims = PostClaims()
         limit = _STEPS_PER_RESTORE * (len(self.plans) + 10)
         self._process: dict[str, Callable[[Json], Json]] = {}
+        vaults = {vault_id(plan.vm): plan.vm for plan in self.plans}
+        self._watchers = {watcher_of(vault): a_watchers_plan(seed, vm) for vault, vm in vaults.items()}
         self.hub = _Hub(self, orchestrator, limit)
         self.service = Service(self.hub.clock, seed, self.plans)
         self._client = self.service.client()
@@ -158,6 +161,7 @@ class Stage:
             calls.PostEvent: self._post_event,
             calls.FindRunning: self._find_running,
             calls.WakeRestore: self._wake,
+            calls.JoinWatch: self._join,
         }
         delegated = [kind for kind in calls.ActivityCall.__subclasses__() if kind not in others]
         return {kind.name: self._delegate(kind.name) for kind in delegated} | {
@@ -175,9 +179,9 @@ class Stage:
         self._process = {**restores.by_name(), calls.StartRestore.name: starting}
         self.hub.restart_worker()
 
-    def plan_of(self, restore_id: str) -> Plan:
-        """Return the plan of a restore."""
-        return self.outcomes[restore_id].plan
+    def plan_of(self, instance_id: str) -> Plan:
+        """Return the plan of a restore, or of a vault's watcher."""
+        return self._watchers.get(instance_id) or self.outcomes[instance_id].plan
 
     def run(self) -> None:
         """Start every restore at its time, run until nothing is left to do, then restore VMs again."""
@@ -347,6 +351,9 @@ class Stage:
         if self._is_running(call.restore_id):
             self.hub.raise_event(call.restore_id, SLOT_EVENT)
         return Answer(Done())
+
+    def _join(self, call: calls.JoinWatch) -> Answer[Joined]:
+        return Answer(Joined(is_watched=join_watch(self.hub, call)))
 
     def _is_running(self, restore_id: str) -> bool:
         return restore_id in self.outcomes and not self._is_over(restore_id)

@@ -30,6 +30,7 @@ from tests.support.azure import (
     an_alert_start,
     throttled,
     vm_id,
+    watcher_of,
 )
 from tests.support.hub import Hub
 from tests.support.replay import dump, record
@@ -259,6 +260,21 @@ def _some_disks(lab: Lab) -> Restore:
     return a_restore(restoreDiskLunList=[0])
 
 
+def _watched(lab: Lab) -> Restore:
+    limits = replace(LIMITS, max_per_vault=50)
+    lab.azure.has_own_operations = True
+    lab.azure.job_takes = timedelta(minutes=13)
+    for number in range(1, 6):
+        lab.start(a_restore(limits, key=f"number {number}", sourceResourceId=vm_id(number)))
+    return a_restore(limits)
+
+
+def _watched_in_vain(lab: Lab) -> Restore:
+    lab.azure.hides = [(), (), *[("job-6",)] * 2]
+    lab.azure.listed_after = timedelta(minutes=3)
+    return _watched(lab)
+
+
 SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0001_plain": _plain,
     "0001_validated": _validated,
@@ -296,6 +312,8 @@ SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0004_traced": _item_busy,
     "0004_traced_second_history": _second_history,
     "0004_traced_approved": _approved,
+    "0005_watched": _watched,
+    "0005_watched_in_vain": _watched_in_vain,
 }
 
 
@@ -314,9 +332,17 @@ def _claimed() -> Recorded:
     return record(hub, "post-1")
 
 
+def _watching() -> Recorded:
+    lab = Lab()
+    lab.start(_watched(lab))
+    lab.hub.run_until_idle()
+    return record(lab.hub, watcher_of(), generation=0)
+
+
 RECORDINGS: Mapping[str, Callable[[], Recorded]] = {
     **{name: partial(_restored, scene) for name, scene in SCENES.items()},
     "0003_claimed_post": _claimed,
+    "0005_watching": _watching,
 }
 
 

@@ -10,7 +10,9 @@ import pytest
 from durabletask.task import NonDeterminismError
 
 from domain.restore import backoff, calls, report, track
-from orchestrations import names, post_claim, restore_vm
+from domain.watch import machine as watch_machine
+from domain.watch.calls import ListRunningJobs
+from orchestrations import names, post_claim, restore_vm, watch_vault
 from orchestrations.custom_status import newest_in_history
 from tests.replay.scenes import HISTORIES, RECORDINGS
 from tests.support.replay import replay, responses
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
     from tests.support.replay import Recorded
 
 RECORDED = sorted(HISTORIES.glob("*.json"))
-ORCHESTRATORS = {names.RESTORE_VM: restore_vm.restore_vm, names.HOLD_POST_CLAIM: post_claim.hold_post_claim}
+ORCHESTRATORS = {
+    names.RESTORE_VM: restore_vm.restore_vm,
+    names.HOLD_POST_CLAIM: post_claim.hold_post_claim,
+    names.WATCH_VAULT: watch_vault.watch_vault,
+}
 
 
 def read(path: Path) -> Recorded:
@@ -77,7 +83,7 @@ def test_every_orchestrator_has_one() -> None:
 
 def test_every_activity_is_called_in_some_history() -> None:
     recorded = [read(path) for path in RECORDED]
-    activities = {kind.name for kind in calls.ActivityCall.__subclasses__()}
+    activities = {kind.name for kind in calls.ActivityCall.__subclasses__()} | {ListRunningJobs.name}
 
     assert {each for each in activities if not any(count_calls(one, each) for one in recorded)} == set()
 
@@ -110,6 +116,16 @@ class TestABreakIsSeen:
 
         assert len(concerned) > 1
         assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []
+
+    def test_a_list_that_comes_sooner(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        _later(monkeypatch, watch_machine, "_interval_s", -1.0)
+
+        assert [path.stem for path in RECORDED if not goes_the_way_it_went(read(path))] == ["0005_watching"]
+
+    def test_news_that_are_not_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(watch_machine, "_MAX_TOLD", 0)
+
+        assert [path.stem for path in RECORDED if not goes_the_way_it_went(read(path))] == ["0005_watching"]
 
     def test_a_claim_that_ends_sooner(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(post_claim, "CLAIMED_FOR", post_claim.CLAIMED_FOR / 2)

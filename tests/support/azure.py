@@ -20,21 +20,24 @@ from domain.codec import pack
 from domain.errors import ErrorDetail, Json, TerminalError, TransientError, UnknownOutcomeError
 from domain.requests import RestoreRequest
 from domain.restore import calls
-from domain.restore.answers import Claim, Done, Published, Running
+from domain.restore.answers import Claim, Done, Joined, Published, Running
 from domain.restore.calls import entity_key
 from domain.restore.machine import SLOT_EVENT
 from domain.restore.parts import AlertStart, Source
 from domain.restore.polling import Limits
 from domain.restore.state import Restore, restore_id_for
 from domain.restore.status_events import event_of
-from domain.times import parse_request_time
+from domain.times import format_time, parse_request_time
+from domain.watch.machine import JOIN_EVENT
+from domain.watch.state import VaultWatch, is_reliable
 from orchestrations import names
 from orchestrations.entities import ENTITIES
 from orchestrations.restore_vm import restore_vm
+from orchestrations.watch_vault import watch_vault
 from tests.support.hub import START, Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from domain.azure.protected_items import ProtectedItem
 
@@ -164,6 +167,8 @@ class ScriptedAzure:
     posts: list[str] = field(default_factory=list)
     """What becomes of each restore POST in turn: accepted, lost (job made, no answer), unheard (no job, no answer),
     jobless (accepted, but no job is made), died (job made, then the worker dies)."""
+    hides: list[Collection[str]] = field(default_factory=list)
+    """The ids of running jobs that the next lists of running jobs do not have."""
     operations: list[Operation] = field(default_factory=list)
     validations: list[Validation] = field(default_factory=list)
     location: str = "westeurope"
@@ -187,6 +192,8 @@ class ScriptedAzure:
     calls: Counter[str] = field(default_factory=Counter)
     urls: list[str | None] = field(default_factory=list)
     operation_id: str | None = "operation-1"
+    has_own_operations: bool = False
+    """Whether each POST has an operation of its own, ``operation-2`` for the second; else the last one has the only."""
     validation_id: str | None = "validation-1"
     cancels: bool = True
     cancelled: dict[str, datetime] = field(default_factory=dict)
@@ -295,9 +302,8 @@ class ScriptedAzure:
             raise UnknownOutcomeError(
                 errors.SERVICE_UNAVAILABLE, "the connection broke", retry_after_s=self.retry_after.get("open")
             )
-        return Accepted(
-            operation_id=self.operation_id, url="https://azure/op-1", retry_after_s=self.retry_after["trigger_restore"]
-        )
+        own = f"operation-{len(self.jobs)}" if self.has_own_operations else self.operation_id
+        return Accepted(operation_id=own, url="https://azure/op-1", retry_after_s=self.retry_after["trigger_restore"])
 
     def find_restore_job(self, vault_id: str, *, activity_id: str) -> Job | None:
         self._call("find_restore_job")
@@ -319,13 +325,25 @@ class ScriptedAzure:
         row = {"id": item, "sourceResourceId": VM_ID}
         return Answer(GraphPage(rows=(row,), skip_token=None, total=1))
 
+    def list_running_jobs(self, vault_id: str) -> Answer[dict[str, str | None]]:
+        self._call("list_running_jobs")
+        assert vault_id == VAULT_ID
+        now = self.clock.now()
+        listed = [job for job in self.jobs if job.made + self.listed_after <= now]
+        running = {job.activity_id: job.job_id for job in listed if self._job(job).status is JobStatus.IN_PROGRESS}
+        hidden = self.hides.pop(0) if self.hides else ()
+        shown: dict[str, str | None] = {key: job_id for key, job_id in running.items() if job_id not in hidden}
+        return Answer(shown, self.retry_after.get("list_running_jobs"))
+
     def get_operation(self, vault_id: str, operation_id: str, url: str | None) -> Answer[Operation]:
         self._call("get_operation")
-        assert (vault_id, operation_id) == (VAULT_ID, "operation-1")
+        assert vault_id == VAULT_ID
+        assert operation_id == "operation-1" or self.has_own_operations
         self.urls.append(url)
         if self.operations:
             return Answer(self.operations.pop(0), self.retry_after.get("get_operation"))
-        done = Operation(status=OperationStatus.SUCCEEDED, job_id=self.jobs[-1].job_id)
+        made = self.jobs[int(operation_id.rpartition("-")[2]) - 1 if self.has_own_operations else -1]
+        done = Operation(status=OperationStatus.SUCCEEDED, job_id=made.job_id)
         return Answer(done, self.retry_after.get("get_operation"))
 
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
@@ -397,6 +415,24 @@ def find_running(hub: Hub, restore_id: str) -> Running:
     if (state.custom_status or {}).get("phase") == "Finished":
         return Running(is_running=False, ended=parse_request_time(state.custom_status["completedTime"]))
     return Running(is_running=not state.is_over, ended=state.last_updated_at if state.is_over else None)
+
+
+def join_watch(hub: Hub, call: calls.JoinWatch) -> bool:
+    """Register a restore at the watcher of its vault, as ``triggers.watching.join_watch`` does."""
+    watcher_id, now, shown = watcher_of(call.vault_id), hub.clock.now(), None
+    if watcher_id not in hub.instances() or hub.state(watcher_id).is_over:
+        hub.start(names.WATCH_VAULT, pack(VaultWatch.begin(call.vault_id, call.limits, now)), instance_id=watcher_id)
+    else:
+        shown = hub.state(watcher_id).custom_status
+    if hub.state(watcher_id).status == "Pending":
+        raise TransientError(errors.SERVICE_UNAVAILABLE, f"{watcher_id} has not begun to run")
+    hub.raise_event(watcher_id, JOIN_EVENT, {**pack(call), "time": format_time(now)})
+    return is_reliable(shown, call, now)
+
+
+def watcher_of(vault_id: str = VAULT_ID) -> str:
+    """Return the instance id of a vault's watcher."""
+    return f"watch-{entity_key(vault_id)}"
 
 
 class PostClaims:
@@ -485,9 +521,10 @@ class Lab:
             calls.PostEvent: self.receivers.post_event,
             calls.FindRunning: self._find_running,
             calls.WakeRestore: self._wake,
+            calls.JoinWatch: self._join,
         }
         self.hub = Hub(
-            orchestrators={names.RESTORE_VM: restore_vm},
+            orchestrators={names.RESTORE_VM: restore_vm, names.WATCH_VAULT: watch_vault},
             entities=dict(ENTITIES),
             activities={
                 **activities.by_name(),
@@ -504,6 +541,9 @@ class Lab:
         if self._is_running(call.restore_id) and not self.loses_wakes:
             self.hub.raise_event(call.restore_id, SLOT_EVENT)
         return Answer(Done())
+
+    def _join(self, call: calls.JoinWatch) -> Answer[Joined]:
+        return Answer(Joined(is_watched=join_watch(self.hub, call)))
 
     def _is_running(self, restore_id: str) -> bool:
         return restore_id in self.hub.instances() and not self.hub.state(restore_id).is_over

@@ -21,14 +21,16 @@ from domain.codec import pack, unpack
 from domain.envelopes import answer_time, request_of, unseal
 from domain.errors import INTERNAL_ERROR, TransientError
 from domain.restore import calls
-from domain.restore.answers import Done, Running
+from domain.restore.answers import Done, Joined, Running
 from domain.restore.calls import ActivityCall, EntityCall, EventCall, StartRestore, entity_key
 from domain.restore.document import document, shown_status
-from domain.restore.machine import SLOT_EVENT, TRANSITIONS, absorb, advance, decide, hear
+from domain.restore.machine import SLOT_EVENT, TRANSITIONS, WATCH_EVENT, absorb, advance, decide, hear
 from domain.restore.parts import Clock, StatusEvents
 from domain.restore.state import Restore, restore_id_for
 from domain.restore.steps import Finish, MakeCall, Wait, WaitForAnswers
 from domain.times import parse_request_time
+from domain.watch import machine as watch_machine
+from domain.watch.state import VaultWatch, is_reliable
 from domain.wire import as_object, as_text
 from orchestrations.entities import ENTITIES
 from tests.support.azure import VM_ID, PostClaims, Receivers, ScriptedAzure, a_restore
@@ -99,6 +101,8 @@ class Player:
         self.loses_wakes = False
         self.breaks: set[str] = set()
         self.claims = PostClaims()
+        self.watches: dict[str, VaultWatch] = {}
+        """The watchers that run, by their vaults; a test may take one away."""
         self._entities: dict[tuple[str, str], Json] = {}
         self._scheduled: list[tuple[datetime, int, Callable[[], object]]] = []
         self._number = 0
@@ -112,6 +116,7 @@ class Player:
             calls.PostEvent: self.receivers.post_event,
             calls.FindRunning: self._find_running,
             calls.WakeRestore: self._wake,
+            calls.JoinWatch: self._join,
         }
         self._activities = {
             **activities.by_name(),
@@ -217,6 +222,7 @@ class Player:
         now = self.clock.now()
         while self._scheduled and self._scheduled[0][0] <= now:
             heapq.heappop(self._scheduled)[2]()
+        watching = [self._watch(vault_id) for vault_id in tuple(self.watches)]
         running = [play for play in self.plays.values() if not play.is_over]
         for play in running:
             if play.waits is None or play.waits.until <= now or play.said:
@@ -226,6 +232,7 @@ class Player:
                 return True
         moments = [play.waits.until for play in running if play.waits is not None]
         moments += [moment for moment, _, _ in self._scheduled[:1]]
+        moments += [wait.until for wait in watching if wait is not None]
         if not moments or (limit is not None and min(moments) > limit):
             return False
         self._steps_at_once = 0
@@ -325,6 +332,35 @@ class Player:
             _advance_clock(play, answer_time(made.data))
         answer = made.answer
         _move(play, absorb(play.restore, made.call, answer, play.restore.clock.now))
+
+    # The watchers, as orchestrations.watch_vault runs them
+
+    def _watch(self, vault_id: str) -> Wait | None:
+        """Let a watcher list the running jobs if that is due, and tell its restores; return what it waits for then."""
+        while isinstance(step := watch_machine.decide(self.watches[vault_id], self.clock.now()), MakeCall):
+            call: Any = step.call
+            try:
+                data = _as_sent(self._activities[call.name](_as_sent(pack(call))))
+                answer = unseal(call, data)
+            except RuntimeError as failure:
+                answer = TransientError(INTERNAL_ERROR, f"{call.name} broke: {failure}")
+            watch, told = watch_machine.absorb(self.watches[vault_id], call, answer, self.clock.now())
+            self.watches[vault_id] = unpack(VaultWatch, _as_sent(pack(watch)))
+            assert self.watches[vault_id] == watch, "the watcher comes out of JSON as another"
+            for news in told:
+                if (play := self.plays.get(news.restore_id)) is not None and not play.is_over:
+                    self.say(WATCH_EVENT, _as_sent(news.data), news.restore_id)
+        if isinstance(step, Wait):
+            return step
+        del self.watches[vault_id]
+        return None
+
+    def _join(self, call: calls.JoinWatch) -> Answer[Joined]:
+        now, known = self.clock.now(), self.watches.get(call.vault_id)
+        watch = known or VaultWatch.begin(call.vault_id, call.limits, now)
+        self.watches[call.vault_id] = watch_machine.hear(watch, _as_sent(pack(call)), now)
+        shown = None if known is None else _as_sent(known.shown())
+        return Answer(Joined(is_watched=is_reliable(shown, call, now)))
 
     # The activities that reach no Azure
 

@@ -65,7 +65,7 @@ def test_never_more_than_so_many_and_the_longest_waiting_is_next(
 def test_whoever_has_a_slot_keeps_it_when_it_asks_again() -> None:
     slots, _ = acquire(None, ACQUIRE, asked("a"))
 
-    assert acquire(slots, ACQUIRE, asked("a")) == (slots, SlotGrant())
+    assert acquire(slots, ACQUIRE, asked("a")) == (slots, SlotGrant(running=1))
 
 
 def test_each_who_waits_is_told_another_holder() -> None:

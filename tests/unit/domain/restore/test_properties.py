@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +18,9 @@ from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
 from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.azure.validation import Validation
 from domain.errors import ErrorDetail, TerminalError, TransientError, UnknownOutcomeError
-from domain.restore import answers, calls
-from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, absorb, advance, decide, hear
-from domain.restore.parts import ENDED, Decision, Delivery
+from domain.restore import answers, calls, watching
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT, WATCH_EVENT, absorb, advance, decide, hear
+from domain.restore.parts import ENDED, Decision, Delivery, WatchNews
 from domain.restore.polling import Limits
 from domain.restore.steps import Finish, MakeCall
 from tests.support.azure import GUARD_CLOSED, GUARD_REQUEST, a_point, a_restore, an_alert_start, throttled
@@ -38,7 +39,7 @@ WALKS = settings(deadline=None, max_examples=60)
 
 _NO_AZURE: Final = {
     *(calls.PublishResult.name, calls.PostResult.name, calls.WakeRestore.name, calls.FindRunning.name),
-    calls.ClaimPost.name,
+    *(calls.ClaimPost.name, calls.JoinWatch.name),
 }
 _SAYINGS: Final = st.sampled_from(
     [
@@ -48,6 +49,8 @@ _SAYINGS: Final = st.sampled_from(
         (DECISION_EVENT, {"decision": "Rejected"}),
         (DECISION_EVENT, "junk"),
         (SLOT_EVENT, None),
+        *((WATCH_EVENT, {"news": news, "jobId": "job-1"}) for news in WatchNews),
+        *((WATCH_EVENT, data) for data in (None, {"news": "Found"}, {"news": "Odd", "jobId": 1})),
     ]
 )
 _FAILURES: Final[st.SearchStrategy[Exception | None]] = st.sampled_from(
@@ -80,10 +83,22 @@ class Script:
     fails: dict[str, list[Exception | None]]
     sayings: list[tuple[int, tuple[str, object]]]
     lost_deliveries: tuple[int, int, int]
+    is_watched: bool
+    watcher_dies_s: list[int]
+    breaks: set[str]
 
     def play(self) -> Player:
         """Play it to its end."""
+        with pytest.MonkeyPatch.context() as patch:
+            if self.is_watched:
+                patch.setattr(watching, "_FEW_RESTORES", 0)
+            return self._play()
+
+    def _play(self) -> Player:
         player = Player()
+        player.breaks = set(self.breaks)
+        for after_s in self.watcher_dies_s:
+            player.at(timedelta(seconds=after_s), player.watches.clear)
         for name, value in self.azure.items():
             setattr(player.azure, name, copy(value))
         player.azure.retry_after.setdefault("trigger_restore", 60.0)
@@ -135,12 +150,23 @@ _AZURE: Final = st.fixed_dictionaries(
             max_size=4,
         ),
         "retry_after": st.dictionaries(
-            st.sampled_from(["trigger_restore", "get_operation", "get_job", "cancel_job", "get_validation", "open"]),
+            st.sampled_from(
+                [
+                    "trigger_restore",
+                    "get_operation",
+                    "get_job",
+                    "cancel_job",
+                    "get_validation",
+                    "open",
+                    "list_running_jobs",
+                ]
+            ),
             st.sampled_from([0.0, 0.4, 7.5, 90.0, 5000.0]),
         ),
         "operation_id": st.sampled_from([None, "operation-1"]),
         "validation_id": st.sampled_from([None, "validation-1"]),
         "cancels": st.booleans(),
+        "hides": st.lists(st.sampled_from([(), ("job-1",)]), max_size=12),
         "points": st.sampled_from([[a_point()], [a_point("1", 3), a_point("2", 4)]]),
     },
 )
@@ -165,12 +191,15 @@ scripts: Final = st.builds(
             name: st.lists(_FAILURES, max_size=5)
             for name in (
                 *("get_backup_status", "list_recovery_points", "trigger_validation", "get_validation"),
-                *("find_restore_job", "get_operation", "get_job", "cancel_job", "list_disks"),
+                *("find_restore_job", "get_operation", "get_job", "cancel_job", "list_disks", "list_running_jobs"),
             )
         },
     ),
     sayings=st.lists(st.tuples(_SECONDS, _SAYINGS), max_size=3),
     lost_deliveries=st.tuples(*[st.sampled_from([0, 0, 3, 7])] * 3),
+    is_watched=st.booleans(),
+    watcher_dies_s=st.lists(_SECONDS, max_size=2),
+    breaks=st.sampled_from([set(), set(), {calls.JoinWatch.name}]),
 )
 
 
@@ -314,7 +343,8 @@ _GOOD: Final[dict[str, Any]] = {
     "acquire_lock": answers.Grant(),
     "take_budget": answers.Grant(),
     "note_alert": answers.Storm(is_storm=False, vms=1),
-    "acquire_slot": answers.SlotGrant(),
+    "acquire_slot": answers.SlotGrant(running=9),
+    "join_watch": answers.Joined(is_watched=True),
     "release_slot": answers.SlotReleased(),
     "resolve_item": ITEM,
     "prepare_restore": answers.Preparation(point=a_point()),

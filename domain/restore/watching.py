@@ -1,0 +1,137 @@
+"""A restore whose job the vault's watcher looks at, with those of the vault's other restores: it need not poll.
+
+The watcher only says when to look. The restore still reads its own job at the end, and polls for itself as soon as the
+watcher is silent, cannot read its list, or was wrong too often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from domain.restore.calls import GetJob, JoinWatch
+from domain.restore.parts import Watch, WatchNews
+from domain.restore.stages import FindingJob, TrackingJob, TrackingOperation
+from domain.restore.steps import MakeCall, Wait, first_due, when_due
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.errors import RestoreError
+    from domain.restore.answers import Joined
+    from domain.restore.calls import Call
+    from domain.restore.state import Restore
+
+_FEW_RESTORES: Final = 3  # a vault in which no more run than this needs no watcher
+_MAX_ROUND: Final = timedelta(minutes=2, seconds=30)
+_MIN_ROUND: Final = timedelta(seconds=1)
+_JOINED_FOR: Final = timedelta(minutes=10)
+_JOIN_TAKES: Final = timedelta(minutes=1)
+_SILENT_FOR: Final = timedelta(minutes=2)
+_MAX_FALSE_ENDS: Final = 3
+
+
+def with_watch(restore: Restore, now: datetime) -> Restore:
+    """Return the restore, which Azure has just taken; it will register at the watcher if many run in its vault."""
+    if restore.slot.running <= _FEW_RESTORES:
+        return restore
+    return replace(restore, watch=Watch(quiet_until=now + _two_rounds(restore)))
+
+
+def poll(restore: Restore, calls: tuple[Call, ...], now: datetime) -> MakeCall | Wait:
+    """Return the first of these calls that is due, or the wait before it; none is due while the watcher watches.
+
+    At its deadline the restore polls once for itself, as any other.
+    """
+    watch = restore.watch
+    if watch is None or restore.cancellation is not None or now >= restore.deadline:
+        return first_due(restore, calls, now)
+    joining = when_due(restore, _join(restore, watch, now), now)
+    if isinstance(joining, MakeCall):
+        return joining
+    if watch.quiet_until is None or watch.quiet_until <= now:
+        polling = first_due(restore, calls, now)
+    else:
+        polling = Wait(until=min(watch.quiet_until, restore.deadline))
+    return polling if isinstance(polling, MakeCall) else min(joining, polling, key=lambda wait: wait.until)
+
+
+def joined(restore: Restore, call: JoinWatch, answer: Joined, now: datetime) -> Restore:
+    """Return the restore that waits for the watcher, and registers again some minutes later.
+
+    Until its job is known it does not wait for longer than it would have anyway: an operation can fail without a job.
+    """
+    watch = restore.watch
+    if watch is None:
+        return restore
+    pause = _JOINED_FOR if answer.is_watched else _SILENT_FOR
+    restore = replace(restore, backoff=restore.backoff.wait(call.name, pause.total_seconds(), now))
+    if not answer.is_watched:
+        return replace(restore, watch=replace(watch, quiet_until=None))
+    return _quiet(restore, now) if call.has_job and not watch.is_gone else restore
+
+
+def join_failed(restore: Restore, call: JoinWatch, _error: RestoreError, now: datetime) -> Restore:
+    """Return the restore that registers again soon; when its quiet time is over, it polls for itself."""
+    return replace(restore, backoff=restore.backoff.retry(call.name, now))
+
+
+def with_known_job(restore: Restore) -> Restore:
+    """Return the restore, which has found its job for itself, and so registers again at once."""
+    return replace(restore, backoff=restore.backoff.without_wait(JoinWatch.name))
+
+
+def found(restore: Restore, now: datetime) -> Restore:
+    """Return the restore whose job the watcher has found, and now looks at."""
+    return _quiet(restore, now)
+
+
+def heard(restore: Restore, news: WatchNews) -> Restore:
+    """Return the restore that polls for itself: its job may have ended, or the watcher ends."""
+    if restore.watch is None:
+        return restore
+    if news is WatchNews.UNWATCHED:
+        return replace(restore, watch=None)
+    watch = replace(restore.watch, quiet_until=None, is_gone=isinstance(restore.stage, TrackingJob))
+    return replace(restore, watch=watch, backoff=restore.backoff.without_wait(GetJob.name))
+
+
+def still_running(restore: Restore) -> Restore:
+    """Return the restore after its job was read, and runs: it registers again if the watcher took it for ended.
+
+    A watcher that was wrong several times is not asked any more.
+    """
+    watch = restore.watch
+    if watch is None or not watch.is_gone:
+        return restore
+    if watch.false_ends + 1 >= _MAX_FALSE_ENDS:
+        return replace(restore, watch=None)
+    again = replace(watch, is_gone=False, false_ends=watch.false_ends + 1)
+    return replace(restore, watch=again, backoff=restore.backoff.without_wait(JoinWatch.name))
+
+
+def _join(restore: Restore, watch: Watch, now: datetime) -> JoinWatch:
+    stage, item = restore.stage, restore.item
+    is_tracking = isinstance(stage, TrackingOperation | FindingJob | TrackingJob)
+    return JoinWatch(
+        vault_id=item.vault_id if item else "",
+        restore_id=restore.restore_id,
+        client_request_id=restore.client_request_id,
+        triggered=stage.triggered if is_tracking else now,
+        limits=restore.limits,
+        has_job=isinstance(stage, TrackingJob),
+        is_again=isinstance(stage, TrackingJob) and watch.quiet_until is not None,
+    )
+
+
+def _quiet(restore: Restore, now: datetime) -> Restore:
+    if restore.watch is None:
+        return restore
+    return replace(restore, watch=replace(restore.watch, quiet_until=now + _JOINED_FOR + _JOIN_TAKES))
+
+
+def _two_rounds(restore: Restore) -> timedelta:
+    """Return how long the watcher needs for two lists when it lists as seldom as it does."""
+    seldom = timedelta(seconds=restore.limits.job_poll_max_s)
+    return 2 * min(max(seldom, _MIN_ROUND), _MAX_ROUND)

@@ -121,7 +121,7 @@ def _join(restore: Restore, watch: Watch, now: datetime) -> JoinWatch:
         triggered=stage.triggered if is_tracking else now,
         limits=restore.limits,
         has_job=isinstance(stage, TrackingJob),
-        is_again=isinstance(stage, TrackingJob) and watch.quiet_until is not None,
+        is_again=isinstance(stage, TrackingJob) and watch.quiet_until is not None and now < watch.quiet_until,
     )
 
 

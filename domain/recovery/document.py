@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from graphlib import TopologicalSorter
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +36,7 @@ from domain.recovery.parts import (
     ShownProgress,
     passed_groups,
 )
+from domain.recovery.plan import waves_of
 from domain.restore.parts import WaitReason
 
 if TYPE_CHECKING:
@@ -327,14 +327,8 @@ class _View:
         groups, seconds = self._accepted.groups, self._shown.planned_s
         if seconds is None:
             return None
-        sorter = TopologicalSorter({index: group.after for index, group in enumerate(groups)})
-        sorter.prepare()
-        order: list[tuple[str, ...]] = []
-        while sorter.is_active():
-            ready = sorted(sorter.get_ready())
-            sorter.done(*ready)
-            order.append(tuple(groups[index].name for index in ready))
-        return RecoveryPlanResult(order=tuple(order), duration=timedelta(seconds=seconds))
+        order = waves_of({group.name: [groups[before].name for before in group.after] for group in groups})
+        return RecoveryPlanResult(order=tuple(map(tuple, order)), duration=timedelta(seconds=seconds))
 
     def links(self, now: datetime) -> RecoveryLinks:
         shown, here, statuses = self._shown, f"/api/recoveries/{self._accepted.recovery_id}", set(self._statuses)

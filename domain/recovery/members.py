@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from domain.errors import TransientError
 from domain.recovery.calls import CancelMembers, CheckMembers, MemberEnd, StartMembers
-from domain.recovery.groups import members_in
 from domain.recovery.parts import (
     ACTIVE,
     GOOD,
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import RestoreError
-    from domain.recovery.calls import CheckedMembers, MemberRef
+    from domain.recovery.calls import CheckedMembers, MemberRef, Resolved
+    from domain.recovery.schedule import Caps
     from domain.recovery.state import Recovery
     from domain.restore.answers import Done
 
@@ -36,7 +37,6 @@ MAX_CHECKS: Final = 50
 CHECK_EVERY: Final = timedelta(minutes=10)
 _MAX_DURATIONS: Final = 101
 _MAX_FAILURES: Final = 50
-_PENDING: Final = frozenset({MemberStatus.PENDING})
 
 
 def next_batch(recovery: Recovery) -> list[int]:
@@ -44,18 +44,26 @@ def next_batch(recovery: Recovery) -> list[int]:
     progress, outline = recovery.progress, recovery.outline
     if outline is None or progress.paused is not None or MemberStatus.PENDING not in progress.members:
         return []
-    running = [index for index, letter in enumerate(progress.members) if letter in ACTIVE]
-    if outline.max_running is not None and len(running) >= outline.max_running:
-        return []
-    board = Board(outline.groups, outline.vault_of, caps_of(recovery))
-    for index in running:
-        board.occupy(index)
-    for group in recovery.groups_in(GroupStatus.RUNNING):
-        board.add(group, members_in(recovery, group, _PENDING))
+    groups = tuple(recovery.groups_in(GroupStatus.RUNNING))
+    return list(_batch(outline, caps_of(recovery), progress.members, groups))
+
+
+@lru_cache(maxsize=256)  # each replay of a history, and each event of a wait, asks for the same again
+def _batch(outline: Resolved, caps: Caps, members: str, running: tuple[int, ...]) -> tuple[int, ...]:
+    board = Board(outline.groups, outline.vault_of, caps)
+    for index, letter in enumerate(members):
+        if letter in ACTIVE:
+            board.occupy(index)
+    if board.is_full:
+        return ()
+    for number in running:
+        group = outline.groups[number]
+        end = group.first + group.count
+        board.add(number, [index for index in range(group.first, end) if members[index] == MemberStatus.PENDING])
     batch: list[int] = []
     while len(batch) < MAX_STARTS and (index := board.take()) is not None:
         batch.append(index)
-    return batch
+    return tuple(batch)
 
 
 def starting(recovery: Recovery) -> list[int]:

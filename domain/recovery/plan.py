@@ -75,15 +75,7 @@ class RecoveryPlan:
 
     def waves(self) -> list[list[str]]:
         """Return the names of the groups, those together that may start at the same time if all goes well."""
-        order = TopologicalSorter({group.name: group.after for group in self.groups})
-        order.prepare()
-        position = {group.name: index for index, group in enumerate(self.groups)}
-        waves: list[list[str]] = []
-        while order.is_active():
-            ready = sorted(order.get_ready(), key=position.__getitem__)
-            waves.append(ready)
-            order.done(*ready)
-        return waves
+        return waves_of({group.name: group.after for group in self.groups})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +114,19 @@ class LoadedPlans:
             message = f"There is no recovery plan {name!r}. GET /api/recovery-plans lists those there are."
             raise TerminalError(errors.NOT_FOUND, message)
         return found
+
+
+def waves_of(after: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Return the names of groups, those together that may start at the same time; ``after`` are those before each."""
+    order = TopologicalSorter(after)
+    order.prepare()
+    position = {name: index for index, name in enumerate(after)}
+    waves: list[list[str]] = []
+    while order.is_active():
+        ready = sorted(order.get_ready(), key=position.__getitem__)
+        waves.append(ready)
+        order.done(*ready)
+    return waves
 
 
 def circle_of(after: Mapping[str, Iterable[str]]) -> list[str] | None:

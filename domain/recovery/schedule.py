@@ -59,9 +59,14 @@ class Board:
         self._active -= 1
         self._active_in[self._vault_of[index]] -= 1
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the recovery may have no more active members."""
+        return self._caps.running is not None and self._active >= self._caps.running
+
     def take(self) -> int | None:
         """Return the member that starts next, and count it as active; ``None`` if none may start."""
-        if self._caps.running is not None and self._active >= self._caps.running:
+        if self.is_full:
             return None
         for group in self._order:
             vault = self._fullest_vault(self._waiting[group])

@@ -8,6 +8,7 @@ whole play follows from one seed.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -32,7 +33,7 @@ from domain.recovery.parts import (
 )
 from domain.recovery.state import Recovery
 from domain.restore.answers import Done
-from domain.restore.parts import Admission, Clock, LockState, Source, Status
+from domain.restore.parts import Admission, Clock, Decision, LockState, Source, Status
 from domain.restore.steps import Finish, MakeCall, Wait, WaitForAnswers
 
 if TYPE_CHECKING:
@@ -48,13 +49,16 @@ _COMMANDS: Final = ("pause", "resume", "retry", "skip", "approve", "reject", "re
 
 @dataclass(slots=True, kw_only=True)
 class Restore:
-    """The restore of a member in one attempt: when it will end, and how. ``cancelled``: it was told to stop."""
+    """The restore of a member in one attempt: when it will end, and how. ``cancelled``: it was told to stop.
+
+    ``is_known``: the recovery has heard of its end.
+    """
 
     ends: datetime
     status: Status
     cancelled: bool = False
     is_over: bool = False
-    is_purged: bool = False
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +148,7 @@ class _Play:
     # The persons
 
     def _plan_commands(self) -> None:
-        total_s = 3600 * 12
+        total_s = self.random.choice((300, 3600, 3600 * 12))
         for number in range(self.odds.commands):
             at = CREATED + timedelta(seconds=self.random.randrange(total_s))
             self._command(at, self.random.choice(_COMMANDS), f"c{number}")
@@ -153,7 +157,7 @@ class _Play:
 
     def _command(self, at: datetime, word: str, command_id: str) -> None:
         data: Json = {"id": command_id, "command": word, "by": "alice", "comment": "why"}
-        if self.random.random() < 0.3:
+        if self.random.random() < 0.5:
             data["group"] = self.random.choice(self.outline.groups).name
         for _ in range(2 if self.random.random() < self.odds.doubles else 1):
             self.world.send(at, COMMAND_EVENT, data)
@@ -217,10 +221,11 @@ class _Play:
 
     def _wait(self, step: Wait) -> None:
         """Wait as the interpreter does: each event is heard, and ends the wait if it changes the next step."""
-        idle = not any(not restore.is_over for restore in self.world.restores.values()) and not self.world.mail
-        if idle:
+        is_told = any(event == COMMAND_EVENT for _, _, event, _ in self.world.mail)
+        if not self._running() and not is_told:
             self._person_helps()
         while decide(self.recovery, self.world.now) == step:
+            self._check_wait(step)
             following = min([step.until, *(mail[0] for mail in self.world.mail), *self._ends()])
             if following > self.world.now:
                 self.at_once = 0
@@ -241,11 +246,15 @@ class _Play:
                 restore.is_over = True
                 self._tell_end(ref, restore)
         due = [mail for mail in world.mail if mail[0] <= world.now]
+        if not due:
+            return
         world.mail = [mail for mail in world.mail if mail[0] > world.now]
         self.random.shuffle(due)
         for _, _, event, data in due:
             if event == COMMAND_EVENT:
                 self._note_command(data)
+            else:
+                world.restores[MemberRef(index=data["index"], attempt=data["attempt"])].is_known = True
             self.recovery = hear(self.recovery.at(world.now), event, data, world.now)
 
     def _note_command(self, data: Json) -> None:
@@ -320,12 +329,16 @@ class _Play:
     def _start(self, ref: MemberRef) -> None:
         """Start a member's restore, unless it exists; nothing may start that must wait."""
         if ref in self.world.restores:
+            _holds(not self.world.restores[ref].is_known, f"{ref} starts again after its end")
             return
         _holds(self.world.cancelled_at is None, f"{ref} starts after the cancellation")
         _holds(not self.world.paused, f"{ref} starts during a pause")
         group = self.group_of[ref.index]
         if not self.recovery.accepted.dry_run:
             self._check_before(group)
+            approval = self.recovery.progress.groups[group].approval
+            is_open = approval is not None and approval.decision is Decision.APPROVED
+            _holds(is_open or self.outline.groups[group].approval_timeout is None, f"nobody let group {group} start")
         earlier = [known for known in self.world.restores if known.index == ref.index]
         _holds(all(self.world.restores[known].is_over for known in earlier), f"{ref} runs twice at once")
         _holds(len(earlier) == ref.attempt - 1, f"{ref} has {len(earlier)} attempts before it")
@@ -368,6 +381,10 @@ class _Play:
             restore.ends = min(restore.ends, self.world.now + timedelta(minutes=self.random.choice((0, 1, 20))))
 
     def _checked(self, call: calls.CheckMembers) -> CheckedMembers:
+        for ref in call.members:
+            restore = self.world.restores.get(ref)
+            if restore is not None and not restore.is_over and self.random.random() < self.odds.purges:
+                del self.world.restores[ref]  # a person has terminated and purged it
         known = [(ref, self.world.restores.get(ref)) for ref in call.members]
         ended = [(ref, restore) for ref, restore in known if restore is not None and restore.is_over]
         return CheckedMembers(
@@ -393,10 +410,37 @@ class _Play:
         """Check that the recovery knows of every restore that runs, and that nobody waits who may go on."""
         progress = self.recovery.progress
         for index in self._running():
-            letter = self.recovery.member(index)
-            _holds(letter in ACTIVE, f"member {index} runs, but is {letter.word}")
+            letter = progress.members[index]
+            _holds(letter in ACTIVE, f"member {index} runs, but is {letter}")
         if progress.status.has_ended and not progress.is_closed:
             _holds(not self._running(), "the recovery has ended, but restores run")
+
+    def _check_wait(self, step: Wait) -> None:
+        """Check that nobody waits who may go on, and that something will happen."""
+        progress, backoff, now = self.recovery.progress, self.recovery.backoff, self.world.now
+        for number, group in enumerate(progress.groups):
+            first, count = self.outline.groups[number].first, self.outline.groups[number].count
+            letters = set(progress.members[first : first + count])
+            is_going = bool(letters & (ACTIVE | {MemberStatus.PENDING}))
+            _holds(is_going or group.status is not GroupStatus.RUNNING, f"group {number} does not end")
+        is_held = progress.paused is not None or progress.cancellation is not None
+        if not is_held and backoff.is_due(calls.StartMembers.name, now):
+            self._check_places()
+        if progress.status in {RecoveryStatus.RUNNING, RecoveryStatus.PENDING} and not self._running():
+            _holds(step.until - now <= timedelta(minutes=10) or bool(self.world.mail), "the recovery is stuck")
+
+    def _check_places(self) -> None:
+        """Check that no member of a running group waits who has a place under the caps."""
+        vault_of, progress, cap = self.outline.vault_of, self.recovery.progress, self.max_per_vault
+        active = [index for index, letter in enumerate(progress.members) if letter in ACTIVE]
+        if self.outline.max_running is not None and len(active) >= self.outline.max_running:
+            return
+        here = Counter(vault_of[index] for index in active)
+        for index, letter in enumerate(progress.members):
+            status = progress.groups[self.group_of[index]].status
+            if letter == MemberStatus.PENDING and status is GroupStatus.RUNNING:
+                is_full = cap is not None and here[vault_of[index]] >= cap
+                _holds(is_full, f"member {index} waits, but may start")
 
     def _check_end(self) -> None:
         progress = self.recovery.progress
@@ -411,8 +455,11 @@ class _Play:
                 _holds(status in GOOD or optional, f"member {index} was not restored")
             if restore is not None and restore.status is Status.COMPLETED:
                 _holds(status is MemberStatus.COMPLETED, f"{ref} was restored, but is {status.word}")
-        if self.world.cancelled_at is None and progress.status is RecoveryStatus.CANCELLED:
-            raise BrokenError("nobody cancelled the recovery")
+        cancelled = self.world.cancelled_at
+        _holds(cancelled is not None or progress.status is not RecoveryStatus.CANCELLED, "nobody has cancelled it")
+        for ref, restore in self.world.restores.items():
+            is_late = cancelled is not None and restore.ends > cancelled + timedelta(hours=2)
+            _holds(restore.cancelled or not is_late, f"{ref} was not told to stop")
 
 
 def _outline(random: Random, max_groups: int, max_members: int) -> Resolved:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -169,10 +168,6 @@ class Driven:
         call = self.answer(CheckedMembers(ended=ended, missing=missing))
         assert isinstance(call, calls.CheckMembers)
         return call
-
-    def with_clock(self) -> None:
-        """Bring the recovery's clock to now, as an event does."""
-        self.recovery = replace(self.recovery, clock=Clock(now=self.now))
 
 
 def running(*groups: Json, **members: Any) -> Driven:

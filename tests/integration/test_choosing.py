@@ -195,3 +195,12 @@ def test_a_role_that_is_missing_at_a_vault_is_a_warning(stage: Stage) -> None:
 
     assert [warning.code for warning in resolved.warnings] == ["VaultNotRead"]
     assert stage.roster.request_for(0).body["vaultId"] == VAULT
+
+
+def test_many_named_vms_are_asked_for_in_several_queries(stage: Stage) -> None:
+    names = [*WEB, *(f"nowhere-{number}" for number in range(260))]
+
+    resolved = stage.resolve({"sourceResourceIds": [vm_id(name) for name in names]})
+
+    assert stage.queries == 3  # seven rows of the first query on two pages, none of the second
+    assert resolved.vault_of == (0,) * 7 + (NO_VAULT,) * 260

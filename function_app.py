@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import azure.durable_functions as df
 
+from activities.recoveries import RecoveryActivities
 from activities.restores import RestoreActivities, utc_now
 from activities.results import WebhookActivities
 from activities.sealing import sealed
 from arm.backup import BackupClient
 from arm.session import VERSION
+from domain.recovery.calls import PostRecoveryEvent
 from domain.restore.calls import PostEvent, PostResult
 from outbound.webhook import SignedWebhook
 from queries.preflight import run_preflight
@@ -23,6 +25,7 @@ from telemetry.context import name_restores_in_logs
 from telemetry.setup import telemetry_from
 from telemetry.signals import NO_TELEMETRY
 from triggers import alerts, durable, health, history, http, openapi, preflight, queue, recovery_plans
+from triggers.member_activities import MemberActivities
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -48,6 +51,7 @@ def build_app(
         **restores.by_name(),
         PostResult.name: sealed(PostResult, posting.post_result, utc_now),
         PostEvent.name: sealed(PostEvent, posting.post_event, utc_now),
+        PostRecoveryEvent.name: sealed(PostRecoveryEvent, posting.post_recovery_event, utc_now),
     }
 
     def limits_for(request: RestoreRequest) -> Limits:
@@ -79,6 +83,8 @@ def build_app(
         durable.blueprint(
             activities,
             restores.start_restore_with,
+            RecoveryActivities(api, clock=utc_now).resolve_recovery_with,
+            MemberActivities(limits_for=limits_for, clock=utc_now),
             results_queue=out_queue,
             events_queue=settings.events_queue,
             has_webhook=webhook is not None,

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from domain.answers import Answer
+from domain.recovery.event import recovery_event_of
 from domain.restore.answers import Done
 from domain.restore.status_events import event_of
 
 if TYPE_CHECKING:
     from domain.errors import Json
+    from domain.recovery.calls import PostRecoveryEvent
     from domain.restore.calls import PostEvent, PostResult
 
 
 class Webhook(Protocol):
     """The receiver of results and events."""
 
-    def post(self, body: Json, *, restore_id: str, event: str) -> None:
-        """Post one event of a restore; raises :class:`domain.errors.TransientError` unless it was accepted."""
+    def post(self, body: Json, *, event: str, restore_id: str | None = None, recovery_id: str | None = None) -> None:
+        """Post an event of a restore or recovery; raises :class:`domain.errors.TransientError` unless it was taken."""
         ...
 
 
@@ -36,7 +38,12 @@ class WebhookActivities:
         event = event_of(call.change)
         return self._post(event, restore_id=event["restore"]["id"], event=call.change.status)
 
-    def _post(self, body: Json, *, restore_id: str, event: str) -> Answer[Done]:
+    def post_recovery_event(self, call: PostRecoveryEvent) -> Answer[Done]:
+        """Post an event of a recovery, if there is a webhook."""
+        event = recovery_event_of(call.change)
+        return self._post(event, recovery_id=event["recovery"]["id"], event=call.change.status)
+
+    def _post(self, body: Json, **about: str) -> Answer[Done]:
         if self._webhook is not None:
-            self._webhook.post(body, restore_id=restore_id, event=event)
+            self._webhook.post(body, **about)
         return Answer(Done())

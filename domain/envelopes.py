@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.restore.calls import Call
+    from domain.restore.parts import Clock
     from domain.restore.state import Restore
 
 _KINDS: Final[dict[str, type[RestoreError]]] = {
@@ -76,6 +77,10 @@ def event_time(data: object) -> datetime | None:
 
 def request_of(restore: Restore, call: EntityCall) -> Json:
     """Return a restore's request to an entity as JSON; ``domain.admission.answer_once.answer_once`` reads it."""
-    clock = restore.clock
-    asked = Asked(restore_id=restore.restore_id, created=restore.accepted.created, number=clock.requests, now=clock.now)
+    return asked_by(restore.restore_id, restore.accepted.created, restore.clock, call)
+
+
+def asked_by(asker_id: str, created: datetime, clock: Clock, call: EntityCall) -> Json:
+    """Return the request to an entity of a restore or a recovery, as ``request_of`` does."""
+    asked = Asked(restore_id=asker_id, created=created, number=clock.requests, now=clock.now)
     return {**pack(asked), "call": pack(call)}

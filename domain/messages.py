@@ -54,6 +54,19 @@ def event_message(event: Json) -> str:
     return _message(event["restore"], lambda document: {**event, "restore": document})
 
 
+def recovery_event_message(event: Json) -> str:
+    """Return the message for the events queue: base64 of a recovery's event, cut if it is too long.
+
+    A document that was cut says so (``cut``); ``GET /api/recoveries/{id}`` returns all of it.
+    """
+    for member in ("failedMembers", "warnings", "result", "groups"):
+        if _sent_size(event) <= _MAX_MESSAGE_BYTES:
+            break
+        short: list[Json] | None = None if member == "result" else []
+        event = {**event, "recovery": {**event["recovery"], member: short, "cut": True}}
+    return encoded(json.dumps(event))
+
+
 def _message(document: Json, content_of: Callable[[Json], Json]) -> str:
     """Return the message for an output queue; ``content_of`` returns the content of the message for a document."""
     if _sent_size(content_of(document)) > _MAX_MESSAGE_BYTES:

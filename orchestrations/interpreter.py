@@ -60,6 +60,7 @@ class State(Protocol):
 class Machine[S: State]:
     """A state machine without I/O. All functions are pure.
 
+    ``max_events``: how many events one history may take; ``None`` if it hears few.
     ``waits_for``: whether the machine still wants to hear this one of its ``events``. ``stamped`` returns an activity's
     call with the time at which it is made, ``input_of`` its input. ``asking`` returns the state with the number of
     a request to an entity, and that request. ``shown`` returns the custom status; it is made again only if ``compared``
@@ -79,6 +80,7 @@ class Machine[S: State]:
     compared: Callable[[S], object]
     shown: Callable[[S, datetime, datetime | None], Json | None]
     document: Callable[[S, datetime], Json]
+    max_events: int | None = None
 
 
 def run[S: State](machine: Machine[S], ctx: task.OrchestrationContext, data: Json) -> Steps[Json | None]:
@@ -97,6 +99,12 @@ class _Run[S: State]:
         self._in_flight: dict[str, tuple[Call, task.Task[Any]]] = {}
         self._published: tuple[object, datetime | None] | None = None
         self._status = CustomStatus(ctx)
+        self._heard = 0
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether this history has heard all the events that it may."""
+        return self._machine.max_events is not None and self._heard >= self._machine.max_events
 
     @property
     def _now(self) -> datetime:
@@ -114,7 +122,7 @@ class _Run[S: State]:
             if isinstance(step, Finish):
                 self._publish()
                 return self._machine.document(self._state, self._now)
-            if steps >= MAX_STEPS and not self._in_flight:
+            if (steps >= MAX_STEPS or self._is_full) and not self._in_flight:
                 self._publish()
                 self._ctx.continue_as_new(pack(self._state), save_events=True)
                 return None
@@ -184,7 +192,7 @@ class _Run[S: State]:
         timer = self._ctx.create_timer(step.until.replace(tzinfo=None) + _TIMER_EARLY_BY)
         for call in step.beside:
             self._begin(call)
-        while not timer.is_complete and self._machine.decide(self._state, self._now) == step:
+        while not timer.is_complete and not self._is_full and self._machine.decide(self._state, self._now) == step:
             self._publish(step.until)
             yield self._first_of(timer)
             if timer.is_complete:
@@ -202,6 +210,7 @@ class _Run[S: State]:
                 data = self._events[name].get_result()
                 self._state = self._state.at(event_time(data) or as_utc(self._ctx.current_utc_datetime))
                 self._state = self._machine.hear(self._state, name, data, self._now)
+                self._heard += 1
                 if self._machine.waits_for(self._state, name):
                     self._events[name] = self._ctx.wait_for_external_event(name)
 

@@ -21,7 +21,7 @@ _TIMEOUTS_S: Final = (5.0, 15.0)  # to connect, and to wait for the next byte of
 
 
 class SignedWebhook:
-    """Posts the events of restores with a signature: HMAC-SHA256 of the body."""
+    """Posts the events of restores and recoveries with a signature: HMAC-SHA256 of the body."""
 
     def __init__(self, url: str, secret: str) -> None:
         self._url, self._key = url, secret.encode()
@@ -33,8 +33,8 @@ class SignedWebhook:
             return None
         return cls(settings.webhook_url, settings.webhook_secret)
 
-    def post(self, body: Json, *, restore_id: str, event: str) -> None:
-        """Post an event of a restore once; raise ``TransientError`` unless the answer is a 2xx.
+    def post(self, body: Json, *, event: str, restore_id: str | None = None, recovery_id: str | None = None) -> None:
+        """Post an event of a restore or a recovery once; raise ``TransientError`` unless the answer is a 2xx.
 
         Redirects are not followed and the answer's body is not read. Messages name only the host, because webhook
         URLs often contain a key.
@@ -43,7 +43,8 @@ class SignedWebhook:
         signature = hmac.new(self._key, data, hashlib.sha256).hexdigest()
         headers = {
             "Content-Type": "application/json",
-            "X-Restore-Id": restore_id,
+            **({} if restore_id is None else {"X-Restore-Id": restore_id}),
+            **({} if recovery_id is None else {"X-Recovery-Id": recovery_id}),
             "X-Restore-Event": event,
             "X-Restore-Signature-256": f"sha256={signature}",
         }

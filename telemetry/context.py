@@ -1,4 +1,4 @@
-"""The restore whose activity runs: the parent of the spans made meanwhile, and the id that log lines begin with."""
+"""The restore or recovery whose activity runs: the parent of spans made meanwhile, and the id in log lines."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from domain.restore.trace import TRACEPARENT
+from domain.restore.trace import RECOVERY, TRACEPARENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
 _RESTORE_ID: Final = context.create_key("restore id")
+_RECOVERY_ID: Final = context.create_key("recovery id")
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 @contextmanager
 def restore_context(data: Mapping[str, Any]) -> Generator[None]:
-    """Run the block for the restore that the input of its activity names.
+    """Run the block for the restore or the recovery that the input of its activity names.
 
-    Without a valid ``traceparent``, as in the histories of earlier versions, the block belongs to no restore.
+    Without a valid ``traceparent``, as in the histories of earlier versions, the block belongs to none.
     """
     traceparent = data.get(TRACEPARENT)
     carrier = {TRACEPARENT: traceparent} if isinstance(traceparent, str) else {}
@@ -32,8 +33,9 @@ def restore_context(data: Mapping[str, Any]) -> Generator[None]:
     if not span_context.is_valid:
         yield
         return
-    restore_id = str(uuid.UUID(int=span_context.trace_id))
-    token = context.attach(context.set_value(_RESTORE_ID, restore_id, parent))
+    caller_id = str(uuid.UUID(int=span_context.trace_id))
+    key = _RESTORE_ID if data.get(RECOVERY) is None else _RECOVERY_ID
+    token = context.attach(context.set_value(key, caller_id, parent))
     try:
         yield
     finally:
@@ -46,8 +48,14 @@ def current_restore_id() -> str | None:
     return restore_id if isinstance(restore_id, str) else None
 
 
+def current_recovery_id() -> str | None:
+    """Return the id of the recovery whose activity runs here, if any."""
+    recovery_id = context.get_value(_RECOVERY_ID)
+    return recovery_id if isinstance(recovery_id, str) else None
+
+
 class _NamingFactory:
-    """Makes log records whose message begins with the id of the restore, unless it has the id already.
+    """Makes log records whose message begins with the id of the restore or recovery, unless it has the id already.
 
     A factory reaches the lines of all libraries, whatever handlers and filters the Functions worker installs.
     """
@@ -57,11 +65,12 @@ class _NamingFactory:
 
     def __call__(self, *args: Any, **options: Any) -> logging.LogRecord:
         record = self._make(*args, **options)
-        restore_id = current_restore_id()
+        restore_id, recovery_id = current_restore_id(), current_recovery_id()
+        what, caller_id = ("restore", restore_id) if recovery_id is None else ("recovery", recovery_id)
         # Whatever is wrong with the message or its arguments, the handler reports it: no line may stop a restore.
         with suppress(Exception):
-            if restore_id is not None and restore_id not in _message(record):
-                record.msg = f"restore {restore_id}: {record.msg}"
+            if caller_id is not None and caller_id not in _message(record):
+                record.msg = f"{what} {caller_id}: {record.msg}"
         return record
 
 

@@ -51,6 +51,7 @@ def root_span(document: Json) -> RestoreSpan:
     point = as_object(document["recoveryPoint"])
     attributes: Mapping[str, Any] = {
         "restore.id": document["id"],
+        "recovery.id": document.get("recoveryId"),
         **_outcome(document),
         "restore.error_code": as_object(document["error"]).get("code"),
         "restore.source_resource_id": document["sourceResourceId"],

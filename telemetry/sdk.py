@@ -29,7 +29,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from domain.restore.trace import trace_id
-from telemetry.context import current_restore_id
+from telemetry.context import current_recovery_id, current_restore_id
 from telemetry.exporters import LazyMetricExporter, LazySpanExporter
 from telemetry.restores import approvals_waiting, figures_of, phase_spans, root_span
 from telemetry.signals import RecordedCall, Telemetry
@@ -179,6 +179,8 @@ class SdkTelemetry(Telemetry):
         }
         if (restore_id := current_restore_id()) is not None:
             attributes["restore.id"] = restore_id
+        if (recovery_id := current_recovery_id()) is not None:
+            attributes["recovery.id"] = recovery_id
         span = self._tracer.start_span(operation, kind=SpanKind.CLIENT, attributes=attributes)
         try:
             yield _SpanOfCall(span, self._calls, operation)

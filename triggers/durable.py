@@ -15,7 +15,9 @@ from domain.answers import Answer
 from domain.codec import unpack
 from domain.envelopes import seal
 from domain.errors import RestoreError
-from domain.messages import event_message, result_message
+from domain.messages import event_message, recovery_event_message, result_message
+from domain.recovery.calls import PublishRecoveryEvents, ResolveRecovery
+from domain.recovery.event import recovery_event_of
 from domain.restore.answers import Claim, Done, Published, Running
 from domain.restore.calls import (
     ClaimPost,
@@ -32,16 +34,18 @@ from domain.restore.status_events import event_of
 from domain.times import format_time, parse_request_time
 from orchestrations.entities import ENTITIES
 from orchestrations.list_entry import hold_list_entry
-from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, HOLD_RECORD, RESTORE_VM, WATCH_VAULT
+from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, HOLD_RECORD, RESTORE_VM, RUN_RECOVERY, WATCH_VAULT
 from orchestrations.post_claim import hold_post_claim
 from orchestrations.record import hold_record
 from orchestrations.restore_vm import restore_vm
+from orchestrations.run_recovery import run_recovery
 from orchestrations.watch_vault import watch_vault
 from telemetry.context import restore_context
 from triggers.hub import raise_event
 from triggers.list_entries import note_end
 from triggers.post_claims import PostClaims
 from triggers.queue import events_output, results_output
+from triggers.records import Records
 from triggers.restore_states import get_document
 from triggers.sdk import accept_plain_text_payloads
 from triggers.starting import now
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
     from domain.restore.parts import StatusChange
     from telemetry.signals import Telemetry
+    from triggers.member_activities import MemberActivities
 
 _LOG = logging.getLogger(__name__)
 _ORCHESTRATORS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -59,11 +64,14 @@ _ORCHESTRATORS: Final[Mapping[str, Callable[..., Any]]] = {
     HOLD_POST_CLAIM: hold_post_claim,
     HOLD_LIST_ENTRY: hold_list_entry,
     HOLD_RECORD: hold_record,
+    RUN_RECOVERY: run_recovery,
 }
 
 type Activity = Callable[[Json], Json]
 type StartWith = Callable[[Callable[[str, int], bool]], Activity]
 """Returns the activity ``start_restore``; the argument is the function with which it claims an attempt."""
+type ResolveWith = Callable[[Records], Activity]
+"""Returns the activity ``resolve_recovery``, which keeps its list in these records."""
 
 
 async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
@@ -133,6 +141,29 @@ def _events_publisher(telemetry: Telemetry) -> Callable[..., Json]:
     return publish_events
 
 
+def _recovery_events_publisher() -> Callable[..., Json]:
+    def publish_recovery_events(data: Json, events: func.Out[List[str]]) -> Json:  # noqa: UP006 - as above
+        """Put an event on the events queue for each change of a recovery, one message each, in their order."""
+        call: PublishRecoveryEvents = unpack(PublishRecoveryEvents, data)
+        events.set([recovery_event_message(recovery_event_of(change)) for change in call.changes])
+        for change in call.changes:
+            # Alert rules read these lines, so their form must not change.
+            recovery = change.document
+            error = recovery.get("error")
+            suffix = f", error {error['code']}" if error else ""
+            _LOG.info("recovery %s of %s: status %s%s", recovery["id"], recovery["plan"], change.status, suffix)
+        return seal(Answer(Done()), activity=PublishRecoveryEvents.name, at=now())
+
+    return publish_recovery_events
+
+
+def _resolver(resolve_with: ResolveWith) -> Callable[..., Json]:
+    def resolve_recovery(data: Json, client: df.SyncDurableFunctionsClient) -> Json:
+        return resolve_with(Records(client))(data)
+
+    return resolve_recovery
+
+
 def _log_change(change: StatusChange) -> None:
     """Log a change of status. Alert rules read these lines, so their form must not change."""
     document = change.document or {}
@@ -182,6 +213,8 @@ def _as_function(name: str, activity: Activity) -> Activity:
 def blueprint(
     activities: Mapping[str, Activity],
     start_with: StartWith,
+    resolve_with: ResolveWith,
+    members: MemberActivities,
     *,
     results_queue: str,
     events_queue: str,
@@ -204,13 +237,18 @@ def blueprint(
         JoinWatch.name: join_watch,
         ClaimPost.name: claim_post,
         StartRestore.name: _starter(start_with),
+        ResolveRecovery.name: _resolver(resolve_with),
+        **members.by_name(),
     }
     for name, activity in with_client.items():
         bp.activity_trigger(input_name="data", activity=name)(client(_annotated(_in_restore_context(activity))))
     publish_result = _in_restore_context(_result_publisher(telemetry, has_webhook=has_webhook))
     publish = results_output(bp, results_queue)(client(_annotated(publish_result)))
     bp.activity_trigger(input_name="data", activity=PublishResult.name)(publish)
-    bp.activity_trigger(input_name="data", activity=PublishEvents.name)(
-        events_output(bp, events_queue)(_annotated(_in_restore_context(_events_publisher(telemetry))))
-    )
+    for name, publisher in (
+        (PublishEvents.name, _events_publisher(telemetry)),
+        (PublishRecoveryEvents.name, _recovery_events_publisher()),
+    ):
+        to_queue = events_output(bp, events_queue)(_annotated(_in_restore_context(publisher)))
+        bp.activity_trigger(input_name="data", activity=name)(to_queue)
     return bp

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from domain.restore.state import Restore
 
 TRACEPARENT: Final = "traceparent"
+RECOVERY: Final = "recoveryId"
+"""The member of an activity's input that names the recovery which calls it; restores call without one."""
 
 
 def trace_id(restore_id: str) -> int | None:
@@ -51,6 +53,20 @@ def with_traceparent(data: Json, restore: Restore) -> Json:
     has_ended = phase_of(restore) is Phase.FINISHED
     parent = root_span_id(restore_id) if has_ended else phase_span_id(restore_id, number)
     return {**data, TRACEPARENT: f"00-{trace:032x}-{parent:016x}-01"}
+
+
+def with_recovery(data: Json, recovery_id: str) -> Json:
+    """Return the input of an activity with the recovery that calls it, and with its span as the parent of all calls."""
+    trace = trace_id(recovery_id)
+    named = {**data, RECOVERY: recovery_id}
+    if trace is None:
+        return named
+    return {**named, TRACEPARENT: f"00-{trace:032x}-{recovery_span_id(recovery_id):016x}-01"}
+
+
+def recovery_span_id(recovery_id: str) -> int:
+    """Return the id of a recovery's own span, the root of a trace that has the recovery's id."""
+    return _span_id(recovery_id, "recovery")
 
 
 def _span_id(restore_id: str, span: str) -> int:

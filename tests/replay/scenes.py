@@ -1,4 +1,4 @@
-"""The restores whose histories are kept. Run this module to record the scenes that have no history yet.
+"""The restores and recoveries whose histories are kept. Run this module to record the scenes that have no history yet.
 
 A history is never recorded again under its name: it stands for instances that run in production.
 """
@@ -16,10 +16,12 @@ from domain.azure.jobs import JobStatus, Operation, OperationStatus
 from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.azure.validation import Validation
 from domain.errors import ITEM_BUSY, ErrorDetail, TransientError
+from domain.recovery.roster import member_restore_id
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import restore_id_for
-from orchestrations.names import HOLD_POST_CLAIM
+from orchestrations.names import HOLD_POST_CLAIM, HOLD_RECORD
 from orchestrations.post_claim import hold_post_claim
+from orchestrations.record import hold_record
 from tests.support.azure import (
     GUARD_CLOSED,
     LIMITS,
@@ -33,6 +35,7 @@ from tests.support.azure import (
     watcher_of,
 )
 from tests.support.hub import Hub
+from tests.support.recovery_lab import RECOVERY, Group, RecoveryLab
 from tests.support.replay import dump, record
 
 if TYPE_CHECKING:
@@ -339,10 +342,50 @@ def _watching() -> Recorded:
     return record(lab.hub, watcher_of(), generation=0)
 
 
+def _a_record() -> Recorded:
+    hub = Hub(orchestrators={HOLD_RECORD: hold_record})
+    hub.finish(hub.start(HOLD_RECORD, {"members": []}, instance_id="recovery-1-members"))
+    return record(hub, "recovery-1-members")
+
+
+def _a_member() -> Recorded:
+    lab = RecoveryLab()
+    lab.azure.job_takes = timedelta(seconds=74)
+    lab.start_recovery(Group(count=1))
+    lab.reach_status("Completed")
+    lab.hub.finish(member_restore_id(RECOVERY, 0, 1))
+    return record(lab.hub, member_restore_id(RECOVERY, 0, 1))
+
+
+def _recovery_begins() -> Recorded:
+    """Return the first history of a recovery whose first group lives through two checks before the second begins."""
+    lab = RecoveryLab()
+    lab.refuses_starts = [1]
+    lab.start_recovery(Group(count=2), Group(count=2, after=(0,)))
+    lab.reach_status("Completed")
+    return record(lab.hub, RECOVERY, generation=0)
+
+
+def _recovery_is_cancelled() -> Recorded:
+    lab = RecoveryLab()
+    lab.start_recovery(Group(count=2), Group(count=1, after=(0,)))
+    lab.hub.run_until(timedelta(minutes=12))
+    lab.command("pause")
+    lab.hub.run_until(timedelta(minutes=1))
+    lab.command("cancel")
+    lab.reach_status("Cancelled")
+    lab.hub.finish(RECOVERY)
+    return record(lab.hub, RECOVERY)
+
+
 RECORDINGS: Mapping[str, Callable[[], Recorded]] = {
     **{name: partial(_restored, scene) for name, scene in SCENES.items()},
     "0003_claimed_post": _claimed,
     "0005_watching": _watching,
+    "0005_record": _a_record,
+    "0005_member": _a_member,
+    "0005_recovery_begins": _recovery_begins,
+    "0005_recovery_is_cancelled": _recovery_is_cancelled,
 }
 
 

@@ -12,7 +12,7 @@ from durabletask.task import NonDeterminismError
 from domain.restore import backoff, calls, report, track
 from domain.watch import calls as watch_calls
 from domain.watch import machine as watch_machine
-from orchestrations import names, post_claim, restore_vm, watch_vault
+from orchestrations import names, post_claim, record, restore_vm, run_recovery, watch_vault
 from orchestrations.custom_status import newest_in_history
 from tests.replay.scenes import HISTORIES, RECORDINGS
 from tests.support.replay import replay, responses
@@ -28,6 +28,8 @@ ORCHESTRATORS = {
     names.RESTORE_VM: restore_vm.restore_vm,
     names.HOLD_POST_CLAIM: post_claim.hold_post_claim,
     names.WATCH_VAULT: watch_vault.watch_vault,
+    names.HOLD_RECORD: record.hold_record,
+    names.RUN_RECOVERY: run_recovery.run_recovery,
 }
 
 

@@ -524,15 +524,28 @@ class Lab:
             calls.JoinWatch: self._join,
         }
         self.hub = Hub(
-            orchestrators={names.RESTORE_VM: restore_vm, names.WATCH_VAULT: watch_vault},
+            orchestrators={
+                names.RESTORE_VM: restore_vm,
+                names.WATCH_VAULT: watch_vault,
+                **self.more_orchestrators(),
+            },
             entities=dict(ENTITIES),
             activities={
                 **activities.by_name(),
+                **self.more_activities(),
                 calls.StartRestore.name: activities.start_restore_with(self.claims.take),
                 **{kind.name: sealed(kind, activity, clock) for kind, activity in others.items()},
             },
             redeliver_activities=redeliver,
         )
+
+    def more_orchestrators(self) -> dict[str, Callable[..., Any]]:
+        """Return what runs beside restores; ``tests.support.recovery_lab`` has recoveries."""
+        return {}
+
+    def more_activities(self) -> dict[str, Callable[..., Any]]:
+        """Return the activities that these call."""
+        return {}
 
     def _find_running(self, call: calls.FindRunning) -> Answer[Running]:
         return Answer(find_running(self.hub, call.restore_id))

@@ -32,6 +32,16 @@ def test_a_known_body_has_the_known_signature() -> None:
     assert (request.headers["X-Restore-Id"], request.headers["X-Restore-Event"]) == ("r1", "Completed")
 
 
+def test_an_event_of_a_recovery_is_known_by_its_own_header() -> None:
+    with Receiver() as receiver:
+        SignedWebhook(receiver.url, "key").post({"event": "Failed"}, recovery_id="r1", event="Failed")
+
+    [request] = receiver.got
+    assert (request.headers["X-Recovery-Id"], request.headers["X-Restore-Event"]) == ("r1", "Failed")
+    assert "X-Restore-Id" not in request.headers
+    assert request.headers["X-Restore-Signature-256"].startswith("sha256=")
+
+
 @pytest.mark.parametrize("status", [300, 302, 400, 401, 404, 429, 500, 503])
 def test_a_status_other_than_2xx_is_transient_is_not_retried_here_and_does_not_show_the_url(status: int) -> None:
     with Receiver(answers=[status]) as receiver:

@@ -5,16 +5,34 @@ What a recovery decides is shown without an engine, in ``tests/unit/domain/recov
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any, Final, override
 
-from domain.codec import pack
+import pytest
+
+from domain.codec import pack, unpack
 from domain.recovery.calls import MemberEnd
 from domain.recovery.machine import MEMBER_EVENT
 from domain.recovery.roster import member_restore_id
 from domain.restore.parts import Status
+from domain.restore.state import Restore
+from domain.times import format_time
+from orchestrations import names
+from tests.orchestrations.test_steps_run_twice import overdue_first
+from tests.support import hub as hubs
 from tests.support.azure import a_restore, vm_id
 from tests.support.hub import START
 from tests.support.recovery_lab import RECOVERY, Group, RecoveryLab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from durabletask.task import OrchestrationContext
+
+    from domain.errors import Json
+
+MEMBERS: Final = 300
 
 
 def test_groups_are_restored_in_order_each_member_once() -> None:
@@ -133,3 +151,55 @@ class TestWhatBreaks:
 
         assert lab.shown()["members"] == "CCC"
         assert lab.azure.calls["trigger_restore"] == 3
+
+
+def _quick_restore(ctx: OrchestrationContext, data: Json) -> Generator[Any, Any]:
+    """Stand in for ``restore_vm`` where only the number of members matters."""
+    restore: Restore = unpack(Restore, data)
+    member = restore.accepted.member
+    assert member is not None
+    yield ctx.create_timer(timedelta(minutes=20, seconds=member.index * 37 % 600))
+    ended = ctx.current_utc_datetime.replace(tzinfo=UTC)
+    end = MemberEnd(index=member.index, attempt=member.attempt, status=Status.COMPLETED, ended=ended)
+    ctx.send_event(member.recovery_id, MEMBER_EVENT, data={**pack(end), "time": format_time(ended)})
+
+
+class _QuickLab(RecoveryLab):
+    @override
+    def more_orchestrators(self) -> dict[str, Callable[..., Any]]:
+        return {**super().more_orchestrators(), names.RESTORE_VM: _quick_restore}
+
+
+@pytest.mark.parametrize("max_running", [40, 200])
+def test_no_history_grows_beyond_500_events_however_many_members_there_are(max_running: int) -> None:
+    lab = _QuickLab()
+    groups = [Group(count=MEMBERS // 5, after=(number - 1,) if number else ()) for number in range(5)]
+    lab.start_recovery(*groups, max_running=max_running)
+
+    shown = lab.reach_status("Completed")
+
+    assert shown["members"] == "C" * MEMBERS
+    assert lab.hub.largest_history <= 500
+    assert max(len(json.dumps(status.value)) for status in lab.hub.statuses(RECOVERY)) <= 7500
+
+
+def test_whichever_step_is_run_twice_the_recovery_ends_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs.Hub, "_activity", overdue_first(hubs.Hub._activity))
+    number, steps = 0, 1
+    while number < steps:
+        number, steps = number + 1, 0
+        lab = _QuickLab()
+
+        def repeats(instance_id: str, number: int = number) -> bool:
+            nonlocal steps
+            steps += instance_id == RECOVERY
+            return instance_id == RECOVERY and steps == number
+
+        lab.hub.second_run = timedelta(seconds=70)
+        lab.hub._backend.faults = hubs._Faults(starts=False, turns=repeats, operations=False)
+        lab.start_recovery(Group(count=7), Group(count=3, after=(0,)), max_running=3)
+
+        shown = lab.reach_status("Completed")
+
+        assert shown["members"] == "C" * 10, number
+    assert number > 20

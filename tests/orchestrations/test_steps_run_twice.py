@@ -39,7 +39,7 @@ class _Crashing:
     def __init__(self, lab: Lab, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps, self._number = 0, number
         lab.hub.second_run = timedelta(seconds=70)
-        monkeypatch.setattr(Hub, "_activity", _overdue_first(Hub._activity))
+        monkeypatch.setattr(Hub, "_activity", overdue_first(Hub._activity))
         lab.hub._backend.faults = hubs._Faults(starts=False, turns=self._repeats, operations=False)
 
     def _repeats(self, instance_id: str) -> bool:
@@ -47,7 +47,7 @@ class _Crashing:
         return instance_id == RESTORE and self.steps == self._number
 
 
-def _overdue_first(act: Callable[[Hub], bool]) -> Callable[[Hub], bool]:
+def overdue_first(act: Callable[[Hub], bool]) -> Callable[[Hub], bool]:
     def acts(hub: Hub) -> bool:
         due = hub._backend.next_due()
         if due is None or due.at > hub.clock.now():

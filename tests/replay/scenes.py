@@ -382,10 +382,10 @@ RECORDINGS: Mapping[str, Callable[[], Recorded]] = {
     **{name: partial(_restored, scene) for name, scene in SCENES.items()},
     "0003_claimed_post": _claimed,
     "0005_watching": _watching,
-    "0005_record": _a_record,
-    "0005_member": _a_member,
-    "0005_recovery_begins": _recovery_begins,
-    "0005_recovery_is_cancelled": _recovery_is_cancelled,
+    "0006_record": _a_record,
+    "0006_member": _a_member,
+    "0006_recovery_begins": _recovery_begins,
+    "0006_recovery_is_cancelled": _recovery_is_cancelled,
 }
 
 

@@ -20,7 +20,7 @@ from benchmarks.rows import Row, median_of
 from scripts.stack import running_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from scripts.stack import Stack
 
@@ -30,7 +30,7 @@ _MOST_CPU_S: Final = 0.3
 _SHORT_SPEED: Final = 60
 _LONG_SPEED: Final = 30
 _PATIENCE_S: Final = 100
-_HUNG: Final = f"without a result after {_PATIENCE_S} s"
+_HUNG: Final = "without a result when patience ended"
 _SHORT_RUNS: Final = 3  # under throttling one run may go well by luck
 # The shipped limits: a bucket's size, and what flows in per second.
 _LIMITS: Final = {"reads": (250, 25), "writes": (200, 10), "resourceRequests": (1100, 110)}
@@ -80,14 +80,14 @@ def _rows(runs: Sequence[Outcome], jobs: str, conditions: str) -> list[Row]:
             worst=f"min {min(completed)}",
             met=min(completed) == _RESTORES,
             how=f"{len(runs)} run(s), posted by {_RESTORES} threads at once, validate false; {conditions}; "
-            + "; ".join(_told(seen) for seen in runs),
+            + "; ".join(told(seen) for seen in runs),
         ),
         Row(
             measure=f"  peak memory, {jobs}",
             target=f"<= {_MOST_MIB} MiB",
             median=f"{median_of([seen.peak_mib for seen in runs]):.0f} MiB",
             worst=f"max {peak:.0f} MiB",
-            met=_kept(peak, _MOST_MIB, done=done),
+            met=kept(peak, _MOST_MIB, done=done),
             how="high-water mark of the local host's resident memory; before the first restore it was "
             f"{median_of([seen.idle_mib for seen in runs]):.0f} MiB",
         ),
@@ -96,19 +96,20 @@ def _rows(runs: Sequence[Outcome], jobs: str, conditions: str) -> list[Row]:
             target=f"<= {_MOST_CPU_S} s (az CLI: 3.3 s)",
             median=f"{median_of(cpu_s):.2f} s",
             worst=f"max {max(cpu_s):.2f} s",
-            met=_kept(max(cpu_s), _MOST_CPU_S, done=done),
+            met=kept(max(cpu_s), _MOST_CPU_S, done=done),
             how=f"user + system of the local host's process (host, task hub and app), from ready to the last end, "
             f"over {_RESTORES}; {median_of([seen.calls for seen in runs]) / _RESTORES:.0f} ARM calls each",
         ),
     ]
 
 
-def _kept(cost: float, most: float, *, done: bool) -> bool | None:
+def kept(cost: float, most: float, *, done: bool) -> bool | None:
     """Tell whether a cost is within its bound; a low one proves nothing when the work was not all done."""
     return False if cost > most else True if done else None
 
 
-def _told(seen: Outcome) -> str:
+def told(seen: Outcome) -> str:
+    """Return how the restores of a run ended, in words."""
     ended = ", ".join(f"{count} {status}" for status, count in sorted(seen.statuses.items()))
     return f"{ended} in {seen.seconds:.0f} s with {seen.calls} ARM calls, of which {seen.throttled} were answered 429"
 
@@ -126,21 +127,31 @@ def run(speed: float, *, poll_s: tuple[float, float], whole_life: bool) -> Outco
     with tempfile.TemporaryDirectory() as place:
         scenario = _scaled_limits(Path(place), speed) if whole_life else None
         with running_stack(speed=speed, env=env, scenario=scenario) as stack:
-            process = psutil.Process(stack.pids["local host"])
-            requests.get(f"{stack.url}/api/health", timeout=30).raise_for_status()
-            idle, cpu, began = process.memory_info().rss / MIB, cpu_s(process), time.monotonic()
-            _start_all(stack, managed_disks=not whole_life)
-            statuses, peak = _wait_for_ends(stack, process)
-            seen = counters(stack)
-            return Outcome(
-                statuses=statuses,
-                seconds=time.monotonic() - began,
-                cpu_s=cpu_s(process) - cpu,
-                idle_mib=idle,
-                peak_mib=max(peak, high_water_mib(process)),
-                calls=seen["requests"] - seen["byAction"].get(TOKEN, 0),
-                throttled=seen["byStatus"].get("429", 0),
+            return outcome_of(
+                stack,
+                restores=_RESTORES,
+                start=lambda: _start_all(stack, managed_disks=not whole_life),
+                patience_s=_PATIENCE_S,
             )
+
+
+def outcome_of(stack: Stack, *, restores: int, start: Callable[[], object], patience_s: float) -> Outcome:
+    """Start restores, in whatever way ``start`` does it, wait for the ends of so many, and return what it all cost."""
+    process = psutil.Process(stack.pids["local host"])
+    requests.get(f"{stack.url}/api/health", timeout=30).raise_for_status()
+    idle, cpu, began = process.memory_info().rss / MIB, cpu_s(process), time.monotonic()
+    start()
+    statuses, peak = _wait_for_ends(stack, process, restores=restores, patience_s=patience_s)
+    seen = counters(stack)
+    return Outcome(
+        statuses=statuses,
+        seconds=time.monotonic() - began,
+        cpu_s=cpu_s(process) - cpu,
+        idle_mib=idle,
+        peak_mib=max(peak, high_water_mib(process)),
+        calls=seen["requests"] - seen["byAction"].get(TOKEN, 0),
+        throttled=seen["byStatus"].get("429", 0),
+    )
 
 
 def _scaled_limits(place: Path, speed: float) -> Path:
@@ -160,18 +171,20 @@ def _start_all(stack: Stack, *, managed_disks: bool) -> None:
         list(threads.map(start, range(1, _RESTORES + 1)))
 
 
-def _wait_for_ends(stack: Stack, process: psutil.Process) -> tuple[dict[str, int], float]:
+def _wait_for_ends(
+    stack: Stack, process: psutil.Process, *, restores: int, patience_s: float
+) -> tuple[dict[str, int], float]:
     """Take the results off their queue until all have come or patience ends; what still runs then is counted so.
 
     Looking costs the local host nothing: the queue is Azurite's.
     """
     ended: dict[str, str] = {}  # by restore: a message may come twice
-    peak, deadline = 0.0, time.monotonic() + _PATIENCE_S
-    while len(ended) < _RESTORES and time.monotonic() < deadline:
+    peak, deadline = 0.0, time.monotonic() + patience_s
+    while len(ended) < restores and time.monotonic() < deadline:
         stack.check()
         for result in map(json.loads, stack.receive("restore-results")):
             ended[result["id"]] = result["status"]
         peak = max(peak, process.memory_info().rss / MIB)
         time.sleep(0.25)
-    missing = _RESTORES - len(ended)
+    missing = restores - len(ended)
     return Counter(ended.values()) | ({_HUNG: missing} if missing else {}), peak

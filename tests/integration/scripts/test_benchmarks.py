@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import benchmarks.__main__ as bench
-from benchmarks import load
+from benchmarks import load, many_restores
 from benchmarks.rows import Row, percentile
 
 
@@ -22,6 +22,15 @@ def test_what_was_not_done_is_not_praised_for_being_cheap(completed: int, cpu_s:
 
     assert all_complete.met is (completed == 100)
     assert cpu.met is wanted
+
+
+@pytest.mark.parametrize(("completed", "wanted"), [(1000, [True, False, True]), (999, [False, False, None])])
+def test_of_a_thousand_restores_each_has_to_complete(completed: int, wanted: list[bool | None]) -> None:
+    seen = load.Outcome(
+        statuses={"Completed": completed}, seconds=40, cpu_s=200, idle_mib=80, peak_mib=401, calls=100, throttled=0
+    )
+
+    assert [row.met for row in many_restores.rows(seen, how="by hand")] == wanted
 
 
 def test_only_what_was_asked_for_is_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import ErrorDetail, InvalidRequestError, Json, RestoreError
-from domain.messages import event_message, fit, result_message
+from domain.messages import event_message, fit, recovery_event_message, result_message
 from domain.restore.document import document as document_of
 from domain.restore.document import refused_document
 from tests.support.azure import a_restore
@@ -193,3 +193,16 @@ def test_many_warnings_without_an_error_are_cut_to_the_last_few() -> None:
 
     assert message["error"] is None
     assert [warning["code"] for warning in message["warnings"]] == ["W55", "W56", "W57", "W58", "W59", "ResultCut"]
+
+
+def test_the_event_of_a_recovery_loses_its_lists_and_no_more_than_is_needed() -> None:
+    recovery: Json = {"id": "r", "status": "Failed", "cut": False, "groups": [{"name": "g"}], "result": None}
+    short: Json = {"event": "Failed", "recovery": {**recovery, "failedMembers": [{"index": 0}], "warnings": []}}
+    failures = [{"index": index, "message": "x" * 900} for index in range(100)]
+    long: Json = {"event": "Failed", "recovery": {**short["recovery"], "failedMembers": failures}}
+
+    assert read(recovery_event_message(short)) == short
+    text = recovery_event_message(long)
+    assert fits(text)
+    assert read(text)["recovery"] == {**short["recovery"], "failedMembers": [], "cut": True}
+    assert fits(recovery_event_message({**long, "recovery": {**long["recovery"], "groups": failures}}))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, override
 import pytest
 from opentelemetry import trace
 
-from telemetry.context import current_restore_id, name_restores_in_logs, restore_context
+from domain.restore.trace import with_recovery
+from telemetry.context import current_recovery_id, current_restore_id, name_restores_in_logs, restore_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,3 +116,11 @@ def test_coroutines_beside_each_other_have_their_own() -> None:
         return list(await asyncio.gather(seen(ID, first, second), seen(other, second, first)))
 
     assert asyncio.run(both()) == [ID, other]
+
+
+def test_the_activity_of_a_recovery_belongs_to_that_and_to_no_restore(caplog: pytest.LogCaptureFixture) -> None:
+    with restore_context(with_recovery({}, ID)):
+        assert (current_recovery_id(), current_restore_id()) == (ID, None)
+        assert line(caplog, "asked again") == f"recovery {ID}: asked again"
+        assert trace.get_current_span().get_span_context().trace_id == int(ID.replace("-", ""), 16)
+    assert current_recovery_id() is None

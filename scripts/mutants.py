@@ -36,6 +36,7 @@ SUBJECTS: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/unit/domain/test_point_search.py",
         "tests/unit/domain/test_recovery_points.py",
     ),
+    "domain/recovery/choice.py": ("tests/unit/domain/recovery/test_choice.py",),
     "domain/preflight.py": ("tests/unit/queries/test_preflight.py",),
     "telemetry/restores.py": ("tests/unit/telemetry/test_restores.py", "tests/unit/telemetry/test_sdk.py"),
 }

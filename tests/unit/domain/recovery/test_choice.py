@@ -137,6 +137,15 @@ def test_a_named_vm_is_found_by_the_id_that_it_had_before_it_was_moved() -> None
     assert [(vm.vm_id, vm.vault_ids) for vm in found.values()] == [(vm_id("a", "former-rg"), (VAULT,))]
 
 
+@pytest.mark.parametrize("former", [None, vm_id("a", "former-rg")])
+def test_a_pattern_is_compared_with_the_id_that_a_vm_has_now(former: str | None) -> None:
+    plan = a_plan(
+        old={"sourceResourceIds": ["*/former-rg/*"]}, new={"sourceResourceIds": ["*"], "except": ["*/former-rg/*"]}
+    )
+
+    assert chosen(plan, listed("a", virtualMachineId=former)) == {"old": [], "new": ["a"]}
+
+
 def test_a_vm_in_two_vaults_is_one_member() -> None:
     plan = a_plan(second={"vaultIds": [VAULT]}, first={"vaultIds": [OTHER_VAULT]})
 

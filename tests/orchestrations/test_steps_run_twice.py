@@ -19,7 +19,7 @@ from domain.restore.calls import ActivityCall
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.state import restore_id_for
 from tests.support import hub as hubs
-from tests.support.azure import LIMITS, Lab, a_restore, throttled
+from tests.support.azure import LIMITS, Lab, a_restore, throttled, vm_id
 from tests.support.hub import Hub
 
 if TYPE_CHECKING:
@@ -129,6 +129,15 @@ def _past_its_deadline(lab: Lab) -> Restore:
     return a_restore(replace(LIMITS, deadline_s=90))
 
 
+def _watched(lab: Lab) -> Restore:
+    lab.azure.has_own_operations = True
+    lab.azure.job_takes = timedelta(minutes=5)
+    limits = replace(LIMITS, max_per_vault=50)
+    for number in range(1, 5):
+        lab.start(a_restore(limits, key=f"number {number}", sourceResourceId=vm_id(number)))
+    return a_restore(limits)
+
+
 SCENES: dict[str, tuple[Callable[[Lab], Restore], str, int]] = {
     "plain": (_plain, "Completed", 1),
     "lost answer": (_posted_without_an_answer, "Completed", 1),
@@ -140,6 +149,7 @@ SCENES: dict[str, tuple[Callable[[Lab], Restore], str, int]] = {
     "events queue away": (_events_queue_away, "Completed", 1),
     "nobody approves": (_nobody_approves, "Rejected", 0),
     "cancelled": (_cancelled, "Cancelled", 1),
+    "watched": (_watched, "Completed", 5),
     "deadline": (_past_its_deadline, "TimedOut", 1),
 }
 

@@ -26,6 +26,7 @@ from domain.errors import ErrorDetail, Json, RestoreError, TerminalError, Transi
 from domain.requests import RestoreRequest
 from domain.restore.answers import AcceptedOperation, NoPointForPlan, Preparation, Started, StillReading
 from domain.restore.calls import GetJob, GetValidation, PrepareRestore, ResolveItem, StartRestore
+from domain.watch.calls import ListRunningJobs, RunningJobs
 from queries.recovery_points import list_recovery_points
 from tests.support.azure import (
     CONTAINER,
@@ -33,6 +34,7 @@ from tests.support.azure import (
     STORAGE_ID,
     VAULT_ID,
     VM_ID,
+    MadeJob,
     ScriptedAzure,
     a_point,
     a_request,
@@ -519,6 +521,77 @@ def says_soft_deleted(error: RestoreError) -> bool:
     """Return whether an error says that the item is soft-deleted, what to do, and until when."""
     assert error.details[0].code == "ItemSoftDeleted"
     return all(words in error.message for words in ("soft-deleted", "Undelete it first", UNTIL))
+
+
+class TestTheLookOfAMember:
+    """All jobs were looked through when its recovery began: before its first post, the running ones are enough."""
+
+    CALL: ClassVar = StartRestore(
+        item=THE_ITEM,
+        body={"properties": {"recoveryPointId": "1103996678573089"}},
+        client_request_id="C0FFEE",
+        attempt=1,
+        looked=True,
+    )
+
+    @staticmethod
+    def _claims(_client_request_id: str, _attempt: int) -> bool:
+        return True
+
+    def test_reads_the_running_jobs_and_not_all(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        activities.start_restore(self.CALL, self._claims)
+
+        assert azure.calls == {"list_running_jobs": 1, "trigger_restore": 1}
+
+    def test_is_shared_by_the_members_of_a_vault(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        for number in range(5):
+            activities.start_restore(replace(self.CALL, client_request_id=f"c{number}"), self._claims)
+
+        assert azure.calls == {"list_running_jobs": 1, "trigger_restore": 5}
+
+    def test_is_spared_by_the_watchers_list(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        activities.list_running_jobs(ListRunningJobs(vault_id=VAULT_ID, unknown=("a",)))
+        activities.start_restore(self.CALL, self._claims)
+
+        assert azure.calls["list_running_jobs"] == 1
+
+    def test_finds_a_job_that_runs(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.jobs = [MadeJob("job-1", "c0ffee", START.astimezone(UTC))]
+        found = activities.start_restore(replace(self.CALL, client_request_id="c0ffee"), self._claims).value
+
+        assert found == Started(job_id="job-1")
+        assert azure.calls["trigger_restore"] == 0
+
+    def test_that_fails_keeps_it_from_posting(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.fails["list_running_jobs"] = [throttled(5)]
+
+        assert _failure(lambda: activities.start_restore(self.CALL, self._claims)).retry_after_s == 5
+        assert azure.calls["trigger_restore"] == 0
+
+    def test_does_not_replace_the_claim(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        error = _failure(lambda: activities.start_restore(self.CALL, lambda _id, _attempt: False))
+
+        assert isinstance(error, UnknownOutcomeError)
+        assert azure.calls["trigger_restore"] == 0
+
+    def test_of_any_other_restore_reads_all_jobs(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        activities.start_restore(replace(self.CALL, looked=False), self._claims)
+
+        assert azure.calls == {"find_restore_job": 1, "trigger_restore": 1}
+
+
+class TestListRunningJobs:
+    def test_says_what_was_found_and_what_is_missing_and_no_more(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.jobs = [MadeJob(f"job-{key}", key, START.astimezone(UTC)) for key in ("a", "b", "stranger")]
+        azure.retry_after["list_running_jobs"] = 33.0
+        call = ListRunningJobs(vault_id=VAULT_ID, unknown=("A", "new"), known=("B", "gone"))
+
+        answer = activities.list_running_jobs(call)
+
+        assert answer.value == RunningJobs(found={"A": "job-a"}, missing=("gone",))
+        assert answer.retry_after_s == 33.0
 
 
 class TestASoftDeletedItem:

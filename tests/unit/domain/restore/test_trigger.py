@@ -14,7 +14,7 @@ from domain.errors import TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import answers, calls
 from domain.restore.backoff import Backoff
 from domain.restore.machine import CANCEL_EVENT, absorb, decide
-from domain.restore.parts import Status, Trigger
+from domain.restore.parts import Membership, Status, Trigger
 from domain.restore.request_body import restore_body
 from domain.restore.stages import (
     AwaitingResourceGuard,
@@ -498,3 +498,16 @@ class TestClosedGuard:
 
 
 GUARD_CLOSED_NOW = TerminalError(errors.RESOURCE_GUARD_CLOSED, GUARD_CLOSED.message, GUARD_CLOSED.details)
+
+
+@pytest.mark.parametrize(("looked", "attempts"), [(True, 0), (True, 1), (False, 0), (None, 0)])
+def test_only_the_first_post_of_a_member_trusts_the_look_of_its_recovery(looked: bool | None, attempts: int) -> None:
+    member = None if looked is None else Membership(recovery_id="r", index=0, attempt=1, looked=looked)
+    restore = triggering()
+    restore = replace(restore, accepted=replace(restore.accepted, member=member), trigger=Trigger(attempts=attempts))
+
+    step = decide(restore, NOW)
+
+    assert isinstance(step, MakeCall)
+    assert isinstance(step.call, calls.StartRestore)
+    assert step.call.looked == (looked is True and attempts == 0)

@@ -70,7 +70,12 @@ def hear(watch: VaultWatch, data: object, now: datetime) -> VaultWatch:
     except (KeyError, TypeError, ValueError):
         return watch
     entry = Watched(restore_id=call.restore_id, triggered=call.triggered, joined=now, is_found=call.has_job)
-    joined = replace(watch, limits=call.limits, watched={**watch.watched, call.client_request_id: entry})
+    joined = replace(
+        watch,
+        limits=call.limits,
+        watched={**watch.watched, call.client_request_id: entry},
+        oldest=min(watch.oldest or call.triggered, call.triggered),
+    )
     if watch.watched:
         return joined
     backoff = watch.backoff.wait(ListRunningJobs.name, call.limits.job_poll_min_s, now)
@@ -122,11 +127,13 @@ def _compared(watch: VaultWatch, listed: RunningJobs, now: datetime) -> tuple[di
 
 
 def _interval_s(watch: VaultWatch, watched: dict[str, Watched], told: int, now: datetime) -> float:
-    """Return the wait before the next list: it grows with the time that the oldest watched job has run."""
+    """Return the wait before the next list, as of a job that has run since the first watched one was triggered.
+
+    So in a long recovery, whose jobs end and begin in waves, the waits do not become short again with each wave.
+    """
     if told >= _MAX_TOLD or any(entry.missed for entry in watched.values()):
         return watch.limits.job_poll_min_s
-    oldest = min((entry.triggered for entry in watched.values()), default=now)
-    return job_interval_s(watch.limits, now - oldest)
+    return job_interval_s(watch.limits, now - (watch.oldest or now))
 
 
 def _news(entry: Watched, news: WatchNews, now: datetime, job_id: str | None = None) -> News:

@@ -37,7 +37,8 @@ class VaultWatch:
 
     ``now`` is the time of the latest answer, timer or event that was delivered to it, in aware UTC. ``since`` is when
     the last list was read, or when the first restore registered after that; while nothing is watched, it is the time
-    since then. ``is_over``: the list cannot be read, so the watcher ends.
+    since then. ``oldest`` is when the first job that it ever watched was triggered. ``is_over``: the list cannot be
+    read, so the watcher ends.
     """
 
     vault_id: str
@@ -46,6 +47,7 @@ class VaultWatch:
     since: datetime
     watched: dict[str, Watched] = field(default_factory=dict[str, Watched])
     backoff: Backoff = field(default_factory=Backoff)
+    oldest: datetime | None = None
     is_over: bool = False
 
     @classmethod

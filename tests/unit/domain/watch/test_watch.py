@@ -164,6 +164,22 @@ def test_the_first_restore_is_looked_for_soon_after_it_has_registered(vault: Vau
     assert decide(vault.watch, vault.now) == Wait(until=vault.now + timedelta(seconds=15))
 
 
+def test_the_next_wave_of_restores_is_looked_for_soon_and_then_as_seldom_as_the_first(vault: Vault) -> None:
+    vault.join("r1")
+    vault.runs("r1")
+    vault.for_s(1800)
+    vault.runs()
+    vault.for_s(60)
+    vault.join("r2", triggered=vault.now)
+    vault.runs("r2")
+    vault.lists.clear()
+    joined = vault.now
+    vault.for_s(200)
+
+    assert vault.lists[0] == joined + timedelta(seconds=15)
+    assert vault.gaps_s() == [60, 60, 60]
+
+
 def test_azures_wait_is_kept(vault: Vault) -> None:
     vault.join("r1")
     vault.list(asked_s=700)

@@ -27,6 +27,7 @@ from benchmarks import (
     many_points,
     many_restores,
     poll_cost,
+    recoveries,
     recovery_types,
     report_delay,
     trigger_latency,
@@ -54,6 +55,7 @@ MEASURES: Final[dict[str, Callable[[], list[Row]]]] = {
     "many": many_restores.measure,
     "polls": poll_cost.measure,
     "fleet": fleet.measure,
+    "recoveries": recoveries.measure,
     "engine": engine.measure,
     "engine-settings": engine_settings.measure,
 }

@@ -532,9 +532,9 @@ class Lab:
             entities=dict(ENTITIES),
             activities={
                 **activities.by_name(),
-                **self.more_activities(),
                 calls.StartRestore.name: activities.start_restore_with(self.claims.take),
                 **{kind.name: sealed(kind, activity, clock) for kind, activity in others.items()},
+                **self.more_activities(),
             },
             redeliver_activities=redeliver,
         )
@@ -544,7 +544,7 @@ class Lab:
         return {}
 
     def more_activities(self) -> dict[str, Callable[..., Any]]:
-        """Return the activities that these call."""
+        """Return the activities that these call, or that take the place of a restore's own."""
         return {}
 
     def _find_running(self, call: calls.FindRunning) -> Answer[Running]:

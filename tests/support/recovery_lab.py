@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import azure.durable_functions as df
 
     from domain.errors import Json
+    from domain.restore.polling import Limits
 
 RECOVERY = restore_id_for("recovery:test")
 
@@ -119,7 +120,8 @@ class HubClient:
 class RecoveryLab(Lab):
     """A lab whose hub also runs recoveries. The list of members is a record from the beginning."""
 
-    def __init__(self, *, redeliver: bool | Callable[[str], bool] = False) -> None:
+    def __init__(self, *, redeliver: bool | Callable[[str], bool] = False, limits: Limits = LIMITS) -> None:
+        self._limits = limits
         self.recovery_events: list[Json] = []
         self.posted_recovery_events: list[Json] = []
         self.refuses_starts: list[int] = []
@@ -137,7 +139,7 @@ class RecoveryLab(Lab):
     @override
     def more_activities(self) -> dict[str, Callable[..., Any]]:
         clock = self.azure.clock.now
-        members = MemberActivities(limits_for=lambda _request: LIMITS, clock=clock)
+        members = MemberActivities(limits_for=lambda _request: self._limits, clock=clock)
         others: dict[type[Any], Callable[[Any], Answer[Any]]] = {
             calls.ResolveRecovery: self._resolve,
             calls.PublishRecoveryEvents: self._publish_recovery_events,

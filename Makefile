@@ -16,8 +16,8 @@ demo: setup ## restores started end to end, on this machine; ENGINE=real: on Mic
 host: setup ## simulator, Azurite and the app until Ctrl-C; ENGINE=real: on Microsoft's engine; ARGS=--help: more
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m scripts.host $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
-rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing it; FILE alone is checked
-	@$(PY) -m scripts.rules $(if $(FILE),"$(FILE)") $(if $(ALERT),"$(ALERT)")
+rules: setup ## what FILE=rules.json says about ALERT=alert.json, without doing it; FILE alone is checked; PLANS=plans.json: the plans that it names
+	@$(PY) -m scripts.rules $(if $(PLANS),--plans "$(PLANS)") $(if $(FILE),"$(FILE)") $(if $(ALERT),"$(ALERT)")
 
 plans: setup ## checks the recovery plans in FILE=plans.json and shows the order of their groups
 	@$(PY) -m scripts.plans $(if $(FILE),"$(FILE)")

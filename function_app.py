@@ -68,7 +68,7 @@ def build_app(
     recovery_plans.log_plans(plans)
     routes = http.RestoresApi(limits_for=limits_for, recovery_points=recovery_points)
     requests = queue.RequestsQueue(limits_for=limits_for)
-    monitor = alerts.AlertsApi(rules=rules, limits_for=limits_for)
+    monitor = alerts.AlertsApi(rules=rules, plans=plans, limits_for=limits_for)
     in_queue, out_queue = settings.requests_queue, settings.results_queue
     new = df.DFApp()
     new.register_functions(http.blueprint(routes))

@@ -86,7 +86,7 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read the settings; an empty one counts as left out. Raises ``SettingsError`` that lists every problem."""
-        reader = _Reader(env)
+        reader, plans = _Reader(env), _load_plans(env)
         settings = cls(
             resource_manager_endpoint=reader.read(
                 "AZURE_RESOURCE_MANAGER_ENDPOINT", _endpoint, "https://management.azure.com"
@@ -99,8 +99,8 @@ class Settings:
             job_poll_max_s=reader.read("RESTORE_JOB_POLL_MAX_SECONDS", _poll_seconds, 60.0),
             deadline_hours=reader.read("RESTORE_DEADLINE_HOURS", _hours, None),
             adoption_window_s=reader.read("RESTORE_ADOPTION_WINDOW_SECONDS", _window_seconds, 120.0),
-            auto_restore_rules=_load_rules(env),
-            recovery_plans=_load_plans(env),
+            auto_restore_rules=_load_rules(env, plans),
+            recovery_plans=plans,
             max_running_per_vault=reader.read("RESTORE_MAX_RUNNING_PER_VAULT", _count, 50),
             history_days=reader.read("RESTORE_HISTORY_DAYS", _days, 90),
             webhook_url=reader.read("RESTORE_WEBHOOK_URL", _webhook_url, None),
@@ -207,22 +207,23 @@ class _Configuration[T]:
         return source, None, problems
 
 
-def _load_rules(env: Mapping[str, str]) -> LoadedRules:
-    source, rules, problems = _RULES.load(env, NO_RULES)
+def _load_rules(env: Mapping[str, str], plans: LoadedPlans) -> LoadedRules:
+    configuration = _Configuration(
+        setting="AUTO_RESTORE_RULES",
+        file="auto_restore_rules.json",
+        what="rules",
+        read=lambda data: read_rules(data, plans.plans),
+    )
+    source, rules, problems = configuration.load(env, NO_RULES)
     return LoadedRules(source=source, rules=rules, problems=problems)
 
 
 def _load_plans(env: Mapping[str, str]) -> LoadedPlans:
-    source, plans, problems = _PLANS.load(env, {})
+    configuration = _Configuration(
+        setting="RECOVERY_PLANS", file="recovery_plans.json", what="recovery plans", read=read_plans
+    )
+    source, plans, problems = configuration.load(env, {})
     return LoadedPlans(source=source, plans=plans, problems=problems)
-
-
-_RULES: Final = _Configuration(
-    setting="AUTO_RESTORE_RULES", file="auto_restore_rules.json", what="rules", read=read_rules
-)
-_PLANS: Final = _Configuration(
-    setting="RECOVERY_PLANS", file="recovery_plans.json", what="recovery plans", read=read_plans
-)
 
 
 def _contradictions(settings: Settings) -> list[str]:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class UnusableFileError(Exception):
     """A file that cannot be used, with all its problems."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
+        self.path = path
         self.problems = problems
 
 
@@ -42,19 +43,18 @@ def read_file[T](path: Path, read: Callable[[object], T]) -> T:
     try:
         data: object = strict_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise UnusableFileError([f"cannot be read: {error.strerror}"]) from None
+        raise UnusableFileError(path, [f"cannot be read: {error.strerror}"]) from None
     except ValueError as error:
-        raise UnusableFileError([f"is not JSON: {error}"]) from None
+        raise UnusableFileError(path, [f"is not JSON: {error}"]) from None
     try:
         return read(data)
     except InvalidRequestError as error:
-        raise UnusableFileError(
-            [f"{detail.target or 'the file'} {detail.message}" for detail in error.details]
-        ) from None
+        problems = [f"{detail.target or 'the file'} {detail.message}" for detail in error.details]
+        raise UnusableFileError(path, problems) from None
 
 
-def refuse(path: Path, error: UnusableFileError) -> int:
+def refuse(error: UnusableFileError) -> int:
     """Print what is wrong with a file; return the exit code."""
     for problem in error.problems:
-        print(f"{path}: {problem}", file=sys.stderr)
+        print(f"{error.path}: {problem}", file=sys.stderr)
     return 1

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         plans = read_file(options.file, read_plans)
     except UnusableFileError as error:
-        return refuse(options.file, error)
+        return refuse(error)
     print(f"{options.file}: good; plans: {len(plans)}")
     for plan in plans.values():
         _show(plan)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from domain.alerts.decide import VmDecision
     from domain.alerts.payload import Alert
     from domain.errors import Json
+    from domain.recovery.plan import LoadedPlans
     from triggers.starting import LimitsFor
 
 _LOG = logging.getLogger(__name__)
@@ -61,10 +62,14 @@ def _alerts_off_message(problems: Sequence[str]) -> str:
 
 
 class AlertsApi:
-    """The route for alerts. ``rules`` say what an alert may start; ``limits_for`` returns the limits of a restore."""
+    """The route for alerts. ``rules`` say what an alert may start, and ``plans`` are those that they may name.
 
-    def __init__(self, *, rules: LoadedRules, limits_for: LimitsFor) -> None:
+    ``limits_for`` returns the limits of a restore.
+    """
+
+    def __init__(self, *, rules: LoadedRules, plans: LoadedPlans, limits_for: LimitsFor) -> None:
         self._loaded = rules
+        self._plans = plans
         self._limits_for = limits_for
 
     async def post_alert(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
@@ -115,7 +120,7 @@ class AlertsApi:
             _LOG.info("alert %r: %s", alert.alert_id, answer)
             return answer
 
-        decisions = decide_alert(alert, rules, now())
+        decisions = decide_alert(alert, rules, now(), self._plans.plans or {})
         started = await asyncio.gather(*map(start, decisions), return_exceptions=True)
         return await asyncio.gather(*map(finish, decisions, started), return_exceptions=True)
 
@@ -124,6 +129,8 @@ class AlertsApi:
     ) -> Started | None:
         """Start the restore of one VM; ``None`` when the decision is to start none."""
         rule = decision.rule
+        if decision.plan and decision.starts:
+            raise TransientError(errors.SERVICE_UNAVAILABLE, "Alerts cannot start recoveries yet.")
         if rule is None or decision.request is None:
             return None
         return await start_restore(

@@ -66,7 +66,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRule:
-    """One rule. ``restore`` is the template as written, ``None`` when the rule denies restores."""
+    """One rule. It has one of two: ``restore``, a template as written, or ``plan``, the name of a recovery plan.
+
+    With neither it denies restores.
+    """
 
     name: str
     match: Match
@@ -74,10 +77,16 @@ class AlertRule:
     approval: Json
     cool_down: timedelta
     max_per_hour: int | None
+    plan: str | None = None
+
+    @property
+    def denies(self) -> bool:
+        """Whether the rule denies restores."""
+        return self.restore is None and self.plan is None
 
     def decides(self, alert: Alert) -> bool:
         """Return whether the rule decides about alerts of this kind. One that denies restores decides about all."""
-        return self.restore is None or alert.kind not in NAMED_AS or self.match.names(alert.kind)
+        return self.denies or alert.kind not in NAMED_AS or self.match.names(alert.kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

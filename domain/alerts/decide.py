@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -13,19 +13,25 @@ from domain.alerts.kinds import AlertKind
 from domain.alerts.templates import alert_name, fill_template
 from domain.codec import as_json
 from domain.errors import InvalidRequestError
+from domain.recovery.parts import APPROVAL_TIMEOUT
 from domain.request_schema import ORIGINAL_LOCATION
 from domain.requests import RestoreRequest
+from domain.times import parse_duration
 from domain.wire import as_object
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
 
-    from domain.alerts.alert_rules import AlertRule, AlertRules
+    from domain.alerts.alert_rules import AlertRule, AlertRules, Storm
     from domain.alerts.payload import Alert
     from domain.errors import Json, RestoreError
+    from domain.recovery.plan import RecoveryPlan
+
+    type Plans = Mapping[str, RecoveryPlan]
 
 MAX_STARTS: Final = 100
-"""How many restores one alert may start: action groups wait only ten seconds for the answer."""
+"""How many restores and recoveries one alert may start: action groups wait only ten seconds for the answer."""
 
 _MAX_REASON: Final = 2048
 
@@ -43,13 +49,18 @@ class AlertDecision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmDecisionDocument:
-    """The decision for one virtual machine of an alert."""
+    """The decision for one virtual machine of an alert. A rule with a plan has `plan` and `recoveryId`."""
 
     source_resource_id: str | None
     decision: AlertDecision
     reason: str
     restore_id: str | None = None
     rule: str | None = None
+    plan: str | None = field(default=None, metadata={"description": "The recovery plan that the rule names."})
+    recovery_id: str | None = field(
+        default=None,
+        metadata={"description": "The recovery that the alert started: one for all of its virtual machines."},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,8 @@ class VmDecision:
     """The decision for one VM. ``source_resource_id`` is ``None`` when the alert does not say which VM it is.
 
     ``reason`` is a sentence for the operator. ``request`` is the restore to start, with the decisions ``Started`` and
-    ``AwaitingApproval`` only; ``restore_id`` is there once it was started.
+    ``AwaitingApproval`` only; where the rule names a plan, its recovery is started instead. ``restore_id`` or
+    ``recovery_id`` is there once it was started.
     """
 
     source_resource_id: str | None
@@ -66,6 +78,19 @@ class VmDecision:
     rule: AlertRule | None = None
     request: RestoreRequest | None = None
     restore_id: str | None = None
+    recovery_id: str | None = None
+
+    @property
+    def plan(self) -> str | None:
+        """The name of the recovery plan that the rule names, if it names one."""
+        return self.rule and self.rule.plan
+
+    @property
+    def starts(self) -> str | None:
+        """What is to be started: a plan by its name in lower case, or the VM's restore by its id; ``None``: nothing."""
+        if self.decision not in {AlertDecision.STARTED, AlertDecision.AWAITING_APPROVAL}:
+            return None
+        return self.plan.lower() if self.plan else self.source_resource_id
 
     def to_json(self) -> Json:
         """Return what the sender of the alert gets."""
@@ -75,47 +100,104 @@ class VmDecision:
             reason=self.reason,
             restore_id=self.restore_id,
             rule=self.rule and self.rule.name,
+            plan=self.plan,
+            recovery_id=self.recovery_id,
         )
         return as_json(document)
 
 
-def decide_alert(alert: Alert, rules: AlertRules, now: datetime) -> list[VmDecision]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStart:
+    """A recovery that an alert starts: one for all of its VMs whose rules name the plan.
+
+    ``rule`` is that of the first such VM. ``approval_reason`` says why a person must approve, whatever the plan does;
+    ``None`` if there is no reason.
+    """
+
+    plan: str
+    rule: AlertRule
+    approval_reason: str | None
+
+    @property
+    def approval_timeout(self) -> timedelta:
+        """How long the recovery waits for a person, if it must."""
+        timeout = self.rule.approval.get("timeout")
+        return parse_duration(timeout) if timeout else APPROVAL_TIMEOUT
+
+
+def decide_alert(alert: Alert, rules: AlertRules, now: datetime, plans: Plans) -> list[VmDecision]:
     """Return the decision for each VM of the alert, and one for each name that is not a VM.
 
-    At most ``MAX_STARTS`` of them have a request. ``now`` is used for an alert that does not say when it fired.
+    Together they start at most ``MAX_STARTS`` restores and recoveries. ``plans`` are the recovery plans by their names
+    in lower case; one that is not among them is decided about as if it replaced no disks. ``now`` is used for an alert
+    that does not say when it fired.
     """
     if alert.ignore_reason is not None:
         return [VmDecision(vm_id, AlertDecision.IGNORED, alert.ignore_reason) for vm_id in alert.vm_ids or (None,)]
     decisions: list[VmDecision] = []
-    starts = 0
+    starts: set[str] = set()
     for vm_id in alert.vm_ids:
-        decision = _decide_vm(alert, vm_id, rules, now)
-        if decision.request is not None:
-            starts += 1
-            decision = decision if starts <= MAX_STARTS else _over_the_limit(decision)
+        decision = _decide_vm(alert, vm_id, rules, now, plans)
+        if (start := decision.starts) is not None:
+            if start not in starts and len(starts) == MAX_STARTS:
+                decision = _over_the_limit(decision)
+            else:
+                starts.add(start)
         decisions.append(decision)
     return [*decisions, *(VmDecision(None, AlertDecision.REFUSED, reason) for reason in alert.unresolved)]
 
 
+def reason_of_start(alert: Alert, rule: AlertRule) -> str:
+    """Return the reason of a restore or recovery which this rule starts because of this alert."""
+    severity = f" ({alert.severity})" if alert.severity else ""
+    reason = f"Alert {alert.alert_rule or alert_name(alert.alert_id)}{severity}: rule {rule.name!r}"
+    return single_line(reason, _MAX_REASON)
+
+
+def plan_starts(alert: Alert, decisions: Sequence[VmDecision], storm: Storm) -> list[PlanStart]:
+    """Return the recoveries that are to be started by these decisions about the VMs of an alert."""
+    by_plan: dict[str, list[VmDecision]] = {}
+    for decision in decisions:
+        if decision.plan and decision.starts:
+            by_plan.setdefault(decision.starts, []).append(decision)
+    return [
+        PlanStart(plan=plan, rule=rule, approval_reason=_plan_approval_reason(alert, started, storm))
+        for plan, started in by_plan.items()
+        if (rule := started[0].rule) is not None
+    ]
+
+
+def _plan_approval_reason(alert: Alert, decisions: Sequence[VmDecision], storm: Storm) -> str | None:
+    if alert.approval_reason is not None:
+        return alert.approval_reason
+    if len(decisions) > storm.distinct_vms:
+        return f"The alert names {len(decisions)} virtual machines for this plan: this may be an outage of Azure."
+    asking = [decision.rule for decision in decisions if decision.rule and decision.rule.approval.get("required")]
+    return f"Rule {asking[0].name!r} asks for an approval." if asking else None
+
+
 def refused_start(decision: VmDecision, error: RestoreError) -> VmDecision:
-    """Return the decision for a VM whose restore was refused with this error by admission control."""
+    """Return the decision for a VM whose restore or recovery was refused with this error by admission control."""
     refused = AlertDecision.COOLING_DOWN if error.code == errors.COOLING_DOWN else AlertDecision.REFUSED
     return replace(decision, decision=refused, reason=f"{error.code}: {error.message}", request=None)
 
 
-def accepted_start(decision: VmDecision, restore_id: str, *, is_new: bool, document: Json | None) -> VmDecision:
-    """Return the decision for a VM whose restore exists: ``is_new``, or started by an earlier delivery of the alert.
+def accepted_start(decision: VmDecision, started_id: str, *, is_new: bool, document: Json | None) -> VmDecision:
+    """Return the decision for a VM whose restore, or recovery, with this id exists.
 
-    ``document`` is its status document, ``None`` when admission control has not answered in time.
+    It is new, or was started by an earlier delivery of the alert. ``document`` is its status document, ``None`` when
+    admission control has not answered in time.
     """
     outcome, reason = decision.decision, decision.reason
     if not is_new:
         outcome, reason = AlertDecision.DUPLICATE, "This alert has been delivered before."
     elif document is None:
-        reason = f"{reason} Admission control has not answered yet; see the status of the restore."
+        what = "recovery" if decision.plan else "restore"
+        reason = f"{reason} Admission control has not answered yet; see the status of the {what}."
     elif approval := document.get("approval"):
         outcome, reason = AlertDecision.AWAITING_APPROVAL, approval["reason"]
-    return replace(decision, decision=outcome, reason=reason, restore_id=restore_id)
+    started = {"recovery_id" if decision.plan else "restore_id": started_id}
+    return replace(decision, decision=outcome, reason=reason, **started)
 
 
 def _over_the_limit(decision: VmDecision) -> VmDecision:
@@ -126,10 +208,12 @@ def _over_the_limit(decision: VmDecision) -> VmDecision:
     return replace(decision, decision=AlertDecision.REFUSED, reason=reason, request=None)
 
 
-def _decide_vm(alert: Alert, vm_id: str, rules: AlertRules, now: datetime) -> VmDecision:
+def _decide_vm(alert: Alert, vm_id: str, rules: AlertRules, now: datetime, plans: Plans) -> VmDecision:
     rule = rules.first_match(alert, vm_id)
     if rule is None:
         return VmDecision(vm_id, AlertDecision.IGNORED, _no_rule_reason(alert, rules.first_covering(alert, vm_id)))
+    if rule.plan is not None:
+        return _decide_plan(alert, vm_id, rule, plans.get(rule.plan.lower()))
     if rule.restore is None:
         reason = f"Rule {rule.name!r} denies restores of this virtual machine."
         return VmDecision(vm_id, AlertDecision.REFUSED, reason, rule)
@@ -146,6 +230,19 @@ def _decide_vm(alert: Alert, vm_id: str, rules: AlertRules, now: datetime) -> Vm
         reason = f"{covered}. {alert.approval_reason}" if alert.approval_reason else reason
         return VmDecision(vm_id, AlertDecision.AWAITING_APPROVAL, reason, rule, request)
     return VmDecision(vm_id, AlertDecision.STARTED, f"{covered}.", rule, request)
+
+
+def _decide_plan(alert: Alert, vm_id: str, rule: AlertRule, plan: RecoveryPlan | None) -> VmDecision:
+    covered = f"Rule {rule.name!r} covers it and starts the recovery plan {rule.plan!r}"
+    if alert.approval_reason:
+        return VmDecision(vm_id, AlertDecision.AWAITING_APPROVAL, f"{covered}. {alert.approval_reason}", rule)
+    replaces_disks = plan is not None and plan.replaces_disks
+    if replaces_disks or rule.approval.get("required"):
+        why = ", because the plan replaces disks" if replaces_disks else ""
+        return VmDecision(
+            vm_id, AlertDecision.AWAITING_APPROVAL, f"{covered}; a person must approve the recovery{why}.", rule
+        )
+    return VmDecision(vm_id, AlertDecision.STARTED, f"{covered}.", rule)
 
 
 def _no_rule_reason(alert: Alert, covering: AlertRule | None) -> str:
@@ -169,7 +266,5 @@ def _request_body(alert: Alert, vm_id: str, rule: AlertRule, template: Json, now
         approval["required"] = True
     if template.get("recoveryType") == ORIGINAL_LOCATION:
         approval.setdefault("distinct", True)
-    severity = f" ({alert.severity})" if alert.severity else ""
-    reason = f"Alert {alert.alert_rule or alert_name(alert.alert_id)}{severity}: rule {rule.name!r}"
     body = fill_template(template, vm_id=vm_id, alert_id=alert.alert_id, fired=alert.fired or now)
-    return {"reason": single_line(reason, _MAX_REASON), **body, **({"approval": approval} if approval else {})}
+    return {"reason": reason_of_start(alert, rule), **body, **({"approval": approval} if approval else {})}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from domain.alerts.alert_rules import NAMED_AS, AlertRule, AlertRules, Match, Storm
 from domain.alerts.fields import without_spaces
@@ -23,22 +23,31 @@ from domain.reading import (
     string,
     whole_number,
 )
+from domain.recovery.plans_file import PLAN_NAME
 from domain.request_schema import APPROVAL
 from domain.times import parse_duration
 from domain.wire import as_list, as_object
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 _SEVERITIES: Final = ("sev0", "sev1", "sev2", "sev3", "sev4")
-_NOT_WITH_DENY: Final = ("restore", "approval", "coolDown", "maxPerHour")
+_NOT_WITH_DENY: Final = ("restore", "plan", "approval", "coolDown", "maxPerHour")
 _DEFAULT_COOL_DOWN: Final = timedelta(hours=1)
 _MAX_DURATION: Final = timedelta(days=365)
 _MAX_COUNT: Final = 1_000_000
 
 
-def read_rules(data: object) -> AlertRules:
-    """Read the JSON of the file; raise ``InvalidRequestError`` that names every problem and its place."""
+def read_rules(data: object, plans: Collection[str] | None = None) -> AlertRules:
+    """Read the JSON of the file; raise ``InvalidRequestError`` that names every problem and its place.
+
+    ``plans`` are the names of the recovery plans in lower case. If they are not known, they are not checked.
+    """
     problems = Problems()
     body: Json = _FILE(data, "", problems)
     _check_names(as_list(body.get("rules")), problems)
+    if plans is not None:
+        _check_plans(as_list(body.get("rules")), plans, problems)
     if problems.found:
         raise InvalidRequestError(problems.found)
     storm: Json = body.get("storm", {})
@@ -55,7 +64,8 @@ def read_rules(data: object) -> AlertRules:
 def rules_schema() -> Json:
     """Return the JSON Schema (draft 2020-12) of the file, made from the readers that ``read_rules`` uses.
 
-    It cannot express that names are unique, that patterns can match, and which ids of a request belong together.
+    It cannot express that names are unique, that patterns can match, that plans exist, and which ids of a request
+    belong together.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -86,25 +96,28 @@ def _rule_of(body: Json) -> AlertRule:
         approval=body.get("approval", {}),
         cool_down=parse_duration(body["coolDown"]) if "coolDown" in body else _DEFAULT_COOL_DOWN,
         max_per_hour=body.get("maxPerHour"),
+        plan=body.get("plan"),
     )
 
 
 def _read_rule(value: Any, path: str, problems: Problems) -> Json:
     rule = _RULE_MEMBERS(value, path, problems)
     if isinstance(value, dict):
-        _check_deny(rule, path, problems)
+        _check_action(rule, path, problems)
         _check_nulls(cast("Json", value), path, problems)
     return rule
 
 
-def _check_deny(rule: Json, path: str, problems: Problems) -> None:
-    """Check that the rule either restores or denies."""
+def _check_action(rule: Json, path: str, problems: Problems) -> None:
+    """Check that the rule restores, starts a plan, or denies: one of these."""
     if rule.get("deny") is True:
         for name in _NOT_WITH_DENY:
             if name in rule:
                 problems.add(NOT_ALLOWED, f"{path}.{name}", "must be left out: a rule with deny: true starts nothing")
-    elif "restore" not in rule and isinstance(rule.get("deny", False), bool):
-        problems.add(MISSING_FIELD, f"{path}.restore", "is needed, unless the rule says deny: true")
+    elif "restore" in rule and "plan" in rule:
+        problems.add(NOT_ALLOWED, f"{path}.restore", "must be left out: the plan says how its members are restored")
+    elif not {"restore", "plan"} & rule.keys() and isinstance(rule.get("deny", False), bool):
+        problems.add(MISSING_FIELD, f"{path}.restore", "is needed, or plan, unless the rule says deny: true")
 
 
 def _check_nulls(rule: Json, path: str, problems: Problems) -> None:
@@ -124,6 +137,13 @@ def _check_names(rules: list[Any], problems: Problems) -> None:
             first = index_of.setdefault(name.rstrip("/").lower(), index)
             if first != index:
                 problems.add(INVALID_VALUE, f"rules[{index}].name", f"must differ from the name of rules[{first}]")
+
+
+def _check_plans(rules: list[Any], plans: Collection[str], problems: Problems) -> None:
+    for index, name in enumerate(as_object(rule).get("plan") for rule in rules):
+        path = f"rules[{index}].plan"
+        if isinstance(name, str) and name.lower() not in plans and not problems.exist_at(path):
+            problems.add(INVALID_VALUE, path, "names no plan of RECOVERY_PLANS")
 
 
 def _severity_complaint(text: str) -> str | None:
@@ -153,12 +173,21 @@ _RULE_MEMBERS: Final = an_object(
             "The restore request to start; the alert names the virtual machine. "
             f"Texts may have {PLACEHOLDER_LIST}, filled in from the alert."
         ),
-        "deny": boolean.described("Never restore what this rule matches."),
-        "approval": APPROVAL.described("Whether a person must approve first. In-place restores always wait."),
-        "coolDown": duration_up_to(_MAX_DURATION).described(
-            "How long after any restore of a virtual machine the rule starts none for it. Default PT1H."
+        "plan": PLAN_NAME.described(
+            "Instead of restore: the recovery plan to start, once for each alert, whichever of the matching virtual "
+            "machines the alert names."
         ),
-        "maxPerHour": whole_number(1, _MAX_COUNT).described("How many restores the rule may start within an hour."),
+        "deny": boolean.described("Never restore what this rule matches."),
+        "approval": APPROVAL.described(
+            "Whether a person must approve first. In-place restores, and plans with such restores, always wait."
+        ),
+        "coolDown": duration_up_to(_MAX_DURATION).described(
+            "How long after any restore of a virtual machine the rule starts none for it; for a plan, how long after a "
+            "recovery by it that an alert started. Default PT1H."
+        ),
+        "maxPerHour": whole_number(1, _MAX_COUNT).described(
+            "How many restores, or recoveries by its plan, the rule may start within an hour."
+        ),
     },
     needed=("name",),
 )
@@ -167,7 +196,8 @@ _RULE: Final = Reader(
     {
         **_RULE_MEMBERS.schema,
         "oneOf": [
-            {"required": ["restore"], "properties": {"deny": {"const": False}}},
+            {"required": ["restore"], "properties": {"deny": {"const": False}, "plan": False}},
+            {"required": ["plan"], "properties": {"deny": {"const": False}, "restore": False}},
             {
                 "required": ["deny"],
                 "properties": {"deny": {"const": True}, **dict.fromkeys(_NOT_WITH_DENY, False)},

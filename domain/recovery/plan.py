@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.errors import TerminalError, TransientError
+from domain.request_schema import ORIGINAL_LOCATION
 from domain.requests import RestoreRequest
 from domain.templates import fill, vm_values
 
@@ -63,6 +64,11 @@ class RecoveryPlan:
     groups: tuple[Group, ...]
     max_running: int | None
     body: Json
+
+    @property
+    def replaces_disks(self) -> bool:
+        """Whether a member is restored in place: the disks of an existing virtual machine are replaced."""
+        return any(group.restore.get("recoveryType") == ORIGINAL_LOCATION for group in self.groups)
 
     def named_members(self) -> Iterator[tuple[Group, str]]:
         """Give each virtual machine that the plan names, once: with the first group that names it."""

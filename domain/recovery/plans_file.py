@@ -244,6 +244,7 @@ def _read_tags(value: Any, path: str, problems: Problems) -> Mapping[str, str]:
 
 
 PLAN_NAME: Final = pattern(r"[A-Za-z0-9._-]{1,80}", "1 to 80 of A-Z a-z 0-9 . _ -")
+"""Reads the name of a plan, or of a group."""
 _PATTERNS: Final = array(string.also(vm_id_complaint), minimum=1)
 _RESTORE: Final = Reader(_read_restore, _restore_schema())
 _SELECT: Final = an_object(

@@ -204,7 +204,7 @@ def test_any_environment_gives_settings_or_named_problems(env: dict[str, str]) -
         assert (settings.auto_restore_rules.rules is None) == bool(settings.auto_restore_rules.problems)
         assert (settings.recovery_plans.plans is None) == bool(settings.recovery_plans.problems)
 
-    assert all(problem.split()[0] in ALL for problem in found)
+    assert all(problem.split()[0].rstrip(":") in ALL for problem in found)
 
 
 def test_no_value_is_quoted() -> None:
@@ -346,7 +346,9 @@ class TestRules:
     ) -> None:
         monkeypatch.chdir(tmp_path)
 
-        assert rules_of(loaded("auto_restore_rules.sample.json")).rules
+        settings = Settings.from_env({RULES: "auto_restore_rules.sample.json", PLANS: "recovery_plans.sample.json"})
+
+        assert rules_of(settings.auto_restore_rules).rules
 
     def test_the_json_itself(self) -> None:
         read = loaded(json.dumps({"rules": [self.RULE]}))
@@ -418,6 +420,34 @@ class TestRules:
 
 def loaded_plans(text: str) -> LoadedPlans:
     return Settings.from_env({PLANS: text}).recovery_plans
+
+
+class TestPlansOfRules:
+    RULE: ClassVar = json.dumps({"rules": [{"name": "all", "plan": "SHOP"}]})
+    SHOP: ClassVar = json.dumps({"plans": [a_plan(name="Shop")]})
+
+    def test_a_rule_may_name_a_configured_plan(self) -> None:
+        found = Settings.from_env({RULES: self.RULE, PLANS: self.SHOP}).auto_restore_rules
+
+        assert rules_of(found).rules[0].plan == "SHOP"
+
+    @pytest.mark.parametrize("plans", ["", json.dumps({"plans": [a_plan(name="office")]})])
+    def test_rules_that_name_a_plan_which_is_not_there_cannot_be_used(self, plans: str) -> None:
+        found = Settings.from_env({RULES: self.RULE, PLANS: plans}).auto_restore_rules
+
+        assert found.rules is None
+        assert found.problems == ("AUTO_RESTORE_RULES: rules[0].plan names no plan of RECOVERY_PLANS",)
+
+    def test_plans_that_cannot_be_used_leave_the_rules_in_force(self) -> None:
+        settings = Settings.from_env({RULES: self.RULE, PLANS: "{}"})
+
+        assert settings.recovery_plans.plans is None
+        assert rules_of(settings.auto_restore_rules).rules[0].plan == "SHOP"
+
+    def test_the_sample_rules_name_plans_of_the_sample(self) -> None:
+        env = {RULES: "auto_restore_rules.sample.json", PLANS: "recovery_plans.sample.json"}
+
+        assert any(rule.plan for rule in rules_of(Settings.from_env(env).auto_restore_rules).rules)
 
 
 class TestPlans:

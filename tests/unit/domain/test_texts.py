@@ -115,7 +115,7 @@ class TestWhiteSpaceAround:
         rules = read_rules(
             {"rules": [{"name": "never", "match": {"sourceResourceIds": [f"{VM_ID}{text}"]}, "deny": True}]}
         )
-        [decision] = decide_alert(alert_of(METRIC, None, VM_ID), rules, START)
+        [decision] = decide_alert(alert_of(METRIC, None, VM_ID), rules, START, {})
 
         assert decision.decision == "Refused"
 

@@ -14,6 +14,7 @@ from scripts.rules import main, schema_text
 
 ROOT = Path(__file__).parents[3]
 RULES = str(ROOT / "auto_restore_rules.sample.json")
+PLANS = str(ROOT / "recovery_plans.sample.json")
 ALERTS = ROOT / "tests" / "samples" / "alerts"
 
 
@@ -27,8 +28,39 @@ def test_good_rules_are_called_good(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([RULES]) == 0
 
     out = capsys.readouterr().out
-    assert "good; rules: 3, of which 1 deny; a storm is more than 10 virtual machines within PT10M" in out
+    assert "good; rules: 4, of which 1 deny; a storm is more than 10 virtual machines within PT10M" in out
     assert "admission control" not in out
+
+
+def test_a_plan_is_shown_and_its_file_is_checked_where_it_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rules = written(tmp_path, {"rules": [{"name": "all", "plan": "shop"}]})
+
+    assert main([rules, str(ALERTS / "metric.json")]) == 0
+    unchecked = capsys.readouterr().out
+    assert main([rules, str(ALERTS / "metric.json"), "--plans", PLANS]) == 0
+    checked = capsys.readouterr().out
+
+    for out in (unchecked, checked):
+        assert "decision: Started\n    rule:     all\n" in out
+        assert "    plan:     shop\n" in out
+    assert "Name their file with --plans" in unchecked
+    assert "--plans" not in checked
+
+
+@pytest.mark.parametrize("plans", [PLANS, "no such file"])
+def test_a_plan_that_is_not_in_its_file_is_a_fault(
+    plans: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rules = written(tmp_path, {"rules": [{"name": "all", "plan": "office"}]})
+
+    assert main([rules, "--plans", plans]) == 1
+
+    wrong = f"{rules}: rules[0].plan names no plan of RECOVERY_PLANS\n"
+    assert capsys.readouterr().err == (
+        wrong if plans == PLANS else f"{plans}: cannot be read: No such file or directory\n"
+    )
 
 
 def test_an_alert_shows_each_vm_with_decision_rule_reason_and_request(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from domain.alerts.alert_rules import NO_RULES, LoadedRules
 from domain.alerts.payload import MAX_VMS
 from domain.alerts.rules_file import read_rules
+from domain.recovery.plan import LoadedPlans
 from scripts.alerting import vm_down
 from tests.support.azure import LIMITS, VM_ID, a_request
 from triggers.alerts import AlertsApi, log_rules
@@ -35,7 +36,8 @@ class _Away:
 
 
 def post(alert: object, rules: LoadedRules = RULES) -> func.HttpResponse:
-    api = AlertsApi(rules=rules, limits_for=lambda _request: LIMITS)
+    plans = LoadedPlans(source=None, plans={})
+    api = AlertsApi(rules=rules, plans=plans, limits_for=lambda _request: LIMITS)
     request = func.HttpRequest("POST", "/api/alerts", body=json.dumps(alert).encode())
     return asyncio.run(api.post_alert(request, cast("df.DurableFunctionsClient", _Away())))
 

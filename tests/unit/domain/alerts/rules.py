@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 from domain.alerts.kinds import AlertKind
 from domain.alerts.payload import Alert
 from domain.alerts.rules_file import read_rules
+from domain.recovery.plans_file import read_plans
 from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VM_ID
 from tests.support.strategies import NETWORK, SUBNET
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from domain.alerts.alert_rules import AlertRules
     from domain.errors import Json
+    from domain.recovery.plan import RecoveryPlan
 
 
 ROOT = Path(__file__).parents[4]
@@ -55,11 +59,18 @@ def template(**members: Any) -> Json:
     return a_rule(restore={**DISKS, **members})
 
 
+def plans(restore: Json = DISKS) -> Mapping[str, RecoveryPlan]:
+    """Return the configured plans: one, whose members are restored in this way."""
+    groups = [{"name": "all", "sourceResourceIds": [SQL_VM]}]
+    return read_plans({"plans": [{"name": "Shop", "restore": restore, "groups": groups}]})
+
+
 def match(**members: Any) -> Json:
     return a_rule(match=members)
 
 
 DENY: Json = {"name": "never", "deny": True}
+PLAN: Json = {"name": "whole shop", "plan": "shop"}
 
 
 def an_alert(*vm_ids: str, **members: Any) -> Alert:

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.alerts.alert_rules import NO_RULES
-from domain.alerts.decide import MAX_STARTS, AlertDecision, VmDecision, accepted_start, decide_alert, refused_start
+from domain.alerts.decide import (
+    MAX_STARTS,
+    AlertDecision,
+    PlanStart,
+    VmDecision,
+    accepted_start,
+    decide_alert,
+    plan_starts,
+    refused_start,
+)
 from domain.alerts.kinds import AlertKind
 from domain.alerts.payload import Alert, read_alert
 from domain.alerts.rules_file import read_rules
@@ -24,6 +33,7 @@ from tests.unit.domain.alerts.rules import (
     DISKS,
     IN_PLACE,
     NOW,
+    PLAN,
     ROOT,
     SAMPLE_FILE,
     SQL_VM,
@@ -32,6 +42,7 @@ from tests.unit.domain.alerts.rules import (
     a_rule,
     an_alert,
     match,
+    plans,
     read,
     template,
 )
@@ -43,13 +54,13 @@ def body_of(decision: VmDecision) -> Json:
 
 
 def decision_of(rule: Json, alert: Alert | None = None) -> VmDecision:
-    [decision] = decide_alert(alert or an_alert(), read(rule), NOW)
+    [decision] = decide_alert(alert or an_alert(), read(rule), NOW, {})
     return decision
 
 
 class TestTheAlertAndTheRules:
     def test_nothing_is_done_without_rules(self) -> None:
-        assert decide_alert(an_alert(), NO_RULES, NOW) == [
+        assert decide_alert(an_alert(), NO_RULES, NOW, {}) == [
             VmDecision(VM_ID, AlertDecision.IGNORED, "No rule covers it.")
         ]
 
@@ -57,7 +68,7 @@ class TestTheAlertAndTheRules:
         web = {**match(sourceResourceIds=["*/web-01"]), "name": "web"}
         never = {**DENY, "match": {"sourceResourceIds": ["*/resourceGroups/SQL-*/*"]}}
 
-        decisions = decide_alert(an_alert(WEB_2, SQL_VM, VM_ID), read(web, never), NOW)
+        decisions = decide_alert(an_alert(WEB_2, SQL_VM, VM_ID), read(web, never), NOW, {})
 
         assert [(decision.source_resource_id, decision.decision) for decision in decisions] == [
             (WEB_2, "Ignored"),
@@ -69,7 +80,7 @@ class TestTheAlertAndTheRules:
         assert [decision.request is not None for decision in decisions] == [False, False, True]
 
     def test_an_alert_that_must_start_nothing_starts_nothing(self) -> None:
-        decisions = decide_alert(an_alert(VM_ID, SQL_VM, ignore_reason="It is Resolved."), read(), NOW)
+        decisions = decide_alert(an_alert(VM_ID, SQL_VM, ignore_reason="It is Resolved."), read(), NOW, {})
 
         assert decisions == [VmDecision(vm_id, AlertDecision.IGNORED, "It is Resolved.") for vm_id in (VM_ID, SQL_VM)]
 
@@ -80,13 +91,13 @@ class TestTheAlertAndTheRules:
         alert = replace(an_alert(), vm_ids=(), unresolved=("Split by _ResourceId.",), ignore_reason=ignored)
 
         reason = ignored or "Split by _ResourceId."
-        assert decide_alert(alert, read(), NOW) == [VmDecision(None, decision, reason)]
+        assert decide_alert(alert, read(), NOW, {}) == [VmDecision(None, decision, reason)]
 
     @pytest.mark.parametrize("vm_ids", [(), (VM_ID,)])
     def test_a_name_that_is_not_clear_is_refused_beside_the_others(self, vm_ids: tuple[str, ...]) -> None:
         alert = replace(an_alert(), vm_ids=vm_ids, unresolved=("Which web-02?", "And?"))
 
-        decisions = decide_alert(alert, read(), NOW)
+        decisions = decide_alert(alert, read(), NOW, {})
 
         assert [(decision.source_resource_id, decision.decision) for decision in decisions] == [
             *((vm_id, "Started") for vm_id in vm_ids),
@@ -98,7 +109,7 @@ class TestTheAlertAndTheRules:
         vms = [VM_ID.replace("web-01", f"vm-{index}") for index in range(MAX_STARTS + 1)]
         never = {**DENY, "match": {"sourceResourceIds": ["*/sql-01"]}}
 
-        decisions = decide_alert(an_alert(*vms[:-1], SQL_VM, vms[-1], WEB_2, SQL_VM), read(never, a_rule()), NOW)
+        decisions = decide_alert(an_alert(*vms[:-1], SQL_VM, vms[-1], WEB_2, SQL_VM), read(never, a_rule()), NOW, {})
 
         assert [decision.decision for decision in decisions] == [*["Started"] * MAX_STARTS, *["Refused"] * 4]
         assert [decision.rule and decision.rule.name for decision in decisions[-4:]] == [
@@ -119,7 +130,7 @@ class TestTheAlertAndTheRules:
             ignore_reason=data.draw(st.none() | st.just("no")),
         )
 
-        for decision in decide_alert(alert, read_rules({"rules": rules}), NOW):
+        for decision in decide_alert(alert, read_rules({"rules": rules}), NOW, {}):
             assert (decision.request is not None) == (decision.decision in {"Started", "AwaitingApproval"})
             assert decision.reason
             if decision.rule is not None and decision.rule.restore is None:
@@ -131,7 +142,7 @@ class TestTheAlertAndTheRules:
         rules = read_rules(json.loads(SAMPLE_FILE.read_text(encoding="utf-8")))
         decisions = {
             path.stem: {
-                decision.decision for decision in decide_alert(read_alert(json.loads(path.read_text())), rules, NOW)
+                decision.decision for decision in decide_alert(read_alert(json.loads(path.read_text())), rules, NOW, {})
             }
             for path in (ROOT / "tests" / "samples" / "alerts").glob("*.json")
         }
@@ -169,7 +180,7 @@ class TestTheAlertAndTheRules:
         busy["data"]["essentials"]["alertRule"] = "cpu above 90 %"
 
         def decided(alert: Json) -> set[str]:
-            return {decision.decision for decision in decide_alert(read_alert(alert), rules, NOW)}
+            return {decision.decision for decision in decide_alert(read_alert(alert), rules, NOW, {})}
 
         assert decided(sample("metric")) == {"Started"}
         assert decided(sample("resource-health")) == {"Started"}
@@ -200,9 +211,122 @@ class TestTheAlertAndTheRules:
         rules = read_rules(json.loads(SAMPLE_FILE.read_text(encoding="utf-8")))
         deleted = read_alert(json.loads((ROOT / "tests/samples/alerts/activity-log.json").read_text(encoding="utf-8")))
 
-        [decision] = decide_alert(deleted, rules, NOW)
+        [decision] = decide_alert(deleted, rules, NOW, {})
 
         assert body_of(decision)["vaultId"] == VAULT_ID
+
+
+class TestPlans:
+    def test_all_vms_of_a_rule_with_a_plan_start_the_same_plan(self) -> None:
+        decisions = decide_alert(an_alert(VM_ID, SQL_VM), read(PLAN), NOW, plans())
+
+        assert [decision.decision for decision in decisions] == ["Started"] * 2
+        assert [decision.starts for decision in decisions] == ["shop"] * 2
+        assert [decision.request for decision in decisions] == [None] * 2
+        assert decisions[0].to_json() == {
+            "sourceResourceId": VM_ID,
+            "decision": "Started",
+            "reason": "Rule 'whole shop' covers it and starts the recovery plan 'shop'.",
+            "rule": "whole shop",
+            "plan": "shop",
+        }
+
+    def test_other_vms_of_the_alert_are_decided_by_their_own_rules(self) -> None:
+        only_web = {**PLAN, "match": {"sourceResourceIds": ["*/web-*"]}}
+
+        decisions = decide_alert(an_alert(VM_ID, SQL_VM, WEB_2), read(DENY | match_of(SQL_VM), only_web), NOW, plans())
+
+        assert [(decision.decision, decision.plan) for decision in decisions] == [
+            ("Started", "shop"),
+            ("Refused", None),
+            ("Started", "shop"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("restore", "approval", "why"),
+        [
+            (DISKS, {"required": True}, "a person must approve the recovery."),
+            (IN_PLACE, {}, "a person must approve the recovery, because the plan replaces disks."),
+            (IN_PLACE, {"required": False}, "a person must approve the recovery, because the plan replaces disks."),
+        ],
+    )
+    def test_a_person_is_asked_where_the_rule_or_the_plan_needs_one(
+        self, restore: Json, approval: Json, why: str
+    ) -> None:
+        [decision] = decide_alert(an_alert(), read({**PLAN, "approval": approval}), NOW, plans(restore))
+
+        assert (decision.decision, decision.starts) == ("AwaitingApproval", "shop")
+        assert decision.reason.endswith(why)
+
+    def test_a_person_is_asked_if_the_alert_says_too_little(self) -> None:
+        [decision] = decide_alert(an_alert(approval_reason="It names no cause."), read(PLAN), NOW, plans())
+
+        assert decision.decision == "AwaitingApproval"
+        assert decision.reason.endswith("'shop'. It names no cause.")
+
+    def test_a_plan_counts_once_among_what_an_alert_may_start(self) -> None:
+        web = [VM_ID.replace("web-01", f"vm-{index}") for index in range(MAX_STARTS - 1)]
+        sql = [SQL_VM.replace("sql-01", f"sql-{index}") for index in range(5)]
+        rules = read(
+            {**PLAN, "match": {"sourceResourceIds": ["*/sql-*"]}},
+            {**PLAN, "name": "b", "plan": "SHOP"} | match_of(WEB_2),
+            a_rule(),
+        )
+
+        decisions = decide_alert(an_alert(*sql, *web, VM_ID, WEB_2, sql[0]), rules, NOW, plans())
+
+        outcomes = [decision.decision for decision in decisions]
+        assert outcomes == [*["Started"] * (len(sql) + len(web)), "Refused", "Started", "Started"]
+        assert len({decision.starts for decision in decisions} - {None}) == MAX_STARTS
+
+    def test_alerts_that_do_not_say_that_a_vm_is_down_start_no_plan_unless_the_rule_names_them(self) -> None:
+        alert = an_alert(kind=AlertKind.BACKUP, monitoring_service="Azure Backup")
+        naming = {**PLAN, "match": {"monitoringServices": ["Azure Backup"]}}
+
+        assert [decide_alert(alert, read(rule), NOW, plans())[0].decision for rule in (PLAN, naming)] == [
+            "Ignored",
+            "Started",
+        ]
+
+    def test_one_recovery_is_started_for_all_vms_by_the_first_ones_rule(self) -> None:
+        first, second = (
+            {**PLAN, **match_of(VM_ID)},
+            {**PLAN, "name": "b", "plan": "SHOP", "approval": {"required": True}},
+        )
+
+        [start] = starts_of(an_alert(VM_ID, SQL_VM), first, second)
+
+        assert (start.plan, start.rule.name) == ("shop", "whole shop")
+        assert start.approval_reason == "Rule 'b' asks for an approval."
+
+    def test_nobody_is_asked_without_a_reason(self) -> None:
+        [start] = starts_of(an_alert(VM_ID, SQL_VM), {**PLAN, "approval": {"timeout": "PT2H"}})
+
+        assert (start.approval_reason, start.approval_timeout) == (None, timedelta(hours=2))
+
+    def test_a_person_has_four_hours_unless_the_rule_says_otherwise(self) -> None:
+        [start] = starts_of(an_alert(approval_reason="It names no cause."), PLAN)
+
+        assert (start.approval_reason, start.approval_timeout) == ("It names no cause.", timedelta(hours=4))
+
+    @pytest.mark.parametrize(("vms", "asked"), [(10, False), (11, True)])
+    def test_an_alert_that_names_a_storm_of_vms_asks_a_person(self, vms: int, asked: bool) -> None:
+        [start] = starts_of(an_alert(*(VM_ID.replace("web-01", f"vm-{index}") for index in range(vms))), PLAN)
+
+        assert (start.approval_reason is not None) is asked
+
+    def test_what_is_restored_or_refused_starts_no_recovery(self) -> None:
+        assert starts_of(an_alert(VM_ID, SQL_VM), DENY | match_of(SQL_VM), a_rule()) == []
+        assert starts_of(an_alert(kind=AlertKind.BACKUP), PLAN) == []
+
+
+def starts_of(alert: Alert, *rules: Json) -> list[PlanStart]:
+    known = read(*rules)
+    return plan_starts(alert, decide_alert(alert, known, NOW, plans()), known.storm)
+
+
+def match_of(vm_id: str) -> Json:
+    return {"match": {"sourceResourceIds": [vm_id]}}
 
 
 class TestTheRequest:
@@ -384,7 +508,7 @@ class TestTheRequest:
             return  # a word in braces
         before = copy.deepcopy(rules)
 
-        decide_alert(an_alert(), rules, NOW)
+        decide_alert(an_alert(), rules, NOW, {})
 
         assert rules == before
 
@@ -427,6 +551,26 @@ class TestAdmissionControl:
         body = accepted_start(self.STARTED, "r1", is_new=is_new, document=document).to_json()
 
         assert (body["decision"], body["restoreId"], body["rule"]) == (outcome, "r1", "web tier")
+        assert reason in body["reason"]
+
+    @pytest.mark.parametrize(
+        ("is_new", "document", "outcome", "reason"),
+        [
+            (True, {}, "Started", "covers it."),
+            (True, None, "Started", "see the status of the recovery"),
+            (True, {"approval": {"reason": "A storm."}}, "AwaitingApproval", "A storm."),
+            (False, {}, "Duplicate", "delivered before"),
+        ],
+    )
+    def test_the_start_of_a_plan_that_it_accepts_has_its_recovery(
+        self, is_new: bool, document: Json | None, outcome: str, reason: str
+    ) -> None:
+        started = replace(self.STARTED, rule=read(PLAN).rules[0])
+
+        body = accepted_start(started, "r1", is_new=is_new, document=document).to_json()
+
+        assert (body["decision"], body["recoveryId"], body["plan"]) == (outcome, "r1", "shop")
+        assert "restoreId" not in body
         assert reason in body["reason"]
 
 

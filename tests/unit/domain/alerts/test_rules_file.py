@@ -3,7 +3,7 @@ from __future__ import annotations
 import copy
 import json
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import pytest
@@ -24,6 +24,7 @@ from tests.unit.domain.alerts.rules import (
     DISKS,
     IN_PLACE,
     NOW,
+    PLAN,
     ROOT,
     SAMPLE_FILE,
     SQL_VM,
@@ -34,6 +35,9 @@ from tests.unit.domain.alerts.rules import (
     read,
     template,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 def problems(data: Any) -> list[ErrorDetail]:
@@ -56,6 +60,10 @@ GOOD: dict[str, Json] = {
     "one rule": a_file(),
     "with a schema": a_file(**{"$schema": "./auto_restore_rules.schema.json"}),
     "rule that denies": a_file({**DENY, "match": {"sourceResourceIds": ["*/resourceGroups/sql-*/*"]}}),
+    "a plan": a_file(PLAN),
+    "a plan with all that limits it": a_file(
+        {**PLAN, "approval": {"required": True, "timeout": "PT2H"}, "coolDown": "PT6H", "maxPerHour": 1, "deny": False}
+    ),
     "deny false": a_file(a_rule(deny=False)),
     "all matches": a_file(
         match(
@@ -120,6 +128,11 @@ BAD: list[tuple[Json, str, str, str]] = [
     (a_file({**DENY, "approval": {}}), NOT_ALLOWED, "rules[0].approval", "a rule with deny: true starts nothing"),
     (a_file({**DENY, "coolDown": "PT1H"}), NOT_ALLOWED, "rules[0].coolDown", "a rule with deny: true starts nothing"),
     (a_file({**DENY, "maxPerHour": 1}), NOT_ALLOWED, "rules[0].maxPerHour", "a rule with deny: true starts nothing"),
+    (a_file({**DENY, "plan": "shop"}), NOT_ALLOWED, "rules[0].plan", "a rule with deny: true starts nothing"),
+    (a_file(a_rule(plan="shop")), NOT_ALLOWED, "rules[0].restore", "the plan says how its members are restored"),
+    (a_file({**PLAN, "plan": "my shop"}), INVALID, "rules[0].plan", "1 to 80 of"),
+    (a_file({**PLAN, "plan": {"name": "shop"}}), INVALID, "rules[0].plan", "1 to 80 of"),
+    (a_file({**PLAN, "plan": None}), MISSING, "rules[0].restore", "is needed, or plan"),
     (a_file(a_rule(match=[])), INVALID, "rules[0].match", "JSON object"),
     (a_file(a_rule(match=None)), INVALID, "rules[0].match", "must not be null"),
     (a_file({**DENY, "match": None}), INVALID, "rules[0].match", "must not be null"),
@@ -330,7 +343,7 @@ class TestTheFile:
             assert seen.details
         else:
             SCHEMA.validate(without_null(data))
-            for decision in decide_alert(an_alert(VM_ID, SQL_VM), seen, NOW):
+            for decision in decide_alert(an_alert(VM_ID, SQL_VM), seen, NOW, {}):
                 assert "cannot be requested" not in decision.reason
         assert data == before
 
@@ -390,6 +403,30 @@ class TestTheFile:
         assert (first.approval, first.cool_down) == ({"required": False, "timeout": "PT2H"}, timedelta(hours=6))
         assert (first.max_per_hour, first.restore) == (5, DISKS)
         assert second.restore is None
+
+    def test_a_rule_may_name_a_plan_instead(self) -> None:
+        [rule] = read(PLAN).rules
+
+        assert (rule.plan, rule.restore, rule.denies) == ("shop", None, False)
+
+    @pytest.mark.parametrize("name", ["shop", "SHOP"])
+    def test_a_configured_plan_is_known_by_its_name_in_any_case(self, name: str) -> None:
+        assert read_rules(a_file({**PLAN, "plan": name}, a_rule()), {"shop"}).rules[0].plan == name
+
+    @pytest.mark.parametrize("configured", [{}, {"office"}])
+    def test_a_plan_that_is_not_configured_is_a_fault_of_the_rules(self, configured: Collection[str]) -> None:
+        with pytest.raises(InvalidRequestError) as caught:
+            read_rules(a_file(a_rule(), PLAN), configured)
+
+        [problem] = caught.value.details
+        assert (problem.code, problem.target) == (INVALID, "rules[1].plan")
+        assert problem.message == "names no plan of RECOVERY_PLANS"
+
+    def test_a_name_that_cannot_be_one_is_one_fault_only(self) -> None:
+        with pytest.raises(InvalidRequestError) as caught:
+            read_rules(a_file({**PLAN, "plan": "my shop"}), {})
+
+        assert len(caught.value.details) == 1
 
     def test_half_a_storm_keeps_the_other_default(self) -> None:
         assert read(storm={"distinctVms": 3}).storm == Storm(distinct_vms=3)

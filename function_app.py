@@ -24,8 +24,9 @@ from settings import Settings
 from telemetry.context import name_restores_in_logs
 from telemetry.setup import telemetry_from
 from telemetry.signals import NO_TELEMETRY
-from triggers import alerts, durable, health, history, http, openapi, preflight, queue, recovery_plans
+from triggers import alerts, durable, health, history, http, openapi, preflight, queue, recoveries, recovery_plans
 from triggers.member_activities import MemberActivities
+from triggers.recovery_starting import RecoverySettings
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -67,7 +68,8 @@ def build_app(
     alerts.log_rules(rules)
     recovery_plans.log_plans(plans)
     routes = http.RestoresApi(limits_for=limits_for, recovery_points=recovery_points)
-    requests = queue.RequestsQueue(limits_for=limits_for)
+    for_recoveries = RecoverySettings(plans=plans, max_per_vault=settings.max_running_per_vault)
+    requests = queue.RequestsQueue(limits_for=limits_for, recoveries=for_recoveries)
     monitor = alerts.AlertsApi(rules=rules, plans=plans, limits_for=limits_for)
     in_queue, out_queue = settings.requests_queue, settings.results_queue
     new = df.DFApp()
@@ -75,6 +77,7 @@ def build_app(
     new.register_functions(alerts.blueprint(monitor))
     new.register_functions(health.blueprint(health.HealthApi(version=VERSION, rules=rules, plans=plans)))
     new.register_functions(recovery_plans.blueprint(recovery_plans.PlansApi(plans)))
+    new.register_functions(recoveries.blueprint(recoveries.RecoveriesApi(for_recoveries)))
     new.register_functions(preflight.blueprint(preflight.PreflightRoute(check_scopes)))
     new.register_functions(openapi.blueprint(openapi.DescriptionApi(version=VERSION)))
     new.register_functions(queue.blueprint(requests, requests_queue=in_queue, results_queue=out_queue))

@@ -17,7 +17,7 @@ from domain.azure.recovery_points import Candidate, JudgedPoint, RecoveryPointSu
 from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
 from domain.preflight import PreflightCheck, PreflightStatus
-from domain.recovery.parts import GroupStatus, RecoveryStatus
+from domain.recovery.parts import GroupStatus, MemberStatus, RecoveryStatus
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.restore.parts import Decision, Phase, PhaseWait, RefusedWhen, Source, Status, WaitReason
 
@@ -463,6 +463,56 @@ class RecoveryDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryAccepted:
+    """A recovery that was accepted, or found because it was accepted before."""
+
+    id: str
+    status: RecoveryStatus
+    links: JsonOf[RecoveryLinks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryList:
+    """A page of recoveries. With a `nextLink` there are more."""
+
+    value: tuple[JsonOf[RecoveryDocument], ...]
+    next_link: Uri | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryMemberLinks:
+    """Where the member's restore is, once there is one."""
+
+    restore: Uri | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryMember:
+    """A virtual machine of a recovery, with its last restore. What is not known yet is `null`."""
+
+    index: int
+    source_resource_id: str
+    group: str
+    status: str = field(metadata={"enum": list(dict.fromkeys(status.word for status in MemberStatus))})
+    attempt: int = field(metadata={"minimum": 1, "description": "How often it was tried, with retries."})
+    restore_id: str | None
+    recovery_point_time: datetime | None
+    measured_rpo: timedelta | None = field(
+        metadata={"description": "How old the recovery point was when the recovery was requested."}
+    )
+    error: JsonOf[ErrorBody] | None
+    links: RecoveryMemberLinks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryMemberList:
+    """A page of members in the order of the plan. With a `nextLink` there are more."""
+
+    value: tuple[RecoveryMember, ...]
+    next_link: Uri | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryEvent:
     """A change of a recovery's status, or a group that waits for a person, and the document of that moment."""
 
@@ -479,6 +529,10 @@ ANSWERS = (
     AlertDecisionList,
     RecoveryPlanDocument,
     RecoveryPlanList,
+    RecoveryAccepted,
+    RecoveryDocument,
+    RecoveryList,
+    RecoveryMemberList,
     Health,
     PreflightReport,
     ErrorAnswer,

@@ -203,6 +203,7 @@ module app 'modules/app.bicep' = {
         : {
             'AzureWebJobs.on_restore_request.Disabled': 'true'
             'AzureWebJobs.post_alert.Disabled': 'true'
+            'AzureWebJobs.post_recovery.Disabled': 'true'
             'AzureWebJobs.post_restore.Disabled': 'true'
           },
       empty(webhookSecretUri) ? {} : { RESTORE_WEBHOOK_SECRET: '@Microsoft.KeyVault(SecretUri=${webhookSecretUri})' },

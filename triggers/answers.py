@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 import azure.functions as func
+import grpc
 
 from domain import errors
 from domain.api_types import ErrorAnswer
@@ -20,11 +23,12 @@ from domain.restore.document import links_of
 from triggers.starting import now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from domain.errors import Json
     from domain.reading import Reader
 
+_LOG = logging.getLogger(__name__)
 MAX_BODY_BYTES: Final = 1024 * 1024
 START_POLLING_S: Final = 5
 """The ``Retry-After`` of a 202: short enough to see the phases change, long enough to spare the task hub."""
@@ -41,14 +45,38 @@ STATUS_OF: Final[Mapping[str, int]] = {
     errors.SERVICE_UNAVAILABLE: 503,
     errors.VAULT_BLOCKED: 503,
 }
-_NAME: Final = replace(
+NAMED_PERSON: Final = replace(
     prose.also(lambda name: None if is_named(name) else "must not be empty: it says who decides"),
     schema={**prose.schema, "pattern": rf"{prose.schema['pattern']}[\s\S]*\S"},
 )
 CANCELLATION: Final = an_object({"by": prose, "comment": prose})
-DECISION: Final = an_object({"by": _NAME, "comment": prose}, needed=("by",))
+DECISION: Final = an_object({"by": NAMED_PERSON, "comment": prose}, needed=("by",))
 _FIRST_ROUTE: Final = re.compile(r"/(restores|recoveries|recovery-plans)(?=/|$)")
 _BAD_GATEWAY: Final = 502  # Azure refused the app's call, which is not the caller's fault
+
+
+type _Route[**P] = Callable[P, Coroutine[Any, Any, func.HttpResponse]]
+
+
+def answering[**P](route: _Route[P]) -> _Route[P]:
+    """Turn a route's exceptions into answers: errors in ARM's shape, and 503 if the task hub does not answer."""
+
+    @functools.wraps(route)
+    async def answer(*args: P.args, **kwargs: P.kwargs) -> func.HttpResponse:
+        try:
+            return await route(*args, **kwargs)
+        except RestoreError as error:
+            return error_response(error)
+        except grpc.RpcError:
+            _LOG.exception("the task hub did not answer")
+            message = (
+                "The app's task hub did not answer. Send the same request again; a request for a restore or a recovery "
+                "without a requestId only after checking GET /api/restores or GET /api/recoveries, because it may have "
+                "been accepted."
+            )
+            return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message))
+
+    return answer
 
 
 def json_response(status_code: int, body: object, headers: Mapping[str, str] | None = None) -> func.HttpResponse:

@@ -14,7 +14,8 @@ from durabletask.client import OrchestrationQuery, OrchestrationStatus
 
 from domain.recovery.calls import recovery_of_record
 from domain.times import as_utc, format_time
-from triggers.list_entries import ListEntry
+from triggers.list_entries import RECOVERIES, ListEntry
+from triggers.recovery_states import find_recovery
 from triggers.restore_states import find_restore
 from triggers.sdk import query_page
 from triggers.starting import now
@@ -97,5 +98,8 @@ async def _is_needed(client: df.DurableFunctionsClient, instance_id: str) -> boo
     entry = ListEntry.read(instance_id)
     if entry is None:
         return False
-    restore = await find_restore(client, entry.restore_id, even_refused=True)
+    if entry.prefix == RECOVERIES:
+        recovery = await find_recovery(client, entry.listed_id)
+        return recovery is not None and ListEntry.of_recovery(recovery).key == entry.key
+    restore = await find_restore(client, entry.listed_id, even_refused=True)
     return restore is not None and ListEntry.of(restore).key == entry.key

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import re
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING, Final
 
 import azure.durable_functions as df
 import azure.functions as func
-import grpc
 
-from domain import errors
 from domain.api_types import RestoreAccepted, RestoreLinks, RestoreList
 from domain.azure.resource_ids import VIRTUAL_MACHINE, same_id
-from domain.errors import RestoreError, TransientError
+from domain.errors import RestoreError
 from domain.reading import an_object, resource_id
 from domain.requests import RestoreRequest
 from domain.restore.calls import ResolveItem
 from domain.restore.parts import ENDED, Decision, Source, Status
-from domain.texts import trimmed
 from triggers.answers import (
     CANCELLATION,
     DECISION,
     START_POLLING_S,
+    answering,
     error_response,
     json_response,
     origin_of,
@@ -36,12 +31,21 @@ from triggers.answers import (
 from triggers.deciding import cancel_restore, decide_restore
 from triggers.hub import answer_deadline
 from triggers.listing import ListFilter, Position, list_page
-from triggers.parameters import RECOVERY_POINTS, parse_status, parsed, read_parameters
+from triggers.parameters import (
+    DEFAULT_TOP,
+    RECOVERY_POINTS,
+    id_in_route,
+    next_query,
+    parse_status,
+    parse_top,
+    parsed,
+    read_parameters,
+)
 from triggers.restore_states import get_document, no_such_restore
 from triggers.starting import admission, start_restore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from domain.api_types import RecoveryPointList
     from domain.errors import Json
@@ -50,32 +54,6 @@ if TYPE_CHECKING:
     from triggers.starting import LimitsFor
 
 _LOG = logging.getLogger(__name__)
-_RESTORE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-DEFAULT_TOP: Final = 50
-MAX_TOP: Final = 1000
-
-
-type _Route[**P] = Callable[P, Coroutine[Any, Any, func.HttpResponse]]
-
-
-def _answering[**P](route: _Route[P]) -> _Route[P]:
-    """Turn a route's exceptions into answers: errors in ARM's shape, and 503 if the task hub does not answer."""
-
-    @functools.wraps(route)
-    async def answer(*args: P.args, **kwargs: P.kwargs) -> func.HttpResponse:
-        try:
-            return await route(*args, **kwargs)
-        except RestoreError as error:
-            return error_response(error)
-        except grpc.RpcError:
-            _LOG.exception("the task hub did not answer")
-            message = (
-                "The app's task hub did not answer. Send the same request again; a request for a restore without a "
-                "requestId only after checking GET /api/restores, because it may have been accepted."
-            )
-            return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message))
-
-    return answer
 
 
 class RestoresApi:
@@ -85,7 +63,7 @@ class RestoresApi:
         self._limits_for = limits_for
         self._recovery_points = recovery_points
 
-    @_answering
+    @answering
     async def post_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the restore's id and links, or an ARM-shaped 400, 409, 413, 415 that names what is wrong.
 
@@ -99,7 +77,7 @@ class RestoresApi:
             status = Status(document["status"])
         return _accepted(started.restore, status, req)
 
-    @_answering
+    @answering
     async def get_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with the status document, or 404."""
         restore_id = _restore_id(req)
@@ -108,7 +86,7 @@ class RestoresApi:
             raise no_such_restore(restore_id)
         return json_response(200, with_absolute_links(document, req))
 
-    @_answering
+    @answering
     async def cancel_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, or 409 when the restore has ended. Body: ``{"by"?, "comment"?}``."""
         restore_id, person = _read_person(req, CANCELLATION)
@@ -117,23 +95,23 @@ class RestoresApi:
         _LOG.info("restore %s: to be cancelled by %r, comment %r", document["id"], by, comment)
         return json_response(202, with_absolute_links(document, req), {"Retry-After": str(START_POLLING_S)})
 
-    @_answering
+    @answering
     async def approve_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, 409 when it waits for no decision. Body: ``{"by", "comment"?}``."""
         return await _decide(req, client, Decision.APPROVED)
 
-    @_answering
+    @answering
     async def reject_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, 409 when it waits for no decision. Body: ``{"by", "comment"?}``."""
         return await _decide(req, client, Decision.REJECTED)
 
-    @_answering
+    @answering
     async def list_restores(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with ``{"value": [status documents], "nextLink"?}``, newest first. A page may be short, even empty."""
         query = _ListQuery(req)
         page = await list_page(client, query.filter, top=query.top, begin=query.begin)
         shown = tuple(with_absolute_links(document, req) for document in page.documents)
-        next_link = f"{origin_of(req)}/restores?{query.next_page(page.rest)}" if page.rest else None
+        next_link = f"{origin_of(req)}/restores?{next_query(req, page.rest.token)}" if page.rest else None
         return json_response(200, RestoreList(value=shown, next_link=next_link))
 
     def list_recovery_points(self, req: func.HttpRequest) -> func.HttpResponse:
@@ -175,11 +153,7 @@ def _read_person(req: func.HttpRequest, reader: Reader) -> tuple[str, Json]:
 
 
 def _restore_id(req: func.HttpRequest) -> str:
-    """Return the id in the route; raises ``NotFound`` for an invalid one, without a call to the task hub."""
-    text = trimmed(req.route_params.get("id", ""))
-    if not _RESTORE_ID.fullmatch(text):
-        raise no_such_restore(text)
-    return text
+    return id_in_route(req, no_such_restore)
 
 
 def _accepted(restore: Restore, status: Status, req: func.HttpRequest) -> func.HttpResponse:
@@ -196,7 +170,6 @@ class _ListQuery:
 
     def __init__(self, req: func.HttpRequest) -> None:
         given = read_parameters(req, _LIST)
-        self._params: dict[str, str] = dict(req.params)
         self.status: Status | None = given.get("status")
         self._vm_id: str | None = given.get("sourceResourceId")
         self.top: int = given.get("top", DEFAULT_TOP)
@@ -212,23 +185,12 @@ class _ListQuery:
             self._vm_id is None or same_id(document["sourceResourceId"] or "", self._vm_id)
         )
 
-    def next_page(self, begin: Position) -> str:
-        """Return the query string of the page that begins at a position."""
-        params = {**self._params, "continuationToken": begin.token}
-        return urlencode({name: value for name, value in params.items() if name != "code"})
-
-
-def _top(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < len(str(MAX_TOP)) + 1 and 1 <= int(text) <= MAX_TOP):
-        raise ValueError(f"must be a whole number from 1 to {MAX_TOP}")
-    return int(text)
-
 
 _LIST: Final = an_object(
     {
         "status": parsed(parse_status),
         "sourceResourceId": resource_id(VIRTUAL_MACHINE),
-        "top": parsed(_top),
+        "top": parsed(parse_top),
         "continuationToken": parsed(str),
     }
 )

@@ -71,7 +71,7 @@ async def raise_event(client: df.DurableFunctionsClient, instance_id: str, name:
             break
     else:
         message = (
-            f"Restore {instance_id} has not begun to run, so that it cannot receive this request yet. "
+            f"{instance_id} has not begun to run, so that it cannot receive this request yet. "
             "Send the request again in a few seconds."
         )
         raise TransientError(errors.SERVICE_UNAVAILABLE, message)

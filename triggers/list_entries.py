@@ -1,10 +1,11 @@
-"""The list's index: for each restore an instance of the task hub whose id sorts by the restore's age.
+"""The index of the lists: for each restore and recovery an instance of the task hub whose id sorts by its age.
 
 The task hub has one index, its ids. A query by time or status makes Azure read every row of it. The id of a restore
 derives from its key, and the hub's time of creation changes while a restore runs, so neither puts restores in order.
 
 When a restore has ended, its entry is started once more with the final status document as its input. So a page of ended
-restores needs no other row of the hub than their entries.
+restores needs no other row of the hub than their entries. Entries of recoveries have a prefix of their own and hold no
+document: recoveries are few, and one that failed may go on.
 """
 
 from __future__ import annotations
@@ -25,14 +26,19 @@ if TYPE_CHECKING:
     import azure.durable_functions as df
 
     from domain.errors import Json
+    from domain.recovery.parts import AcceptedRecovery
     from domain.restore.state import Restore
 
 MAX_DOCUMENT: Final = 16_000
 """How long a document in an entry may be, in characters of JSON: a page has many, and an answer of the hub 4 MiB."""
 
 _LOG: Final = logging.getLogger(__name__)
-PREFIX: Final = "listed-"
-_ID: Final = re.compile(PREFIX + r"(\d{17})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-([0-9a-f]{8}))?", re.ASCII)
+RESTORES: Final = "listed-"
+RECOVERIES: Final = "recovery-listed-"
+_ID: Final = re.compile(
+    rf"({RECOVERIES}|{RESTORES})(\d{{17}})-([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})(?:-([0-9a-f]{{8}}))?",
+    re.ASCII,
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = 10**17  # microseconds after 1970: the year 5138
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -40,15 +46,17 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListEntry:
-    """One restore's place in the list: when it was accepted, its id, and a mark of its VM if the request names one.
+    """The place of a restore or recovery in its list: when it was accepted, and its id.
 
-    The restore with this id may have been accepted at another time: then the start of this entry was refused, or
-    another start with the same key was faster, and the entry shows nothing.
+    ``vm_mark`` is a mark of a restore's VM, if its request names one. What has this id may have been accepted at
+    another time: then the start of this entry was refused, or another start with the same key was faster, and the entry
+    shows nothing.
     """
 
     created: datetime
-    restore_id: str
-    vm_mark: str | None
+    listed_id: str
+    vm_mark: str | None = None
+    prefix: str = RESTORES
 
     @classmethod
     def of(cls, restore: Restore) -> Self:
@@ -56,9 +64,14 @@ class ListEntry:
         vm_id = restore.source_resource_id
         return cls(
             created=as_utc(restore.accepted.created),
-            restore_id=restore.restore_id,
+            listed_id=restore.restore_id,
             vm_mark=None if vm_id is None else mark_of(vm_id),
         )
+
+    @classmethod
+    def of_recovery(cls, accepted: AcceptedRecovery) -> Self:
+        """Return the entry of an accepted recovery."""
+        return cls(created=as_utc(accepted.created), listed_id=accepted.recovery_id, prefix=RECOVERIES)
 
     @classmethod
     def of_document(cls, document: Json) -> Self:
@@ -66,7 +79,7 @@ class ListEntry:
         vm_id = as_text(as_object(document["request"]).get("sourceResourceId"))
         return cls(
             created=parse_request_time(document["createdTime"]),
-            restore_id=document["id"],
+            listed_id=document["id"],
             vm_mark=None if vm_id is None else mark_of(vm_id),
         )
 
@@ -76,27 +89,27 @@ class ListEntry:
         found = _ID.fullmatch(instance_id)
         if found is None:
             return None
-        created = _EPOCH + (_LAST - int(found[1])) * _MICROSECOND
-        return cls(created=created, restore_id=found[2], vm_mark=found[3])
+        created = _EPOCH + (_LAST - int(found[2])) * _MICROSECOND
+        return cls(created=created, listed_id=found[3], vm_mark=found[4], prefix=found[1])
 
     @property
     def key(self) -> str:
-        """The restore's place in the list: keys sort from the newest restore to the oldest."""
-        return key_of(self.created, self.restore_id)
+        """The place in the list: keys sort from the newest to the oldest."""
+        return key_of(self.created, self.listed_id)
 
     @property
     def instance_id(self) -> str:
         """The id of the entry's instance."""
-        return f"{PREFIX}{self.key}" if self.vm_mark is None else f"{PREFIX}{self.key}-{self.vm_mark}"
+        return f"{self.prefix}{self.key}" if self.vm_mark is None else f"{self.prefix}{self.key}-{self.vm_mark}"
 
     def may_be_of(self, vm_mark: str | None) -> bool:
         """Return whether the restore may be of the VM with this mark; ``None`` stands for all VMs."""
         return vm_mark is None or self.vm_mark in {None, vm_mark}
 
 
-def key_of(created: datetime, restore_id: str) -> str:
-    """Return a restore's place in the list: keys sort from the newest restore to the oldest."""
-    return f"{_LAST - (as_utc(created) - _EPOCH) // _MICROSECOND:017}-{restore_id}"
+def key_of(created: datetime, listed_id: str) -> str:
+    """Return the place in the list of what was accepted then: keys sort from the newest to the oldest."""
+    return f"{_LAST - (as_utc(created) - _EPOCH) // _MICROSECOND:017}-{listed_id}"
 
 
 def mark_of(vm_id: str) -> str:
@@ -106,11 +119,23 @@ def mark_of(vm_id: str) -> str:
 
 async def note_start(client: df.DurableFunctionsClient, restore: Restore) -> None:
     """Write the entry of a restore that has been started. A failure is logged: its end writes the entry, too."""
-    entry = ListEntry.of(restore)
+    if (failure := await _write(client, ListEntry.of(restore))) is not None:
+        _LOG.warning("restore %s is not listed until it has ended", restore.restore_id, exc_info=failure)
+
+
+async def note_recovery(client: df.DurableFunctionsClient, accepted: AcceptedRecovery) -> None:
+    """Write the entry of a recovery that has been started. A failure is logged: the recovery runs."""
+    if (failure := await _write(client, ListEntry.of_recovery(accepted))) is not None:
+        _LOG.warning("recovery %s is not listed", accepted.recovery_id, exc_info=failure)
+
+
+async def _write(client: df.DurableFunctionsClient, entry: ListEntry) -> Exception | None:
+    """Write an entry without a document; return why that failed, if it did."""
     try:
         await client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=None, instance_id=entry.instance_id)
-    except Exception:  # noqa: BLE001 - whatever the task hub raises: the restore runs
-        _LOG.warning("restore %s is not listed until it has ended", entry.restore_id, exc_info=True)
+    except Exception as error:  # noqa: BLE001 - whatever the task hub raises: what is listed runs
+        return error
+    return None
 
 
 def note_end(client: df.SyncDurableFunctionsClient, document: Json) -> None:
@@ -123,4 +148,4 @@ def note_end(client: df.SyncDurableFunctionsClient, document: Json) -> None:
     try:
         client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=kept, instance_id=entry.instance_id)
     except Exception:  # noqa: BLE001 - whatever the task hub raises: the result is published nevertheless
-        _LOG.warning("the list entry of restore %s keeps no document", entry.restore_id, exc_info=True)
+        _LOG.warning("the list entry of restore %s keeps no document", entry.listed_id, exc_info=True)

@@ -1,4 +1,4 @@
-"""The list of restores, newest first. A page reads a bounded number of rows, however many the task hub has."""
+"""The lists of restores and recoveries, newest first. A page reads a bounded number of rows of the task hub."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ from domain.restore.parts import RefusedWhen, Status
 from domain.times import parse_request_time
 from orchestrations.names import RESTORE_VM
 from triggers.answers import invalid
-from triggers.list_entries import PREFIX, ListEntry, key_of, mark_of
+from triggers.list_entries import RECOVERIES, RESTORES, ListEntry, key_of, mark_of
+from triggers.recovery_states import get_recovery
 from triggers.restore_states import document_in, get_document
 from triggers.sdk import query_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     import azure.durable_functions as df
     from durabletask.client import OrchestrationState, Page
 
     from domain.errors import InvalidRequestError, Json
+
+type GetDocument = Callable[[df.DurableFunctionsClient, str], Awaitable[Json | None]]
 
 MAX_EXTRA_READS: Final = 100
 """How many restores a page reads at most beyond ``top``. Then it ends, short or even empty, with a ``nextLink``."""
@@ -100,6 +103,15 @@ class ListFilter:
     vm_id: str | None = None
 
 
+async def list_recoveries(
+    client: df.DurableFunctionsClient, wanted: ListFilter, *, top: int, begin: Position
+) -> ListPage:
+    """Return up to ``top`` recoveries from a position on, as ``list_page`` does."""
+    walk = _Walk(client, wanted, top, begin, RECOVERIES)
+    rest = await walk.run()
+    return ListPage(tuple(walk.shown), rest)
+
+
 async def list_page(
     client: df.DurableFunctionsClient, wanted: ListFilter, *, top: int, begin: Position | None = None
 ) -> ListPage:
@@ -109,7 +121,7 @@ async def list_page(
     """
     begin = begin or Position()
     if wanted.status in _ACTIVE and (active := await _active_ids(client)) is not None:
-        documents = await _documents(client, active)
+        documents = await read_documents(client, active)
         return _page_of([document for document in documents if document is not None], wanted, top, begin)
     walk = _Walk(client, wanted, top, begin)
     rest = await walk.run()
@@ -117,12 +129,18 @@ async def list_page(
 
 
 class _Walk:
-    """Follows the index from a position on, and reads the restores that it names, until a page is full."""
+    """Follows the index from a position on, and reads what it names, until a page is full.
 
-    def __init__(self, client: df.DurableFunctionsClient, wanted: ListFilter, top: int, begin: Position) -> None:
+    ``prefix`` is that of the entries: it says whether restores or recoveries are listed.
+    """
+
+    def __init__(
+        self, client: df.DurableFunctionsClient, wanted: ListFilter, top: int, begin: Position, prefix: str = RESTORES
+    ) -> None:
         self.shown: list[Json] = []
         self._client = client
         self._wanted = wanted
+        self._prefix = prefix
         self._mark = None if wanted.vm_id is None else mark_of(wanted.vm_id)
         self._top = top
         self._begin = begin
@@ -163,10 +181,11 @@ class _Walk:
         return not entries
 
     async def _read(self, entries: Sequence[ListEntry]) -> list[Json | None]:
-        """Return the document of each entry's restore: kept in the entry, or read from the restore itself."""
-        to_read = [entry.restore_id for entry in entries if self._kept[entry.key] is None]
-        read = dict(zip(to_read, await _documents(self._client, to_read), strict=True))
-        return [self._kept[entry.key] or read[entry.restore_id] for entry in entries]
+        """Return the document of each entry: kept in the entry, or read from the restore or recovery itself."""
+        to_read = [entry.listed_id for entry in entries if self._kept[entry.key] is None]
+        get = get_recovery if self._prefix == RECOVERIES else get_document
+        read = dict(zip(to_read, await read_documents(self._client, to_read, get), strict=True))
+        return [self._kept[entry.key] or read[entry.listed_id] for entry in entries]
 
     @property
     def _missing(self) -> int:
@@ -180,7 +199,7 @@ class _Walk:
             size = min(size, MAX_DOCUMENTS)
         # The entries of all VMs are too many for their documents to fit into one answer.
         query = OrchestrationQuery(
-            instance_id_prefix=PREFIX, max_instance_count=size, fetch_inputs_and_outputs=self._mark is None
+            instance_id_prefix=self._prefix, max_instance_count=size, fetch_inputs_and_outputs=self._mark is None
         )
         try:
             return await query_page(self._client, query, at)
@@ -228,15 +247,17 @@ def _page_of(documents: Sequence[Json], wanted: ListFilter, top: int, begin: Pos
     return ListPage(tuple(shown[:top]), Position(_key(shown[top - 1])) if len(shown) > top else None)
 
 
-async def _documents(client: df.DurableFunctionsClient, restore_ids: Sequence[str]) -> list[Json | None]:
-    """Return the status document of each restore; several are read at once."""
+async def read_documents(
+    client: df.DurableFunctionsClient, ids: Sequence[str], get: GetDocument = get_document
+) -> list[Json | None]:
+    """Return the document of each restore, or of what else ``get`` reads; several are read at once."""
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def read(restore_id: str) -> Json | None:
+    async def read(listed_id: str) -> Json | None:
         async with slots:
-            return await get_document(client, restore_id)
+            return await get(client, listed_id)
 
-    return await asyncio.gather(*map(read, restore_ids))
+    return await asyncio.gather(*map(read, ids))
 
 
 def _is_shown(document: Json, wanted: ListFilter) -> bool:

@@ -13,10 +13,16 @@ from domain.alerts.decide import MAX_STARTS
 from domain.alerts.payload import MAX_VMS, SCHEMA_ID
 from domain.azure import resource_ids as ids
 from domain.reading import resource_id, string
+from domain.recovery.commands import Command
+from domain.recovery.parts import MemberStatus, RecoveryStatus
+from domain.recovery.request import RECOVERY_REQUEST
 from domain.request_schema import request_schema
 from domain.restore.parts import Status
+from domain.templates import VM_PLACEHOLDERS, placeholder_definitions
 from triggers.answers import CANCELLATION, DECISION, STATUS_OF, json_response
-from triggers.http import DEFAULT_TOP, MAX_TOP
+from triggers.parameters import DEFAULT_TOP, MAX_TOP
+from triggers.recoveries import GROUP_COMMAND, GROUP_DECISION, INSTRUCTIONS
+from triggers.recovery_members import MAX_MEMBERS_SHOWN
 from triggers.schemas import schemas_of
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
     from domain.azure.resource_ids import ResourceKind
     from domain.errors import Json
+    from domain.reading import Reader
 
 _IDS: Final[Mapping[str, ResourceKind]] = {
     "VirtualMachineId": ids.VIRTUAL_MACHINE,
@@ -40,7 +47,7 @@ _IDS: Final[Mapping[str, ResourceKind]] = {
 _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("BadRequest", "The request can never work; details name every member that is wrong."),
     404: ("NotFound", "The restore, recovery, plan, virtual machine or backup was not found."),
-    409: ("Conflict", "An existing restore, or its state, does not allow the request."),
+    409: ("Conflict", "An existing restore or recovery, or its state, does not allow the request."),
     413: ("ContentTooLarge", "The body has more than 1 MiB."),
     415: ("UnsupportedMediaType", "The Content-Type of the body is not JSON."),
     502: ("BadGateway", "Azure refused the app; its own code and message are in details."),
@@ -54,6 +61,21 @@ _DECISIONS: Final[Mapping[str, str]] = {
     "approve": "Approve a restore that waits for a person",
     "reject": "Reject a restore that waits for a person",
 }
+_COMMANDS: Final[Mapping[Command, str]] = {
+    Command.PAUSE: "Start nothing new; what runs goes on",
+    Command.RESUME: "Go on after a pause",
+    Command.CANCEL: "Cancel what has not started, and the restores that run",
+    Command.RETRY: "Start the members of failed groups again that have not succeeded",
+    Command.SKIP: "Let others start as if failed groups had succeeded, or one that has not started",
+    Command.APPROVE: "Approve a recovery, or groups of it, that wait for a person",
+    Command.REJECT: "Reject a recovery, or groups of it, that wait for a person",
+}
+_INSTRUCTIONS: Final[Mapping[str, Reader]] = {
+    "CancellationRequest": CANCELLATION,
+    "GroupRequest": GROUP_COMMAND,
+    "GroupDecisionRequest": GROUP_DECISION,
+}
+_MEMBER_STATUSES: Final = tuple(dict.fromkeys(status.word for status in MemberStatus))
 _STRING: Final[Json] = {"type": "string"}
 _LINK: Final[Json] = {"type": "string", "format": "uri"}
 
@@ -92,16 +114,17 @@ def description(version: str) -> Json:
         },
         "servers": [{"url": "/api"}],
         "security": [{"header": []}, {"query": []}],
-        "paths": {**_restore_paths(), **_plan_paths(), **_other_paths()},
+        "paths": {**_restore_paths(), **_plan_paths(), **_recovery_paths(), **_other_paths()},
         "webhooks": {"restoreEvent": {"post": _restore_event()}},
         "components": {
             "schemas": _schemas(),
             "responses": {name: _error(status, text) for status, (name, text) in _ERRORS.items()},
             "parameters": {
                 "RestoreId": {"name": "id", "in": "path", "required": True, "schema": _STRING},
+                "RecoveryId": {"name": "id", "in": "path", "required": True, "schema": _STRING},
             },
             "headers": {
-                "Location": {"description": "Where the restore's status is.", "required": True, "schema": _LINK},
+                "Location": {"description": "Where the status is.", "required": True, "schema": _LINK},
                 "RetryAfter": {
                     "description": "Seconds to wait before the next request.",
                     "required": True,
@@ -118,14 +141,7 @@ def description(version: str) -> Json:
 
 def _restore_paths() -> Json:
     restore_id = {"$ref": "#/components/parameters/RestoreId"}
-    filters = [
-        _in_query(
-            "status", {"type": "string", "enum": list(Status), "description": "Upper and lower case are the same."}
-        ),
-        _in_query("sourceResourceId", _schema("VirtualMachineId")),
-        _in_query("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": DEFAULT_TOP}),
-        _in_query("continuationToken", {**_STRING, "description": "Copied from a nextLink."}),
-    ]
+    filters = [_in_query("sourceResourceId", _schema("VirtualMachineId")), *_paging(Status, MAX_TOP)]
     again = "The same request started this restore before, and it has ended."
     ended = _answer(200, again, api_types.RestoreAccepted, "Location")
     started = [ended, _accepted(), 400, 409, 413, 415, 503]
@@ -159,6 +175,52 @@ def _plan_paths() -> Json:
             "get": _operation("get_plan", "Show a configured recovery plan", [plan, 404, 503]),
         },
     }
+
+
+def _recovery_paths() -> Json:
+    recovery_id = {"$ref": "#/components/parameters/RecoveryId"}
+    started = "The recovery is accepted."
+    again = "The same call started this recovery before, and it has ended."
+    starts = [
+        _answer(200, again, api_types.RecoveryAccepted, "Location"),
+        _answer(202, started, api_types.RecoveryAccepted, "Location", "Retry-After"),
+    ]
+    page = "Recoveries, newest first. A page may be short or empty; the last one has no nextLink."
+    members = "The members in the order of the plan; none before they are chosen. The last page has no nextLink."
+    document = _answer(200, "The recovery as it stands.", api_types.RecoveryDocument)
+    member_filters = [_in_query("group", _STRING), *_paging(_MEMBER_STATUSES, MAX_MEMBERS_SHOWN)]
+    member_pages = [_answer(200, members, api_types.RecoveryMemberList), 400, 404, 503]
+    pages = [_answer(200, page, api_types.RecoveryList), 400, 503]
+    return {
+        "/recoveries": {
+            "post": _operation(
+                "post_recovery", "Start a recovery", [*starts, 400, 404, 409, 413, 415, 503], body="RecoveryRequest"
+            ),
+            "get": _operation("list_recoveries", "List recoveries", pages, parameters=_paging(RecoveryStatus, MAX_TOP)),
+        },
+        "/recoveries/{id}": {
+            "parameters": [recovery_id],
+            "get": _operation("get_recovery", "Show a recovery", [document, 404, 503]),
+        },
+        "/recoveries/{id}/members": {
+            "parameters": [recovery_id],
+            "get": _operation(
+                "list_recovery_members", "List the members of a recovery", member_pages, parameters=member_filters
+            ),
+        },
+        **{
+            f"/recoveries/{{id}}/{command}": {"parameters": [recovery_id], "post": _commanding(command, summary)}
+            for command, summary in _COMMANDS.items()
+        },
+    }
+
+
+def _commanding(command: Command, summary: str) -> Json:
+    answer = _answer(202, "The recovery as it stands.", api_types.RecoveryDocument, "Retry-After")
+    reader = INSTRUCTIONS[command]
+    body = next(name for name, known in _INSTRUCTIONS.items() if known is reader)
+    answers = [answer, 400, 404, 409, 413, 415, 503]
+    return _operation(f"{command}_recovery", summary, answers, body=body, needed=reader is GROUP_DECISION)
 
 
 def _other_paths() -> Json:
@@ -267,6 +329,16 @@ def _json(schema: Json) -> Json:
     return {"application/json": {"schema": schema}}
 
 
+def _paging(statuses: Iterable[str], max_top: int) -> list[Json]:
+    """Return the parameters of a list that is filtered by status and comes in pages."""
+    status = {"type": "string", "enum": list(statuses), "description": "Upper and lower case are the same."}
+    return [
+        _in_query("status", status),
+        _in_query("top", {"type": "integer", "minimum": 1, "maximum": max_top, "default": DEFAULT_TOP}),
+        _in_query("continuationToken", {**_STRING, "description": "Copied from a nextLink."}),
+    ]
+
+
 def _in_query(name: str, schema: Json) -> Json:
     return {"name": name, "in": "query", "schema": schema}
 
@@ -315,12 +387,28 @@ def _request_schemas() -> Json:
         **{name: {**schema, "examples": [_example(_IDS[name])]} for schema, name in homes},
         "CancellationRequest": {**CANCELLATION.schema, "description": "Who cancels, and why."},
         "DecisionRequest": {**DECISION.schema, "description": "Who decides, and why."},
+        "GroupRequest": {**GROUP_COMMAND.schema, "description": "Which group (default: all), who says so, and why."},
+        "GroupDecisionRequest": {
+            **GROUP_DECISION.schema,
+            "description": "Who decides, why, and about which group (default: all that wait).",
+        },
+        "RecoveryRequest": _with_refs(_with_components(RECOVERY_REQUEST.schema), homes),
+        **_with_components(placeholder_definitions(VM_PLACEHOLDERS)),
         "Alert": alert,
     }
 
 
 def _example(kind: ResourceKind) -> str:
     return kind.example.replace("<id>", "00000000-0000-0000-0000-000000000000").replace("<name>", "name")
+
+
+def _with_components(schema: Any) -> Any:
+    """Return the schema with its references to its own definitions pointing at the components of this document."""
+    if isinstance(schema, list):
+        return [_with_components(part) for part in cast("list[Any]", schema)]
+    if isinstance(schema, dict):
+        return {name: _with_components(part) for name, part in cast("Json", schema).items()}
+    return schema.replace("#/$defs/", "#/components/schemas/") if isinstance(schema, str) else schema
 
 
 def _with_refs(schema: Any, homes: list[tuple[Json, str]]) -> Any:

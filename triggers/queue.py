@@ -1,4 +1,4 @@
-"""The requests queue: one restore request per message."""
+"""The requests queue: one restore request per message, or one call for a recovery (``{"plan": …}``)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ import azure.functions as func
 from domain.errors import TerminalError
 from domain.messages import result_message
 from domain.queue_text import read_message
+from domain.recovery.document import refused_document as refused_recovery
+from domain.recovery.request import RecoveryRequest
 from domain.requests import RestoreRequest
 from domain.restore.document import refused_document
 from domain.restore.parts import Source
+from domain.wire import as_object
 from triggers.answers import invalid
+from triggers.recovery_starting import start_recovery
 from triggers.starting import now, start_restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from triggers.recovery_starting import RecoverySettings
     from triggers.starting import LimitsFor
 
 type Decorator = Callable[[Any], Any]
@@ -29,34 +34,46 @@ STORAGE = "AzureWebJobsStorage"
 
 
 class RequestsQueue:
-    """Starts one restore per message. ``limits_for`` returns the limits of a restore."""
+    """Starts one restore or recovery per message.
 
-    def __init__(self, *, limits_for: LimitsFor) -> None:
+    ``limits_for`` returns the limits of a restore; ``recoveries`` is what every recovery needs to know of the app.
+    """
+
+    def __init__(self, *, limits_for: LimitsFor, recoveries: RecoverySettings) -> None:
         self._limits_for = limits_for
+        self._recoveries = recoveries
 
     async def on_restore_request(
         self, message: func.QueueMessage, client: df.DurableFunctionsClient, results: func.Out[str]
     ) -> None:
-        """Start the restore. A message that can never work is answered on the results queue and removed.
+        """Start the restore or recovery. A message that can never work is answered on the results queue and removed.
 
         Other failures are raised: the host delivers the message again, and finally moves it to the poison queue.
         """
         sent: Any = None
         try:
             sent = _read(message)
-            request = RestoreRequest.from_json(sent)
-            await start_restore(
-                client,
-                request,
-                source=Source.QUEUE,
-                limits=self._limits_for(request),
-                key=f"message:{message.id}",
-            )
+            await self._start(client, sent, key=f"message:{message.id}")
         except TerminalError as error:
-            _LOG.warning("restore request in message %s refused: %s", message.id, error)
-            # The id is that of the message, which the sender knows. A valid restore may have the one of the requestId.
-            refused = refused_document(restore_id=message.id or "", created=now(), error=error, sent=sent)
+            is_recovery = "plan" in as_object(sent)
+            what = "call for a recovery" if is_recovery else "restore request"
+            _LOG.warning("%s in message %s refused: %s", what, message.id, error)
+            # The id is that of the message, which the sender knows. A valid one may have the id of the requestId.
+            message_id = message.id or ""
+            if is_recovery:
+                refused = refused_recovery(recovery_id=message_id, created=now(), error=error, sent=sent)
+            else:
+                refused = refused_document(restore_id=message_id, created=now(), error=error, sent=sent)
             results.set(result_message(refused))
+
+    async def _start(self, client: df.DurableFunctionsClient, sent: Any, *, key: str) -> None:
+        if "plan" in as_object(sent):
+            call = RecoveryRequest.from_json(sent)
+            await start_recovery(client, call, self._recoveries, source=Source.QUEUE, key=key)
+            return
+        request = RestoreRequest.from_json(sent)
+        limits = self._limits_for(request)
+        await start_restore(client, request, source=Source.QUEUE, limits=limits, key=key)
 
 
 def _read(message: func.QueueMessage) -> Any:

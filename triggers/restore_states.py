@@ -68,6 +68,12 @@ def document_of(state: OrchestrationState) -> Json:
     shown = _accepted_document(state) if shown is None else _with_request(shown, state)
     if shown["phase"] == str(Phase.FINISHED):
         return shown
+    stopped = how_it_stopped(state)
+    return shown if stopped is None else _stopped_document(shown, *stopped, last_updated)
+
+
+def how_it_stopped(state: OrchestrationState) -> tuple[Status, str] | None:
+    """Return status and reason if the orchestration was terminated or has failed, else ``None``."""
     output = read_payload(state.serialized_output)
     reason = output if isinstance(output, str) else state.serialized_output  # "4711" is a reason, and JSON
     if state.failure_details is not None:
@@ -76,12 +82,10 @@ def document_of(state: OrchestrationState) -> Json:
     # What Azure may have must not be cut off after it; a secret that was cut would not be recognised.
     reason = reason and redacted(reason)[:_MAX_REASON]
     if state.runtime_status is OrchestrationStatus.TERMINATED:
-        message = f"The orchestration was terminated: {reason or 'no reason was given'}."
-        return _stopped_document(shown, Status.CANCELLED, message, last_updated)
+        return Status.CANCELLED, f"The orchestration was terminated: {reason or 'no reason was given'}."
     if state.runtime_status is OrchestrationStatus.FAILED:
-        message = f"The orchestration broke: {reason or 'no details; look in the log of the app'}."
-        return _stopped_document(shown, Status.FAILED, message, last_updated)
-    return shown
+        return Status.FAILED, f"The orchestration broke: {reason or 'no details; look in the log of the app'}."
+    return None
 
 
 def document_in(payload: str | None) -> Json | None:

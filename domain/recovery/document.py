@@ -29,6 +29,7 @@ from domain.codec import as_json, pack
 from domain.recovery.parts import (
     GATE_REASON,
     GROUP_LETTERS,
+    AcceptedRecovery,
     GroupStatus,
     MemberStatus,
     RecoveryStatus,
@@ -37,17 +38,21 @@ from domain.recovery.parts import (
     passed_groups,
 )
 from domain.recovery.plan import waves_of
-from domain.restore.parts import WaitReason
+from domain.redaction import redacted
+from domain.restore.parts import Source, WaitReason
+from domain.wire import as_object, as_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from domain.errors import Json
-    from domain.recovery.parts import AcceptedRecovery, Instruction
+    from domain.errors import Json, RestoreError
+    from domain.recovery.parts import Instruction
     from domain.recovery.state import Recovery
     from domain.restore.parts import Approval
 
 MAX_CUSTOM_STATUS: Final = 7500  # characters of JSON
+
+_MAX_TEXT: Final = 1000
 
 _STATUS_OF: Final = {letter: status for status, letter in GROUP_LETTERS.items()}
 _RETRIABLE: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED})
@@ -356,3 +361,34 @@ class _View:
             approve=link("approve", usable=can_decide),
             reject=link("reject", usable=can_decide),
         )
+
+
+def refused_document(*, recovery_id: str, created: datetime, error: RestoreError, sent: object) -> Json:
+    """Return the ``Failed`` document of a queue message that never became a recovery.
+
+    ``sent`` is the content of the message. Its texts are copied, so that the sender can recognise the message, without
+    secrets, and truncated, so that the document fits into a queue message.
+    """
+    body = as_object(sent)
+    plan: object = body.get("plan")
+
+    def short(text: object) -> str | None:
+        found = as_text(text)
+        return found and redacted(found)[:_MAX_TEXT]
+
+    accepted = AcceptedRecovery(
+        recovery_id=recovery_id,
+        plan_name=short(plan if isinstance(plan, str) else as_object(plan).get("name")) or "",
+        groups=(),
+        fingerprint="",
+        source=Source.QUEUE,
+        created=created,
+        request_id=short(body.get("requestId")),
+        dry_run=body.get("dryRun") is True,
+        requested_by=short(body.get("requestedBy")),
+        reason=short(body.get("reason")),
+    )
+    shown = ShownProgress(
+        status=RecoveryStatus.FAILED, updated=created, completed=created, is_closed=True, error=error.to_json()
+    )
+    return {**document(accepted, shown, created), "links": {}, "measured": {"rpo": {"worst": None}, "rto": None}}

@@ -14,6 +14,7 @@ from tests.infra.conftest import SUBSCRIPTION
 from triggers.alerts import AlertsApi
 from triggers.http import RestoresApi
 from triggers.queue import RequestsQueue
+from triggers.recoveries import RecoveriesApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -353,7 +354,12 @@ def test_the_scheduler_replaces_the_storage_provider_of_host_json(evaluate: Call
 
 
 def test_what_starts_restores_is_disabled_on_request_only(evaluate: Callable[..., Deployment]) -> None:
-    starts = (RestoresApi.post_restore, RequestsQueue.on_restore_request, AlertsApi.post_alert)
+    starts = (
+        RestoresApi.post_restore,
+        RecoveriesApi.post_recovery,
+        RequestsQueue.on_restore_request,
+        AlertsApi.post_alert,
+    )
     disabled = {f"AzureWebJobs.{function.__name__}.Disabled": "true" for function in starts}
 
     before, after = app_settings(evaluate()), app_settings(evaluate(acceptsRestores=False))

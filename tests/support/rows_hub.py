@@ -12,15 +12,17 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.testing.in_memory_backend import OrchestrationInstance
 
 from domain.codec import pack
+from domain.recovery.document import custom_status
 from domain.restore.document import document
 from local_host.azure_like import AzureLikeBackend, NoFaults
-from orchestrations.names import HOLD_LIST_ENTRY, RESTORE_VM
+from orchestrations.names import HOLD_LIST_ENTRY, RESTORE_VM, RUN_RECOVERY
 from triggers.list_entries import ListEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from domain.errors import Json
+    from domain.recovery.state import Recovery
     from domain.restore.state import Restore
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -81,6 +83,20 @@ class RowsHub(AzureLikeBackend):
         )
         kept = json.dumps(shown) if has_ended and is_noted else None
         self.note(HOLD_LIST_ENTRY, ListEntry.of(restore).instance_id, at, kept=kept)
+
+    def add_recovery(self, recovery: Recovery, *, updated: datetime | None = None, has_ended: bool = False) -> None:
+        """Take in a recovery that changed at ``updated``, and its entry."""
+        at, recovery_id = recovery.accepted.created, recovery.recovery_id
+        self._instances[recovery_id] = OrchestrationInstance(
+            instance_id=recovery_id,
+            name=RUN_RECOVERY,
+            status=pb.ORCHESTRATION_STATUS_COMPLETED if has_ended else pb.ORCHESTRATION_STATUS_RUNNING,
+            input=json.dumps(pack(recovery)),
+            custom_status=json.dumps(custom_status(recovery)),
+            created_at=at,
+            last_updated_at=updated or at,
+        )
+        self.note(HOLD_LIST_ENTRY, ListEntry.of_recovery(recovery.accepted).instance_id, at)
 
     def note(
         self,

@@ -11,9 +11,10 @@ import pytest
 
 from domain.recovery.calls import record_id_of_members, record_id_of_plan
 from domain.restore.state import restore_id_for
-from orchestrations.names import HOLD_POST_CLAIM, HOLD_RECORD, RUN_RECOVERY
+from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, HOLD_RECORD, RUN_RECOVERY
 from tests.support.azure import a_restore
 from tests.support.rows_hub import ENDED, NOW, HubError, RowsHub
+from tests.unit.domain.recovery.driving import a_group, running
 from triggers.history import purge
 from triggers.list_entries import ListEntry
 
@@ -105,3 +106,15 @@ def test_the_records_of_a_recovery_stay_as_long_as_it_does() -> None:
         hub.note(HOLD_RECORD, record_id, BEFORE - 8 * DAY)
 
     assert purged(hub) == {old, *records[old]}
+
+
+def test_the_list_entry_of_a_recovery_stays_as_long_as_the_recovery_does() -> None:
+    hub = RowsHub()
+    created = BEFORE - 8 * DAY
+    old, young, lost = (running(a_group(), recovery_id=restore_id_for(key), created=created) for key in "abc")
+    hub.add_recovery(old.recovery, updated=BEFORE - 7 * DAY, has_ended=True)
+    hub.add_recovery(young.recovery, updated=BEFORE + DAY, has_ended=True)
+    entries = [ListEntry.of_recovery(known.recovery.accepted).instance_id for known in (old, young, lost)]
+    hub.note(HOLD_LIST_ENTRY, entries[2], created)  # its recovery is not there
+
+    assert purged(hub) == {old.recovery.recovery_id, entries[0], entries[2]}

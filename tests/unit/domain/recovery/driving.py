@@ -160,9 +160,11 @@ class Driven:
         self.recovery = hear(self.recovery.at(self.now), MEMBER_EVENT, pack(end), self.now)
 
     def command(self, word: str, **members: str) -> Driven:
-        data = {"id": f"{word} {self.now} {members.get('group')}", "command": word, **members}
-        self.recovery = hear(self.recovery.at(self.now), COMMAND_EVENT, data, self.now)
+        self.hear({"id": f"{word} {self.now} {members.get('group')}", "command": word, **members})
         return self
+
+    def hear(self, command: Json) -> None:
+        self.recovery = hear(self.recovery.at(self.now), COMMAND_EVENT, command, self.now)
 
     def check(self, *, ended: tuple[MemberEnd, ...] = (), missing: tuple[MemberRef, ...] = ()) -> calls.CheckMembers:
         call = self.answer(CheckedMembers(ended=ended, missing=missing))

@@ -399,7 +399,9 @@ class TestRefused:
             assert stage.call("GET", "health").json()["alertRules"] == {
                 "count": 0,
                 "source": "setting",
-                "problems": ["AUTO_RESTORE_RULES: rules[0].restore is needed, or plan, unless the rule says deny: true"],
+                "problems": [
+                    "AUTO_RESTORE_RULES: rules[0].restore is needed, or plan, unless the rule says deny: true",
+                ],
             }
             assert stage.restore()["status"] == "Completed"
 

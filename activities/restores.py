@@ -22,15 +22,17 @@ from queries.shared_reads import SharedReads
 from queries.soft_deletion import explained_error, find_soft_deletion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from domain.answers import Accepted
+    from domain.azure.disks import Disk
     from domain.azure.jobs import Job, Operation
     from domain.azure.protected_items import ProtectedItem
     from domain.azure.validation import Validation
     from domain.errors import Json
     from queries.backup_api import BackupApi
 
+_CLOCKS_DIFFER_BY: Final = timedelta(seconds=10)  # Azure's and ours
 _LATE: Final = timedelta(minutes=2)  # far longer than a queue's normal delay, far shorter than a claim is held
 
 type ClaimPost = Callable[[str, int], bool]
@@ -155,15 +157,16 @@ class RestoreActivities:
         return Answer(Done(), self._api.cancel_job(call.vault_id, call.job_id))
 
     def list_restored_disks(self, call: calls.ListRestoredDisks) -> Answer[RestoredDisks]:
-        """List the managed disks in the resource group that a restore created."""
-        vm_ids = filter(None, (call.source_resource_id, call.target_virtual_machine_id))
-        disks = restored_disks(
-            self._api.list_disks(call.target_resource_group_id),
-            job_id=call.job_id,
-            vm_names=[vm_id.rstrip("/").rpartition("/")[2] for vm_id in vm_ids],
-            since=call.since,
-            until=call.until,
-        )
+        """Return the managed disks in the resource group that a restore created.
+
+        A list that was read for another restore serves this one, too, if its reading began after this restore's job
+        had ended and it has disks with the job's tag: then all disks of the job are in it.
+        """
+        group_id = call.target_resource_group_id
+        known = self._reads.known_disks(group_id, begun_after=call.until + _CLOCKS_DIFFER_BY)
+        disks = _disks_of(call, known)
+        if not any(disk.made_by_job for disk in disks):
+            disks = _disks_of(call, self._reads.list_disks(group_id))
         return Answer(RestoredDisks(disks=tuple(disks)))
 
     def list_running_jobs(self, call: ListRunningJobs) -> Answer[RunningJobs]:
@@ -198,6 +201,17 @@ def _claimed(call: calls.StartRestore, claim: ClaimPost) -> bool:
         return claim(call.client_request_id, call.attempt)
     except TransientError as error:
         raise TransientError(errors.INTERNAL_ERROR, error.message) from error
+
+
+def _disks_of(call: calls.ListRestoredDisks, disks: Iterable[Disk]) -> list[Disk]:
+    vm_ids = filter(None, (call.source_resource_id, call.target_virtual_machine_id))
+    return restored_disks(
+        disks,
+        job_id=call.job_id,
+        vm_names=[vm_id.rstrip("/").rpartition("/")[2] for vm_id in vm_ids],
+        since=call.since,
+        until=call.until,
+    )
 
 
 def _operation(accepted: Accepted) -> AcceptedOperation | None:

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from domain.answers import Answer
+from domain.azure.disks import Disk
 from domain.errors import Json
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _KEPT_FOR: Final = timedelta(minutes=5)
 _RUNNING_JOBS_KEPT_FOR: Final = timedelta(minutes=1)
+_DISKS_KEPT_FOR: Final = timedelta(minutes=1)
 _MAX_ANSWERS: Final = 500
 
 
@@ -32,6 +34,7 @@ class SharedReads:
         self._accounts = _Answers[Json](_KEPT_FOR, clock)
         self._proxies = _Answers[list[Json]](_KEPT_FOR, clock)
         self._running = _Answers[Answer[dict[str, str | None]]](_RUNNING_JOBS_KEPT_FOR, clock)
+        self._disks = _Answers[list[Disk]](_DISKS_KEPT_FOR, clock)
 
     def get_storage_account(self, account_id: str) -> Json:
         """Return a storage account, as it was at most five minutes ago."""
@@ -49,6 +52,17 @@ class SharedReads:
         """List the running restore jobs of a vault now, and keep them for ``running_jobs``."""
         return self._running.renew(vault_id, lambda: self._api.list_running_jobs(vault_id))
 
+    def known_disks(self, resource_group_id: str, *, begun_after: datetime) -> list[Disk]:
+        """Return the managed disks of a resource group from a list whose reading began after this time, if known.
+
+        Without such a list there are none.
+        """
+        return self._disks.known(resource_group_id, begun_after=begun_after) or []
+
+    def list_disks(self, resource_group_id: str) -> list[Disk]:
+        """List the managed disks of a resource group now, and keep them for ``known_disks``, for a minute."""
+        return self._disks.renew(resource_group_id, lambda: list(self._api.list_disks(resource_group_id)))
+
 
 class _Answers[T]:
     """Answers by name, each with the time at which its call began. The case of a name is ignored."""
@@ -61,11 +75,16 @@ class _Answers[T]:
 
     def get(self, name: str, read: Callable[[], T]) -> T:
         """Return the known answer, or read and keep it."""
+        known = self.known(name)
+        return self.renew(name, read) if known is None else known
+
+    def known(self, name: str, *, begun_after: datetime | None = None) -> T | None:
+        """Return the known answer if it is not too old, and its call began after this time."""
         with self._lock:
             known = self._known.get(name.lower())
-        if known is not None and self._clock() - known[0] < self._kept_for:
-            return known[1]
-        return self.renew(name, read)
+        if known is None or self._clock() - known[0] >= self._kept_for:
+            return None
+        return known[1] if begun_after is None or known[0] > begun_after else None
 
     def renew(self, name: str, read: Callable[[], T]) -> T:
         """Read the answer and keep it."""

@@ -25,13 +25,21 @@ from domain.envelopes import unseal
 from domain.errors import ErrorDetail, Json, RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.requests import RestoreRequest
 from domain.restore.answers import AcceptedOperation, NoPointForPlan, Preparation, Started, StillReading
-from domain.restore.calls import GetJob, GetValidation, PrepareRestore, ResolveItem, StartRestore
+from domain.restore.calls import (
+    GetJob,
+    GetValidation,
+    ListRestoredDisks,
+    PrepareRestore,
+    ResolveItem,
+    StartRestore,
+)
 from domain.watch.calls import ListRunningJobs, RunningJobs
 from queries.recovery_points import list_recovery_points
 from tests.support.azure import (
     CONTAINER,
     ITEM,
     STORAGE_ID,
+    TARGET_GROUP,
     VAULT_ID,
     VM_ID,
     MadeJob,
@@ -592,6 +600,64 @@ class TestListRunningJobs:
 
         assert answer.value == RunningJobs(found={"A": "job-a"}, missing=("gone",))
         assert answer.retry_after_s == 33.0
+
+
+class TestListRestoredDisks:
+    """One list of a resource group serves all restores to it that have ended before it was read."""
+
+    def stage(self) -> tuple[RestoreActivities, ScriptedAzure, Clock]:
+        clock = Clock()
+        azure = ScriptedAzure(clock)
+        azure.jobs = [MadeJob(f"job-{number}", f"c{number}", START) for number in (1, 2)]
+        return RestoreActivities(azure, clock=clock.now), azure, clock
+
+    def list(self, activities: RestoreActivities, job: int, *, until_s: int) -> list[str | None]:
+        call = ListRestoredDisks(
+            target_resource_group_id=TARGET_GROUP,
+            source_resource_id=VM_ID,
+            since=START,
+            until=START + timedelta(seconds=until_s),
+            job_id=f"job-{job}",
+        )
+        return [disk.made_by_job for disk in activities.list_restored_disks(call).value.disks]
+
+    def test_is_read_once_for_restores_that_have_ended_before(self) -> None:
+        activities, azure, clock = self.stage()
+        clock.advance(timedelta(seconds=60))
+
+        assert self.list(activities, 1, until_s=40) == ["job-1", "job-1"]
+        clock.advance(timedelta(seconds=30))
+        assert self.list(activities, 2, until_s=45) == ["job-2", "job-2"]
+        assert azure.calls["list_disks"] == 1
+
+    @pytest.mark.parametrize("until_s", [55, 60, 85])
+    def test_is_read_again_for_a_restore_that_ended_later_or_shortly_before(self, until_s: int) -> None:
+        activities, azure, clock = self.stage()
+        clock.advance(timedelta(seconds=60))
+        self.list(activities, 1, until_s=40)
+        clock.advance(timedelta(seconds=30))
+
+        assert self.list(activities, 2, until_s=until_s) == ["job-2", "job-2"]
+        assert azure.calls["list_disks"] == 2
+
+    def test_is_read_again_after_a_minute(self) -> None:
+        activities, azure, clock = self.stage()
+        clock.advance(timedelta(seconds=60))
+        self.list(activities, 1, until_s=40)
+        clock.advance(timedelta(seconds=60))
+
+        self.list(activities, 2, until_s=45)
+
+        assert azure.calls["list_disks"] == 2
+
+    def test_is_read_again_for_a_job_whose_disks_it_does_not_have(self) -> None:
+        activities, azure, clock = self.stage()
+        clock.advance(timedelta(seconds=60))
+        self.list(activities, 1, until_s=40)
+        azure.jobs.append(MadeJob("job-3", "c3", START))
+
+        assert self.list(activities, 3, until_s=45) == ["job-3", "job-3"]
+        assert azure.calls["list_disks"] == 2
 
 
 class TestASoftDeletedItem:

@@ -305,6 +305,36 @@ class TestRealAnswers:
         assert failed["status"] == "Failed"
         fits("StatusDocument", failed)
 
+    def test_a_recovery_from_its_start_to_its_end(self, stage: Stage) -> None:
+        groups = [
+            {"name": "first", "sourceResourceIds": [vm_id("load-070", "load-rg"), vm_id("lonely-01")]},
+            {"name": "second", "sourceResourceIds": [vm_id("load-071", "load-rg")], "gate": {"approval": {}}},
+        ]
+        accepted = stage.call("POST", "recoveries", json={"plan": {**PLAN, "groups": groups}, "requestedBy": "ada"})
+        fits("RecoveryAccepted", accepted.json())
+        link = accepted.json()["links"]["self"]
+
+        fits("RecoveryDocument", stage.call("GET", link).json())
+        failed = eventually(lambda: is_(stage.call("GET", link).json(), "Failed"))
+        fits("RecoveryDocument", failed)
+        assert {"retry", "skip", "cancel"} <= failed["links"].keys()
+        fits("ErrorAnswer", stage.call("POST", f"{link}/approve", json={"by": "bo"}).json())
+        fits("RecoveryDocument", stage.call("POST", f"{link}/skip", json={"group": "first"}).json())
+        waiting = eventually(lambda: is_(stage.call("GET", link).json(), "AwaitingApproval"))
+        fits("RecoveryDocument", waiting)
+        fits("RecoveryDocument", stage.call("POST", f"{link}/approve", json={"by": "bo", "comment": "go"}).json())
+        eventually(lambda: is_(stage.call("GET", link).json(), "CompletedWithWarnings"))
+        fits("RecoveryMemberList", stage.call("GET", f"{link}/members?top=2").json())
+        fits("RecoveryList", stage.call("GET", "recoveries?top=1").json())
+
+    def test_a_recovery_that_is_only_planned(self, stage: Stage) -> None:
+        accepted = stage.call("POST", "recoveries", json={"plan": PLAN, "dryRun": True}).json()
+        planned = eventually(lambda: is_(stage.call("GET", accepted["links"]["self"]).json(), "Planned"))
+
+        fits("RecoveryDocument", planned)
+        fits("RecoveryPlanList", stage.call("GET", "recovery-plans").json())
+        fits("RecoveryPlanDocument", stage.call("GET", "recovery-plans/shop").json())
+
     def test_one_that_is_refused(self, stage: Stage) -> None:
         refused = stage.post(a_request(recoveryType="Everything", storageAccountId=None))
 

@@ -55,6 +55,41 @@ def test_a_restore_by_http_leaves_a_message_too(stage: Stage) -> None:
     assert (result["id"], result["startedBy"]) == (restore_id, "http")
 
 
+RECOVERY_PLAN: Json = {
+    "name": "two",
+    "restore": {name: value for name, value in a_request().items() if name != "sourceResourceId"},
+    "groups": [{"name": "a", "sourceResourceIds": [vm_id("load-011", "load-rg"), vm_id("load-012", "load-rg")]}],
+}
+
+
+def test_a_message_with_a_plan_starts_one_recovery_and_its_members_end_with_a_message_each(stage: Stage) -> None:
+    call = {"plan": RECOVERY_PLAN, "requestedBy": "cmdb", "requestId": "from-queue"}
+    for _ in range(2):
+        stage.send(call)
+
+    results = _results(stage, 2)
+
+    [recovery] = stage.call("GET", "recoveries").json()["value"]
+    assert (recovery["plan"], recovery["startedBy"], recovery["requestedBy"]) == ("two", "queue", "cmdb")
+    assert {(result["recoveryId"], result["status"]) for result in results} == {(recovery["id"], "Completed")}
+    assert [stage.jobs_of("load-011"), stage.jobs_of("load-012")] == [1, 1]
+    by_http = stage.call("POST", "recoveries", json=call)
+    assert by_http.json()["id"] == recovery["id"]
+
+
+def test_a_message_with_a_plan_that_can_never_work_is_answered_as_a_recovery(stage: Stage) -> None:
+    message_id = stage.send({"plan": "absent", "reason": "drill"})
+
+    (result,) = _results(stage, 1)
+
+    assert (result["id"], result["status"], result["plan"], result["reason"]) == (
+        *(message_id, "Failed", "absent"),
+        "drill",
+    )
+    assert result["error"]["code"] == "NotFound"
+    assert stage.call("GET", "recoveries").json()["value"] == []
+
+
 def test_http_and_queue_share_their_keys(stage: Stage) -> None:
     body = a_request(sourceResourceId=vm_id("load-003", "load-rg"), requestId="shared")
     restore_id = stage.post(body).json()["id"]

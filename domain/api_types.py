@@ -537,4 +537,6 @@ ANSWERS = (
     PreflightReport,
     ErrorAnswer,
 )
-"""The answers of the HTTP API; all other types here but ``RestoreEvent`` are parts of them."""
+"""The answers of the HTTP API; all other types here but ``EVENTS`` are parts of them."""
+EVENTS = (RestoreEvent, RecoveryEvent)
+"""What the webhook receives."""

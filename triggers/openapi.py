@@ -109,13 +109,13 @@ def description(version: str) -> Json:
         "info": {
             "title": "Azure VM restore",
             "version": version,
-            "summary": "Restores virtual machines from Azure Backup.",
+            "summary": "Restores virtual machines from Azure Backup: one by one, or many in order by a recovery plan.",
             "description": "Every error has ARM's shape. A member that is `null` in a request counts as left out.",
         },
         "servers": [{"url": "/api"}],
         "security": [{"header": []}, {"query": []}],
         "paths": {**_restore_paths(), **_plan_paths(), **_recovery_paths(), **_other_paths()},
-        "webhooks": {"restoreEvent": {"post": _restore_event()}},
+        "webhooks": {"restoreEvent": {"post": _restore_event()}, "recoveryEvent": {"post": _recovery_event()}},
         "components": {
             "schemas": _schemas(),
             "responses": {name: _error(status, text) for status, (name, text) in _ERRORS.items()},
@@ -247,20 +247,35 @@ def _other_paths() -> Json:
 
 
 def _restore_event() -> Json:
-    """Describe what the app posts to RESTORE_WEBHOOK_URL."""
     bodies = [_schema(kind.__name__) for kind in (api_types.StatusDocument, api_types.RestoreEvent)]
-    headers = {
-        "X-Restore-Event": {"type": "string", "enum": list(Status)},
-        "X-Restore-Id": _STRING,
-        "X-Restore-Signature-256": {**_STRING, "description": "sha256= and the HMAC-SHA256 of the body in hex."},
-    }
     return {
         "operationId": "restore_event",
         "summary": "A restore waits for a person, or has ended",
         "description": "A restore that has ended is sent as its status document, one that waits as an event.",
+        **_posted("X-Restore-Id", Status, {"oneOf": bodies}),
+    }
+
+
+def _recovery_event() -> Json:
+    return {
+        "operationId": "recovery_event",
+        "summary": "A recovery, or a group of it, waits for a person, or the recovery has ended",
+        "description": "The same signature and the same receiver as for restores; the other id says which it is.",
+        **_posted("X-Recovery-Id", RecoveryStatus, _schema(api_types.RecoveryEvent.__name__)),
+    }
+
+
+def _posted(id_header: str, events: Iterable[str], body: Json) -> Json:
+    """Describe what the app posts to RESTORE_WEBHOOK_URL."""
+    headers = {
+        "X-Restore-Event": {"type": "string", "enum": list(events)},
+        id_header: _STRING,
+        "X-Restore-Signature-256": {**_STRING, "description": "sha256= and the HMAC-SHA256 of the body in hex."},
+    }
+    return {
         "security": [],
         "parameters": [{"name": name, "in": "header", "required": True, "schema": headers[name]} for name in headers],
-        "requestBody": {"required": True, "content": _json({"oneOf": bodies})},
+        "requestBody": {"required": True, "content": _json(body)},
         "responses": {"2XX": {"description": "Received. After any other answer it is posted again, for ten minutes."}},
     }
 
@@ -349,7 +364,7 @@ def _schema(name: str) -> Json:
 
 def _schemas() -> Json:
     """Return all schemas by name. ``RequestDocument`` gets all members of a ``RestoreRequest``, as optional ones."""
-    asked, answered = _request_schemas(), schemas_of((*api_types.ANSWERS, api_types.RestoreEvent))
+    asked, answered = _request_schemas(), schemas_of((*api_types.ANSWERS, *api_types.EVENTS))
     shown: Json = answered[api_types.RequestDocument.__name__]
     shown["properties"] = {**asked["RestoreRequest"]["properties"], **shown["properties"]}
     return {**asked, **answered}

@@ -400,6 +400,35 @@ class TestBodies:
         fits("ErrorAnswer", answer.json())
 
 
+def test_what_the_webhook_is_sent_of_a_recovery_is_as_described() -> None:
+    group = {"name": "one", "sourceResourceIds": VMS[-1:], "gate": {"approval": {}}}
+    with Receiver() as receiver, pytest.MonkeyPatch.context() as patch:
+        hook = {"RESTORE_WEBHOOK_URL": receiver.url, "RESTORE_WEBHOOK_SECRET": "s3cret"}
+        with staged(patch, **hook) as stage:
+            accepted = stage.call("POST", "recoveries", json={"plan": {**PLAN, "groups": [group]}}).json()
+            link = accepted["links"]["self"]
+            eventually(lambda: is_(stage.call("GET", link).json(), "AwaitingApproval"))
+            stage.call("POST", f"{link}/approve", json={"by": FORGED, "comment": FORGED})
+
+            def posted() -> list[Any]:
+                return [each for each in receiver.got if each.headers.get("X-Recovery-Id") == accepted["id"]]
+
+            eventually(lambda: len(posted()) >= 2)
+
+    [parameters] = [operation["parameters"] for operation in DESCRIPTION["webhooks"]["recoveryEvent"].values()]
+    for sent in posted():
+        event = json.loads(sent.body)
+        fits("RecoveryEvent", {**event, "recovery": with_whole_links(event["recovery"])})
+        assert sent.headers["X-Restore-Event"] == event["event"]
+        assert {parameter["name"] for parameter in parameters} <= set(sent.headers)
+    assert {json.loads(sent.body)["event"] for sent in posted()} == {"AwaitingApproval", "Completed"}
+
+
+def with_whole_links(document: Json) -> Json:
+    """Return the document as the API shows it: its links begin with the host."""
+    return {**document, "links": {name: f"https://app{link}" for name, link in document["links"].items()}}
+
+
 FORGED = "ada\r\nX-Forged: yes\r\n\r\n2026-11-24 CRITICAL forged\n\tby eve"
 OURS = {"activities", "arm", "domain", "function_app", "orchestrations", "outbound", "triggers"}
 

@@ -1,24 +1,27 @@
 """When a recovery will end: its schedule played to the end, every restore taking as long as others did.
 
-Assumed are that nothing fails, that approvals are given and a pause is ended at once, and that a restore takes the
-median of those of this recovery; before the first has ended, that of the vaults' past restores, else 31 minutes, which
-is what was observed at Azure. What comes after a group that failed is left out: only a person can make it start.
+Assumed are that nothing fails, that approvals are given and a pause is ended at once, and that restores take as long as
+the last ones of this recovery took, each in turn: with the median of them alone, the slowest member of each group would
+be forgotten, for which the next group waits. Before the first has ended it is the median of the vaults' past restores,
+else 31 minutes, which is what was observed at Azure. What comes after a group that failed is left out: only a person
+can make it start.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from statistics import median_low
 from typing import TYPE_CHECKING, Final
 
 from domain.recovery.parts import ACTIVE, GroupStatus, MemberStatus, passed_groups
 from domain.recovery.schedule import Board, Caps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from domain.recovery.calls import GroupOutline
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 _USUAL_S: Final = 31 * 60
 _LEAST_LEFT_S: Final = 60
+_GOLDEN_RATIO: Final = 0.6180339887498949
 _NEVER_STARTS: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED, GroupStatus.CANCELLED})
 
 
@@ -33,7 +37,8 @@ _NEVER_STARTS: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED, Grou
 class Ahead:
     """What a recovery has still to do: its groups, what is pending, and how many seconds each active member needs.
 
-    ``done`` are the groups that nothing waits for, ``never`` those that will not let others start.
+    ``durations_s`` are those of other restores, the shortest first. ``done`` are the groups that nothing waits for,
+    ``never`` those that will not let others start.
     """
 
     groups: tuple[GroupOutline, ...]
@@ -43,7 +48,7 @@ class Ahead:
     done: frozenset[int]
     never: frozenset[int]
     active: tuple[tuple[int, int], ...]
-    duration_s: int
+    durations_s: tuple[int, ...]
 
 
 def predicted_end(recovery: Recovery, now: datetime) -> datetime | None:
@@ -53,7 +58,7 @@ def predicted_end(recovery: Recovery, now: datetime) -> datetime | None:
         return None
     at = recovery.seconds(now)
     elapsed = {index: max(at - recovery.timing.started.get(str(index), at), 0) for index in active_members(recovery)}
-    duration_s = _duration_s(recovery, max(elapsed.values(), default=0))
+    durations_s = _durations_s(recovery, max(elapsed.values(), default=0))
     ahead = Ahead(
         groups=outline.groups,
         vault_of=outline.vault_of,
@@ -63,8 +68,8 @@ def predicted_end(recovery: Recovery, now: datetime) -> datetime | None:
             passed_groups([group.status for group in progress.groups], [known.after for known in outline.groups])
         ),
         never=frozenset(index for index, group in enumerate(progress.groups) if group.status in _NEVER_STARTS),
-        active=tuple((max(duration_s - past, _LEAST_LEFT_S), index) for index, past in elapsed.items()),
-        duration_s=duration_s,
+        active=tuple((_left_of_one_s(durations_s, index, past), index) for index, past in elapsed.items()),
+        durations_s=durations_s,
     )
     return now + timedelta(seconds=left_s(ahead))
 
@@ -83,7 +88,7 @@ def planned_s(recovery: Recovery) -> int:
             done=frozenset(),
             never=frozenset(),
             active=(),
-            duration_s=math.ceil(outline.typical_s or _USUAL_S),
+            durations_s=(math.ceil(outline.typical_s or _USUAL_S),),
         )
     )
 
@@ -99,12 +104,22 @@ def active_members(recovery: Recovery) -> list[int]:
     return [index for index, letter in enumerate(recovery.progress.members) if letter in ACTIVE]
 
 
-def _duration_s(recovery: Recovery, longest_s: int) -> int:
-    durations = recovery.timing.durations
-    if durations:
-        return median_low(durations)
+def _durations_s(recovery: Recovery, longest_s: int) -> tuple[int, ...]:
+    if recovery.timing.durations:
+        return tuple(sorted(recovery.timing.durations))
     typical_s = None if recovery.outline is None else recovery.outline.typical_s
-    return max(math.ceil(typical_s or _USUAL_S), longest_s)
+    return (max(math.ceil(typical_s or _USUAL_S), longest_s),)
+
+
+def _one_of(durations_s: Sequence[int], index: int) -> int:
+    """Return one of the durations: over many members, each is returned equally often, and in no order."""
+    return durations_s[int(index * _GOLDEN_RATIO % 1 * len(durations_s))]
+
+
+def _left_of_one_s(durations_s: tuple[int, ...], index: int, past_s: int) -> int:
+    """Return how many seconds a member still needs that has run so long: it is one of those that took longer."""
+    longer = durations_s[bisect_right(durations_s, past_s) :]
+    return max(_one_of(longer, index) - past_s, _LEAST_LEFT_S) if longer else _LEAST_LEFT_S
 
 
 @lru_cache(maxsize=256)  # each replay of a history predicts the same again
@@ -134,7 +149,7 @@ class _Play:
         at = 0
         while True:
             while (index := self._board.take()) is not None:
-                heapq.heappush(self._ends, (at + self._ahead.duration_s, index))
+                heapq.heappush(self._ends, (at + _one_of(self._ahead.durations_s, index), index))
             if not self._ends:
                 return at
             at, index = heapq.heappop(self._ends)

@@ -30,12 +30,25 @@ class TestDuration:
 
         assert left(driven) == timedelta(minutes=51)
 
-    def test_the_median_of_this_recovery_counts_most(self) -> None:
-        driven = running(a_group(6), max_running=3, typical_s=5.0)
-        driven.passes(minutes=10).end(0).passes(minutes=2).end(1).passes(minutes=28).end(2)
+    def test_those_of_this_recovery_count_most_each_in_turn(self) -> None:
+        driven = running(a_group(20), max_running=1, typical_s=5.0).passes(minutes=10).end(0)
         driven.start()
+        driven.passes(minutes=30).end(1)
 
-        assert left(driven) == timedelta(minutes=12)
+        assert abs(left(driven) - 18 * timedelta(minutes=20)) <= timedelta(minutes=20)
+
+    def test_the_slowest_of_a_group_is_not_forgotten(self) -> None:
+        driven = running(a_group(20), a_group(20, 0), a_group(20, 1)).passes(minutes=20).end(*range(18))
+        driven.passes(minutes=40).end(18, 19)
+
+        assert left(driven) == timedelta(hours=2)
+
+    def test_one_that_runs_takes_as_long_as_one_that_ran_longer(self) -> None:
+        driven = running(a_group(3)).passes(minutes=10).end(0).passes(minutes=20).end(1)
+
+        driven.passes(minutes=-10)
+
+        assert left(driven) == timedelta(minutes=10)
 
     def test_restores_that_failed_tell_nothing(self) -> None:
         driven = running(a_group(3), max_running=1).passes(minutes=1).end(0, status=Status.FAILED)

@@ -83,11 +83,12 @@ def with_batch(recovery: Recovery, members: Iterable[MemberRef], now: datetime) 
 def start_call(recovery: Recovery) -> StartMembers | CheckMembers | None:
     """Return the call that starts members, if any is to be started.
 
-    After a call that failed, its members are started again. Once the recovery is paused or cancelled, the task hub is
-    asked instead which of them run.
+    After a call that failed, its members are started again. Once the recovery is paused or cancelled, or the start is
+    given up, the task hub is asked instead which of them run.
     """
     progress, unknown = recovery.progress, starting(recovery)
-    if unknown and (progress.paused is not None or progress.cancellation is not None):
+    is_held = progress.paused is not None or progress.cancellation is not None
+    if unknown and (is_held or recovery.start_error is not None):
         return CheckMembers(recovery_id=recovery.recovery_id, members=_refs(recovery, unknown[:MAX_CHECKS]))
     batch = unknown or next_batch(recovery)
     if not batch:
@@ -130,15 +131,10 @@ def started(recovery: Recovery, call: StartMembers, _done: Done, _now: datetime)
 
 
 def start_failed(recovery: Recovery, call: StartMembers, error: RestoreError, now: datetime) -> Recovery:
-    """Return the recovery that starts these members again, or after half an hour has them failed."""
+    """Return the recovery that starts these members again, or after half an hour gives that up."""
     if isinstance(error, TransientError) and recovery.backoff.failing_for(call.name, now) < PATIENCE:
         return replace(recovery, backoff=recovery.backoff.retry(call.name, now))
-    recovery = replace(recovery, backoff=recovery.backoff.without_failures(call.name))
-    for ref in call.members:
-        if _is_current(recovery, ref, MemberStatus.STARTING):
-            failure = MemberFailure(index=ref.index, code=error.code, message=error.message)
-            recovery = _with_end(recovery, ref.index, MemberStatus.FAILED, failure)
-    return recovery
+    return replace(recovery, start_error={"code": error.code, "message": error.message})
 
 
 def cancelled(recovery: Recovery, call: CancelMembers, _done: Done, _now: datetime) -> Recovery:
@@ -152,18 +148,35 @@ def checked(recovery: Recovery, call: CheckMembers, answer: CheckedMembers, now:
 
     A member that has no restore is started again in the same attempt, if it still is to be started.
     """
+    is_start = any(_is_current(recovery, ref, MemberStatus.STARTING) for ref in call.members)
     for end in answer.ended:
         recovery = ended(recovery, end, now)
     missing, at = frozenset(answer.missing), recovery.seconds(now)
-    lost = [ref.index for ref in call.members if ref in missing and _is_current(recovery, ref, *ACTIVE)]
-    runs = [ref.index for ref in call.members if ref not in missing and _is_current(recovery, ref, *ACTIVE)]
-    recovery = recovery.with_members(MemberStatus.PENDING, lost)
-    recovery = recovery.with_members(
-        MemberStatus.RUNNING, [index for index in runs if recovery.member(index) is MemberStatus.STARTING]
-    )
-    recovery = _without_times(recovery, lost)
+    active = [ref for ref in call.members if _is_current(recovery, ref, *ACTIVE)]
+    lost = [ref.index for ref in active if ref in missing]
+    runs = [ref.index for ref in active if ref not in missing]
+    recovery = _with_lost(recovery, lost)
+    begun = [index for index in runs if recovery.member(index) is MemberStatus.STARTING]
+    recovery = recovery.with_members(MemberStatus.RUNNING, begun)
     checked_at = {**recovery.timing.checked, **{str(index): at for index in runs}}
-    return replace(recovery, timing=replace(recovery.timing, checked=checked_at))
+    recovery = replace(recovery, timing=replace(recovery.timing, checked=checked_at))
+    if not is_start or starting(recovery):
+        return recovery
+    # It is known now what came of the starts that had failed, so they do not count any more.
+    backoff = recovery.backoff.without_failures(StartMembers.name).without_wait(StartMembers.name)
+    return replace(recovery, start_error=None, backoff=backoff)
+
+
+def _with_lost(recovery: Recovery, indexes: list[int]) -> Recovery:
+    """Return the recovery with these members pending again; those whose start was given up have failed."""
+    error = recovery.start_error
+    given_up = [i for i in indexes if error is not None and recovery.member(i) is MemberStatus.STARTING]
+    pending = [index for index in indexes if index not in given_up]
+    recovery = _without_times(recovery, pending).with_members(MemberStatus.PENDING, pending)
+    for index in given_up:
+        failure = MemberFailure(index=index, code=(error or {}).get("code"), message=(error or {}).get("message"))
+        recovery = _with_end(recovery, index, MemberStatus.FAILED, failure)
+    return recovery
 
 
 def call_failed(

@@ -37,7 +37,10 @@ _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """The state of one recovery: see this module's description. ``choosing`` is the progress of the choice."""
+    """The state of one recovery: see this module's description. ``choosing`` is the progress of the choice.
+
+    ``start_error`` is the error of a start of members that was given up, as long as it is not known which of them run.
+    """
 
     accepted: AcceptedRecovery
     clock: Clock
@@ -48,6 +51,7 @@ class Recovery:
     timing: Timing = field(default_factory=Timing)
     backoff: Backoff = field(default_factory=Backoff)
     events: RecoveryEvents = field(default_factory=RecoveryEvents)
+    start_error: Json | None = None
 
     @classmethod
     def accept(

@@ -136,16 +136,48 @@ class TestStarting:
 
         assert driven.progress.members == {"pause": "CPR", "cancel": "CXR"}[command]
 
-    def test_members_that_could_not_be_started_for_half_an_hour_have_failed(self) -> None:
-        driven = Driven(a_group(2)).resolve()
-        while driven.progress.members != "FF":
+    def fails_for_half_an_hour(self, driven: Driven) -> None:
+        while not isinstance(step := driven.step(), Wait) and isinstance(driven.call(), calls.StartMembers):
             driven.fail(AWAY)
             step = driven.step()
             driven.now = step.until if isinstance(step, Wait) else driven.now
 
+    def test_members_that_could_not_be_started_for_half_an_hour_have_failed(self) -> None:
+        driven = Driven(a_group(2)).resolve()
+        self.fails_for_half_an_hour(driven)
+        driven.check(missing=(MemberRef(index=0, attempt=1), MemberRef(index=1, attempt=1)))
+
         assert driven.now - CREATED >= timedelta(minutes=30)
+        assert driven.progress.members == "FF"
         assert driven.document["failedMembers"][0]["code"] == SERVICE_UNAVAILABLE
         assert driven.command("retry").start() == [0, 1]
+
+    def test_those_that_were_started_nevertheless_go_on(self) -> None:
+        driven = Driven(a_group(2)).resolve()
+        self.fails_for_half_an_hour(driven)
+        driven.check(missing=(MemberRef(index=0, attempt=1),))
+
+        assert driven.progress.members == "FR"
+        assert driven.end(1).command("retry").start() == [0]
+
+    def test_the_next_members_start_once_it_is_known_what_became_of_those(self) -> None:
+        driven = Driven(a_group(3), max_running=2).resolve()
+        self.fails_for_half_an_hour(driven)
+        ends = tuple(MemberEnd(index=i, attempt=1, status=Status.COMPLETED, ended=driven.now) for i in range(2))
+        driven.check(ended=ends)
+
+        assert driven.start() == [2]
+
+    def test_a_failure_before_a_pause_does_not_count_after_it(self) -> None:
+        driven = Driven(a_group(2)).resolve()
+        driven.fail(AWAY)
+        driven.command("pause")
+        driven.check(missing=(MemberRef(index=0, attempt=1), MemberRef(index=1, attempt=1)))
+        driven.passes(hours=1).command("resume")
+        driven.fail(AWAY)
+
+        assert driven.progress.members == "SS"
+        assert driven.waits_until() == timedelta(hours=1, seconds=5)
 
 
 class TestEnds:

@@ -10,6 +10,7 @@ import pytest
 from scripts import real_engine
 from scripts.stack import connection_to
 from simulator.server import running as simulating
+from tests.engine.recovery_scene import Recovered, kill_both_then_one_of_two
 from tests.engine.scenes import SCENES, Outcome, Scene, machines_can_be_made
 from tests.engine.stage import HELD, QUICK, SPEED, EngineStage, rules, scenario
 from tests.support.engine_events import EngineEvents
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-_BEGUN_FIRST: Final = ("long_job", "outcomes")
+_BEGUN_FIRST: Final = ("recovered", "long_job", "outcomes")
 logging.getLogger(DEADLOCKS).setLevel(logging.INFO)
 
 
@@ -85,6 +86,17 @@ def outcomes(azurite: str) -> Iterator[dict[str, Future[Outcome]]]:
     finally:
         for scene in scenes.values():
             scene.close()
+
+
+@pytest.fixture(scope="session")
+def recovered(azurite: str) -> Iterator[Future[Recovered]]:
+    """Play the scene of a recovery beside the tests."""
+    scene = Scene(azurite)
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            yield thread.submit(kill_both_then_one_of_two, scene)
+    finally:
+        scene.close()
 
 
 @pytest.fixture(scope="session")

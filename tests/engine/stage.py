@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import requests
+from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
+from google.protobuf.wrappers_pb2 import StringValue
 
 from scripts.stack import Stack as Queues
 from simulator.scenario import Scenario
@@ -181,6 +183,17 @@ class EngineStage:
         with grpc.insecure_channel(self.instance.engine.urls[0]) as channel:
             stub = cast("Any", stubs.TaskHubSidecarServiceStub(channel))
             return getattr(stub, method)(request, timeout=60)
+
+    def start_instance(self, name: str, instance_id: str, data: Json) -> None:
+        """Start an orchestration past the app's routes."""
+        given = StringValue(value=json.dumps(data))
+        self.engine("StartInstance", pb.CreateInstanceRequest(instanceId=instance_id, name=name, input=given))
+
+    def custom_status(self, instance_id: str) -> Json:
+        """Return the custom status of an orchestration, empty if it has none."""
+        request = pb.GetInstanceRequest(instanceId=instance_id, getInputsAndOutputs=True)
+        text = self.engine("GetInstance", request).orchestrationState.customStatus.value
+        return json.loads(text) if text else {}
 
     def posts(self, vm: str) -> int:
         """Return how many restore POSTs the simulator has seen for a VM."""

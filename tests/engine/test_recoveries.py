@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from durabletask.internal import orchestrator_service_pb2 as pb
-from google.protobuf.wrappers_pb2 import StringValue
 
 from domain.codec import pack
 from domain.recovery.calls import record_id_of_members
@@ -18,13 +14,7 @@ from tests.engine.stage import soon
 from tests.support.recovery_lab import RECOVERY, Group, a_recovery, a_roster
 
 if TYPE_CHECKING:
-    from domain.errors import Json
     from tests.engine.stage import EngineStage
-
-
-def _start(stage: EngineStage, name: str, instance_id: str, data: Json) -> None:
-    request = pb.CreateInstanceRequest(instanceId=instance_id, name=name, input=StringValue(value=json.dumps(data)))
-    stage.engine("StartInstance", request)
 
 
 def test_members_tell_their_ends_and_groups_follow_in_order(stage: EngineStage) -> None:
@@ -35,15 +25,10 @@ def test_members_tell_their_ends_and_groups_follow_in_order(stage: EngineStage) 
     roster = replace(roster, resolved=unknown, members=tuple(RosterMember(vm_id=vm) for vm in vms))
     recovery = a_recovery(roster)
 
-    _start(stage, HOLD_RECORD, record_id_of_members(RECOVERY), roster.to_json())
-    _start(stage, RUN_RECOVERY, RECOVERY, pack(recovery))
+    stage.start_instance(HOLD_RECORD, record_id_of_members(RECOVERY), roster.to_json())
+    stage.start_instance(RUN_RECOVERY, RECOVERY, pack(recovery))
 
-    def is_completed() -> bool:
-        request = pb.GetInstanceRequest(instanceId=RECOVERY, getInputsAndOutputs=True)
-        text = stage.engine("GetInstance", request).orchestrationState.customStatus.value
-        return bool(text) and json.loads(text)["status"] == "Completed"
-
-    soon(is_completed)
+    soon(lambda: stage.custom_status(RECOVERY).get("status") == "Completed")
     documents = [stage.seen(member_restore_id(RECOVERY, index, 1)) for index in range(3)]
     assert [document["status"] for document in documents] == ["Completed"] * 3
     ended = [parse_request_time(document["completedTime"]) for document in documents]

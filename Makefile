@@ -55,8 +55,8 @@ test-engine: setup ## the app on Microsoft's Durable engine, which `make engine`
 	@[ -x .tools/real-engine ] || { echo "test-engine: Microsoft's engine is missing (.tools/real-engine); run \`make engine\`" >&2; exit 1; }
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pytest tests/engine
 
-chaos: setup ## RESTORES=1000 restores against an Azure that fails at random; SEED=1 repeats a run; ENGINE=real: on Microsoft's engine, worker and engine killed at random
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m tests.chaos$(if $(filter real,$(ENGINE)),.real) $(if $(SEED),--seed $(SEED)) $(if $(RESTORES),--restores $(RESTORES))
+chaos: setup ## RESTORES=1000 restores, then RECOVERIES=20, against an Azure that fails at random; SEED=1 repeats a run; ENGINE=real: on Microsoft's engine, worker and engine killed at random
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m tests.chaos$(if $(filter real,$(ENGINE)),.real) $(if $(SEED),--seed $(SEED)) $(if $(RESTORES),--restores $(RESTORES))$(if $(filter real,$(ENGINE)),, --recoveries $(or $(RECOVERIES),20))
 
 check: setup ## formatting, lint, strict types, import rules, dead code
 	@$(PY) -m ruff format --check .

@@ -115,7 +115,7 @@ def _publication(outcome: Outcome, document: Json) -> Iterator[tuple[str, str]]:
         yield "published", f"{document['status']}, but the events are {outcome.events}"
     gave_up = any(each["code"] == "ResultNotPublished" for each in document["warnings"])
     if "refused" in document:
-        wanted = outcome.restore.accepted.source == "queue" or document["refused"] != "AtOnce"
+        wanted = outcome.restore.accepted.source in {"queue", "recovery"} or document["refused"] != "AtOnce"
         # The same start, repeated, may have been refused before: that one's result does not count.
         published = [result for result in outcome.published if result["completedTime"] == document["completedTime"]]
         if wanted is not bool(published) and not gave_up:

@@ -124,7 +124,10 @@ _NETWORK: Final = TARGET_GROUP.replace("restored-rg", "net-rg/providers/Microsof
 
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """One restore, what it asks for, and what will strike it. ``struck`` counts what did."""
+    """One restore, what it asks for, and what will strike it. ``struck`` counts what did.
+
+    ``own_id`` is the id of what the plan is for, if that is no restore which the run itself starts.
+    """
 
     number: int
     random: Random
@@ -138,6 +141,7 @@ class Plan:
     after_s: dict[str, float]
     trigger_strikes: int = 1
     publish_failures: int = 0
+    own_id: str | None = None
     struck: Counter[str] = field(default_factory=Counter[str])
     bursts: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
 
@@ -149,7 +153,7 @@ class Plan:
     @property
     def restore_id(self) -> str:
         """The restore's id."""
-        return restore_id_for(self.key)
+        return self.own_id or restore_id_for(self.key)
 
     @property
     def vm_id(self) -> str:
@@ -187,7 +191,7 @@ def draw_plans(seed: int, count: int) -> list[Plan]:
     for number in range(count):
         random = Random(f"{seed}/{number}")
         rival = bool(plans) and random.random() < 0.1
-        plan = _draw(number, random)
+        plan = draw(number, random)
         if rival:
             before = plans[-1]
             plan.vm, plan.switches = before.vm, before.switches
@@ -227,7 +231,8 @@ def log_uniform(random: Random, low: float, high: float) -> float:
     return math.exp(random.uniform(math.log(low), math.log(high)))
 
 
-def _draw(number: int, random: Random) -> Plan:
+def draw(number: int, random: Random) -> Plan:
+    """Draw one restore."""
     faults = {fault for fault in CALL_FAULTS if random.random() < 0.15}
     faults |= {fault for fault in DELIVERIES if random.random() < 0.15}
     faults |= {fault for fault in ENGINE if random.random() < 0.3}
@@ -251,7 +256,7 @@ def _draw(number: int, random: Random) -> Plan:
         vm=number,
         starts_s=number * 60 + random.uniform(0, 600),
         started_by=random.choice(("http", "queue", "alert")),
-        limits=_limits(random, _max_per_vault(number)),
+        limits=limits_of(random, number),
         members=members,
         switches=switches,
         faults=frozenset(faults),
@@ -271,13 +276,14 @@ def _max_per_vault(vm: int) -> int:
     return 50 if vm // RESTORES_PER_VAULT % 2 else 5
 
 
-def _limits(random: Random, max_per_vault: int) -> Limits:
+def limits_of(random: Random, vm: int) -> Limits:
+    """Draw the bounds of a restore of a VM."""
     return Limits(
         job_poll_min_s=15,
         job_poll_max_s=random.choice((60, 300)),
         deadline_s=timedelta(hours=random.choice((2, 4, 8))).total_seconds(),
         adoption_window_s=random.choice((60, 120, 300)),
-        max_per_vault=max_per_vault,
+        max_per_vault=_max_per_vault(vm),
     )
 
 

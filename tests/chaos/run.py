@@ -1,4 +1,4 @@
-"""``python -m tests.chaos``: so many restores against an Azure, a network and workers that fail at random."""
+"""``python -m tests.chaos``: restores and recoveries against an Azure, a network and workers that fail at random."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +15,14 @@ from rich.table import Table
 
 from domain.wire import as_object
 from tests.chaos.checks import Violation, violations
-from tests.chaos.plans import ALL_FAULTS, RESTART, draw_plans
+from tests.chaos.plans import ALL_FAULTS, RESTART, Plan, draw_plans
+from tests.chaos.recovery_checks import CHECKS as RECOVERY_CHECKS
+from tests.chaos.recovery_checks import recovery_violations
+from tests.chaos.recovery_stage import RecoveryStage
 from tests.chaos.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 CHECKS: Final = (
     "lost",
@@ -39,9 +42,10 @@ _SHOWN: Final = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a run came to."""
+    """What a run came to; ``recoveries`` is ``None`` for one of restores alone."""
 
     seed: int
+    recoveries: Counter[str] | None = None
     restores: int
     outcomes: Counter[str]
     drawn: Counter[str]
@@ -58,13 +62,17 @@ class Report:
     def tables(self) -> list[Table]:
         """Return the summary."""
         kinds = _table("fault", "drawn", self.drawn)
-        return [kinds, _table("outcome", "restores", self.outcomes)]
+        ends = [] if self.recoveries is None else [_table("outcome", "recoveries", self.recoveries)]
+        return [kinds, _table("outcome", "restores", self.outcomes), *ends]
 
     def verdict(self) -> str:
         """Return the summary's last lines."""
-        counts = ", ".join(f"{self.count(check)} {check}" for check in CHECKS)
+        checks = CHECKS if self.recoveries is None else (*CHECKS, *RECOVERY_CHECKS)
+        counts = ", ".join(f"{self.count(check)} {check}" for check in checks)
+        recoveries = "" if self.recoveries is None else f"{self.recoveries.total()} recoveries, "
+        faults = f"{self.drawn.total()} faults of {len(self.drawn)} kinds"
         return (
-            f"seed {self.seed}: {self.restores} restores, {self.drawn.total()} faults of {len(self.drawn)} kinds, "
+            f"seed {self.seed}: {recoveries}{self.restores} restores, {faults}, "
             f"{self.calls} calls, {self.jobs} jobs, {self.virtual_h:.0f} h in {self.took_s:.0f} s\n{counts}"
         )
 
@@ -76,14 +84,32 @@ def run(seed: int, restores: int, *, only: Collection[int] = (), trace: bool = F
     stage.service.trace = print if trace else None
     began = time.monotonic()
     stage.run()
-    drawn = sum((plan.struck for plan in plans), Counter[str]())
+    return _report(seed, stage, plans, began, violations(stage))
+
+
+def run_recoveries(seed: int, recoveries: int, **options: int) -> Report:
+    """Run so many recoveries and check what they and their restores came to."""
+    began = time.monotonic()
+    stage = RecoveryStage.of(seed, recoveries, **options)
+    stage.run()
+    plans = [outcome.plan for outcome in stage.outcomes.values()]
+    own = [recovery.drawn.plan for recovery in stage.recoveries.values()]
+    ends = Counter(stage.shown(plan.restore_id).get("status", "NotStarted") for plan in own)
+    found = [*violations(stage), *recovery_violations(stage)]
+    return replace(_report(seed, stage, plans, began, found, also=own), recoveries=ends)
+
+
+def _report(
+    seed: int, stage: Stage, plans: Sequence[Plan], began: float, found: list[Violation], *, also: Iterable[Plan] = ()
+) -> Report:
+    drawn = sum((plan.struck for plan in (*plans, *also)), Counter[str]())
     drawn[RESTART] += stage.restarts
     return Report(
         seed=seed,
         restores=len(plans),
         outcomes=Counter(_outcome(stage, plan.restore_id) for plan in plans),
         drawn=+drawn,
-        found=violations(stage),
+        found=found,
         calls=stage.service.calls.total(),
         jobs=len(stage.service.world.jobs),
         virtual_h=stage.hub.clock.elapsed.total_seconds() / 3600,
@@ -96,21 +122,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="what everything is drawn from; random when left out")
     parser.add_argument("--restores", type=int, default=1000)
+    parser.add_argument("--recoveries", type=int, default=0, help="so many recoveries after that")
+    parser.add_argument("--members", type=int, default=40, help="that have so many members at most")
     parser.add_argument("--only", type=int, nargs="+", default=(), help="only these restores of the run, by number")
     parser.add_argument("--trace", action="store_true", help="print every call to Azure")
     asked = parser.parse_args(argv)
     seed = SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     console.print(f"seed {seed}")
-    report = run(seed, asked.restores, only=asked.only, trace=asked.trace)
+    reports = [run(seed, asked.restores, only=asked.only, trace=asked.trace)] if asked.restores else []
+    if asked.recoveries:
+        reports.append(run_recoveries(seed, asked.recoveries, members=asked.members))
+    for report in reports:
+        _show(console, report)
+    return 1 if any(report.found for report in reports) else 0
+
+
+def _show(console: Console, report: Report) -> None:
     for table in report.tables():
         console.print(table)
     missing = [fault for fault in ALL_FAULTS if not report.drawn[fault]]
     console.print(f"never struck: {', '.join(missing) or 'none'}")
     for each in report.found[:_SHOWN]:
-        console.print(f"{each.check}: restore {each.number}: {each.what}", markup=False, soft_wrap=True)
+        console.print(f"{each.check}: number {each.number}: {each.what}", markup=False, soft_wrap=True)
     console.print(report.verdict(), soft_wrap=True)
-    return 1 if report.found else 0
 
 
 def _outcome(stage: Stage, restore_id: str) -> str:

@@ -68,7 +68,11 @@ class _Hub(Hub):
     def __init__(self, stage: Stage, orchestrator: Callable[..., Any], step_limit: int) -> None:
         self._stage = stage
         super().__init__(
-            orchestrators={names.RESTORE_VM: orchestrator, names.WATCH_VAULT: watch_vault},
+            orchestrators={
+                names.RESTORE_VM: orchestrator,
+                names.WATCH_VAULT: watch_vault,
+                **stage.more_orchestrators(),
+            },
             entities=dict(ENTITIES),
             activities=stage.activities(),
             step_limit=step_limit,
@@ -143,12 +147,12 @@ class Stage:
         self._away: dict[str, int] = {}
         self.claims = PostClaims()
         limit = _STEPS_PER_RESTORE * (len(self.plans) + 10)
-        self._process: dict[str, Callable[[Json], Json]] = {}
+        self.process: dict[str, Callable[[Json], Json]] = {}
         vaults = {vault_id(plan.vm): plan.vm for plan in self.plans}
         self._watchers = {watcher_of(vault): a_watchers_plan(seed, vm) for vault, vm in vaults.items()}
         self.hub = _Hub(self, orchestrator, limit)
         self.service = Service(self.hub.clock, seed, self.plans)
-        self._client = self.service.client()
+        self.client = self.service.client()
         self.new_process()
 
     def activities(self) -> dict[str, Callable[[Json], Json]]:
@@ -168,15 +172,19 @@ class Stage:
             kind.name: sealed(kind, activity, self.hub_now) for kind, activity in others.items()
         }
 
+    def more_orchestrators(self) -> dict[str, Callable[..., Any]]:
+        """Return what else runs on the hub, by name."""
+        return {}
+
     def hub_now(self) -> datetime:
         """Return the time of the hub's clock."""
         return self.hub.clock.now()
 
     def new_process(self) -> None:
         """Replace the process: what only its memory knew is gone."""
-        restores = RestoreActivities(self._client, clock=self.hub.clock.now)
+        restores = RestoreActivities(self.client, clock=self.hub.clock.now)
         starting = restores.start_restore_with(self.claims.take)
-        self._process = {**restores.by_name(), calls.StartRestore.name: starting}
+        self.process = {**restores.by_name(), calls.StartRestore.name: starting}
         self.hub.restart_worker()
 
     def plan_of(self, instance_id: str) -> Plan:
@@ -187,6 +195,10 @@ class Stage:
         """Start every restore at its time, run until nothing is left to do, then restore VMs again."""
         for plan in self.plans:
             self.hub.at(START + timedelta(seconds=plan.starts_s), lambda plan=plan: self._start(plan))
+        self.finish()
+
+    def finish(self) -> None:
+        """Run until nothing is left to do, then restore VMs again."""
         self._pump()
         for outcome in self.outcomes.values():
             self._close(outcome)
@@ -215,12 +227,16 @@ class Stage:
 
     def _start(self, plan: Plan) -> None:
         restore = plan.restore(self.hub.clock.now())
+        self.begin(plan, restore)
+        self.hub.start(names.RESTORE_VM, pack(restore), instance_id=restore.restore_id)
+
+    def begin(self, plan: Plan, restore: Restore) -> None:
+        """Set up what will strike a restore that starts now."""
         self.outcomes[restore.restore_id] = Outcome(plan, restore)
         if plan.switches:
             self.service.world.set_faults(plan.vm_id, plan.switches)
         plan.struck.update(each for each in plan.faults if each in _STRUCK_AT_START)
         self._away[restore.restore_id] = plan.publish_failures
-        self.hub.start(names.RESTORE_VM, pack(restore), instance_id=restore.restore_id)
         for fault, act in self._people(restore).items():
             if plan.has(fault):
                 self.hub.at(self.hub.clock.now() + timedelta(seconds=plan.after_s[fault]), act)
@@ -313,7 +329,7 @@ class Stage:
 
     def _delegate(self, name: str) -> Callable[[Json], Json]:
         def call(data: Json) -> Json:
-            return self._process[name](data)
+            return self.process[name](data)
 
         call.__name__ = name
         return call

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
     from domain.restore.polling import Limits
+    from tests.support.hub import Hub
 
 RECOVERY = restore_id_for("recovery:test")
 
@@ -91,22 +92,22 @@ def a_recovery(roster: Roster, *, max_per_vault: int | None = None, dry_run: boo
     return Recovery(accepted=accepted, clock=Clock(now=START), admission=admission)
 
 
+def orchestration_state(hub: Hub, instance_id: str, *, fetch_payloads: bool = True) -> OrchestrationState | None:
+    """Return an instance of a hub as its durable client tells of it."""
+    request = pb.GetInstanceRequest(instanceId=instance_id, getInputsAndOutputs=fetch_payloads)
+    return new_orchestration_state(instance_id, hub._backend.GetInstance(request, cast("Any", None)))
+
+
 class HubClient:
     """The durable client of an activity, on a hub in the same thread."""
 
-    def __init__(self, lab: RecoveryLab) -> None:
-        self._lab = lab
-        self._hub = lab.hub
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
 
     async def get_orchestration_state(self, instance_id: str, *, fetch_payloads: bool) -> OrchestrationState | None:
-        request = pb.GetInstanceRequest(instanceId=instance_id, getInputsAndOutputs=fetch_payloads)
-        return new_orchestration_state(instance_id, self._hub._backend.GetInstance(request, cast("Any", None)))
+        return orchestration_state(self._hub, instance_id, fetch_payloads=fetch_payloads)
 
     async def schedule_new_orchestration(self, name: str, *, input: Json | None, instance_id: str) -> str:  # noqa: A002 - the SDK's
-        for index in self._lab.refuses_starts:
-            if instance_id == member_restore_id(RECOVERY, index, 1):
-                self._lab.refuses_starts.remove(index)
-                raise ConnectionError("the hub is away")
         return self._hub.start(name, input, instance_id=instance_id)
 
     async def raise_orchestration_event(self, instance_id: str, name: str, *, data: Json) -> None:
@@ -115,6 +116,22 @@ class HubClient:
         except LookupError as error:
             code, metadata = grpc.StatusCode.FAILED_PRECONDITION, grpc.aio.Metadata()
             raise grpc.aio.AioRpcError(code, metadata, metadata) from error
+
+
+class _RefusingClient(HubClient):
+    """One that fails at the next starts of some members, of which it takes the indexes away."""
+
+    def __init__(self, hub: Hub, refused: list[int]) -> None:
+        super().__init__(hub)
+        self._refused = refused
+
+    @override
+    async def schedule_new_orchestration(self, name: str, *, input: Json | None, instance_id: str) -> str:
+        for index in self._refused:
+            if instance_id == member_restore_id(RECOVERY, index, 1):
+                self._refused.remove(index)
+                raise ConnectionError("the hub is away")
+        return await super().schedule_new_orchestration(name, input=input, instance_id=instance_id)
 
 
 class RecoveryLab(Lab):
@@ -159,7 +176,7 @@ class RecoveryLab(Lab):
     @property
     def client(self) -> HubClient:
         """The durable client that activities get."""
-        return HubClient(self)
+        return _RefusingClient(self.hub, self.refuses_starts)
 
     def _resolve(self, call: calls.ResolveRecovery) -> Answer[calls.Resolution]:
         record = self.hub.state(record_id_of_members(call.recovery_id))
@@ -195,8 +212,6 @@ class RecoveryLab(Lab):
 
     def member(self, index: int, attempt: int = 1) -> Json:
         """Return the document of a member's restore."""
-        state = asyncio.run(
-            self.client.get_orchestration_state(member_restore_id(RECOVERY, index, attempt), fetch_payloads=True)
-        )
+        state = orchestration_state(self.hub, member_restore_id(RECOVERY, index, attempt))
         assert state is not None
         return document_of(state)

@@ -65,12 +65,12 @@ def build_app(
         return run_preflight(api, settings.restore_scopes, time.monotonic)
 
     rules, plans = settings.auto_restore_rules, settings.recovery_plans
-    alerts.log_rules(rules)
     recovery_plans.log_plans(plans)
+    alerts.log_rules(rules, plans)
     routes = http.RestoresApi(limits_for=limits_for, recovery_points=recovery_points)
     for_recoveries = RecoverySettings(plans=plans, max_per_vault=settings.max_running_per_vault)
     requests = queue.RequestsQueue(limits_for=limits_for, recoveries=for_recoveries)
-    monitor = alerts.AlertsApi(rules=rules, plans=plans, limits_for=limits_for)
+    monitor = alerts.AlertsApi(rules=rules, limits_for=limits_for, recoveries=for_recoveries)
     in_queue, out_queue = settings.requests_queue, settings.results_queue
     new = df.DFApp()
     new.register_functions(http.blueprint(routes))

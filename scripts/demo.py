@@ -1,7 +1,8 @@
-"""``make demo``: restores from start to end on this machine, each started in another way.
+"""``make demo``: restores from start to end on this machine, each started in another way, and a recovery by a plan.
 
 The exit code is 0 only if every restore ended as ``Completed``, its result message arrived, and the simulator saw
-exactly one restore POST for it.
+exactly one restore POST for it; and if the recovery ended as ``Completed``, group after group, with one POST for each
+of its virtual machines.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from scripts.alerting import rules_for, vm_down
+from scripts.demo_recovery import GATED, PLAN_VMS, Recovering, ended_of, plan_of, state_of
 from scripts.stack import (
     QUICK_POLLS,
     Stack,
@@ -94,6 +96,22 @@ STARTERS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What is shown of a restore, or of a group of the recovery; ``total`` is ``None`` while nothing can be counted.
+
+    Plain lines show ``state``, bars the rest.
+    """
+
+    title: str
+    state: str
+    phase: str
+    done: float
+    total: float | None
+    amount: str
+    remark: str = ""
+
+
 @dataclass(slots=True)
 class Shown:
     """One restore of the demo: how it was started, and what has become of it."""
@@ -105,6 +123,22 @@ class Shown:
     posts: int = 0
     calls: int = 0
     has_result: bool = False
+
+    @property
+    def row(self) -> Row:
+        """How it is shown."""
+        percent = self.document.get("progressPercentage")
+        phase = self.document["status"] if self.is_finished else self.document["phase"]
+        known = self.is_finished or (percent or 0) > 1
+        return Row(
+            title=self.title,
+            state=_state(self.document),
+            phase=phase,
+            done=100 if self.is_finished else percent or 0,
+            total=100 if known else None,
+            amount="" if percent is None else f"{percent:.0f} %",
+            remark=_next_poll(self.document),
+        )
 
     @property
     def title(self) -> str:
@@ -150,6 +184,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     for starter in STARTERS:
         told = f"VM of the scenario to restore by {starter.label} (default {starter.vm})"
         parser.add_argument(f"--{starter.label}-vm", metavar="VM", default=starter.vm, help=told)
+    parser.add_argument(
+        "--plan-vms",
+        metavar="VM",
+        nargs=len(PLAN_VMS),
+        default=PLAN_VMS,
+        help=f"VMs of the scenario to restore by the plan (default {' '.join(PLAN_VMS)})",
+    )
     parser.add_argument("--speed", type=float, default=10, help="simulated seconds per second (default 10)")
     parser.add_argument("--scenario", type=Path, default=DEFAULT_FILE, help="the simulator's scenario file")
     parser.add_argument("--time-limit", type=float, default=55, metavar="S", help="seconds in all (default 55)")
@@ -162,7 +203,8 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     began = time.monotonic()
     scenario = _read_scenario(options.scenario)
     shown = [_chosen(scenario, starter, getattr(options, f"{starter.label}_vm")) for starter in STARTERS]
-    if len({one.vm_key for one in shown}) < len(shown):
+    recovering = _chosen_recovery(scenario, options.plan_vms)
+    if len({*(one.vm_key for one in shown), *recovering.vm_keys}) < len(shown) + len(PLAN_VMS):
         raise DemoError("each restore needs a VM of its own")
     console.print("Starting the Azure Backup simulator, Azurite and the app ...")
     rules = {"AUTO_RESTORE_RULES": rules_for(_request(scenario, shown[0]))}
@@ -172,12 +214,15 @@ def _run(options: argparse.Namespace, console: Console) -> None:
         try:
             for one in shown:
                 one.starter.start(stack, _request(scenario, one))
-            _follow(stack, shown, console, deadline=began + options.time_limit)
+            recovering.start(stack)
+            _follow(stack, shown, recovering, console, deadline=began + options.time_limit)
             _collect(stack, shown, deadline=began + options.time_limit)
-            console.print(_summary(shown))
+            recovering.count_calls(stack)
+            console.print(_summary(shown, recovering))
             for one in shown:
                 _print_places(one, console)
-            console.print(_verdict(stack, shown), soft_wrap=True)
+            for line in _verdict(stack, shown, recovering):
+                console.print(line, soft_wrap=True)
         except (DemoError, AzureError, requests.RequestException) as error:
             stack.check()
             failure = error if isinstance(error, DemoError) else DemoError(f"the stack does not answer: {error}")
@@ -194,28 +239,42 @@ def _read_scenario(path: Path) -> Scenario:
         raise DemoError(f"the scenario {path.name} cannot be used: {error}") from error
 
 
-def _chosen(scenario: Scenario, starter: Starter, name: str) -> Shown:
+def _found(scenario: Scenario, name: str) -> tuple[str, str]:
+    """Return the id of a VM of the scenario, and its key at the simulator."""
     vm = next((vm for vm in scenario.vms if vm.name == name), None)
     if vm is None:
         raise DemoError(f"the scenario has no VM {name!r}")
     group = f"/subscriptions/{scenario.subscription_id}/resourceGroups/{vm.resource_group}"
-    return Shown(starter, f"{group}/providers/Microsoft.Compute/virtualMachines/{vm.name}", vm.key)
+    return f"{group}/providers/Microsoft.Compute/virtualMachines/{vm.name}", vm.key
 
 
-def _request(scenario: Scenario, shown: Shown) -> Json:
+def _chosen(scenario: Scenario, starter: Starter, name: str) -> Shown:
+    return Shown(starter, *_found(scenario, name))
+
+
+def _chosen_recovery(scenario: Scenario, names: Sequence[str]) -> Recovering:
+    vms = [_found(scenario, name) for name in names]
+    return Recovering(plan_of([vm_id for vm_id, _ in vms], _disks(scenario)), [key for _, key in vms])
+
+
+def _disks(scenario: Scenario) -> Json:
+    """Return how disks are restored, of whichever VM."""
     groups, account = f"/subscriptions/{scenario.subscription_id}/resourceGroups", scenario.storage_accounts[0]
     staging = f"{groups}/{account.resource_group}/providers/Microsoft.Storage/storageAccounts/{account.name}"
-    request: Json = {
-        "sourceResourceId": shown.vm_id,
+    return {
         "recoveryType": "RestoreDisks",
         "storageAccountId": staging,
         "targetResourceGroupId": f"{groups}/restored-rg",
-        "requestedBy": "make demo",
     }
+
+
+def _request(scenario: Scenario, shown: Shown) -> Json:
+    request: Json = {"sourceResourceId": shown.vm_id, **_disks(scenario), "requestedBy": "make demo"}
     if not shown.starter.as_another_vm:
         return request
-    network = f"{groups}/restored-rg/providers/Microsoft.Network/virtualNetworks/isolated"
-    machine = f"{groups}/restored-rg/providers/Microsoft.Compute/virtualMachines/{shown.vm_id.rpartition('/')[2]}-copy"
+    target = request["targetResourceGroupId"]
+    network = f"{target}/providers/Microsoft.Network/virtualNetworks/isolated"
+    machine = f"{target}/providers/Microsoft.Compute/virtualMachines/{shown.vm_id.rpartition('/')[2]}-copy"
     return {
         **request,
         "recoveryType": "AlternateLocation",
@@ -225,18 +284,33 @@ def _request(scenario: Scenario, shown: Shown) -> Json:
     }
 
 
-def _follow(stack: Stack, shown: Sequence[Shown], console: Console, *, deadline: float) -> None:
-    """Show the restores until all have ended; ``DemoError`` when the time is up."""
+def _follow(stack: Stack, shown: Sequence[Shown], recovering: Recovering, console: Console, *, deadline: float) -> None:
+    """Show the restores and the recovery until all have ended; ``DemoError`` when the time is up."""
     live = console.is_terminal and not console.is_dumb_terminal
-    with requests.Session() as session, Bars(shown, console) if live else Lines(console) as view:
-        while not all(one.is_finished for one in shown):
+    with requests.Session() as session, Bars(console) if live else Lines(console) as view:
+        while not (recovering.is_finished and all(one.is_finished for one in shown)):
             stack.check()
             if time.monotonic() > deadline:
-                late = ", ".join(f"{one.title} is at {_state(one.document)}" for one in shown if not one.is_finished)
-                raise DemoError(f"the time is up: {late}")
+                late = [f"{one.title} is at {_state(one.document)}" for one in shown if not one.is_finished]
+                late += [] if recovering.is_finished else [f"the plan is at {recovering.document.get('status')}"]
+                raise DemoError(f"the time is up: {', '.join(late)}")
             _look(stack, session, shown)
-            view.show(shown)
+            recovering.look(stack, session)
+            view.show([*(one.row for one in shown), *map(_group_row, recovering.groups)])
             time.sleep(_LOOK_EVERY_S)
+
+
+def _group_row(group: Json) -> Row:
+    ended, members = ended_of(group)
+    return Row(
+        title=f"plan  {group['name']:<8}",
+        state=state_of(group),
+        phase=group["status"],
+        done=ended,
+        total=members or None,
+        amount=f"{ended}/{members}",
+        remark=", ".join(f"after {name}" for name in group["waitingFor"]),
+    )
 
 
 def _look(stack: Stack, session: requests.Session, shown: Sequence[Shown]) -> None:
@@ -268,31 +342,28 @@ class Lines:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def show(self, shown: Sequence[Shown]) -> None:
+    def show(self, rows: Sequence[Row]) -> None:
         """Tell what has changed."""
-        for one in shown:
-            state = _state(one.document)
-            if self._told.get(one.title) != state:
-                self._told[one.title] = state
-                self._console.print(f"{time.monotonic() - self._began:5.1f} s  {one.title}  {state}")
+        for row in rows:
+            if self._told.get(row.title) != row.state:
+                self._told[row.title] = row.state
+                self._console.print(f"{time.monotonic() - self._began:5.1f} s  {row.title}  {row.state}")
 
 
 class Bars:
-    """A live bar per restore. It pulses while the service says no more than that it has begun."""
+    """A live bar per row. It pulses while the service says no more than that it has begun."""
 
-    def __init__(self, shown: Sequence[Shown], console: Console) -> None:
+    def __init__(self, console: Console) -> None:
         self._progress = Progress(
             SpinnerColumn(finished_text="*"),
             TextColumn("{task.description}"),
             TextColumn("{task.fields[phase]:<22}"),
             BarColumn(bar_width=30),
-            TextColumn("{task.fields[percent]:>5}"),
-            TextColumn("{task.fields[next_poll]}"),
+            TextColumn("{task.fields[amount]:>5}"),
+            TextColumn("{task.fields[remark]}"),
             console=console,
         )
-        self._tasks: list[TaskID] = [
-            self._progress.add_task(one.title, total=None, phase="", percent="", next_poll="") for one in shown
-        ]
+        self._tasks: dict[str, TaskID] = {}
         self._live = Live(Group(self._progress), console=console, refresh_per_second=10)
 
     def __enter__(self) -> Self:
@@ -302,18 +373,18 @@ class Bars:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, shown: Sequence[Shown]) -> None:
+    def show(self, rows: Sequence[Row]) -> None:
         """Bring the bars up to date."""
-        for task, one in zip(self._tasks, shown, strict=True):
-            percent = one.document.get("progressPercentage")
-            known = one.is_finished or (percent or 0) > 1
+        for row in rows:
+            if row.title not in self._tasks:
+                self._tasks[row.title] = self._progress.add_task(row.title, phase="", amount="", remark="")
             self._progress.update(
-                task,
-                total=100 if known else None,
-                completed=100 if one.is_finished else percent or 0,
-                phase=one.document["status"] if one.is_finished else one.document["phase"],
-                percent="" if percent is None else f"{percent:.0f} %",
-                next_poll=_next_poll(one.document),
+                self._tasks[row.title],
+                total=row.total,
+                completed=row.done,
+                phase=row.phase,
+                amount=row.amount,
+                remark=row.remark,
             )
 
 
@@ -341,7 +412,7 @@ def _collect(stack: Stack, shown: Sequence[Shown], *, deadline: float) -> None:
         one.calls, one.posts = len(actions), actions.count("trigger_restore")
 
 
-def _summary(shown: Sequence[Shown]) -> Table:
+def _summary(shown: Sequence[Shown], recovering: Recovering) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for head in ("started by", "VM", "status", "point (UTC)", "job took", "ARM calls", "disks in"):
         table.add_column(head, justify="right" if head in {"job took", "ARM calls"} else "left", overflow="fold")
@@ -356,6 +427,9 @@ def _summary(shown: Sequence[Shown]) -> Table:
             str(one.calls),
             result.get("targetResourceGroup") or "-",
         )
+    target = recovering.plan["restore"]["targetResourceGroupId"].rpartition("/")[2]
+    vms = f"{len(recovering.vm_keys)} in {len(recovering.groups)} groups"
+    table.add_row("plan", vms, recovering.document["status"], "-", "-", str(recovering.calls), target)
     return table
 
 
@@ -380,22 +454,32 @@ def _print_places(one: Shown, console: Console) -> None:
             console.print(f"{one.title}  {what}: {result[member]}", soft_wrap=True)
 
 
-def _verdict(stack: Stack, shown: Sequence[Shown]) -> str:
-    """Return the line that says what was proven; ``DemoError`` when it was not."""
+def _verdict(stack: Stack, shown: Sequence[Shown], recovering: Recovering) -> list[str]:
+    """Return the lines that say what was proven; ``DemoError`` when it was not."""
     problems = [f"{one.title.replace('  ', ' ')}: {one.problem}" for one in shown if one.problem]
+    problems += [f"plan: {recovering.problem}"] if recovering.problem else []
     if problems:
         raise DemoError("; ".join(problems))
     counters = requests.get(f"{stack.simulator_url}/_simulator/counters", timeout=10).json()
-    posts, count = counters["byAction"].get("trigger_restore", 0), len(shown)
+    count, members = len(shown), len(recovering.vm_keys)
+    posts = counters["byAction"].get("trigger_restore", 0) - recovering.posts
     if posts != count:
         raise DemoError(f"the simulator saw {posts} restore POSTs for {count} restores")
     calls = counters["requests"] - counters["byAction"].get("get_token", 0)
-    return (
+    named = sum(one.calls for one in shown) + recovering.calls
+    restores = (
         f"Proven: {count} restores asked for = {posts} restore POSTs at the simulator = {count} Completed "
-        f"= {count} messages on restore-results. {calls} ARM calls in all "
-        f"({calls - sum(one.calls for one in shown)} of them name no VM: job lists and the like), "
+        f"= {count} messages on restore-results."
+    )
+    recovery = (
+        f"Proven: 1 recovery asked for = {len(recovering.groups)} groups in order, {GATED} after its approval "
+        f"= {members} members = {recovering.posts} restore POSTs = Completed."
+    )
+    in_all = (
+        f"{calls} ARM calls in all ({calls - named} of them name no VM: job lists and the like), "
         f"{counters['tokens']} managed-identity token(s)."
     )
+    return [restores, recovery, in_all]
 
 
 if __name__ == "__main__":

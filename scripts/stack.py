@@ -43,7 +43,7 @@ _AZURITE: Final = ROOT / ".tools/node_modules/.bin/azurite-queue"
 _WHOLE_AZURITE: Final = ROOT / ".tools/node_modules/.bin/azurite"
 _LISTENS: Final = re.compile(r"listen(?:ing|s) (?:on|at) ((?:http://)?[\d.]+:\d+)")
 _OURS: Final = (
-    *("AZURE_", "RESTORE_", "AUTO_RESTORE_", "IDENTITY_", "MSI_", "AZUREWEBJOBS"),
+    *("AZURE_", "RESTORE_", "AUTO_RESTORE_", "RECOVERY_", "IDENTITY_", "MSI_", "AZUREWEBJOBS"),
     *("APPLICATIONINSIGHTS_", "OTEL_"),
 )
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")

@@ -29,7 +29,6 @@ from domain.restore.calls import (
     WakeRestore,
 )
 from domain.restore.machine import SLOT_EVENT
-from domain.restore.parts import Phase
 from domain.restore.status_events import event_of
 from domain.times import format_time, parse_request_time
 from orchestrations.entities import ENTITIES
@@ -46,6 +45,7 @@ from triggers.list_entries import note_end
 from triggers.post_claims import PostClaims
 from triggers.queue import events_output, results_output
 from triggers.records import Records
+from triggers.recovery_states import get_recovery
 from triggers.restore_states import get_document
 from triggers.sdk import accept_plain_text_payloads
 from triggers.starting import now
@@ -75,11 +75,12 @@ type ResolveWith = Callable[[Records], Activity]
 
 
 async def find_running(data: Json, client: df.DurableFunctionsClient) -> Json:
-    """Return whether a restore still runs; one that has ended and only publishes its result does not."""
-    document = await get_document(client, unpack(FindRunning, data).restore_id)
+    """Return whether a restore or a recovery still runs; one that has ended and only sends its result does not."""
+    instance_id = unpack(FindRunning, data).restore_id
+    document = await get_document(client, instance_id) or await get_recovery(client, instance_id)
     if document is None:
         answer = Running(is_running=False)
-    elif document["phase"] == str(Phase.FINISHED):
+    elif document["completedTime"] is not None:
         answer = Running(is_running=False, ended=parse_request_time(document["completedTime"]))
     else:
         answer = Running(is_running=True)

@@ -102,6 +102,7 @@ def shown_progress(recovery: Recovery) -> ShownProgress:
         refused=progress.refused,
         error=progress.error,
         warnings=progress.warnings,
+        admitted=recovery.admission.admitted,
     )
 
 

@@ -263,7 +263,8 @@ class ShownProgress:
 
     ``groups`` has a letter per group (``GROUP_LETTERS``), ``sizes`` their numbers of members; ``started`` and ``ended``
     are seconds after the recovery was created. ``approvals`` are those of groups, by their indexes. ``cut``: texts or
-    failures were left out. The other members are those of ``RecoveryProgress``.
+    failures were left out. ``admitted``: admission control has admitted the recovery. The other members are those of
+    ``RecoveryProgress``.
     """
 
     status: RecoveryStatus
@@ -289,6 +290,7 @@ class ShownProgress:
     error: Json | None = None
     warnings: tuple[RestoreWarning, ...] = ()
     cut: bool = False
+    admitted: bool = False
 
 
 GROUP_LETTERS: Final = dict(zip(GroupStatus, "PARCWFKXJN", strict=True))

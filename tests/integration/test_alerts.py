@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -460,3 +461,150 @@ def test_the_webhook_gets_the_wait_for_a_person_and_the_end(
         signature = hmac.new(b"s3cret", got.body, hashlib.sha256).hexdigest()
         assert got.headers["X-Restore-Signature-256"] == f"sha256={signature}"
         assert got.headers["X-Restore-Id"] == restore_id
+
+
+PLANS = {
+    "plans": [
+        {"name": "shop", "restore": RESTORE, "groups": [{"name": "all", "sourceResourceIds": [load(1), load(2)]}]},
+        {"name": "swap", "restore": IN_PLACE, "groups": [{"name": "all", "sourceResourceIds": [load(3)]}]},
+    ]
+}
+SHOP = {"name": "whole shop", "match": {"sourceResourceIds": [GROUP.format("web-rg")]}, "plan": "shop"}
+OTHERS = {"name": "others", "match": {"sourceResourceIds": [GROUP.format("load-rg")]}, "restore": RESTORE}
+
+
+@contextmanager
+def staged_with_plans(
+    monkeypatch: pytest.MonkeyPatch, *rules: Json, plans: object = PLANS, **storm: Any
+) -> Iterator[Stage]:
+    """Run the app with these rules, and with plans for them."""
+    file = {"rules": list(rules), "storm": {"distinctVms": 10, **storm}}
+    with staged(monkeypatch, AUTO_RESTORE_RULES=json.dumps(file), RECOVERY_PLANS=json.dumps(plans)) as running:
+        yield running
+
+
+def recovered(stage: Stage, recovery_id: str) -> Json:
+    """Return the document of a recovery that has ended."""
+
+    def look() -> Json | None:
+        document = stage.call("GET", f"recoveries/{recovery_id}").json()
+        return document if document["completedTime"] else None
+
+    return eventually(look)
+
+
+class TestPlans:
+    def test_an_alert_starts_one_recovery_for_all_of_its_vms(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with staged_with_plans(monkeypatch, SHOP, OTHERS) as stage:
+            web, other, web_2 = decide(stage, an_alert("a1", vm_id("web-01"), load(9), vm_id("web-02")))
+
+            assert [decision["decision"] for decision in (web, other, web_2)] == ["Started"] * 3
+            assert web["recoveryId"] == web_2["recoveryId"]
+            assert (web["plan"], web["rule"], "restoreId" in web) == ("shop", "whole shop", False)
+            assert ("recoveryId" in other, "plan" in other) == (False, False)
+            ended = recovered(stage, web["recoveryId"])
+            assert (ended["status"], ended["startedBy"], ended["plan"]) == ("Completed", "alert", "shop")
+            assert (ended["requestedBy"], "vm-down" in ended["reason"]) == ("Azure Monitor", True)
+            assert stage.finished(other["restoreId"])["status"] == "Completed"
+            assert [stage.jobs_of(f"load-00{number}") for number in (1, 2, 9)] == [1, 1, 1]
+            assert stage.jobs_of("web-01") == 0
+
+    def test_the_same_alert_again_is_a_duplicate_and_another_one_is_cooling_down(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with staged_with_plans(monkeypatch, SHOP) as stage:
+            [first] = decide(stage, an_alert("a1"))
+            [again] = decide(stage, an_alert("A1", vm_id("web-01"), severity="Sev0"))
+            [during] = decide(stage, an_alert("a2"))
+            recovered(stage, first["recoveryId"])
+            [after] = decide(stage, an_alert("a3", vm_id("web-02")))
+            [much_later] = decide(stage, an_alert("a1"))
+
+            assert [decision["decision"] for decision in (again, much_later)] == ["Duplicate"] * 2
+            assert again["recoveryId"] == much_later["recoveryId"] == first["recoveryId"]
+            for decision in (during, after):
+                assert (decision["decision"], decision["plan"]) == ("CoolingDown", "shop")
+                assert first["recoveryId"] in decision["reason"]
+                assert "recoveryId" not in decision
+            assert stage.jobs_of("load-001") == 1
+            listed = stage.call("GET", "recoveries").json()["value"]
+            assert [document["id"] for document in listed] == [first["recoveryId"]]
+
+    def test_fifty_at_the_same_moment_start_exactly_one_recovery(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with staged_with_plans(monkeypatch, SHOP) as stage:
+            with ThreadPoolExecutor(50) as threads:
+                answers = list(threads.map(lambda _: decide(stage, an_alert("a1"))[0], range(50)))
+
+            assert sorted(decision["decision"] for decision in answers) == ["Duplicate"] * 49 + ["Started"]
+            [recovery_id] = {decision["recoveryId"] for decision in answers}
+            assert recovered(stage, recovery_id)["status"] == "Completed"
+            assert stage.jobs_of("load-001") == 1
+
+    def test_a_refused_alert_may_come_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with staged_with_plans(monkeypatch, {**SHOP, "approval": {"required": True}}) as stage:
+            [first] = decide(stage, an_alert("a1"))
+            [refused] = decide(stage, an_alert("a2"))
+            stage.call("POST", f"recoveries/{first['recoveryId']}/reject", json={"by": "ada"})
+            recovered(stage, first["recoveryId"])
+            [second] = decide(stage, an_alert("a2"))
+
+            assert [decision["decision"] for decision in (first, refused, second)] == [
+                "AwaitingApproval",
+                "CoolingDown",
+                "AwaitingApproval",
+            ]
+            assert f"Recovery {first['recoveryId']} of this plan" in refused["reason"]
+            assert "has not ended" in refused["reason"]
+            stage.call("POST", f"recoveries/{second['recoveryId']}/approve", json={"by": "ada"})
+            assert recovered(stage, second["recoveryId"])["status"] == "Completed"
+            assert stage.jobs_of("load-001") == 1
+
+    def test_a_budget_counts_recoveries(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with staged_with_plans(monkeypatch, {**SHOP, "maxPerHour": 1, "coolDown": "PT0S"}) as stage:
+            [first] = decide(stage, an_alert("a1"))
+            recovered(stage, first["recoveryId"])
+            [second] = decide(stage, an_alert("a2"))
+
+            assert (second["decision"], "HourlyBudgetSpent" in second["reason"]) == ("Refused", True)
+
+    @pytest.mark.parametrize(
+        ("rule", "storm", "vms", "why"),
+        [
+            ({**SHOP, "approval": {"required": True, "timeout": "PT1H"}}, 10, 1, "Rule 'whole shop' asks"),
+            ({**SHOP, "plan": "SWAP"}, 10, 1, "does not replace the disks"),
+            (SHOP, 1, 2, "this may be an outage of Azure"),
+        ],
+        ids=["rule", "in place", "storm"],
+    )
+    def test_a_person_is_asked_before_the_first_restore(
+        self, monkeypatch: pytest.MonkeyPatch, rule: Json, storm: int, vms: int, why: str
+    ) -> None:
+        with staged_with_plans(monkeypatch, rule, distinctVms=storm) as stage:
+            alert = an_alert("a1", *[vm_id("web-01"), vm_id("web-02")][:vms])
+            decision = decide(stage, alert)[0]
+
+            assert (decision["decision"], why in decision["reason"]) == ("AwaitingApproval", True), decision
+            address = f"recoveries/{decision['recoveryId']}"
+
+            def waiting() -> Json | None:
+                document = stage.call("GET", address).json()
+                return document if document["status"] == "AwaitingApproval" else None
+
+            document = eventually(waiting)
+            assert [stage.jobs_of(f"load-00{number}") for number in (1, 2, 3)] == [0, 0, 0]
+            assert stage.call("POST", document["links"]["approve"], json={"by": "ada"}).status_code == 202
+            assert recovered(stage, decision["recoveryId"])["approval"]["by"] == "ada"
+
+    def test_plans_that_cannot_be_used_stop_no_other_rule(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        alert = an_alert("a1", vm_id("web-01"), load(9))
+        with staged_with_plans(monkeypatch, SHOP, OTHERS, plans={"plans": [{"name": "shop"}]}) as stage:
+            answers = [stage.call("POST", "alerts", json=alert) for _ in range(2)]
+            [decision] = decide(stage, an_alert("a2", load(8)))
+
+            assert [answer.status_code for answer in answers] == [503, 503]
+            assert "1 of 2 decisions could not be made" in answers[0].json()["error"]["message"]
+            assert "The recovery plans cannot be used" in answers[0].json()["error"]["message"]
+            [restore] = stage.call("GET", f"restores?sourceResourceId={load(9)}").json()["value"]
+            assert stage.finished(restore["id"])["status"] == "Completed"
+            assert stage.jobs_of("load-009") == 1
+            assert decision["decision"] == "Started"

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from domain import errors
+from domain.recovery.parts import GroupStatus, RecoveryStatus
 from domain.restore.parts import Status, WaitReason
 from domain.warning_codes import WarningCode
 
@@ -57,6 +58,22 @@ def test_each_reason_to_wait_has_a_row(reason: WaitReason) -> None:
 @pytest.mark.parametrize("status", Status)
 def test_each_status_has_a_row(status: Status) -> None:
     assert f"`{status}`" in first_cells()
+
+
+def cells_about_recoveries() -> str:
+    """Return the first cells of the rows about recoveries."""
+    section = RUNBOOK.partition("\n## A recovery\n")[2].partition("\n## ")[0]
+    return "\n".join(cells[0] for cells in rows(section))
+
+
+@pytest.mark.parametrize("status", RecoveryStatus)
+def test_each_status_of_a_recovery_has_a_row(status: RecoveryStatus) -> None:
+    assert f"`{status}`" in cells_about_recoveries()
+
+
+@pytest.mark.parametrize("status", [GroupStatus.REJECTED, GroupStatus.SKIPPED, GroupStatus.FAILED])
+def test_each_status_of_a_group_that_needs_a_person_has_a_row(status: GroupStatus) -> None:
+    assert f"a group is `{status}`" in cells_about_recoveries()
 
 
 PAGES: Final = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]

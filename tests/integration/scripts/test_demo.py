@@ -31,6 +31,13 @@ def test_it_restores_by_every_way_to_start_and_proves_it(marked: Marked) -> None
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Proven: 4 restores asked for = 4 restore POSTs at the simulator = 4 Completed" in done.stdout
+    assert "Proven: 1 recovery asked for = 3 groups in order, app after its approval = 6 members" in done.stdout
+    assert "= 6 members = 6 restore POSTs = Completed." in done.stdout
+    told = [line.partition(" s  plan  ")[2] for line in done.stdout.splitlines() if " s  plan  " in line]
+    wanted = ["app       waits for database", "database  Completed 1 of 1", "app       AwaitingApproval 0 of 2"]
+    wanted += ["app       Completed 2 of 2", "web       Completed 3 of 3"]
+    assert [line for line in told if line in wanted] == wanted
+    assert "plan         6 in 3 groups   Completed" in done.stdout
     assert "http  web-01  TrackingJob" in done.stdout
     assert "alert web-03  TrackingJob" in done.stdout
     assert "queue web-02  configuration: https://stagingweu.blob.core.windows.net/" in done.stdout
@@ -45,6 +52,17 @@ def test_restores_that_do_not_complete_fail_it_each_with_its_reason(marked: Mark
     assert "demo: http job-failed: it ended as Failed" in done.stderr
     assert "The disks could not be written." in done.stderr
     assert "queue job-warnings: it ended as CompletedWithWarnings" in done.stderr
+    assert "Proven" not in done.stdout
+
+
+def test_a_recovery_that_does_not_complete_fails_it(marked: Marked) -> None:
+    vms = ("load-001", "load-002", "job-failed", "load-004", "load-005", "load-006")
+    done = marked.run("scripts.demo", "--plan-vms", *vms, *FAST)
+
+    assert done.returncode == 1
+    assert "demo: plan: it ended as Failed: app Failed" in done.stderr
+    assert "web       waits for app" in done.stdout
+    assert "web       Running" not in done.stdout
     assert "Proven" not in done.stdout
 
 
@@ -87,6 +105,7 @@ def test_it_can_be_stopped_at_any_time(marked: Marked) -> None:
     [
         (("--http-vm", "nobody"), "demo: the scenario has no VM 'nobody'\n"),
         (("--http-vm", "web-02"), "demo: each restore needs a VM of its own\n"),
+        (("--http-vm", "load-003"), "demo: each restore needs a VM of its own\n"),
         (("--scenario", "absent.json"), "demo: the scenario absent.json cannot be used: "),
     ],
 )

@@ -17,6 +17,7 @@ from domain.recovery.plan import LoadedPlans
 from scripts.alerting import vm_down
 from tests.support.azure import LIMITS, VM_ID, a_request
 from triggers.alerts import AlertsApi, log_rules
+from triggers.recovery_starting import RecoverySettings
 
 if TYPE_CHECKING:
     import azure.durable_functions as df
@@ -26,6 +27,7 @@ RULES = LoadedRules(source="setting", rules=read_rules({"rules": [{"name": "all"
 BROKEN = LoadedRules(
     source="rules.json", rules=None, problems=tuple(f"rules[{index}].x is wrong" for index in range(5))
 )
+NO_PLANS = LoadedPlans(source=None, plans={})
 
 
 class _Away:
@@ -36,8 +38,8 @@ class _Away:
 
 
 def post(alert: object, rules: LoadedRules = RULES) -> func.HttpResponse:
-    plans = LoadedPlans(source=None, plans={})
-    api = AlertsApi(rules=rules, plans=plans, limits_for=lambda _request: LIMITS)
+    recoveries = RecoverySettings(plans=NO_PLANS, max_per_vault=50)
+    api = AlertsApi(rules=rules, limits_for=lambda _request: LIMITS, recoveries=recoveries)
     request = func.HttpRequest("POST", "/api/alerts", body=json.dumps(alert).encode())
     return asyncio.run(api.post_alert(request, cast("df.DurableFunctionsClient", _Away())))
 
@@ -84,9 +86,9 @@ def test_rules_that_cannot_be_used_are_answered_503(alert: object, caplog: pytes
 def test_the_log_at_the_start_says_whether_alerts_are_on(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
-    log_rules(BROKEN)
-    log_rules(LoadedRules(source=None, rules=NO_RULES))
-    log_rules(RULES)
+    log_rules(BROKEN, NO_PLANS)
+    log_rules(LoadedRules(source=None, rules=NO_RULES), NO_PLANS)
+    log_rules(RULES, NO_PLANS)
 
     *off, none, some = [(record.levelno, record.getMessage()) for record in caplog.records]
     assert off[0][1].startswith("ALERTS ARE OFF")
@@ -95,3 +97,15 @@ def test_the_log_at_the_start_says_whether_alerts_are_on(caplog: pytest.LogCaptu
     assert "every alert is Ignored" in none[1]
     assert "auto_restore_rules.json" in none[1]
     assert some == (logging.INFO, "alert rules: 1 from setting")
+
+
+@pytest.mark.parametrize(("plans", "is_told"), [(None, True), ({}, False)])
+def test_the_log_at_the_start_names_rules_whose_plans_cannot_be_used(
+    plans: dict[str, Any] | None, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = LoadedRules(source="setting", rules=read_rules({"rules": [{"name": "whole shop", "plan": "shop"}]}))
+
+    log_rules(rules, LoadedPlans(source="setting", plans=plans, problems=() if plans is not None else ("broken",)))
+
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert ["whole shop" in line for line in told] == [True] * is_told

@@ -10,7 +10,7 @@ from domain.errors import TerminalError, TransientError
 from domain.people import same_person
 from domain.recovery.commands import Command
 from domain.recovery.machine import COMMAND_EVENT
-from domain.recovery.parts import GroupStatus
+from domain.recovery.parts import RETRIABLE, SKIPPABLE
 from domain.restore.parts import Decision
 from domain.times import format_time, parse_request_time
 from domain.wire import as_object, as_text
@@ -30,8 +30,6 @@ DECISION_OF: Final[Mapping[Command, Decision]] = {
     Command.APPROVE: Decision.APPROVED,
     Command.REJECT: Decision.REJECTED,
 }
-_FAILED: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED})
-_SKIPPABLE: Final = _FAILED | {GroupStatus.PENDING, GroupStatus.AWAITING_APPROVAL}
 
 
 async def give_command(
@@ -131,7 +129,7 @@ def _why_not(document: Json, command: Command, instruction: Json) -> str | None:
         return f"it has ended as {document['status']}"
     if document["dryRun"]:
         return "it is a dry run"
-    fitting = _FAILED if command is Command.RETRY or "group" not in instruction else _SKIPPABLE
+    fitting = RETRIABLE if command is Command.RETRY or "group" not in instruction else SKIPPABLE
     statuses = {group["name"]: group["status"] for group in document["groups"]}
     if (name := instruction.get("group")) is not None:
         return None if statuses[name] in fitting else f"the group {name} is {statuses[name]}"

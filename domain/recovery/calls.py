@@ -7,6 +7,7 @@ The plan and the frozen list of members are not part of these messages: they are
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
@@ -77,6 +78,11 @@ class Resolved:
     max_running: int | None = None
     typical_s: float | None = None
     warnings: tuple[RestoreWarning, ...] = ()
+
+    def group_of(self, index: int) -> int:
+        """Return the index of a member's group."""
+        # Of groups that begin with the same member, all but the last are empty.
+        return bisect_right(self.groups, index, key=lambda group: group.first) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """Chooses the members of a recovery among the protected virtual machines that Azure Resource Graph lists.
 
-A virtual machine that a group names belongs to the first group that names it, whatever other groups select: what a plan
-names can be checked before a recovery, and has the template that its author gave it. Any other belongs to the first
-group that selects it. ``except`` is a part of its selection: it leaves out what the selection would take, in its own
-group alone, and nothing that is named.
+A virtual machine that a group names belongs to the first group that names it, whatever other groups select: so what a
+plan names can be checked before the recovery, and has the template that its author gave it. Any other belongs to the
+first group that selects it. ``except`` is part of a selection: it leaves out virtual machines of its own group
+alone, and never one that is named.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class ChosenVm:
     group: int
     vault_ids: tuple[str, ...] = ()
 
-    def in_vault(self, vault_id: str) -> Self:
-        """Return it with one more vault, unless that is known."""
+    def with_vault(self, vault_id: str) -> Self:
+        """Return the virtual machine with this vault among its vaults."""
         if any(same_id(vault_id, known) for known in self.vault_ids):
             return self
         return replace(self, vault_ids=(*self.vault_ids, vault_id))
@@ -101,7 +101,7 @@ def choose(
             # A virtual machine that two vaults list may be selected by another group in the second one.
             known = found.get(key, ChosenVm(vm_id=vm_id, group=group))
             found[key] = replace(known, group=min(group, known.group))
-        found[key] = found[key].in_vault(vm.vault_id)
+        found[key] = found[key].with_vault(vm.vault_id)
     return found
 
 
@@ -124,7 +124,7 @@ class _Selector:
         return cls(selection, vaults, _lower(selection.tags))
 
     def takes(self, vm: ProtectedVm) -> bool:
-        """Return whether all conditions hold, and ``except`` does not."""
+        """Return whether the virtual machine meets all conditions, and no pattern of ``except``."""
         return (
             (self.vaults is None or vm.vault_id.lower() in self.vaults)
             and self.tags.items() <= vm.tags.items()
@@ -134,8 +134,9 @@ class _Selector:
 
 
 def _lower(tags: Mapping[str, Any]) -> dict[str, str]:
-    # To Azure Resource Manager, names of tags have no case and values have one. Here values have none either: a VM too
-    # many stands in the list of members, one that is left out because its tag says Prod is nowhere to be seen.
+    # Azure Resource Manager compares names of tags without case, and their values with it. Here the values are compared
+    # without case, too: a VM too many is seen in the list of members; one that is missing, because its tag says Prod
+    # instead of prod, is not.
     return {name.lower(): str(value).lower() for name, value in tags.items()}
 
 

@@ -1,4 +1,4 @@
-"""The members of a recovery before their list is frozen: in which order, and what speaks against starting them."""
+"""The members of a recovery before their list is frozen: their order, and the reasons against starting them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from domain.recovery.plan import Group, RecoveryPlan
 
 _FOR_MEMBERS: Final = ("recoveryPoint", "requestedBy", "reason", "dryRun")
-"""Members of the call that starts a recovery which each of its restores has, too."""
+"""What the request of each member takes over from the call that starts the recovery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ChosenMembers:
         """Return the group of a member."""
         return self.plan.groups[vm.group]
 
-    def names(self, vm_id: str) -> bool:
+    def is_named(self, vm_id: str) -> bool:
         """Return whether the plan itself names a member."""
         return vm_id.lower() in self.named
 
@@ -67,10 +67,10 @@ class ChosenMembers:
         return list(found.values())
 
     def check(self) -> None:
-        """Raise ``InvalidRequestError`` with all that speaks against starting this recovery.
+        """Raise ``InvalidRequestError`` with every reason against starting this recovery.
 
-        A group that shall have members and has none: what comes after it would start without it, as if it had been
-        restored. A member whose names do not fit into its request. Members that would be restored under one name.
+        The reasons: a group without members that is not optional, because the groups after it would start as if it had
+        been restored; a member whose names do not fit into its request; members that would be restored under one name.
         """
         problems = [
             _problem(index, f"{group.name} has no virtual machine. {_EMPTY}")
@@ -100,7 +100,7 @@ class ChosenMembers:
         """Yield a warning for each optional group without members."""
         for index, group in enumerate(self.plan.groups):
             if not self.count_of(index):
-                message = f"The group {group.name} has no virtual machine; it is optional, so the others are restored."
+                message = f"The group {group.name} has no virtual machine. It is optional, so the others are restored."
                 yield RestoreWarning(code=WarningCode.GROUP_EMPTY, message=message)
 
     def count_of(self, group: int) -> int:
@@ -109,8 +109,9 @@ class ChosenMembers:
 
 
 _EMPTY: Final = (
-    "Its selection finds none that is backed up and that the app's identity may read, or they are all in other groups. "
-    "Correct the selection, give the identity the role, or make the group optional"
+    "The selection finds none that is backed up and that the app's identity may read, or all of them are in other "
+    "groups. Correct the selection, give the identity its roles for these vaults and virtual machines, or make the "
+    "group optional"
 )
 
 

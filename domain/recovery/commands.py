@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from domain.recovery.ending import rejected
 from domain.recovery.groups import decided, members_in, with_decision
-from domain.recovery.parts import MAX_ATTEMPTS, NOT_GOOD, GroupStatus, Instruction, MemberStatus
+from domain.recovery.parts import (
+    MAX_ATTEMPTS,
+    NOT_GOOD,
+    RETRIABLE,
+    SKIPPABLE,
+    GroupStatus,
+    Instruction,
+    MemberStatus,
+)
 from domain.restore.parts import Decision
 from domain.wire import as_object, as_text
 
@@ -21,7 +29,7 @@ _MAX_KNOWN: Final = 20
 _MAX_ID: Final = 64
 _MAX_NAME: Final = 200
 _MAX_COMMENT: Final = 1000
-_FAILED: Final = (GroupStatus.FAILED, GroupStatus.REJECTED)
+_AWAITING_APPROVAL: Final = frozenset({GroupStatus.AWAITING_APPROVAL})
 
 
 class Command(StrEnum):
@@ -72,7 +80,7 @@ def _cancelled(recovery: Recovery, _group: str | None, instruction: Instruction,
 
 def _retried(recovery: Recovery, group: str | None, _instruction: Instruction, _now: datetime) -> Recovery:
     """Start the members of failed groups again that did not succeed; ask again for the approval of rejected groups."""
-    for index in _named(recovery, group, _FAILED):
+    for index in _groups_for(recovery, group, RETRIABLE):
         if recovery.progress.groups[index].status is GroupStatus.REJECTED:
             recovery = recovery.with_group(index, status=GroupStatus.PENDING, ended=None, approval=None)
             continue
@@ -85,9 +93,9 @@ def _retried(recovery: Recovery, group: str | None, _instruction: Instruction, _
 
 
 def _skipped(recovery: Recovery, group: str | None, _instruction: Instruction, now: datetime) -> Recovery:
-    """Let others start as if these groups had succeeded: failed ones, or a named one that has not started."""
-    statuses = _FAILED if group is None else (*_FAILED, GroupStatus.PENDING, GroupStatus.AWAITING_APPROVAL)
-    for index in _named(recovery, group, statuses):
+    """Let the groups after these start as if these had succeeded: failed ones, or a named one that has not started."""
+    statuses = RETRIABLE if group is None else SKIPPABLE
+    for index in _groups_for(recovery, group, statuses):
         pending = members_in(recovery, index, frozenset({MemberStatus.PENDING}))
         recovery = recovery.with_group(index, status=GroupStatus.SKIPPED, ended=now)
         recovery = recovery.with_members(MemberStatus.SKIPPED, pending)
@@ -112,13 +120,16 @@ def _decided(
             return recovery
         approval = with_decision(approval, decision, now, by=by, comment=comment)
         return rejected(recovery.with_progress(approval=approval))
-    for index in _named(recovery, group, (GroupStatus.AWAITING_APPROVAL,)):
+    for index in _groups_for(recovery, group, _AWAITING_APPROVAL):
         recovery = decided(recovery, index, decision, now, by=by, comment=comment)
     return recovery
 
 
-def _named(recovery: Recovery, name: str | None, statuses: tuple[GroupStatus, ...]) -> list[int]:
-    """Return the groups in one of these statuses: the named one, or all. There are none after a cancellation."""
+def _groups_for(recovery: Recovery, name: str | None, statuses: frozenset[GroupStatus]) -> list[int]:
+    """Return the indexes of the groups that a command is about: those in these statuses; with a name, that one alone.
+
+    There are none after a cancellation, and none in a dry run.
+    """
     if recovery.progress.cancellation is not None or recovery.accepted.dry_run:
         return []
     return [

@@ -29,6 +29,8 @@ from domain.codec import as_json, pack
 from domain.recovery.parts import (
     GATE_REASON,
     GROUP_LETTERS,
+    RETRIABLE,
+    SKIPPABLE,
     AcceptedRecovery,
     GroupStatus,
     MemberStatus,
@@ -55,8 +57,6 @@ MAX_CUSTOM_STATUS: Final = 7500  # characters of JSON
 _MAX_TEXT: Final = 1000
 
 _STATUS_OF: Final = {letter: status for status, letter in GROUP_LETTERS.items()}
-_RETRIABLE: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED})
-_SKIPPABLE: Final = _RETRIABLE | {GroupStatus.PENDING, GroupStatus.AWAITING_APPROVAL}
 
 
 # The custom status
@@ -122,30 +122,30 @@ def _with_texts(shown: ShownProgress, *, size: int) -> ShownProgress:
     """Return the progress with its texts cut to this size as JSON."""
 
     def noted(given: Instruction | None) -> Instruction | None:
-        return given and replace(given, by=_cut(given.by, size), comment=_cut(given.comment, size))
+        return given and replace(given, by=_truncated(given.by, size), comment=_truncated(given.comment, size))
 
     approval, error = shown.approval, shown.error
     if approval is not None:
-        approval = replace(approval, by=_cut(approval.by, size), comment=_cut(approval.comment, size))
+        approval = replace(approval, by=_truncated(approval.by, size), comment=_truncated(approval.comment, size))
     return replace(
         shown,
         paused=noted(shown.paused),
         cancellation=noted(shown.cancellation),
         approval=approval,
         approvals={
-            index: replace(known, by=_cut(known.by, size), comment=_cut(known.comment, size))
+            index: replace(known, by=_truncated(known.by, size), comment=_truncated(known.comment, size))
             for index, known in shown.approvals.items()
         },
         failures=tuple(
-            replace(failure, code=_cut(failure.code, size), message=_cut(failure.message, size))
+            replace(failure, code=_truncated(failure.code, size), message=_truncated(failure.message, size))
             for failure in shown.failures
         ),
-        warnings=tuple(replace(warning, message=_cut(warning.message, size) or "") for warning in shown.warnings),
-        error=error and {**error, "message": _cut(error["message"], 10 * size), "details": []},
+        warnings=tuple(replace(warning, message=_truncated(warning.message, size) or "") for warning in shown.warnings),
+        error=error and {**error, "message": _truncated(error["message"], 10 * size), "details": []},
     )
 
 
-def _cut(text: str | None, size: int) -> str | None:
+def _truncated(text: str | None, size: int) -> str | None:
     """Return the beginning of a text that has this size as JSON, where one character may need twelve."""
     if text is None or len(json.dumps(text)) - 2 <= size:
         return text
@@ -169,7 +169,7 @@ def _without_persons(shown: ShownProgress) -> ShownProgress:
 
 
 def _with_bare_decisions(shown: ShownProgress) -> ShownProgress:
-    """Return the progress with no more than the decision about each group, or until when it is awaited."""
+    """Return the progress with only the decision about each group; an open one keeps the time until which it waits."""
     approvals = {
         index: known if known.decision is None else ShownApproval(decision=known.decision)
         for index, known in shown.approvals.items()
@@ -305,7 +305,7 @@ class _View:
         )
 
     def _expiries(self) -> list[datetime]:
-        """Return until when each decision is awaited that a person must make."""
+        """Return the time until which each open decision can be made."""
         approval = self._shown.approval
         waits = [self._moment(known.expires) for known in self._shown.approvals.values() if known.decision is None]
         if approval is not None and approval.decision is None:
@@ -339,13 +339,13 @@ class _View:
     def links(self, now: datetime) -> RecoveryLinks:
         shown, here, statuses = self._shown, f"/api/recoveries/{self._accepted.recovery_id}", set(self._statuses)
         is_open = not shown.is_closed and shown.cancellation is None
-        acts = (
+        has_groups_to_command = (
             is_open
             and not self._accepted.dry_run
             and (shown.approval is None or shown.approval.decision is not None)
             and bool(shown.groups)
         )
-        runs = is_open and not shown.status.has_ended
+        is_running = is_open and not shown.status.has_ended
         can_decide = is_open and any(now <= expiry for expiry in self._expiries())
 
         def link(command: str, *, usable: bool) -> str | None:
@@ -354,11 +354,11 @@ class _View:
         return RecoveryLinks(
             self=here,
             members=f"{here}/members",
-            pause=link("pause", usable=runs and shown.paused is None),
+            pause=link("pause", usable=is_running and shown.paused is None),
             resume=link("resume", usable=shown.paused is not None),
             cancel=link("cancel", usable=is_open),
-            retry=link("retry", usable=acts and bool(statuses & _RETRIABLE)),
-            skip=link("skip", usable=acts and bool(statuses & _SKIPPABLE)),
+            retry=link("retry", usable=has_groups_to_command and bool(statuses & RETRIABLE)),
+            skip=link("skip", usable=has_groups_to_command and bool(statuses & SKIPPABLE)),
             approve=link("approve", usable=can_decide),
             reject=link("reject", usable=can_decide),
         )

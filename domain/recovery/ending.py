@@ -1,4 +1,7 @@
-"""How a recovery ends that starts nothing: refused, rejected, or because a call failed. Members tell all other ends."""
+"""The ends of a recovery that starts nothing: it is refused or rejected, or a call of it failed.
+
+All other ends follow from the members (``domain.recovery.groups``).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def retry_or_end(recovery: Recovery, call: Call, error: RestoreError, now: datetime) -> Recovery:
-    """Return the recovery that makes the call again, or failed: if the error stays, and after half an hour."""
+    """Return the recovery that makes the call again, or that has failed: by a lasting error, or after half an hour."""
     if isinstance(error, TransientError) and recovery.backoff.failing_for(call.name, now) < PATIENCE:
         return replace(recovery, backoff=recovery.backoff.retry(call.name, now))
     return recovery.with_progress(error=error.to_json())

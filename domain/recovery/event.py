@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 
 def recovery_event_of(change: RecoveryChange) -> Json:
-    """Return the event of a change."""
+    """Return the event of a change: a packed ``RecoveryEvent``."""
     event = RecoveryEvent(event=RecoveryStatus(change.status), time=change.time, recovery=change.document)
     return as_json(event)

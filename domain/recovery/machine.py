@@ -29,6 +29,7 @@ from domain.restore.calls import (
     ReleaseLock,
     ReleaseVanishedLock,
     TakeBudget,
+    TellRecovery,
 )
 from domain.restore.parts import Decision
 from domain.restore.steps import Finish, MakeCall, Step, Wait
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
     from domain.answers import Answer
     from domain.restore.calls import Call
 
-MEMBER_EVENT: Final = "member"
+MEMBER_EVENT: Final = TellRecovery.event
 COMMAND_EVENT: Final = "command"
 
 _PREDICT_EVERY: Final = timedelta(minutes=1)
-_LONGEST_WAIT: Final = timedelta(days=1)
+_MAX_WAIT: Final = timedelta(days=1)
 
 
 def decide(recovery: Recovery, now: datetime) -> Step:
@@ -88,7 +89,7 @@ def _calls(recovery: Recovery, check_due: datetime | None, now: datetime) -> lis
 
 
 def _times(recovery: Recovery, check_due: datetime | None, now: datetime) -> list[datetime]:
-    """Return the times at which something changes without an event; the last is there so that the wait has an end."""
+    """Return the times at which something changes without an event. The last one only ends the wait within a day."""
     progress, created = recovery.progress, recovery.accepted.created
     times = [
         group.approval.expires
@@ -100,15 +101,15 @@ def _times(recovery: Recovery, check_due: datetime | None, now: datetime) -> lis
     times.append(check_due)
     if progress.completed is not None:
         times.append(progress.completed + STAYS_OPEN)
-    whole_days = (now - created) // _LONGEST_WAIT
-    times.append(created + (whole_days + 1) * _LONGEST_WAIT)
+    whole_days = (now - created) // _MAX_WAIT
+    times.append(created + (whole_days + 1) * _MAX_WAIT)
     return [time for time in times if time is not None and time > now]
 
 
 def advance(recovery: Recovery, now: datetime) -> Recovery:
-    """Return the recovery as time alone has changed it, with the batch that is started by the next step.
+    """Return the recovery with what has changed by time alone, and with the members that the next step starts.
 
-    A change of its status is noted here, because this is called before each step.
+    This is called before each step, so a change of the status is noted here.
     """
     if recovery.progress.is_closed:
         return status_events.with_change_noted(recovery, now)
@@ -120,7 +121,7 @@ def advance(recovery: Recovery, now: datetime) -> Recovery:
 
 
 def _with_times_passed(recovery: Recovery, now: datetime) -> Recovery:
-    """Return the recovery whose approvals have timed out that nobody gave."""
+    """Return the recovery in which open approvals have timed out, if their time is over."""
     approval = recovery.progress.approval
     if approval is not None and recovery.outline is not None and recovery.awaits_decision:
         if approval.expires is None:

@@ -97,7 +97,7 @@ def start_call(recovery: Recovery) -> StartMembers | CheckMembers | None:
 
 
 def cancel_call(recovery: Recovery) -> CancelMembers | None:
-    """Return the call that cancels the restores of a cancelled recovery, as far as they have not been told."""
+    """Return the call that cancels restores of a cancelled recovery; ``None`` if none is left that was not told."""
     cancellation = recovery.progress.cancellation
     running = [] if cancellation is None else _in_status(recovery, MemberStatus.RUNNING)
     if cancellation is None or not running:
@@ -144,9 +144,9 @@ def cancelled(recovery: Recovery, call: CancelMembers, _done: Done, _now: dateti
 
 
 def checked(recovery: Recovery, call: CheckMembers, answer: CheckedMembers, now: datetime) -> Recovery:
-    """Return the recovery after the task hub has said what has become of these members.
+    """Return the recovery with what the task hub knows of these members.
 
-    A member that has no restore is started again in the same attempt, if it still is to be started.
+    A member without a restore is pending again, in the same attempt.
     """
     is_start = any(_is_current(recovery, ref, MemberStatus.STARTING) for ref in call.members)
     for end in answer.ended:
@@ -189,8 +189,7 @@ def call_failed(
 def ended(recovery: Recovery, end: MemberEnd, _now: datetime) -> Recovery:
     """Return the recovery after a member's restore has ended.
 
-    The end of an earlier attempt, one that is known already, and one of a member that nobody has started change
-    nothing.
+    Nothing changes if this is an earlier attempt, if the end is known already, or if the member was never started.
     """
     status = MEMBER_STATUS_OF.get(end.status)
     if status is None or not 0 <= end.index < len(recovery.progress.members):
@@ -205,13 +204,11 @@ def ended(recovery: Recovery, end: MemberEnd, _now: datetime) -> Recovery:
 
 def _may_end(recovery: Recovery, index: int) -> bool:
     # A member that the task hub did not know for a moment is pending again, although its restore runs.
-    letter, group = recovery.member(index), recovery.progress.groups[group_of(recovery, index)]
-    return letter in ACTIVE or (letter is MemberStatus.PENDING and group.status is GroupStatus.RUNNING)
-
-
-def group_of(recovery: Recovery, index: int) -> int:
-    """Return the index of a member's group."""
-    return next(number for number, group in enumerate(recovery.groups) if index < group.first + group.count)
+    letter, outline = recovery.member(index), recovery.outline
+    if letter in ACTIVE or outline is None:
+        return letter in ACTIVE
+    group = recovery.progress.groups[outline.group_of(index)]
+    return letter is MemberStatus.PENDING and group.status is GroupStatus.RUNNING
 
 
 def _with_measures(recovery: Recovery, end: MemberEnd) -> Recovery:

@@ -28,7 +28,7 @@ class RecoveryStatus(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing goes on any more, unless a person retries or skips."""
+        """Whether the recovery has ended. One that is ``FAILED`` goes on if a person retries or skips."""
         return self not in {self.PENDING, self.RUNNING, self.PAUSED, self.AWAITING_APPROVAL}
 
 
@@ -47,10 +47,16 @@ class GroupStatus(StrEnum):
     PLANNED = "Planned"
 
 
-def passed_groups(statuses: Sequence[GroupStatus], after: Sequence[tuple[int, ...]]) -> set[int]:
-    """Return the groups that the groups after them need not wait for: those that have succeeded.
+RETRIABLE: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED})
+"""A group that a retry starts again, and that can be skipped."""
+SKIPPABLE: Final = RETRIABLE | {GroupStatus.PENDING, GroupStatus.AWAITING_APPROVAL}
+"""A group that can be skipped by its name."""
 
-    One that was skipped counts as soon as the groups before it have: what comes after it still waits for those.
+
+def passed_groups(statuses: Sequence[GroupStatus], after: Sequence[tuple[int, ...]]) -> set[int]:
+    """Return the indexes of the groups that no other group needs to wait for any more: those that have succeeded.
+
+    A skipped group counts only when all groups before it count: the groups after it still wait for those.
     """
     passed = {
         index
@@ -191,8 +197,8 @@ class RecoveryProgress:
     ``members`` has a letter per member (``MemberStatus``), ``attempts`` the number of each one's attempt as a digit of
     base 36; it is empty as long as all are in their first. ``commands`` are the ids of the last commands that were
     applied. ``oldest_point`` is the oldest recovery point that was restored. ``failures`` are those of the last members
-    that failed. ``planned_s`` is how long a dry run says that the recovery would take. ``is_closed``: a recovery that
-    failed can no more be retried, and no other status changes either.
+    that failed. ``planned_s`` is how long, by a dry run, the recovery would take. ``is_closed``: the status changes no
+    more, and a recovery that failed can no longer be retried.
     """
 
     status: RecoveryStatus = RecoveryStatus.PENDING

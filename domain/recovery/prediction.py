@@ -1,10 +1,10 @@
-"""When a recovery will end: its schedule played to the end, every restore taking as long as others did.
+"""When a recovery will end: its schedule is played to the end, and each restore takes as long as others took.
 
-Assumed are that nothing fails, that approvals are given and a pause is ended at once, and that restores take as long as
-the last ones of this recovery took, each in turn: with the median of them alone, the slowest member of each group would
-be forgotten, for which the next group waits. Before the first has ended it is the median of the vaults' past restores,
-else 31 minutes, which is what was observed at Azure. What comes after a group that failed is left out: only a person
-can make it start.
+The durations are those of the last restores of this recovery, each in turn. Their median alone would be too short,
+because a group waits for the slowest member of the group before it. Before the first restore has ended, the median of
+the vaults' past restores counts; without any, 31 minutes, as observed at Azure. The prediction assumes that nothing
+fails, that approvals are given at once and that a pause ends at once. Groups after one that failed are left out: only a
+person can start them.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ if TYPE_CHECKING:
     from domain.recovery.state import Recovery
 
 _USUAL_S: Final = 31 * 60
-_LEAST_LEFT_S: Final = 60
+_MIN_LEFT_S: Final = 60
 _GOLDEN_RATIO: Final = 0.6180339887498949
 _NEVER_STARTS: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED, GroupStatus.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
-    """What a recovery has still to do: its groups, what is pending, and how many seconds each active member needs.
+    """What a recovery has still to do.
 
-    ``durations_s`` are those of other restores, the shortest first. ``done`` are the groups that nothing waits for,
-    ``never`` those that will not let others start.
+    ``members`` has a letter for each member. ``done`` are the groups that no group waits for any more, ``never`` those
+    whose followers cannot start. ``active`` has for each active member the seconds that it still needs, and its index.
+    ``durations_s`` are those of other restores, the shortest first.
     """
 
     groups: tuple[GroupOutline, ...]
@@ -75,7 +76,7 @@ def predicted_end(recovery: Recovery, now: datetime) -> datetime | None:
 
 
 def planned_s(recovery: Recovery) -> int:
-    """Return how many seconds the recovery that a dry run has planned would take."""
+    """Return how many seconds the recovery would take, after a dry run has planned it."""
     outline = recovery.outline
     if outline is None:
         return 0
@@ -119,7 +120,7 @@ def _one_of(durations_s: Sequence[int], index: int) -> int:
 def _left_of_one_s(durations_s: tuple[int, ...], index: int, past_s: int) -> int:
     """Return how many seconds a member still needs that has run so long: it is one of those that took longer."""
     longer = durations_s[bisect_right(durations_s, past_s) :]
-    return max(_one_of(longer, index) - past_s, _LEAST_LEFT_S) if longer else _LEAST_LEFT_S
+    return max(_one_of(longer, index) - past_s, _MIN_LEFT_S) if longer else _MIN_LEFT_S
 
 
 @lru_cache(maxsize=256)  # each replay of a history predicts the same again

@@ -1,8 +1,7 @@
-"""The roster: the frozen list of a recovery's members, with all that their restores need. It is a record of its own."""
+"""The roster: the frozen list of a recovery's members, with all that their restores need. It is kept as a record."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Final, Self
@@ -58,7 +57,11 @@ class RosterMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:
-    """The members by their indexes. ``templates`` are their requests by group, ``regions`` those of the vaults."""
+    """The members by their indexes.
+
+    ``templates`` are the templates of their requests, by the index of the group. ``regions`` are the regions of the
+    vaults, by the index of the vault.
+    """
 
     resolved: Resolved
     templates: tuple[Json, ...]
@@ -77,8 +80,7 @@ class Roster:
 
     def group_of(self, index: int) -> int:
         """Return the index of a member's group."""
-        # Of groups that begin with the same member, all but the last are empty.
-        return bisect_right([group.first for group in self.resolved.groups], index) - 1
+        return self.resolved.group_of(index)
 
     def vault_of(self, index: int) -> str | None:
         """Return the vault of a member, ``None`` if it is not known yet."""
@@ -148,8 +150,8 @@ def freeze(members: ChosenMembers, readings: Sequence[VaultReading], warnings: S
         warnings=(
             *warnings,
             *members.warnings(),
-            *_warnings(readings),
-            *_soft_deletions(member for member, _ in listed),
+            *_vault_warnings(readings),
+            *_deletion_warnings(member for member, _ in listed),
         ),
     )
     return Roster(
@@ -169,20 +171,20 @@ def _member_in(members: ChosenMembers, index: int, readings: Sequence[VaultReadi
         reading = readings[vault]
         looked = reading.with_jobs is not None and index not in reading.with_jobs
         item = reading.items[str(index)]
-        return RosterMember(vm_id=_spelled(members, vm.vm_id, item), item=item, looked=looked), vault
+        return RosterMember(vm_id=_vm_id_of(members, vm.vm_id, item), item=item, looked=looked), vault
     if named is None:  # where Resource Graph has seen it, if that vault could not be read
         own = [vault_id.lower() for vault_id in vm.vault_ids]
         vaults = [vault for vault in vaults if not readings[vault].is_read and readings[vault].vault_id.lower() in own]
     return RosterMember(vm_id=vm.vm_id), next(iter(vaults), NO_VAULT)
 
 
-def _spelled(members: ChosenMembers, vm_id: str, item: MemberItem) -> str:
-    """Return the id of a member: as the plan names it, else as the vault has it; Resource Graph may have lost its case.
+def _vm_id_of(members: ChosenMembers, vm_id: str, item: MemberItem) -> str:
+    """Return the id of a member in the letter case of the plan if that names it, else of the vault.
 
-    The names in it may become the name of a new virtual machine.
+    Resource Graph may return ids in lower case, but a name in the id may become the name of a new virtual machine.
     """
     written = item.source_resource_id
-    return vm_id if written is None or members.names(vm_id) or not same_id(written, vm_id) else written
+    return vm_id if written is None or members.is_named(vm_id) or not same_id(written, vm_id) else written
 
 
 def _outlines(members: ChosenMembers) -> tuple[GroupOutline, ...]:
@@ -206,17 +208,17 @@ def _outlines(members: ChosenMembers) -> tuple[GroupOutline, ...]:
     return tuple(outlines)
 
 
-def _warnings(readings: Iterable[VaultReading]) -> Iterator[RestoreWarning]:
+def _vault_warnings(readings: Iterable[VaultReading]) -> Iterator[RestoreWarning]:
     for reading in readings:
         if not reading.is_read:
             message = (
-                f"{reading.vault_id} could not be read, so the restores look for their items by themselves: "
-                f"{reading.problem}"
+                f"The items of {reading.vault_id} could not be listed, so each restore finds its item by itself, with "
+                f"more calls to Azure: {reading.problem}"
             )
             yield RestoreWarning(code=WarningCode.VAULT_NOT_READ, message=message)
 
 
-def _soft_deletions(members: Iterable[RosterMember]) -> Iterator[RestoreWarning]:
+def _deletion_warnings(members: Iterable[RosterMember]) -> Iterator[RestoreWarning]:
     deleted = [member.vm_id for member in members if member.item is not None and member.item.is_deleted]
     if deleted:
         more = f" and {len(deleted) - _MAX_NAMED} more" if len(deleted) > _MAX_NAMED else ""

@@ -23,10 +23,11 @@ class Caps:
 
 
 class Board:
-    """The members that may start, and the places that are free for them.
+    """The members that may start, and how many more the caps allow.
 
-    Groups on which the longest chain of members depends come first, and in a group the vault that has most left: so
-    neither a chain nor a vault is left over for the end. Members whose vault is not known count as those of one vault.
+    The group with the longest chain of groups after it comes first, and within a group the vault with most members
+    left: so the last hours are not spent on one long chain or one full vault. All members of unknown vaults count as
+    one vault.
     """
 
     def __init__(self, groups: tuple[GroupOutline, ...], vault_of: tuple[int, ...], caps: Caps) -> None:
@@ -55,7 +56,7 @@ class Board:
         self._active_in[vault] = self._active_in.get(vault, 0) + 1
 
     def free(self, index: int) -> None:
-        """Count this member as active no more."""
+        """Count this member as active no longer."""
         self._active -= 1
         self._active_in[self._vault_of[index]] -= 1
 
@@ -96,7 +97,10 @@ class Board:
 
 @lru_cache(maxsize=64)
 def ranks(groups: tuple[GroupOutline, ...], cap: int | None) -> tuple[tuple[int, int], ...]:
-    """Return for each group what to sort it by: first those before the longest chain, else in the plan's order."""
+    """Return a sort key for each group: those before the longest chain come first, else the plan's order counts.
+
+    The length of a chain is the number of rounds that its groups take under the cap of the recovery.
+    """
     rounds = [math.ceil(group.count / (cap or max(group.count, 1))) for group in groups]
     followers: list[list[int]] = [[] for _ in groups]
     for index, group in enumerate(groups):

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Final
 
-from domain.codec import pack
-from domain.recovery.calls import record_id_of_plan
-from domain.recovery.plans_file import plan_of
-from domain.recovery.roster import member_restore_id
-from domain.recovery.state import Recovery
-from domain.restore.parts import Source
-from orchestrations.names import HOLD_RECORD, RUN_RECOVERY
 from tests.engine.scenes import lease_holders, machines_can_be_made
 from tests.engine.stage import soon
 from tests.integration.app_stage import a_request
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from domain.errors import Json
     from simulator.providers.backup.jobs import Job
     from tests.engine.scenes import Scene
@@ -81,32 +74,24 @@ def kill_both_then_one_of_two(scene: Scene) -> Recovered:
 
 
 def _start(scene: Scene, groups: dict[str, list[str]]) -> str:
-    """Start the recovery as its route does; returns its id."""
+    """Start the recovery; returns its id."""
     restore = {name: value for name, value in a_request(validate=False).items() if name != "sourceResourceId"}
     named = [{"name": name, "after": AFTER[name], "sourceResourceIds": vms} for name, vms in groups.items()]
     plan = {"name": "shop", "restore": restore, "maxRunning": MAX_RUNNING, "groups": named}
-    recovery = Recovery.accept(
-        plan_of(plan),
-        recovery_id=str(uuid.uuid4()),
-        fingerprint="c0ffee",
-        source=Source.HTTP,
-        created=datetime.now(UTC),
-        max_per_vault=None,
-    )
-    record_id = record_id_of_plan(recovery.recovery_id, recovery.accepted.fingerprint)
-    scene.stage.start_instance(HOLD_RECORD, record_id, {"plan": plan, "request": {}})
-    scene.stage.start_instance(RUN_RECOVERY, recovery.recovery_id, pack(recovery))
-    return recovery.recovery_id
+    answer = scene.stage.call("POST", "recoveries", json={"plan": plan})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
 
 
 def _outcome(scene: Scene, recovery_id: str, groups: dict[str, list[str]]) -> Recovered:
     stage = scene.stage
 
     def ended() -> str | None:
-        shown = stage.custom_status(recovery_id)
-        return shown["status"] if shown.get("completed") else None
+        document = stage.call("GET", f"recoveries/{recovery_id}").json()
+        return document["status"] if document["completedTime"] else None
 
     status = soon(ended, within_s=_WITHIN_S)
+    members = stage.call("GET", f"recoveries/{recovery_id}/members", params={"top": "100"}).json()["value"]
     world = stage.simulator.world
     return Recovered(
         status=status,
@@ -116,7 +101,5 @@ def _outcome(scene: Scene, recovery_id: str, groups: dict[str, list[str]]) -> Re
             for name, vms in groups.items()
         },
         jobs={name: [job for vm in vms for job in world.jobs_of(vm)] for name, vms in groups.items()},
-        documents=[
-            stage.seen(member_restore_id(recovery_id, index, 1)) for index in range(sum(map(len, groups.values())))
-        ],
+        documents=[stage.seen(member["restoreId"]) for member in members],
     )

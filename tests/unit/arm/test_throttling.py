@@ -79,6 +79,18 @@ def test_other_methods_and_urls_are_not_throttled(
     assert session.call(method, url).status == 200
 
 
+@pytest.mark.parametrize("name", ["$filter", "%24filter", "%24FILTER"])
+def test_a_list_is_throttled_whatever_it_is_filtered_by(server: ArmServer, session: ArmSession, name: str) -> None:
+    server.answers(THROTTLED, Say(), Say())
+
+    wait_of_failed_call(session, "GET", f"/a?api-version=1&{name}=running&$skipToken=2")
+    wait_s = wait_of_failed_call(session, "GET", f"/a?api-version=1&{name}=all&$skipToken=2")
+    session.call("GET", f"/a?api-version=1&{name}=all&$skipToken=3")
+
+    assert wait_s == 30.0
+    assert len(server.requests) == 2
+
+
 def test_the_wait_of_a_2xx_counts_too(server: ArmServer, session: ArmSession) -> None:
     server.answers(Say(headers={"Retry-After": "60"}))
     session.call("GET", "/a")

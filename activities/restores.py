@@ -163,7 +163,8 @@ class RestoreActivities:
         had ended and it has disks with the job's tag: then all disks of the job are in it.
         """
         group_id = call.target_resource_group_id
-        known = self._reads.known_disks(group_id, begun_after=call.until + _CLOCKS_DIFFER_BY)
+        ended = min(call.until, self._clock())  # Azure may name any time, even the last there is
+        known = self._reads.known_disks(group_id, begun_after=ended + _CLOCKS_DIFFER_BY)
         disks = _disks_of(call, known)
         if not any(disk.made_by_job for disk in disks):
             disks = _disks_of(call, self._reads.list_disks(group_id))

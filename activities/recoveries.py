@@ -71,14 +71,17 @@ class RecoveryActivities:
         """Choose the members of a recovery, find their items, and freeze their list; return its outline.
 
         If that takes long, or Azure asks for a wait, the answer is ``StillChoosing``, with the progress for the next
-        call. Raises ``InvalidRequestError`` with all that speaks against starting the recovery.
+        call. Raises ``InvalidRequestError`` with every reason against starting the recovery.
         """
         frozen = records.read(record_id_of_members(call.recovery_id))
         if frozen is not None:
             return Answer(Roster.from_json(frozen).resolved)
         accepted = records.read(record_id_of_plan(call.recovery_id, call.fingerprint))
         if accepted is None:
-            message = "The record with the plan of this recovery is gone from the task hub. Start the recovery again."
+            message = (
+                "The record with the plan of this recovery is gone from the task hub. Start the recovery again, with "
+                "another requestId."
+            )
             raise TerminalError(errors.INTERNAL_ERROR, message)
         progress: _Progress = _Progress() if call.progress is None else unpack(_Progress, call.progress)
         found = self._resolve(call.recovery_id, accepted, progress)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from scripts.stack import Stack
 
 _RESTORES: Final = 1000
-_LEAST_PER_SECOND: Final = 20
-_MOST_MIB: Final = 400
-_MOST_CPU_S: Final = 0.25
+_MIN_PER_SECOND: Final = 20
+_MAX_MIB: Final = 400
+_MAX_CPU_S: Final = 0.25
 _SPEED: Final = 60
 _CALLERS: Final = 16
 _PATIENCE_S: Final = 900
@@ -70,28 +70,28 @@ def rows(seen: Outcome, *, how: str, restores: int = _RESTORES) -> list[Row]:
     return [
         Row(
             measure=f"{restores} restores in one local host",
-            target=f">= {_LEAST_PER_SECOND} a second",
+            target=f">= {_MIN_PER_SECOND} a second",
             median=f"{per_second:.1f} a second",
             worst=f"{completed} Completed",
-            met=per_second >= _LEAST_PER_SECOND and done,
+            met=per_second >= _MIN_PER_SECOND and done,
             how=f"{how}; simulator {_SPEED} times as fast, and so are the job polls; 31 min jobs, no limits of ARM; "
             f"from the first request to the last result; {told(seen)}",
         ),
         Row(
             measure="  peak memory",
-            target=f"<= {_MOST_MIB} MiB",
+            target=f"<= {_MAX_MIB} MiB",
             median=f"{seen.peak_mib:.0f} MiB",
             worst="",
-            met=kept(seen.peak_mib, _MOST_MIB, done=done),
+            met=kept(seen.peak_mib, _MAX_MIB, done=done),
             how=f"high-water mark of the local host; before the first restore it was {seen.idle_mib:.0f} MiB, so each "
             f"restore left {(seen.peak_mib - seen.idle_mib) * 1024 / restores:.0f} KiB",
         ),
         Row(
             measure="  CPU per restore",
-            target=f"<= {_MOST_CPU_S} s",
+            target=f"<= {_MAX_CPU_S} s",
             median=f"{cpu_s:.2f} s",
             worst="",
-            met=kept(cpu_s, _MOST_CPU_S, done=done),
+            met=kept(cpu_s, _MAX_CPU_S, done=done),
             how=f"user + system of the local host's process; {seen.calls / restores:.0f} ARM calls each",
         ),
     ]

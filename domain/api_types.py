@@ -353,7 +353,7 @@ class GroupDocument:
     started: datetime | None
     ended: datetime | None
     waiting_for: tuple[str, ...] = field(
-        metadata={"description": "The groups that have not succeeded yet, while this one waits for them."}
+        metadata={"description": "The groups that this one waits for, because they have not succeeded yet."}
     )
     approval: RecoveryApprovalDocument | None = None
 
@@ -412,7 +412,7 @@ class RecoveryLinks:
 class RecoveryDocument:
     """One recovery. `approval`, `paused`, `cancellation` and `refused` are present only if they apply.
 
-    `groups` are empty of members until these are chosen.
+    Until the members are chosen, all counts are empty.
     """
 
     id: str
@@ -429,14 +429,14 @@ class RecoveryDocument:
     predicted_end: datetime | None = field(
         metadata={
             "description": "When the recovery will end if nothing else fails, approvals are given and a pause is "
-            "ended at once; `null` while that is not known, and after the end."
+            "ended at once; `null` before the members are chosen, in a dry run, and after the end."
         }
     )
     counts: MemberCounts
     groups: tuple[GroupDocument, ...]
     measured: Measured
     waiting: WaitingDocument | None = field(
-        metadata={"description": "`null` unless a person must decide; until then the soonest decision is awaited."}
+        metadata={"description": "`null` unless a person must decide; `until` is when the first approval times out."}
     )
     approval: RecoveryApprovalDocument | None = None
     paused: InstructionDocument | None = None
@@ -447,7 +447,7 @@ class RecoveryDocument:
     failed_members: tuple[FailedMember, ...] = field(
         default=(),
         metadata={
-            "description": "Those that failed last; a list that was cut has `cut`, the members tell all of them."
+            "description": "The members that failed last. With `cut` some are missing; the list of members has all."
         },
     )
     cut: bool = field(
@@ -494,7 +494,9 @@ class RecoveryMember:
     source_resource_id: str
     group: str
     status: str = field(metadata={"enum": list(dict.fromkeys(status.word for status in MemberStatus))})
-    attempt: int = field(metadata={"minimum": 1, "description": "How often it was tried, with retries."})
+    attempt: int = field(
+        metadata={"minimum": 1, "description": "The number of the attempt: 1, and one more with each retry."}
+    )
     restore_id: str | None
     recovery_point_time: datetime | None
     measured_rpo: timedelta | None = field(

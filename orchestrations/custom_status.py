@@ -17,8 +17,8 @@ class CustomStatus:
     """Sets the custom status of one execution, which has the same statuses in each replay of its history.
 
     A status that was set in a replay came from events in the history. So each later replay sets it as well, and the
-    statuses before it need not be built again. It is built itself: new events may change nothing, and the engine keeps
-    no status that a turn does not set.
+    statuses before it need not be built again. That status itself must be built in each replay: it is the last one if
+    the new events change nothing, and the engine keeps only a status that was set in the latest replay.
     """
 
     def __init__(self, ctx: task.OrchestrationContext) -> None:

@@ -1,4 +1,4 @@
-"""Runs a state machine as an orchestration: makes the calls, or waits, as it decides by the answers and events."""
+"""Runs a state machine as an orchestration: makes its calls, waits, and hands it the answers and the events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_STEPS: Final = 24
 """Steps in one history. Then the orchestration continues as new with the state as input, so histories stay small."""
 
-_TIMER_EARLY_BY: Final = timedelta(seconds=1)
+TIMER_EARLY_BY: Final = timedelta(seconds=1)
 """How much too early the engine may deliver a timer, because it truncates the delay of a message to whole seconds."""
 
 type Steps[T] = Generator[task.Task[Any], Any, T]
@@ -63,8 +63,8 @@ class Machine[S: State]:
     ``max_events``: how many events one history may take; ``None`` if it hears few.
     ``waits_for``: whether the machine still wants to hear this one of its ``events``. ``stamped`` returns an activity's
     call with the time at which it is made, ``input_of`` its input. ``asking`` returns the state with the number of
-    a request to an entity, and that request. ``shown`` returns the custom status; it is made again only if ``compared``
-    has changed.
+    its next request to an entity, and that request as JSON. ``shown`` returns the custom status, given the state, the
+    time and the time of the next poll; it is called only when what ``compared`` returns has changed.
     """
 
     kind: type[S]
@@ -189,7 +189,7 @@ class _Run[S: State]:
 
     def _wait(self, step: Wait) -> Steps[None]:
         """Wait with one durable timer, or until an event changes the next step."""
-        timer = self._ctx.create_timer(step.until.replace(tzinfo=None) + _TIMER_EARLY_BY)
+        timer = self._ctx.create_timer(step.until.replace(tzinfo=None) + TIMER_EARLY_BY)
         for call in step.beside:
             self._begin(call)
         while not timer.is_complete and not self._is_full and self._machine.decide(self._state, self._now) == step:

@@ -1,6 +1,7 @@
 """Names of orchestrators. They are stored in every history: add names, never rename one.
 
-The names of activities and entities are in ``domain.restore.calls``, those of events in ``domain.restore.machine``.
+The names of activities and entities are in the modules ``calls`` of ``domain.restore``, ``domain.recovery`` and
+``domain.watch``, those of events in the modules ``machine``.
 """
 
 from __future__ import annotations

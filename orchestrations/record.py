@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from durabletask import task
 
 HELD_FOR: Final = timedelta(minutes=10)
-"""Far longer than a writer takes from its look for the record to its start, whose data would replace that of another
-one if the first had ended."""
+"""Far longer than a writer takes from reading that there is no record to starting it.
+
+While the first instance runs, the start of a second writer is refused. After its end it would replace the data.
+"""
 
 
 def hold_record(ctx: task.OrchestrationContext, _data: Json | None) -> Generator[task.Task[Any], Any]:
-    """Hold the data, which is the input, against other writers of the same id, then end: the data stays."""
+    """Run for ten minutes, so that no other writer replaces the data, which is the input. It stays after the end."""
     yield ctx.create_timer(HELD_FOR)

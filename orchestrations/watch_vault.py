@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.codec import pack, unpack
@@ -15,6 +14,8 @@ from domain.watch.machine import JOIN_EVENT, absorb, decide, hear
 from domain.watch.state import VaultWatch
 from durabletask import task
 
+from orchestrations.interpreter import TIMER_EARLY_BY
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -24,8 +25,6 @@ _MAX_EVENTS: Final = 250
 """About so many events may be in one history; then the orchestration continues as new with the state as input."""
 _EVENTS_OF_STEP: Final = 8
 _EVENTS_OF_REGISTRATION: Final = 3
-
-_TIMER_EARLY_BY: Final = timedelta(seconds=1)  # as in orchestrations.restore_vm
 
 type Steps = Generator[task.Task[Any], Any]
 
@@ -77,7 +76,7 @@ class _Run:
 
     def _wait(self, step: Wait) -> Steps:
         """Wait with one durable timer, or until a registration changes the next step or makes the history long."""
-        timer = self._ctx.create_timer(step.until.replace(tzinfo=None) + _TIMER_EARLY_BY)
+        timer = self._ctx.create_timer(step.until.replace(tzinfo=None) + TIMER_EARLY_BY)
         while decide(self._watch, self._watch.now) == step and self._events < _MAX_EVENTS:
             yield task.when_any([timer, self._joining])
             if timer.is_complete:

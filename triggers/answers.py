@@ -70,9 +70,8 @@ def answering[**P](route: _Route[P]) -> _Route[P]:
         except grpc.RpcError:
             _LOG.exception("the task hub did not answer")
             message = (
-                "The app's task hub did not answer. Send the same request again; a request for a restore or a recovery "
-                "without a requestId only after checking GET /api/restores or GET /api/recoveries, because it may have "
-                "been accepted."
+                "The app's task hub did not answer. Send the same request again. If it starts a restore or a recovery "
+                "without a requestId, look first in GET /api/restores or GET /api/recoveries: it may be accepted."
             )
             return error_response(TransientError(errors.SERVICE_UNAVAILABLE, message))
 

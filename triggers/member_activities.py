@@ -108,7 +108,10 @@ class MemberActivities:
         if roster is None:
             data = await read_record(client, record_id_of_members(recovery_id))
             if data is None:
-                message = "The list of this recovery's members is gone from the task hub. Start the recovery again."
+                message = (
+                    "The list of this recovery's members is gone from the task hub. Look in GET /api/restores which "
+                    "restores it has started, then start the recovery again, with another requestId."
+                )
                 raise TerminalError(errors.INTERNAL_ERROR, message)
             roster = Roster.from_json(data)
         self._rosters[recovery_id] = roster
@@ -158,9 +161,10 @@ async def _start(client: df.DurableFunctionsClient, restore: Restore) -> None:
 
 
 async def _all[T](members: Iterable[MemberRef], do: Callable[[MemberRef], Awaitable[T]]) -> list[T]:
-    """Do this for all members, some at a time; raise ``TransientError`` if any of it failed: all of it is done again.
+    """Do this for each member, a few at a time, and return the results in their order.
 
-    A ``RestoreError`` that would come again is raised as it is.
+    If it failed for any member, a ``RestoreError`` that is not transient is raised as it is. Any other failure becomes
+    a ``TransientError``: the recovery then makes the whole call again.
     """
     few = asyncio.Semaphore(_AT_ONCE)
 

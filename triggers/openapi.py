@@ -66,7 +66,7 @@ _COMMANDS: Final[Mapping[Command, str]] = {
     Command.RESUME: "Go on after a pause",
     Command.CANCEL: "Cancel what has not started, and the restores that run",
     Command.RETRY: "Start the members of failed groups again that have not succeeded",
-    Command.SKIP: "Let others start as if failed groups had succeeded, or one that has not started",
+    Command.SKIP: "Let the next groups start as if failed groups, or one that has not started, had succeeded",
     Command.APPROVE: "Approve a recovery, or groups of it, that wait for a person",
     Command.REJECT: "Reject a recovery, or groups of it, that wait for a person",
 }
@@ -209,13 +209,13 @@ def _recovery_paths() -> Json:
             ),
         },
         **{
-            f"/recoveries/{{id}}/{command}": {"parameters": [recovery_id], "post": _commanding(command, summary)}
+            f"/recoveries/{{id}}/{command}": {"parameters": [recovery_id], "post": _command_operation(command, summary)}
             for command, summary in _COMMANDS.items()
         },
     }
 
 
-def _commanding(command: Command, summary: str) -> Json:
+def _command_operation(command: Command, summary: str) -> Json:
     answer = _answer(202, "The recovery as it stands.", api_types.RecoveryDocument, "Retry-After")
     reader = INSTRUCTIONS[command]
     body = next(name for name, known in _INSTRUCTIONS.items() if known is reader)

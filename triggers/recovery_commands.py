@@ -120,7 +120,7 @@ def _check(document: Json, command: Command, instruction: Json) -> None:
 
 
 def _why_not(document: Json, command: Command, instruction: Json) -> str | None:
-    """Return why the command does not fit, ``None`` if it does."""
+    """Return why the command does not fit the recovery's state; ``None`` if it does."""
     if "cancellation" in document:
         return f"it was cancelled, and its status is {document['status']}"
     if command is Command.RESUME:
@@ -128,7 +128,7 @@ def _why_not(document: Json, command: Command, instruction: Json) -> str | None:
     if command not in {Command.RETRY, Command.SKIP} or document["links"].keys() == {"self", "members"}:
         return f"it has ended as {document['status']}"
     if document["dryRun"]:
-        return "it is a dry run"
+        return "it is a dry run, which restores nothing; start the recovery itself by the same call without dryRun"
     fitting = RETRIABLE if command is Command.RETRY or "group" not in instruction else SKIPPABLE
     statuses = {group["name"]: group["status"] for group in document["groups"]}
     if (name := instruction.get("group")) is not None:

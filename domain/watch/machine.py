@@ -1,7 +1,7 @@
 """The watcher of a vault as a state machine without I/O: one list of running restores serves all that it watches.
 
-Its interpreter is ``orchestrations.watch_vault``. Whatever the watcher says, no restore ends by it: a restore whose job
-has gone from the list reads its job, and only that answer counts (``docs/decisions/0010``).
+``orchestrations.watch_vault`` runs it. The watcher ends no restore: a restore whose job has gone from the list reads
+its job, and only that answer counts (``docs/decisions/0010``).
 """
 
 from __future__ import annotations

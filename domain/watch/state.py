@@ -36,8 +36,8 @@ class VaultWatch:
     """The state of a vault's watcher. ``watched`` is by the client request ids of the triggers.
 
     ``now`` is the time of the latest answer, timer or event that was delivered to it, in aware UTC. ``since`` is when
-    the last list was read, or when the first restore registered after that; while nothing is watched, it is the time
-    since then. ``oldest`` is when the first job that it ever watched was triggered. ``is_over``: the list cannot be
+    the last list was read, or when the first restore registered after that; while nothing is watched, it is when that
+    began. ``oldest`` is when the first job that it ever watched was triggered. ``is_over``: the list cannot be
     read, so the watcher ends.
     """
 

@@ -60,12 +60,9 @@ async def give_command(
         message = f"The request to {command} recovery {recovery_id} did not reach it. Send the same request again."
         raise TransientError(errors.SERVICE_UNAVAILABLE, message)
     document = await _until_applied(client, recovery_id, command_id) or document
-    if (
-        command in DECISION_OF
-        and command_id in document.get("commands", ())
-        and not _is_done(document, command, instruction)
-    ):
-        _check(document, command, instruction)  # another decision was faster
+    may_be_late = command in DECISION_OF if command_id in document.get("commands", ()) else _takes_none(document)
+    if may_be_late and not _is_done(document, command, instruction):
+        _check(document, command, instruction)  # another decision, or the end of the recovery, was faster
     return document
 
 
@@ -119,13 +116,18 @@ def _check(document: Json, command: Command, instruction: Json) -> None:
         raise TerminalError(errors.REQUEST_CONFLICT, message)
 
 
+def _takes_none(document: Json) -> bool:
+    """Return whether the recovery has ended so that it takes no more commands."""
+    return document["links"].keys() == {"self", "members"}
+
+
 def _why_not(document: Json, command: Command, instruction: Json) -> str | None:
     """Return why the command does not fit the recovery's state; ``None`` if it does."""
     if "cancellation" in document:
         return f"it was cancelled, and its status is {document['status']}"
     if command is Command.RESUME:
         return f"it is not paused, its status is {document['status']}"
-    if command not in {Command.RETRY, Command.SKIP} or document["links"].keys() == {"self", "members"}:
+    if command not in {Command.RETRY, Command.SKIP} or _takes_none(document):
         return f"it has ended as {document['status']}"
     if document["dryRun"]:
         return "it is a dry run, which restores nothing; start the recovery itself by the same call without dryRun"

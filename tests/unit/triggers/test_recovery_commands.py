@@ -234,6 +234,14 @@ class TestDelivery:
         assert "paused" not in give(hub, "pause")
         assert len(hub.sent) == 1
 
+    @pytest.mark.parametrize("command", ["pause", "cancel"])
+    def test_who_is_overtaken_by_the_end_is_told_so(self, command: str) -> None:
+        hub = a_hub(a_group())
+        hub.meanwhile = lambda: hub.driven.end(0).step()
+
+        with pytest.raises(TerminalError, match="it has ended as Completed"):
+            give(hub, command)
+
     def test_a_command_that_the_task_hub_refuses_is_an_error(self) -> None:
         class Refusing(DrivenHub):
             async def raise_orchestration_event(self, *_: Any, **__: Any) -> None:

@@ -97,7 +97,10 @@ def _skipped(recovery: Recovery, group: str | None, _instruction: Instruction, n
     statuses = RETRIABLE if group is None else SKIPPABLE
     for index in _groups_for(recovery, group, statuses):
         pending = members_in(recovery, index, frozenset({MemberStatus.PENDING}))
-        recovery = recovery.with_group(index, status=GroupStatus.SKIPPED, ended=now)
+        approval = recovery.progress.groups[index].approval
+        if approval is not None and approval.decision is None:
+            approval = None  # nobody is asked any more
+        recovery = recovery.with_group(index, status=GroupStatus.SKIPPED, ended=now, approval=approval)
         recovery = recovery.with_members(MemberStatus.SKIPPED, pending)
     return recovery
 

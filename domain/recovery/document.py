@@ -263,7 +263,8 @@ class _View:
     def __init__(self, accepted: AcceptedRecovery, shown: ShownProgress) -> None:
         self._accepted = accepted
         self._shown = shown
-        self._statuses = [_STATUS_OF[letter] for letter in shown.groups] or [GroupStatus.PENDING] * len(accepted.groups)
+        unchosen = GroupStatus.PENDING if shown.cancellation is None else GroupStatus.CANCELLED
+        self._statuses = [_STATUS_OF[letter] for letter in shown.groups] or [unchosen] * len(accepted.groups)
         self._passed = passed_groups(self._statuses, [group.after for group in accepted.groups])
         self._firsts = [0, *accumulate(shown.sizes)]
 

@@ -88,6 +88,7 @@ class TestCancel:
 
         assert driven.is_finished()
         assert driven.progress.status == "Cancelled"
+        assert [group["status"] for group in driven.document["groups"]] == ["Cancelled"]
 
     def test_a_failed_recovery_can_be_cancelled_and_ends(self) -> None:
         driven = running(a_group(), a_group(1, 0)).end(0, status=Status.FAILED).passes(hours=1).command("cancel")
@@ -218,6 +219,13 @@ class TestApproval:
         driven = running(a_group(1, **GATE), a_group(1, 0)).command("reject").command("skip")
 
         assert driven.start() == [1]
+
+    def test_nobody_is_asked_about_a_group_any_more_that_was_skipped(self) -> None:
+        driven = running(a_group(1, **GATE), a_group(1, **GATE)).command("skip", group="g0").command("reject")
+
+        assert driven.statuses == ["Skipped", "Rejected"]
+        assert not {"approve", "reject"} & driven.document["links"].keys()
+        assert "approval" not in driven.document["groups"][0]
 
     def test_one_of_several_can_be_named(self) -> None:
         driven = running(a_group(1, **GATE), a_group(1, **GATE)).command("approve", group="g1")

@@ -1,4 +1,4 @@
-"""The JSON that passes between a restore's orchestrator and the activities and entities that it calls.
+"""The JSON that passes between an orchestrator and the activities and entities that it calls.
 
 An activity returns its answer, or its failure if that is a ``RestoreError``; it raises only unexpected exceptions.
 durabletask would retry a raised exception without distinguishing transient failures from terminal ones, and would lose
@@ -77,10 +77,10 @@ def event_time(data: object) -> datetime | None:
 
 def request_of(restore: Restore, call: EntityCall) -> Json:
     """Return a restore's request to an entity as JSON; ``domain.admission.answer_once.answer_once`` reads it."""
-    return asked_by(restore.restore_id, restore.accepted.created, restore.clock, call)
+    return entity_request(restore.restore_id, restore.accepted.created, restore.clock, call)
 
 
-def asked_by(asker_id: str, created: datetime, clock: Clock, call: EntityCall) -> Json:
-    """Return the request to an entity of a restore or a recovery, as ``request_of`` does."""
+def entity_request(asker_id: str, created: datetime, clock: Clock, call: EntityCall) -> Json:
+    """Return a request to an entity as JSON: ``asker_id`` and ``created`` are those of the restore or recovery."""
     asked = Asked(restore_id=asker_id, created=created, number=clock.requests, now=clock.now)
     return {**pack(asked), "call": pack(call)}

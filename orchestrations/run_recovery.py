@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.codec import pack
-from domain.envelopes import asked_by
+from domain.envelopes import entity_request
 from domain.recovery import machine
 from domain.recovery.document import custom_status, document, shown_progress
 from domain.recovery.state import Recovery
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from durabletask import task
 
 MAX_EVENTS: Final = 60
-"""Events in one history: each takes up to three rows of it, beside those of ``MAX_STEPS`` steps."""
+"""How many events one history may take. Each takes up to three rows of it, besides those of ``MAX_STEPS`` steps."""
 
 
 def run_recovery(ctx: task.OrchestrationContext, data: Json) -> Generator[task.Task[Any], Any, Json | None]:
@@ -45,7 +45,7 @@ def _input_of(recovery: Recovery, call: ActivityCall) -> Json:
 def _asking(recovery: Recovery, call: EntityCall) -> tuple[Recovery, Json]:
     recovery = recovery.with_request()
     accepted = recovery.accepted
-    return recovery, asked_by(accepted.recovery_id, accepted.created, recovery.clock, call)
+    return recovery, entity_request(accepted.recovery_id, accepted.created, recovery.clock, call)
 
 
 def _compared(recovery: Recovery) -> object:

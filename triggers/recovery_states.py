@@ -57,7 +57,7 @@ async def view_recovery(client: df.DurableFunctionsClient, recovery_id: str) -> 
 
 def no_such_recovery(recovery_id: str) -> TerminalError:
     """Return the error for an id that no recovery has."""
-    message = f"There is no recovery {recovery_id!r}. GET /api/recoveries lists those there are."
+    message = f"There is no recovery {recovery_id!r}. GET /api/recoveries lists all of them."
     return TerminalError(errors.NOT_FOUND, message)
 
 

@@ -52,7 +52,7 @@ async def get_document(client: df.DurableFunctionsClient, restore_id: str) -> Js
 
 def no_such_restore(restore_id: str) -> TerminalError:
     """Return the error for an id that no restore has."""
-    message = f"There is no restore {restore_id!r}. GET /api/restores lists those there are."
+    message = f"There is no restore {restore_id!r}. GET /api/restores lists all of them."
     return TerminalError(errors.NOT_FOUND, message)
 
 

@@ -117,7 +117,7 @@ class LoadedPlans:
         """Return the plan with this name, in any letter case; raise ``TerminalError`` ``NotFound``, or as ``all``."""
         found = next((plan for plan in self.all() if plan.name.lower() == name.lower()), None)
         if found is None:
-            message = f"There is no recovery plan {name!r}. GET /api/recovery-plans lists those there are."
+            message = f"There is no recovery plan {name!r}. GET /api/recovery-plans lists all of them."
             raise TerminalError(errors.NOT_FOUND, message)
         return found
 

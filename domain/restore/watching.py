@@ -1,6 +1,6 @@
-"""A restore whose job the vault's watcher looks at, with those of the vault's other restores: it need not poll.
+"""A restore that is watched: the vault's watcher lists its job with those of other restores, so it need not poll.
 
-The watcher only says when to look. The restore still reads its own job at the end, and polls for itself as soon as the
+The watcher only says when to poll. The restore still reads its own job at the end, and polls for itself as soon as the
 watcher is silent, cannot read its list, or was wrong too often.
 """
 
@@ -60,7 +60,8 @@ def poll(restore: Restore, calls: tuple[Call, ...], now: datetime) -> MakeCall |
 def joined(restore: Restore, call: JoinWatch, answer: Joined, now: datetime) -> Restore:
     """Return the restore that waits for the watcher, and registers again some minutes later.
 
-    Until its job is known it does not wait for longer than it would have anyway: an operation can fail without a job.
+    Until its job is known, the registration does not prolong its wait: an operation can fail without a job, and only
+    the restore's own poll of the operation shows that.
     """
     watch = restore.watch
     if watch is None:
@@ -98,9 +99,9 @@ def heard(restore: Restore, news: WatchNews) -> Restore:
 
 
 def still_running(restore: Restore) -> Restore:
-    """Return the restore after its job was read, and runs: it registers again if the watcher took it for ended.
+    """Return the restore whose job was read and still runs. It registers again if the watcher said that it was gone.
 
-    A watcher that was wrong several times is not asked any more.
+    After several such errors of the watcher, the restore polls for itself.
     """
     watch = restore.watch
     if watch is None or not watch.is_gone:
@@ -132,6 +133,6 @@ def _quiet(restore: Restore, now: datetime) -> Restore:
 
 
 def _two_rounds(restore: Restore) -> timedelta:
-    """Return how long the watcher needs for two lists when it lists as seldom as it does."""
+    """Return how long the watcher needs for two lists when it waits as long as possible between them."""
     seldom = timedelta(seconds=restore.limits.job_poll_max_s)
     return 2 * min(max(seldom, _MIN_ROUND), _MAX_ROUND)

@@ -10,10 +10,10 @@ from domain.restore.calls import ActivityCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningJobs:
-    """What the list of a vault's running restores says about the watched ones; it says no more, to stay small.
+    """What the list of a vault's running restores says about the watched ones, and no more, so that it stays small.
 
-    ``found`` are the ids of jobs that were not known, ``missing`` the known ones that are not listed. Both are by the
-    client request ids of their triggers.
+    ``found`` has the ids of jobs that were not known yet, by the client request ids of their triggers. ``missing`` are
+    the client request ids of the known jobs that are not in the list.
     """
 
     found: dict[str, str] = field(default_factory=dict[str, str])

@@ -1,4 +1,4 @@
-"""The routes of recoveries: start, show, list, tell them what to do."""
+"""The routes of recoveries: start, show and list them, and give them commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What persons tell a recovery to do: pause, resume, cancel, retry, skip, approve, reject."""
+"""The commands of persons to a recovery: pause, resume, cancel, retry, skip, approve, reject."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from triggers.recovery_states import RecoveryView
 
 MAX_MEMBERS_SHOWN: Final = 200
-"""How many members a page has at most: for each, its restore is read."""
+"""How many members a page has at most. The restore of each one is read, so a page must not be long."""
 
 _NOT_STARTED: Final = frozenset({MemberStatus.PENDING, MemberStatus.SKIPPED})
 
@@ -78,7 +78,7 @@ class _Page:
         self._attempts = view.shown.attempts if view.shown else ""
 
     def indexes(self, group: int | None, status: str | None, begin: int) -> Iterator[int]:
-        """Give the members of a group and with a status from an index on; ``None`` stands for all."""
+        """Yield the indexes of members from ``begin`` on; ``None`` stands for all groups, or for all statuses."""
         for index in range(begin, len(self._letters)):
             is_of_group = group is None or self._roster.group_of(index) == group
             if is_of_group and (status is None or MemberStatus(self._letters[index]).word == status):

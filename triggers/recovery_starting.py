@@ -95,7 +95,7 @@ async def start_recovery(
 
 
 def recovery_id_for(key: str) -> str:
-    """Return the recovery's id for an idempotency key; no restore has it."""
+    """Return the recovery's id for an idempotency key. No restore has the same id."""
     return restore_id_for(f"recovery:{key}")
 
 

@@ -115,7 +115,7 @@ class MemberEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedMembers:
-    """What the task hub says of some members: those whose restore has ended, and those that have no restore (yet)."""
+    """What the task hub knows of some members: those whose restore has ended, and those that have no restore (yet)."""
 
     ended: tuple[MemberEnd, ...] = ()
     missing: tuple[MemberRef, ...] = ()

@@ -1,4 +1,4 @@
-"""What persons tell a recovery to do. A command that does not fit its state counts as applied and changes nothing."""
+"""The commands of persons to a recovery. One that does not fit its state counts as applied, and changes nothing."""
 
 from __future__ import annotations
 

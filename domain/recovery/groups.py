@@ -1,4 +1,4 @@
-"""What follows from the members: which groups start and end, and the status of the recovery."""
+"""The groups of a recovery: which of them start and end, by their members, and the recovery's status after that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recovery is told of a member's restore that has ended."""
+"""How a member's restore has ended, as the restore tells its recovery."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def member_end(document: Json, *, index: int, attempt: int) -> MemberEnd:
 
 
 def _taken(document: Json) -> datetime | None:
-    """Return when Azure had taken the restore."""
+    """Return when Azure had accepted the restore: the start of the first phase that follows the POST."""
     phases: list[Json] = document.get("phases", [])
     return next((parse_request_time(phase["started"]) for phase in phases if phase["phase"] in _TAKEN), None)

@@ -71,7 +71,7 @@ class RecoveryPlan:
         return any(group.restore.get("recoveryType") == ORIGINAL_LOCATION for group in self.groups)
 
     def named_members(self) -> Iterator[tuple[Group, str]]:
-        """Give each virtual machine that the plan names, once: with the first group that names it."""
+        """Yield each virtual machine that the plan names, once, with the first group that names it."""
         seen: set[str] = set()
         for group in self.groups:
             for vm_id in group.source_resource_ids:
@@ -80,7 +80,7 @@ class RecoveryPlan:
                     yield group, vm_id
 
     def waves(self) -> list[list[str]]:
-        """Return the names of the groups, those together that may start at the same time if all goes well."""
+        """Return the names of the groups in lists: those of one list may start at the same time if all goes well."""
         return waves_of({group.name: group.after for group in self.groups})
 
 
@@ -123,7 +123,7 @@ class LoadedPlans:
 
 
 def waves_of(after: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """Return the names of groups, those together that may start at the same time; ``after`` are those before each."""
+    """Return the names of groups in lists: those of one list may start together. ``after``: the groups before each."""
     order = TopologicalSorter(after)
     order.prepare()
     position = {name: index for index, name in enumerate(after)}

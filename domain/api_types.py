@@ -22,6 +22,7 @@ from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE
 from domain.restore.parts import Decision, Phase, PhaseWait, RefusedWhen, Source, Status, WaitReason
 
 type Uri = str
+type MemberCounts = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,22 +306,6 @@ class ErrorAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemberCounts:
-    """How many members have each status; a status that none has is left out."""
-
-    pending: int = 0
-    running: int = 0
-    completed: int = 0
-    completed_with_warnings: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-    timed_out: int = 0
-    planned: int = 0
-    skipped: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InstructionDocument:
     """Who paused or cancelled the recovery, why and when."""
 
@@ -349,7 +334,9 @@ class GroupDocument:
     after: tuple[str, ...] = field(metadata={"description": "The groups that it waits for, by the plan."})
     optional: bool
     status: GroupStatus
-    counts: MemberCounts
+    counts: MemberCounts = field(
+        metadata={"description": "How many members have each status; a status that none has is left out."}
+    )
     started: datetime | None
     ended: datetime | None
     waiting_for: tuple[str, ...] = field(
@@ -432,7 +419,9 @@ class RecoveryDocument:
             "ended at once; `null` before the members are chosen, in a dry run, and after the end."
         }
     )
-    counts: MemberCounts
+    counts: MemberCounts = field(
+        metadata={"description": "How many members have each status; a status that none has is left out."}
+    )
     groups: tuple[GroupDocument, ...]
     measured: Measured
     waiting: WaitingDocument | None = field(

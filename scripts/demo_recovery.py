@@ -103,7 +103,7 @@ class Recovering:
 def ended_of(group: Json) -> tuple[int, int]:
     """Return how many members of a group have ended, and how many there are."""
     counts: dict[str, int] = group["counts"]
-    return sum(counts.values()) - counts.get("pending", 0) - counts.get("running", 0), sum(counts.values())
+    return sum(counts.values()) - counts.get("Pending", 0) - counts.get("Running", 0), sum(counts.values())
 
 
 def state_of(group: Json) -> str:

@@ -9,7 +9,7 @@ from enum import EnumType
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, cast, get_args, get_origin, get_type_hints
 
-from domain.api_types import Uri
+from domain.api_types import MemberCounts, Uri
 from domain.codec import JsonOf, camel_case, defaults_of
 from domain.errors import Json
 from domain.reading import duration
@@ -27,6 +27,7 @@ _PLAIN: Final[Mapping[Any, Json]] = {
     timedelta: duration.schema,
     Uri: {"type": "string", "format": "uri"},
     Json: {"type": "object"},
+    MemberCounts: {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}},
     NoneType: {"type": "null"},
 }
 

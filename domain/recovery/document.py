@@ -232,8 +232,7 @@ def document(accepted: AcceptedRecovery, shown: ShownProgress | None, now: datet
 
 
 def _counts(letters: str) -> MemberCounts:
-    counts = Counter(MemberStatus(letter).shown.name.lower() for letter in letters)
-    return MemberCounts(**counts)
+    return dict(Counter(MemberStatus(letter).word for letter in letters))
 
 
 def _instruction(given: Instruction | None) -> InstructionDocument | None:

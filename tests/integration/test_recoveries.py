@@ -135,8 +135,8 @@ class TestAPlanOfThreeGroups:
 
         assert (document["status"], document["plan"], document["error"]) == ("Completed", "Shop", None)
         assert (document["requestedBy"], document["reason"], document["startedBy"]) == ("ada", "the bad day", "http")
-        assert document["counts"] == {"completed": 6}
-        assert [group["counts"] for group in document["groups"]] == [{"completed": 2}] * 3
+        assert document["counts"] == {"Completed": 6}
+        assert [group["counts"] for group in document["groups"]] == [{"Completed": 2}] * 3
         assert document["measured"]["rto"] is not None
         assert document["measured"]["rpo"]["worst"].startswith("P")
         assert document["links"].keys() == {"self", "members"}
@@ -261,7 +261,7 @@ def test_a_failed_group_is_retried_and_what_waits_for_it_then_starts(stage: Stag
     stage.simulator.world.set_faults("load-020", {})
     assert tell(stage, recovery_id, "retry", group="b")[0] == 409
     assert tell(stage, recovery_id, "retry", group="a", by="ada")[0] == 202
-    assert in_status(stage, recovery_id, "Completed")["counts"] == {"completed": 3}
+    assert in_status(stage, recovery_id, "Completed")["counts"] == {"Completed": 3}
     assert [member["attempt"] for member in members_of(stage, recovery_id)] == [2, 1, 1]
     assert (stage.jobs_of("load-020"), stage.jobs_of("load-021")) == (2, 1)
 

@@ -15,7 +15,7 @@ def a_group(name: str, started: int, ended: int, **members: Any) -> dict[str, An
     return {
         "name": name,
         "status": "Completed",
-        "counts": {"completed": 1},
+        "counts": {"Completed": 1},
         "waitingFor": [],
         "started": f"2026-11-24T10:00:{started:02d}Z",
         "ended": f"2026-11-24T10:00:{ended:02d}Z",
@@ -69,8 +69,8 @@ def test_anything_else_is_not(members: dict[str, Any], changes: dict[str, Any], 
     [
         (a_group("app", 1, 2), "Completed 1 of 1"),
         (a_group("app", 1, 2, status="Pending", waitingFor=["database", "net"]), "waits for database, net"),
-        (a_group("app", 1, 2, status="Pending", counts={"pending": 2}), "Pending"),
-        (a_group("app", 1, 2, status="Running", counts={"pending": 1, "running": 2, "failed": 3}), "Running 3 of 6"),
+        (a_group("app", 1, 2, status="Pending", counts={"Pending": 2}), "Pending"),
+        (a_group("app", 1, 2, status="Running", counts={"Pending": 1, "Running": 2, "Failed": 3}), "Running 3 of 6"),
     ],
 )
 def test_a_group_is_told_in_a_few_words(group: dict[str, Any], state: str) -> None:

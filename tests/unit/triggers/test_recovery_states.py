@@ -44,7 +44,7 @@ def test_one_that_runs_is_shown_with_its_progress() -> None:
 
     assert document is not None
     assert (document["id"], document["status"], document["plan"]) == (ID, "Running", "shop")
-    assert [group["counts"] for group in document["groups"]] == [{"running": 2}, {"pending": 1}]
+    assert [group["counts"] for group in document["groups"]] == [{"Running": 2}, {"Pending": 1}]
 
 
 @pytest.mark.parametrize("status", [None, "nonsense", {"v": 1}, 5])

@@ -75,10 +75,10 @@ class TestDocument:
     def test_it_counts_members_by_status_in_all_and_in_each_group(self) -> None:
         driven = running(a_group(3), a_group(2, 0)).end(0).end(1, status=Status.TIMED_OUT)
 
-        assert driven.document["counts"] == {"pending": 2, "running": 1, "completed": 1, "timedOut": 1}
+        assert driven.document["counts"] == {"Pending": 2, "Running": 1, "Completed": 1, "TimedOut": 1}
         assert [group["counts"] for group in driven.document["groups"]] == [
-            {"running": 1, "completed": 1, "timedOut": 1},
-            {"pending": 2},
+            {"Running": 1, "Completed": 1, "TimedOut": 1},
+            {"Pending": 2},
         ]
 
     def test_groups_have_their_times_and_what_they_wait_for(self) -> None:

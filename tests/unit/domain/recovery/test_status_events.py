@@ -73,7 +73,7 @@ class TestChanges:
         assert isinstance(last, calls.PublishRecoveryEvents)
         pending, going = last.changes
         assert (pending.document["status"], pending.document["counts"]) == ("Pending", {})
-        assert (going.document["status"], going.document["counts"]) == ("Running", {"pending": 1})
+        assert (going.document["status"], going.document["counts"]) == ("Running", {"Pending": 1})
 
     def test_a_start_that_was_refused_at_once_has_none(self) -> None:
         driven = Driven(a_group(), source=Source.ALERT, alert=an_alert_start())

@@ -111,11 +111,12 @@ def resource_guard_stayed_closed(restore: Restore, refusal: Json, now: datetime)
 def refused(restore: Restore, refusal: Refusal, now: datetime) -> Restore:
     """Return the restore as refused by admission control.
 
-    A caller who is still waiting is answered with the refusal; otherwise the results queue reports it.
+    A caller who is still waiting is answered with the refusal; otherwise the results queue reports it. Nobody waits for
+    the start of a recovery's member, so it is listed as any restore.
     """
-    in_time = restore.request.source_resource_id is not None and (
-        (now - restore.accepted.created).total_seconds() <= ADMISSION_PATIENCE_S
-    )
+    is_asked_for = restore.accepted.source is not Source.RECOVERY and restore.request.source_resource_id is not None
+    waited_s = (now - restore.accepted.created).total_seconds()
+    in_time = is_asked_for and waited_s <= ADMISSION_PATIENCE_S
     if not in_time:
         restore = restore.with_warning(
             WarningCode.REFUSED_LATE, "Its caller had been answered before admission control refused it."

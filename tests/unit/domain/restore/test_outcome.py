@@ -377,6 +377,11 @@ class TestRefused:
 
         assert (refused.refused, refused.queue) == (RefusedWhen.AT_ONCE, Delivery.PENDING)
 
+    def test_a_member_of_a_recovery_is_listed_for_nobody_waits_for_it(self) -> None:
+        refused = self.refused(Source.RECOVERY)
+
+        assert (refused.refused, refused.queue) == (RefusedWhen.LATER, Delivery.PENDING)
+
     def test_a_restore_named_by_its_item_was_answered_before(self) -> None:
         refused = self.refused(Source.HTTP, sourceResourceId=None, **NAMES)
 

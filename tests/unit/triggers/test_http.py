@@ -76,7 +76,7 @@ def test_a_task_hub_that_is_away_is_a_503_that_says_what_may_have_happened() -> 
 
     error = json.loads(answer.get_body())["error"]
     assert (answer.status_code, error["code"], started) == (503, "ServiceUnavailable", [])
-    assert "without a requestId only after" in error["message"]
+    assert "without a requestId, look first in GET /api/restores" in error["message"]
     assert int(answer.headers["Retry-After"]) > 0
 
 

@@ -207,6 +207,11 @@ def _check_members(plan: RecoveryPlan, path: str, problems: Problems) -> None:
     if len(members) > MAX_MEMBERS:
         problems.add(INVALID_VALUE, path, f"name {len(members)} virtual machines; a recovery has at most {MAX_MEMBERS}")
         return
+    with_members = {group.name for group, _ in members}
+    for index, group in enumerate(plan.groups):
+        if not (group.selection or group.optional or group.name in with_members):
+            message = "has no virtual machine of its own: groups before it name all of them"
+            problems.add(INVALID_VALUE, f"{path}[{index}].sourceResourceIds", message)
     for first, second, target in taken_targets(members):
         message = f"restore {first} and {second} under one name to {target}: give one of them another target"
         problems.add(INVALID_VALUE, path, message)

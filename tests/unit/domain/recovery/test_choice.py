@@ -116,9 +116,11 @@ def test_what_two_groups_select_is_in_the_first_of_them() -> None:
 
 
 def test_what_is_named_is_in_the_group_that_names_it_even_if_an_earlier_one_selects_it() -> None:
-    plan = a_plan(first={"vaultIds": [VAULT]}, second=[vm_id("Web-01")], third=[vm_id("web-01")])
+    plan = a_plan(first={"vaultIds": [VAULT]}, second=[vm_id("Web-01")], third=[vm_id("web-01"), vm_id("a")])
 
-    assert chosen(plan, listed("web-01"), listed("web-02")) == {"first": ["web-02"], "second": ["Web-01"], "third": []}
+    found = chosen(plan, listed("web-01"), listed("web-02"))
+
+    assert found == {"first": ["web-02"], "second": ["Web-01"], "third": ["a"]}
 
 
 def test_what_is_named_and_not_listed_is_a_member_of_no_known_vault() -> None:

@@ -228,6 +228,19 @@ def test_every_problem_is_named_with_its_place(plans: list[dict[str, Any]], prob
     assert problems_of(*plans) == problems
 
 
+def test_a_group_whose_virtual_machines_all_belong_to_groups_before_it_is_refused_unless_it_is_optional() -> None:
+    first, second = a_group("a", vm("web-01"), vm("web-02")), a_group("b", vm("WEB-02"))
+
+    assert problems_of(a_plan(first, second)) == [
+        (
+            "plans[0].groups[1].sourceResourceIds",
+            "has no virtual machine of its own: groups before it name all of them",
+        )
+    ]
+    assert read(a_plan(first, {**second, "optional": True}))
+    assert read(a_plan(first, {**second, "select": {"tags": {"env": "prod"}}}))
+
+
 @pytest.mark.parametrize("member", ["sourceResourceIds", "except"])
 def test_a_pattern_that_can_match_no_virtual_machine_is_refused(member: str) -> None:
     select = {"tags": {"env": "prod"}, member: ["web-*"]}

@@ -130,7 +130,10 @@ def _why_not(document: Json, command: Command, instruction: Json) -> str | None:
     if command not in {Command.RETRY, Command.SKIP} or _takes_none(document):
         return f"it has ended as {document['status']}"
     if document["dryRun"]:
-        return "it is a dry run, which restores nothing; start the recovery itself by the same call without dryRun, with another requestId"
+        return (
+            "it is a dry run, which restores nothing; start the recovery itself by the same call without dryRun, with "
+            "another requestId"
+        )
     fitting = RETRIABLE if command is Command.RETRY or "group" not in instruction else SKIPPABLE
     statuses = {group["name"]: group["status"] for group in document["groups"]}
     if (name := instruction.get("group")) is not None:

@@ -310,7 +310,7 @@ def test_a_pause_lets_nothing_start_and_a_cancellation_ends_it(stage: Stage) -> 
 
 
 def test_two_recoveries_that_share_a_vm_let_the_second_member_fail(stage: Stage) -> None:
-    stage.simulator.world.set_faults("load-040", {"jobSeconds": 1200})
+    stage.simulator.world.set_faults("load-040", {"jobSeconds": 100_000})  # until it is cancelled
     first = start(stage, a_plan(a_group("a", load(40))))
     eventually(lambda: stage.jobs_of("load-040"))
     second = start(stage, a_plan(a_group("a", load(40))))

@@ -1,4 +1,4 @@
-"""Many restores of one vault at once, from the app to Azure's answers: a watched job is read at its end, and not before."""
+"""Many restores of one vault at once, from the app to Azure: a watched job is read at its end, and not before."""
 
 from __future__ import annotations
 

@@ -34,6 +34,11 @@ pytestmark = [
     pytest.mark.skipif(not earlier.is_known(), reason=f"this checkout does not have commit {earlier.COMMIT}"),
 ]
 HISTORIES = "tests/replay/histories"
+NEED_THIS_VERSION = {
+    *("0005_watched", "0005_watching"),
+    *("0006_member", "0006_record", "0006_recovery_begins", "0006_recovery_is_cancelled"),
+}
+"""What an earlier version cannot go on with: ``docs/operating.md`` says to drain before it is brought back."""
 FORWARD, BACK, BESIDE = "an earlier version before", "an earlier version after", "both at once"
 
 
@@ -84,4 +89,6 @@ def test_this_version_takes_every_step_that_an_earlier_one_took(earlier_code: Pa
 
 
 def test_an_earlier_version_takes_every_step_that_this_one_took(earlier_code: Path) -> None:
-    assert earlier.differences(earlier_code, ROOT / HISTORIES) == []
+    found = earlier.differences(earlier_code, ROOT / HISTORIES)
+
+    assert {difference.partition(",")[0] for difference in found} == NEED_THIS_VERSION

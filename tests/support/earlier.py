@@ -28,6 +28,9 @@ orchestrators = {names.RESTORE_VM: restore_vm.restore_vm, names.HOLD_POST_CLAIM:
 settle_codec()
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.json")):
     recorded = json.loads(path.read_text(encoding="utf-8"))
+    if recorded["orchestrator"] not in orchestrators:
+        print(f"{path.stem}, turn 1: the earlier version does not have {recorded['orchestrator']}")
+        continue
     for turn in read_turns([ParseDict(event, pb.HistoryEvent()) for event in recorded["events"]]):
         request = pb.OrchestratorRequest(instanceId=recorded["instance_id"], pastEvents=turn.past, newEvents=turn.new)
         answer = DurableFunctionsWorker()._run_orchestration(orchestrators[recorded["orchestrator"]], request)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from domain.recovery.ending import refused
+from domain.restore.admit import ALL_ALERTS, storm_reason
 from domain.restore.calls import (
     AcquireLock,
     FindRunning,
@@ -16,7 +17,6 @@ from domain.restore.calls import (
     entity_key,
 )
 from domain.restore.parts import LockState
-from domain.times import format_duration
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from domain.restore.answers import Done, Grant, Running, Storm
     from domain.restore.calls import Call
     from domain.restore.parts import AlertStart
-
-_ALL_ALERTS: Final = entity_key("all alerts")
 
 
 def next_call(recovery: Recovery) -> Call | None:
@@ -37,9 +35,7 @@ def next_call(recovery: Recovery) -> Call | None:
     if admission.lock is LockState.WANTED:
         return _lock_call(recovery, alert)
     if not admission.storm_noted:
-        return NoteAlert(
-            key=_ALL_ALERTS, vm=_subject(recovery), distinct_vms=alert.storm_vms, within=alert.storm_within
-        )
+        return NoteAlert(key=ALL_ALERTS, vm=_subject(recovery), distinct_vms=alert.storm_vms, within=alert.storm_within)
     if alert.max_per_hour is not None and not admission.has_budget:
         return TakeBudget(key=entity_key(alert.rule), rule=alert.rule, max_per_hour=alert.max_per_hour)
     return None
@@ -114,10 +110,7 @@ def storm_answered(recovery: Recovery, _call: NoteAlert, storm: Storm, _now: dat
     alert = recovery.accepted.alert
     recovery = replace(recovery, admission=replace(recovery.admission, storm_noted=True))
     if alert is not None and storm.is_storm:
-        within = format_duration(alert.storm_within)
-        recovery = recovery.with_approval(
-            f"Alerts want more than {alert.storm_vms} VMs restored within {within}: this may be an outage of Azure."
-        )
+        recovery = recovery.with_approval(storm_reason(alert))
     return _admitted_if_done(recovery)
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 
-_ALL_ALERTS: Final = entity_key("all alerts")
+ALL_ALERTS: Final = entity_key("all alerts")
+"""The key of the one storm count: alerts that start restores and alerts that start recoveries are counted together."""
 
 
 def decide(restore: Restore, now: datetime) -> Step | None:
@@ -72,7 +73,7 @@ def _note_alert(restore: Restore, vm_id: str) -> NoteAlert | None:
     alert = restore.accepted.alert
     if alert is None or restore.admission.storm_noted:
         return None
-    return NoteAlert(key=_ALL_ALERTS, vm=vm_id, distinct_vms=alert.storm_vms, within=alert.storm_within)
+    return NoteAlert(key=ALL_ALERTS, vm=vm_id, distinct_vms=alert.storm_vms, within=alert.storm_within)
 
 
 def lock_answered(restore: Restore, _call: AcquireLock, grant: Grant, now: datetime) -> Restore:
@@ -107,7 +108,7 @@ def storm_answered(restore: Restore, _call: NoteAlert, storm: Storm, _now: datet
     alert = restore.accepted.alert
     restore = replace(restore, admission=replace(restore.admission, storm_noted=True))
     if alert is not None and storm.is_storm:
-        restore = restore.with_approval(_storm_reason(alert))
+        restore = restore.with_approval(storm_reason(alert))
     return _admitted_if_done(restore)
 
 
@@ -125,6 +126,7 @@ def _admitted_if_done(restore: Restore) -> Restore:
     return replace(restore, admission=replace(restore.admission, admitted=True))
 
 
-def _storm_reason(alert: AlertStart) -> str:
+def storm_reason(alert: AlertStart) -> str:
+    """Return why a person is asked in a storm of alerts."""
     within = format_duration(alert.storm_within)
     return f"Alerts want more than {alert.storm_vms} VMs restored within {within}: this may be an outage of Azure."

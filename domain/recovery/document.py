@@ -6,7 +6,7 @@ import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
 from itertools import accumulate
@@ -32,6 +32,7 @@ from domain.recovery.parts import (
     RETRIABLE,
     SKIPPABLE,
     AcceptedRecovery,
+    CommonProgress,
     GroupStatus,
     MemberStatus,
     RecoveryStatus,
@@ -69,11 +70,11 @@ def shown_progress(recovery: Recovery) -> ShownProgress:
     def second(moment: datetime | None) -> int | None:
         return None if moment is None else recovery.seconds(moment)
 
+    common = {member.name: getattr(progress, member.name) for member in fields(CommonProgress)}
     return ShownProgress(
+        **common,
         status=progress.status,
         updated=progress.completed if progress.is_closed and progress.completed else recovery.clock.now,
-        members=progress.members,
-        attempts=progress.attempts,
         groups="".join(GROUP_LETTERS[group.status] for group in progress.groups),
         sizes=tuple(group.count for group in recovery.groups),
         started=tuple(second(group.started) for group in progress.groups),
@@ -89,19 +90,6 @@ def shown_progress(recovery: Recovery) -> ShownProgress:
             for index, group in enumerate(progress.groups)
             if group.approval is not None
         },
-        approval=progress.approval,
-        paused=progress.paused,
-        cancellation=progress.cancellation,
-        commands=progress.commands,
-        predicted_end=progress.predicted_end,
-        planned_s=progress.planned_s,
-        oldest_point=progress.oldest_point,
-        failures=progress.failures,
-        completed=progress.completed,
-        is_closed=progress.is_closed,
-        refused=progress.refused,
-        error=progress.error,
-        warnings=progress.warnings,
         admitted=recovery.admission.admitted,
     )
 

@@ -191,8 +191,8 @@ class MemberFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryProgress:
-    """How far a recovery has come.
+class CommonProgress:
+    """How far a recovery has come, as its state and its custom status both have it.
 
     ``members`` has a letter per member (``MemberStatus``), ``attempts`` the number of each one's attempt as a digit of
     base 36; it is empty as long as all are in their first. ``commands`` are the ids of the last commands that were
@@ -201,10 +201,8 @@ class RecoveryProgress:
     more, and a recovery that failed can no longer be retried.
     """
 
-    status: RecoveryStatus = RecoveryStatus.PENDING
     members: str = ""
     attempts: str = ""
-    groups: tuple[GroupProgress, ...] = ()
     approval: Approval | None = None
     paused: Instruction | None = None
     cancellation: Instruction | None = None
@@ -218,6 +216,14 @@ class RecoveryProgress:
     refused: RefusedWhen | None = None
     error: Json | None = None
     warnings: tuple[RestoreWarning, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryProgress(CommonProgress):
+    """How far a recovery has come."""
+
+    status: RecoveryStatus = RecoveryStatus.PENDING
+    groups: tuple[GroupProgress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,37 +270,21 @@ class ShownApproval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownProgress:
+class ShownProgress(CommonProgress):
     """The progress as it stands in the custom status: small enough at 1,000 members and 50 groups.
 
     ``groups`` has a letter per group (``GROUP_LETTERS``), ``sizes`` their numbers of members; ``started`` and ``ended``
     are seconds after the recovery was created. ``approvals`` are those of groups, by their indexes. ``cut``: texts or
-    failures were left out. ``admitted``: admission control has admitted the recovery. The other members are those of
-    ``RecoveryProgress``.
+    failures were left out. ``admitted``: admission control has admitted the recovery.
     """
 
     status: RecoveryStatus
     updated: datetime
-    members: str = ""
-    attempts: str = ""
     groups: str = ""
     sizes: tuple[int, ...] = ()
     started: tuple[int | None, ...] = ()
     ended: tuple[int | None, ...] = ()
     approvals: dict[str, ShownApproval] = field(default_factory=dict[str, ShownApproval])
-    approval: Approval | None = None
-    paused: Instruction | None = None
-    cancellation: Instruction | None = None
-    commands: tuple[str, ...] = ()
-    predicted_end: datetime | None = None
-    planned_s: int | None = None
-    oldest_point: datetime | None = None
-    failures: tuple[MemberFailure, ...] = ()
-    completed: datetime | None = None
-    is_closed: bool = False
-    refused: RefusedWhen | None = None
-    error: Json | None = None
-    warnings: tuple[RestoreWarning, ...] = ()
     cut: bool = False
     admitted: bool = False
 

@@ -79,6 +79,11 @@ class RecoveryPlan:
                     seen.add(vm_id.lower())
                     yield group, vm_id
 
+    def after_indexes(self) -> tuple[tuple[int, ...], ...]:
+        """Return for each group the indexes of the groups that it waits for."""
+        index_of = {group.name: index for index, group in enumerate(self.groups)}
+        return tuple(tuple(index_of[name] for name in group.after) for group in self.groups)
+
     def waves(self) -> list[list[str]]:
         """Return the names of the groups in lists: those of one list may start at the same time if all goes well."""
         return waves_of({group.name: group.after for group in self.groups})

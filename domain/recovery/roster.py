@@ -189,15 +189,14 @@ def _vm_id_of(members: ChosenMembers, vm_id: str, item: MemberItem) -> str:
 
 def _outlines(members: ChosenMembers) -> tuple[GroupOutline, ...]:
     plan = members.plan
-    positions = {group.name: index for index, group in enumerate(plan.groups)}
     outlines: list[GroupOutline] = []
     first = 0
-    for index, group in enumerate(plan.groups):
+    for index, (group, after) in enumerate(zip(plan.groups, plan.after_indexes(), strict=True)):
         count = members.count_of(index)
         outlines.append(
             GroupOutline(
                 name=group.name,
-                after=tuple(positions[name] for name in group.after),
+                after=after,
                 first=first,
                 count=count,
                 optional=group.optional,

@@ -75,10 +75,9 @@ class Recovery:
 
         ``alert.approval_reason`` makes it wait for a person, and so does a group that replaces disks.
         """
-        position = {group.name: index for index, group in enumerate(plan.groups)}
         groups = tuple(
-            PlannedGroup(name=group.name, after=tuple(position[name] for name in group.after), optional=group.optional)
-            for group in plan.groups
+            PlannedGroup(name=group.name, after=after, optional=group.optional)
+            for group, after in zip(plan.groups, plan.after_indexes(), strict=True)
         )
         accepted = AcceptedRecovery(
             recovery_id=recovery_id,

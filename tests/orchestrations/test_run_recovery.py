@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, override
 
 import pytest
 
+from domain.azure.jobs import JobStatus
 from domain.codec import pack, unpack
 from domain.recovery.calls import MemberEnd
 from domain.recovery.machine import MEMBER_EVENT
@@ -48,6 +49,21 @@ def test_groups_are_restored_in_order_each_member_once() -> None:
     assert [lab.member(index)["sourceResourceId"] for index in range(4)] == [vm_id(index) for index in range(4)]
     assert {lab.member(index)["recoveryId"] for index in range(4)} == {RECOVERY}
     assert lab.hub.clock.elapsed < 2 * lab.azure.job_takes + timedelta(minutes=5)
+
+
+def test_only_the_first_attempt_relies_on_the_look_at_the_jobs_when_the_recovery_began() -> None:
+    lab = RecoveryLab()
+    lab.azure.job_takes, lab.azure.job_end = timedelta(seconds=74), JobStatus.FAILED
+    lab.start_recovery(Group(count=1))
+    lab.reach_status("Failed")
+    lab.settle()
+    assert lab.azure.calls["find_restore_job"] == 0
+
+    lab.azure.job_end = JobStatus.COMPLETED
+    lab.command("retry")
+    lab.reach_status("Completed")
+
+    assert lab.azure.calls["find_restore_job"] == 1
 
 
 def test_all_that_is_told_goes_to_the_events_queue_and_what_matters_to_the_webhook() -> None:
@@ -181,6 +197,16 @@ def test_no_history_grows_beyond_500_events_however_many_members_there_are(max_r
     assert shown["members"] == "C" * MEMBERS
     assert lab.hub.largest_history <= 500
     assert max(len(json.dumps(status.value)) for status in lab.hub.statuses(RECOVERY)) <= 7500
+
+
+def test_no_history_grows_beyond_500_events_where_all_members_run_and_nothing_is_left_to_start() -> None:
+    lab = _QuickLab()
+    lab.start_recovery(Group(count=MEMBERS))
+
+    shown = lab.reach_status("Completed")
+
+    assert shown["members"] == "C" * MEMBERS
+    assert lab.hub.largest_history <= 500
 
 
 def test_whichever_step_is_run_twice_the_recovery_ends_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:

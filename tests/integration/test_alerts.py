@@ -530,6 +530,20 @@ class TestPlans:
             listed = stage.call("GET", "recoveries").json()["value"]
             assert [document["id"] for document in listed] == [first["recoveryId"]]
 
+    def test_an_alert_starts_one_recovery_for_each_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shop, other = PLANS["plans"]
+        plans = {"plans": [shop, {**other, "name": "batch", "restore": RESTORE}]}
+        batch = {"name": "batch", "match": {"sourceResourceIds": [GROUP.format("load-rg")]}, "plan": "batch"}
+        with staged_with_plans(monkeypatch, SHOP, batch, plans=plans) as stage:
+            decisions = decide(stage, an_alert("a1", vm_id("web-01"), load(9)))
+
+            assert [decision["decision"] for decision in decisions] == ["Started", "Started"]
+            ended = [recovered(stage, decision["recoveryId"]) for decision in decisions]
+            assert [(document["plan"], document["status"]) for document in ended] == [
+                ("shop", "Completed"),
+                ("batch", "Completed"),
+            ]
+
     def test_fifty_at_the_same_moment_start_exactly_one_recovery(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with staged_with_plans(monkeypatch, SHOP) as stage:
             with ThreadPoolExecutor(50) as threads:

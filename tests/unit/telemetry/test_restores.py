@@ -76,6 +76,10 @@ def test_the_root_has_all_that_queries_read_and_no_message() -> None:
     )
 
 
+def test_the_root_of_a_member_names_its_recovery() -> None:
+    assert root_span({**FAILED, "recoveryId": "r-1"}).attributes["recovery.id"] == "r-1"
+
+
 def test_what_a_restore_does_not_have_is_no_attribute() -> None:
     absent = dict.fromkeys(("vaultId", "jobId", "recoveryPoint", "error", "startedBy"))
     root = root_span(FAILED | absent)

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from domain.restore.document import document
 from domain.restore.machine import advance
 from domain.restore.parts import Outcome, Status, StatusChange
+from domain.restore.trace import with_recovery
 from domain.times import format_time
 from settings import Settings
 from telemetry import application_insights
@@ -380,3 +381,17 @@ def test_application_insights_gets_a_long_restore_as_if_it_began_47_hours_ago(
         (timedelta(days=4) - ended_ago).total_seconds()
     )
     assert sent["TrackingJob"].data.base_data.duration == f"0.00:{phase_s // 60:02}:00.000"
+
+
+def test_calls_that_a_recovery_makes_name_it_and_no_restore(telemetry: SdkTelemetry, kept: Kept) -> None:
+    recovery_id = "1a6ae6b2-669a-4262-9b25-aee9d6e71a4e"
+    with (
+        restore_context(with_recovery({}, recovery_id)),
+        telemetry.call("op", method="GET", endpoint="https://arm", client_request_id="r") as call,
+    ):
+        call.answered(200, {})
+    telemetry.flush()
+    span = kept.by_name()["op"]
+
+    assert (span.attributes or {})["recovery.id"] == recovery_id
+    assert f"{span.context.trace_id:032x}" == recovery_id.replace("-", "")

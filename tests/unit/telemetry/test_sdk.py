@@ -394,4 +394,5 @@ def test_calls_that_a_recovery_makes_name_it_and_no_restore(telemetry: SdkTeleme
     span = kept.by_name()["op"]
 
     assert (span.attributes or {})["recovery.id"] == recovery_id
+    assert span.context
     assert f"{span.context.trace_id:032x}" == recovery_id.replace("-", "")

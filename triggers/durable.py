@@ -41,7 +41,7 @@ from orchestrations.run_recovery import run_recovery
 from orchestrations.watch_vault import watch_vault
 from telemetry.context import restore_context
 from triggers.hub import raise_event
-from triggers.list_entries import note_end
+from triggers.list_entries import ensure_recovery_listed, note_end
 from triggers.post_claims import PostClaims
 from triggers.queue import events_output, results_output
 from triggers.records import Records
@@ -143,10 +143,15 @@ def _events_publisher(telemetry: Telemetry) -> Callable[..., Json]:
 
 
 def _recovery_events_publisher() -> Callable[..., Json]:
-    def publish_recovery_events(data: Json, events: func.Out[List[str]]) -> Json:  # noqa: UP006 - as above
+    def publish_recovery_events(
+        data: Json,
+        events: func.Out[List[str]],  # noqa: UP006 - as above
+        client: df.SyncDurableFunctionsClient,
+    ) -> Json:
         """Put an event on the events queue for each change of a recovery, one message each, in their order."""
         call: PublishRecoveryEvents = unpack(PublishRecoveryEvents, data)
         events.set([recovery_event_message(recovery_event_of(change)) for change in call.changes])
+        ensure_recovery_listed(client, call.changes[-1].document)
         for change in call.changes:
             # Alert rules read these lines, so their form must not change.
             recovery = change.document
@@ -246,10 +251,10 @@ def blueprint(
     publish_result = _in_restore_context(_result_publisher(telemetry, has_webhook=has_webhook))
     publish = results_output(bp, results_queue)(client(_annotated(publish_result)))
     bp.activity_trigger(input_name="data", activity=PublishResult.name)(publish)
-    for name, publisher in (
-        (PublishEvents.name, _events_publisher(telemetry)),
-        (PublishRecoveryEvents.name, _recovery_events_publisher()),
-    ):
-        to_queue = events_output(bp, events_queue)(_annotated(_in_restore_context(publisher)))
-        bp.activity_trigger(input_name="data", activity=name)(to_queue)
+    publish_events = _annotated(_in_restore_context(_events_publisher(telemetry)))
+    publish = events_output(bp, events_queue)(publish_events)
+    bp.activity_trigger(input_name="data", activity=PublishEvents.name)(publish)
+    publish_recovery_events = _annotated(_in_restore_context(_recovery_events_publisher()))
+    publish = events_output(bp, events_queue)(client(publish_recovery_events))
+    bp.activity_trigger(input_name="data", activity=PublishRecoveryEvents.name)(publish)
     return bp

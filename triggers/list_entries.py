@@ -5,7 +5,10 @@ derives from its key, and the hub's time of creation changes while a restore run
 
 When a restore has ended, its entry is started once more with the final status document as its input. So a page of ended
 restores needs no other row of the hub than their entries. Entries of recoveries have a prefix of their own and hold no
-document: recoveries are few, and one that failed may go on.
+document: recoveries are few, and one that failed may go on. If such an entry could not be written when its recovery
+started, it is written when the recovery's next change is published.
+
+A start that the task hub refuses because the entry's instance is running is no failure: the entry is there.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Self
 from domain.times import as_utc, parse_request_time
 from domain.wire import as_object, as_text
 from orchestrations.names import HOLD_LIST_ENTRY
+from triggers.hub import is_already_running
 
 if TYPE_CHECKING:
     import azure.durable_functions as df
@@ -74,6 +78,12 @@ class ListEntry:
         return cls(created=as_utc(accepted.created), listed_id=accepted.recovery_id, prefix=RECOVERIES)
 
     @classmethod
+    def of_recovery_document(cls, document: Json) -> Self:
+        """Return the entry of the recovery with this document."""
+        created = parse_request_time(document["createdTime"])
+        return cls(created=created, listed_id=document["id"], prefix=RECOVERIES)
+
+    @classmethod
     def of_document(cls, document: Json) -> Self:
         """Return the entry of the restore with this final status document."""
         vm_id = as_text(as_object(document["request"]).get("sourceResourceId"))
@@ -124,9 +134,10 @@ async def note_start(client: df.DurableFunctionsClient, restore: Restore) -> Non
 
 
 async def note_recovery(client: df.DurableFunctionsClient, accepted: AcceptedRecovery) -> None:
-    """Write the entry of a recovery that has been started. A failure is logged: the recovery runs."""
+    """Write the entry of a recovery that has been started. A failure is logged: the next change writes the entry."""
     if (failure := await _write(client, ListEntry.of_recovery(accepted))) is not None:
-        _LOG.warning("recovery %s is not listed", accepted.recovery_id, exc_info=failure)
+        message = "recovery %s is not listed until its next change of status"
+        _LOG.warning(message, accepted.recovery_id, exc_info=failure)
 
 
 async def _write(client: df.DurableFunctionsClient, entry: ListEntry) -> Exception | None:
@@ -134,18 +145,33 @@ async def _write(client: df.DurableFunctionsClient, entry: ListEntry) -> Excepti
     try:
         await client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=None, instance_id=entry.instance_id)
     except Exception as error:  # noqa: BLE001 - whatever the task hub raises: what is listed runs
-        return error
+        return None if is_already_running(error) else error
     return None
 
 
 def note_end(client: df.SyncDurableFunctionsClient, document: Json) -> None:
     """Write the restore's entry again, with the final status document unless that is long.
 
-    The list reads the restore itself where its entry has no document. So a failure is logged.
+    The list reads the restore itself where its entry has no document. That is so, too, if the restore has ended while
+    the entry of its start was still being written. Any other failure is logged.
     """
     kept = document if len(json.dumps(document)) <= MAX_DOCUMENT else None
     entry = ListEntry.of_document(document)
     try:
         client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=kept, instance_id=entry.instance_id)
-    except Exception:  # noqa: BLE001 - whatever the task hub raises: the result is published nevertheless
-        _LOG.warning("the list entry of restore %s keeps no document", entry.listed_id, exc_info=True)
+    except Exception as error:  # noqa: BLE001 - whatever the task hub raises: the result is published nevertheless
+        if not is_already_running(error):
+            message = "the end of restore %s is not in its list entry: look whether GET /api/restores shows it"
+            _LOG.warning(message, entry.listed_id, exc_info=True)
+
+
+def ensure_recovery_listed(client: df.SyncDurableFunctionsClient, document: Json) -> None:
+    """Write the entry of the recovery with this document, if there is none. A failure is logged."""
+    entry = ListEntry.of_recovery_document(document)
+    try:
+        if client.get_orchestration_state(entry.instance_id, fetch_payloads=False) is None:
+            client.schedule_new_orchestration(HOLD_LIST_ENTRY, input=None, instance_id=entry.instance_id)
+    except Exception as error:  # noqa: BLE001 - whatever the task hub raises: the change is published nevertheless
+        if not is_already_running(error):
+            message = "the list entry of recovery %s could not be written: look whether GET /api/recoveries shows it"
+            _LOG.warning(message, entry.listed_id, exc_info=True)

@@ -7,12 +7,17 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 
+from local_host.azure_like import AzureLikeBackend
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, Stage, eventually, staged, vm_id
+from triggers.list_entries import RECOVERIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from durabletask.internal.orchestrator_service_pb2 import CreateInstanceRequest
 
     from domain.errors import Json
 
@@ -399,3 +404,25 @@ def test_plans_that_cannot_be_used_stop_neither_restores_nor_plans_inside_a_call
         assert health == {"count": 0, "source": "setting", "problems": ["RECOVERY_PLANS: plans[0].groups is needed"]}
         assert stage.restore()["status"] == "Completed"
         assert ended(stage, start(stage, a_plan(a_group("a", load(1)))))["status"] == "Completed"
+
+
+def test_a_recovery_is_listed_although_the_store_failed_when_its_entry_was_to_be_written() -> None:
+    failed: list[str] = []
+    start_instance = AzureLikeBackend.StartInstance
+
+    def breaks_once(backend: AzureLikeBackend, request: CreateInstanceRequest, context: Any) -> Any:
+        if request.instanceId.startswith(RECOVERIES) and not failed:
+            failed.append(request.instanceId)
+            context.abort(grpc.StatusCode.UNKNOWN, "the store does not answer")
+        return start_instance(backend, request, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AzureLikeBackend, "StartInstance", breaks_once)
+        with staged(patch) as stage:
+            recovery_id = start(stage, a_plan(a_group("only", load(1))), dryRun=True)
+            ended(stage, recovery_id)
+
+            listed = eventually(lambda: stage.call("GET", "recoveries").json()["value"])
+
+    assert [document["id"] for document in listed] == [recovery_id]
+    assert len(failed) == 1

@@ -18,6 +18,7 @@ from benchmarks import (
     calls_of_a_job,
     choosing,
     engine,
+    engine_recovery,
     engine_settings,
     fleet,
     history_size,
@@ -57,6 +58,7 @@ MEASURES: Final[dict[str, Callable[[], list[Row]]]] = {
     "fleet": fleet.measure,
     "recoveries": recoveries.measure,
     "engine": engine.measure,
+    "engine-recovery": engine_recovery.measure,
     "engine-settings": engine_settings.measure,
 }
 

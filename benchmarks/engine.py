@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,29 +14,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
-from benchmarks import calls_of_a_job
+from benchmarks import calls_of_a_job, engine_stage
 from benchmarks.asking import load_vm, request_for
+from benchmarks.engine_stage import IDLE_S, POLLS_OF_QUEUES, counted, listed, post, wait_for
 from benchmarks.rows import Row, median_of
 from domain.restore.calls import PublishResult, StartRestore
-from scripts import real_engine
-from scripts.stack import Child, clean_environment, connection_to
-from tests.support.engine_events import EngineEvents, Event, kinds_of
+from scripts.stack import connection_to
 from tests.support.real_hub import RealHub, start_azurite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from tests.support.engine_events import EngineEvents, Event
 
 _SPEED: Final = 10
 _POLLS: Final = {"RESTORE_JOB_POLL_MIN_SECONDS": "2", "RESTORE_JOB_POLL_MAX_SECONDS": "6"}  # 20 to 60 s of Azure's time
 _JOB_S: Final = 31 * 60
 _SAMPLES: Final = 20
-IDLE_S: Final = 5.0  # several times as long as an idle instance waits between two looks
-AT_REST_S: Final = 30.0
 _LEASES_S: Final = 40.0
 _MOST_BEFORE: Final = 13
 _MOST_HOPS: Final = 10
 _MOST_AFTER: Final = 2
-POLLS_OF_QUEUES: Final = "polls of queues"
 _MACHINES: Final = ("bench-a", "bench-b")
 
 
@@ -45,15 +42,14 @@ _MACHINES: Final = ("bench-a", "bench-b")
 class Restored:
     """One restore that has ended, and what the engine said of it.
 
-    ``storage`` are Azurite's requests by kind in the ``took_s`` seconds, ``idle`` those that it had a second before.
+    ``storage`` are Azurite's requests by kind beyond those at rest, ``idle`` those that it has a second at rest.
     """
 
     restore_id: str
     events: EngineEvents
     calls: list[dict[str, Any]]
-    storage: Counter[str]
-    took_s: float
-    idle: dict[str, float]
+    storage: Mapping[str, int]
+    idle: Mapping[str, float]
 
     @property
     def sent(self) -> int:
@@ -87,31 +83,9 @@ class Restored:
 
 def measure() -> list[Row]:
     """Run one restore of a 31-minute job alone, then start twenty on two instances that idle."""
-    if not real_engine.is_there():
-        print(f"engine: {real_engine.MISSING}; left out", file=sys.stderr)
+    if not engine_stage.is_there("engine"):
         return []
     return [*_one_restore(), *_two_idle_instances()]
-
-
-class Storage:
-    """Counts Azurite's requests by kind, from the lines that it prints."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-
-    def hear(self, line: str) -> None:
-        """Count the request that a line tells of."""
-        _, quote, request = line.partition('"')
-        if quote:
-            method, _, path = request.partition(" ")
-            polls = method == "GET" and "/messages?" in path
-            self.counts[POLLS_OF_QUEUES if polls else _service(path)] += 1
-
-
-def _service(path: str) -> str:
-    if "/messages" in path:
-        return "queue messages"
-    return "blobs" if "comp=lease" in path or "-leases" in path or "-applease" in path else "tables"
 
 
 def _one_restore() -> list[Row]:
@@ -120,33 +94,18 @@ def _one_restore() -> list[Row]:
 
 
 def _restore_alone() -> Restored:
-    events, storage = EngineEvents(), Storage()
-
-    def hear(name: str, line: str) -> None:
-        (events if name == "engine" else storage).hear(line) if name != "local host" else None
-
-    with ExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        azurite = start_azurite(place, hear, tells=True)
-        stack.callback(azurite.stop)
-        simulator = start_simulator(stack, _SPEED)
-        hub = stack.enter_context(RealHub(connection_to(azurite), simulator, _POLLS, hear=hear, events=True))
-        instance = hub.start()
-        time.sleep(IDLE_S)
-        at_rest, began = Counter(storage.counts), time.monotonic()
-        time.sleep(AT_REST_S)
-        idle = {kind: count / (time.monotonic() - began) for kind, count in (storage.counts - at_rest).items()}
-        before, began = Counter(storage.counts), time.monotonic()
-        faults = {"vm": load_vm(1), "faults": {"jobSeconds": _JOB_S}}
-        requests.post(f"{simulator}/_simulator/faults", json=faults, timeout=30).raise_for_status()
-        restore_id = post(instance.url, {**request_for(load_vm(1)), "validate": True})
+    with engine_stage.counted_instance(_SPEED, _POLLS) as counts:
+        counts.rest()
+        usage = counts.usage()
+        engine_stage.take_as_long(counts.simulator, load_vm(1), _JOB_S)
+        restore_id = post(counts.url, {**request_for(load_vm(1)), "validate": True})
         # Nobody asks the app meanwhile: that would be counted.
-        wait_for(lambda: events.started(PublishResult.name), within_s=600)
+        wait_for(lambda: counts.events.started(PublishResult.name), within_s=600)
         time.sleep(IDLE_S)
-        used, took_s = storage.counts - before, time.monotonic() - began
-        _check(instance.url, restore_id)
-        calls = requests.get(f"{simulator}/_simulator/requests", timeout=30).json()["value"][::-1]
-        return Restored(restore_id, events, calls, used, took_s, idle)
+        storage = usage.beyond_rest()
+        engine_stage.check_completed(counts.url, f"restores/{restore_id}")
+        calls = requests.get(f"{counts.simulator}/_simulator/requests", timeout=30).json()["value"][::-1]
+        return Restored(restore_id, counts.events, calls, storage, counts.idle)
 
 
 def _message_rows(restored: Restored) -> list[Row]:
@@ -169,9 +128,9 @@ def _message_rows(restored: Restored) -> list[Row]:
             median=str(len(before)),
             worst=f"{len(row_of_hops)} in a row",
             met=len(before) <= most and len(row_of_hops) <= _MOST_HOPS,
-            how=f"SendingMessage events to and from the restore up to the POST at the simulator: {_counted(before)}; "
+            how=f"SendingMessage events to and from the restore up to the POST at the simulator: {counted(before)}; "
             f"{looks} look(s) at the validation, each beyond the first may add 3. In a row: each was sent by what the "
-            f"one before it woke ({_counted(row_of_hops)}). {len(until_post) - len(before)} more between others (the "
+            f"one before it woke ({counted(row_of_hops)}). {len(until_post) - len(before)} more between others (the "
             "note that a post begins)",
         ),
         Row(
@@ -181,7 +140,7 @@ def _message_rows(restored: Restored) -> list[Row]:
             worst=f"{(published.at - job_ended).total_seconds():.2f} s",
             met=len(after) <= _MOST_AFTER,
             how=f"in a row, from the last GET of the job at the simulator to the start of {PublishResult.name}: "
-            f"{_counted(after)}; {aside} more that it does not wait for",
+            f"{counted(after)}; {aside} more that it does not wait for",
         ),
         Row(
             measure="turns of a 31-minute job",
@@ -198,11 +157,7 @@ def _message_rows(restored: Restored) -> list[Row]:
 
 
 def _storage_row(restored: Restored) -> Row:
-    own = {
-        kind: round(count - restored.idle.get(kind, 0) * restored.took_s)
-        for kind, count in sorted(restored.storage.items())
-        if kind != POLLS_OF_QUEUES
-    }
+    own = {kind: count for kind, count in restored.storage.items() if kind != POLLS_OF_QUEUES}
     looks, wanted = restored.looks, restored.looks_wanted
     messages = restored.for_a_look(restored.events.sent())
     each = sum(own.values()) / restored.sent
@@ -214,14 +169,10 @@ def _storage_row(restored: Restored) -> Row:
         worst=f"+{sum(at_rest.values()):.0f} a minute at rest",
         met=None,
         how=f"Azurite's own log from the request to {IDLE_S:g} s after the result, less reads of queues and what the "
-        f"instance asks for at rest: {sum(own.values())} ({_listed(own)}) with {looks} looks at the job. Azure's times "
+        f"instance asks for at rest: {sum(own.values())} ({listed(own)}) with {looks} looks at the job. Azure's times "
         f"make {wanted} looks; a look costs {messages:.1f} messages, a message "
-        f"{each:.1f} requests. At rest an instance asks, in a minute, for {_listed(at_rest)}",
+        f"{each:.1f} requests. At rest an instance asks, in a minute, for {listed(at_rest)}",
     )
-
-
-def _listed(counts: Mapping[str, float]) -> str:
-    return ", ".join(f"{count:.0f} {kind}" for kind, count in counts.items())
 
 
 def _two_idle_instances() -> list[Row]:
@@ -249,7 +200,7 @@ def _waits_of_idle_instances() -> list[float]:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         azurite = start_azurite(place)
         stack.callback(azurite.stop)
-        simulator = start_simulator(stack, _SPEED)
+        simulator = engine_stage.start_simulator(stack, _SPEED)
         # Nothing of the restores before is left to do while the next one waits: their jobs are not asked for again.
         calm = {"RESTORE_JOB_POLL_MIN_SECONDS": "3600", "RESTORE_JOB_POLL_MAX_SECONDS": "3600"}
         hub = stack.enter_context(RealHub(connection_to(azurite), simulator, calm))
@@ -271,38 +222,3 @@ def _posted(simulator: str, number: int) -> datetime:
         return datetime.fromisoformat(posts[0]["realTime"]) if len(posts) == number else None
 
     return wait_for(look, within_s=300)
-
-
-def start_simulator(stack: ExitStack, speed: float) -> str:
-    """Start a simulator that ends with the stack; returns its address."""
-    command: list[str | Path] = [sys.executable, "-m", "simulator", "--port", "0", "--speed", f"{speed:g}"]
-    child = Child("simulator", command, clean_environment(), real_engine.ROOT, None)
-    stack.callback(child.stop)
-    return child.wait_until_ready()
-
-
-def post(url: str, body: dict[str, Any]) -> str:
-    """Start a restore and return its id."""
-    answer = requests.post(f"{url}/api/restores", json=body, timeout=60)
-    answer.raise_for_status()
-    return answer.json()["id"]
-
-
-def _check(url: str, restore_id: str) -> None:
-    status = requests.get(f"{url}/api/restores/{restore_id}", timeout=30).json()["status"]
-    if status != "Completed":
-        raise RuntimeError(f"the restore ended as {status}")
-
-
-def wait_for[T](look: Callable[[], T | None], *, within_s: float) -> T:
-    """Return what ``look`` sees as soon as it is truthy."""
-    deadline = time.monotonic() + within_s
-    while not (seen := look()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within_s:g} s")
-        time.sleep(0.2)
-    return seen
-
-
-def _counted(messages: list[Event]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in kinds_of(messages).most_common())

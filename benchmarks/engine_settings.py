@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 import requests
 
 from benchmarks.asking import load_vm, request_for
-from benchmarks.engine import AT_REST_S, IDLE_S, POLLS_OF_QUEUES, Storage, post, start_simulator, wait_for
+from benchmarks.engine_stage import POLLS_OF_QUEUES, counted_instance, is_there, post, wait_for
 from benchmarks.processes import cpu_s
 from benchmarks.rows import Row, median_of
-from scripts import real_engine
-from scripts.stack import connection_to
-from tests.support.engine_events import EngineEvents
-from tests.support.real_hub import HOST_JSON, RealHub, start_azurite
+from tests.support.real_hub import HOST_JSON
+
+if TYPE_CHECKING:
+    from benchmarks.engine_stage import CountedInstance
 
 _SPEED: Final = 60  # Azure's waits become one second
 _POLLS: Final = {"RESTORE_JOB_POLL_MIN_SECONDS": "1", "RESTORE_JOB_POLL_MAX_SECONDS": "2"}
@@ -54,8 +52,7 @@ class Run:
 
 def measure() -> list[Row]:
     """Run each number a few times, in turn, so that other load on the machine affects all of them."""
-    if not real_engine.is_there():
-        print(f"engine-settings: {real_engine.MISSING}; left out", file=sys.stderr)
+    if not is_there("engine-settings"):
         return []
     runs: dict[int, list[Run]] = {partitions: [] for partitions in _PARTITIONS}
     for _ in range(_ROUNDS):
@@ -85,47 +82,34 @@ def _row(partitions: int, runs: list[Run]) -> Row:
 
 
 def _run(partitions: int) -> Run:
-    events, storage = EngineEvents(), Storage()
+    with tempfile.TemporaryDirectory() as place:
+        host_json = _host_json(Path(place), partitions)
+        with counted_instance(_SPEED, _POLLS, host_json=host_json) as counts:
+            counts.rest()
+            return _counted(counts)
 
-    def hear(name: str, line: str) -> None:
-        if name == "engine":
-            events.hear(line)
-        elif name == "azurite":
-            storage.hear(line)
 
-    with ExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        azurite = start_azurite(place, hear, tells=True)
-        stack.callback(azurite.stop)
-        simulator = start_simulator(stack, _SPEED)
-        host_json = _host_json(place, partitions)
-        hub = stack.enter_context(
-            RealHub(connection_to(azurite), simulator, _POLLS, host_json=host_json, hear=hear, events=True)
-        )
-        instance = hub.start()
-        time.sleep(IDLE_S)
-        before, began = storage.counts.copy(), time.monotonic()
-        time.sleep(AT_REST_S)
-        rest, seconds = storage.counts - before, time.monotonic() - began
-        at_rest, polls = 60 * rest.total() / seconds, 60 * rest[POLLS_OF_QUEUES] / seconds
-        alone = [_alone(instance.url, simulator, number) for number in range(1, _ALONE + 1)]
-        processes = [psutil.Process(child.pid) for child in (instance.engine, instance.host)]
-        cpu_before, before = [cpu_s(process) for process in processes], storage.counts.copy()
-        started, began = datetime.now(UTC), time.monotonic()
-        _at_once(instance.url, [load_vm(_ALONE + number) for number in range(1, _AT_ONCE + 1)])
-        at_once_s = time.monotonic() - began
-        engine_s, app_s = (cpu_s(process) - was for process, was in zip(processes, cpu_before, strict=True))
-        requested = (storage.counts - before).total() - at_rest * at_once_s / 60
-        return Run(
-            at_rest=at_rest,
-            polls=polls,
-            alone_s=median_of(alone),
-            at_once_s=at_once_s,
-            messages=len(events.sent(started)) / _AT_ONCE,
-            storage=requested / _AT_ONCE,
-            engine_cpu_s=engine_s / _AT_ONCE,
-            app_cpu_s=app_s / _AT_ONCE,
-        )
+def _counted(counts: CountedInstance) -> Run:
+    instance, simulator = counts.instance, counts.simulator
+    at_rest, polls = 60 * sum(counts.idle.values()), 60 * counts.idle[POLLS_OF_QUEUES]
+    alone = [_alone(instance.url, simulator, number) for number in range(1, _ALONE + 1)]
+    processes = [psutil.Process(child.pid) for child in (instance.engine, instance.host)]
+    cpu_before, usage = [cpu_s(process) for process in processes], counts.usage()
+    started, began = datetime.now(UTC), time.monotonic()
+    _at_once(instance.url, [load_vm(_ALONE + number) for number in range(1, _AT_ONCE + 1)])
+    at_once_s = time.monotonic() - began
+    engine_s, app_s = (cpu_s(process) - was for process, was in zip(processes, cpu_before, strict=True))
+    requested = sum(usage.beyond_rest().values())
+    return Run(
+        at_rest=at_rest,
+        polls=polls,
+        alone_s=median_of(alone),
+        at_once_s=at_once_s,
+        messages=len(counts.events.sent(started)) / _AT_ONCE,
+        storage=requested / _AT_ONCE,
+        engine_cpu_s=engine_s / _AT_ONCE,
+        app_cpu_s=app_s / _AT_ONCE,
+    )
 
 
 def _host_json(place: Path, partitions: int) -> Path:

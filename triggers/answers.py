@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import logging
 import re
@@ -82,6 +83,34 @@ def json_response(status_code: int, body: object, headers: Mapping[str, str] | N
     """Return a JSON answer; ``body`` is JSON, or one of ``domain.api_types``."""
     text = json.dumps(as_json(body))
     return func.HttpResponse(text, status_code=status_code, headers=headers, mimetype="application/json")
+
+
+def fresh_response(req: func.HttpRequest, body: object) -> func.HttpResponse:
+    """Return 200 with a JSON answer and its ``ETag``; 304 without a body if ``If-None-Match`` of the caller has it.
+
+    The answer is made anew for each request, so a 304 is never about an old state. Whoever keeps it must ask again.
+    """
+    text = json.dumps(as_json(body))
+    headers = {"ETag": etag_of(text), "Cache-Control": "private, no-cache"}
+    if has_etag(req, headers["ETag"]):
+        # The type is that of the 200, because a cache takes it over.
+        return func.HttpResponse(status_code=304, headers=headers, mimetype="application/json")
+    return func.HttpResponse(text, headers=headers, mimetype="application/json")
+
+
+def etag_of(text: str) -> str:
+    """Return the strong entity tag of a body: a hash of all of it, in double quotes (RFC 9110, section 8.8.3)."""
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def has_etag(req: func.HttpRequest, etag: str) -> bool:
+    """Return whether ``If-None-Match`` names this entity tag, or any (``*``).
+
+    As RFC 9110 (section 13.1.2) says for this header, ``W/`` does not count: what compresses answers may add it.
+    """
+    named = cast("Mapping[str, str]", req.headers).get("If-None-Match", "")
+    tags = [tag.strip().removeprefix("W/") for tag in named.split(",")]
+    return etag in tags or tags == ["*"]
 
 
 def error_response(error: RestoreError) -> func.HttpResponse:

@@ -21,6 +21,7 @@ from triggers.answers import (
     START_POLLING_S,
     answering,
     error_response,
+    fresh_response,
     json_response,
     origin_of,
     read_json,
@@ -79,12 +80,12 @@ class RestoresApi:
 
     @answering
     async def get_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """200 with the status document, or 404."""
+        """200 with the status document, 304 if the caller has it (``If-None-Match``), or 404."""
         restore_id = _restore_id(req)
         document = await get_document(client, restore_id)
         if document is None:
             raise no_such_restore(restore_id)
-        return json_response(200, with_absolute_links(document, req))
+        return fresh_response(req, with_absolute_links(document, req))
 
     @answering
     async def cancel_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
@@ -107,12 +108,15 @@ class RestoresApi:
 
     @answering
     async def list_restores(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """200 with ``{"value": [status documents], "nextLink"?}``, newest first. A page may be short, even empty."""
+        """200 with ``{"value": [status documents], "nextLink"?}``, newest first. A page may be short, even empty.
+
+        304 if the caller has this page (``If-None-Match``).
+        """
         query = _ListQuery(req)
         page = await list_page(client, query.filter, top=query.top, begin=query.begin)
         shown = tuple(with_absolute_links(document, req) for document in page.documents)
         next_link = f"{origin_of(req)}/restores?{next_query(req, page.rest.token)}" if page.rest else None
-        return json_response(200, RestoreList(value=shown, next_link=next_link))
+        return fresh_response(req, RestoreList(value=shown, next_link=next_link))
 
     def list_recovery_points(self, req: func.HttpRequest) -> func.HttpResponse:
         """200 with ``{"value": [points with a verdict each], "warnings"}``, newest first; 404 without a backup."""

@@ -118,12 +118,25 @@ def description(version: str) -> Json:
         "webhooks": {"restoreEvent": {"post": _restore_event()}, "recoveryEvent": {"post": _recovery_event()}},
         "components": {
             "schemas": _schemas(),
-            "responses": {name: _error(status, text) for status, (name, text) in _ERRORS.items()},
+            "responses": {
+                "NotModified": {
+                    "description": "If-None-Match names the present answer, which is not sent again.",
+                    "headers": _headers("ETag"),
+                },
+                **{name: _error(status, text) for status, (name, text) in _ERRORS.items()},
+            },
             "parameters": {
                 "RestoreId": {"name": "id", "in": "path", "required": True, "schema": _STRING},
                 "RecoveryId": {"name": "id", "in": "path", "required": True, "schema": _STRING},
+                "IfNoneMatch": {
+                    "name": "If-None-Match",
+                    "in": "header",
+                    "schema": _STRING,
+                    "description": "The ETag of the answer that the caller has.",
+                },
             },
             "headers": {
+                "ETag": {"description": "A hash of the answer's body.", "required": True, "schema": _STRING},
                 "Location": {"description": "Where the status is.", "required": True, "schema": _LINK},
                 "RetryAfter": {
                     "description": "Seconds to wait before the next request.",
@@ -146,16 +159,15 @@ def _restore_paths() -> Json:
     ended = _answer(200, again, api_types.RestoreAccepted, "Location")
     started = [ended, _accepted(), 400, 409, 413, 415, 503]
     page = "Restores, newest first. A page may be short or empty; the last one has no nextLink."
-    listing = _answer(200, page, api_types.RestoreList)
-    document = _answer(200, "The restore as it stands.", api_types.StatusDocument)
+    document = "The restore as it stands."
     return {
         "/restores": {
             "post": _operation("post_restore", "Start a restore, or plan one", started, body="RestoreRequest"),
-            "get": _operation("list_restores", "List restores", [listing, 400, 503], parameters=filters),
+            "get": _polled("list_restores", "List restores", page, api_types.RestoreList, 400, 503, parameters=filters),
         },
         "/restores/{id}": {
             "parameters": [restore_id],
-            "get": _operation("get_restore", "Show a restore", [document, 404, 503]),
+            "get": _polled("get_restore", "Show a restore", document, api_types.StatusDocument, 404, 503),
         },
         **{
             f"/restores/{{id}}/{verb}": {"parameters": [restore_id], "post": _deciding(f"{verb}_restore", summary)}
@@ -187,25 +199,31 @@ def _recovery_paths() -> Json:
     ]
     page = "Recoveries, newest first. A page may be short or empty; the last one has no nextLink."
     members = "The members in the order of the plan; none before they are chosen. The last page has no nextLink."
-    document = _answer(200, "The recovery as it stands.", api_types.RecoveryDocument)
+    document = "The recovery as it stands."
     member_filters = [_in_query("group", _STRING), *_paging(_MEMBER_STATUSES, MAX_MEMBERS_SHOWN)]
-    member_pages = [_answer(200, members, api_types.RecoveryMemberList), 400, 404, 503]
-    pages = [_answer(200, page, api_types.RecoveryList), 400, 503]
+    filters = _paging(RecoveryStatus, MAX_TOP)
     return {
         "/recoveries": {
             "post": _operation(
                 "post_recovery", "Start a recovery", [*starts, 400, 404, 409, 413, 415, 503], body="RecoveryRequest"
             ),
-            "get": _operation("list_recoveries", "List recoveries", pages, parameters=_paging(RecoveryStatus, MAX_TOP)),
+            "get": _polled(
+                "list_recoveries", "List recoveries", page, api_types.RecoveryList, 400, 503, parameters=filters
+            ),
         },
         "/recoveries/{id}": {
             "parameters": [recovery_id],
-            "get": _operation("get_recovery", "Show a recovery", [document, 404, 503]),
+            "get": _polled("get_recovery", "Show a recovery", document, api_types.RecoveryDocument, 404, 503),
         },
         "/recoveries/{id}/members": {
             "parameters": [recovery_id],
-            "get": _operation(
-                "list_recovery_members", "List the members of a recovery", member_pages, parameters=member_filters
+            "get": _polled(
+                "list_recovery_members",
+                "List the members of a recovery",
+                members,
+                api_types.RecoveryMemberList,
+                *(400, 404, 503),
+                parameters=member_filters,
             ),
         },
         **{
@@ -304,6 +322,14 @@ def _operation(
     return operation
 
 
+def _polled(name: str, summary: str, text: str, kind: type, *failures: int, parameters: Iterable[Json] = ()) -> Json:
+    """Describe a GET that may be repeated often: its answer has an ETag."""
+    unchanged: Json = {"304": {"$ref": "#/components/responses/NotModified"}}
+    if_none_match: Json = {"$ref": "#/components/parameters/IfNoneMatch"}
+    answers = [_answer(200, text, kind, "ETag"), unchanged, *failures]
+    return _operation(name, summary, answers, parameters=[*parameters, if_none_match])
+
+
 def _deciding(name: str, summary: str) -> Json:
     answer = _answer(202, "The restore as it stands.", api_types.StatusDocument, "Retry-After")
     is_decision = name != "cancel_restore"
@@ -324,8 +350,12 @@ def _accepted() -> Json:
 def _answer(status: int, text: str, kind: type, *headers: str) -> Json:
     answer: Json = {"description": text, "content": _json(_schema(kind.__name__))}
     if headers:
-        answer["headers"] = {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in headers}
+        answer["headers"] = _headers(*headers)
     return {str(status): answer}
+
+
+def _headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in names}
 
 
 def _error(status: int, text: str) -> Json:

@@ -20,6 +20,7 @@ from triggers.answers import (
     NAMED_PERSON,
     START_POLLING_S,
     answering,
+    fresh_response,
     json_response,
     origin_of,
     read_json,
@@ -84,7 +85,7 @@ class RecoveriesApi:
         document = await get_recovery(client, recovery_id)
         if document is None:
             raise no_such_recovery(recovery_id)
-        return json_response(200, _with_absolute_links(document, req))
+        return fresh_response(req, _with_absolute_links(document, req))
 
     @answering
     async def list_recoveries(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
@@ -100,7 +101,7 @@ class RecoveriesApi:
         page = await list_recoveries(client, wanted, top=given.get("top", DEFAULT_TOP), begin=begin)
         shown = tuple(_with_absolute_links(document, req) for document in page.documents)
         next_link = f"{origin_of(req)}/recoveries?{next_query(req, page.rest.token)}" if page.rest else None
-        return json_response(200, RecoveryList(value=shown, next_link=next_link))
+        return fresh_response(req, RecoveryList(value=shown, next_link=next_link))
 
     @answering
     async def list_recovery_members(
@@ -112,7 +113,7 @@ class RecoveriesApi:
         view = await view_recovery(client, recovery_id)
         if view is None:
             raise no_such_recovery(recovery_id)
-        return json_response(200, await list_members(client, view, req, given))
+        return fresh_response(req, await list_members(client, view, req, given))
 
 
 def command_route(

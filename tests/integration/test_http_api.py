@@ -328,6 +328,26 @@ class TestReading:
         assert [each for each in ids if each in started] == list(reversed(started))
         assert {each["status"] for each in seen} == {"Planned"}
 
+    def test_what_the_caller_has_is_not_sent_again_until_it_changes(self, stage: Stage) -> None:
+        vm = vm_id("load-013", "load-rg")
+        accepted = stage.post(a_request(sourceResourceId=vm, approval={"required": True})).json()
+        document = f"restores/{accepted['id']}"
+        page = f"restores?top=50&sourceResourceId={vm}"
+        eventually(lambda: stage.call("GET", document).json()["status"] == "AwaitingApproval")
+        before = {path: stage.call("GET", path).headers["ETag"] for path in (document, page)}
+
+        for path, etag in before.items():
+            again = stage.call("GET", path, headers={"If-None-Match": etag})
+            assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", etag)
+
+        stage.call("POST", accepted["links"]["reject"], json={"by": "ada"})
+        stage.finished(accepted["id"])
+        eventually(lambda: stage.call("GET", page).json()["value"][0]["status"] == "Rejected")
+        for path, etag in before.items():
+            changed = stage.call("GET", path, headers={"If-None-Match": etag})
+            assert (changed.status_code, changed.headers["ETag"] != etag) == (200, True)
+            assert changed.json()
+
     @pytest.mark.parametrize(
         ("query", "target"),
         [

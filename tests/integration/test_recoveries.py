@@ -180,6 +180,15 @@ class TestAPlanOfThreeGroups:
         assert [member["index"] for member in members_of(stage, recovery_id, "group=WEB")] == [4, 5]
         assert members_of(stage, recovery_id, "status=Failed") == []
 
+    @pytest.mark.parametrize("path", ["recoveries?top=1", "recoveries/{}", "recoveries/{}/members?top=2"])
+    def test_what_the_caller_has_is_not_sent_again(self, stage: Stage, recovery_id: str, path: str) -> None:
+        first = stage.call("GET", path.format(recovery_id))
+        again = stage.call("GET", path.format(recovery_id), headers={"If-None-Match": f"W/{first.headers['ETag']}"})
+        other = stage.call("GET", path.format(recovery_id), headers={"If-None-Match": '"other"'})
+
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+        assert (other.status_code, other.json()) == (200, first.json())
+
     def test_the_same_call_is_answered_with_this_recovery(self, stage: Stage, recovery_id: str) -> None:
         body = {"reason": "the bad day", "plan": "shop", "requestedBy": "ada", "requestId": "bad-day"}
         again = stage.call("POST", "recoveries", json=body)

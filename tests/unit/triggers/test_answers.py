@@ -14,6 +14,7 @@ from triggers.answers import (
     CANCELLATION,
     DECISION,
     error_response,
+    fresh_response,
     origin_of,
     parse_json,
     read_optional_json,
@@ -71,6 +72,38 @@ def test_any_bytes_are_json_or_a_named_refusal(raw: bytes) -> None:
 )
 def test_links_start_where_the_caller_reached_us(url: str, origin: str) -> None:
     assert origin_of(func.HttpRequest(method="GET", url=url, body=b"")) == origin
+
+
+def asked_again(if_none_match: str | None, body: Json) -> func.HttpResponse:
+    headers = {} if if_none_match is None else {"if-none-match": if_none_match}
+    return fresh_response(func.HttpRequest("GET", "http://127.0.0.1/api/restores", headers=headers, body=b""), body)
+
+
+class TestAnAnswerWithAnETag:
+    ETAG = asked_again(None, {"status": "Running"}).headers["ETag"]
+
+    @pytest.mark.parametrize(
+        "named", [ETAG, f"W/{ETAG}", f'"older" ,{ETAG}', f'W/"older",  W/{ETAG} , "other"', "*", " * "]
+    )
+    def test_is_not_sent_to_a_caller_who_has_it(self, named: str) -> None:
+        answer = asked_again(named, {"status": "Running"})
+
+        assert (answer.status_code, answer.get_body(), answer.headers["ETag"]) == (304, b"", self.ETAG)
+        assert (answer.headers["Cache-Control"], answer.mimetype) == ("private, no-cache", "application/json")
+
+    @pytest.mark.parametrize("named", [None, "", ",", "older", ETAG.strip('"'), f"{ETAG}x", f'"*", W/"{ETAG}"', "*,*"])
+    def test_is_sent_to_every_other_caller(self, named: str | None) -> None:
+        answer = asked_again(named, {"status": "Running"})
+
+        assert (answer.status_code, json.loads(answer.get_body())) == (200, {"status": "Running"})
+        assert (answer.headers["ETag"], answer.mimetype) == (self.ETAG, "application/json")
+        assert answer.headers["Cache-Control"] == "private, no-cache"
+
+    def test_is_sent_when_it_has_changed(self) -> None:
+        answer = asked_again(self.ETAG, {"status": "Completed"})
+
+        assert (answer.status_code, json.loads(answer.get_body())) == (200, {"status": "Completed"})
+        assert answer.headers["ETag"] != self.ETAG
 
 
 def person(body: bytes, reader: Reader) -> Json:

@@ -47,7 +47,10 @@ _IDS: Final[Mapping[str, ResourceKind]] = {
 _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("BadRequest", "The request can never work; details name every member that is wrong."),
     404: ("NotFound", "The restore, recovery, plan, virtual machine or backup was not found."),
-    409: ("Conflict", "An existing restore or recovery, or its state, does not allow the request."),
+    409: (
+        "Conflict",
+        "An existing restore or recovery, or its state, does not allow the request; the message says what to do.",
+    ),
     413: ("ContentTooLarge", "The body has more than 1 MiB."),
     415: ("UnsupportedMediaType", "The Content-Type of the body is not JSON."),
     502: ("BadGateway", "Azure refused the app; its own code and message are in details."),

@@ -1,4 +1,8 @@
-"""The commands of persons to a recovery. One that does not fit its state counts as applied, and changes nothing."""
+"""The commands of persons to a recovery. One that does not fit its state counts as applied, and changes nothing.
+
+Callers are told before whether a command fits (``triggers/recovery_commands.py``). If the state changes before the
+command arrives, ``ineffective`` tells them.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from domain.recovery.state import Recovery
 
 _MAX_KNOWN: Final = 20
+_MAX_INEFFECTIVE: Final = 5
 _MAX_ID: Final = 64
 _MAX_NAME: Final = 200
 _MAX_COMMENT: Final = 1000
@@ -58,7 +63,10 @@ def heard(recovery: Recovery, data: object, now: datetime) -> Recovery:
         return recovery
     by, comment = as_text(message.get("by")), as_text(message.get("comment"))
     instruction = Instruction(by=by and by[:_MAX_NAME], comment=comment and comment[:_MAX_COMMENT], time=now)
-    return _COMMANDS[Command(word)](recovery, as_text(message.get("group")), instruction, now)
+    applied = _COMMANDS[Command(word)](recovery, as_text(message.get("group")), instruction, now)
+    if applied != recovery:
+        return applied
+    return recovery.with_progress(ineffective=(*recovery.progress.ineffective, command_id)[-_MAX_INEFFECTIVE:])
 
 
 def _paused(recovery: Recovery, _group: str | None, instruction: Instruction, _now: datetime) -> Recovery:

@@ -29,6 +29,8 @@ from domain.codec import as_json, pack
 from domain.recovery.parts import (
     GATE_REASON,
     GROUP_LETTERS,
+    MAX_ATTEMPTS,
+    NOT_GOOD,
     RETRIABLE,
     SKIPPABLE,
     AcceptedRecovery,
@@ -41,6 +43,7 @@ from domain.recovery.parts import (
     passed_groups,
 )
 from domain.recovery.plan import waves_of
+from domain.recovery.state import attempt_of
 from domain.redaction import redacted
 from domain.restore.parts import Source, WaitReason
 from domain.wire import as_object, as_text
@@ -219,6 +222,12 @@ def document(accepted: AcceptedRecovery, shown: ShownProgress | None, now: datet
     return as_json(whole)
 
 
+def retriable_groups(accepted: AcceptedRecovery, shown: ShownProgress) -> frozenset[str]:
+    """Return the names of the groups that a retry would start again, or ask about again."""
+    view = _View(accepted, shown)
+    return frozenset(group.name for index, group in enumerate(accepted.groups) if view.can_retry(index))
+
+
 def _counts(letters: str) -> MemberCounts:
     return dict(Counter(MemberStatus(letter).word for letter in letters))
 
@@ -260,6 +269,16 @@ class _View:
 
     def _moment(self, second: int | None) -> datetime | None:
         return None if second is None else self._accepted.created + timedelta(seconds=second)
+
+    def can_retry(self, index: int) -> bool:
+        """Return whether a retry of this group does anything: its members have a bounded number of attempts."""
+        if self._statuses[index] is not GroupStatus.FAILED:
+            return self._statuses[index] in RETRIABLE
+        shown, members = self._shown, range(self._firsts[index], self._firsts[index + 1])
+        return any(
+            shown.members[member] in NOT_GOOD and attempt_of(shown.attempts, member) < MAX_ATTEMPTS
+            for member in members
+        )
 
     def group(self, index: int) -> GroupDocument:
         planned, shown, status = self._accepted.groups[index], self._shown, self._statuses[index]
@@ -334,6 +353,7 @@ class _View:
             and bool(shown.groups)
         )
         is_running = is_open and not shown.status.has_ended
+        can_retry = any(map(self.can_retry, range(len(self._statuses))))
         can_decide = is_open and any(now <= expiry for expiry in self._expiries())
 
         def link(command: str, *, usable: bool) -> str | None:
@@ -343,9 +363,9 @@ class _View:
             self=here,
             members=f"{here}/members",
             pause=link("pause", usable=is_running and shown.paused is None),
-            resume=link("resume", usable=shown.paused is not None),
+            resume=link("resume", usable=is_open and shown.paused is not None),
             cancel=link("cancel", usable=is_open),
-            retry=link("retry", usable=has_groups_to_command and bool(statuses & RETRIABLE)),
+            retry=link("retry", usable=has_groups_to_command and can_retry),
             skip=link("skip", usable=has_groups_to_command and bool(statuses & SKIPPABLE)),
             approve=link("approve", usable=can_decide),
             reject=link("reject", usable=can_decide),

@@ -162,7 +162,7 @@ def _status(recovery: Recovery) -> RecoveryStatus:
         (progress.error is not None, RecoveryStatus.FAILED),
         (is_chosen and statuses <= _IS_GOOD, _good_end(recovery, statuses)),
         (is_cancelled and not is_active, RecoveryStatus.CANCELLED),
-        (not is_chosen, RecoveryStatus.PENDING),
+        (not is_chosen, RecoveryStatus.PENDING if progress.paused is None else RecoveryStatus.PAUSED),
         (recovery.awaits_decision, RecoveryStatus.AWAITING_APPROVAL),
         (not statuses & _GOES_ON and not _ready(recovery), RecoveryStatus.FAILED),
         (progress.paused is not None, RecoveryStatus.PAUSED),

@@ -65,7 +65,10 @@ class StartsHub:
 
 
 class DrivenHub:
-    """A task hub with one recovery, which hears at once what is sent to it, and with its roster."""
+    """A task hub with one recovery, which hears at once what is sent to it, and with its roster.
+
+    ``meanwhile`` and ``after`` are called before and after a command is heard.
+    """
 
     def __init__(self, driven: Driven, roster: Roster | None = None) -> None:
         self.driven = driven
@@ -73,6 +76,7 @@ class DrivenHub:
         self.is_deaf = False
         self.status = OrchestrationStatus.RUNNING
         self.meanwhile: Callable[[], object] = lambda: None
+        self.after: Callable[[], object] = lambda: None
         self.restores: dict[str, OrchestrationState] = {}
         self._roster = roster
 
@@ -93,3 +97,4 @@ class DrivenHub:
         self.sent.append(data)
         if not self.is_deaf:
             self.driven.hear(data)
+            self.after()

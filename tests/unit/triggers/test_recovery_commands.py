@@ -13,7 +13,8 @@ from durabletask.client import OrchestrationStatus
 
 from domain.errors import InvalidRequestError, TerminalError, TransientError
 from domain.recovery.commands import Command
-from domain.restore.parts import Status
+from domain.recovery.parts import MAX_ATTEMPTS
+from domain.restore.parts import Approval, Status
 from tests.unit.domain.recovery.driving import Driven, a_group, running
 from tests.unit.triggers.recovery_hub import ID, DrivenHub
 from triggers import recovery_commands
@@ -62,6 +63,13 @@ def failed() -> DrivenHub:
     return hub
 
 
+def fail_until_the_last_attempt(hub: DrivenHub) -> None:
+    """Retry the first group, whose first member fails each time, as often as that is possible."""
+    for attempt in range(2, MAX_ATTEMPTS + 1):
+        hub.driven.passes(minutes=1).command("retry", group="g0").start()
+        hub.driven.end(0, status=Status.FAILED, attempt=attempt).step()
+
+
 def waiting() -> DrivenHub:
     """Return a recovery with two groups that wait for a person."""
     return a_hub(a_group(1, approval_timeout=GATE), a_group(1, approval_timeout=GATE), a_group(1))
@@ -95,6 +103,20 @@ class TestPausing:
 
         assert "paused" not in give(hub, "resume")
         assert "it is not paused, its status is Running" in conflict(hub, "resume")
+
+    @pytest.mark.parametrize("command", ["pause", "resume"])
+    def test_one_that_ended_while_it_was_paused_takes_neither(self, command: str) -> None:
+        hub = a_hub(a_group())
+        hub.driven.command("pause").end(0).step()
+        assert hub.driven.document["status"] == "Completed"
+
+        assert "it has ended as Completed. Start another recovery" in conflict(hub, command)
+
+    def test_one_that_failed_and_is_not_paused_says_what_can_be_done(self) -> None:
+        hub = failed()
+
+        assert "it has ended as Failed. Retry or skip" in conflict(hub, "pause")
+        assert "it is not paused, its status is Failed. Retry or skip" in conflict(hub, "resume")
 
     @pytest.mark.parametrize("command", ["pause", "resume", "cancel", "retry", "skip"])
     def test_a_recovery_that_has_ended_takes_no_command(self, command: str) -> None:
@@ -162,6 +184,49 @@ class TestRetryingAndSkipping:
         assert [detail.target for detail in caught.value.details] == ["group"]
         assert hub.sent == []
 
+    @pytest.mark.parametrize("group", [{"group": "g0"}, {}])
+    def test_a_retry_after_the_last_attempt_says_to_start_another_recovery(self, group: Json) -> None:
+        hub = failed()
+        fail_until_the_last_attempt(hub)
+        assert "retry" not in hub.driven.document["links"]
+
+        assert "had their 35 attempts. Start another recovery" in conflict(hub, "retry", **group)
+        assert give(hub, "skip")["groups"][0]["status"] == "Skipped"
+
+    def test_a_rejected_group_can_be_retried_beside_one_without_attempts(self) -> None:
+        hub = a_hub(a_group(1), a_group(1, approval_timeout=GATE))
+        give(hub, "reject", by="ada")
+        hub.driven.end(0, status=Status.FAILED)
+        fail_until_the_last_attempt(hub)
+
+        assert "had their 35 attempts" in conflict(hub, "retry", group="g0")
+        assert [group["status"] for group in give(hub, "retry")["groups"]] == ["Failed", "AwaitingApproval"]
+
+    def test_what_has_not_started_is_skipped_by_name_alone(self) -> None:
+        assert "skipped by its name" in conflict(a_hub(a_group(), a_group(1, 0)), "skip")
+
+    def test_a_group_cannot_be_skipped_before_the_members_are_chosen(self) -> None:
+        hub = DrivenHub(Driven(a_group(), recovery_id=ID))
+
+        assert "its members are not chosen yet" in conflict(hub, "skip", group="g0")
+
+    @pytest.mark.parametrize("command", ["retry", "skip"])
+    def test_who_is_overtaken_by_another_person_is_told_so(self, command: str) -> None:
+        hub = failed()
+        hub.meanwhile = lambda: hub.driven.command("retry", by="bo").step()
+
+        with pytest.raises(TerminalError, match="no group has failed or was rejected"):
+            give(hub, command)
+
+    def test_who_is_overtaken_by_another_persons_change_is_told_to_look(self) -> None:
+        """Before the command arrives, the group was retried, and after that it has failed again."""
+        hub = failed()
+        hub.meanwhile = lambda: hub.driven.command("retry", by="bo").start()
+        hub.after = lambda: hub.driven.end(0, status=Status.FAILED, attempt=2)
+
+        with pytest.raises(TerminalError, match="changed at the same moment"):
+            give(hub, "retry")
+
 
 class TestDeciding:
     def test_a_group_is_approved_by_its_name(self) -> None:
@@ -208,6 +273,14 @@ class TestDeciding:
         hub.driven.passes(hours=3).step()
 
         assert "decided before: TimedOut at 2026-11-23T11:00:00Z by nobody" in conflict(hub, "approve", by="ada")
+
+    def test_one_that_ended_before_anybody_decided_is_not_decided_any_more(self) -> None:
+        hub = DrivenHub(Driven(a_group(), recovery_id=ID))
+        progress = {"approval": Approval(reason="ask"), "error": {"code": "x", "message": "y"}}
+        hub.driven.recovery = hub.driven.recovery.with_progress(**progress)
+        hub.driven.step()
+
+        assert "it has ended as Failed. Start another recovery" in conflict(hub, "approve", by="ada")
 
     def test_a_group_without_a_gate_waits_for_nobody(self) -> None:
         assert "the group g2 does not wait for an approval now" in conflict(waiting(), "approve", group="g2", by="ada")

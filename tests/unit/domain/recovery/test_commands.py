@@ -32,6 +32,17 @@ class TestPause:
         assert (driven.statuses, driven.progress.status) == (["Completed", "Pending"], "Paused")
         assert driven.command("resume").start() == [1]
 
+    def test_a_pause_before_the_choice_is_shown_and_ends_with_a_resume(self) -> None:
+        driven = Driven(a_group()).command("pause")
+        driven.step()
+        assert driven.document["status"] == "Paused"
+
+        driven.command("resume").step()
+
+        assert driven.document["status"] == "Pending"
+        assert driven.resolve().start() == [0]
+        assert driven.document["status"] == "Running"
+
     def test_a_pause_before_the_choice_keeps_everything_from_starting(self) -> None:
         driven = Driven(a_group()).command("pause").resolve()
 

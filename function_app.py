@@ -24,7 +24,19 @@ from settings import Settings
 from telemetry.context import name_restores_in_logs
 from telemetry.setup import telemetry_from
 from telemetry.signals import NO_TELEMETRY
-from triggers import alerts, durable, health, history, http, openapi, preflight, queue, recoveries, recovery_plans
+from triggers import (
+    alert_rules,
+    alerts,
+    durable,
+    health,
+    history,
+    http,
+    openapi,
+    preflight,
+    queue,
+    recoveries,
+    recovery_plans,
+)
 from triggers.member_activities import MemberActivities
 from triggers.recovery_starting import RecoverySettings
 
@@ -75,6 +87,7 @@ def build_app(
     new = df.DFApp()
     new.register_functions(http.blueprint(routes))
     new.register_functions(alerts.blueprint(monitor))
+    new.register_functions(alert_rules.blueprint(alert_rules.AlertRulesApi(rules)))
     new.register_functions(health.blueprint(health.HealthApi(version=VERSION, rules=rules, plans=plans)))
     new.register_functions(recovery_plans.blueprint(recovery_plans.PlansApi(plans)))
     new.register_functions(recoveries.blueprint(recoveries.RecoveriesApi(for_recoveries)))

@@ -248,6 +248,29 @@ class AlertDecisionList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StormDocument:
+    """With more distinct virtual machines than this within this time, every start by an alert waits for a person."""
+
+    distinct_vms: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRuleList:
+    """The alert rules as the app found them at its start. With `problems` alerts are off: they are answered 503."""
+
+    source: str | None = field(metadata={"description": "As in the health of the app."})
+    problems: tuple[str, ...]
+    rules: tuple[Json, ...] = field(
+        metadata={
+            "description": "What the author of the rules wrote, in order: the first rule that matches decides. "
+            "`auto_restore_rules.schema.json` describes a rule."
+        }
+    )
+    storm: StormDocument | None = field(metadata={"description": "`null` if the rules cannot be used."})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRulesHealth:
     """The alert rules as the app found them at its start. With `problems` alerts are off: they are answered 503."""
 
@@ -518,6 +541,7 @@ ANSWERS = (
     RestoreList,
     RecoveryPointList,
     AlertDecisionList,
+    AlertRuleList,
     RecoveryPlanDocument,
     RecoveryPlanList,
     RecoveryAccepted,

@@ -252,6 +252,7 @@ def _other_paths() -> Json:
     list_points = "List a virtual machine's recovery points, each with a verdict"
     decided = _answer(202, "The decision for each virtual machine of the alert.", api_types.AlertDecisionList)
     decisions = [decided, 400, 413, 415, 503]
+    rules = _answer(200, "The rules, and what is wrong with them.", api_types.AlertRuleList)
     health = _answer(200, "The app runs; Azure was not called.", api_types.Health)
     get_health = _operation("get_health", "Return whether the app runs, and its alert rules; needs no key", [health])
     preflight = _answer(
@@ -261,6 +262,7 @@ def _other_paths() -> Json:
     return {
         "/recovery-points": {"get": _operation("list_recovery_points", list_points, points, parameters=[vm, vault])},
         "/alerts": {"post": _operation("post_alert", "Receive an alert of Azure Monitor", decisions, body="Alert")},
+        "/alert-rules": {"get": _operation("list_alert_rules", "Show the alert rules", [rules])},
         "/health": {"get": {**get_health, "security": []}},
         "/preflight": {"get": _operation("get_preflight", "Check the app's permissions and regions", [preflight])},
         "/openapi.json": {"get": _operation("get_openapi", "Describe the API", [itself])},

@@ -68,9 +68,10 @@ class Match:
 class AlertRule:
     """One rule. It has one of two: ``restore``, a template as written, or ``plan``, the name of a recovery plan.
 
-    With neither it denies restores.
+    With neither it denies restores. ``body`` is what its author wrote.
     """
 
+    body: Json
     name: str
     match: Match
     restore: Json | None

@@ -85,6 +85,7 @@ def _rule_of(body: Json) -> AlertRule:
     if "monitoringServices" in match:
         match = {**match, "monitoringServices": map(without_spaces, match["monitoringServices"])}
     return AlertRule(
+        body=body,
         name=body["name"],
         match=Match(
             source_resource_ids=patterns("sourceResourceIds"),

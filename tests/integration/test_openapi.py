@@ -341,6 +341,13 @@ class TestRealAnswers:
         assert (refused.status_code, len(refused.json()["error"]["details"])) == (400, 2)
         fits("ErrorAnswer", refused.json())
 
+    def test_the_alert_rules(self, stage: Stage) -> None:
+        shown = stage.call("GET", "alert-rules").json()
+
+        fits("AlertRuleList", shown)
+        assert (shown["source"], shown["rules"]) == ("setting", RULES["rules"])
+        assert shown["storm"] == {"distinctVms": 1000, "within": "PT10M"}
+
     def test_an_alert(self, stage: Stage) -> None:
         def posted(alert_id: str, *vms: str, **essentials: Any) -> list[str]:
             answer = stage.call("POST", "alerts", json=an_alert(alert_id, *vms, **essentials))

@@ -366,6 +366,7 @@ class TestTheFile:
         assert rules.storm == Storm(distinct_vms=10, within=timedelta(minutes=10))
         assert rules.rules == (
             AlertRule(
+                body={"name": "a", "restore": DISKS, "match": {}},
                 name="a",
                 match=Match(),
                 restore=DISKS,

@@ -32,16 +32,18 @@ _MAX_AGE_NS: Final = 47 * 3600 * 10**9
 class _NamingExporter(AzureMonitorTraceExporter):
     """Keeps the names of calls. The exporter would name each of them after its URL, which the spans do not have.
 
-    It also lets the spans of long restores start late enough for Application Insights; ``restore.rto_s`` is true.
-    The hook is private: without it the names would be ``GET /``, the spans of long restores would be lost, and nothing
-    else would change.
+    It also lets the spans of long restores and recoveries start late enough for Application Insights;
+    ``restore.rto_s`` and ``recovery.rto_s`` are true. The hook is private: without it the names would be ``GET /``, the
+    spans of long restores would be lost, and nothing else would change.
     """
 
     def _span_to_envelope(self, span: ReadableSpan) -> Any:
         envelope: Any = super()._span_to_envelope(_with_accepted_start(span, time.time_ns()))
         envelope.data.base_data.name = span.name
-        if "restore.id" in (span.attributes or {}):
-            envelope.tags[_OPERATION_NAME] = "restore"
+        for kind in ("restore", "recovery"):
+            if f"{kind}.id" in (span.attributes or {}):
+                envelope.tags[_OPERATION_NAME] = kind
+                break
         return envelope
 
 
@@ -56,6 +58,7 @@ def _with_accepted_start(span: ReadableSpan, now_ns: int) -> ReadableSpan:
         parent=span.parent,
         resource=span.resource,
         attributes=span.attributes,
+        links=span.links,
         kind=span.kind,
         status=span.status,
         start_time=first,

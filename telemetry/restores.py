@@ -8,32 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.restore.parts import Phase, Status
 from domain.restore.trace import phase_span_id, root_span_id
-from domain.times import parse_duration, parse_request_time
+from domain.times import parse_duration
 from domain.wire import as_object
+from telemetry.spans import EndedSpan, known, time_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from domain.errors import Json
     from domain.restore.parts import StatusChange
+    from telemetry.spans import Attributes
 
 _FAILED: Final = frozenset({Status.FAILED, Status.TIMED_OUT})
 """What counts as a failure of the restore: people decide that one is cancelled or rejected."""
-
-type Attributes = dict[str, str | float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreSpan:
-    """One span of a restore: the restore itself, or a phase. ``error_code`` is set if it failed."""
-
-    name: str
-    span_id: int
-    started: datetime
-    ended: datetime
-    attributes: Attributes
-    error_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +32,9 @@ class Figures:
     wait_s: Mapping[str, float]
 
 
-def root_span(document: Json) -> RestoreSpan:
+def root_span(document: Json) -> EndedSpan:
     """Return the span of a restore that has ended."""
-    created, completed = _time(document, "createdTime"), _time(document, "completedTime")
+    created, completed = time_in(document, "createdTime"), time_in(document, "completedTime")
     point = as_object(document["recoveryPoint"])
     attributes: Mapping[str, Any] = {
         "restore.id": document["id"],
@@ -58,28 +45,29 @@ def root_span(document: Json) -> RestoreSpan:
         "restore.vault_id": document["vaultId"],
         "restore.job_id": document["jobId"],
         "restore.recovery_point_id": point.get("id"),
-        "restore.rpo_s": (created - _time(point, "time")).total_seconds() if point.get("time") else None,
+        "restore.rpo_s": (created - time_in(point, "time")).total_seconds() if point.get("time") else None,
         "restore.rto_s": (completed - created).total_seconds(),
     }
-    return RestoreSpan(
+    return EndedSpan(
         name="restore",
         span_id=root_span_id(document["id"]),
         started=created,
         ended=completed,
-        attributes={name: value for name, value in attributes.items() if value is not None},
+        attributes=known(attributes),
         error_code=_error_code(document),
+        recovery_id=document.get("recoveryId"),
     )
 
 
-def phase_spans(document: Json) -> list[RestoreSpan]:
+def phase_spans(document: Json) -> list[EndedSpan]:
     """Return the spans of its phases; the last one has failed if the restore has. Earlier versions noted none."""
     phases: list[Json] = document.get("phases", [])
     return [
-        RestoreSpan(
+        EndedSpan(
             name=phase["phase"],
             span_id=phase_span_id(document["id"], number),
-            started=_time(phase, "started"),
-            ended=_time(phase, "ended"),
+            started=time_in(phase, "started"),
+            ended=time_in(phase, "ended"),
             attributes={"restore.id": document["id"], "restore.phase": phase["phase"]},
             error_code=_error_code(document) if number == len(phases) - 1 else None,
         )
@@ -92,7 +80,7 @@ def figures_of(document: Json) -> Figures:
     phase_s: defaultdict[str, float] = defaultdict(float)
     wait_s: defaultdict[str, float] = defaultdict(float)
     for phase in document.get("phases", []):
-        phase_s[phase["phase"]] += (_time(phase, "ended") - _time(phase, "started")).total_seconds()
+        phase_s[phase["phase"]] += (time_in(phase, "ended") - time_in(phase, "started")).total_seconds()
         for wait in phase.get("waits", []):
             wait_s[wait["reason"]] += parse_duration(wait["duration"]).total_seconds()
     return Figures(ended=_outcome(document), phase_s=phase_s, wait_s=wait_s)
@@ -108,17 +96,14 @@ def approvals_waiting(change: StatusChange) -> int:
 
 
 def _outcome(document: Json) -> Attributes:
-    outcome = {
-        "restore.status": document["status"],
-        "restore.recovery_type": document["recoveryType"],
-        "restore.started_by": document["startedBy"],
-    }
-    return {name: value for name, value in outcome.items() if value is not None}
+    return known(
+        {
+            "restore.status": document["status"],
+            "restore.recovery_type": document["recoveryType"],
+            "restore.started_by": document["startedBy"],
+        }
+    )
 
 
 def _error_code(document: Json) -> str | None:
     return as_object(document["error"]).get("code", "") if document["status"] in _FAILED else None
-
-
-def _time(data: Mapping[str, Any], name: str) -> datetime:
-    return parse_request_time(data[name])

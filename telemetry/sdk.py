@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, override
 from urllib.parse import urlsplit
 
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -26,11 +25,21 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
 
-from domain.restore.trace import trace_id
+from domain.restore.trace import recovery_span_id, trace_id
 from telemetry.context import current_recovery_id, current_restore_id
 from telemetry.exporters import LazyMetricExporter, LazySpanExporter
+from telemetry.recoveries import recovery_span
 from telemetry.restores import approvals_waiting, figures_of, phase_spans, root_span
 from telemetry.signals import RecordedCall, Telemetry
 
@@ -43,7 +52,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
     from domain.restore.parts import StatusChange
     from telemetry.exporters import Receiver
-    from telemetry.restores import RestoreSpan
+    from telemetry.spans import EndedSpan
 
 _LOG: Final = logging.getLogger(__name__)
 _SCOPE: Final = "azure-vm-restore"
@@ -64,7 +73,7 @@ _DURATION_BUCKETS_S: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600,
 
 
 class _Ids(RandomIdGenerator):
-    """Random ids, except for the spans of a restore, whose ids follow from the restore's."""
+    """Random ids, except for the spans of a restore or recovery, whose ids follow from its own."""
 
     def __init__(self) -> None:
         self.next: ContextVar[tuple[int, int] | None] = ContextVar("next ids", default=None)
@@ -209,6 +218,16 @@ class SdkTelemetry(Telemetry):
         except Exception:  # noqa: BLE001 - whatever it is, the restore goes on
             _LOG.exception("restore %s is missing in the telemetry", document.get("id"))
 
+    @override
+    def recovery_ended(self, document: Json, end: int) -> None:
+        try:
+            trace, first = trace_id(document["id"]), recovery_context(document["id"])
+            if trace is not None and first is not None and self._reported.is_new(f"{document['id']} ended {end}"):
+                parent = Context() if end == 1 else set_span_in_context(NonRecordingSpan(first), Context())
+                self._record(trace, recovery_span(document, end), parent, SpanKind.SERVER)
+        except Exception:  # noqa: BLE001 - whatever it is, the recovery goes on
+            _LOG.exception("recovery %s is missing in the telemetry", document.get("id"))
+
     def _record_restore(self, document: Json) -> None:
         whole = trace_id(document["id"])
         if whole is not None:
@@ -222,12 +241,17 @@ class SdkTelemetry(Telemetry):
         for reason, seconds in figures.wait_s.items():
             self._wait_s.record(seconds, {"restore.wait_reason": reason})
 
-    def _record(self, trace_id: int, span: RestoreSpan, parent: Context, kind: SpanKind) -> Context:
+    def _record(self, trace_id: int, span: EndedSpan, parent: Context, kind: SpanKind) -> Context:
         """Record a span with its own ids and times; return it as the parent of others."""
         token = self._ids.next.set((trace_id, span.span_id))
         try:
             made = self._tracer.start_span(
-                span.name, parent, kind=kind, attributes=span.attributes, start_time=_ns(span.started)
+                span.name,
+                parent,
+                kind=kind,
+                attributes=span.attributes,
+                links=_links(span),
+                start_time=_ns(span.started),
             )
         finally:
             self._ids.next.reset(token)
@@ -235,7 +259,7 @@ class SdkTelemetry(Telemetry):
             made.set_attribute("error.type", span.error_code)
             made.set_status(Status(StatusCode.ERROR, span.error_code))
         made.end(_ns(span.ended))
-        return trace.set_span_in_context(made, parent)
+        return set_span_in_context(made, parent)
 
     @override
     def flush(self) -> None:
@@ -255,6 +279,20 @@ class SdkTelemetry(Telemetry):
             thread.start()
         for thread in stopping:
             thread.join(max(0.0, until - time.monotonic()))
+
+
+def recovery_context(recovery_id: str) -> SpanContext | None:
+    """Return the context of a recovery's first span, wherever that was or will be made."""
+    trace = trace_id(recovery_id)
+    if trace is None:
+        return None
+    sampled = TraceFlags(TraceFlags.SAMPLED)
+    return SpanContext(trace, recovery_span_id(recovery_id), is_remote=True, trace_flags=sampled)
+
+
+def _links(span: EndedSpan) -> list[Link]:
+    context = None if span.recovery_id is None else recovery_context(span.recovery_id)
+    return [] if context is None else [Link(context)]
 
 
 def _ns(time: datetime) -> int:

@@ -24,7 +24,7 @@ class RecordedCall:
 
 
 class Telemetry:
-    """The traces and metrics of restores."""
+    """The traces and metrics of restores, and the traces of recoveries."""
 
     def call(
         self, operation: str, *, method: str, endpoint: str, client_request_id: str
@@ -44,6 +44,9 @@ class Telemetry:
 
     def restore_ended(self, document: Json) -> None:
         """Record the whole restore from its final status document."""
+
+    def recovery_ended(self, document: Json, end: int) -> None:
+        """Record a recovery from its document; ``end`` counts its ends from 1: a retry goes on after one."""
 
     def flush(self) -> None:
         """Send what is recorded now. Without this call it is sent after some seconds."""

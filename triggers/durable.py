@@ -18,6 +18,7 @@ from domain.errors import RestoreError
 from domain.messages import event_message, recovery_event_message, result_message
 from domain.recovery.calls import PublishRecoveryEvents, ResolveRecovery
 from domain.recovery.event import recovery_event_of
+from domain.recovery.parts import RecoveryStatus
 from domain.restore.answers import Claim, Done, Published, Running
 from domain.restore.calls import (
     ClaimPost,
@@ -142,7 +143,7 @@ def _events_publisher(telemetry: Telemetry) -> Callable[..., Json]:
     return publish_events
 
 
-def _recovery_events_publisher() -> Callable[..., Json]:
+def _recovery_events_publisher(telemetry: Telemetry) -> Callable[..., Json]:
     def publish_recovery_events(
         data: Json,
         events: func.Out[List[str]],  # noqa: UP006 - as above
@@ -158,6 +159,8 @@ def _recovery_events_publisher() -> Callable[..., Json]:
             error = recovery.get("error")
             suffix = f", error {error['code']}" if error else ""
             _LOG.info("recovery %s of %s: status %s%s", recovery["id"], recovery["plan"], change.status, suffix)
+            if RecoveryStatus(change.status).has_ended:
+                telemetry.recovery_ended(recovery, change.end or 1)
         return seal(Answer(Done()), activity=PublishRecoveryEvents.name, at=now())
 
     return publish_recovery_events
@@ -254,7 +257,7 @@ def blueprint(
     publish_events = _annotated(_in_restore_context(_events_publisher(telemetry)))
     publish = events_output(bp, events_queue)(publish_events)
     bp.activity_trigger(input_name="data", activity=PublishEvents.name)(publish)
-    publish_recovery_events = _annotated(_in_restore_context(_recovery_events_publisher()))
+    publish_recovery_events = _annotated(_in_restore_context(_recovery_events_publisher(telemetry)))
     publish = events_output(bp, events_queue)(client(publish_recovery_events))
     bp.activity_trigger(input_name="data", activity=PublishRecoveryEvents.name)(publish)
     return bp

@@ -167,11 +167,15 @@ class CheckMembers(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryChange:
-    """A change of a recovery's status: the new status, since when, and the recovery's document of that moment."""
+    """A change of a recovery's status: the new status, since when, and the recovery's document of that moment.
+
+    ``end`` is the number of this end, if the recovery has ended before: a retry goes on after an end.
+    """
 
     status: str
     time: datetime
     document: Json
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

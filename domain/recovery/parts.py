@@ -248,11 +248,12 @@ class Timing:
 class RecoveryEvents:
     """The status that was noted last, and the changes of status that are still to be sent, the oldest first.
 
-    ``asked`` are the groups whose wait for an approval was noted.
+    ``asked`` are the groups whose wait for an approval was noted, ``ends`` how many ends of the recovery were.
     """
 
     noted: RecoveryStatus | None = None
     asked: tuple[int, ...] = ()
+    ends: int = 0
     to_publish: tuple[RecoveryChange, ...] = ()
     to_post: tuple[RecoveryChange, ...] = ()
 

@@ -41,11 +41,15 @@ def with_change_noted(recovery: Recovery, now: datetime) -> Recovery:
     if progress.refused is RefusedWhen.AT_ONCE:
         return replace(recovery, events=RecoveryEvents(noted=status))
     shown = document(recovery.accepted, shown_progress(recovery), now)
-    change = RecoveryChange(status=status, time=progress.completed or now, document=shown)
+    ends, time = events.ends + status.has_ended, progress.completed or now
+    change = RecoveryChange(
+        status=status, time=time, document=shown, end=ends if status.has_ended and ends > 1 else None
+    )
     must_post = status is RecoveryStatus.AWAITING_APPROVAL or status.has_ended
     noted = RecoveryEvents(
         noted=status,
         asked=asked,
+        ends=ends,
         to_publish=(*events.to_publish, change),
         to_post=(*events.to_post, change) if must_post else events.to_post,
     )

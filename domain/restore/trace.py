@@ -64,9 +64,13 @@ def with_recovery(data: Json, recovery_id: str) -> Json:
     return {**named, TRACEPARENT: f"00-{trace:032x}-{recovery_span_id(recovery_id):016x}-01"}
 
 
-def recovery_span_id(recovery_id: str) -> int:
-    """Return the id of a recovery's own span, the root of a trace that has the recovery's id."""
-    return _span_id(recovery_id, "recovery")
+def recovery_span_id(recovery_id: str, end: int = 1) -> int:
+    """Return the id of a recovery's own span, the root of a trace that has the recovery's id.
+
+    A span cannot be changed once it is sent. So each further end of a recovery, after a retry or a skip, has a span of
+    its own; ``end`` counts from 1.
+    """
+    return _span_id(recovery_id, "recovery" if end == 1 else f"recovery {end}")
 
 
 def _span_id(restore_id: str, span: str) -> int:

@@ -271,6 +271,35 @@ class TestSeveralRestores:
         assert several.waiting == [1, 0]
 
 
+def test_a_recovery_has_a_span_to_which_its_calls_and_its_members_lead() -> None:
+    group = {"name": "load", "sourceResourceIds": [vm_id(f"load-00{number}", "load-rg") for number in (1, 2)]}
+    template = {name: value for name, value in a_request().items() if name != "sourceResourceId"}
+    plan = {"name": "shop", "restore": template, "groups": [group]}
+    with OtlpReceiver() as receiver:
+        with pytest.MonkeyPatch.context() as patch, staged(patch, **receiver.settings) as stage:
+            recovery_id = stage.call("POST", "recoveries", json={"plan": plan}).json()["id"]
+
+            def look() -> list[SeenSpan]:
+                stage.telemetry.flush()
+                return [span for span in receiver.spans if span.name == "recovery"]
+
+            [recovery] = eventually(look, within_s=60)
+            document = stage.call("GET", f"recoveries/{recovery_id}").json()
+        spans = receiver.spans
+
+    assert (recovery.trace_id, recovery.parent_id, recovery.kind) == (recovery_id.replace("-", ""), "", "SERVER")
+    assert recovery.attributes["recovery.status"] == document["status"] == "Completed"
+    assert recovery.attributes["recovery.plan"] == "shop"
+    assert recovery.attributes["recovery.members.completed"] == 2
+    assert recovery.attributes["recovery.rto_s"] == pytest.approx((recovery.ended - recovery.started) / 1e9)
+    calls = [span for span in spans if span.trace_id == recovery.trace_id and span.span_id != recovery.span_id]
+    assert {span.parent_id for span in calls} == {recovery.span_id}
+    assert "Microsoft.RecoveryServices/vaults/backupProtectedItems/read" in {span.name for span in calls}
+    roots = [span for span in spans if span.name == "restore"]
+    assert [root.links for root in roots] == [((recovery.trace_id, recovery.span_id),)] * 2
+    assert {root.attributes["recovery.id"] for root in roots} == {recovery_id}
+
+
 def test_application_insights_gets_the_restore_with_a_token_of_the_apps_identity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ type Attributes = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenSpan:
-    """A span as it arrived; ids in hex, times in nanoseconds."""
+    """A span as it arrived; ids in hex, times in nanoseconds. Links are pairs of a trace and a span."""
 
     name: str
     kind: str
@@ -36,6 +36,7 @@ class SeenSpan:
     ended: int
     attributes: Attributes
     is_error: bool
+    links: tuple[tuple[str, str], ...]
 
 
 class OtlpReceiver(Receiver):
@@ -115,6 +116,7 @@ def _seen(span: Span) -> SeenSpan:
         ended=span.end_time_unix_nano,
         attributes=_attributes(span.attributes),
         is_error=span.status.code == Status.STATUS_CODE_ERROR,
+        links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
     )
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from domain.restore.trace import phase_span_id, root_span_id
-from telemetry.restores import Figures, RestoreSpan, figures_of, phase_spans, root_span
+from telemetry.restores import Figures, figures_of, phase_spans, root_span
+from telemetry.spans import EndedSpan
 from tests.support.azure import VAULT_ID, VM_ID
 
 if TYPE_CHECKING:
     from domain.errors import Json
-    from telemetry.restores import Attributes
+    from telemetry.spans import Attributes
 
 ID: Final = "1a6ae6b2-669a-4262-9b25-aee9d6e71a4e"
 FAILED: Final[Json] = {
@@ -56,7 +57,7 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 
 def test_the_root_has_all_that_queries_read_and_no_message() -> None:
-    assert root_span(FAILED) == RestoreSpan(
+    assert root_span(FAILED) == EndedSpan(
         name="restore",
         span_id=root_span_id(ID),
         started=at(8),
@@ -77,7 +78,9 @@ def test_the_root_has_all_that_queries_read_and_no_message() -> None:
 
 
 def test_the_root_of_a_member_names_its_recovery() -> None:
-    assert root_span({**FAILED, "recoveryId": "r-1"}).attributes["recovery.id"] == "r-1"
+    root = root_span({**FAILED, "recoveryId": "r-1"})
+
+    assert root.attributes["recovery.id"] == root.recovery_id == "r-1"
 
 
 def test_what_a_restore_does_not_have_is_no_attribute() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, override
 import pytest
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from domain.restore.document import document
 from domain.restore.machine import advance
@@ -28,6 +29,7 @@ from telemetry.sdk import SdkTelemetry
 from telemetry.setup import telemetry_from
 from telemetry.signals import NO_TELEMETRY
 from tests.support.arm_server import FakeCredential
+from tests.unit.domain.recovery.driving import a_group, running
 from tests.unit.domain.restore.states import NOW, tracking_job
 
 if TYPE_CHECKING:
@@ -396,3 +398,117 @@ def test_calls_that_a_recovery_makes_name_it_and_no_restore(telemetry: SdkTeleme
     assert (span.attributes or {})["recovery.id"] == recovery_id
     assert span.context
     assert f"{span.context.trace_id:032x}" == recovery_id.replace("-", "")
+
+
+RECOVERY_ID = "1a6ae6b2-669a-4262-9b25-aee9d6e71a4e"
+
+
+def a_recovery() -> Json:
+    """Return the document of a recovery that has ended."""
+    driven = running(a_group(), recovery_id=RECOVERY_ID).passes(minutes=31).end(0)
+    driven.step()
+    return driven.document
+
+
+def spans_of(kept: Kept) -> list[ReadableSpan]:
+    return list(kept.spans.get_finished_spans())
+
+
+def test_each_end_of_a_recovery_is_reported_once_and_a_later_one_below_the_first(
+    telemetry: SdkTelemetry, kept: Kept
+) -> None:
+    for end in (1, 1, 2, 1, 2):
+        telemetry.recovery_ended(a_recovery(), end)
+    telemetry.flush()
+    first, second = spans_of(kept)
+
+    assert first.context
+    assert second.context
+    assert (first.name, first.kind, first.parent) == ("recovery", SpanKind.SERVER, None)
+    assert f"{first.context.trace_id:032x}" == RECOVERY_ID.replace("-", "")
+    assert second.parent
+    assert second.context.trace_id == first.context.trace_id
+    assert second.parent.span_id == first.context.span_id != second.context.span_id
+    for span in (first, second):
+        assert (span.end_time or 0) - (span.start_time or 0) == 31 * 60 * 10**9
+
+
+def test_the_calls_of_a_recovery_are_below_its_span(telemetry: SdkTelemetry, kept: Kept) -> None:
+    with (
+        restore_context(with_recovery({}, RECOVERY_ID)),
+        telemetry.call("op", method="GET", endpoint="https://arm", client_request_id="r") as call,
+    ):
+        call.answered(200, {})
+    telemetry.recovery_ended(a_recovery(), 1)
+    telemetry.flush()
+    call_span, recovery = kept.by_name()["op"], kept.by_name()["recovery"]
+
+    assert call_span.parent
+    assert recovery.context
+    assert (call_span.parent.trace_id, call_span.parent.span_id) == (
+        recovery.context.trace_id,
+        recovery.context.span_id,
+    )
+
+
+def test_a_members_restore_is_linked_to_the_recovery(telemetry: SdkTelemetry, kept: Kept) -> None:
+    telemetry.restore_ended({**ended(), "recoveryId": RECOVERY_ID})
+    telemetry.recovery_ended(a_recovery(), 1)
+    telemetry.flush()
+    root, recovery = kept.by_name()["restore"], kept.by_name()["recovery"]
+
+    assert root.context
+    assert recovery.context
+    assert root.context.trace_id != recovery.context.trace_id
+    [link] = root.links
+    assert (link.context.trace_id, link.context.span_id) == (recovery.context.trace_id, recovery.context.span_id)
+    assert not kept.by_name()["TrackingJob"].links
+
+
+@pytest.mark.parametrize("recovery_id", [None, "r-1"])
+def test_a_restore_without_a_recovery_has_no_link(telemetry: SdkTelemetry, kept: Kept, recovery_id: str | None) -> None:
+    telemetry.restore_ended({**ended(), "recoveryId": recovery_id})
+    telemetry.flush()
+
+    assert not kept.by_name()["restore"].links
+
+
+def test_another_process_reports_a_recovery_with_the_same_ids_and_times() -> None:
+    def spans() -> list[str]:
+        kept = Kept()
+        telemetry = SdkTelemetry([kept], version="1")
+        telemetry.recovery_ended(a_recovery(), 1)
+        telemetry.recovery_ended(a_recovery(), 2)
+        telemetry.shutdown()
+        return [span.to_json() for span in spans_of(kept)]
+
+    assert spans() == spans()
+    assert len(spans()) == 2
+
+
+def test_a_recovery_that_cannot_be_read_stops_nothing(
+    telemetry: SdkTelemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    telemetry.recovery_ended({"id": RECOVERY_ID}, 1)
+
+    assert f"recovery {RECOVERY_ID} is missing in the telemetry" in caplog.text
+
+
+def test_application_insights_gets_links_and_names_the_operation(telemetry: SdkTelemetry, kept: Kept) -> None:
+    old = {**ended(), "recoveryId": RECOVERY_ID, "createdTime": "2020-01-01T00:00:00Z"}
+    telemetry.restore_ended(old)
+    telemetry.recovery_ended(a_recovery(), 1)
+    telemetry.flush()
+    exporter: Any = application_insights.span_exporter(CONNECTION, FakeCredential("token"))
+    sent = {name: exporter._span_to_envelope(span) for name, span in kept.by_name().items()}
+    exporter.shutdown()
+
+    request, context = sent["recovery"].data.base_data, kept.by_name()["recovery"].context
+    assert context
+    assert (request.name, request.success, request.properties["recovery.plan"]) == ("recovery", True, "shop")
+    assert {name: item.tags["ai.operation.name"] for name, item in sent.items() if name.startswith("re")} == {
+        "restore": "restore",
+        "recovery": "recovery",
+    }
+    link = {"operation_Id": f"{context.trace_id:032x}", "id": f"{context.span_id:016x}"}
+    assert json.loads(sent["restore"].data.base_data.properties["_MS.links"]) == [link]

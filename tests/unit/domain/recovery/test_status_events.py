@@ -7,6 +7,7 @@ from domain.answers import Answer
 from domain.errors import SERVICE_UNAVAILABLE, TransientError
 from domain.recovery import calls
 from domain.recovery.machine import absorb, advance, decide
+from domain.recovery.parts import RecoveryStatus
 from domain.restore.answers import Done, Grant, Refusal
 from domain.restore.parts import Source, Status
 from domain.restore.steps import Finish, MakeCall, Wait, WaitForAnswers
@@ -27,6 +28,17 @@ def published(driven: Driven) -> list[str]:
         for call in driven.made
         if isinstance(call, calls.PublishRecoveryEvents)
         for change in call.changes
+    ]
+
+
+def ends(driven: Driven) -> list[tuple[str, int | None]]:
+    """Return the ends that were published, each with its number if it is a later one than the first."""
+    return [
+        (change.status, change.end)
+        for call in driven.made
+        if isinstance(call, calls.PublishRecoveryEvents)
+        for change in call.changes
+        if RecoveryStatus(change.status).has_ended
     ]
 
 
@@ -56,6 +68,23 @@ class TestChanges:
 
         assert published(driven) == ["Pending", "Running", "Failed", "Running", "Completed"]
         assert posted(driven) == ["Failed", "Completed"]
+        assert ends(driven) == [("Failed", None), ("Completed", 2)]
+
+    def test_an_end_without_a_retry_counts_too(self) -> None:
+        driven = running(a_group()).end(0, status=Status.FAILED)
+        driven.step()
+        driven.command("skip").step()
+        driven.passes(days=8).step()
+
+        assert ends(driven) == [("Failed", None), ("CompletedWithWarnings", 2)]
+
+    def test_a_recovery_that_nobody_retries_ends_once(self) -> None:
+        driven = running(a_group()).end(0, status=Status.FAILED)
+        driven.step()
+        driven.passes(days=8)
+
+        assert driven.is_finished()
+        assert ends(driven) == [("Failed", None)]
 
     def test_a_second_group_that_waits_for_a_person_is_told_of_too(self) -> None:
         driven = running(a_group(1, **GATE), a_group(), a_group(1, 1, **GATE))

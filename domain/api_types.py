@@ -442,6 +442,12 @@ class RecoveryDocument:
             "ended at once; `null` before the members are chosen, in a dry run, and after the end."
         }
     )
+    critical_path: tuple[str, ...] = field(
+        metadata={
+            "description": "The groups that decide `predictedEnd`, in their order: the one that ends last, before it "
+            "the one that it waits for longest, and so on. Empty where there is no `predictedEnd`."
+        }
+    )
     counts: MemberCounts = field(
         metadata={"description": "How many members have each status; a status that none has is left out."}
     )

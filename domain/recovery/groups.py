@@ -145,10 +145,9 @@ def _with_status(recovery: Recovery, now: datetime) -> Recovery:
     completed = since if status.has_ended else None
     can_reopen = status is RecoveryStatus.FAILED and progress.error is None and not recovery.accepted.dry_run
     is_over = completed is not None and (not can_reopen or now >= completed + STAYS_OPEN)
-    predicted_end = None if status.has_ended else progress.predicted_end
-    recovery = recovery.with_progress(
-        status=status, completed=completed, is_closed=is_over, predicted_end=predicted_end
-    )
+    recovery = recovery.with_progress(status=status, completed=completed, is_closed=is_over)
+    if status.has_ended:
+        recovery = recovery.with_progress(predicted_end=None, critical_path=())
     if is_over and recovery.accepted.dry_run and status is not RecoveryStatus.CANCELLED and progress.error is None:
         recovery = recovery.with_progress(planned_s=planned_s(recovery))
     return recovery

@@ -20,7 +20,7 @@ from domain.recovery.calls import MemberEnd
 from domain.recovery.ending import rejected, retry_or_end
 from domain.recovery.groups import STAYS_OPEN, decided, settled, with_decision
 from domain.recovery.parts import GROUP_LETTERS, GroupStatus
-from domain.recovery.prediction import predicted_end
+from domain.recovery.prediction import predict
 from domain.recovery.state import Recovery, with_outline
 from domain.restore.calls import (
     AcquireLock,
@@ -146,7 +146,10 @@ def _with_prediction(recovery: Recovery, now: datetime) -> Recovery:
     if is_fresh and groups == timing.groups:
         return recovery
     recovery = replace(recovery, timing=replace(timing, predicted=now, groups=groups))
-    return recovery.with_progress(predicted_end=predicted_end(recovery, now))
+    prediction = predict(recovery, now)
+    if prediction is None:
+        return recovery
+    return recovery.with_progress(predicted_end=prediction.end, critical_path=prediction.critical)
 
 
 def hear(recovery: Recovery, event: str, data: object, now: datetime) -> Recovery:

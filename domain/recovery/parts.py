@@ -197,9 +197,10 @@ class CommonProgress:
     ``members`` has a letter per member (``MemberStatus``), ``attempts`` the number of each one's attempt as a digit of
     base 36; it is empty as long as all are in their first. ``commands`` are the ids of the last commands that were
     applied, ``ineffective`` those of them that changed nothing, because they did not fit the state. ``oldest_point`` is
-    the oldest recovery point that was restored. ``failures`` are those of the last members that failed. ``planned_s``
-    is how long, by a dry run, the recovery would take. ``is_closed``: the status changes no more, and a recovery that
-    failed can no longer be retried.
+    the oldest recovery point that was restored. ``failures`` are those of the last members that failed.
+    ``critical_path`` has the indexes of the groups that decide ``predicted_end``, in their order. ``planned_s`` is how
+    long, by a dry run, the recovery would take. ``is_closed``: the status changes no more, and a recovery that failed
+    can no longer be retried.
     """
 
     members: str = ""
@@ -210,6 +211,7 @@ class CommonProgress:
     commands: tuple[str, ...] = ()
     ineffective: tuple[str, ...] = ()
     predicted_end: datetime | None = None
+    critical_path: tuple[int, ...] = ()
     planned_s: int | None = None
     oldest_point: datetime | None = None
     failures: tuple[MemberFailure, ...] = ()

@@ -5,6 +5,9 @@ because a group waits for the slowest member of the group before it. Before the 
 the vaults' past restores counts; without any, 31 minutes, as observed at Azure. The prediction assumes that nothing
 fails, that approvals are given at once and that a pause ends at once. Groups after one that failed are left out: only a
 person can start them.
+
+The groups that decide the end are the critical path: the one that ends last, before it the group that it waits for
+longest, and so on.
 """
 
 from __future__ import annotations
@@ -52,7 +55,23 @@ class Ahead:
     durations_s: tuple[int, ...]
 
 
-def predicted_end(recovery: Recovery, now: datetime) -> datetime | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What is still ahead: the seconds to the end, and the indexes of the groups on the critical path, in order."""
+
+    left_s: int
+    critical: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """When a recovery will end, and which groups, by their indexes, decide that."""
+
+    end: datetime
+    critical: tuple[int, ...]
+
+
+def predict(recovery: Recovery, now: datetime) -> Prediction | None:
     """Return when the recovery will end; ``None`` before its members are chosen."""
     outline, progress = recovery.outline, recovery.progress
     if outline is None:
@@ -72,7 +91,8 @@ def predicted_end(recovery: Recovery, now: datetime) -> datetime | None:
         active=tuple((_left_of_one_s(durations_s, index, past), index) for index, past in elapsed.items()),
         durations_s=durations_s,
     )
-    return now + timedelta(seconds=left_s(ahead))
+    forecast = forecast_of(ahead)
+    return Prediction(end=now + timedelta(seconds=forecast.left_s), critical=forecast.critical)
 
 
 def planned_s(recovery: Recovery) -> int:
@@ -80,7 +100,7 @@ def planned_s(recovery: Recovery) -> int:
     outline = recovery.outline
     if outline is None:
         return 0
-    return left_s(
+    return forecast_of(
         Ahead(
             groups=outline.groups,
             vault_of=outline.vault_of,
@@ -91,7 +111,7 @@ def planned_s(recovery: Recovery) -> int:
             active=(),
             durations_s=(math.ceil(outline.typical_s or _USUAL_S),),
         )
-    )
+    ).left_s
 
 
 def caps_of(recovery: Recovery) -> Caps:
@@ -124,9 +144,10 @@ def _left_of_one_s(durations_s: tuple[int, ...], index: int, past_s: int) -> int
 
 
 @lru_cache(maxsize=256)  # each replay of a history predicts the same again
-def left_s(ahead: Ahead) -> int:
-    """Return how many seconds the recovery will still need."""
-    return _Play(ahead).to_the_end()
+def forecast_of(ahead: Ahead) -> Forecast:
+    """Return how the recovery will go on."""
+    play = _Play(ahead)
+    return Forecast(left_s=play.to_the_end(), critical=play.critical_path())
 
 
 class _Play:
@@ -141,30 +162,42 @@ class _Play:
         self._left = [0] * len(ahead.groups)
         self._done = set(ahead.done)
         self._waits = set(range(len(ahead.groups))) - ahead.done - ahead.never
+        self._at = 0
+        self._ended_at: dict[int, int] = {}
 
     def to_the_end(self) -> int:
         for _, index in self._ends:
             self._board.occupy(index)
             self._left[self._group_of[index]] += 1
         self._release()
-        at = 0
         while True:
             while (index := self._board.take()) is not None:
-                heapq.heappush(self._ends, (at + _one_of(self._ahead.durations_s, index), index))
+                heapq.heappush(self._ends, (self._at + _one_of(self._ahead.durations_s, index), index))
             if not self._ends:
-                return at
-            at, index = heapq.heappop(self._ends)
+                return self._at
+            self._at, index = heapq.heappop(self._ends)
             self._end(index)
-            while self._ends and self._ends[0][0] == at:
+            while self._ends and self._ends[0][0] == self._at:
                 self._end(heapq.heappop(self._ends)[1])
+
+    def critical_path(self) -> tuple[int, ...]:
+        """Return, once the schedule was played, the groups that decided its end; of several, the first in the plan."""
+        path: list[int] = []
+        candidates: Sequence[int] = sorted(self._ended_at)
+        while candidates:
+            path.append(max(candidates, key=lambda group: (self._ended_at[group], -group)))
+            candidates = [before for before in self._ahead.groups[path[-1]].after if before in self._ended_at]
+        return tuple(reversed(path))
 
     def _end(self, index: int) -> None:
         group = self._group_of[index]
         self._board.free(index)
         self._left[group] -= 1
-        if not self._left[group] and group not in self._ahead.never:
-            self._done.add(group)
-            self._release()
+        if not self._left[group]:
+            self._ended_at[group] = self._at
+            if group not in self._ahead.never:
+                self._done.add(group)
+                self._release()
 
     def _release(self) -> None:
         """Let the groups start that wait for nothing any more; one with nothing left to do is done at once."""
@@ -177,6 +210,7 @@ class _Play:
             self._left[number] += len(pending)
             self._board.add(number, pending)
             if not self._left[number]:
+                self._ended_at[number] = self._at
                 self._done.add(number)
         if ready:
             self._release()

@@ -36,6 +36,7 @@ class TestDocument:
             "lastUpdatedTime": "2026-11-23T08:00:00Z",
             "completedTime": None,
             "predictedEnd": None,
+            "criticalPath": [],
             "counts": {},
             "groups": [
                 {

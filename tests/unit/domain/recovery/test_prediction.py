@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.recovery.prediction import left_s, planned_s, predicted_end
+from domain.recovery.prediction import forecast_of, planned_s, predict
 from domain.restore.parts import Status
 from tests.unit.domain.recovery.driving import CREATED, Driven, a_group, running
 
@@ -13,9 +13,9 @@ ROUND = timedelta(minutes=31)
 
 
 def left(driven: Driven) -> timedelta:
-    end = predicted_end(driven.recovery, driven.now)
-    assert end is not None
-    return end - driven.now
+    prediction = predict(driven.recovery, driven.now)
+    assert prediction is not None
+    return prediction.end - driven.now
 
 
 class TestDuration:
@@ -116,7 +116,7 @@ class TestWhen:
     def test_it_is_not_known_before_the_choice(self) -> None:
         driven = Driven(a_group())
 
-        assert predicted_end(driven.recovery, driven.now) is None
+        assert predict(driven.recovery, driven.now) is None
 
     @pytest.mark.parametrize("vaults", [1, 50])
     def test_it_is_fast(self, vaults: int) -> None:
@@ -125,12 +125,46 @@ class TestWhen:
         driven = running(*groups, max_running=40, max_per_vault=20, vault_of=vault_of)
         took: list[float] = []
         for _ in range(5):
-            left_s.cache_clear()
+            forecast_of.cache_clear()
             began = time.process_time()
-            predicted_end(driven.recovery, driven.now)
+            predict(driven.recovery, driven.now)
             took.append(time.process_time() - began)
 
         assert min(took) < 0.02
+
+
+class TestCriticalPath:
+    """The groups of ``a_group`` are called g0, g1, …"""
+
+    def test_it_leads_to_the_group_that_ends_last(self) -> None:
+        driven = running(a_group(1), a_group(1), a_group(1, 1))
+        driven.step()
+
+        assert driven.document["criticalPath"] == ["g1", "g2"]
+
+    def test_groups_that_have_ended_are_no_longer_on_it(self) -> None:
+        driven = running(a_group(1), a_group(1, 0), a_group(1, 1)).end(0)
+        driven.step()
+
+        assert driven.document["criticalPath"] == ["g1", "g2"]
+
+    def test_a_group_that_waits_for_two_has_the_slower_one_before_it(self) -> None:
+        driven = running(a_group(1), a_group(1), a_group(1, 1), a_group(1, 0, 2))
+        driven.step()
+
+        assert driven.document["criticalPath"] == ["g1", "g2", "g3"]
+
+    def test_what_waits_for_a_failed_group_is_not_on_it(self) -> None:
+        driven = running(a_group(1), a_group(1, 0), a_group(2), max_running=1).end(0, status=Status.FAILED)
+        driven.step()
+
+        assert driven.document["criticalPath"] == ["g2"]
+
+    def test_it_goes_with_the_end(self) -> None:
+        driven = running(a_group()).end(0)
+        driven.step()
+
+        assert driven.document["criticalPath"] == []
 
 
 class TestDryRun:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import requests
 
 from benchmarks.full_hub import APART, FAILED_EACH, RUNNING, VMS, fill_tables, vm_id
 from benchmarks.rows import Row, median_of
+from domain.times import format_time
 from scripts import real_engine
 from scripts.stack import ROOT, Child, clean_environment, connection_to
 from tests.support.real_hub import RealHub, start_azurite
@@ -74,7 +76,19 @@ def _rows(url: str, where: str) -> list[Row]:
             url,
             f"{_RESTORES // VMS} restores; reads at most 3,200 rows of the index, which tell the VM",
         ),
+        _row(where, "text=load-1999", {"text": vm_id(VMS - 1).rpartition("/")[2]}, url, f"one of {VMS} has it; {some}"),
+        _row(
+            where,
+            "of the week before the last",
+            {"createdBefore": _days_ago(7), "createdAfter": _days_ago(14), "top": _TOP},
+            url,
+            "passes over 775 newer entries, then reads the restores by id",
+        ),
     ]
+
+
+def _days_ago(days: float) -> str:
+    return format_time(datetime.now(UTC) - timedelta(days=days))
 
 
 def _link_to_page(url: str) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from domain.api_types import RestoreAccepted, RestoreLinks, RestoreList
-from domain.azure.resource_ids import VIRTUAL_MACHINE, same_id
 from domain.errors import RestoreError
-from domain.reading import an_object, resource_id
 from domain.requests import RestoreRequest
 from domain.restore.calls import ResolveItem
 from domain.restore.parts import ENDED, Decision, Source, Status
@@ -31,17 +29,9 @@ from triggers.answers import (
 )
 from triggers.deciding import cancel_restore, decide_restore
 from triggers.hub import answer_deadline
-from triggers.listing import ListFilter, Position, list_page
-from triggers.parameters import (
-    DEFAULT_TOP,
-    RECOVERY_POINTS,
-    id_in_route,
-    next_query,
-    parse_status,
-    parse_top,
-    parsed,
-    read_parameters,
-)
+from triggers.list_filters import RESTORE_LIST, ListFilter
+from triggers.listing import Position, list_page
+from triggers.parameters import DEFAULT_TOP, RECOVERY_POINTS, id_in_route, next_query, read_parameters
 from triggers.restore_states import get_document, no_such_restore
 from triggers.starting import admission, start_restore
 
@@ -112,8 +102,9 @@ class RestoresApi:
 
         304 if the caller has this page (``If-None-Match``).
         """
-        query = _ListQuery(req)
-        page = await list_page(client, query.filter, top=query.top, begin=query.begin)
+        given = read_parameters(req, RESTORE_LIST)
+        begin = Position.read(given.get("continuationToken"))
+        page = await list_page(client, ListFilter.of(given), top=given.get("top", DEFAULT_TOP), begin=begin)
         shown = tuple(with_absolute_links(document, req) for document in page.documents)
         next_link = f"{origin_of(req)}/restores?{next_query(req, page.rest.token)}" if page.rest else None
         return fresh_response(req, RestoreList(value=shown, next_link=next_link))
@@ -167,34 +158,3 @@ def _accepted(restore: Restore, status: Status, req: func.HttpRequest) -> func.H
     if status in ENDED:
         return json_response(200, body, {"Location": link})
     return json_response(202, body, {"Location": link, "Retry-After": str(START_POLLING_S)})
-
-
-class _ListQuery:
-    """The parameters of ``GET /api/restores``; raises ``InvalidRequestError``, which names every wrong one."""
-
-    def __init__(self, req: func.HttpRequest) -> None:
-        given = read_parameters(req, _LIST)
-        self.status: Status | None = given.get("status")
-        self._vm_id: str | None = given.get("sourceResourceId")
-        self.top: int = given.get("top", DEFAULT_TOP)
-        self.begin = Position.read(given.get("continuationToken"))
-
-    @property
-    def filter(self) -> ListFilter:
-        """Which restores are wanted."""
-        return ListFilter(wants=self._wants, status=self.status, vm_id=self._vm_id)
-
-    def _wants(self, document: Json) -> bool:
-        return (not self.status or document["status"] == self.status) and (
-            self._vm_id is None or same_id(document["sourceResourceId"] or "", self._vm_id)
-        )
-
-
-_LIST: Final = an_object(
-    {
-        "status": parsed(parse_status),
-        "sourceResourceId": resource_id(VIRTUAL_MACHINE),
-        "top": parsed(parse_top),
-        "continuationToken": parsed(str),
-    }
-)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from durabletask.client import OrchestrationState, Page
 
     from domain.errors import InvalidRequestError, Json
+    from triggers.list_filters import ListFilter
 
 type GetDocument = Callable[[df.DurableFunctionsClient, str], Awaitable[Json | None]]
 
@@ -41,8 +42,8 @@ MAX_QUERIES: Final = 8
 MAX_DOCUMENTS: Final = 200
 """How many entries are read at once with their documents: so many fit into an answer of the task hub."""
 
-_FILTERED_ROWS: Final = 50  # at least so many if a filter by status may exclude most restores
-_ROWS_OF_ALL_VMS: Final = 400  # with a filter by VM, which reads few restores, because most entries name their VM
+_FILTERED_ROWS: Final = 50  # at least so many if a filter by status or text may exclude most restores
+_PASSED_ROWS: Final = 400  # without documents, where most entries are passed over: they tell their time and their VM
 _AT_ONCE: Final = 16
 _MAX_TOKEN: Final = 2000
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL})
@@ -94,15 +95,6 @@ class ListPage:
     rest: Position | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListFilter:
-    """Which restores are listed. ``wants`` decides; the other members reduce what is read."""
-
-    wants: Callable[[Json], bool] = lambda _: True
-    status: str | None = None
-    vm_id: str | None = None
-
-
 async def list_recoveries(
     client: df.DurableFunctionsClient, wanted: ListFilter, *, top: int, begin: Position
 ) -> ListPage:
@@ -120,7 +112,8 @@ async def list_page(
     Raises ``InvalidRequestError`` if the task hub does not know the position.
     """
     begin = begin or Position()
-    if wanted.status in _ACTIVE and (active := await _active_ids(client)) is not None:
+    is_active = bool(wanted.statuses) and wanted.statuses <= _ACTIVE
+    if is_active and (active := await _active_ids(client)) is not None:
         documents = await read_documents(client, active)
         return _page_of([document for document in documents if document is not None], wanted, top, begin)
     walk = _Walk(client, wanted, top, begin)
@@ -156,15 +149,20 @@ class _Walk:
             found = [(entry, state) for state in page.items if (entry := ListEntry.read(state.instance_id))]
             self._kept = {entry.key: document_in(state.serialized_input) for entry, state in found}
             entries = [entry for entry, _ in found if entry.key > self._last]
-            if not await self._take([entry for entry in entries if entry.may_be_of(self._mark)]):
+            if not await self._take([entry for entry in entries if self._may_be_shown(entry)]):
                 break
-            if page.continuation_token is None:
+            if page.continuation_token is None or (entries and self._wanted.is_too_old(entries[-1].created)):
                 return None
             at = page.continuation_token
             self._last = entries[-1].key if entries else self._last
             if self._missing == 0 or self._left == 0:
                 break
         return Position(self._last, at)
+
+    def _may_be_shown(self, entry: ListEntry) -> bool:
+        """Return whether what the entry names must be read: the entry itself tells the time, and mostly the VM."""
+        is_in_time = not (self._wanted.is_too_new(entry.created) or self._wanted.is_too_old(entry.created))
+        return is_in_time and entry.may_be_of(self._mark)
 
     async def _take(self, entries: list[ListEntry]) -> bool:
         """Read and show the restores of these entries; return false if the page ends before the last of them."""
@@ -191,15 +189,22 @@ class _Walk:
     def _missing(self) -> int:
         return self._top - len(self.shown)
 
+    @property
+    def _is_before_span(self) -> bool:
+        """Whether the last entry was newer than all that is wanted, so that the next ones may be, too."""
+        last = ListEntry.read(f"{self._prefix}{self._last}")
+        return last is not None and self._wanted.is_too_new(last.created)
+
     async def _rows(self, at: str | None) -> Page[OrchestrationState]:
-        if self._mark is not None:
-            size = _ROWS_OF_ALL_VMS
+        # Most entries are then passed over, and are too many for their documents to fit into one answer.
+        without_documents = self._mark is not None or self._is_before_span
+        if without_documents:
+            size = _PASSED_ROWS
         else:
-            size = max(self._missing, _FILTERED_ROWS) if self._wanted.status else self._missing
+            size = max(self._missing, _FILTERED_ROWS) if self._wanted.is_about_documents else self._missing
             size = min(size, MAX_DOCUMENTS)
-        # The entries of all VMs are too many for their documents to fit into one answer.
         query = OrchestrationQuery(
-            instance_id_prefix=self._prefix, max_instance_count=size, fetch_inputs_and_outputs=self._mark is None
+            instance_id_prefix=self._prefix, max_instance_count=size, fetch_inputs_and_outputs=not without_documents
         )
         try:
             return await query_page(self._client, query, at)

@@ -20,6 +20,7 @@ from domain.request_schema import request_schema
 from domain.restore.parts import Status
 from domain.templates import VM_PLACEHOLDERS, placeholder_definitions
 from triggers.answers import CANCELLATION, DECISION, STATUS_OF, json_response
+from triggers.list_filters import ID_PATTERN
 from triggers.parameters import DEFAULT_TOP, MAX_TOP
 from triggers.recoveries import GROUP_COMMAND, GROUP_DECISION, INSTRUCTIONS
 from triggers.recovery_members import MAX_MEMBERS_SHOWN
@@ -157,7 +158,8 @@ def description(version: str) -> Json:
 
 def _restore_paths() -> Json:
     restore_id = {"$ref": "#/components/parameters/RestoreId"}
-    filters = [_in_query("sourceResourceId", _schema("VirtualMachineId")), *_paging(Status, MAX_TOP)]
+    recovery_id = _in_query("recoveryId", {**_STRING, "pattern": f"^{ID_PATTERN}$", "description": "Of its members."})
+    filters = [_in_query("sourceResourceId", _schema("VirtualMachineId")), recovery_id, *_filters(Status)]
     again = "The same request started this restore before, and it has ended."
     ended = _answer(200, again, api_types.RestoreAccepted, "Location")
     started = [ended, _accepted(), 400, 409, 413, 415, 503]
@@ -203,8 +205,9 @@ def _recovery_paths() -> Json:
     page = "Recoveries, newest first. A page may be short or empty; the last one has no nextLink."
     members = "The members in the order of the plan; none before they are chosen. The last page has no nextLink."
     document = "The recovery as it stands."
-    member_filters = [_in_query("group", _STRING), *_paging(_MEMBER_STATUSES, MAX_MEMBERS_SHOWN)]
-    filters = _paging(RecoveryStatus, MAX_TOP)
+    status = {"type": "string", "enum": list(_MEMBER_STATUSES), "description": "Upper and lower case are the same."}
+    member_filters = [_in_query("group", _STRING), _in_query("status", status), *_pages(MAX_MEMBERS_SHOWN)]
+    filters = _filters(RecoveryStatus)
     return {
         "/recoveries": {
             "post": _operation(
@@ -379,11 +382,26 @@ def _json(schema: Json) -> Json:
     return {"application/json": {"schema": schema}}
 
 
-def _paging(statuses: Iterable[str], max_top: int) -> list[Json]:
-    """Return the parameters of a list that is filtered by status and comes in pages."""
-    status = {"type": "string", "enum": list(statuses), "description": "Upper and lower case are the same."}
+def _filters(statuses: Iterable[str]) -> list[Json]:
+    """Return the parameters of the list of restores or recoveries."""
+    names = {"type": "array", "items": {"type": "string", "enum": list(statuses)}, "minItems": 1}
+    told = "Separated by commas: one of these. Upper and lower case are the same."
+    searched = (
+        "Found in any letter case in the id of the restore, recovery or VM, in plan, requestId, requestedBy, reason."
+    )
+    time = {**_STRING, "format": "date-time"}
     return [
-        _in_query("status", status),
+        {**_in_query("status", names), "style": "form", "explode": False, "description": told},
+        {**_in_query("text", string.schema), "description": searched},
+        {**_in_query("createdAfter", time), "description": "Created at this time or later."},
+        {**_in_query("createdBefore", time), "description": "Created before this time."},
+        *_pages(MAX_TOP),
+    ]
+
+
+def _pages(max_top: int) -> list[Json]:
+    """Return the parameters of a list that comes in pages."""
+    return [
         _in_query("top", {"type": "integer", "minimum": 1, "maximum": max_top, "default": DEFAULT_TOP}),
         _in_query("continuationToken", {**_STRING, "description": "Copied from a nextLink."}),
     ]

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from domain.azure.resource_ids import VAULT, VIRTUAL_MACHINE
 from domain.errors import InvalidRequestError
 from domain.reading import INVALID_VALUE, Problems, Reader, an_object, resource_id
-from domain.restore.parts import Status
 from domain.texts import trimmed
 
 if TYPE_CHECKING:
@@ -57,11 +56,6 @@ def parse_name(text: str, names: Iterable[str]) -> str:
     if found is None:
         raise ValueError(f"must be one of {', '.join(known)}")
     return found
-
-
-def parse_status(text: str) -> Status:
-    """Return the status of a restore with this name, in any letter case; raises ``ValueError``."""
-    return Status(parse_name(text, Status))
 
 
 def parse_top(text: str, maximum: int = MAX_TOP) -> int:

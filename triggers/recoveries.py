@@ -27,7 +27,8 @@ from triggers.answers import (
     read_optional_json,
     read_person,
 )
-from triggers.listing import ListFilter, Position, list_recoveries
+from triggers.list_filters import RECOVERY_LIST, ListFilter
+from triggers.listing import Position, list_recoveries
 from triggers.parameters import DEFAULT_TOP, id_in_route, next_query, parse_name, parse_top, parsed, read_parameters
 from triggers.recovery_commands import give_command
 from triggers.recovery_members import MAX_MEMBERS_SHOWN, list_members
@@ -90,15 +91,9 @@ class RecoveriesApi:
     @answering
     async def list_recoveries(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """200 with ``{"value": [documents], "nextLink"?}``, newest first. A page may be short, even empty."""
-        given = read_parameters(req, LIST)
-        status: str | None = given.get("status")
-
-        def wants(document: Json) -> bool:
-            return status is None or document["status"] == status
-
+        given = read_parameters(req, RECOVERY_LIST)
         begin = Position.read(given.get("continuationToken"))
-        wanted = ListFilter(wants=wants, status=status)
-        page = await list_recoveries(client, wanted, top=given.get("top", DEFAULT_TOP), begin=begin)
+        page = await list_recoveries(client, ListFilter.of(given), top=given.get("top", DEFAULT_TOP), begin=begin)
         shown = tuple(_with_absolute_links(document, req) for document in page.documents)
         next_link = f"{origin_of(req)}/recoveries?{next_query(req, page.rest.token)}" if page.rest else None
         return fresh_response(req, RecoveryList(value=shown, next_link=next_link))
@@ -165,13 +160,6 @@ def _continuation(text: str) -> int:
 
 
 _MEMBER_STATUSES: Final = tuple(dict.fromkeys(status.word for status in MemberStatus))
-LIST: Final = an_object(
-    {
-        "status": parsed(lambda text: parse_name(text, RecoveryStatus)),
-        "top": parsed(parse_top),
-        "continuationToken": parsed(str),
-    }
-)
 MEMBERS: Final = an_object(
     {
         "group": string,

@@ -24,7 +24,8 @@ from tests.support.azure import VAULT_ID, a_restore
 from tests.support.rows_hub import ENDED, FAILED, NOW, RowsHub
 from tests.support.strategies import SWIFT
 from triggers.list_entries import ListEntry
-from triggers.listing import MAX_EXTRA_READS, MAX_QUERIES, ListFilter, Position, list_page
+from triggers.list_filters import ListFilter
+from triggers.listing import MAX_EXTRA_READS, MAX_QUERIES, Position, list_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,11 +65,11 @@ def pages(hub: RowsHub, wanted: ListFilter | None = None, top: int = TOP) -> lis
 
 
 def by_status(status: str) -> ListFilter:
-    return ListFilter(wants=lambda shown: shown["status"] == status, status=status)
+    return ListFilter(statuses=frozenset({status}))
 
 
 def by_vm(vm_id: str) -> ListFilter:
-    return ListFilter(wants=lambda shown: shown["sourceResourceId"] == vm_id, vm_id=vm_id)
+    return ListFilter(vm_id=vm_id)
 
 
 @pytest.mark.parametrize("is_noted", [True, False], ids=["documents in the entries", "no document in any entry"])

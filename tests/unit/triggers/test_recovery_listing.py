@@ -18,7 +18,8 @@ from tests.support.azure import a_restore
 from tests.support.rows_hub import ENDED, NOW, RowsHub
 from tests.unit.domain.recovery.driving import Driven, a_group, running
 from triggers.list_entries import ListEntry
-from triggers.listing import ListFilter, list_page
+from triggers.list_filters import ListFilter
+from triggers.listing import list_page
 from triggers.recoveries import RecoveriesApi
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def test_an_entry_whose_recovery_is_gone_or_is_another_one_shows_nothing() -> No
     ("params", "target"),
     [
         ({"status": "TimedOut"}, "status"),
-        ({"status": "paused,running"}, "status"),
+        ({"status": "paused,stopped"}, "status"),
         ({"top": "1001"}, "top"),
         ({"top": "0x1"}, "top"),
         ({"continuationToken": "abc"}, "continuationToken"),

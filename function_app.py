@@ -32,12 +32,14 @@ from triggers import (
     history,
     http,
     openapi,
+    page,
     preflight,
     queue,
     recoveries,
     recovery_plans,
 )
 from triggers.member_activities import MemberActivities
+from triggers.people import Authentication
 from triggers.recovery_starting import RecoverySettings
 
 if TYPE_CHECKING:
@@ -79,20 +81,25 @@ def build_app(
     rules, plans = settings.auto_restore_rules, settings.recovery_plans
     recovery_plans.log_plans(plans)
     alerts.log_rules(rules, plans)
+    callers = Authentication.of(os.environ, is_wanted=settings.trust_easyauth)
+    callers.log()
     routes = http.RestoresApi(limits_for=limits_for, recovery_points=recovery_points)
     for_recoveries = RecoverySettings(plans=plans, max_per_vault=settings.max_running_per_vault)
     requests = queue.RequestsQueue(limits_for=limits_for, recoveries=for_recoveries)
     monitor = alerts.AlertsApi(rules=rules, limits_for=limits_for, recoveries=for_recoveries)
     in_queue, out_queue = settings.requests_queue, settings.results_queue
     new = df.DFApp()
-    new.register_functions(http.blueprint(routes))
+    new.register_functions(http.blueprint(routes, callers))
     new.register_functions(alerts.blueprint(monitor))
-    new.register_functions(alert_rules.blueprint(alert_rules.AlertRulesApi(rules)))
-    new.register_functions(health.blueprint(health.HealthApi(version=VERSION, rules=rules, plans=plans)))
-    new.register_functions(recovery_plans.blueprint(recovery_plans.PlansApi(plans)))
-    new.register_functions(recoveries.blueprint(recoveries.RecoveriesApi(for_recoveries)))
-    new.register_functions(preflight.blueprint(preflight.PreflightRoute(check_scopes)))
-    new.register_functions(openapi.blueprint(openapi.DescriptionApi(version=VERSION)))
+    new.register_functions(alert_rules.blueprint(alert_rules.AlertRulesApi(rules), callers))
+    new.register_functions(
+        health.blueprint(health.HealthApi(version=VERSION, rules=rules, plans=plans, authentication=callers))
+    )
+    new.register_functions(recovery_plans.blueprint(recovery_plans.PlansApi(plans), callers))
+    new.register_functions(recoveries.blueprint(recoveries.RecoveriesApi(for_recoveries), callers))
+    new.register_functions(preflight.blueprint(preflight.PreflightRoute(check_scopes), callers))
+    new.register_functions(openapi.blueprint(openapi.DescriptionApi(version=VERSION, authentication=callers), callers))
+    new.register_functions(page.blueprint(page.PageApi(version=VERSION, authentication=callers)))
     new.register_functions(queue.blueprint(requests, requests_queue=in_queue, results_queue=out_queue))
     new.register_functions(history.blueprint(timedelta(days=settings.history_days)))
     new.register_functions(

@@ -79,6 +79,7 @@ class Settings:
     webhook_url: str | None = field(repr=False)
     webhook_secret: str | None = field(repr=False)
     client_id: str | None = None
+    trust_easyauth: bool = False
     restore_scopes: RestoreScopes = field(default_factory=RestoreScopes)
     application_insights: str | None = field(default=None, repr=False)
     otlp_endpoint: str | None = None
@@ -106,6 +107,7 @@ class Settings:
             webhook_url=reader.read("RESTORE_WEBHOOK_URL", _webhook_url, None),
             webhook_secret=reader.read("RESTORE_WEBHOOK_SECRET", str, None),
             client_id=reader.read("AZURE_CLIENT_ID", _client_id, None),
+            trust_easyauth=reader.read("RESTORE_TRUST_EASYAUTH", _switch, default=False),
             restore_scopes=reader.read_scopes("RESTORE_SCOPES"),
             # Not checked: telemetry never stops the app. An invalid value is logged when something is to be sent.
             application_insights=reader.read("APPLICATIONINSIGHTS_CONNECTION_STRING", str, None),
@@ -294,6 +296,12 @@ def _client_id(text: str) -> str:
     if not _CLIENT_ID.fullmatch(text):
         raise ValueError("the client id of a managed identity, such as 00000000-0000-0000-0000-000000000000")
     return text
+
+
+def _switch(text: str) -> bool:
+    if text.casefold() not in {"true", "false"}:
+        raise ValueError("true or false")
+    return text.casefold() == "true"
 
 
 def _number(text: str, wanted: str, *, maximum: float, zero: bool = False) -> float:

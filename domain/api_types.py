@@ -17,6 +17,7 @@ from domain.azure.recovery_points import Candidate, JudgedPoint, RecoveryPointSu
 from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
 from domain.preflight import PreflightCheck, PreflightStatus
+from domain.principal import Authenticator, Right
 from domain.recovery.parts import GroupStatus, MemberStatus, RecoveryStatus
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.restore.parts import Decision, Phase, PhaseWait, RefusedWhen, Source, Status, WaitReason
@@ -304,6 +305,25 @@ class Health:
     version: str
     alert_rules: AlertRulesHealth
     recovery_plans: RecoveryPlansHealth
+    authentication: Authenticator
+    authentication_problem: str | None = field(
+        default=None,
+        metadata={"description": "Why it is `functionKey` although the setting `RESTORE_TRUST_EASYAUTH` is true."},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Who calls, and what this caller may do.
+
+    With `functionKey` the app does not know who calls, and a key gives all rights. With `appService` the name goes into
+    `by` and `requestedBy`; without a principal it is `null`, and the caller may do nothing.
+    """
+
+    authentication: Authenticator
+    name: str | None
+    may: tuple[Right, ...]
+    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -555,6 +575,7 @@ ANSWERS = (
     RecoveryList,
     RecoveryMemberList,
     Health,
+    Session,
     PreflightReport,
     ErrorAnswer,
 )

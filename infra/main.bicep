@@ -70,6 +70,7 @@ param appSettings {
   RESTORE_MAX_RUNNING_PER_VAULT: string?
   RESTORE_REQUESTS_QUEUE: string?
   RESTORE_RESULTS_QUEUE: string?
+  RESTORE_TRUST_EASYAUTH: string?
   RESTORE_WEBHOOK_URL: string?
 } = {}
 

@@ -14,7 +14,7 @@ import azure.functions as func
 
 from .config import HostSettings, apply_settings, read_json
 from .functions import HostError
-from .options import OneLineParser, engine_address, port_number
+from .options import OneLineParser, engine_address, function_key, port_number
 from .server import host, settle
 
 if TYPE_CHECKING:
@@ -63,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="HOST:PORT",
         help="join the engine that listens there (default: one of the host's own)",
     )
+    parser.add_argument(
+        "--function-key",
+        type=function_key,
+        metavar="KEY",
+        help="what x-functions-key or ?code= must be, except for anonymous functions (default: no key is needed)",
+    )
     return parser
 
 
@@ -87,7 +93,8 @@ async def _serve(app: App, settings: HostSettings, options: argparse.Namespace) 
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with host(app, settings, port=options.port, queues=options.queues, engine=options.engine) as running:
+    chosen = {"port": options.port, "queues": options.queues, "engine": options.engine}
+    async with host(app, settings, **chosen, function_key=options.function_key) as running:
         print(f"local host listening on {running.url}", flush=True)
         await stopping.wait()
     await settle()

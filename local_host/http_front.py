@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import re
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import web
-from azure.functions import meta
+from azure.functions import AuthLevel, meta
 
 from .functions import HTTP, convert_in, convert_out
 
@@ -34,6 +35,7 @@ class _Route:
     pattern: re.Pattern[str]
     rank: tuple[str, ...]
     methods: frozenset[str]
+    needs_key: bool
     function: HostedFunction
 
     @classmethod
@@ -41,10 +43,12 @@ class _Route:
         trigger: Trigger = function.trigger
         segments = [part for part in (prefix + "/" + str(getattr(trigger, "route", ""))).split("/") if part]
         methods = getattr(trigger, "methods", None) or ()
+        level = getattr(trigger, "auth_level", None) or AuthLevel.FUNCTION
         return cls(
             pattern=re.compile("".join(map(_segment, segments)) + "/?", re.IGNORECASE),
             rank=tuple("~" if "{" in part else part.lower() for part in segments),
             methods=frozenset(getattr(method, "value", method).upper() for method in methods),
+            needs_key=getattr(level, "value", level).lower() != AuthLevel.ANONYMOUS.value,
             function=function,
         )
 
@@ -60,23 +64,31 @@ def _segment(part: str) -> str:
 
 @dataclass(frozen=True)
 class HttpFront:
-    """Answers the requests to HTTP functions."""
+    """Answers the requests to HTTP functions. With a ``key``, those that are not anonymous need it."""
 
     routes: tuple[_Route, ...]
     invoke: Invoker
+    key: str | None
 
     @classmethod
-    def of(cls, functions: Iterable[HostedFunction], invoke: Invoker, route_prefix: str) -> HttpFront:
+    def of(
+        cls, functions: Iterable[HostedFunction], invoke: Invoker, route_prefix: str, key: str | None = None
+    ) -> HttpFront:
         """Take the HTTP functions among ``functions``."""
         routes = (_Route.of(each, route_prefix) for each in functions if each.trigger.type == HTTP)
-        return cls(tuple(sorted(routes, key=lambda route: route.rank)), invoke)
+        return cls(tuple(sorted(routes, key=lambda route: route.rank)), invoke, key)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Call the function that answers ``request``: 404 without one, 405 for another method, 500 if it raises."""
+        """Call the function that answers ``request``.
+
+        404 without one, 405 for another method, 401 with an empty body without the key, 500 if it raises.
+        """
         allowed = set[str]()
         for route in self.routes:
             found = route.pattern.fullmatch(request.rel_url.raw_path)
             if found and (not route.methods or request.method in route.methods):
+                if route.needs_key and not self._has_key(request):
+                    return web.Response(status=401)
                 given = {name: unquote(value) for name, value in found.groupdict().items() if value is not None}
                 return await self._answer(route.function, request, given)
             if found:
@@ -84,6 +96,11 @@ class HttpFront:
         if allowed:
             raise web.HTTPMethodNotAllowed(request.method, sorted(allowed))
         raise web.HTTPNotFound
+
+    def _has_key(self, request: web.Request) -> bool:
+        """Return whether the key is in the header or, without the header, in the query, as in the Functions host."""
+        given = request.headers.get("x-functions-key", request.query.get("code", ""))
+        return self.key is None or hmac.compare_digest(given.encode(), self.key.encode())
 
     async def _answer(self, function: HostedFunction, request: web.Request, route: dict[str, str]) -> web.Response:
         body = await request.read()

@@ -29,6 +29,13 @@ def engine_address(text: str) -> str:
     return text
 
 
+def function_key(text: str) -> str:
+    """Read a function key: an empty one would open every function."""
+    if not text.isprintable() or not text.strip():
+        raise argparse.ArgumentTypeError("the function key must not be empty")
+    return text
+
+
 def seconds(text: str) -> float:
     """Read a time span above 0."""
     try:

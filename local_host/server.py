@@ -59,9 +59,18 @@ def _threads() -> ThreadPoolExecutor:
 
 @asynccontextmanager
 async def host(
-    app: App, settings: HostSettings, *, port: int, queues: bool, engine: str | None = None
+    app: App,
+    settings: HostSettings,
+    *,
+    port: int,
+    queues: bool,
+    engine: str | None = None,
+    function_key: str | None = None,
 ) -> AsyncIterator[Running]:
-    """Run ``app`` on this event loop, over the engine at this address if there is one; ``HostError`` if it cannot."""
+    """Run ``app`` on this event loop, over the engine at this address if there is one; ``HostError`` if it cannot.
+
+    With a ``function_key``, HTTP functions that are not anonymous need it.
+    """
     functions = index(app)
     storage = Queues(functions, settings.queues if queues else None)
     with _listen(port) as listener:
@@ -73,7 +82,7 @@ async def host(
         durable = Durable.of(functions, backend, invoke)
         timers = Timers(functions, invoke)
         routes = [*Webhooks(backend).routes(), *timers.routes()]
-        runner = _front(HttpFront.of(functions, invoke, settings.route_prefix), routes)
+        runner = _front(HttpFront.of(functions, invoke, settings.route_prefix, function_key), routes)
         try:
             backend.deliver(durable.receive)
             storage.start(invoke)
@@ -129,6 +138,7 @@ def running(
     queues: bool = False,
     port: int = 0,
     engine: str | None = None,
+    function_key: str | None = None,
 ) -> Iterator[Running]:
     """Host ``app`` in a background thread for as long as the block lasts; ``HostError`` when it cannot start."""
     settings = HostSettings.from_json(host_json or {})
@@ -136,7 +146,7 @@ def running(
 
     async def serve() -> None:
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-        async with host(app, settings, port=port, queues=queues, engine=engine) as it:
+        async with host(app, settings, port=port, queues=queues, engine=engine, function_key=function_key) as it:
             started.set_result((it, lambda: loop.call_soon_threadsafe(stopping.set)))
             await stopping.wait()
         await settle()

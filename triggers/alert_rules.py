@@ -10,9 +10,11 @@ import azure.functions as func
 from domain.api_types import AlertRuleList, StormDocument
 from domain.redaction import redacted_json
 from triggers.answers import json_response
+from triggers.people import PeopleRoutes
 
 if TYPE_CHECKING:
     from domain.alerts.alert_rules import LoadedRules
+    from triggers.people import Authentication
 
 
 class AlertRulesApi:
@@ -30,8 +32,8 @@ class AlertRulesApi:
         return json_response(200, body)
 
 
-def blueprint(api: AlertRulesApi) -> df.Blueprint:
+def blueprint(api: AlertRulesApi, authentication: Authentication) -> df.Blueprint:
     """Return the route as a function of the app."""
-    bp = df.Blueprint(http_auth_level=func.AuthLevel.FUNCTION)
-    bp.route(route="alert-rules", methods=["GET"])(api.list_alert_rules)
-    return bp
+    routes = PeopleRoutes(df.Blueprint(), authentication)
+    routes.get("alert-rules", api.list_alert_rules)
+    return routes.blueprint

@@ -36,6 +36,7 @@ START_POLLING_S: Final = 5
 
 STATUS_OF: Final[Mapping[str, int]] = {
     errors.INVALID_REQUEST: 400,
+    errors.AUTHENTICATION_REQUIRED: 401,
     errors.NOT_FOUND: 404,
     errors.NOT_PROTECTED: 404,
     errors.REQUEST_CONFLICT: 409,
@@ -113,12 +114,13 @@ def has_etag(req: func.HttpRequest, etag: str) -> bool:
     return etag in tags or tags == ["*"]
 
 
-def error_response(error: RestoreError) -> func.HttpResponse:
-    """Return an error in ARM's shape ``{"error": {"code", "message", "details"}}`` with the HTTP status of its code."""
+def error_response(error: RestoreError, status_code: int | None = None) -> func.HttpResponse:
+    """Return an error in ARM's shape ``{"error": {"code", "message", "details"}}``, with the status of its code."""
     headers: dict[str, str] = {}
     if isinstance(error, TransientError):
         headers["Retry-After"] = str(round(error.retry_after_s or START_POLLING_S) or 1)
-    return json_response(STATUS_OF.get(error.code, _BAD_GATEWAY), ErrorAnswer(error=error.to_json()), headers)
+    status_code = status_code or STATUS_OF.get(error.code, _BAD_GATEWAY)
+    return json_response(status_code, ErrorAnswer(error=error.to_json()), headers)
 
 
 def invalid(target: str | None, message: str) -> InvalidRequestError:
@@ -138,15 +140,19 @@ def parse_json(body: bytes) -> Any:
         raise invalid(None, f"The body must be JSON: {error}") from error
 
 
+def media_type_of(req: func.HttpRequest) -> str:
+    """Return the media type of the body in lower case, without parameters; an empty text if none is given."""
+    headers = cast("Mapping[str, str]", req.headers)
+    return headers.get("Content-Type", "").partition(";")[0].strip().casefold()
+
+
 def read_json(req: func.HttpRequest) -> Any:
     """Read a request's JSON body; raises the errors that answer 400, 413 and 415."""
     body = req.get_body()
     if len(body) > MAX_BODY_BYTES:
         message = f"The body has {len(body)} bytes; {MAX_BODY_BYTES} are allowed."
         raise RestoreError(errors.REQUEST_TOO_LARGE, message)
-    headers = cast("Mapping[str, str]", req.headers)
-    content_type = headers.get("Content-Type", "")
-    media_type = content_type.partition(";")[0].strip().casefold()
+    media_type = media_type_of(req)
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):
         message = f"Content-Type is {media_type!r}; send application/json."
         raise RestoreError(errors.UNSUPPORTED_MEDIA_TYPE, message)

@@ -17,6 +17,7 @@ from triggers.answers import json_response
 if TYPE_CHECKING:
     from domain.alerts.alert_rules import LoadedRules
     from domain.recovery.plan import LoadedPlans
+    from triggers.people import Authentication
 
 _MAX_PROBLEMS: Final = 20
 _RESOURCE_ID: Final = re.compile(r"/subscriptions/[^\s,;:]+")
@@ -25,9 +26,14 @@ _RESOURCE_ID: Final = re.compile(r"/subscriptions/[^\s,;:]+")
 class HealthApi:
     """The route. ``version`` is the app's; ``rules`` and ``plans`` are what was found at its start."""
 
-    def __init__(self, *, version: str, rules: LoadedRules, plans: LoadedPlans) -> None:
+    def __init__(self, *, version: str, rules: LoadedRules, plans: LoadedPlans, authentication: Authentication) -> None:
         self._health = Health(
-            status="ok", version=version, alert_rules=_rules_health(rules), recovery_plans=_plans_health(plans)
+            status="ok",
+            version=version,
+            alert_rules=_rules_health(rules),
+            recovery_plans=_plans_health(plans),
+            authentication=authentication.by,
+            authentication_problem=authentication.problem,
         )
 
     def get_health(self, req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG002 - bound by name

@@ -10,6 +10,7 @@ import azure.functions as func
 
 from domain.api_types import RestoreAccepted, RestoreLinks, RestoreList
 from domain.errors import RestoreError
+from domain.principal import Right
 from domain.requests import RestoreRequest
 from domain.restore.calls import ResolveItem
 from domain.restore.parts import ENDED, Decision, Source, Status
@@ -32,6 +33,7 @@ from triggers.hub import answer_deadline
 from triggers.list_filters import RESTORE_LIST, ListFilter
 from triggers.listing import Position, list_page
 from triggers.parameters import DEFAULT_TOP, RECOVERY_POINTS, id_in_route, next_query, read_parameters
+from triggers.people import PeopleRoutes
 from triggers.restore_states import get_document, no_such_restore
 from triggers.starting import admission, start_restore
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
     from domain.reading import Reader
     from domain.restore.state import Restore
+    from triggers.people import Authentication
     from triggers.starting import LimitsFor
 
 _LOG = logging.getLogger(__name__)
@@ -119,18 +122,17 @@ class RestoresApi:
             return error_response(error)
 
 
-def blueprint(api: RestoresApi) -> df.Blueprint:
+def blueprint(api: RestoresApi, authentication: Authentication) -> df.Blueprint:
     """Return the routes as functions of the app."""
-    bp = df.Blueprint(http_auth_level=func.AuthLevel.FUNCTION)
-    client = bp.durable_client_input(client_name="client")
-    bp.route(route="restores", methods=["POST"])(client(api.post_restore))
-    bp.route(route="restores", methods=["GET"])(client(api.list_restores))
-    bp.route(route="restores/{id}", methods=["GET"])(client(api.get_restore))
-    bp.route(route="restores/{id}/cancel", methods=["POST"])(client(api.cancel_restore))
-    bp.route(route="restores/{id}/approve", methods=["POST"])(client(api.approve_restore))
-    bp.route(route="restores/{id}/reject", methods=["POST"])(client(api.reject_restore))
-    bp.route(route="recovery-points", methods=["GET"])(api.list_recovery_points)
-    return bp
+    routes = PeopleRoutes(df.Blueprint(), authentication)
+    routes.post("restores", api.post_restore, Right.OPERATE, person="requestedBy")
+    routes.get("restores", api.list_restores)
+    routes.get("restores/{id}", api.get_restore)
+    routes.post("restores/{id}/cancel", api.cancel_restore, Right.OPERATE, person="by")
+    routes.post("restores/{id}/approve", api.approve_restore, Right.APPROVE, person="by")
+    routes.post("restores/{id}/reject", api.reject_restore, Right.APPROVE, person="by")
+    routes.get("recovery-points", api.list_recovery_points)
+    return routes.blueprint
 
 
 async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, decision: Decision) -> func.HttpResponse:

@@ -12,6 +12,7 @@ from domain import api_types, errors
 from domain.alerts.decide import MAX_STARTS
 from domain.alerts.payload import MAX_VMS, SCHEMA_ID
 from domain.azure import resource_ids as ids
+from domain.principal import Authenticator
 from domain.reading import resource_id, string
 from domain.recovery.commands import Command
 from domain.recovery.parts import MemberStatus, RecoveryStatus
@@ -21,7 +22,10 @@ from domain.restore.parts import Status
 from domain.templates import VM_PLACEHOLDERS, placeholder_definitions
 from triggers.answers import CANCELLATION, DECISION, STATUS_OF, json_response
 from triggers.list_filters import ID_PATTERN
+from triggers.openapi_principals import REFUSALS, with_principals
+from triggers.page import MEDIA_TYPES
 from triggers.parameters import DEFAULT_TOP, MAX_TOP
+from triggers.people import PeopleRoutes
 from triggers.recoveries import GROUP_COMMAND, GROUP_DECISION, INSTRUCTIONS
 from triggers.recovery_members import MAX_MEMBERS_SHOWN
 from triggers.schemas import schemas_of
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from domain.azure.resource_ids import ResourceKind
     from domain.errors import Json
     from domain.reading import Reader
+    from triggers.people import Authentication
 
 _IDS: Final[Mapping[str, ResourceKind]] = {
     "VirtualMachineId": ids.VIRTUAL_MACHINE,
@@ -47,7 +52,7 @@ _IDS: Final[Mapping[str, ResourceKind]] = {
 # For each HTTP status of an error: the name of its response, and what it means.
 _ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("BadRequest", "The request can never work; details name every member that is wrong."),
-    404: ("NotFound", "The restore, recovery, plan, virtual machine or backup was not found."),
+    404: ("NotFound", "The restore, recovery, plan, virtual machine, backup or file was not found."),
     409: (
         "Conflict",
         "An existing restore or recovery, or its state, does not allow the request; the message says what to do.",
@@ -87,27 +92,35 @@ _LINK: Final[Json] = {"type": "string", "format": "uri"}
 class DescriptionApi:
     """The route that describes all routes. ``version`` is the app's."""
 
-    def __init__(self, *, version: str) -> None:
+    def __init__(self, *, version: str, authentication: Authentication) -> None:
         self._version = version
+        self._authenticator = authentication.by
 
     def get_openapi(self, req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG002 - bound by name
         """200 with the OpenAPI description of every route."""
-        return json_response(200, description(self._version))
+        return json_response(200, description(self._version, self._authenticator))
 
 
-def blueprint(api: DescriptionApi) -> df.Blueprint:
+def blueprint(api: DescriptionApi, authentication: Authentication) -> df.Blueprint:
     """Return the route as a function of the app."""
-    bp = df.Blueprint(http_auth_level=func.AuthLevel.FUNCTION)
-    bp.route(route="openapi.json", methods=["GET"])(api.get_openapi)
-    return bp
+    routes = PeopleRoutes(df.Blueprint(), authentication)
+    routes.get("openapi.json", api.get_openapi)
+    return routes.blueprint
 
 
 @cache
-def description(version: str) -> Json:
+def description(version: str, authenticator: Authenticator = Authenticator.FUNCTION_KEY) -> Json:
     """Return the OpenAPI 3.1 document. The Functions host's own answers 401, 404 and 405 are not in it.
 
     Readers also refuse, with 400, some values that their schemas allow, such as a valid id in the wrong group.
     """
+    document = _description(version)
+    if authenticator is Authenticator.FUNCTION_KEY:
+        return document
+    return with_principals(document, {status: _error(status, text) for status, (_, text) in REFUSALS.items()})
+
+
+def _description(version: str) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
@@ -118,7 +131,7 @@ def description(version: str) -> Json:
         },
         "servers": [{"url": "/api"}],
         "security": [{"header": []}, {"query": []}],
-        "paths": {**_restore_paths(), **_plan_paths(), **_recovery_paths(), **_other_paths()},
+        "paths": {**_restore_paths(), **_plan_paths(), **_recovery_paths(), **_other_paths(), **_page_paths()},
         "webhooks": {"restoreEvent": {"post": _restore_event()}, "recoveryEvent": {"post": _recovery_event()}},
         "components": {
             "schemas": _schemas(),
@@ -269,6 +282,27 @@ def _other_paths() -> Json:
         "/health": {"get": {**get_health, "security": []}},
         "/preflight": {"get": _operation("get_preflight", "Check the app's permissions and regions", [preflight])},
         "/openapi.json": {"get": _operation("get_openapi", "Describe the API", [itself])},
+    }
+
+
+def _page_paths() -> Json:
+    def files(*media_types: str) -> Json:
+        content = {media_type.partition(";")[0]: {"schema": _STRING} for media_type in media_types}
+        unchanged = {"$ref": "#/components/responses/NotModified"}
+        return {"200": {"description": "The file.", "content": content, "headers": _headers("ETag")}, "304": unchanged}
+
+    if_none_match: Json = {"$ref": "#/components/parameters/IfNoneMatch"}
+    name = {"name": "file", "in": "path", "required": True, "schema": _STRING}
+    session = _answer(200, "Who calls, and what this caller may do.", api_types.Session)
+    page = _operation("get_page", "Show the operator's page", [files(MEDIA_TYPES[".html"])], parameters=[if_none_match])
+    file = _operation(
+        "get_page_file", "Return a file of the page", [files(*MEDIA_TYPES.values()), 404], parameters=[if_none_match]
+    )
+    get_session = _operation("get_session", "Return who calls, and with which rights", [session])
+    return {
+        "/ui": {"get": {**page, "security": []}},
+        "/ui/session": {"get": {**get_session, "security": []}},
+        "/ui/{file}": {"parameters": [name], "get": {**file, "security": []}},
     }
 
 

@@ -8,11 +8,13 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from triggers.answers import json_response
+from triggers.people import PeopleRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from domain.api_types import PreflightReport
+    from triggers.people import Authentication
 
 
 class PreflightRoute:
@@ -26,8 +28,8 @@ class PreflightRoute:
         return json_response(200, self._run())
 
 
-def blueprint(route: PreflightRoute) -> df.Blueprint:
+def blueprint(route: PreflightRoute, authentication: Authentication) -> df.Blueprint:
     """Return the route as a function of the app."""
-    bp = df.Blueprint(http_auth_level=func.AuthLevel.FUNCTION)
-    bp.route(route="preflight", methods=["GET"])(route.get_preflight)
-    return bp
+    routes = PeopleRoutes(df.Blueprint(), authentication)
+    routes.get("preflight", route.get_preflight)
+    return routes.blueprint

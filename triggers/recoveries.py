@@ -9,6 +9,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from domain.api_types import RecoveryAccepted, RecoveryList
+from domain.principal import Right
 from domain.reading import an_object, prose, string
 from domain.recovery.commands import Command
 from domain.recovery.document import document as document_of
@@ -30,7 +31,8 @@ from triggers.answers import (
 from triggers.list_filters import RECOVERY_LIST, ListFilter
 from triggers.listing import Position, list_recoveries
 from triggers.parameters import DEFAULT_TOP, id_in_route, next_query, parse_name, parse_top, parsed, read_parameters
-from triggers.recovery_commands import give_command
+from triggers.people import PeopleRoutes
+from triggers.recovery_commands import DECISION_OF, give_command
 from triggers.recovery_members import MAX_MEMBERS_SHOWN, list_members
 from triggers.recovery_starting import start_recovery
 from triggers.recovery_states import get_recovery, no_such_recovery, view_recovery
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from domain.errors import Json
+    from triggers.people import Authentication
     from triggers.recovery_starting import RecoverySettings
 
 _LOG = logging.getLogger(__name__)
@@ -130,17 +133,17 @@ def command_route(
     return answering(post_command)
 
 
-def blueprint(api: RecoveriesApi) -> df.Blueprint:
+def blueprint(api: RecoveriesApi, authentication: Authentication) -> df.Blueprint:
     """Return the routes as functions of the app."""
-    bp = df.Blueprint(http_auth_level=func.AuthLevel.FUNCTION)
-    client = bp.durable_client_input(client_name="client")
-    bp.route(route="recoveries", methods=["POST"])(client(api.post_recovery))
-    bp.route(route="recoveries", methods=["GET"])(client(api.list_recoveries))
-    bp.route(route="recoveries/{id}", methods=["GET"])(client(api.get_recovery))
-    bp.route(route="recoveries/{id}/members", methods=["GET"])(client(api.list_recovery_members))
+    routes = PeopleRoutes(df.Blueprint(), authentication)
+    routes.post("recoveries", api.post_recovery, Right.OPERATE, person="requestedBy")
+    routes.get("recoveries", api.list_recoveries)
+    routes.get("recoveries/{id}", api.get_recovery)
+    routes.get("recoveries/{id}/members", api.list_recovery_members)
     for command in Command:
-        bp.route(route=f"recoveries/{{id}}/{command}", methods=["POST"])(client(command_route(command)))
-    return bp
+        right = Right.APPROVE if command in DECISION_OF else Right.OPERATE
+        routes.post(f"recoveries/{{id}}/{command}", command_route(command), right, person="by")
+    return routes.blueprint
 
 
 def _recovery_id(req: func.HttpRequest) -> str:

@@ -14,9 +14,11 @@ from domain.errors import RestoreError
 from domain.redaction import redacted_json
 from domain.texts import trimmed
 from triggers.answers import error_response, json_response, origin_of
+from triggers.people import PeopleRoutes
 
 if TYPE_CHECKING:
     from domain.recovery.plan import LoadedPlans, RecoveryPlan
+    from triggers.people import Authentication
 
 _LOG = logging.getLogger(__name__)
 _MAX_LOGGED_PROBLEM: Final = 1000
@@ -56,12 +58,12 @@ class PlansApi:
         return json_response(200, _document(plan, req, is_whole=True))
 
 
-def blueprint(api: PlansApi) -> df.Blueprint:
+def blueprint(api: PlansApi, authentication: Authentication) -> df.Blueprint:
     """Return the routes as functions of the app."""
-    bp = df.Blueprint(http_auth_level=func.AuthLevel.FUNCTION)
-    bp.route(route="recovery-plans", methods=["GET"])(api.list_plans)
-    bp.route(route="recovery-plans/{name}", methods=["GET"])(api.get_plan)
-    return bp
+    routes = PeopleRoutes(df.Blueprint(), authentication)
+    routes.get("recovery-plans", api.list_plans)
+    routes.get("recovery-plans/{name}", api.get_plan)
+    return routes.blueprint
 
 
 def _document(plan: RecoveryPlan, req: func.HttpRequest, *, is_whole: bool) -> RecoveryPlanDocument:

@@ -43,7 +43,10 @@ def test_every_function_is_there_and_no_other(indexed: dict[str, list[dict[str, 
         "list_recovery_points",
         "get_health",
         "get_openapi",
+        "get_page",
+        "get_page_file",
         "get_preflight",
+        "get_session",
         "list_plans",
         "get_plan",
         "post_recovery",
@@ -136,10 +139,14 @@ def test_routes_need_a_function_key(
     assert (trigger["route"], trigger["methods"], trigger["authLevel"]) == (route, [method], "FUNCTION")
 
 
-def test_health_needs_no_key(indexed: dict[str, list[dict[str, Any]]]) -> None:
-    trigger = _one(indexed["get_health"], "httpTrigger")
+@pytest.mark.parametrize(
+    ("function", "route"),
+    [("get_health", "health"), ("get_page", "ui"), ("get_page_file", "ui/{file}"), ("get_session", "ui/session")],
+)
+def test_health_and_the_page_need_no_key(indexed: dict[str, list[dict[str, Any]]], function: str, route: str) -> None:
+    trigger = _one(indexed[function], "httpTrigger")
 
-    assert (trigger["route"], trigger["methods"], trigger["authLevel"]) == ("health", ["GET"], "ANONYMOUS")
+    assert (trigger["route"], trigger["methods"], trigger["authLevel"]) == (route, ["GET"], "ANONYMOUS")
 
 
 def test_the_key_for_action_groups_is_of_a_function_that_there_is(indexed: dict[str, list[dict[str, Any]]]) -> None:

@@ -28,6 +28,7 @@ PLANS = "RECOVERY_PLANS"
 MOST = "RESTORE_MAX_RUNNING_PER_VAULT"
 HISTORY = "RESTORE_HISTORY_DAYS"
 SCOPES = "RESTORE_SCOPES"
+EASYAUTH = "RESTORE_TRUST_EASYAUTH"
 WEBHOOK, SECRET = "RESTORE_WEBHOOK_URL", "RESTORE_WEBHOOK_SECRET"
 ALL = (
     ENDPOINT,
@@ -44,6 +45,7 @@ ALL = (
     MOST,
     HISTORY,
     SCOPES,
+    EASYAUTH,
     WEBHOOK,
     SECRET,
 )
@@ -106,6 +108,9 @@ def test_what_is_left_out_or_empty_has_its_default(env: dict[str, str]) -> None:
         (PLANS, '{"plans": []}', "recovery_plans", dataclasses.asdict(LoadedPlans(source="setting", plans={}))),
         (MOST, "1", "max_running_per_vault", 1),
         (HISTORY, "3650", "history_days", 3650),
+        (EASYAUTH, "true", "trust_easyauth", True),
+        (EASYAUTH, "TRUE", "trust_easyauth", True),
+        (EASYAUTH, "false", "trust_easyauth", False),
     ],
 )
 def test_a_good_value_is_taken(name: str, text: str, field: str, value: Any) -> None:

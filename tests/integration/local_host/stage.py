@@ -82,11 +82,21 @@ class Caller:
 
 @contextmanager
 def calling(
-    *, queues: bool = False, host_json: dict[str, Any] | None = None, engine: str | None = None
+    *,
+    queues: bool = False,
+    host_json: dict[str, Any] | None = None,
+    engine: str | None = None,
+    function_key: str | None = None,
 ) -> Iterator[Caller]:
     """Host the sample app and call it."""
     with (
-        running(sample_functions.app, host_json=host_json or HOST_JSON, queues=queues, engine=engine) as host,
+        running(
+            sample_functions.app,
+            host_json=host_json or HOST_JSON,
+            queues=queues,
+            engine=engine,
+            function_key=function_key,
+        ) as host,
         requests.Session() as web,
     ):
         yield Caller(host, web)

@@ -260,6 +260,7 @@ def test_settings_do_not_replace_what_the_environment_has(
         (["--engine", "10.0.0.4:7072"], "10.0.0.4:7072 is no engine's address; give 127.0.0.1:PORT"),
         (["--engine", "127.0.0.1:0"], "127.0.0.1:0 is no engine's address"),
         (["--engine", "127.0.0.1"], "--engine"),
+        (["--function-key", " "], "the function key must not be empty"),
     ],
 )
 def test_a_wrong_option_is_one_line(options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

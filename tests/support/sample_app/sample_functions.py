@@ -51,6 +51,11 @@ def anything(req: func.HttpRequest) -> str:
     return f"{req.method} {len(req.get_body())}"
 
 
+@app.route(route="open", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def opened(req: func.HttpRequest) -> str:
+    return f"{req.method} open"
+
+
 @app.route(route="fails")
 def fails(req: func.HttpRequest) -> func.HttpResponse:
     raise ValueError(req.method)

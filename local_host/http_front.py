@@ -43,12 +43,11 @@ class _Route:
         trigger: Trigger = function.trigger
         segments = [part for part in (prefix + "/" + str(getattr(trigger, "route", ""))).split("/") if part]
         methods = getattr(trigger, "methods", None) or ()
-        level = getattr(trigger, "auth_level", None) or AuthLevel.FUNCTION
         return cls(
             pattern=re.compile("".join(map(_segment, segments)) + "/?", re.IGNORECASE),
             rank=tuple("~" if "{" in part else part.lower() for part in segments),
             methods=frozenset(getattr(method, "value", method).upper() for method in methods),
-            needs_key=getattr(level, "value", level).lower() != AuthLevel.ANONYMOUS.value,
+            needs_key=getattr(trigger, "auth_level", None) is not AuthLevel.ANONYMOUS,
             function=function,
         )
 

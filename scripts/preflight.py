@@ -1,6 +1,7 @@
 """``make preflight``: shows what the app's identity may not do at the scopes of the setting ``RESTORE_SCOPES``.
 
-With APP and KEY in the environment the deployed app is called. Without APP the same checks are made in this process,
+With APP and KEY in the environment the deployed app is called; with TOKEN instead of KEY, an app behind App Service
+authentication. Without APP the same checks are made in this process,
 with the identity that is signed in here. The exit code is 0 only if everything is ok, and 2 if nothing could be
 checked; ``make`` itself ends with 2 in both other cases.
 """
@@ -48,7 +49,7 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     app = os.environ.get("APP", "").strip().rstrip("/")
     try:
-        report = _check_by_app(app, os.environ.get("KEY", "").strip()) if app else _check_here()
+        report = _check_by_app(app, _credentials()) if app else _check_here()
     except NotCheckedError as error:
         print(f"preflight: {error}", file=sys.stderr)
         return 2
@@ -57,20 +58,24 @@ def main() -> int:
     return 0 if is_ok else 1
 
 
-def _check_by_app(app: str, key: str) -> Json:
+def _credentials() -> dict[str, str]:
+    token = os.environ.get("TOKEN", "").strip()
+    return {"Authorization": f"Bearer {token}"} if token else {"x-functions-key": os.environ.get("KEY", "").strip()}
+
+
+def _check_by_app(app: str, credentials: dict[str, str]) -> Json:
     if not _is_address(app):  # not quoted: an address that was copied may have a key in its query
         raise NotCheckedError("APP must be the app's address and no more, such as https://NAME.azurewebsites.net")
     try:
         # A redirect is not followed: it could send the key to another host.
-        answer = requests.get(
-            f"{app}/api/preflight", headers={"x-functions-key": key}, timeout=_TIMEOUT_S, allow_redirects=False
-        )
+        answer = requests.get(f"{app}/api/preflight", headers=credentials, timeout=_TIMEOUT_S, allow_redirects=False)
     except (requests.RequestException, ValueError) as error:  # ValueError: a key that no header can have
         raise NotCheckedError(f"{app} does not answer: {type(error).__name__}") from None
     if answer.status_code == requests.codes.unauthorized:
         raise NotCheckedError(
             f"{app} does not accept the key. Set KEY to a function key: az functionapp keys list --name NAME "
-            "--resource-group GROUP --query functionKeys.default --output tsv"
+            "--resource-group GROUP --query functionKeys.default --output tsv; behind App Service authentication, set "
+            "TOKEN to an Entra token for the app (docs/page-access.md)"
         )
     try:
         report: Any = answer.json() if answer.ok else None

@@ -15,7 +15,7 @@ from scripts.alerting import rules_for, vm_down
 from simulator.tenant import PRINCIPAL_ID
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, VAULT_ID, Stage, a_request, staged, vm_id
 from tests.integration.scripts.conftest import ROOT
-from tests.support.arm_server import ArmServer, Say
+from tests.support.arm_server import ArmServer, Recorded, Say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def problems(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def run_cli(**env: str) -> subprocess.CompletedProcess[str]:
-    given = {name: value for name, value in os.environ.items() if name not in {"APP", "KEY", "RESTORE_SCOPES"}}
+    given = {name: value for name, value in os.environ.items() if name not in {"APP", "KEY", "TOKEN", "RESTORE_SCOPES"}}
     return subprocess.run(
         [sys.executable, "-m", "scripts.preflight"],
         cwd=ROOT,
@@ -225,6 +225,28 @@ class TestTheCommand:
             done = run_cli(APP=app.url, KEY="none")
 
         assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+    @pytest.mark.parametrize(
+        ("given", "sent"),
+        [
+            ({"KEY": "k"}, ("k", None)),
+            ({"TOKEN": " t\n", "KEY": "k"}, (None, "Bearer t")),
+        ],
+    )
+    def test_a_token_takes_the_place_of_the_key(
+        self, given: dict[str, str], sent: tuple[str | None, str | None]
+    ) -> None:
+        seen: list[tuple[str | None, str | None]] = []
+
+        def answer(call: Recorded) -> Say:
+            seen.append((call.headers.get("x-functions-key"), call.headers.get("authorization")))
+            return Say(200, {"status": "ok", "checks": [A_CHECK]})
+
+        with closing(ArmServer()) as app:
+            app.routes["/api/preflight"] = answer
+            run_cli(APP=app.url, **given)
+
+        assert seen == [sent]
 
     def test_the_key_is_on_no_command_line(self) -> None:
         done = subprocess.run(

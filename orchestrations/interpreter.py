@@ -61,10 +61,10 @@ class Machine[S: State]:
     """A state machine without I/O. All functions are pure.
 
     ``max_events``: how many events one history may take; ``None`` if it hears few.
-    ``waits_for``: whether the machine still wants to hear this one of its ``events``. ``stamped`` returns an activity's
-    call with the time at which it is made, ``input_of`` its input. ``asking`` returns the state with the number of
-    its next request to an entity, and that request as JSON. ``shown`` returns the custom status, given the state, the
-    time and the time of the next poll; it is called only when what ``compared`` returns has changed.
+    ``waits_for``: whether the machine still wants to hear this one of its ``events``. ``timed_call`` returns an
+    activity's call with the time at which it is made, ``input_of`` its input. ``next_request`` returns the state with
+    the number of its next request to an entity, and that request as JSON. ``shown`` returns the custom status, given
+    the state, the time and the time of the next poll; it is called only when ``visible_part`` returns another value.
     """
 
     kind: type[S]
@@ -74,10 +74,10 @@ class Machine[S: State]:
     absorb: Callable[[S, Call, Answer[Any] | RestoreError, datetime], S]
     hear: Callable[[S, str, object, datetime], S]
     waits_for: Callable[[S, str], bool]
-    stamped: Callable[[ActivityCall, datetime], ActivityCall]
+    timed_call: Callable[[ActivityCall, datetime], ActivityCall]
     input_of: Callable[[S, ActivityCall], Json]
-    asking: Callable[[S, EntityCall], tuple[S, Json]]
-    compared: Callable[[S], object]
+    next_request: Callable[[S, EntityCall], tuple[S, Json]]
+    visible_part: Callable[[S], object]
     shown: Callable[[S, datetime, datetime | None], Json | None]
     document: Callable[[S, datetime], Json]
     max_events: int | None = None
@@ -151,7 +151,7 @@ class _Run[S: State]:
             return
         self._publish()
         if isinstance(call, ActivityCall):
-            call = self._machine.stamped(call, as_utc(self._ctx.current_utc_datetime))
+            call = self._machine.timed_call(call, as_utc(self._ctx.current_utc_datetime))
             data = self._machine.input_of(self._state, call)
             self._in_flight[call.name] = call, self._ctx.call_activity(call.name, input=data)
             return
@@ -159,7 +159,7 @@ class _Run[S: State]:
             self._ctx.send_event(call.instance_id, call.event, data=call.data)
             self._state = self._machine.absorb(self._state, call, Answer(None), self._now)
             return
-        self._state, data = self._machine.asking(self._state, call)
+        self._state, data = self._machine.next_request(self._state, call)
         entity = EntityInstanceId(call.entity, call.key)
         if call.is_signal:
             self._ctx.signal_entity(entity, call.operation, data)
@@ -216,7 +216,7 @@ class _Run[S: State]:
 
     def _publish(self, next_poll: datetime | None = None) -> None:
         """Publish the state as the orchestration's custom status, which callers see, if it has changed."""
-        state = self._machine.compared(self._state)
+        state = self._machine.visible_part(self._state)
         if self._published is not None and self._published[0] == state and next_poll in {None, self._published[1]}:
             return
         self._published = state, next_poll

@@ -35,7 +35,7 @@ def _waits_for(restore: Restore, event: str) -> bool:
     return event != machine.CANCEL_EVENT or restore.cancellation is None
 
 
-def _stamped(call: ActivityCall, asked: datetime) -> ActivityCall:
+def _timed_call(call: ActivityCall, asked: datetime) -> ActivityCall:
     return replace(call, asked=asked) if isinstance(call, StartRestore) else call
 
 
@@ -43,13 +43,13 @@ def _input_of(restore: Restore, call: ActivityCall) -> Json:
     return with_traceparent(pack(call), restore)
 
 
-def _asking(restore: Restore, call: EntityCall) -> tuple[Restore, Json]:
+def _next_request(restore: Restore, call: EntityCall) -> tuple[Restore, Json]:
     restore = restore.with_request()
     return restore, request_of(restore, call)
 
 
-_NOT_COMPARED: Final = frozenset({"clock", "events", "timeline"})
-_compared: Final = attrgetter(*(member.name for member in fields(Restore) if member.name not in _NOT_COMPARED))
+_NOT_VISIBLE: Final = frozenset({"clock", "events", "timeline"})
+_visible_part: Final = attrgetter(*(member.name for member in fields(Restore) if member.name not in _NOT_VISIBLE))
 
 
 _RESTORE: Final = Machine(
@@ -60,10 +60,10 @@ _RESTORE: Final = Machine(
     absorb=machine.absorb,
     hear=machine.hear,
     waits_for=_waits_for,
-    stamped=_stamped,
+    timed_call=_timed_call,
     input_of=_input_of,
-    asking=_asking,
-    compared=_compared,
+    next_request=_next_request,
+    visible_part=_visible_part,
     shown=shown_status,
     document=document,
 )

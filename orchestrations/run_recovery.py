@@ -34,7 +34,7 @@ def _waits_for(_recovery: Recovery, _event: str) -> bool:
     return True
 
 
-def _stamped(call: ActivityCall, _at: datetime) -> ActivityCall:
+def _timed_call(call: ActivityCall, _at: datetime) -> ActivityCall:
     return call
 
 
@@ -42,13 +42,13 @@ def _input_of(recovery: Recovery, call: ActivityCall) -> Json:
     return with_recovery(pack(call), recovery.recovery_id)
 
 
-def _asking(recovery: Recovery, call: EntityCall) -> tuple[Recovery, Json]:
+def _next_request(recovery: Recovery, call: EntityCall) -> tuple[Recovery, Json]:
     recovery = recovery.with_request()
     accepted = recovery.accepted
     return recovery, entity_request(accepted.recovery_id, accepted.created, recovery.clock, call)
 
 
-def _compared(recovery: Recovery) -> object:
+def _visible_part(recovery: Recovery) -> object:
     return recovery.progress
 
 
@@ -69,10 +69,10 @@ _RECOVERY: Final = Machine(
     absorb=machine.absorb,
     hear=machine.hear,
     waits_for=_waits_for,
-    stamped=_stamped,
+    timed_call=_timed_call,
     input_of=_input_of,
-    asking=_asking,
-    compared=_compared,
+    next_request=_next_request,
+    visible_part=_visible_part,
     shown=_shown,
     document=_document,
 )

@@ -10,10 +10,10 @@ from activities.sealing import sealed
 from domain import errors
 from domain.answers import Answer
 from domain.codec import pack, unpack
-from domain.errors import RestoreError, TerminalError, TransientError
+from domain.errors import RestoreError, TerminalError
 from domain.recovery import calls
 from domain.recovery.calls import StillChoosing, record_id_of_members, record_id_of_plan
-from domain.recovery.choice import ChoiceProgress
+from domain.recovery.choice import ChoiceProgress, retry_wait_s
 from domain.recovery.chosen_members import ChosenMembers
 from domain.recovery.plans_file import plan_of
 from domain.recovery.roster import Roster, VaultReading, freeze
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from queries.backup_api import BackupApi
 
 _SLICE: Final = timedelta(minutes=1)  # how long one call reads: far below the host's functionTimeout
-_MAX_FAILURES: Final = 5
-_WAIT_S: Final = 10.0
 
 
 class Records(Protocol):
@@ -106,9 +104,8 @@ class RecoveryActivities:
             try:
                 reading = read_vault_of_recovery(self._api, vault_id, members, recovery_id)
             except RestoreError as error:
-                if isinstance(error, TransientError) and progress.failures < _MAX_FAILURES:
-                    failed = replace(progress, failures=progress.failures + 1)
-                    return _still_choosing(failed, error.retry_after_s or _WAIT_S)
+                if (wait_s := retry_wait_s(error, progress.failures)) is not None:
+                    return _still_choosing(replace(progress, failures=progress.failures + 1), wait_s)
                 reading = VaultReading(vault_id=vault_id, problem=error.message)
             progress = replace(progress, readings=(*progress.readings, reading), failures=0)
         return freeze(members, progress.readings, progress.choice.warnings)

@@ -7,9 +7,9 @@ from itertools import batched
 from typing import TYPE_CHECKING, Final
 
 from domain.answers import Answer
-from domain.errors import ErrorDetail, InvalidRequestError, RestoreError, RestoreWarning, TransientError
+from domain.errors import ErrorDetail, InvalidRequestError, RestoreError, RestoreWarning
 from domain.reading import INVALID_VALUE
-from domain.recovery.choice import ChoiceProgress, ProtectedVm, choose
+from domain.recovery.choice import ChoiceProgress, ProtectedVm, choose, retry_wait_s
 from domain.recovery.plan import MAX_MEMBERS
 from domain.warning_codes import WarningCode
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _MAX_IDS: Final = 250
 """Azure's guidance: fewer than 300 ids in a query."""
 _MAX_RESTARTS: Final = 2
-_MAX_FAILURES: Final = 5
-_WAIT_S: Final = 10.0
 
 _ITEMS: Final = """recoveryservicesresources
 | where type =~ 'microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems'
@@ -58,8 +56,8 @@ def read_members(
         try:
             answer = api.query_resources(queries[progress.query], skip_token=progress.skip_token)
         except RestoreError as error:
-            if isinstance(error, TransientError) and progress.failures < _MAX_FAILURES:
-                return Answer(replace(progress, failures=progress.failures + 1), error.retry_after_s or _WAIT_S)
+            if (wait_s := retry_wait_s(error, progress.failures)) is not None:
+                return Answer(replace(progress, failures=progress.failures + 1), wait_s)
             if any(group.selection for group in plan.groups):
                 raise
             message = f"Azure Resource Graph did not say which vaults have the backups: {error.message}"

@@ -9,18 +9,32 @@ alone, and never one that is named.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.alerts.patterns import matches_any
 from domain.azure.protected_items import source_ids
 from domain.azure.resource_ids import VAULT, ResourceId, same_id
-from domain.errors import RestoreWarning
+from domain.errors import RestoreError, RestoreWarning, TransientError
 from domain.wire import as_name, as_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from domain.recovery.plan import RecoveryPlan, Selection
+
+
+_MAX_FAILURES: Final = 5
+_WAIT_S: Final = 10.0
+
+
+def retry_wait_s(error: RestoreError, failures: int) -> float | None:
+    """Return in how many seconds a list that Azure did not give is read again; ``None`` if that is given up.
+
+    ``failures`` is how often in a row it was not given before.
+    """
+    if not isinstance(error, TransientError) or failures >= _MAX_FAILURES:
+        return None
+    return error.retry_after_s or _WAIT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from domain.codec import pack
 from domain.envelopes import entity_request
 from domain.recovery import machine
-from domain.recovery.document import custom_status, document, shown_progress
+from domain.recovery.custom_status import custom_status, shown_progress
+from domain.recovery.document import document
 from domain.recovery.state import Recovery
 from domain.restore.trace import with_recovery
 

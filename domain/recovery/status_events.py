@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from domain.recovery.calls import PostRecoveryEvent, PublishRecoveryEvents, RecoveryChange
-from domain.recovery.document import document, shown_progress
+from domain.recovery.custom_status import shown_progress
+from domain.recovery.document import document
 from domain.recovery.parts import GroupStatus, RecoveryEvents, RecoveryStatus
 from domain.restore.answers import Done
 from domain.restore.parts import RefusedWhen

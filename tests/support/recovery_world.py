@@ -20,7 +20,7 @@ from domain.codec import pack, unpack
 from domain.errors import INTERNAL_ERROR, SERVICE_UNAVAILABLE, TransientError
 from domain.recovery import calls
 from domain.recovery.calls import CheckedMembers, GroupOutline, MemberEnd, MemberRef, Resolved, StillChoosing
-from domain.recovery.document import MAX_CUSTOM_STATUS, custom_status
+from domain.recovery.custom_status import MAX_CUSTOM_STATUS, custom_status
 from domain.recovery.machine import COMMAND_EVENT, MEMBER_EVENT, absorb, advance, decide, hear
 from domain.recovery.parts import (
     ACTIVE,

@@ -12,7 +12,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.testing.in_memory_backend import OrchestrationInstance
 
 from domain.codec import pack
-from domain.recovery.document import custom_status
+from domain.recovery.custom_status import custom_status
 from domain.restore.document import document
 from local_host.azure_like import AzureLikeBackend, NoFaults
 from orchestrations.names import HOLD_LIST_ENTRY, RESTORE_VM, RUN_RECOVERY

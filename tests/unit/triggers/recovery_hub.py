@@ -9,7 +9,7 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from domain.codec import pack
 from domain.recovery.calls import record_id_of_members
-from domain.recovery.document import custom_status
+from domain.recovery.custom_status import custom_status
 from orchestrations.names import HOLD_RECORD, RUN_RECOVERY
 from tests.unit.domain.recovery.driving import CREATED
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import grpc
 import pytest
 
-from domain.recovery.document import document, shown_progress
+from domain.recovery.custom_status import shown_progress
+from domain.recovery.document import document
 from domain.restore import outcome
 from domain.restore.document import result_document
 from tests.support.azure import VAULT_ID, a_restore

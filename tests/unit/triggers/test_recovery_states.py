@@ -9,7 +9,7 @@ import pytest
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from domain.codec import pack
-from domain.recovery.document import custom_status
+from domain.recovery.custom_status import custom_status
 from orchestrations.names import RESTORE_VM, RUN_RECOVERY
 from tests.unit.domain.recovery.driving import Driven, a_group, running
 from tests.unit.triggers.recovery_hub import ID, a_state

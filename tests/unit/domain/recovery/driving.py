@@ -9,7 +9,8 @@ from domain.answers import Answer
 from domain.codec import pack
 from domain.recovery import calls
 from domain.recovery.calls import CheckedMembers, GroupOutline, MemberEnd, MemberRef, Resolved
-from domain.recovery.document import document, shown_progress
+from domain.recovery.custom_status import shown_progress
+from domain.recovery.document import document
 from domain.recovery.machine import COMMAND_EVENT, MEMBER_EVENT, absorb, advance, decide, hear
 from domain.recovery.parts import AcceptedRecovery, PlannedGroup
 from domain.recovery.state import Recovery

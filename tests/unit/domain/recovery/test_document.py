@@ -8,7 +8,8 @@ import pytest
 
 from domain.codec import unpack
 from domain.errors import RestoreWarning
-from domain.recovery.document import MAX_CUSTOM_STATUS, custom_status, document, shown_progress
+from domain.recovery.custom_status import MAX_CUSTOM_STATUS, custom_status, shown_progress
+from domain.recovery.document import document
 from domain.recovery.parts import GroupProgress, GroupStatus, Instruction, MemberFailure, RecoveryStatus, ShownProgress
 from domain.restore.parts import Approval, Decision, Status
 from tests.unit.domain.recovery.driving import CREATED, Driven, a_group, running

@@ -12,11 +12,11 @@ import azure.durable_functions as df
 from activities.recoveries import RecoveryActivities
 from activities.restores import RestoreActivities, utc_now
 from activities.results import WebhookActivities
-from activities.sealing import sealed
 from arm.backup import BackupClient
 from arm.session import VERSION
 from domain.recovery.calls import PostRecoveryEvent
 from domain.restore.calls import PostEvent, PostResult
+from domain.sealing import sealed
 from outbound.webhook import SignedWebhook
 from queries.preflight import run_preflight
 from queries.recovery_points import list_recovery_points

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from activities.sealing import sealed
 from domain import errors
 from domain.answers import Answer
 from domain.codec import pack, unpack
@@ -17,6 +16,7 @@ from domain.recovery.choice import ChoiceProgress, retry_wait_s
 from domain.recovery.chosen_members import ChosenMembers
 from domain.recovery.plans_file import plan_of
 from domain.recovery.roster import Roster, VaultReading, freeze
+from domain.sealing import sealed
 from queries.recovery_members import is_complete, read_members
 from queries.recovery_vaults import read_vault_of_recovery
 

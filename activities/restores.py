@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from activities.preparation import RestorePreparation
-from activities.sealing import sealed
 from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints as constraints
@@ -16,6 +15,7 @@ from domain.azure.protected_items import soft_deleted_error
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from domain.restore import answers, calls
 from domain.restore.answers import AcceptedOperation, Done, FoundJob, RestoredDisks, Started
+from domain.sealing import sealed
 from domain.watch.calls import ListRunningJobs, RunningJobs
 from queries.item_lookup import find_item
 from queries.shared_reads import SharedReads

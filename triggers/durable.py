@@ -14,12 +14,11 @@ import azure.functions as func
 from domain.answers import Answer
 from domain.codec import unpack
 from domain.envelopes import seal
-from domain.errors import RestoreError
 from domain.messages import event_message, recovery_event_message, result_message
 from domain.recovery.calls import PublishRecoveryEvents, ResolveRecovery
 from domain.recovery.event import recovery_event_of
 from domain.recovery.parts import RecoveryStatus
-from domain.restore.answers import Claim, Done, Published, Running
+from domain.restore.answers import Done, Published, Running
 from domain.restore.calls import (
     ClaimPost,
     FindRunning,
@@ -31,6 +30,7 @@ from domain.restore.calls import (
 )
 from domain.restore.machine import SLOT_EVENT
 from domain.restore.status_events import event_of
+from domain.sealing import sealed
 from domain.times import format_time, parse_request_time
 from orchestrations.entities import ENTITIES
 from orchestrations.list_entry import hold_list_entry
@@ -96,12 +96,7 @@ async def wake_restore(data: Json, client: df.DurableFunctionsClient) -> Json:
 
 def claim_post(data: Json, client: df.SyncDurableFunctionsClient) -> Json:
     """Claim an attempt to post in the restore's own name, so that no delivery posts under it."""
-    answer: Answer[Claim] | RestoreError
-    try:
-        answer = PostClaims(client).claim_post(unpack(ClaimPost, data))
-    except RestoreError as error:
-        answer = error
-    return seal(answer, activity=ClaimPost.name, at=now())
+    return sealed(ClaimPost, PostClaims(client).claim_post, now)(data)
 
 
 def _starter(start_with: StartWith) -> Callable[..., Json]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from domain import errors
 from domain.answers import Answer
-from domain.codec import pack, unpack
-from domain.envelopes import seal
+from domain.codec import pack
 from domain.errors import Json, RestoreError, TerminalError, TransientError
 from domain.recovery import calls
 from domain.recovery.calls import CheckedMembers, MemberEnd, record_id_of_members
@@ -20,6 +19,7 @@ from domain.restore.answers import Done
 from domain.restore.machine import CANCEL_EVENT
 from domain.restore.parts import Membership, Phase, Source
 from domain.restore.state import Restore
+from domain.sealing import sealed_async
 from domain.times import format_time
 from orchestrations.names import RESTORE_VM
 from triggers.hub import is_already_running, raise_event
@@ -55,12 +55,12 @@ class MemberActivities:
 
     def by_name(self) -> dict[str, AsyncActivity]:
         """Return the activities as functions from packed JSON to an envelope, by their names."""
-        methods = {
-            calls.StartMembers: self.start_members,
-            calls.CancelMembers: self.cancel_members,
-            calls.CheckMembers: self.check_members,
+        clock = self._clock
+        return {
+            calls.StartMembers.name: sealed_async(calls.StartMembers, self.start_members, clock),
+            calls.CancelMembers.name: sealed_async(calls.CancelMembers, self.cancel_members, clock),
+            calls.CheckMembers.name: sealed_async(calls.CheckMembers, self.check_members, clock),
         }
-        return {kind.name: self._sealed(kind, method) for kind, method in methods.items()}
 
     async def start_members(self, call: calls.StartMembers, client: df.DurableFunctionsClient) -> Answer[Done]:
         """Start the restores of members that have none; raise ``TransientError`` if any could not be started."""
@@ -133,18 +133,6 @@ class MemberActivities:
             member=Membership(recovery_id=recovery_id, index=ref.index, attempt=ref.attempt, looked=looked),
             item=roster.item_of(ref.index),
         )
-
-    def _sealed(
-        self, kind: type[Any], method: Callable[[Any, df.DurableFunctionsClient], Awaitable[Answer[Any]]]
-    ) -> AsyncActivity:
-        async def activity(data: Json, client: df.DurableFunctionsClient) -> Json:
-            try:
-                return seal(await method(unpack(kind, data), client), activity=kind.name, at=self._clock())
-            except RestoreError as error:
-                return seal(error, activity=kind.name, at=self._clock())
-
-        activity.__name__ = kind.name
-        return activity
 
 
 async def _start(client: df.DurableFunctionsClient, restore: Restore) -> None:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 from durabletask.client import OrchestrationStatus
 
 from domain.answers import Answer
-from domain.codec import pack, unpack
-from domain.envelopes import seal
-from domain.errors import RestoreError
+from domain.codec import pack
 from domain.restore.answers import Joined
 from domain.restore.calls import JoinWatch, entity_key
+from domain.sealing import sealed_async
 from domain.times import format_time
 from domain.watch.machine import JOIN_EVENT
 from domain.watch.state import VaultWatch, is_reliable
@@ -22,24 +21,14 @@ from triggers.starting import now
 if TYPE_CHECKING:
     import azure.durable_functions as df
 
-    from domain.errors import Json
-
 
 _ENDED: Final = {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
 
 
-async def join_watch(data: Json, client: df.DurableFunctionsClient) -> Json:
-    """Register a restore at the watcher of its vault, which is started if none runs."""
-    answer: Answer[Joined] | RestoreError
-    try:
-        answer = Answer(Joined(is_watched=await _join(client, unpack(JoinWatch, data))))
-    except RestoreError as error:
-        answer = error
-    return seal(answer, activity=JoinWatch.name, at=now())
+async def _join(call: JoinWatch, client: df.DurableFunctionsClient) -> Answer[Joined]:
+    """Register a restore at the watcher of its vault, which is started if none runs.
 
-
-async def _join(client: df.DurableFunctionsClient, call: JoinWatch) -> bool:
-    """Raise the event that registers the restore; return whether the watcher has it, and reads its list.
+    The answer is whether the watcher has the event that registers the restore, and reads its list.
 
     Of two starts at the same moment both may succeed, and one instance runs. So a start carries no registration: every
     registration is an event, which is raised only once the instance runs.
@@ -50,10 +39,10 @@ async def _join(client: df.DurableFunctionsClient, call: JoinWatch) -> bool:
         await _start(client, watcher_id, call)
         state = None
     elif state.runtime_status is OrchestrationStatus.SUSPENDED:
-        return False
+        return Answer(Joined(is_watched=False))
     has_it = await raise_event(client, watcher_id, JOIN_EVENT, {**pack(call), "time": format_time(now())})
     shown = None if state is None else read_payload(state.serialized_custom_status)
-    return has_it and is_reliable(shown, call, now())
+    return Answer(Joined(is_watched=has_it and is_reliable(shown, call, now())))
 
 
 async def _start(client: df.DurableFunctionsClient, watcher_id: str, call: JoinWatch) -> None:
@@ -63,3 +52,6 @@ async def _start(client: df.DurableFunctionsClient, watcher_id: str, call: JoinW
     except Exception as error:
         if not is_already_running(error):
             raise
+
+
+join_watch: Final = sealed_async(JoinWatch, _join, now)

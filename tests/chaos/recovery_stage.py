@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, cast, override
 from durabletask.client import OrchestrationStatus
 
 from activities.recoveries import RecoveryActivities
-from activities.sealing import sealed
 from domain import errors
 from domain.answers import Answer
 from domain.codec import pack, unpack
@@ -24,6 +23,7 @@ from domain.recovery.state import Recovery
 from domain.restore.answers import Done
 from domain.restore.parts import Source
 from domain.restore.state import Restore
+from domain.sealing import sealed
 from orchestrations import names
 from orchestrations.list_entry import hold_list_entry
 from orchestrations.record import hold_record

@@ -9,7 +9,6 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, override
 
 from activities.restores import RestoreActivities
-from activities.sealing import sealed
 from domain.answers import Answer
 from domain.codec import pack
 from domain.restore import calls
@@ -17,6 +16,7 @@ from domain.restore.answers import Done, Joined, Published, Running
 from domain.restore.calls import entity_key
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT
 from domain.restore.status_events import event_of
+from domain.sealing import sealed
 from domain.times import format_time
 from domain.wire import as_object
 from orchestrations import names

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from activities.restores import RestoreActivities
-from activities.sealing import sealed
 from domain import errors
 from domain.answers import Accepted, Answer
 from domain.azure.disks import Disk
@@ -27,6 +26,7 @@ from domain.restore.parts import AlertStart, Source
 from domain.restore.polling import Limits
 from domain.restore.state import Restore, restore_id_for
 from domain.restore.status_events import event_of
+from domain.sealing import sealed
 from domain.times import format_time, parse_request_time
 from domain.watch.machine import JOIN_EVENT
 from domain.watch.state import VaultWatch, is_reliable

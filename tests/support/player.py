@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 from activities.restores import RestoreActivities
-from activities.sealing import sealed
 from domain.answers import Answer
 from domain.codec import pack, unpack
 from domain.envelopes import answer_time, request_of, unseal
@@ -28,6 +27,7 @@ from domain.restore.machine import SLOT_EVENT, TRANSITIONS, WATCH_EVENT, absorb,
 from domain.restore.parts import Clock, StatusEvents
 from domain.restore.state import Restore, restore_id_for
 from domain.restore.steps import Finish, MakeCall, Wait, WaitForAnswers
+from domain.sealing import sealed
 from domain.times import parse_request_time
 from domain.watch import machine as watch_machine
 from domain.watch.state import VaultWatch, is_reliable

@@ -10,7 +10,6 @@ import grpc
 from durabletask.client import OrchestrationState, new_orchestration_state
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from activities.sealing import sealed
 from domain.answers import Answer
 from domain.codec import pack
 from domain.recovery import calls
@@ -23,6 +22,7 @@ from domain.recovery.state import Recovery
 from domain.restore.answers import Done
 from domain.restore.parts import Admission, Clock, LockState, Source
 from domain.restore.state import restore_id_for
+from domain.sealing import sealed
 from orchestrations import names
 from orchestrations.list_entry import hold_list_entry
 from orchestrations.record import hold_record

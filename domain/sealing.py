@@ -9,7 +9,7 @@ from domain.envelopes import seal
 from domain.errors import RestoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from datetime import datetime
 
     from domain.answers import Answer
@@ -28,6 +28,22 @@ def sealed[C: ActivityCall](
     def call(data: Json) -> Json:
         try:
             answer = activity(unpack(kind, data))
+        except RestoreError as error:
+            return seal(error, activity=kind.name, at=clock())
+        return seal(answer, activity=kind.name, at=clock())
+
+    call.__name__ = kind.name
+    return call
+
+
+def sealed_async[C: ActivityCall, T](
+    kind: type[C], activity: Callable[[C, T], Awaitable[Answer[Any]]], clock: Callable[[], datetime]
+) -> Callable[[Json, T], Coroutine[Any, Any, Json]]:
+    """Return a coroutine that also takes the task hub's client, as ``sealed`` returns a function."""
+
+    async def call(data: Json, client: T) -> Json:
+        try:
+            answer = await activity(unpack(kind, data), client)
         except RestoreError as error:
             return seal(error, activity=kind.name, at=clock())
         return seal(answer, activity=kind.name, at=clock())

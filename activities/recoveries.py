@@ -37,7 +37,7 @@ class Records(Protocol):
         """Return what a record holds, ``None`` if there is none."""
         ...
 
-    def hold(self, record_id: str, data: Json) -> Json:
+    def write(self, record_id: str, data: Json) -> Json:
         """Write a record unless there is one, and return what it holds: the first writer wins."""
         ...
 
@@ -85,7 +85,7 @@ class RecoveryActivities:
         found = self._resolve(call.recovery_id, accepted, progress)
         if not isinstance(found, Roster):
             return found
-        held = records.hold(record_id_of_members(call.recovery_id), found.to_json())
+        held = records.write(record_id_of_members(call.recovery_id), found.to_json())
         return Answer(Roster.from_json(held).resolved)
 
     def _resolve(self, recovery_id: str, accepted: Json, progress: _Progress) -> Roster | Answer[calls.Resolution]:

@@ -133,7 +133,7 @@ class SimulatedLab(RecoveryLab):
         """Return what a record holds, ``None`` if there is none."""
         return self.hub.state(record_id).input if record_id in self.hub.instances() else None
 
-    def hold(self, record_id: str, data: Json) -> Json:
+    def write(self, record_id: str, data: Json) -> Json:
         """Write a record unless there is one, and return what it holds."""
         if record_id not in self.hub.instances():
             self.hub.start(names.HOLD_RECORD, data, instance_id=record_id)
@@ -143,7 +143,7 @@ class SimulatedLab(RecoveryLab):
         """Start a recovery by this plan."""
         plan = plan_of(body)
         fingerprint = "benchmark-0000000"
-        self.hold(record_id_of_plan(RECOVERY, fingerprint), {"plan": body, "request": {}})
+        self.write(record_id_of_plan(RECOVERY, fingerprint), {"plan": body, "request": {}})
         recovery = Recovery.accept(
             plan,
             recovery_id=RECOVERY,

@@ -34,7 +34,7 @@ class Records:
         except Exception as error:
             raise _unreachable(record_id, error) from error
 
-    def hold(self, record_id: str, data: Json) -> Json:
+    def write(self, record_id: str, data: Json) -> Json:
         """Write a record unless there is one, and return what it holds: the first writer wins."""
         held = self.read(record_id)
         if held is not None:
@@ -59,7 +59,7 @@ async def read_record(client: df.DurableFunctionsClient, record_id: str) -> Json
 
 
 async def write_record(client: df.DurableFunctionsClient, record_id: str, data: Json) -> Json:
-    """Write a record unless there is one, and return what it holds, as ``Records.hold`` does."""
+    """Write a record unless there is one, and return what it holds, as ``Records.write`` does."""
     held = await read_record(client, record_id)
     if held is not None:
         return held

@@ -62,7 +62,7 @@ class Records:
     def read(self, record_id: str) -> Json | None:
         return self.held.get(record_id)
 
-    def hold(self, record_id: str, data: Json) -> Json:
+    def write(self, record_id: str, data: Json) -> Json:
         return self.held.setdefault(record_id, data)
 
 

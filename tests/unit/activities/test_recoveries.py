@@ -56,7 +56,7 @@ class Records:
     def read(self, record_id: str) -> Json | None:
         return self.held.get(record_id)
 
-    def hold(self, record_id: str, data: Json) -> Json:
+    def write(self, record_id: str, data: Json) -> Json:
         return self.held.setdefault(record_id, data)
 
 
@@ -177,7 +177,7 @@ def test_of_two_runs_at_once_the_first_to_write_counts() -> None:
     other.azure.protect(fleet_vm("a"), fleet_vm("b"))
     won = other.resolve()
     frozen = other.records.held[record_id_of_members(RECOVERY_ID)]
-    lab.azure.before["list_restore_jobs"].append(lambda: lab.records.hold(record_id_of_members(RECOVERY_ID), frozen))
+    lab.azure.before["list_restore_jobs"].append(lambda: lab.records.write(record_id_of_members(RECOVERY_ID), frozen))
 
     assert lab.resolve() == won
 

@@ -69,7 +69,7 @@ class _AsyncHub:
 
 
 def _sync_write(hub: _TaskHub, data: Json) -> Json:
-    return Records(cast("df.SyncDurableFunctionsClient", hub)).hold("r", data)
+    return Records(cast("df.SyncDurableFunctionsClient", hub)).write("r", data)
 
 
 def _async_write(hub: _TaskHub, data: Json) -> Json:

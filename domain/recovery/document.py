@@ -74,7 +74,9 @@ def document(accepted: AcceptedRecovery, shown: ShownProgress | None, now: datet
         last_updated_time=shown.updated,
         completed_time=shown.completed,
         predicted_end=shown.predicted_end,
-        critical_path=tuple(accepted.groups[index].name for index in shown.critical_path),
+        critical_path=tuple(
+            accepted.groups[index].name for index in shown.critical_path if index < len(accepted.groups)
+        ),
         counts=_counts(shown.members),
         groups=tuple(view.group(index) for index in range(len(accepted.groups))),
         measured=_measured(accepted, shown),

@@ -7,6 +7,7 @@ URLs, bodies and asynchronous operations follow the REST reference of Microsoft.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -44,6 +45,7 @@ from arm.addresses import (
 )
 from arm.errors import not_accepted_error, unreadable_error
 from arm.graph import query_page
+from arm.joint_reading import JointReading
 from arm.session import ArmSession
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ class BackupClient:
         self._session = session
         self._api_version = api_version
         self._timer = timer
+        self._searches = JointReading[dict[str, list[Job]]]()
 
     @classmethod
     def from_settings(
@@ -218,14 +221,22 @@ class BackupClient:
     def find_restore_job(self, vault_id: str, *, activity_id: str) -> Job | None:
         """Return the restore job of the trigger with this client request id, or ``None`` when there is no such job.
 
-        Reads the whole list: recordings show it newest first, but no documentation promises an order. Of several such
+        Reads the whole list: recordings show it newest first, but no documentation promises an order. Threads that
+        search the same vault at one moment share a reading, which begins after each of them has asked. Of several such
         jobs, returns the one that started first.
         """
-        jobs = self.list_restore_jobs(vault_id)
-        found = [job for job in jobs if (job.activity_id or "").casefold() == activity_id.casefold()]
+        jobs = self._searches.read(vault_id.casefold(), lambda: self._jobs_by_request(vault_id))
+        found = jobs.get(activity_id.casefold(), [])
         if any(as_name(job.job_id) is None for job in found):
             raise TransientError(SERVICE_UNAVAILABLE, f"Azure lists the job of request {activity_id} without a name.")
         return min(found, key=lambda job: job.start or _MAX_TIME, default=None)
+
+    def _jobs_by_request(self, vault_id: str) -> dict[str, list[Job]]:
+        jobs = defaultdict[str, list[Job]](list)
+        for job in self.list_restore_jobs(vault_id):
+            if job.activity_id:
+                jobs[job.activity_id.casefold()].append(job)
+        return jobs
 
     def list_restore_jobs(self, vault_id: str) -> Iterator[Job]:
         """Yield the vault's restores of Azure VMs, without what only the single job says; ``job_id`` may be empty."""

@@ -46,8 +46,8 @@ def unpack(kind: Any, data: Mapping[str, Any]) -> Any:
     return _reader(kind)(data)
 
 
-def _write(value: Any, write_duration: _WriteDuration) -> Any:
-    kind = cast("type[Any]", type(value))
+def _write(value: object, write_duration: _WriteDuration) -> Any:
+    kind = type(value)
     return value if kind in _JSON_ITSELF else _writer(kind)(value, write_duration)
 
 
@@ -74,8 +74,8 @@ def _members_writer(kind: type[Any]) -> Callable[[Any, _WriteDuration], dict[str
         written: dict[str, Any] = {} if word is None else {"kind": word}
         for name, key, default in members:
             member = getattr(value, name)
-            if member != default:
-                written[key] = _write(member, write_duration)
+            if member is not default and member != default:
+                written[key] = member if type(member) in _JSON_ITSELF else _write(member, write_duration)
         return written
 
     return write

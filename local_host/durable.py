@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import logging
 from dataclasses import dataclass, field
@@ -94,11 +95,10 @@ class Durable:
         return await self.invoke(function, convert_in(trigger, datum))
 
     async def _orchestrate(self, request: pb.OrchestratorRequest, token: str) -> None:
-        started = [
-            e.executionStarted for e in (*request.pastEvents, *request.newEvents) if e.HasField("executionStarted")
-        ]
+        events = itertools.chain(request.pastEvents, request.newEvents)
         try:
-            result = await self._call(ORCHESTRATION, started[-1].name, _encoded(request))
+            name = next(event.executionStarted.name for event in events if event.HasField("executionStarted"))
+            result = await self._call(ORCHESTRATION, name, _encoded(request))
             response = pb.OrchestratorResponse.FromString(base64.b64decode(result))
         except Exception as error:
             log.exception("orchestration %s failed outside its function", request.instanceId)

@@ -1,0 +1,87 @@
+// Elements from data. Text is always added as text, never as markup: names and messages may be hostile.
+
+const HANDLERS = ["onclick", "onsubmit", "onchange", "oninput"];
+const SVG = "http://www.w3.org/2000/svg";
+const SVG_TAGS = new Set(["svg", "g", "path", "rect", "text", "title"]);
+
+/**
+ * Returns an element. An attribute that is null, undefined or false is left out; one that is true has no value; those
+ * of HANDLERS are functions. Children are elements, texts, or lists of them; null and false are left out.
+ */
+export function h(tag, attributes, ...children) {
+  const element = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (HANDLERS.includes(name)) element[name] = value;
+    else if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/**
+ * Makes the children of `container` equal to `children`, changing as little as possible: what has the focus, what was
+ * typed and what was opened stays. An element with `data-key` is the same as before only if its key is.
+ */
+export function show(container, ...children) {
+  const wanted = document.createElement("div");
+  wanted.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  patchChildren(container, wanted);
+}
+
+function patchChildren(known, wanted) {
+  const children = [...wanted.childNodes];
+  children.forEach((child, index) => {
+    const present = known.childNodes[index];
+    if (present === undefined) known.append(child);
+    else if (isSame(present, child)) patch(present, child);
+    else present.replaceWith(child);
+  });
+  while (known.childNodes.length > children.length) known.lastChild.remove();
+}
+
+function isSame(known, wanted) {
+  return known.nodeName === wanted.nodeName && known.dataset?.key === wanted.dataset?.key;
+}
+
+function patch(known, wanted) {
+  if (known.nodeType === Node.TEXT_NODE) {
+    if (known.data !== wanted.data) known.data = wanted.data;
+    return;
+  }
+  const keepsOpen = known.tagName === "DETAILS";
+  for (const { name } of [...known.attributes])
+    if (!wanted.hasAttribute(name) && !(keepsOpen && name === "open")) known.removeAttribute(name);
+  for (const { name, value } of wanted.attributes)
+    if (known.getAttribute(name) !== value) known.setAttribute(name, value);
+  for (const name of HANDLERS) known[name] = wanted[name];
+  if (known.tagName !== "TEXTAREA") patchChildren(known, wanted);
+}
+
+/** Returns a list of terms with their values; a term whose value is null is left out. */
+export function facts(entries) {
+  const given = entries.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
+  return h("dl", {}, given.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+}
+
+/**
+ * Returns a table that becomes a list of cards on a narrow screen. A row is a list of cells, each a node or text. The
+ * roles keep it a table for screen readers, because cards are laid out as blocks.
+ */
+export function table(caption, heads, rows, keys = []) {
+  const body = rows.map((row, index) =>
+    h("tr", { role: "row", "data-key": keys[index] }, row.map((cell, column) => h("td", { role: "cell", "data-head": heads[column] }, cell))),
+  );
+  return h(
+    "table",
+    { role: "table" },
+    h("caption", {}, caption),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads.map((head) => h("th", { role: "columnheader", scope: "col" }, head)))),
+    h("tbody", { role: "rowgroup" }, body),
+  );
+}
+
+/** Returns the JSON behind a view, closed at first. */
+export function json(value) {
+  return h("details", {}, h("summary", {}, "JSON"), h("pre", { tabindex: 0 }, JSON.stringify(value, null, 2)));
+}

@@ -1,0 +1,91 @@
+// What is restored now, what waits for whom, and what has ended.
+
+import { get } from "./api.js";
+import { h, show, table } from "./dom.js";
+import { between, groupOf, nameOf, time } from "./format.js";
+import { badge, expected, hasEnded, kindOf, pager, progress, waiting } from "./parts.js";
+import { Pages } from "./pages.js";
+import { word, words } from "./words.js";
+
+const ACTIVE = "Pending,Running,AwaitingApproval";
+const PERIODS = [["", "any time"], ["3600", "the last hour"], ["86400", "the last day"], ["604800", "the last 7 days"]];
+const PAGE = 50;
+
+export function nowView({ main, refresh, query }) {
+  const wanted = { status: query.get("status") ?? ACTIVE, text: query.get("text") ?? "", period: query.get("period") ?? "" };
+  const after = wanted.period ? new Date(Math.floor(Date.now() / 60000) * 60000 - wanted.period * 1000).toISOString() : null;
+  const parameters = new URLSearchParams();
+  if (wanted.status) parameters.set("status", wanted.status);
+  if (wanted.text) parameters.set("text", wanted.text);
+  if (after) parameters.set("createdAfter", after);
+  const restores = new Pages(`restores?${parameters}`, PAGE);
+
+  function go(step) {
+    restores.go(step);
+    refresh();
+  }
+
+  async function read() {
+    const [listed, recoveries] = await Promise.all([restores.read(), get("recoveries?top=20")]);
+    const open = recoveries.value.filter((recovery) => !hasEnded(recovery.status) || recovery.links.retry);
+    show(main, h("h1", {}, "Now"), filters(wanted), recoveriesPart(open), restoresPart(listed, wanted), pager(restores, go));
+    return listed.some((restore) => !hasEnded(restore.status)) || open.length ? 3 : 10;
+  }
+
+  return { title: "Now", refresh: read };
+}
+
+function filters(wanted) {
+  function submit(event) {
+    event.preventDefault();
+    const form = new FormData(event.target.closest("form"));
+    const query = new URLSearchParams([...form].filter(([name, value]) => value || name === "status"));
+    location.hash = `/?${query}`;
+  }
+  const statuses = [[ACTIVE, "running or waiting"], ["", "all"], ...["Completed", "CompletedWithWarnings", "Failed", "Cancelled", "Rejected", "TimedOut", "Planned"].map((status) => [status, words.status[status].toLowerCase()])];
+  const option = (chosen) => ([value, text]) => h("option", { value, selected: value === chosen }, text);
+  return h(
+    "form",
+    { class: "filters", role: "search", onsubmit: submit },
+    h("label", {}, "Status", h("select", { name: "status", onchange: submit }, statuses.map(option(wanted.status)))),
+    h("label", {}, "Begun in", h("select", { name: "period", onchange: submit }, PERIODS.map(option(wanted.period)))),
+    h("label", {}, "VM or text", h("input", { name: "text", type: "search", value: wanted.text, maxlength: 200 })),
+    h("button", { type: "submit" }, "Filter"),
+  );
+}
+
+function recoveriesPart(open) {
+  if (!open.length) return null;
+  const rows = open.map((recovery) => [
+    h("a", { href: `#/recoveries/${recovery.id}` }, recovery.plan),
+    badge(recovery.status),
+    counts(recovery.counts),
+    between(recovery.createdTime, recovery.completedTime),
+    time(recovery.predictedEnd) ?? "–",
+    waiting(recovery) ?? "–",
+  ]);
+  return table("Recoveries", ["Plan", "Status", "Members", "Elapsed", "Expected end", "Why it waits"], rows, open.map((recovery) => recovery.id));
+}
+
+/** Returns how many members have each status, in words. */
+export function counts(given) {
+  const texts = Object.entries(given).map(([status, count]) => `${count} ${word("status", status).toLowerCase()}`);
+  return texts.join(", ") || "being chosen";
+}
+
+function restoresPart(listed, wanted) {
+  if (!listed.length) {
+    const isFiltered = wanted.status !== ACTIVE || wanted.text || wanted.period;
+    return h("p", { class: "empty" }, isFiltered ? "No restore fits the filter." : "No restore runs or waits.");
+  }
+  const rows = listed.map((restore) => [
+    h("span", {}, h("a", { href: `#/restores/${restore.id}`, title: restore.sourceResourceId }, nameOf(restore.sourceResourceId) ?? restore.id), h("small", {}, groupOf(restore.sourceResourceId))),
+    kindOf(restore),
+    h("span", {}, badge(restore.status), !hasEnded(restore.status) && restore.status !== restore.phase && h("small", {}, word("phase", restore.phase))),
+    progress(restore) ?? "–",
+    between(restore.createdTime, restore.completedTime),
+    restore.completedTime ? time(restore.completedTime) : (expected(restore) ?? "–"),
+    waiting(restore) ?? (restore.error ? `${restore.error.code}: ${restore.error.message}` : "–"),
+  ]);
+  return table("Restores, newest first", ["VM", "Kind", "Status", "Progress", "Elapsed", "End", "Why"], rows, listed.map((restore) => restore.id));
+}

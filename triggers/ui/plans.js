@@ -1,0 +1,109 @@
+// The configured recovery plans, and the start of one.
+
+import { ApiError, get, post } from "./api.js";
+import { confirmCommand } from "./dialog.js";
+import { facts, h, json, show, table } from "./dom.js";
+import { isoDuration } from "./format.js";
+import { graph } from "./graph.js";
+import { badge, problem, warnings } from "./parts.js";
+import { may, requestedBy } from "./session.js";
+import { untilEnded } from "./start.js";
+
+export function plansView({ main }) {
+  async function read() {
+    const plans = await get("recovery-plans");
+    const rows = plans.value.map((plan) => [h("a", { href: `#/plans/${encodeURIComponent(plan.name)}` }, plan.name), plan.order.map((wave) => wave.join(" + ")).join(" → "), String(plan.namedMembers), plan.maxRunning ? String(plan.maxRunning) : "no cap of its own"]);
+    show(
+      main,
+      h("h1", {}, "Recovery plans"),
+      rows.length > 0
+        ? table("Configured plans", ["Plan", "Order of its groups", "VMs named", "At most at a time"], rows, plans.value.map((plan) => plan.name))
+        : h("p", { class: "empty" }, "No plan is configured. RECOVERY_PLANS names the file of the plans."),
+    );
+    return 60;
+  }
+  return { title: "Plans", refresh: read };
+}
+
+export function planView({ main, id: name }) {
+  let plan = null;
+  let dryRun = null;
+  let failure = null;
+  let isBusy = false;
+
+  function render() {
+    const groups = groupsOf(plan);
+    show(
+      main,
+      h("h1", {}, `Plan: ${plan.name}`),
+      facts([["Order", plan.order.map((wave) => wave.join(" + ")).join(" → ")], ["VMs named", String(plan.namedMembers)], ["At most at a time", plan.maxRunning ? String(plan.maxRunning) : "no cap of its own"]]),
+      graph(groups, new Set()),
+      h(
+        "div",
+        { class: "actions" },
+        may("operate") && h("button", { type: "button", class: "plain", disabled: isBusy, onclick: runDry, "data-key": "dry" }, isBusy ? "Planning…" : "Plan (dry run)"),
+        may("operate") && h("button", { type: "button", onclick: start, "data-key": "start" }, "Start this recovery"),
+      ),
+      failure && problem(failure),
+      dryRun && dryRunPart(),
+      json(plan),
+    );
+  }
+
+  function dryRunPart() {
+    const failed = dryRun.failedMembers ?? [];
+    return h(
+      "section",
+      { class: "box" },
+      h("h2", {}, "Dry run ", badge(dryRun.status)),
+      facts([["Would take", isoDuration(dryRun.result?.duration)], ["Members", String(Object.values(dryRun.counts).reduce((sum, count) => sum + count, 0))], ["All of it", h("a", { href: `#/recoveries/${dryRun.id}` }, "the planned recovery with its members")]]),
+      problem(dryRun.error),
+      warnings(dryRun.warnings),
+      failed.length > 0 && table("Members that would fail", ["Group", "Error", "Why"], failed.map((member) => [member.group, member.code ?? "–", member.message ?? "–"])),
+    );
+  }
+
+  async function runDry() {
+    isBusy = true;
+    failure = null;
+    render();
+    try {
+      const accepted = await post("recoveries", { plan: plan.name, dryRun: true, ...requestedBy() });
+      dryRun = await untilEnded(accepted.id, "recoveries");
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      failure = error;
+    } finally {
+      isBusy = false;
+      render();
+    }
+  }
+
+  async function start() {
+    const given = await confirmCommand({
+      title: `Start the recovery by the plan ${plan.name}`,
+      consequences: [`The VMs of ${plan.order.flat().length} groups are restored, in the order ${plan.order.map((wave) => wave.join(" + ")).join(" → ")}.`, dryRun ? "A dry run was made; its outcome is on the page." : "No dry run was made on this page."],
+      button: "Start the recovery",
+      path: "recoveries",
+      body: { plan: plan.name, requestId: `page-${crypto.randomUUID()}` },
+      isStart: true,
+      isDangerous: true,
+    });
+    if (given) location.hash = `/recoveries/${given.id}`;
+  }
+
+  return {
+    title: `Plan ${name}`,
+    async refresh() {
+      plan = await get(`recovery-plans/${encodeURIComponent(name)}`);
+      render();
+      return null;
+    },
+  };
+}
+
+/** Returns the groups of a plan in the shape of a recovery's groups, with nothing counted yet. */
+function groupsOf(plan) {
+  const written = plan.plan.groups;
+  return written.map((group, index) => ({ name: group.name, after: group.after ?? (index ? [written[index - 1].name] : []), status: "Pending", counts: {} }));
+}

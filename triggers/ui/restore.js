@@ -1,0 +1,206 @@
+// One restore: how far it is, why, what Azure said, and what can be done.
+
+import { get } from "./api.js";
+import { confirmCommand } from "./dialog.js";
+import { facts, h, json, show, table } from "./dom.js";
+import { between, duration, durationOf, groupOf, nameOf, resource, time } from "./format.js";
+import { announce, approvalText, badge, expected, givenBy, hasEnded, kindOf, problem, progress, waiting, warnings } from "./parts.js";
+import { may } from "./session.js";
+import { sentence, word, words } from "./words.js";
+
+const PORTAL = "https://portal.azure.com/#resource";
+
+export function restoreView({ main, refresh, id }) {
+  async function read() {
+    const restore = await get(`restores/${id}`);
+    const name = nameOf(restore.sourceResourceId) ?? "Restore";
+    announce(id, name, restore.status);
+    show(
+      main,
+      h("h1", {}, name, " ", badge(restore.status)),
+      actions(restore, name, refresh),
+      waitingBox(restore),
+      problem(restore.error),
+      warnings(restore.warnings),
+      overview(restore),
+      timeline(restore),
+      pointPart(restore),
+      targetPart(restore),
+      azurePart(restore),
+      resultPart(restore.result),
+      planPart(restore.result?.plan),
+      json(restore),
+    );
+    return hasEnded(restore.status) ? 30 : 3;
+  }
+
+  return { title: "Restore", refresh: read };
+}
+
+/** Returns sentences that say what a restore does to its VM or beside it. */
+export function consequencesOf(request, vmName) {
+  const target = request?.target ?? {};
+  if (target.replacesDisks) return [`The disks of ${vmName} are replaced. The VM is stopped meanwhile, and what was written after the recovery point is no longer on its disks.`];
+  if (target.virtualMachineId) return [`A new VM, ${nameOf(target.virtualMachineId)}, is made from the backup of ${vmName}. ${vmName} itself is not changed.`];
+  const group = nameOf(target.resourceGroupId);
+  return [`Disks are made from the backup of ${vmName}${group ? ` in the resource group ${group}` : ""}. ${vmName} itself is not changed.`];
+}
+
+function actions(restore, name, refresh) {
+  async function command(options) {
+    if (await confirmCommand(options)) refresh();
+  }
+  const { approve, reject, cancel } = restore.links;
+  const path = `restores/${restore.id}`;
+  const canApprove = may("approve");
+  const buttons = [
+    approve && canApprove && h("button", { type: "button", "data-key": "approve", onclick: () => command({ title: `Approve the restore of ${name}`, consequences: consequencesOf(restore.request, name), button: "Approve and restore", path: `${path}/approve`, isDangerous: restore.request?.target?.replacesDisks }) }, "Approve"),
+    reject && canApprove && h("button", { type: "button", "data-key": "reject", class: "plain", onclick: () => command({ title: `Reject the restore of ${name}`, consequences: ["Nothing is restored. This restore ends as rejected."], button: "Reject", path: `${path}/reject` }) }, "Reject"),
+    cancel && may("operate") && h("button", { type: "button", "data-key": "cancel", class: "plain", onclick: () => command({ title: `Cancel the restore of ${name}`, consequences: cancelConsequences(restore, name), button: "Cancel the restore", path: `${path}/cancel`, isDangerous: true }) }, "Cancel"),
+  ];
+  return h("div", { class: "actions" }, buttons);
+}
+
+function cancelConsequences(restore, name) {
+  if (!restore.operationId && !restore.jobId) return ["Azure Backup has not been asked to restore anything yet; it will not be."];
+  const asked = "Azure Backup is asked to cancel its job. If it can no longer be cancelled, the restore goes on to its end, and says so.";
+  return restore.request?.target?.replacesDisks ? [asked, `Look at ${name} afterwards: some of its disks may be replaced already.`] : [asked, "Disks that were made by then stay."];
+}
+
+function waitingBox(restore) {
+  if (!restore.waiting) return null;
+  const advice = words.warningAdvice[restore.waiting.reason];
+  return h("section", { class: "box warn" }, h("p", {}, waiting(restore), "."), approvalText(restore.approval), advice && h("p", { class: "advice" }, "What to do: ", sentence(advice)));
+}
+
+function overview(restore) {
+  return facts([
+    ["Phase", hasEnded(restore.status) ? null : word("phase", restore.phase)],
+    ["Progress", progress(restore)],
+    ["Elapsed", between(restore.createdTime, restore.completedTime)],
+    ["Expected end", expected(restore)],
+    ["Ended", time(restore.completedTime)],
+    ["Next look at Azure", time(restore.nextPollTime)],
+    ["Started by", `${word("startedBy", restore.startedBy)}${restore.requestedBy ? ` (${restore.requestedBy})` : ""}`],
+    ["Reason", restore.reason],
+    ["Approval", approvalText(restore.approval)],
+    ["Cancelled", givenBy(restore.cancellation)],
+    ["Recovery", restore.recoveryId && h("a", { href: `#/recoveries/${restore.recoveryId}` }, "is a member of this recovery")],
+    ["Request id", restore.requestId],
+  ]);
+}
+
+function timeline(restore) {
+  if (!restore.phases?.length) return null;
+  const items = restore.phases.map((phase) =>
+    h(
+      "li",
+      { class: phase.ended ? null : "current" },
+      h("span", {}, time(phase.started)),
+      h("span", {}, word("phase", phase.phase), (phase.waits ?? []).map((wait) => h("small", {}, `${duration(durationOf(wait.duration))}: ${word("waiting", wait.reason)}`))),
+      h("span", {}, between(phase.started, phase.ended)),
+    ),
+  );
+  return h("section", {}, h("h2", {}, "Timeline"), h("ol", { class: "timeline" }, items));
+}
+
+function pointPart(restore) {
+  const point = restore.recoveryPoint;
+  if (!point) return null;
+  return h(
+    "section",
+    {},
+    h("h2", {}, "Recovery point"),
+    facts([
+      ["Time", time(point.time)],
+      ["Age when asked for", between(point.time, restore.createdTime)],
+      ["Chosen because", chosenBecause(restore.request?.recoveryPoint)],
+      ["Consistency", point.consistency],
+      ["Tiers", point.tiers?.join(", ")],
+      ["Id", h("code", {}, point.id)],
+    ]),
+  );
+}
+
+/** Returns why a recovery point was chosen: by the request's criteria. */
+export function chosenBecause(criteria) {
+  if (criteria?.id) return "the request names it";
+  const limits = [
+    criteria?.atOrBefore && `not after ${new Date(criteria.atOrBefore).toLocaleString()}`,
+    criteria?.notOlderThan && `not older than ${duration(durationOf(criteria.notOlderThan))}`,
+    criteria?.consistency && `consistency ${criteria.consistency.join(" or ")}`,
+    criteria?.tiers && `tier ${criteria.tiers.join(" or ")}`,
+  ].filter(Boolean);
+  return ["the newest point that can be restored", ...limits].join(", ");
+}
+
+function targetPart(restore) {
+  const target = restore.request?.target;
+  if (!target) return null;
+  return h(
+    "section",
+    {},
+    h("h2", {}, "Target"),
+    facts([
+      ["Kind", kindOf(restore)],
+      ["VM", resource(target.virtualMachineId)],
+      ["Resource group", resource(target.resourceGroupId)],
+      ["Staging account", resource(target.storageAccountId)],
+      ["Virtual network", resource(target.virtualNetworkId)],
+      ["Subnet", resource(target.subnetId)],
+      ["Source", h("span", {}, resource(restore.sourceResourceId), " in ", groupOf(restore.sourceResourceId))],
+    ]),
+  );
+}
+
+function azurePart(restore) {
+  if (!restore.vaultId) return null;
+  const link = (text) => h("a", { href: `${PORTAL}${encodeURI(restore.vaultId)}`, target: "_blank", rel: "noreferrer" }, text);
+  return h(
+    "section",
+    {},
+    h("h2", {}, "At Azure Backup"),
+    facts([
+      ["Vault", resource(restore.vaultId)],
+      ["Job", restore.jobId && h("code", {}, restore.jobId)],
+      ["Operation", restore.operationId && h("code", {}, restore.operationId)],
+      ["In the portal", link("the vault: look there for the job under Backup jobs")],
+    ]),
+  );
+}
+
+function resultPart(result) {
+  if (!result?.jobStatus) return null;
+  const disks = result.disks ?? [];
+  return h(
+    "section",
+    {},
+    h("h2", {}, "Result"),
+    facts([
+      ["Job", result.jobStatus],
+      ["Began", time(result.startTime)],
+      ["Took", between(result.startTime, result.endTime)],
+      ["VM", result.targetVirtualMachineName],
+      ["Resource group", result.targetResourceGroup],
+      ["Template", result.templateBlobUri && h("code", {}, result.templateBlobUri)],
+      ["Configuration", result.configBlobUri && h("code", {}, result.configBlobUri)],
+    ]),
+    disks.length > 0 &&
+      table("Disks", ["Name", "LUN", "Size"], disks.map((disk) => [resource(disk.id) ?? disk.name, disk.isOs ? "OS" : (disk.lun ?? "–"), disk.sizeGb ? `${disk.sizeGb} GiB` : "–"])),
+  );
+}
+
+/** Returns what a dry run found: the body that would be sent, and the verdict on each recovery point. */
+export function planPart(plan) {
+  if (!plan) return null;
+  const candidates = plan.candidates ?? [];
+  return h(
+    "section",
+    {},
+    h("h2", {}, "Plan"),
+    h("p", {}, "Nothing was started. This is what would be sent to Azure Backup:"),
+    h("pre", { tabindex: 0 }, JSON.stringify(plan.requestBody, null, 2)),
+    candidates.length > 0 &&
+      table("Recovery points", ["Time", "Chosen", "Why not"], candidates.map((candidate) => [time(candidate.time) ?? candidate.id, candidate.chosen ? "yes" : "no", (candidate.reasons ?? []).join("; ") || "–"])),
+  );
+}

@@ -73,6 +73,7 @@ def test_a_restore_that_waits_is_rejected(operator: Operator) -> None:
 def test_a_restore_is_cancelled_only_when_the_person_confirms(operator: Operator) -> None:
     restore_id = operator.restores("load-012", **NEEDS_APPROVAL)
     operator.open(f"/restores/{restore_id}", "load-012")
+    operator.sees_status("Waits for a person")
     cancel = operator.page.get_by_role("button", name="Cancel")
     cancel.click()
     operator.page.get_by_role("button", name="Go back").click()
@@ -126,7 +127,7 @@ def test_a_recovery_is_paused_and_resumed_and_a_group_skipped(operator: Operator
     operator.confirms("Resume", "network is there")
     page.get_by_role("button", name="Skip app").click()
     operator.confirms("Skip", "not needed")
-    operator.sees(page.get_by_role("table", name="Groups").get_by_role("row", name="app").get_by_text("Skipped"))
+    operator.sees(page.get_by_role("table", name="Groups").get_by_role("row", name="app").get_by_text("Skipped", exact=True))
     operator.sees_status("Completed, with warnings")
 
 

@@ -34,7 +34,7 @@ def views(stack: Stack, chromium: Browser) -> list[tuple[str, str]]:
         ("/start", "Start a restore"),
         ("/plans", "Recovery plans"),
         ("/plans/shop", "Plan: shop"),
-        ("/alerts", "Alerts"),
+        # ALERTS ("/alerts", "Alerts"),
     ]
 
 

@@ -3,7 +3,7 @@
 import { ApiError } from "./api.js";
 import { h, show } from "./dom.js";
 import { clock } from "./format.js";
-import { readSession, session, showSignIn, signOut } from "./session.js";
+import { may, readSession, session, showSignIn, signOut } from "./session.js";
 import { alertsView } from "./alerts.js";
 import { nowView } from "./now.js";
 import { planView, plansView } from "./plans.js";
@@ -75,8 +75,10 @@ function open() {
       showSignIn(main, open);
       return;
     }
-    main.replaceChildren(h("p", {}, "Loading…"));
-    view = make({ main, refresh, query: new URLSearchParams(query), id: found[1] && decodeURIComponent(found[1]) });
+    // Each visit has a place of its own: an answer that comes after the person has left the view shows up nowhere.
+    const place = h("div", {}, h("p", {}, "Loading…"));
+    main.replaceChildren(place);
+    view = make({ main: place, refresh, query: new URLSearchParams(query), id: found[1] && decodeURIComponent(found[1]) });
     document.title = `${view.title} – VM restores`;
     for (const link of document.querySelectorAll("header nav a")) {
       const isHere = link.getAttribute("href") === `#${path}` || (path.startsWith("/re") && link.hash === "#/");
@@ -91,6 +93,7 @@ function open() {
 }
 
 function showPerson() {
+  document.querySelector('header nav a[href="#/start"]').hidden = session.signedIn && !may("operate");
   const person = document.getElementById("person");
   if (!session.signedIn) show(person);
   else if (session.authentication === "functionKey")

@@ -1,0 +1,109 @@
+"""Who gets to see anything: with the function key, or with App Service authentication in front."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from scripts.stack import ROOT, Child, azure_settings, clean_environment
+from tests.page.operator import Operator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+KEY = "s3cret-key"
+NOWHERE = "http://127.0.0.1:9"  # these views make no call to Azure
+ALL = ["Restore.Read", "Restore.Operate", "Restore.Approve"]
+
+
+@contextmanager
+def hosting(place: Path, *arguments: str, **settings: str) -> Iterator[str]:
+    """Yield the address of an app without queues, started with these arguments and settings."""
+    (place / "settings.json").write_text('{"Values": {}}', encoding="utf-8")
+    own = ["--port", "0", "--no-queues", "--settings", str(place / "settings.json")]
+    env = clean_environment() | azure_settings(NOWHERE, "UseDevelopmentStorage=true") | settings
+    host = Child("local host", [sys.executable, "-m", "local_host", *own, *arguments], env, ROOT, None)
+    try:
+        yield host.wait_until_ready()
+    finally:
+        host.stop()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with hosting(tmp_path_factory.mktemp("guarded"), "--function-key", KEY) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def behind_entra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with hosting(tmp_path_factory.mktemp("entra"), RESTORE_TRUST_EASYAUTH="true") as url:
+        yield url
+
+
+def principal(name: str, roles: list[str]) -> Mapping[str, str]:
+    """Return the header by which App Service authentication says who calls."""
+    claims = [{"typ": "name", "val": name}, *({"typ": "roles", "val": role} for role in roles)]
+    text = json.dumps({"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"})
+    return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(text.encode()).decode()}
+
+
+def test_a_wrong_key_shows_nothing_and_the_right_one_all(chromium: Browser, guarded: str) -> None:
+    with Operator.at(chromium, guarded) as person:
+        person.sign_in(key="wrong")
+        person.sees(person.page.get_by_text("The app refused this key"))
+        person.sign_in(key=KEY)
+        person.sees(person.page.get_by_role("heading", name="Now"))
+
+
+def test_the_key_is_kept_in_memory_only(chromium: Browser, guarded: str) -> None:
+    with Operator.at(chromium, guarded) as person:
+        asked: list[str] = []
+        person.page.on("request", lambda request: asked.append(request.url))
+        person.sign_in(key=KEY)
+        person.sees(person.page.get_by_role("heading", name="Now"))
+        kept = person.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+        assert kept == '[{},{},""]'
+        assert not [url for url in asked if KEY in url]
+        person.page.reload()
+        person.sees(person.page.get_by_label("Function key"))
+
+
+def test_the_key_can_be_forgotten(chromium: Browser, guarded: str) -> None:
+    with Operator.at(chromium, guarded) as person:
+        person.sign_in(key=KEY)
+        person.page.get_by_role("button", name="Forget key").click()
+        person.sees(person.page.get_by_label("Function key"))
+        expect(person.page.get_by_role("heading", name="Now")).to_have_count(0)
+
+
+def test_whoever_signed_in_with_entra_needs_no_key_and_is_named(chromium: Browser, behind_entra: str) -> None:
+    with Operator.at(chromium, behind_entra, extra_http_headers=principal("ada@example.org", ALL)) as person:
+        person.open("/start", "Start a restore")
+        person.sees(person.page.get_by_text("ada@example.org"))
+        expect(person.page.get_by_label("Function key")).to_have_count(0)
+
+
+def test_whoever_has_not_signed_in_is_sent_to_entra(chromium: Browser, behind_entra: str) -> None:
+    with Operator.at(chromium, behind_entra) as person:
+        person.page.goto(f"{behind_entra}/api/ui")
+        link = person.page.get_by_role("link", name="Sign in with Microsoft Entra")
+        person.sees(link)
+        expect(link).to_have_attribute("href", "/.auth/login/aad?post_login_redirect_uri=%2Fapi%2Fui")
+
+
+def test_a_reader_is_offered_nothing_to_change(chromium: Browser, behind_entra: str) -> None:
+    with Operator.at(
+        chromium, behind_entra, extra_http_headers=principal("bob@example.org", ["Restore.Read"])
+    ) as person:
+        person.open("/", "Now")
+        expect(person.page.get_by_role("link", name="Start", exact=True)).to_have_count(0)

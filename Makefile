@@ -61,6 +61,7 @@ chaos: setup ## RESTORES=1000 restores, then RECOVERIES=20, against an Azure tha
 check: setup ## formatting, lint, strict types, import rules, dead code
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .tools/node_modules/.bin/biome check --error-on-warnings triggers/ui
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .tools/node_modules/.bin/pyright
 	@.venv/bin/lint-imports
 	@.venv/bin/vulture

@@ -42,7 +42,7 @@ def a_restore(name: str, group: str = "web-rg", **members: Any) -> Json:
 
 @dataclass(slots=True)
 class Operator:
-    """A person at the page of the app at ``url``. ``statuses`` counts the answers that the page got, by their status."""
+    """A person at the page of the app at ``url``; ``statuses`` counts the answers by their status."""
 
     page: Page
     url: str
@@ -118,9 +118,9 @@ class Operator:
         answer.raise_for_status()
         return answer.json()
 
-    def restores(self, name: str, group: str = "load-rg", **members: Any) -> str:
-        """Start a restore as another caller; returns its id."""
-        return self.post("restores", a_restore(name, group, requestId=uuid.uuid4().hex, **members))["id"]
+    def restores(self, name: str, **members: Any) -> str:
+        """Start a restore of one of the scenario's many VMs, as another caller; returns its id."""
+        return self.post("restores", a_restore(name, "load-rg", requestId=uuid.uuid4().hex, **members))["id"]
 
     def width_of_content(self) -> int:
         """Return how wide the page's content is, in CSS pixels."""

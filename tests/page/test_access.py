@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.page.operator import Operator
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Locator
 
     from scripts.stack import Stack
 
@@ -34,7 +34,6 @@ def views(stack: Stack, chromium: Browser) -> list[tuple[str, str]]:
         ("/start", "Start a restore"),
         ("/plans", "Recovery plans"),
         ("/plans/shop", "Plan: shop"),
-        # ALERTS ("/alerts", "Alerts"),
     ]
 
 
@@ -59,9 +58,7 @@ def test_axe_finds_nothing_serious(
     assert {view: problems for view, problems in found.items() if problems} == {}
 
 
-def test_nothing_is_wider_than_a_small_telephone(
-    chromium: Browser, stack: Stack, views: list[tuple[str, str]]
-) -> None:
+def test_nothing_is_wider_than_a_small_telephone(chromium: Browser, stack: Stack, views: list[tuple[str, str]]) -> None:
     with Operator.at(chromium, stack.url, width=360) as person:
         person.sign_in()
         widths = {}
@@ -96,7 +93,7 @@ def test_a_restore_is_approved_by_keyboard_alone(chromium: Browser, stack: Stack
         assert person.get(f"restores/{restore_id}")["approval"]["comment"] == "by keyboard"
 
 
-def _tab_to(person: Operator, wanted) -> None:
+def _tab_to(person: Operator, wanted: Locator) -> None:
     """Press Tab until the element has the focus."""
     for _ in range(60):
         person.page.keyboard.press("Tab")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 from playwright.sync_api import expect
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from scripts.stack import Stack
 
-NEEDS_APPROVAL = {"approval": {"required": True}}
+NEEDS_APPROVAL: dict[str, Any] = {"approval": {"required": True}}
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\">"
 
 
@@ -127,7 +127,9 @@ def test_a_recovery_is_paused_and_resumed_and_a_group_skipped(operator: Operator
     operator.confirms("Resume", "network is there")
     page.get_by_role("button", name="Skip app").click()
     operator.confirms("Skip", "not needed")
-    operator.sees(page.get_by_role("table", name="Groups").get_by_role("row", name="app").get_by_text("Skipped", exact=True))
+    operator.sees(
+        page.get_by_role("table", name="Groups").get_by_role("row", name="app").get_by_text("Skipped", exact=True)
+    )
     operator.sees_status("Completed, with warnings")
 
 

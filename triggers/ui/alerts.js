@@ -3,8 +3,8 @@
 import { get } from "./api.js";
 import { h, json, show, table } from "./dom.js";
 import { isoDuration, nameOf, time } from "./format.js";
-import { pager } from "./parts.js";
 import { Pages } from "./pages.js";
+import { pager } from "./parts.js";
 import { words } from "./words.js";
 
 const PAGE = 20;
@@ -28,13 +28,36 @@ export function alertsView({ main, refresh }) {
 }
 
 function rulesPart(rules) {
-  const rows = rules.rules.map((rule) => [rule.name, matchText(rule.match), actionText(rule), approvalText(rule), limitsText(rule)]);
+  const rows = rules.rules.map((rule) => [
+    rule.name,
+    matchText(rule.match),
+    actionText(rule),
+    approvalText(rule),
+    limitsText(rule),
+  ]);
   return h(
     "section",
     {},
-    rules.problems.length > 0 && h("div", { class: "box bad" }, h("p", {}, "Alerts are off, because the rules cannot be used:"), h("ul", {}, rules.problems.map((text) => h("li", {}, text)))),
-    rows.length > 0 ? table("Rules, the first that fits decides", ["Rule", "Fits", "Does", "Approval", "Limits"], rows) : h("p", { class: "empty" }, "No rules are loaded: every alert is ignored."),
-    rules.storm && h("p", { class: "hint" }, `Alerts about ${rules.storm.distinctVms ?? "?"} VMs or more within ${isoDuration(rules.storm.within) ?? "?"} wait for a person.`),
+    rules.problems.length > 0 &&
+      h(
+        "div",
+        { class: "box bad" },
+        h("p", {}, "Alerts are off, because the rules cannot be used:"),
+        h(
+          "ul",
+          {},
+          rules.problems.map((text) => h("li", {}, text)),
+        ),
+      ),
+    rows.length > 0
+      ? table("Rules, the first that fits decides", ["Rule", "Fits", "Does", "Approval", "Limits"], rows)
+      : h("p", { class: "empty" }, "No rules are loaded: every alert is ignored."),
+    rules.storm &&
+      h(
+        "p",
+        { class: "hint" },
+        `Alerts about ${rules.storm.distinctVms ?? "?"} VMs or more within ${isoDuration(rules.storm.within) ?? "?"} wait for a person.`,
+      ),
     json(rules),
   );
 }
@@ -46,7 +69,9 @@ function matchText(match) {
 
 function actionText(rule) {
   if (rule.deny) return "starts nothing";
-  return rule.plan ? h("a", { href: `#/plans/${encodeURIComponent(rule.plan)}` }, `starts the plan ${rule.plan}`) : (words.kind[rule.restore?.recoveryType] ?? "restores");
+  return rule.plan
+    ? h("a", { href: `#/plans/${encodeURIComponent(rule.plan)}` }, `starts the plan ${rule.plan}`)
+    : (words.kind[rule.restore?.recoveryType] ?? "restores");
 }
 
 function approvalText(rule) {
@@ -56,12 +81,28 @@ function approvalText(rule) {
 
 function limitsText(rule) {
   if (rule.deny) return "–";
-  return [`once in ${isoDuration(rule.coolDown ?? "PT1H")} for a VM`, rule.maxPerHour && `at most ${rule.maxPerHour} an hour`].filter(Boolean).join(", ");
+  return [
+    `once in ${isoDuration(rule.coolDown ?? "PT1H")} for a VM`,
+    rule.maxPerHour && `at most ${rule.maxPerHour} an hour`,
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 function decisionsPart(listed) {
   if (!listed.length) return h("p", { class: "empty" }, "No alert has come yet.");
-  const rows = listed.flatMap((alert) => alert.decisions.map((decision) => [time(alert.time), h("span", {}, alert.alertRule ?? alert.alertId, h("small", {}, alert.severity)), decision.sourceResourceId ? h("span", { title: decision.sourceResourceId }, nameOf(decision.sourceResourceId)) : "–", h("span", { class: `badge ${TONES[decision.decision] ?? "plain"}` }, decision.decision), decision.reason, startedLink(decision)]));
+  const rows = listed.flatMap((alert) =>
+    alert.decisions.map((decision) => [
+      time(alert.time),
+      h("span", {}, alert.alertRule ?? alert.alertId, h("small", {}, alert.severity)),
+      decision.sourceResourceId
+        ? h("span", { title: decision.sourceResourceId }, nameOf(decision.sourceResourceId))
+        : "–",
+      h("span", { class: `badge ${TONES[decision.decision] ?? "plain"}` }, decision.decision),
+      decision.reason,
+      startedLink(decision),
+    ]),
+  );
   return table("Decisions about the last alerts", ["Time", "Alert", "VM", "Decision", "Why", "Started"], rows);
 }
 

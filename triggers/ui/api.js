@@ -59,5 +59,11 @@ async function read(response) {
   const error = body?.error;
   const message = error?.message ?? `The app answered ${response.status} ${response.statusText}`.trim();
   const retryAfterS = Number(response.headers.get("Retry-After")) || null;
-  throw new ApiError(response.status, error?.code ?? String(response.status), message, error?.details ?? [], retryAfterS);
+  throw new ApiError(
+    response.status,
+    error?.code ?? String(response.status),
+    message,
+    error?.details ?? [],
+    retryAfterS,
+  );
 }

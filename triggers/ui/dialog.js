@@ -26,7 +26,10 @@ export function confirmCommand({ title, consequences, button, path, body = {}, i
       send.disabled = true;
       try {
         const why = comment.value.trim();
-        answer = await post(path, { ...body, ...(isStart ? { ...requestedBy(), reason: why } : { ...by(), comment: why }) });
+        answer = await post(path, {
+          ...body,
+          ...(isStart ? { ...requestedBy(), reason: why } : { ...by(), comment: why }),
+        });
         dialog.close();
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
@@ -45,7 +48,12 @@ export function confirmCommand({ title, consequences, button, path, body = {}, i
         consequences.map((text) => h("p", {}, text)),
         h("label", {}, isStart ? "Reason (required)" : "Comment (required)", comment),
         problem,
-        h("div", { class: "actions" }, send, h("button", { type: "button", class: "plain", onclick: () => dialog.close() }, "Go back")),
+        h(
+          "div",
+          { class: "actions" },
+          send,
+          h("button", { type: "button", class: "plain", onclick: () => dialog.close() }, "Go back"),
+        ),
       ),
     );
     comment.addEventListener("input", () => comment.setCustomValidity(""));

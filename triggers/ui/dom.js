@@ -15,7 +15,9 @@ export function h(tag, attributes, ...children) {
     else if (value !== null && value !== undefined && value !== false)
       element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -61,7 +63,11 @@ function patch(known, wanted) {
 /** Returns a list of terms with their values; a term whose value is null is left out. */
 export function facts(entries) {
   const given = entries.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
-  return h("dl", {}, given.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+  return h(
+    "dl",
+    {},
+    given.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
+  );
 }
 
 /**
@@ -70,13 +76,25 @@ export function facts(entries) {
  */
 export function table(caption, heads, rows, keys = []) {
   const body = rows.map((row, index) =>
-    h("tr", { role: "row", "data-key": keys[index] }, row.map((cell, column) => h("td", { role: "cell", "data-head": heads[column] }, cell))),
+    h(
+      "tr",
+      { role: "row", "data-key": keys[index] },
+      row.map((cell, column) => h("td", { role: "cell", "data-head": heads[column] }, cell)),
+    ),
   );
   return h(
     "table",
     { role: "table" },
     h("caption", {}, caption),
-    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads.map((head) => h("th", { role: "columnheader", scope: "col" }, head)))),
+    h(
+      "thead",
+      { role: "rowgroup" },
+      h(
+        "tr",
+        { role: "row" },
+        heads.map((head) => h("th", { role: "columnheader", scope: "col" }, head)),
+      ),
+    ),
     h("tbody", { role: "rowgroup" }, body),
   );
 }

@@ -26,10 +26,19 @@ export function graph(groups, critical) {
     h(
       "svg",
       { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label },
-      groups.flatMap((group) => group.after.map((before) => edge(places.get(before), places.get(group.name), critical.has(before) && critical.has(group.name)))),
+      groups.flatMap((group) =>
+        group.after.map((before) =>
+          edge(places.get(before), places.get(group.name), critical.has(before) && critical.has(group.name)),
+        ),
+      ),
       groups.map((group) => node(group, places.get(group.name), critical.has(group.name))),
     ),
-    critical.size > 0 && h("p", { class: "hint" }, "Groups with a thick border are on the critical path: they decide when the recovery ends."),
+    critical.size > 0 &&
+      h(
+        "p",
+        { class: "hint" },
+        "Groups with a thick border are on the critical path: they decide when the recovery ends.",
+      ),
   );
 }
 
@@ -64,7 +73,10 @@ function edge(from, to, isCritical) {
   const [toX, toY] = corner(to);
   const [x1, y1, x2, y2] = [fromX + WIDTH, fromY + HEIGHT / 2, toX, toY + HEIGHT / 2];
   const middle = (x1 + x2) / 2;
-  return h("path", { class: isCritical ? "edge critical" : "edge", d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` });
+  return h("path", {
+    class: isCritical ? "edge critical" : "edge",
+    d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`,
+  });
 }
 
 function node(group, place, isCritical) {

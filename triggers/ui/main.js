@@ -1,14 +1,14 @@
 // The page: which view is shown, and when it is refreshed.
 
+import { alertsView } from "./alerts.js";
 import { ApiError } from "./api.js";
 import { h, show } from "./dom.js";
 import { clock } from "./format.js";
-import { may, readSession, session, showSignIn, signOut } from "./session.js";
-import { alertsView } from "./alerts.js";
 import { nowView } from "./now.js";
-import { planView, plansView } from "./plans.js";
+import { plansView, planView } from "./plans.js";
 import { recoveryView } from "./recovery.js";
 import { restoreView } from "./restore.js";
+import { may, readSession, session, showSignIn, signOut } from "./session.js";
 import { startView } from "./start.js";
 
 const HIDDEN_S = 60;
@@ -78,7 +78,12 @@ function open() {
     // Each visit has a place of its own: an answer that comes after the person has left the view shows up nowhere.
     const place = h("div", {}, h("p", {}, "Loading…"));
     main.replaceChildren(place);
-    view = make({ main: place, refresh, query: new URLSearchParams(query), id: found[1] && decodeURIComponent(found[1]) });
+    view = make({
+      main: place,
+      refresh,
+      query: new URLSearchParams(query),
+      id: found[1] && decodeURIComponent(found[1]),
+    });
     document.title = `${view.title} – VM restores`;
     for (const link of document.querySelectorAll("header nav a")) {
       const isHere = link.getAttribute("href") === `#${path}` || (path.startsWith("/re") && link.hash === "#/");

@@ -3,17 +3,28 @@
 import { get } from "./api.js";
 import { h, show, table } from "./dom.js";
 import { between, groupOf, nameOf, time } from "./format.js";
-import { badge, expected, hasEnded, kindOf, pager, progress, waiting } from "./parts.js";
 import { Pages } from "./pages.js";
+import { badge, expected, hasEnded, kindOf, pager, progress, waiting } from "./parts.js";
 import { word, words } from "./words.js";
 
 const ACTIVE = "Pending,Running,AwaitingApproval";
-const PERIODS = [["", "any time"], ["3600", "the last hour"], ["86400", "the last day"], ["604800", "the last 7 days"]];
+const PERIODS = [
+  ["", "any time"],
+  ["3600", "the last hour"],
+  ["86400", "the last day"],
+  ["604800", "the last 7 days"],
+];
 const PAGE = 50;
 
 export function nowView({ main, refresh, query }) {
-  const wanted = { status: query.get("status") ?? ACTIVE, text: query.get("text") ?? "", period: query.get("period") ?? "" };
-  const after = wanted.period ? new Date(Math.floor(Date.now() / 60000) * 60000 - wanted.period * 1000).toISOString() : null;
+  const wanted = {
+    status: query.get("status") ?? ACTIVE,
+    text: query.get("text") ?? "",
+    period: query.get("period") ?? "",
+  };
+  const after = wanted.period
+    ? new Date(Math.floor(Date.now() / 60000) * 60000 - wanted.period * 1000).toISOString()
+    : null;
   const parameters = new URLSearchParams();
   if (wanted.status) parameters.set("status", wanted.status);
   if (wanted.text) parameters.set("text", wanted.text);
@@ -28,7 +39,14 @@ export function nowView({ main, refresh, query }) {
   async function read() {
     const [listed, recoveries] = await Promise.all([restores.read(), get("recoveries?top=20")]);
     const open = recoveries.value.filter((recovery) => !hasEnded(recovery.status) || recovery.links.retry);
-    show(main, h("h1", {}, "Now"), filters(wanted), recoveriesPart(open), restoresPart(listed, wanted), pager(restores, go));
+    show(
+      main,
+      h("h1", {}, "Now"),
+      filters(wanted),
+      recoveriesPart(open),
+      restoresPart(listed, wanted),
+      pager(restores, go),
+    );
     return listed.some((restore) => !hasEnded(restore.status)) || open.length ? 3 : 10;
   }
 
@@ -42,8 +60,17 @@ function filters(wanted) {
     const query = new URLSearchParams([...form].filter(([name, value]) => value || name === "status"));
     location.hash = `/?${query}`;
   }
-  const statuses = [[ACTIVE, "running or waiting"], ["", "all"], ...["Completed", "CompletedWithWarnings", "Failed", "Cancelled", "Rejected", "TimedOut", "Planned"].map((status) => [status, words.status[status].toLowerCase()])];
-  const option = (chosen) => ([value, text]) => h("option", { value, selected: value === chosen }, text);
+  const statuses = [
+    [ACTIVE, "running or waiting"],
+    ["", "all"],
+    ...["Completed", "CompletedWithWarnings", "Failed", "Cancelled", "Rejected", "TimedOut", "Planned"].map(
+      (status) => [status, words.status[status].toLowerCase()],
+    ),
+  ];
+  const option =
+    (chosen) =>
+    ([value, text]) =>
+      h("option", { value, selected: value === chosen }, text);
   return h(
     "form",
     { class: "filters", role: "search", onsubmit: submit },
@@ -64,7 +91,12 @@ function recoveriesPart(open) {
     time(recovery.predictedEnd) ?? "–",
     waiting(recovery) ?? "–",
   ]);
-  return table("Recoveries", ["Plan", "Status", "Members", "Elapsed", "Expected end", "Why it waits"], rows, open.map((recovery) => recovery.id));
+  return table(
+    "Recoveries",
+    ["Plan", "Status", "Members", "Elapsed", "Expected end", "Why it waits"],
+    rows,
+    open.map((recovery) => recovery.id),
+  );
 }
 
 /** Returns how many members have each status, in words. */
@@ -79,13 +111,32 @@ function restoresPart(listed, wanted) {
     return h("p", { class: "empty" }, isFiltered ? "No restore fits the filter." : "No restore runs or waits.");
   }
   const rows = listed.map((restore) => [
-    h("span", {}, h("a", { href: `#/restores/${restore.id}`, title: restore.sourceResourceId }, nameOf(restore.sourceResourceId) ?? restore.id), h("small", {}, groupOf(restore.sourceResourceId))),
+    h(
+      "span",
+      {},
+      h(
+        "a",
+        { href: `#/restores/${restore.id}`, title: restore.sourceResourceId },
+        nameOf(restore.sourceResourceId) ?? restore.id,
+      ),
+      h("small", {}, groupOf(restore.sourceResourceId)),
+    ),
     kindOf(restore),
-    h("span", {}, badge(restore.status), !hasEnded(restore.status) && restore.status !== restore.phase && h("small", {}, word("phase", restore.phase))),
+    h(
+      "span",
+      {},
+      badge(restore.status),
+      !hasEnded(restore.status) && restore.status !== restore.phase && h("small", {}, word("phase", restore.phase)),
+    ),
     progress(restore) ?? "–",
     between(restore.createdTime, restore.completedTime),
     restore.completedTime ? time(restore.completedTime) : (expected(restore) ?? "–"),
     waiting(restore) ?? (restore.error ? `${restore.error.code}: ${restore.error.message}` : "–"),
   ]);
-  return table("Restores, newest first", ["VM", "Kind", "Status", "Progress", "Elapsed", "End", "Why"], rows, listed.map((restore) => restore.id));
+  return table(
+    "Restores, newest first",
+    ["VM", "Kind", "Status", "Progress", "Elapsed", "End", "Why"],
+    rows,
+    listed.map((restore) => restore.id),
+  );
 }

@@ -1,10 +1,19 @@
 // What several views show alike.
 
-import { duration, expectedEnd, nameOf, time } from "./format.js";
 import { h } from "./dom.js";
+import { duration, expectedEnd, nameOf, time } from "./format.js";
 import { sentence, word, words } from "./words.js";
 
-const ENDED = new Set(["Completed", "CompletedWithWarnings", "Failed", "Cancelled", "Rejected", "TimedOut", "Planned", "Skipped"]);
+const ENDED = new Set([
+  "Completed",
+  "CompletedWithWarnings",
+  "Failed",
+  "Cancelled",
+  "Rejected",
+  "TimedOut",
+  "Planned",
+  "Skipped",
+]);
 const TONES = {
   Completed: "good",
   Planned: "good",
@@ -37,7 +46,12 @@ export function progress(restore) {
   const percent = restore.progressPercentage;
   if (percent === null || percent === undefined) return null;
   const label = `Progress of ${nameOf(restore.sourceResourceId)}`;
-  return h("span", { class: "progress" }, h("progress", { max: 100, value: percent, "aria-label": label }), ` ${Math.round(percent)} %`);
+  return h(
+    "span",
+    { class: "progress" },
+    h("progress", { max: 100, value: percent, "aria-label": label }),
+    ` ${Math.round(percent)} %`,
+  );
 }
 
 /** Returns why something waits, and until when; null if it does not wait. */
@@ -66,7 +80,9 @@ export function warnings(list) {
       ": ",
       warning.message,
       warning.settledTime && h("span", {}, " It ended at ", time(warning.settledTime), "."),
-      !warning.settledTime && words.warningAdvice[warning.code] && h("p", { class: "advice" }, "What to do: ", sentence(words.warningAdvice[warning.code])),
+      !warning.settledTime &&
+        words.warningAdvice[warning.code] &&
+        h("p", { class: "advice" }, "What to do: ", sentence(words.warningAdvice[warning.code])),
     ),
   );
   return h("section", { class: "box warn" }, h("h2", {}, "Warnings"), h("ul", {}, items));
@@ -82,7 +98,20 @@ export function problem(error) {
     h("h2", {}, "Error"),
     h("p", {}, h("strong", {}, error.code), ": ", error.message),
     error.details?.length > 0 &&
-      h("ul", {}, error.details.map((detail) => h("li", {}, h("code", {}, detail.code), detail.target && [" ", h("code", {}, detail.target)], ": ", detail.message))),
+      h(
+        "ul",
+        {},
+        error.details.map((detail) =>
+          h(
+            "li",
+            {},
+            h("code", {}, detail.code),
+            detail.target && [" ", h("code", {}, detail.target)],
+            ": ",
+            detail.message,
+          ),
+        ),
+      ),
     advice && h("p", { class: "advice" }, "What to do: ", sentence(advice)),
   );
 }
@@ -91,8 +120,19 @@ export function problem(error) {
 export function approvalText(approval) {
   if (!approval) return null;
   if (approval.decision)
-    return h("span", {}, `${approval.decision} by ${approval.by ?? "?"} at `, time(approval.time), approval.comment && `: ${approval.comment}`);
-  return h("span", {}, approval.reason && `${sentence(approval.reason)} `, approval.expires && ["Until ", time(approval.expires), "."]);
+    return h(
+      "span",
+      {},
+      `${approval.decision} by ${approval.by ?? "?"} at `,
+      time(approval.time),
+      approval.comment && `: ${approval.comment}`,
+    );
+  return h(
+    "span",
+    {},
+    approval.reason && `${sentence(approval.reason)} `,
+    approval.expires && ["Until ", time(approval.expires), "."],
+  );
 }
 
 /** Returns who gave a command, when and why. */

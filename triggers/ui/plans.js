@@ -12,12 +12,22 @@ import { untilEnded } from "./start.js";
 export function plansView({ main }) {
   async function read() {
     const plans = await get("recovery-plans");
-    const rows = plans.value.map((plan) => [h("a", { href: `#/plans/${encodeURIComponent(plan.name)}` }, plan.name), plan.order.map((wave) => wave.join(" + ")).join(" → "), String(plan.namedMembers), plan.maxRunning ? String(plan.maxRunning) : "no cap of its own"]);
+    const rows = plans.value.map((plan) => [
+      h("a", { href: `#/plans/${encodeURIComponent(plan.name)}` }, plan.name),
+      plan.order.map((wave) => wave.join(" + ")).join(" → "),
+      String(plan.namedMembers),
+      plan.maxRunning ? String(plan.maxRunning) : "no cap of its own",
+    ]);
     show(
       main,
       h("h1", {}, "Recovery plans"),
       rows.length > 0
-        ? table("Configured plans", ["Plan", "Order of its groups", "VMs named", "At most at a time"], rows, plans.value.map((plan) => plan.name))
+        ? table(
+            "Configured plans",
+            ["Plan", "Order of its groups", "VMs named", "At most at a time"],
+            rows,
+            plans.value.map((plan) => plan.name),
+          )
         : h("p", { class: "empty" }, "No plan is configured. RECOVERY_PLANS names the file of the plans."),
     );
     return 60;
@@ -36,12 +46,21 @@ export function planView({ main, id: name }) {
     show(
       main,
       h("h1", {}, `Plan: ${plan.name}`),
-      facts([["Order", plan.order.map((wave) => wave.join(" + ")).join(" → ")], ["VMs named", String(plan.namedMembers)], ["At most at a time", plan.maxRunning ? String(plan.maxRunning) : "no cap of its own"]]),
+      facts([
+        ["Order", plan.order.map((wave) => wave.join(" + ")).join(" → ")],
+        ["VMs named", String(plan.namedMembers)],
+        ["At most at a time", plan.maxRunning ? String(plan.maxRunning) : "no cap of its own"],
+      ]),
       graph(groups, new Set()),
       h(
         "div",
         { class: "actions" },
-        may("operate") && h("button", { type: "button", class: "plain", disabled: isBusy, onclick: runDry, "data-key": "dry" }, isBusy ? "Planning…" : "Plan (dry run)"),
+        may("operate") &&
+          h(
+            "button",
+            { type: "button", class: "plain", disabled: isBusy, onclick: runDry, "data-key": "dry" },
+            isBusy ? "Planning…" : "Plan (dry run)",
+          ),
         may("operate") && h("button", { type: "button", onclick: start, "data-key": "start" }, "Start this recovery"),
       ),
       failure && problem(failure),
@@ -56,10 +75,19 @@ export function planView({ main, id: name }) {
       "section",
       { class: "box" },
       h("h2", {}, "Dry run ", badge(dryRun.status)),
-      facts([["Would take", isoDuration(dryRun.result?.duration)], ["Members", String(Object.values(dryRun.counts).reduce((sum, count) => sum + count, 0))], ["All of it", h("a", { href: `#/recoveries/${dryRun.id}` }, "the planned recovery with its members")]]),
+      facts([
+        ["Would take", isoDuration(dryRun.result?.duration)],
+        ["Members", String(Object.values(dryRun.counts).reduce((sum, count) => sum + count, 0))],
+        ["All of it", h("a", { href: `#/recoveries/${dryRun.id}` }, "the planned recovery with its members")],
+      ]),
       problem(dryRun.error),
       warnings(dryRun.warnings),
-      failed.length > 0 && table("Members that would fail", ["Group", "Error", "Why"], failed.map((member) => [member.group, member.code ?? "–", member.message ?? "–"])),
+      failed.length > 0 &&
+        table(
+          "Members that would fail",
+          ["Group", "Error", "Why"],
+          failed.map((member) => [member.group, member.code ?? "–", member.message ?? "–"]),
+        ),
     );
   }
 
@@ -82,7 +110,10 @@ export function planView({ main, id: name }) {
   async function start() {
     const given = await confirmCommand({
       title: `Start the recovery by the plan ${plan.name}`,
-      consequences: [`The VMs of ${plan.order.flat().length} groups are restored, in the order ${plan.order.map((wave) => wave.join(" + ")).join(" → ")}.`, dryRun ? "A dry run was made; its outcome is on the page." : "No dry run was made on this page."],
+      consequences: [
+        `The VMs of ${plan.order.flat().length} groups are restored, in the order ${plan.order.map((wave) => wave.join(" + ")).join(" → ")}.`,
+        dryRun ? "A dry run was made; its outcome is on the page." : "No dry run was made on this page.",
+      ],
       button: "Start the recovery",
       path: "recoveries",
       body: { plan: plan.name, requestId: `page-${crypto.randomUUID()}` },
@@ -105,5 +136,10 @@ export function planView({ main, id: name }) {
 /** Returns the groups of a plan in the shape of a recovery's groups, with nothing counted yet. */
 function groupsOf(plan) {
   const written = plan.plan.groups;
-  return written.map((group, index) => ({ name: group.name, after: group.after ?? (index ? [written[index - 1].name] : []), status: "Pending", counts: {} }));
+  return written.map((group, index) => ({
+    name: group.name,
+    after: group.after ?? (index ? [written[index - 1].name] : []),
+    status: "Pending",
+    counts: {},
+  }));
 }

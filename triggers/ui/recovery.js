@@ -49,12 +49,32 @@ export function recoveryView({ main, refresh, id, query }) {
 
 const COMMANDS = {
   approve: { text: "Approve", right: "approve", consequences: (of) => [`The members of ${of} are restored.`] },
-  reject: { text: "Reject", right: "approve", consequences: (of) => [`Nothing of ${of} is restored, and nothing that waits for it starts. Retry asks again.`] },
-  retry: { text: "Retry", right: "operate", consequences: (of) => [`The members of ${of} that failed are started again, as new restores.`] },
-  skip: { text: "Skip", right: "operate", consequences: (of) => [`${of} counts as done, whatever its state. What waits for it starts.`], isDangerous: true },
+  reject: {
+    text: "Reject",
+    right: "approve",
+    consequences: (of) => [`Nothing of ${of} is restored, and nothing that waits for it starts. Retry asks again.`],
+  },
+  retry: {
+    text: "Retry",
+    right: "operate",
+    consequences: (of) => [`The members of ${of} that failed are started again, as new restores.`],
+  },
+  skip: {
+    text: "Skip",
+    right: "operate",
+    consequences: (of) => [`${of} counts as done, whatever its state. What waits for it starts.`],
+    isDangerous: true,
+  },
   pause: { text: "Pause", right: "operate", consequences: () => ["Nothing new starts. What runs goes on to its end."] },
   resume: { text: "Resume", right: "operate", consequences: () => ["Members start again, in their order."] },
-  cancel: { text: "Cancel", right: "operate", consequences: (of, recovery) => [`What has not started of ${of} never starts. What runs (${recovery.counts.Running ?? 0} restores) is cancelled where Azure still can, and followed to its real end.`], isDangerous: true },
+  cancel: {
+    text: "Cancel",
+    right: "operate",
+    consequences: (of, recovery) => [
+      `What has not started of ${of} never starts. What runs (${recovery.counts.Running ?? 0} restores) is cancelled where Azure still can, and followed to its real end.`,
+    ],
+    isDangerous: true,
+  },
 };
 
 function button(name, recovery, refresh, group = null) {
@@ -73,13 +93,27 @@ function button(name, recovery, refresh, group = null) {
     if (given) refresh();
   }
   const label = group ? `${command.text} ${group.name}` : null;
-  return h("button", { type: "button", class: name === "approve" ? null : "plain", "data-key": name, "aria-label": label, onclick: give }, command.text);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: name === "approve" ? null : "plain",
+      "data-key": name,
+      "aria-label": label,
+      onclick: give,
+    },
+    command.text,
+  );
 }
 
 function actions(recovery, refresh) {
   const names = ["pause", "resume", "retry", "cancel"];
   if (recovery.approval && !recovery.approval.decision) names.unshift("approve", "reject");
-  return h("div", { class: "actions" }, names.map((name) => button(name, recovery, refresh)));
+  return h(
+    "div",
+    { class: "actions" },
+    names.map((name) => button(name, recovery, refresh)),
+  );
 }
 
 function waitingBox(recovery) {
@@ -103,7 +137,10 @@ function overview(recovery) {
     ["Time to recover (RTO)", isoDuration(recovery.measured?.rto)],
     ["Planned duration", isoDuration(recovery.result?.duration)],
     ["Kind", recovery.dryRun && "only planned: nothing is restored"],
-    ["Started by", `${words.startedBy[recovery.startedBy] ?? recovery.startedBy}${recovery.requestedBy ? ` (${recovery.requestedBy})` : ""}`],
+    [
+      "Started by",
+      `${words.startedBy[recovery.startedBy] ?? recovery.startedBy}${recovery.requestedBy ? ` (${recovery.requestedBy})` : ""}`,
+    ],
     ["Reason", recovery.reason],
     ["Cancelled", givenBy(recovery.cancellation)],
     ["Request id", recovery.requestId],
@@ -125,7 +162,12 @@ function groupsPart(recovery, refresh) {
     {},
     h("h2", {}, "Groups"),
     graph(recovery.groups, new Set(recovery.criticalPath ?? [])),
-    table("Groups in the order of the plan", ["Group", "Status", "Members", "Waits for", "Took", "Actions"], rows, recovery.groups.map((group) => group.name)),
+    table(
+      "Groups in the order of the plan",
+      ["Group", "Status", "Members", "Waits for", "Took", "Actions"],
+      rows,
+      recovery.groups.map((group) => group.name),
+    ),
   );
 }
 
@@ -143,11 +185,23 @@ function membersPart(recovery, listed, wanted, id) {
     const query = new URLSearchParams([...new FormData(event.target.closest("form"))].filter(([, value]) => value));
     location.hash = `/recoveries/${id}?${query}`;
   }
-  const option = (chosen) => ([value, text]) => h("option", { value, selected: value === chosen }, text);
+  const option =
+    (chosen) =>
+    ([value, text]) =>
+      h("option", { value, selected: value === chosen }, text);
   const groups = [["", "all groups"], ...recovery.groups.map((group) => [group.name, group.name])];
-  const statuses = [["", "all"], ...Object.keys(recovery.counts).map((status) => [status, words.status[status]?.toLowerCase() ?? status])];
+  const statuses = [
+    ["", "all"],
+    ...Object.keys(recovery.counts).map((status) => [status, words.status[status]?.toLowerCase() ?? status]),
+  ];
   const rows = listed.map((member) => [
-    h("span", { title: member.sourceResourceId }, member.restoreId ? h("a", { href: `#/restores/${member.restoreId}` }, nameOf(member.sourceResourceId)) : nameOf(member.sourceResourceId)),
+    h(
+      "span",
+      { title: member.sourceResourceId },
+      member.restoreId
+        ? h("a", { href: `#/restores/${member.restoreId}` }, nameOf(member.sourceResourceId))
+        : nameOf(member.sourceResourceId),
+    ),
     member.group,
     badge(member.status),
     String(member.attempt),
@@ -166,7 +220,12 @@ function membersPart(recovery, listed, wanted, id) {
       h("label", {}, "Status", h("select", { name: "status", onchange: submit }, statuses.map(option(wanted.status)))),
     ),
     rows.length > 0
-      ? table("Virtual machines in the order of the plan", ["VM", "Group", "Status", "Attempt", "Recovery point", "Age", "Error"], rows, listed.map((member) => String(member.index)))
+      ? table(
+          "Virtual machines in the order of the plan",
+          ["VM", "Group", "Status", "Attempt", "Recovery point", "Age", "Error"],
+          rows,
+          listed.map((member) => String(member.index)),
+        )
       : h("p", { class: "empty" }, "No member fits, or the members are being chosen."),
   );
 }

@@ -4,7 +4,19 @@ import { get } from "./api.js";
 import { confirmCommand } from "./dialog.js";
 import { facts, h, json, show, table } from "./dom.js";
 import { between, duration, durationOf, groupOf, nameOf, resource, time } from "./format.js";
-import { announce, approvalText, badge, expected, givenBy, hasEnded, kindOf, problem, progress, waiting, warnings } from "./parts.js";
+import {
+  announce,
+  approvalText,
+  badge,
+  expected,
+  givenBy,
+  hasEnded,
+  kindOf,
+  problem,
+  progress,
+  waiting,
+  warnings,
+} from "./parts.js";
 import { may } from "./session.js";
 import { sentence, word, words } from "./words.js";
 
@@ -40,10 +52,18 @@ export function restoreView({ main, refresh, id }) {
 /** Returns sentences that say what a restore does to its VM or beside it. */
 export function consequencesOf(request, vmName) {
   const target = request?.target ?? {};
-  if (target.replacesDisks) return [`The disks of ${vmName} are replaced. The VM is stopped meanwhile, and what was written after the recovery point is no longer on its disks.`];
-  if (target.virtualMachineId) return [`A new VM, ${nameOf(target.virtualMachineId)}, is made from the backup of ${vmName}. ${vmName} itself is not changed.`];
+  if (target.replacesDisks)
+    return [
+      `The disks of ${vmName} are replaced. The VM is stopped meanwhile, and what was written after the recovery point is no longer on its disks.`,
+    ];
+  if (target.virtualMachineId)
+    return [
+      `A new VM, ${nameOf(target.virtualMachineId)}, is made from the backup of ${vmName}. ${vmName} itself is not changed.`,
+    ];
   const group = nameOf(target.resourceGroupId);
-  return [`Disks are made from the backup of ${vmName}${group ? ` in the resource group ${group}` : ""}. ${vmName} itself is not changed.`];
+  return [
+    `Disks are made from the backup of ${vmName}${group ? ` in the resource group ${group}` : ""}. ${vmName} itself is not changed.`,
+  ];
 }
 
 function actions(restore, name, refresh) {
@@ -54,23 +74,85 @@ function actions(restore, name, refresh) {
   const path = `restores/${restore.id}`;
   const canApprove = may("approve");
   const buttons = [
-    approve && canApprove && h("button", { type: "button", "data-key": "approve", onclick: () => command({ title: `Approve the restore of ${name}`, consequences: consequencesOf(restore.request, name), button: "Approve and restore", path: `${path}/approve`, isDangerous: restore.request?.target?.replacesDisks }) }, "Approve"),
-    reject && canApprove && h("button", { type: "button", "data-key": "reject", class: "plain", onclick: () => command({ title: `Reject the restore of ${name}`, consequences: ["Nothing is restored. This restore ends as rejected."], button: "Reject", path: `${path}/reject` }) }, "Reject"),
-    cancel && may("operate") && h("button", { type: "button", "data-key": "cancel", class: "plain", onclick: () => command({ title: `Cancel the restore of ${name}`, consequences: cancelConsequences(restore, name), button: "Cancel the restore", path: `${path}/cancel`, isDangerous: true }) }, "Cancel"),
+    approve &&
+      canApprove &&
+      h(
+        "button",
+        {
+          type: "button",
+          "data-key": "approve",
+          onclick: () =>
+            command({
+              title: `Approve the restore of ${name}`,
+              consequences: consequencesOf(restore.request, name),
+              button: "Approve and restore",
+              path: `${path}/approve`,
+              isDangerous: restore.request?.target?.replacesDisks,
+            }),
+        },
+        "Approve",
+      ),
+    reject &&
+      canApprove &&
+      h(
+        "button",
+        {
+          type: "button",
+          "data-key": "reject",
+          class: "plain",
+          onclick: () =>
+            command({
+              title: `Reject the restore of ${name}`,
+              consequences: ["Nothing is restored. This restore ends as rejected."],
+              button: "Reject",
+              path: `${path}/reject`,
+            }),
+        },
+        "Reject",
+      ),
+    cancel &&
+      may("operate") &&
+      h(
+        "button",
+        {
+          type: "button",
+          "data-key": "cancel",
+          class: "plain",
+          onclick: () =>
+            command({
+              title: `Cancel the restore of ${name}`,
+              consequences: cancelConsequences(restore, name),
+              button: "Cancel the restore",
+              path: `${path}/cancel`,
+              isDangerous: true,
+            }),
+        },
+        "Cancel",
+      ),
   ];
   return h("div", { class: "actions" }, buttons);
 }
 
 function cancelConsequences(restore, name) {
-  if (!restore.operationId && !restore.jobId) return ["Azure Backup has not been asked to restore anything yet; it will not be."];
-  const asked = "Azure Backup is asked to cancel its job. If it can no longer be cancelled, the restore goes on to its end, and says so.";
-  return restore.request?.target?.replacesDisks ? [asked, `Look at ${name} afterwards: some of its disks may be replaced already.`] : [asked, "Disks that were made by then stay."];
+  if (!restore.operationId && !restore.jobId)
+    return ["Azure Backup has not been asked to restore anything yet; it will not be."];
+  const asked =
+    "Azure Backup is asked to cancel its job. If it can no longer be cancelled, the restore goes on to its end, and says so.";
+  return restore.request?.target?.replacesDisks
+    ? [asked, `Look at ${name} afterwards: some of its disks may be replaced already.`]
+    : [asked, "Disks that were made by then stay."];
 }
 
 function waitingBox(restore) {
   if (!restore.waiting) return null;
   const advice = words.warningAdvice[restore.waiting.reason];
-  return h("section", { class: "box warn" }, h("p", {}, waiting(restore), "."), approvalText(restore.approval), advice && h("p", { class: "advice" }, "What to do: ", sentence(advice)));
+  return h(
+    "section",
+    { class: "box warn" },
+    h("p", {}, waiting(restore), "."),
+    approvalText(restore.approval),
+    advice && h("p", { class: "advice" }, "What to do: ", sentence(advice)),
+  );
 }
 
 function overview(restore) {
@@ -85,7 +167,10 @@ function overview(restore) {
     ["Reason", restore.reason],
     ["Approval", approvalText(restore.approval)],
     ["Cancelled", givenBy(restore.cancellation)],
-    ["Recovery", restore.recoveryId && h("a", { href: `#/recoveries/${restore.recoveryId}` }, "is a member of this recovery")],
+    [
+      "Recovery",
+      restore.recoveryId && h("a", { href: `#/recoveries/${restore.recoveryId}` }, "is a member of this recovery"),
+    ],
     ["Request id", restore.requestId],
   ]);
 }
@@ -97,7 +182,14 @@ function timeline(restore) {
       "li",
       { class: phase.ended ? null : "current" },
       h("span", {}, time(phase.started)),
-      h("span", {}, word("phase", phase.phase), (phase.waits ?? []).map((wait) => h("small", {}, `${duration(durationOf(wait.duration))}: ${word("waiting", wait.reason)}`))),
+      h(
+        "span",
+        {},
+        word("phase", phase.phase),
+        (phase.waits ?? []).map((wait) =>
+          h("small", {}, `${duration(durationOf(wait.duration))}: ${word("waiting", wait.reason)}`),
+        ),
+      ),
       h("span", {}, between(phase.started, phase.ended)),
     ),
   );
@@ -155,7 +247,8 @@ function targetPart(restore) {
 
 function azurePart(restore) {
   if (!restore.vaultId) return null;
-  const link = (text) => h("a", { href: `${PORTAL}${encodeURI(restore.vaultId)}`, target: "_blank", rel: "noreferrer" }, text);
+  const link = (text) =>
+    h("a", { href: `${PORTAL}${encodeURI(restore.vaultId)}`, target: "_blank", rel: "noreferrer" }, text);
   return h(
     "section",
     {},
@@ -186,7 +279,15 @@ function resultPart(result) {
       ["Configuration", result.configBlobUri && h("code", {}, result.configBlobUri)],
     ]),
     disks.length > 0 &&
-      table("Disks", ["Name", "LUN", "Size"], disks.map((disk) => [resource(disk.id) ?? disk.name, disk.isOs ? "OS" : (disk.lun ?? "–"), disk.sizeGb ? `${disk.sizeGb} GiB` : "–"])),
+      table(
+        "Disks",
+        ["Name", "LUN", "Size"],
+        disks.map((disk) => [
+          resource(disk.id) ?? disk.name,
+          disk.isOs ? "OS" : (disk.lun ?? "–"),
+          disk.sizeGb ? `${disk.sizeGb} GiB` : "–",
+        ]),
+      ),
   );
 }
 
@@ -201,6 +302,14 @@ export function planPart(plan) {
     h("p", {}, "Nothing was started. This is what would be sent to Azure Backup:"),
     h("pre", { tabindex: 0 }, JSON.stringify(plan.requestBody, null, 2)),
     candidates.length > 0 &&
-      table("Recovery points", ["Time", "Chosen", "Why not"], candidates.map((candidate) => [time(candidate.time) ?? candidate.id, candidate.chosen ? "yes" : "no", (candidate.reasons ?? []).join("; ") || "–"])),
+      table(
+        "Recovery points",
+        ["Time", "Chosen", "Why not"],
+        candidates.map((candidate) => [
+          time(candidate.time) ?? candidate.id,
+          candidate.chosen ? "yes" : "no",
+          (candidate.reasons ?? []).join("; ") || "–",
+        ]),
+      ),
   );
 }

@@ -37,8 +37,13 @@ export function signOut() {
 /** Shows the form for the key and the person's name in `main`; `done` is called once the app has taken the key. */
 export function showSignIn(main, done, problem = null) {
   if (session.authentication !== "functionKey") {
-    const signIn = "/.auth/login/aad?post_login_redirect_uri=" + encodeURIComponent(location.pathname);
-    show(main, h("h1", {}, "Sign in"), h("p", {}, problem ?? "Your session has ended."), h("p", {}, h("a", { class: "button", href: signIn }, "Sign in with Microsoft Entra")));
+    const signIn = `/.auth/login/aad?post_login_redirect_uri=${encodeURIComponent(location.pathname)}`;
+    show(
+      main,
+      h("h1", {}, "Sign in"),
+      h("p", {}, problem ?? "Your session has ended."),
+      h("p", {}, h("a", { class: "button", href: signIn }, "Sign in with Microsoft Entra")),
+    );
     return;
   }
   async function signIn(event) {
@@ -51,7 +56,11 @@ export function showSignIn(main, done, problem = null) {
       if (!(error instanceof ApiError)) throw error;
       useKey(null);
       const refused = error.status === 401 || error.status === 403;
-      showSignIn(main, done, refused ? "The app refused this key. Take a function key or host key of the app." : error.message);
+      showSignIn(
+        main,
+        done,
+        refused ? "The app refused this key. Take a function key or host key of the app." : error.message,
+      );
       return;
     }
     session.signedIn = true;
@@ -66,7 +75,11 @@ export function showSignIn(main, done, problem = null) {
       h("h1", {}, "Sign in"),
       problem && h("p", { class: "problem", role: "alert" }, problem),
       h("label", {}, "Function key", h("input", { name: "key", type: "password", autocomplete: "off" })),
-      h("p", { class: "hint" }, "It is kept in this page's memory until you close or reload it. Leave it empty on a host without keys."),
+      h(
+        "p",
+        { class: "hint" },
+        "It is kept in this page's memory until you close or reload it. Leave it empty on a host without keys.",
+      ),
       h("label", {}, "Your name", h("input", { name: "name", required: true, maxlength: 100, autocomplete: "name" })),
       h("p", { class: "hint" }, "It is written into what you approve, cancel and start."),
       h("button", { type: "submit" }, "Continue"),

@@ -12,7 +12,13 @@ import { words } from "./words.js";
 const SECOND = 1000;
 const FIELDS = {
   RestoreDisks: ["storageAccountId", "targetResourceGroupId"],
-  AlternateLocation: ["storageAccountId", "targetResourceGroupId", "targetVirtualMachineId", "virtualNetworkId", "subnetId"],
+  AlternateLocation: [
+    "storageAccountId",
+    "targetResourceGroupId",
+    "targetVirtualMachineId",
+    "virtualNetworkId",
+    "subnetId",
+  ],
   OriginalLocation: ["storageAccountId"],
 };
 const LABELS = {
@@ -31,7 +37,14 @@ export function startView({ main, query }) {
   let isBusy = false;
 
   function render() {
-    show(main, h("h1", {}, "Start a restore"), lookUpPart(), points && requestPart(), failure && problem(failure), plannedPart());
+    show(
+      main,
+      h("h1", {}, "Start a restore"),
+      lookUpPart(),
+      points && requestPart(),
+      failure && problem(failure),
+      plannedPart(),
+    );
   }
 
   async function attempt(work) {
@@ -62,7 +75,17 @@ export function startView({ main, query }) {
     return h(
       "form",
       { class: "filters", onsubmit: lookUp },
-      h("label", { class: "wide" }, "VM (resource id)", h("input", { name: "sourceResourceId", value: form.sourceResourceId, required: true, placeholder: "/subscriptions/…/providers/Microsoft.Compute/virtualMachines/…" })),
+      h(
+        "label",
+        { class: "wide" },
+        "VM (resource id)",
+        h("input", {
+          name: "sourceResourceId",
+          value: form.sourceResourceId,
+          required: true,
+          placeholder: "/subscriptions/…/providers/Microsoft.Compute/virtualMachines/…",
+        }),
+      ),
       h("button", { type: "submit", disabled: isBusy }, "Look up its recovery points"),
     );
   }
@@ -82,8 +105,12 @@ export function startView({ main, query }) {
       planned = null;
       render();
     }
-    const fields = FIELDS[form.recoveryType].map((name) => h("label", { "data-key": name }, LABELS[name], h("input", { name, required: true, value: form[name] ?? "" })));
-    const kinds = Object.keys(FIELDS).map((kind) => h("option", { value: kind, selected: kind === form.recoveryType }, words.kind[kind]));
+    const fields = FIELDS[form.recoveryType].map((name) =>
+      h("label", { "data-key": name }, LABELS[name], h("input", { name, required: true, value: form[name] ?? "" })),
+    );
+    const kinds = Object.keys(FIELDS).map((kind) =>
+      h("option", { value: kind, selected: kind === form.recoveryType }, words.kind[kind]),
+    );
     return h(
       "form",
       { onsubmit: plan },
@@ -91,17 +118,61 @@ export function startView({ main, query }) {
       pointsPart(choose),
       h("label", {}, "Kind", h("select", { name: "recoveryType", onchange: choose }, kinds)),
       fields,
-      h("label", {}, "Reason", h("input", { name: "reason", required: true, maxlength: 500, value: form.reason ?? "" })),
-      h("label", {}, "More members of the request, as JSON", h("textarea", { name: "more", rows: 3, placeholder: '{"zones": ["1"]}' })),
-      h("div", { class: "actions" }, h("button", { type: "submit", disabled: isBusy }, isBusy ? "Planning…" : "Plan (dry run)")),
+      h(
+        "label",
+        {},
+        "Reason",
+        h("input", { name: "reason", required: true, maxlength: 500, value: form.reason ?? "" }),
+      ),
+      h(
+        "label",
+        {},
+        "More members of the request, as JSON",
+        h("textarea", { name: "more", rows: 3, placeholder: '{"zones": ["1"]}' }),
+      ),
+      h(
+        "div",
+        { class: "actions" },
+        h("button", { type: "submit", disabled: isBusy }, isBusy ? "Planning…" : "Plan (dry run)"),
+      ),
     );
   }
 
   function pointsPart(choose) {
-    const radio = (value, isDisabled, label) => h("input", { type: "radio", name: "point", value, checked: form.point === value, disabled: isDisabled, "aria-label": label, onchange: choose });
-    const rows = points.value.map((point) => [radio(point.id, !point.restorable, `Point of ${point.time}`), time(point.time), point.consistency, (point.tiers ?? []).join(", ") || "–", point.restorable ? "can be restored" : point.reasons.join("; ")]);
-    rows.unshift([radio("", false, "The newest that can be restored"), "the newest that can be restored", "–", "–", "–"]);
-    return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Recovery points" }, table(`${points.value.length} recovery points of ${nameOf(form.sourceResourceId)}`, ["Choose", "Time", "Consistency", "Tiers", "Verdict"], rows, ["", ...points.value.map((point) => point.id)]));
+    const radio = (value, isDisabled, label) =>
+      h("input", {
+        type: "radio",
+        name: "point",
+        value,
+        checked: form.point === value,
+        disabled: isDisabled,
+        "aria-label": label,
+        onchange: choose,
+      });
+    const rows = points.value.map((point) => [
+      radio(point.id, !point.restorable, `Point of ${point.time}`),
+      time(point.time),
+      point.consistency,
+      (point.tiers ?? []).join(", ") || "–",
+      point.restorable ? "can be restored" : point.reasons.join("; "),
+    ]);
+    rows.unshift([
+      radio("", false, "The newest that can be restored"),
+      "the newest that can be restored",
+      "–",
+      "–",
+      "–",
+    ]);
+    return h(
+      "div",
+      { class: "scroll", tabindex: 0, role: "region", "aria-label": "Recovery points" },
+      table(
+        `${points.value.length} recovery points of ${nameOf(form.sourceResourceId)}`,
+        ["Choose", "Time", "Consistency", "Tiers", "Verdict"],
+        rows,
+        ["", ...points.value.map((point) => point.id)],
+      ),
+    );
   }
 
   function plannedPart() {
@@ -127,7 +198,17 @@ export function startView({ main, query }) {
       h("h2", {}, `Dry run for ${name} `, badge(restore.status)),
       problem(restore.error),
       warnings(restore.warnings),
-      restore.status === "Planned" && may("operate") && h("div", { class: "actions" }, h("button", { type: "button", onclick: start, class: restore.request?.target?.replacesDisks ? "danger" : null }, "Start this restore")),
+      restore.status === "Planned" &&
+        may("operate") &&
+        h(
+          "div",
+          { class: "actions" },
+          h(
+            "button",
+            { type: "button", onclick: start, class: restore.request?.target?.replacesDisks ? "danger" : null },
+            "Start this restore",
+          ),
+        ),
       planPart(restore.result?.plan),
     );
   }
@@ -152,7 +233,15 @@ function requestOf(form) {
     }
   }
   const fields = FIELDS[form.recoveryType].map((name) => [name, form[name].trim()]);
-  const request = { sourceResourceId: form.sourceResourceId, recoveryType: form.recoveryType, ...Object.fromEntries(fields), ...requestedBy(), reason: form.reason.trim(), requestId: `plan-${crypto.randomUUID()}`, ...more };
+  const request = {
+    sourceResourceId: form.sourceResourceId,
+    recoveryType: form.recoveryType,
+    ...Object.fromEntries(fields),
+    ...requestedBy(),
+    reason: form.reason.trim(),
+    requestId: `plan-${crypto.randomUUID()}`,
+    ...more,
+  };
   if (form.point) request.recoveryPoint = { id: form.point };
   return request;
 }

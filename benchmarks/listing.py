@@ -82,7 +82,7 @@ def _rows(url: str, where: str) -> list[Row]:
             "of the week before the last",
             {"createdBefore": _days_ago(7), "createdAfter": _days_ago(14), "top": _TOP},
             url,
-            "passes over 775 newer entries, then reads the restores by id",
+            "passes over 775 newer entries without their documents",
         ),
     ]
 

@@ -140,6 +140,7 @@ class _Walk:
         self._last = begin.last
         self._left = top + MAX_EXTRA_READS
         self._kept: dict[str, Json | None] = {}
+        self._has_reached_span = False
 
     async def run(self) -> Position | None:
         """Fill ``shown``; return where the next page begins, ``None`` if there is none."""
@@ -149,6 +150,9 @@ class _Walk:
             found = [(entry, state) for state in page.items if (entry := ListEntry.read(state.instance_id))]
             self._kept = {entry.key: document_in(state.serialized_input) for entry, state in found}
             entries = [entry for entry, _ in found if entry.key > self._last]
+            if self._passes_over and entries and not self._wanted.is_too_new(entries[-1].created):
+                self._has_reached_span = True  # these rows are read again, with their documents
+                continue
             if not await self._take([entry for entry in entries if self._may_be_shown(entry)]):
                 break
             if page.continuation_token is None or (entries and self._wanted.is_too_old(entries[-1].created)):
@@ -190,6 +194,11 @@ class _Walk:
         return self._top - len(self.shown)
 
     @property
+    def _passes_over(self) -> bool:
+        """Whether entries are only passed over, to reach those that are old enough."""
+        return self._mark is None and self._is_before_span and not self._has_reached_span
+
+    @property
     def _is_before_span(self) -> bool:
         """Whether the last entry was newer than all that is wanted, so that the next ones may be, too."""
         last = ListEntry.read(f"{self._prefix}{self._last}")
@@ -197,9 +206,11 @@ class _Walk:
 
     async def _rows(self, at: str | None) -> Page[OrchestrationState]:
         # Most entries are then passed over, and are too many for their documents to fit into one answer.
-        without_documents = self._mark is not None or self._is_before_span
+        without_documents = self._mark is not None or self._passes_over
         if without_documents:
             size = _PASSED_ROWS
+        elif self._is_before_span:
+            size = MAX_DOCUMENTS
         else:
             size = max(self._missing, _FILTERED_ROWS) if self._wanted.is_about_documents else self._missing
             size = min(size, MAX_DOCUMENTS)

@@ -25,6 +25,7 @@ from telemetry.context import name_restores_in_logs
 from telemetry.setup import telemetry_from
 from telemetry.signals import NO_TELEMETRY
 from triggers import (
+    alert_decisions,
     alert_rules,
     alerts,
     durable,
@@ -91,6 +92,7 @@ def build_app(
     new = df.DFApp()
     new.register_functions(http.blueprint(routes, callers))
     new.register_functions(alerts.blueprint(monitor))
+    new.register_functions(alert_decisions.blueprint(callers))
     new.register_functions(alert_rules.blueprint(alert_rules.AlertRulesApi(rules), callers))
     new.register_functions(
         health.blueprint(health.HealthApi(version=VERSION, rules=rules, plans=plans, authentication=callers))

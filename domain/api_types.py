@@ -249,6 +249,29 @@ class AlertDecisionList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRecord:
+    """One delivery of an alert, and what its sender was answered."""
+
+    time: datetime = field(metadata={"description": "When it was answered."})
+    alert_id: str
+    alert_rule: str
+    severity: str
+    fired_time: datetime | None
+    decisions: tuple[JsonOf[VmDecisionDocument], ...]
+    omitted: int = field(
+        default=0, metadata={"description": "How many decisions were left out for their size; absent if none was."}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRecordList:
+    """A page of alerts with their decisions, newest first. With a `nextLink` there are more."""
+
+    value: tuple[JsonOf[AlertRecord], ...]
+    next_link: Uri | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StormDocument:
     """With more distinct virtual machines than this within this time, every start by an alert waits for a person."""
 
@@ -567,6 +590,7 @@ ANSWERS = (
     RestoreList,
     RecoveryPointList,
     AlertDecisionList,
+    AlertRecordList,
     AlertRuleList,
     RecoveryPlanDocument,
     RecoveryPlanList,

@@ -19,6 +19,7 @@ from domain.api_types import AlertDecisionList
 from domain.errors import RestoreError, TerminalError, TransientError
 from domain.recovery.request import RecoveryRequest
 from domain.restore.parts import AlertStart, Source
+from triggers.alert_decisions import note_decisions
 from triggers.answers import error_response, json_response, read_json
 from triggers.hub import answer_deadline
 from triggers.recovery_starting import recovery_admission, start_recovery
@@ -114,6 +115,7 @@ class AlertsApi:
             whys = dict.fromkeys(failure.message for failure in failures if isinstance(failure, RestoreError))
             return error_response(TransientError(errors.SERVICE_UNAVAILABLE, " ".join([message, *whys])))
         made = tuple(decision for decision in decisions if not isinstance(decision, BaseException))
+        await note_decisions(client, alert, made, now())
         return json_response(202, AlertDecisionList(decisions=made))
 
     async def _decide(

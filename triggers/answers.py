@@ -53,7 +53,7 @@ NAMED_PERSON: Final = replace(
 )
 CANCELLATION: Final = an_object({"by": prose, "comment": prose})
 DECISION: Final = an_object({"by": NAMED_PERSON, "comment": prose}, needed=("by",))
-_FIRST_ROUTE: Final = re.compile(r"/(restores|recoveries|recovery-plans)(?=/|$)")
+_FIRST_ROUTE: Final = re.compile(r"/(restores|recoveries|recovery-plans|alert-decisions)(?=/|$)")
 _BAD_GATEWAY: Final = 502  # Azure refused the app's call, which is not the caller's fault
 
 

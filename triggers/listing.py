@@ -217,16 +217,26 @@ class _Walk:
         query = OrchestrationQuery(
             instance_id_prefix=self._prefix, max_instance_count=size, fetch_inputs_and_outputs=not without_documents
         )
-        try:
-            return await query_page(self._client, query, at)
-        except grpc.aio.AioRpcError as error:
-            if at is None or at != self._begin.hub or error.code() is not grpc.StatusCode.UNKNOWN:
-                raise
-        await query_page(self._client, query)  # raises if the task hub does not answer at all
-        try:
-            return await query_page(self._client, query, at)
-        except grpc.aio.AioRpcError as error:
-            raise _wrong_token() from error
+        return await query_index(self._client, query, at, self._begin)
+
+
+async def query_index(
+    client: df.DurableFunctionsClient, query: OrchestrationQuery, at: str | None, begin: Position
+) -> Page[OrchestrationState]:
+    """Return the page of the index that the hub's token ``at`` names; ``begin`` is the position that the caller sent.
+
+    Raises ``InvalidRequestError`` if the task hub does not know the caller's token.
+    """
+    try:
+        return await query_page(client, query, at)
+    except grpc.aio.AioRpcError as error:
+        if at is None or at != begin.hub or error.code() is not grpc.StatusCode.UNKNOWN:
+            raise
+    await query_page(client, query)  # raises if the task hub does not answer at all
+    try:
+        return await query_page(client, query, at)
+    except grpc.aio.AioRpcError as error:
+        raise _wrong_token() from error
 
 
 async def _active_ids(client: df.DurableFunctionsClient) -> list[str] | None:

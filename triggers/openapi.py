@@ -20,6 +20,7 @@ from domain.recovery.request import RECOVERY_REQUEST
 from domain.request_schema import request_schema
 from domain.restore.parts import Status
 from domain.templates import VM_PLACEHOLDERS, placeholder_definitions
+from triggers.alert_decisions import MAX_SHOWN
 from triggers.answers import CANCELLATION, DECISION, STATUS_OF, json_response
 from triggers.list_filters import ID_PATTERN
 from triggers.openapi_principals import REFUSALS, with_principals
@@ -278,6 +279,16 @@ def _other_paths() -> Json:
     return {
         "/recovery-points": {"get": _operation("list_recovery_points", list_points, points, parameters=[vm, vault])},
         "/alerts": {"post": _operation("post_alert", "Receive an alert of Azure Monitor", decisions, body="Alert")},
+        "/alert-decisions": {
+            "get": _polled(
+                "list_alert_decisions",
+                "List what the last alerts were answered",
+                "Alerts, newest first. A page may be short; the last one has no nextLink.",
+                api_types.AlertRecordList,
+                *(400, 503),
+                parameters=_pages(MAX_SHOWN),
+            ),
+        },
         "/alert-rules": {"get": _operation("list_alert_rules", "Show the alert rules", [rules])},
         "/health": {"get": {**get_health, "security": []}},
         "/preflight": {"get": _operation("get_preflight", "Check the app's permissions and regions", [preflight])},

@@ -398,6 +398,20 @@ class TestRealAnswers:
         assert (shown["source"], shown["rules"]) == ("setting", RULES["rules"])
         assert shown["storm"] == {"distinctVms": 1000, "within": "PT10M"}
 
+    def test_the_decisions_about_alerts(self, stage: Stage) -> None:
+        alert = an_alert(
+            "told later", vm_id("sql-01", "sql-rg"), vm_id("empty-01"), firedDateTime="2026-11-24T10:00:00Z"
+        )
+        answered = stage.call("POST", "alerts", json=alert).json()
+
+        listed = stage.call("GET", "alert-decisions?top=200").json()
+        fits("AlertRecordList", listed)
+        [shown] = [each for each in listed["value"] if each["alertId"] == "told later"]
+        assert (shown["decisions"], shown["firedTime"]) == (answered["decisions"], "2026-11-24T10:00:00Z")
+        first = stage.call("GET", "alert-decisions?top=1")
+        again = stage.call("GET", "alert-decisions?top=1", headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
     def test_an_alert(self, stage: Stage) -> None:
         def posted(alert_id: str, *vms: str, **essentials: Any) -> list[str]:
             answer = stage.call("POST", "alerts", json=an_alert(alert_id, *vms, **essentials))

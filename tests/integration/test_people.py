@@ -45,6 +45,7 @@ NEEDS = {
     ("GET", "recovery-points"): READ,
     ("GET", "preflight"): READ,
     ("GET", "openapi.json"): READ,
+    ("GET", "alert-decisions"): READ,
     ("GET", "alert-rules"): READ,
     ("POST", "alerts"): KEY,
     ("GET", "health"): OPEN,

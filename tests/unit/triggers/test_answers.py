@@ -68,6 +68,7 @@ def test_any_bytes_are_json_or_a_named_refusal(raw: bytes) -> None:
         ("http://127.0.0.1:7071/api/alerts", "http://127.0.0.1:7071/api"),
         ("https://app.example/x/recoveries/1/members?top=5", "https://app.example/x"),
         ("https://app.example/x/recovery-plans/restores", "https://app.example/x"),
+        ("https://app.example/x/alert-decisions?top=5", "https://app.example/x"),
     ],
 )
 def test_links_start_where_the_caller_reached_us(url: str, origin: str) -> None:

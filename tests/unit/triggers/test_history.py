@@ -15,8 +15,9 @@ from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, HOLD_RECORD, 
 from tests.support.azure import a_restore
 from tests.support.rows_hub import ENDED, NOW, HubError, RowsHub
 from tests.unit.domain.recovery.driving import a_group, running
+from triggers.alert_decisions import PREFIX
 from triggers.history import purge
-from triggers.list_entries import ListEntry
+from triggers.list_entries import ListEntry, key_of
 
 if TYPE_CHECKING:
     import azure.durable_functions as df
@@ -91,6 +92,15 @@ def test_an_instance_that_cannot_be_purged_does_not_stop_the_others(caplog: pyte
 
     assert purged(Hub([stuck, fine], **ENDED)) == {fine.restore_id, ListEntry.of(fine).instance_id}
     assert stuck.restore_id in caplog.text
+
+
+def test_the_decisions_about_an_alert_go_by_their_own_age() -> None:
+    hub = RowsHub()
+    old, young = (f"{PREFIX}{key_of(NOW, restore_id_for(key))}" for key in ("old", "young"))
+    hub.note(HOLD_LIST_ENTRY, old, BEFORE - DAY)
+    hub.note(HOLD_LIST_ENTRY, young, BEFORE + DAY)
+
+    assert purged(hub) == {old}
 
 
 def test_the_records_of_a_recovery_stay_as_long_as_it_does() -> None:

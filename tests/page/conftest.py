@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from scripts.alerting import rules_for
 from scripts.demo_recovery import PLAN_VMS, plan_of
 from scripts.stack import QUICK_POLLS, running_stack
 from tests.page.operator import Operator, a_restore, vm_id
+from tests.support.chromium import MISSING, chromium, chromium_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from playwright.sync_api import Browser
+
     from scripts.stack import Stack
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_ARGUMENTS = (
-    "--no-sandbox",  # the tests may run as root in a container
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The installed Chromium, without a window."""
-    path = next(filter(None, map(shutil.which, _NAMES)), None)
+@pytest.fixture(scope="session", name="chromium")
+def installed_chromium() -> Iterator[Browser]:
+    """The installed Chromium."""
+    path = chromium_path()
     if path is None:
-        message = "there is no Chromium: install the package chromium to test the operator's page"
-        pytest.fail(message) if os.environ.get("REQUIRE_CHROMIUM") else pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+        pytest.fail(MISSING) if os.environ.get("REQUIRE_CHROMIUM") else pytest.skip(MISSING)
+    with chromium(path) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ export function nowView({ main, refresh, query }) {
       h("h1", {}, "Now"),
       filters(wanted),
       recoveriesPart(open),
-      restoresPart(listed, wanted),
+      restoresPart(listed, wanted, restores.hasNext),
       pager(restores, go),
     );
     return listed.some((restore) => !hasEnded(restore.status)) || open.length ? 3 : 10;
@@ -105,9 +105,10 @@ export function counts(given) {
   return texts.join(", ") || "being chosen";
 }
 
-function restoresPart(listed, wanted) {
+function restoresPart(listed, wanted, hasOlder) {
   if (!listed.length) {
     const isFiltered = wanted.status !== ACTIVE || wanted.text || wanted.period;
+    if (hasOlder) return h("p", { class: "empty" }, "No restore fits so far. “Older” searches on.");
     return h("p", { class: "empty" }, isFiltered ? "No restore fits the filter." : "No restore runs or waits.");
   }
   const rows = listed.map((restore) => [

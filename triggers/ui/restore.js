@@ -162,10 +162,10 @@ function overview(restore) {
     ["Elapsed", between(restore.createdTime, restore.completedTime)],
     ["Expected end", expected(restore)],
     ["Ended", time(restore.completedTime)],
-    ["Next look at Azure", time(restore.nextPollTime)],
+    ["Next look at Azure", !restore.waiting && time(restore.nextPollTime)],
     ["Started by", `${word("startedBy", restore.startedBy)}${restore.requestedBy ? ` (${restore.requestedBy})` : ""}`],
     ["Reason", restore.reason],
-    ["Approval", approvalText(restore.approval)],
+    ["Approval", restore.approval?.decision && approvalText(restore.approval)],
     ["Cancelled", givenBy(restore.cancellation)],
     [
       "Recovery",

@@ -271,7 +271,7 @@ _ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
     calls.ClaimPost: _Absorber(answered=withdraw.claim_answered, failed=withdraw.claim_failed),
     calls.FindJob: _Absorber(answered=_job_search_answered, failed=track.search_failed),
     calls.GetOperation: _Absorber(answered=track.operation_answered, failed=track.operation_failed),
-    calls.GetJob: _Absorber(answered=track.job_answered),
+    calls.GetJob: _Absorber(answered=track.job_answered, failed=track.job_failed),
     calls.JoinWatch: _Absorber(answered=watching.joined, failed=watching.join_failed),
     calls.CancelJob: _Absorber(answered=withdraw.cancel_sent, failed=withdraw.cancel_failed),
     calls.ListRestoredDisks: _Absorber(answered=track.disks_listed, failed=track.disks_failed),

@@ -194,12 +194,13 @@ class Slot:
 class WatchNews(StrEnum):
     """What the watcher of a vault tells a restore about its job.
 
-    ``GONE``: the list of running restores does not have the job any more, so it may have ended. ``UNWATCHED``: the
-    watcher cannot read the list.
+    ``GONE``: the list of running restores does not have the job any more, so it may have ended. ``TURN``: the job still
+    runs, and may be read once, for its progress. ``UNWATCHED``: the watcher cannot read the list.
     """
 
     FOUND = "Found"
     GONE = "Gone"
+    TURN = "Turn"
     UNWATCHED = "Unwatched"
 
 
@@ -209,12 +210,13 @@ class Watch:
 
     Until ``quiet_until``, the restore polls neither operation nor job itself; ``None`` while it polls at its own pace.
     ``is_gone``: the list of running restores does not have its job any more, so the job must be read. ``false_ends``
-    counts how often the job ran nevertheless.
+    counts how often the job ran nevertheless. ``has_turn``: the job is read once for its progress, quiet or not.
     """
 
     quiet_until: datetime | None = None
     is_gone: bool = False
     false_ends: int = 0
+    has_turn: bool = False
 
 
 class Decision(StrEnum):

@@ -159,7 +159,7 @@ def news_heard(restore: Restore, message: Mapping[str, Any], now: datetime) -> R
     if news not in list(WatchNews) or not restore.is_taken:
         return restore
     if news != WatchNews.FOUND:
-        return watching.heard(restore, WatchNews(news))
+        return watching.heard(restore, WatchNews(news), now)
     if job_id is None or not isinstance(restore.stage, TrackingOperation | FindingJob):
         return restore
     return watching.found(job_found(restore, job_id, now), now)
@@ -186,6 +186,15 @@ def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Res
         tracked=polled, job=job, resource_group_id=group_id, luns=None if luns is None else tuple(luns)
     )
     return restore.with_stage(comparing, now)
+
+
+def job_failed(restore: Restore, call: GetJob, error: RestoreError, now: datetime) -> Restore:
+    """Return the restore after a failed poll of its job. A failure of a watched restore's turn changes nothing."""
+    stage = restore.stage
+    if not isinstance(stage, TrackingJob):
+        return restore
+    own_s = job_interval_s(restore.limits, now - stage.triggered)
+    return watching.turn_failed(restore, call, own_s, now) or retry_or_end(restore, call, error, now)
 
 
 def _group_of_disks(restore: Restore, stage: TrackingJob, job: Job) -> str | None:

@@ -1,7 +1,8 @@
 """A restore that is watched: the vault's watcher lists its job with those of other restores, so it need not poll.
 
-The watcher only says when to poll. The restore still reads its own job at the end, and polls for itself as soon as the
-watcher is silent, cannot read its list, or was wrong too often.
+The watcher only says when to poll. The restore still reads its own job at the end, and once for its progress when the
+watcher gives it a turn. It polls for itself as soon as the watcher is silent, cannot read its list, or was wrong too
+often.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def with_watch(restore: Restore, now: datetime) -> Restore:
 def poll(restore: Restore, calls: tuple[Call, ...], now: datetime) -> MakeCall | Wait:
     """Return the first of these calls that is due, or the wait before it; none is due while the watcher watches.
 
-    At its deadline the restore polls once for itself, as any other.
+    In its turn the restore polls once, and at its deadline, as any other.
     """
     watch = restore.watch
     if watch is None or restore.cancellation is not None or now >= restore.deadline:
@@ -50,7 +51,7 @@ def poll(restore: Restore, calls: tuple[Call, ...], now: datetime) -> MakeCall |
     joining = when_due(restore, _join(restore, watch, now), now)
     if isinstance(joining, MakeCall):
         return joining
-    if watch.quiet_until is None or watch.quiet_until <= now:
+    if watch.has_turn or watch.quiet_until is None or watch.quiet_until <= now:
         polling = first_due(restore, calls, now)
     else:
         polling = Wait(until=min(watch.quiet_until, restore.deadline))
@@ -88,22 +89,53 @@ def found(restore: Restore, now: datetime) -> Restore:
     return _quiet(restore, now)
 
 
-def heard(restore: Restore, news: WatchNews) -> Restore:
-    """Return the restore that polls for itself: its job may have ended, or the watcher ends."""
+def heard(restore: Restore, news: WatchNews, now: datetime) -> Restore:
+    """Return the restore that polls once in its turn, or for itself: its job may have ended, or the watcher ends."""
     if restore.watch is None:
         return restore
     if news is WatchNews.UNWATCHED:
         return replace(restore, watch=None)
+    if news is WatchNews.TURN:
+        return _with_turn(restore, restore.watch, now)
     watch = replace(restore.watch, quiet_until=None, is_gone=isinstance(restore.stage, TrackingJob))
     return replace(restore, watch=watch, backoff=restore.backoff.without_wait(GetJob.name))
+
+
+def _with_turn(restore: Restore, watch: Watch, now: datetime) -> Restore:
+    """Return the restore that reads its job once, unless it polls for itself, or has read it shortly before.
+
+    So no number of turns makes it read its job more often than it would without a watcher.
+    """
+    is_quiet = watch.quiet_until is not None and watch.quiet_until > now and restore.cancellation is None
+    is_due = isinstance(restore.stage, TrackingJob) and restore.backoff.is_due(GetJob.name, now)
+    return replace(restore, watch=replace(watch, has_turn=True)) if is_quiet and is_due else restore
+
+
+def turn_failed(restore: Restore, call: GetJob, own_s: float, now: datetime) -> Restore | None:
+    """Return the restore that waits for its next turn because this read failed; ``None`` if it was not a turn's.
+
+    The read was only for the progress: its failure neither ends the restore nor is it tried again.
+    """
+    if restore.watch is None or not restore.watch.has_turn:
+        return None
+    return _after_turn(replace(restore, backoff=restore.backoff.wait(call.name, own_s, now)), restore.watch)
+
+
+def _after_turn(restore: Restore, watch: Watch) -> Restore:
+    """Return the restore that is quiet again; if its job has gone since the turn began, it reads it at once."""
+    restore = replace(restore, watch=replace(watch, has_turn=False))
+    return replace(restore, backoff=restore.backoff.without_wait(GetJob.name)) if watch.is_gone else restore
 
 
 def still_running(restore: Restore) -> Restore:
     """Return the restore whose job was read and still runs. It registers again if the watcher said that it was gone.
 
-    After several such errors of the watcher, the restore polls for itself.
+    After several such errors of the watcher, the restore polls for itself. A read in turn may be older than the news
+    that the job has gone, and proves no error.
     """
     watch = restore.watch
+    if watch is not None and watch.has_turn:
+        return _after_turn(restore, watch)
     if watch is None or not watch.is_gone:
         return restore
     if watch.false_ends + 1 >= _MAX_FALSE_ENDS:

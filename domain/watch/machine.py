@@ -34,6 +34,7 @@ _IDLE: Final = timedelta(minutes=3)
 _FORGOTTEN_AFTER: Final = timedelta(minutes=25)  # a restore that still waits registers again every ten minutes
 _MAX_TOLD: Final = 100  # in one step, so that no history becomes long; the others are told after the next list
 _MAX_GONE_AT_ONCE: Final = 10
+_FEW_WATCHED: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,14 @@ def hear(watch: VaultWatch, data: object, now: datetime) -> VaultWatch:
         call: JoinWatch = unpack(JoinWatch, as_object(data))
     except (KeyError, TypeError, ValueError):
         return watch
-    entry = Watched(restore_id=call.restore_id, triggered=call.triggered, joined=now, is_found=call.has_job)
+    known = watch.watched.get(call.client_request_id)
+    entry = Watched(
+        restore_id=call.restore_id,
+        triggered=call.triggered,
+        joined=now,
+        is_found=call.has_job,
+        seen=0 if known is None else known.seen,
+    )
     joined = replace(
         watch,
         limits=call.limits,
@@ -98,6 +106,10 @@ def absorb(
     watched, told = _compared(watch, answer.value, now)
     backoff = watch.backoff.succeeded(call.name, answer.retry_after_s, now)
     backoff = backoff.wait(call.name, _interval_s(watch, watched, len(told), now), now)
+    key = _next_in_turn(watched)
+    if key is not None:
+        told = (*told, _news(watched[key], WatchNews.TURN, now))
+        watched[key] = replace(watched[key], seen=0)
     return replace(watch, watched=watched, since=now, backoff=backoff), told
 
 
@@ -119,11 +131,22 @@ def _compared(watch: VaultWatch, listed: RunningJobs, now: datetime) -> tuple[di
         elif key in listed.found and len(told) < _MAX_TOLD:
             entry = replace(known, is_found=True)
             told.append(_news(entry, WatchNews.FOUND, now, listed.found[key]))
-        elif known.missed:
-            entry = replace(known, missed=0)
+        elif known.is_found:
+            entry = replace(known, missed=0, seen=known.seen + 1)
         if now - entry.joined < _FORGOTTEN_AFTER:
             watched[key] = entry
     return watched, tuple(told)
+
+
+def _next_in_turn(watched: dict[str, Watched]) -> str | None:
+    """Return the key of the restore that may read its job once now, ``None`` for nobody: the longest without a turn.
+
+    While many are watched, a job must first have been in as many lists. So a usual job of a large fleet is not read
+    before its end, and one that takes longer than a round of all is.
+    """
+    seen = {key: entry.seen for key, entry in watched.items() if entry.is_found and entry.seen and not entry.missed}
+    key = max(seen, key=lambda key: seen[key], default=None)
+    return key if key is not None and (len(watched) <= _FEW_WATCHED or seen[key] >= len(watched)) else None
 
 
 def _interval_s(watch: VaultWatch, watched: dict[str, Watched], told: int, now: datetime) -> float:

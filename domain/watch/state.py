@@ -21,7 +21,8 @@ class Watched:
     """A restore whose job is watched.
 
     ``triggered`` is when Azure took it, ``joined`` when it last registered. ``is_found``: it knows its job. ``missed``
-    counts the lists in a row that did not have the job.
+    counts the lists in a row that did not have the job, ``seen`` those that had it since it was found, or since the
+    restore's last turn to read it.
     """
 
     restore_id: str
@@ -29,6 +30,7 @@ class Watched:
     joined: datetime
     is_found: bool = False
     missed: int = 0
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,10 +52,22 @@ def documents(lab: Lab, ids: list[str]) -> list[Json]:
     return [lab.hub.state(restore_id).output for restore_id in ids]
 
 
-def job_reads(lab: Lab, ids: list[str]) -> Counter[str]:
-    """Return how often each restore has read its job."""
-    reads = Counter(call.input["jobId"] for call in lab.hub.calls if call.name == "get_job")
-    return Counter({restore_id: reads[lab.hub.state(restore_id).output["jobId"]] for restore_id in ids})
+def job_reads(lab: Lab, ids: list[str], *, ended: bool) -> list[int]:
+    """Return how often each restore has read its job after the job's end, or while it ran; the fewest first."""
+    ends = {job.job_id: job.made + lab.azure.job_takes for job in lab.azure.jobs}
+    reads = Counter(
+        call.input["jobId"]
+        for call in lab.hub.calls
+        if call.name == "get_job" and (call.at >= ends[call.input["jobId"]]) == ended
+    )
+    return sorted(reads[lab.hub.state(restore_id).output["jobId"]] for restore_id in ids)
+
+
+def check_reads(lab: Lab, ids: list[str]) -> None:
+    """Check that all but three restores, which poll, read their job once at its end, and before in turn: one a list."""
+    watched = len(ids) - 3
+    assert job_reads(lab, ids, ended=True) == [1] * len(ids)
+    assert sum(job_reads(lab, ids, ended=False)[:watched]) <= lab.azure.calls["list_running_jobs"]
 
 
 def test_all_complete_each_with_its_own_job_and_one_read_of_it() -> None:
@@ -66,11 +78,38 @@ def test_all_complete_each_with_its_own_job_and_one_read_of_it() -> None:
 
     assert [document["status"] for document in done] == ["Completed"] * 30
     assert len({document["jobId"] for document in done}) == 30
-    reads = job_reads(lab, ids)
-    assert sorted(reads.values())[:27] == [1] * 27
+    check_reads(lab, ids)
     assert lab.azure.calls["get_operation"] == 3
     late = [parse_request_time(document["completedTime"]) - lab.hub.clock.now() for document in done]
     assert max(late) - min(late) <= timedelta(minutes=2)
+
+
+def test_the_progress_of_five_watched_restores_is_never_older_than_five_lists() -> None:
+    lab = Lab()
+    ids = a_fleet(lab, 8)
+    lists = [timedelta(0)]
+    lab.hub.run_until(timedelta(minutes=3))
+    while lab.hub.clock.now() < lab.azure.jobs[0].made + timedelta(minutes=30):
+        seen = lab.azure.calls["list_running_jobs"]
+        lab.hub.run_until(lambda seen=seen: lab.azure.calls["list_running_jobs"] > seen)
+        lab.hub.run_until(timedelta(seconds=5))
+        lists.append(lab.hub.clock.now() - lab.azure.jobs[0].made)
+        if len(lists) <= 6:
+            continue
+        shown = [lab.hub.state(restore_id).custom_status["progressPercentage"] for restore_id in ids]
+        assert min(shown) >= 99 * (lists[-6] / lab.azure.job_takes) - 0.5
+
+    check_turns(lab, ids[3:])
+    assert {document["status"] for document in documents(lab, ids)} == {"Completed"}
+    check_reads(lab, ids)
+
+
+def check_turns(lab: Lab, ids: list[str]) -> None:
+    """Check that the watcher gave each of these restores about as many turns."""
+    sent = [event for history in lab.hub.generations(WATCHER) for event in history if event.HasField("eventSent")]
+    turns = Counter(event.eventSent.instanceId for event in sent if "Turn" in event.eventSent.input.value)
+    assert set(turns) == set(ids)
+    assert max(turns.values()) - min(turns.values()) <= 1
 
 
 def a_member(number: int, limits: Limits, **members: Any) -> Restore:
@@ -162,7 +201,7 @@ def test_it_ends_and_begins_anew_with_the_next_restores() -> None:
     ]
 
     assert {document["status"] for document in documents(lab, ids)} == {"Completed"}
-    assert sorted(job_reads(lab, ids).values())[:3] == [1, 1, 1]
+    check_reads(lab, ids)
 
 
 @pytest.mark.parametrize("minutes", [0.1, 1, 4, 9.9, 20])
@@ -201,7 +240,8 @@ def test_whichever_of_its_steps_is_run_twice_every_restore_ends_with_one_job(num
 
     assert [document["status"] for document in documents(lab, ids)] == ["Completed"] * 6
     assert len(lab.azure.jobs) == 6
-    assert max(job_reads(lab, ids)[restore_id] for restore_id in ids[3:]) <= 3
+    assert job_reads(lab, ids[3:], ended=True) == [1] * 3
+    assert sum(job_reads(lab, ids[3:], ended=False)) <= lab.azure.calls["list_running_jobs"]
 
 
 def _faults(repeats: Any) -> Any:
@@ -216,7 +256,7 @@ def test_a_worker_that_dies_in_every_second_activity_of_the_watcher_ends_nothing
     ids = a_fleet(lab, 6)
 
     assert [document["status"] for document in documents(lab, ids)] == ["Completed"] * 6
-    assert sorted(job_reads(lab, ids).values())[:3] == [1, 1, 1]
+    check_reads(lab, ids)
 
 
 def test_each_activity_may_be_delivered_twice() -> None:
@@ -224,7 +264,7 @@ def test_each_activity_may_be_delivered_twice() -> None:
     ids = a_fleet(lab, 6)
 
     assert [document["status"] for document in documents(lab, ids)] == ["Completed"] * 6
-    assert sorted(job_reads(lab, ids).values())[:3] == [1, 1, 1]
+    check_reads(lab, ids)
 
 
 def test_a_cancellation_of_a_watched_restore_is_heard_at_once() -> None:

@@ -28,6 +28,7 @@ from domain.recovery.plans_file import plan_of
 from domain.recovery.state import Recovery
 from domain.restore import calls
 from domain.restore.parts import Source
+from domain.watch.calls import ListRunningJobs
 from orchestrations import names
 from simulator.scenario import Scenario
 from simulator.server import running
@@ -53,6 +54,8 @@ _MAX_CALLS: Final = {False: 5.0, True: 7.0}
 _MAX_SCHEDULE: Final = 1.05
 _MAX_PREDICTION: Final = 0.2
 _MAX_HISTORY: Final = 500
+_POLLING: Final = 3  # restores of a vault that run before there is a watcher
+_MAX_TURNS: Final = 0.1  # reads of a job while it runs, per watched VM
 _MIN_SHOWN: Final = 0.05  # calls per VM: rarer kinds are left out
 _STAGING: Final = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.Storage/storageAccounts/stagingweu"
 _POINTS: Final = [{"ageHours": 4, "tiers": {"InstantRP": "Valid", "HardenedRP": "Valid"}}]
@@ -61,13 +64,18 @@ _ENDED: Final = frozenset({"Completed", "CompletedWithWarnings", "Failed", "Canc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one recovery cost. ``prediction_error`` is that of the end predicted at half time, as a share of the run."""
+    """What one recovery cost. ``prediction_error`` is that of the end predicted at half time, as a share of the run.
+
+    ``turns`` counts the reads of watched jobs while they ran, ``lists`` those of the vault's running restores.
+    """
 
     members: int
     validate: bool
     statuses: Mapping[str, int]
     calls: Mapping[str, int]
     throttled: int
+    turns: int
+    lists: int
     took: timedelta
     best: timedelta
     prediction_error: float
@@ -176,12 +184,17 @@ def run(members: int, *, validate: bool, per_vault: int = _PER_VAULT) -> Run:
         took = completed - START
         half = min(predicted, key=lambda seen: abs(seen[0] - (START + took / 2)))
         counters = simulator.world.counters()
+        made = Counter(call.name for call in lab.hub.calls)
+        reads = Counter(call.input["jobId"] for call in lab.hub.calls if call.name == calls.GetJob.name)
+        watched = sorted(reads.values())[:-_POLLING]
         return Run(
             members=members,
             validate=validate,
             statuses=Counter(document["status"] for document in ended),
             calls={name: count for name, count in counters["byAction"].items() if name != TOKEN},
             throttled=counters["byStatus"].get("429", 0),
+            turns=sum(watched) - len(watched),
+            lists=made[ListRunningJobs.name],
             took=took,
             best=best,
             prediction_error=abs(half[1] - completed) / took,
@@ -257,16 +270,18 @@ def _other_rows(runs: list[Run]) -> list[Row]:
     wrong = max(seen.prediction_error for seen in runs)
     history = max(seen.largest_history for seen in runs)
     throttled = sum(seen.throttled for seen in runs)
-    jobs = max(seen.calls["get_job"] / seen.members for seen in runs)
+    turns = max(seen.turns / (seen.members - _POLLING) for seen in runs)
+    per_list = max(seen.turns / seen.lists for seen in runs)
     times = ", ".join(f"{seen.took} against {seen.best}" for seen in runs)
     return [
         Row(
-            measure="  job GETs per VM",
-            target="1, at its end",
-            median=f"{jobs:.2f}",
-            worst=f"{jobs:.2f}",
-            met=jobs <= 1.1,  # noqa: PLR2004 - the three restores that are not watched poll for themselves
-            how="the first three restores of the vault run before there is a watcher, and poll for themselves",
+            measure="  job GETs per watched VM while it runs",
+            target=f"<= {_MAX_TURNS}, <= 1 a list",
+            median=f"{turns:.2f}",
+            worst=f"{per_list:.2f} a list",
+            met=turns <= _MAX_TURNS and per_list <= 1,
+            how="in turn, at most one for each list of the vault; and one at its end. The first three restores of the "
+            "vault run before there is a watcher, and poll for themselves",
         ),
         Row(
             measure="  429 answers",

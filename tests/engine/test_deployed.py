@@ -35,7 +35,7 @@ pytestmark = [
 ]
 HISTORIES = "tests/replay/histories"
 NEED_THIS_VERSION = {
-    *("0005_watched", "0005_watching"),
+    *("0005_watched", "0005_watching", "0007_watched_in_turn"),
     *("0006_member", "0006_record", "0006_recovery_begins", "0006_recovery_is_cancelled"),
 }
 """What an earlier version cannot go on with: ``docs/operating.md`` says to drain before it is brought back."""

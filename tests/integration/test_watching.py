@@ -1,4 +1,4 @@
-"""Many restores of one vault at once, from the app to Azure: a watched job is read at its end, and not before."""
+"""Many restores of one vault at once, from the app to Azure: a watched job is read in its turn, and at its end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def log(stage: Stage, action: str) -> list[Json]:
     return requests.get(url, timeout=30).json()["value"]
 
 
-def test_no_watched_job_is_read_while_it_runs_and_its_operation_never(stage: Stage) -> None:
+def test_watched_jobs_are_read_once_for_each_list_while_they_run_and_their_operations_never(stage: Stage) -> None:
     names = [f"load-{number:03d}" for number in range(1, RESTORES + 1)]
     for name in names:
         stage.simulator.world.set_faults(vm_id(name, "load-rg"), {"jobSeconds": JOB_S})
@@ -45,8 +45,9 @@ def test_no_watched_job_is_read_while_it_runs_and_its_operation_never(stage: Sta
 
     assert {document["status"] for document in done} == {"Completed"}
     assert all(stage.jobs_of(name) == 1 for name in names)
-    early = [_reads_before_the_end(stage, document) for document in done]
-    assert sorted(early)[: RESTORES - POLLING] == [0] * (RESTORES - POLLING)
+    early = sorted(_reads_before_the_end(stage, document) for document in done)
+    lists = len(log(stage, "list_jobs")) - RESTORES  # each restore looks once for a job of its own before its POST
+    assert 0 < sum(early[: RESTORES - POLLING]) <= lists
     assert len(log(stage, "get_operation")) <= POLLING + 1
     assert len(log(stage, "get_storage_account")) <= 1
 

@@ -317,6 +317,7 @@ SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0004_traced_approved": _approved,
     "0005_watched": _watched,
     "0005_watched_in_vain": _watched_in_vain,
+    "0007_watched_in_turn": _watched,
 }
 
 

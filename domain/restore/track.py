@@ -189,12 +189,15 @@ def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Res
 
 
 def job_failed(restore: Restore, call: GetJob, error: RestoreError, now: datetime) -> Restore:
-    """Return the restore after a failed poll of its job. A failure of a watched restore's turn changes nothing."""
-    stage = restore.stage
-    if not isinstance(stage, TrackingJob):
-        return restore
+    """Return the restore after a failed poll of its job.
+
+    A read in turn was only for the progress: its failure does not end the restore, which waits for its next turn.
+    """
+    stage, watch = restore.stage, restore.watch
+    if not isinstance(stage, TrackingJob) or watch is None or not watch.has_turn:
+        return retry_or_end(restore, call, error, now)
     own_s = job_interval_s(restore.limits, now - stage.triggered)
-    return watching.turn_failed(restore, call, own_s, now) or retry_or_end(restore, call, error, now)
+    return watching.after_turn(replace(restore, backoff=restore.backoff.wait(call.name, own_s, now)), watch)
 
 
 def _group_of_disks(restore: Restore, stage: TrackingJob, job: Job) -> str | None:

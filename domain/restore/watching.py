@@ -111,17 +111,7 @@ def _with_turn(restore: Restore, watch: Watch, now: datetime) -> Restore:
     return replace(restore, watch=replace(watch, has_turn=True)) if is_quiet and is_due else restore
 
 
-def turn_failed(restore: Restore, call: GetJob, own_s: float, now: datetime) -> Restore | None:
-    """Return the restore that waits for its next turn because this read failed; ``None`` if it was not a turn's.
-
-    The read was only for the progress: its failure neither ends the restore nor is it tried again.
-    """
-    if restore.watch is None or not restore.watch.has_turn:
-        return None
-    return _after_turn(replace(restore, backoff=restore.backoff.wait(call.name, own_s, now)), restore.watch)
-
-
-def _after_turn(restore: Restore, watch: Watch) -> Restore:
+def after_turn(restore: Restore, watch: Watch) -> Restore:
     """Return the restore that is quiet again; if its job has gone since the turn began, it reads it at once."""
     restore = replace(restore, watch=replace(watch, has_turn=False))
     return replace(restore, backoff=restore.backoff.without_wait(GetJob.name)) if watch.is_gone else restore
@@ -135,7 +125,7 @@ def still_running(restore: Restore) -> Restore:
     """
     watch = restore.watch
     if watch is not None and watch.has_turn:
-        return _after_turn(restore, watch)
+        return after_turn(restore, watch)
     if watch is None or not watch.is_gone:
         return restore
     if watch.false_ends + 1 >= _MAX_FALSE_ENDS:

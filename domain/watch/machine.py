@@ -103,7 +103,7 @@ def absorb(
     if isinstance(answer, RestoreError):
         told = tuple(_news(entry, WatchNews.UNWATCHED, now) for entry in watch.watched.values())
         return replace(watch, watched={}, is_over=True), told
-    watched, told = _compared(watch, answer.value, now)
+    watched, told = _compared(watch, call, answer.value, now)
     backoff = watch.backoff.succeeded(call.name, answer.retry_after_s, now)
     backoff = backoff.wait(call.name, _interval_s(watch, watched, len(told), now), now)
     key = _next_in_turn(watched)
@@ -113,12 +113,14 @@ def absorb(
     return replace(watch, watched=watched, since=now, backoff=backoff), told
 
 
-def _compared(watch: VaultWatch, listed: RunningJobs, now: datetime) -> tuple[dict[str, Watched], tuple[News, ...]]:
+def _compared(
+    watch: VaultWatch, call: ListRunningJobs, listed: RunningJobs, now: datetime
+) -> tuple[dict[str, Watched], tuple[News, ...]]:
     """Return what is still watched after a list, and the news: which jobs were found, which have gone from the list.
 
     When many have gone at once, the list may be wrong for a moment: the next one must say the same.
     """
-    missing, told = set(listed.missing), list[News]()
+    looked_for, missing, told = set(call.known), set(listed.missing), list[News]()
     is_plausible = len(missing) <= _MAX_GONE_AT_ONCE
     watched: dict[str, Watched] = {}
     for key, known in watch.watched.items():
@@ -131,7 +133,7 @@ def _compared(watch: VaultWatch, listed: RunningJobs, now: datetime) -> tuple[di
         elif key in listed.found and len(told) < _MAX_TOLD:
             entry = replace(known, is_found=True)
             told.append(_news(entry, WatchNews.FOUND, now, listed.found[key]))
-        elif known.is_found:
+        elif key in looked_for:
             entry = replace(known, missed=0, seen=known.seen + 1)
         if now - entry.joined < _FORGOTTEN_AFTER:
             watched[key] = entry
@@ -144,9 +146,9 @@ def _next_in_turn(watched: dict[str, Watched]) -> str | None:
     While many are watched, a job must first have been in as many lists. So a usual job of a large fleet is not read
     before its end, and one that takes longer than a round of all is.
     """
-    seen = {key: entry.seen for key, entry in watched.items() if entry.is_found and entry.seen and not entry.missed}
-    key = max(seen, key=lambda key: seen[key], default=None)
-    return key if key is not None and (len(watched) <= _FEW_WATCHED or seen[key] >= len(watched)) else None
+    needed = 1 if len(watched) <= _FEW_WATCHED else len(watched)
+    ready = [key for key, entry in watched.items() if entry.is_found and not entry.missed and entry.seen >= needed]
+    return max(ready, key=lambda key: watched[key].seen, default=None)
 
 
 def _interval_s(watch: VaultWatch, watched: dict[str, Watched], told: int, now: datetime) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -377,6 +377,16 @@ def test_a_job_that_is_missing_for_a_moment_has_no_turn_until_it_is_back(vault: 
     vault.runs(*names)
 
     assert vault.turns_of_lists(1) == [["r1"]]
+
+
+def test_who_registers_while_the_list_is_read_has_no_turn_by_that_list(vault: Vault) -> None:
+    vault.join("r1")
+    call = decide(vault.watch.at(vault.now + timedelta(minutes=1)), vault.now + timedelta(minutes=1))
+    assert isinstance(call, MakeCall)
+    vault.join("r2", has_job=True)
+    _, told = absorb(vault.watch, cast("ListRunningJobs", call.call), Answer(RunningJobs(), None), vault.now)
+
+    assert told == ()
 
 
 def test_a_job_that_has_gone_has_no_turn(vault: Vault) -> None:

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "noted-alert-"
 """With which the ids of the instances begin. It is none of the digits with which the ids of restores begin."""
-MAX_SHOWN: Final = MAX_DOCUMENTS
+MAX_ALERTS_SHOWN: Final = MAX_DOCUMENTS
 """How many alerts a page has at most."""
-PATIENCE_S: Final = 1.0
+MAX_WAIT_S: Final = 1.0
 """How long the answer to an alert waits until its decisions are kept: an action group waits ten seconds in all."""
 
 _LOG: Final = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ async def note_decisions(
 ) -> None:
     """Keep the decisions about an alert. A failure is logged: the alert is answered nevertheless."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(MAX_WAIT_S):
             await client.schedule_new_orchestration(
                 HOLD_LIST_ENTRY,
                 input=alert_record(alert, decisions, time),
@@ -124,5 +124,5 @@ def blueprint(authentication: Authentication) -> df.Blueprint:
 
 
 _LIST: Final = an_object(
-    {"top": parsed(lambda text: parse_top(text, MAX_SHOWN)), "continuationToken": parsed(str)},
+    {"top": parsed(lambda text: parse_top(text, MAX_ALERTS_SHOWN)), "continuationToken": parsed(str)},
 )

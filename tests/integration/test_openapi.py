@@ -38,7 +38,7 @@ from orchestrations.names import RESTORE_VM
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
 from tests.support.receiver import Receiver
 from triggers.answers import error_response
-from triggers.openapi import description
+from triggers.api_description.document import description
 from triggers.restore_states import document_of
 
 if TYPE_CHECKING:

@@ -125,7 +125,7 @@ def test_the_longest_page_of_the_longest_records_fits_into_an_answer_of_the_task
     assert len(shown["decisions"]) > 10
     assert shown["decisions"] == decisions[: len(shown["decisions"])]
     assert shown["omitted"] + len(shown["decisions"]) == len(decisions) == MAX_VMS
-    assert alert_decisions.MAX_SHOWN * MAX_DOCUMENT < 4 * 1024 * 1024
+    assert alert_decisions.MAX_ALERTS_SHOWN * MAX_DOCUMENT < 4 * 1024 * 1024
 
 
 def test_words_of_the_sender_are_on_one_line_and_have_no_secrets() -> None:
@@ -156,7 +156,7 @@ class _Silent(Hub):
 def test_a_task_hub_that_does_not_take_it_keeps_no_alert_from_being_answered(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(alert_decisions, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(alert_decisions, "MAX_WAIT_S", 0.01)
 
     answer = post(hub, an_alert())
 

@@ -51,13 +51,13 @@ def with_principals(document: Json, refusals: Mapping[int, Json]) -> Json:
             if route == _KEY_ROUTE:
                 operation["security"] = keys
             elif "security" not in operation:
-                _refuse(operation)
+                _add_refusals(operation)
     for name, person in _PERSON_IN.items():
-        _leave_out(components["schemas"][name], person)
+        _make_optional(components["schemas"][name], person)
     return changed
 
 
-def _refuse(operation: Json) -> None:
+def _add_refusals(operation: Json) -> None:
     for status, (name, _) in REFUSALS.items():
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
     body: Json = operation.get("requestBody", {})
@@ -66,7 +66,7 @@ def _refuse(operation: Json) -> None:
         body["required"] = False
 
 
-def _leave_out(schema: Any, person: str) -> None:
+def _make_optional(schema: Any, person: str) -> None:
     schema["properties"][person] = {**schema["properties"][person], "description": _PERSON}
     needed = [name for name in schema.pop("required", ()) if name != person]
     if needed:

@@ -537,6 +537,53 @@ def test_a_long_history_is_replayed_now_and_then_and_at_its_end() -> None:
     assert 10 < len(runs) < 30
 
 
+def counting_its_runs(runs: list[int]) -> Callable[[Ctx, Any], Steps]:
+    """Return an orchestrator of three activities that counts how often it is begun: once, and for each replay."""
+
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        runs.append(1)
+        for number in range(3):
+            yield ctx.call_activity("answer", input=number)
+
+    return orchestrator
+
+
+def test_a_history_that_was_replayed_before_is_not_replayed_again() -> None:
+    runs: list[int] = []
+    orchestrator = counting_its_runs(runs)
+    for _ in range(2):
+        Hub(orchestrators={"o": orchestrator}, activities={"answer": echo}).run("o")
+
+    assert len(runs) == (1 + 4) + 1
+
+
+def test_before_the_first_replay_of_a_new_history_the_one_before_it_is_made_after_all() -> None:
+    runs: list[int] = []
+    orchestrator = counting_its_runs(runs)
+    Hub(orchestrators={"o": orchestrator}, activities={"answer": echo}).run("o")
+    before = len(runs)
+
+    Hub(orchestrators={"o": orchestrator}, activities={"answer": lambda number: -number}).run("o")
+
+    # The answers 1 and 2 are others: the turns after them have new histories. The turn before is replayed late.
+    assert len(runs) - before == 1 + 1 + 2
+
+
+def test_a_turn_that_acts_otherwise_than_the_same_replay_before_is_found_out() -> None:
+    answers = iter(["a", "a", "a", "b", "c"])
+
+    def orchestrator(ctx: Ctx, _: Any) -> Steps:
+        yield ctx.call_activity("echo", input=next(answers))
+
+    def hub() -> Hub:
+        return Hub(orchestrators={"o": orchestrator}, activities={"echo": echo})
+
+    hub().run("o")
+
+    with pytest.raises(task.NonDeterminismError, match="a turn taken twice acts differently"):
+        hub().run("o")
+
+
 # Queries
 
 

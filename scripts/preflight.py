@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -27,12 +28,12 @@ from domain.codec import as_json
 from local_host.config import apply_settings
 from local_host.functions import HostError
 from queries.preflight import run_preflight
-from scripts.stack import ROOT
 from settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from domain.errors import Json
 
+_ROOT: Final = Path(__file__).parents[1]
 _TIMEOUT_S: Final = (10, 240)  # Azure's front end answers after 230 s at most
 _LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
 _SHOWN: Final = ("feature", "scope", "status", "message")
@@ -107,7 +108,7 @@ def _is_report(value: Any) -> bool:
 
 
 def _check_here() -> Json:
-    path = ROOT / "local.settings.json"
+    path = _ROOT / "local.settings.json"
     try:
         if path.exists():
             apply_settings(path)

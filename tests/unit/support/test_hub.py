@@ -569,19 +569,18 @@ def test_before_the_first_replay_of_a_new_history_the_one_before_it_is_made_afte
     assert len(runs) - before == 1 + 1 + 2
 
 
-def test_a_turn_that_acts_otherwise_than_the_same_replay_before_is_found_out() -> None:
+def test_a_turn_that_acts_otherwise_than_the_same_replay_before_is_found_out_at_once() -> None:
     answers = iter(["a", "a", "a", "b", "c"])
 
     def orchestrator(ctx: Ctx, _: Any) -> Steps:
         yield ctx.call_activity("echo", input=next(answers))
 
-    def hub() -> Hub:
-        return Hub(orchestrators={"o": orchestrator}, activities={"echo": echo})
-
-    hub().run("o")
+    before, hub = (Hub(orchestrators={"o": orchestrator}, activities={"echo": echo}) for _ in range(2))
+    before.run("o")
 
     with pytest.raises(task.NonDeterminismError, match="a turn taken twice acts differently"):
-        hub().run("o")
+        hub.run("o")
+    assert hub.calls == []
 
 
 # Queries

@@ -26,13 +26,13 @@ class JointReading[T]:
         """
         with self._lock:
             reading = self._next.get(name)
-            leads = reading is None
+            is_first = reading is None
             if reading is None:
                 reading = self._next[name] = Future()
-            turn = self._one_at_a_time[name]
-        if not leads:
+            one_at_a_time = self._one_at_a_time[name]
+        if not is_first:
             return reading.result()
-        with turn:
+        with one_at_a_time:
             with self._lock:
                 del self._next[name]
             try:

@@ -65,7 +65,7 @@ class Principal:
     """A caller that Entra has authenticated: the name under which it acts, and its rights in the order of ``Right``."""
 
     name: str
-    may: tuple[Right, ...]
+    rights: tuple[Right, ...]
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> Self:
@@ -88,7 +88,7 @@ class Principal:
         if name is None:
             raise _unreadable()
         role_types = _ROLE_TYPES | {as_text(data.get("role_typ"))}
-        return cls(name=name, may=_rights([value for kind, value in claims if kind in role_types]))
+        return cls(name=name, rights=_rights([value for kind, value in claims if kind in role_types]))
 
 
 def _rights(roles: list[str]) -> tuple[Right, ...]:

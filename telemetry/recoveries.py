@@ -8,7 +8,7 @@ from domain.recovery.parts import MemberStatus, RecoveryStatus
 from domain.restore.trace import recovery_span_id
 from domain.times import parse_duration
 from domain.wire import as_object
-from telemetry.spans import EndedSpan, known, time_in
+from telemetry.spans import EndedSpan, time_in, without_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ def recovery_span(document: Json, end: int) -> EndedSpan:
         span_id=recovery_span_id(document["id"], end),
         started=created,
         ended=completed,
-        attributes=known(attributes),
+        attributes=without_none(attributes),
         error_code=error.get("code", GROUP_FAILED) if has_failed else None,
     )
 

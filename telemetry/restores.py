@@ -10,7 +10,7 @@ from domain.restore.parts import Phase, Status
 from domain.restore.trace import phase_span_id, root_span_id
 from domain.times import parse_duration
 from domain.wire import as_object
-from telemetry.spans import EndedSpan, known, time_in
+from telemetry.spans import EndedSpan, time_in, without_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ def root_span(document: Json) -> EndedSpan:
         span_id=root_span_id(document["id"]),
         started=created,
         ended=completed,
-        attributes=known(attributes),
+        attributes=without_none(attributes),
         error_code=_error_code(document),
         recovery_id=document.get("recoveryId"),
     )
@@ -96,7 +96,7 @@ def approvals_waiting(change: StatusChange) -> int:
 
 
 def _outcome(document: Json) -> Attributes:
-    return known(
+    return without_none(
         {
             "restore.status": document["status"],
             "restore.recovery_type": document["recoveryType"],

@@ -221,19 +221,19 @@ class SdkTelemetry(Telemetry):
     @override
     def recovery_ended(self, document: Json, end: int) -> None:
         try:
-            trace, first = trace_id(document["id"]), recovery_context(document["id"])
-            if trace is not None and first is not None and self._reported.is_new(f"{document['id']} ended {end}"):
-                parent = Context() if end == 1 else set_span_in_context(NonRecordingSpan(first), Context())
+            trace, first_span = trace_id(document["id"]), recovery_context(document["id"])
+            if trace is not None and first_span is not None and self._reported.is_new(f"{document['id']} ended {end}"):
+                parent = Context() if end == 1 else set_span_in_context(NonRecordingSpan(first_span), Context())
                 self._record(trace, recovery_span(document, end), parent, SpanKind.SERVER)
         except Exception:  # noqa: BLE001 - whatever it is, the recovery goes on
             _LOG.exception("recovery %s is missing in the telemetry", document.get("id"))
 
     def _record_restore(self, document: Json) -> None:
-        whole = trace_id(document["id"])
-        if whole is not None:
-            parent = self._record(whole, root_span(document), Context(), SpanKind.SERVER)
+        trace = trace_id(document["id"])
+        if trace is not None:
+            parent = self._record(trace, root_span(document), Context(), SpanKind.SERVER)
             for phase in phase_spans(document):
-                self._record(whole, phase, parent, SpanKind.INTERNAL)
+                self._record(trace, phase, parent, SpanKind.INTERNAL)
         figures = figures_of(document)
         self._ended.add(1, figures.ended)
         for phase, seconds in figures.phase_s.items():
@@ -241,9 +241,9 @@ class SdkTelemetry(Telemetry):
         for reason, seconds in figures.wait_s.items():
             self._wait_s.record(seconds, {"restore.wait_reason": reason})
 
-    def _record(self, trace_id: int, span: EndedSpan, parent: Context, kind: SpanKind) -> Context:
+    def _record(self, trace: int, span: EndedSpan, parent: Context, kind: SpanKind) -> Context:
         """Record a span with its own ids and times; return it as the parent of others."""
-        token = self._ids.next.set((trace_id, span.span_id))
+        token = self._ids.next.set((trace, span.span_id))
         try:
             made = self._tracer.start_span(
                 span.name,

@@ -30,11 +30,11 @@ class EndedSpan:
     recovery_id: str | None = None
 
 
-def known(attributes: Mapping[str, Any]) -> Attributes:
+def without_none(attributes: Mapping[str, Any]) -> Attributes:
     """Return the attributes that have a value."""
     return {name: value for name, value in attributes.items() if value is not None}
 
 
 def time_in(document: Mapping[str, Any], name: str) -> datetime:
-    """Return a time of a document."""
+    """Return the time that this member of a document has."""
     return parse_request_time(document[name])

@@ -27,7 +27,7 @@ from orchestrations.names import HOLD_LIST_ENTRY
 from triggers.answers import answering, fresh_response, origin_of
 from triggers.hub import read_payload
 from triggers.list_entries import MAX_DOCUMENT, key_of
-from triggers.listing import MAX_DOCUMENTS, MAX_QUERIES, ListPage, Position, query_index
+from triggers.list_pages import MAX_QUERIES, MAX_ROWS_WITH_INPUT, ListPage, Position, query_rows
 from triggers.parameters import DEFAULT_TOP, next_query, parse_top, parsed, read_parameters
 from triggers.people import PeopleRoutes
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "noted-alert-"
 """With which the ids of the instances begin. It is none of the digits with which the ids of restores begin."""
-MAX_ALERTS_SHOWN: Final = MAX_DOCUMENTS
+MAX_ALERTS_SHOWN: Final = MAX_ROWS_WITH_INPUT
 """How many alerts a page has at most."""
 MAX_WAIT_S: Final = 1.0
 """How long the answer to an alert waits until its decisions are kept: an action group waits ten seconds in all."""
@@ -95,7 +95,7 @@ async def list_decisions(client: df.DurableFunctionsClient, *, top: int, begin: 
         query = OrchestrationQuery(
             instance_id_prefix=PREFIX, max_instance_count=top - len(shown), fetch_inputs_and_outputs=True
         )
-        page = await query_index(client, query, at, begin)
+        page = await query_rows(client, query, at, begin)
         records = [as_object(read_payload(state.serialized_input)) for state in page.items]
         shown += [{**record} for record in records if record.keys() >= {"time", "alertId", "decisions"}]
         at = page.continuation_token

@@ -31,7 +31,8 @@ from triggers.answers import (
 from triggers.deciding import cancel_restore, decide_restore
 from triggers.hub import answer_deadline
 from triggers.list_filters import RESTORE_LIST, ListFilter
-from triggers.listing import Position, list_page
+from triggers.list_pages import Position
+from triggers.listing import list_restores
 from triggers.parameters import DEFAULT_TOP, RECOVERY_POINTS, id_in_route, next_query, read_parameters
 from triggers.people import PeopleRoutes
 from triggers.restore_states import get_document, no_such_restore
@@ -107,7 +108,7 @@ class RestoresApi:
         """
         given = read_parameters(req, RESTORE_LIST)
         begin = Position.read(given.get("continuationToken"))
-        page = await list_page(client, ListFilter.of(given), top=given.get("top", DEFAULT_TOP), begin=begin)
+        page = await list_restores(client, ListFilter.of(given), top=given.get("top", DEFAULT_TOP), begin=begin)
         shown = tuple(with_absolute_links(document, req) for document in page.documents)
         next_link = f"{origin_of(req)}/restores?{next_query(req, page.rest.token)}" if page.rest else None
         return fresh_response(req, RestoreList(value=shown, next_link=next_link))

@@ -36,9 +36,12 @@ if TYPE_CHECKING:
 MAX_DOCUMENT: Final = 16_000
 """How long a document in an entry may be, in characters of JSON: a page has many, and an answer of the hub 4 MiB."""
 
-_LOG: Final = logging.getLogger(__name__)
 RESTORES: Final = "listed-"
+"""With which the ids of the entries of restores begin."""
 RECOVERIES: Final = "recovery-listed-"
+"""With which the ids of the entries of recoveries begin."""
+
+_LOG: Final = logging.getLogger(__name__)
 _ID: Final = re.compile(
     rf"({RECOVERIES}|{RESTORES})(\d{{17}})-([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})(?:-([0-9a-f]{{8}}))?",
     re.ASCII,
@@ -52,9 +55,9 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 class ListEntry:
     """The place of a restore or recovery in its list: when it was accepted, and its id.
 
-    ``vm_mark`` is a mark of a restore's VM, if its request names one. What has this id may have been accepted at
-    another time: then the start of this entry was refused, or another start with the same key was faster, and the entry
-    shows nothing.
+    ``vm_mark`` is a mark of a restore's VM, if its request names one. An entry may be left from a start that was
+    refused, or was slower than another one with the same id. It then has another time than the restore or recovery,
+    and lists nothing.
     """
 
     created: datetime

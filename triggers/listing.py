@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-import grpc
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 
 from domain.restore.parts import RefusedWhen, Status
 from domain.times import parse_request_time
 from orchestrations.names import RESTORE_VM
-from triggers.answers import invalid
 from triggers.list_entries import RECOVERIES, RESTORES, ListEntry, key_of, mark_of
+from triggers.list_pages import MAX_QUERIES, MAX_ROWS_WITH_INPUT, ListPage, Position, query_rows
 from triggers.recovery_states import get_recovery
 from triggers.restore_states import document_in, get_document
 from triggers.sdk import query_page
@@ -28,24 +22,16 @@ if TYPE_CHECKING:
     import azure.durable_functions as df
     from durabletask.client import OrchestrationState, Page
 
-    from domain.errors import InvalidRequestError, Json
+    from domain.errors import Json
     from triggers.list_filters import ListFilter
 
 type GetDocument = Callable[[df.DurableFunctionsClient, str], Awaitable[Json | None]]
 
 MAX_EXTRA_READS: Final = 100
 """How many restores a page reads at most beyond ``top``. Then it ends, short or even empty, with a ``nextLink``."""
-MAX_QUERIES: Final = 8
-"""How many pages of the index one page of the list reads at most."""
-
-# How many rows of the index are read at once.
-MAX_DOCUMENTS: Final = 200
-"""How many entries are read at once with their documents: so many fit into an answer of the task hub."""
-
-_FILTERED_ROWS: Final = 50  # at least so many if a filter by status or text may exclude most restores
-_PASSED_ROWS: Final = 400  # without documents, where most entries are passed over: they tell their time and their VM
+_MIN_ROWS: Final = 50  # where only the documents tell what passes the filter, so that few of the rows may
+_ROWS_WITHOUT_INPUT: Final = 400  # where most entries are passed over: their ids tell their time and their VM
 _AT_ONCE: Final = 16
-_MAX_TOKEN: Final = 2000
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.AWAITING_APPROVAL})
 _NOT_ENDED: Final = [
     OrchestrationStatus.PENDING,
@@ -55,63 +41,22 @@ _NOT_ENDED: Final = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a page of the list ends: after the restore with the key ``last``, in the hub's page that begins at ``hub``.
-
-    Keys do not change, so restores that start or continue as new between two pages move no other restore.
-    """
-
-    last: str = ""
-    hub: str | None = None
-
-    @classmethod
-    def read(cls, token: str | None) -> Self:
-        """Read a continuation token; ``None`` is the beginning. Raises ``InvalidRequestError`` for an invalid one."""
-        if not token:
-            return cls()
-        try:
-            last, hub, check = json.loads(base64.b64decode(token[:_MAX_TOKEN], altchars=b"-_", validate=True))
-            is_whole = check == _checksum(last, hub)  # raises ValueError where a text has half a surrogate pair
-        except (ValueError, TypeError, binascii.Error) as error:
-            raise _wrong_token() from error
-        if not (is_whole and isinstance(last, str) and (hub is None or isinstance(hub, str))):
-            raise _wrong_token()
-        return cls(last, hub)
-
-    @property
-    def token(self) -> str:
-        """The position as a continuation token."""
-        return base64.urlsafe_b64encode(
-            json.dumps([self.last, self.hub, _checksum(self.last, self.hub)]).encode()
-        ).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class ListPage:
-    """Status documents, newest first. ``rest`` is where the next page begins, ``None`` if there is none."""
-
-    documents: tuple[Json, ...]
-    rest: Position | None
-
-
 async def list_recoveries(
     client: df.DurableFunctionsClient, wanted: ListFilter, *, top: int, begin: Position
 ) -> ListPage:
-    """Return up to ``top`` recoveries from a position on, as ``list_page`` does."""
+    """Return up to ``top`` recoveries from a position on, as ``list_restores`` does."""
     walk = _Walk(client, wanted, top, begin, RECOVERIES)
     rest = await walk.run()
     return ListPage(tuple(walk.shown), rest)
 
 
-async def list_page(
-    client: df.DurableFunctionsClient, wanted: ListFilter, *, top: int, begin: Position | None = None
+async def list_restores(
+    client: df.DurableFunctionsClient, wanted: ListFilter, *, top: int, begin: Position
 ) -> ListPage:
     """Return up to ``top`` restores from a position on. Starts refused while their callers waited are left out.
 
     Raises ``InvalidRequestError`` if the task hub does not know the position.
     """
-    begin = begin or Position()
     is_active = bool(wanted.statuses) and wanted.statuses <= _ACTIVE
     if is_active and (active := await _active_ids(client)) is not None:
         documents = await read_documents(client, active)
@@ -124,7 +69,9 @@ async def list_page(
 class _Walk:
     """Follows the index from a position on, and reads what it names, until a page is full.
 
-    ``prefix`` is that of the entries: it says whether restores or recoveries are listed.
+    ``prefix`` is that of the entries: it says whether restores or recoveries are listed. If the filter has a span of
+    time that ended in the past, the entries that are newer come first: they are passed over, many at once, without
+    their documents.
     """
 
     def __init__(
@@ -208,35 +155,16 @@ class _Walk:
         # Most entries are then passed over, and are too many for their documents to fit into one answer.
         without_documents = self._mark is not None or self._passes_over
         if without_documents:
-            size = _PASSED_ROWS
+            size = _ROWS_WITHOUT_INPUT
         elif self._is_before_span:
-            size = MAX_DOCUMENTS
+            size = MAX_ROWS_WITH_INPUT
         else:
-            size = max(self._missing, _FILTERED_ROWS) if self._wanted.is_about_documents else self._missing
-            size = min(size, MAX_DOCUMENTS)
+            size = max(self._missing, _MIN_ROWS) if self._wanted.is_about_documents else self._missing
+            size = min(size, MAX_ROWS_WITH_INPUT)
         query = OrchestrationQuery(
             instance_id_prefix=self._prefix, max_instance_count=size, fetch_inputs_and_outputs=not without_documents
         )
-        return await query_index(self._client, query, at, self._begin)
-
-
-async def query_index(
-    client: df.DurableFunctionsClient, query: OrchestrationQuery, at: str | None, begin: Position
-) -> Page[OrchestrationState]:
-    """Return the page of the index that the hub's token ``at`` names; ``begin`` is the position that the caller sent.
-
-    Raises ``InvalidRequestError`` if the task hub does not know the caller's token.
-    """
-    try:
-        return await query_page(client, query, at)
-    except grpc.aio.AioRpcError as error:
-        if at is None or at != begin.hub or error.code() is not grpc.StatusCode.UNKNOWN:
-            raise
-    await query_page(client, query)  # raises if the task hub does not answer at all
-    try:
-        return await query_page(client, query, at)
-    except grpc.aio.AioRpcError as error:
-        raise _wrong_token() from error
+        return await query_rows(self._client, query, at, self._begin)
 
 
 async def _active_ids(client: df.DurableFunctionsClient) -> list[str] | None:
@@ -292,12 +220,3 @@ def _is_shown(document: Json, wanted: ListFilter) -> bool:
 
 def _key(document: Json) -> str:
     return key_of(parse_request_time(document["createdTime"]), document["id"])
-
-
-def _checksum(last: str, hub: str | None) -> str:
-    """Return a checksum that shows whether a token was changed by mistake. It is no secret: a token gives no rights."""
-    return hashlib.sha256(f"{last} {hub}".encode()).hexdigest()[:8]
-
-
-def _wrong_token() -> InvalidRequestError:
-    return invalid("continuationToken", "must be taken as it is from a nextLink")

@@ -84,15 +84,15 @@ class PageApi:
 
         With function keys the host shows no name, and a key gives all rights.
         """
-        name, may = None, ALL_RIGHTS
+        name, rights = None, ALL_RIGHTS
         if self._authentication.is_app_service:
             try:
                 principal = principal_of(req)
             except RestoreError:
-                may = ()
+                rights = ()
             else:
-                name, may = principal.name, principal.may
-        session = Session(authentication=self._authentication.by, name=name, may=may, version=self._version)
+                name, rights = principal.name, principal.rights
+        session = Session(authentication=self._authentication.by, name=name, may=rights, version=self._version)
         return json_response(200, session, {"Cache-Control": "no-store"})
 
 

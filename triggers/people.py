@@ -97,7 +97,7 @@ class PeopleRoutes:
         principal's name: a body that names another person is refused with 400. As browsers add their cookies to what
         other sites send, the request must also be one that a form of another site cannot send.
         """
-        self._add("POST", route, function, lambda req: _signed(req, _admit_change(req, right), person))
+        self._add("POST", route, function, lambda req: _with_person(req, _admit_change(req, right), person))
 
     def _add(
         self,
@@ -171,14 +171,14 @@ def _admit_change(req: func.HttpRequest, right: Right) -> Principal:
 
 
 def _check_right(principal: Principal, right: Right) -> None:
-    if right not in principal.may:
+    if right not in principal.rights:
         raise _ForbiddenError(
             f"{principal.name} lacks the app role {right.role}. Whoever manages the app's registration in Entra can "
             "assign it (docs/page-access.md); sign in again afterwards."
         )
 
 
-def _signed(req: func.HttpRequest, principal: Principal, person: str) -> func.HttpRequest:
+def _with_person(req: func.HttpRequest, principal: Principal, person: str) -> func.HttpRequest:
     """Return the request with the principal's name as the member ``person`` of its body.
 
     Raises ``InvalidRequestError`` if the body names anybody else.

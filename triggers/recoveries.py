@@ -29,7 +29,8 @@ from triggers.answers import (
     read_person,
 )
 from triggers.list_filters import RECOVERY_LIST, ListFilter
-from triggers.listing import Position, list_recoveries
+from triggers.list_pages import Position
+from triggers.listing import list_recoveries
 from triggers.parameters import DEFAULT_TOP, id_in_route, next_query, parse_name, parse_top, parsed, read_parameters
 from triggers.people import PeopleRoutes
 from triggers.recovery_commands import DECISION_OF, give_command

@@ -56,7 +56,7 @@ async def give_command(
     if "group" in instruction:
         index = group_index(view, instruction["group"])
         instruction = {**instruction, "group": view.accepted.groups[index].name}
-    if _is_done(view.document, command, instruction):
+    if _is_applied(view.document, command, instruction):
         return view.document
     _check(view, command, instruction)
     command_id = str(uuid.uuid4())
@@ -67,7 +67,7 @@ async def give_command(
         raise TransientError(errors.SERVICE_UNAVAILABLE, message)
     view = await _until_applied(client, recovery_id, command_id) or view
     had_effect = _had_effect(view, command_id)
-    if (command in DECISION_OF or not had_effect) and not _is_done(view.document, command, instruction):
+    if (command in DECISION_OF or not had_effect) and not _is_applied(view.document, command, instruction):
         _check(view, command, instruction)  # another command, or the end of the recovery, was faster
         if not had_effect:
             raise _conflict(recovery_id, command, "its state changed at the same moment. Look at it before you go on")
@@ -88,13 +88,13 @@ def _had_effect(view: RecoveryView, command_id: str) -> bool:
     """Return whether the command has changed the recovery, or may still do so."""
     if command_id in view.document.get("commands", ()):
         return view.shown is None or command_id not in view.shown.ineffective
-    return not _takes_none(view.document)
+    return not _is_closed(view.document)
 
 
-def _is_done(document: Json, command: Command, instruction: Json) -> bool:
-    """Return whether the recovery shows already what the command would do."""
+def _is_applied(document: Json, command: Command, instruction: Json) -> bool:
+    """Return whether the recovery shows already what the command asks for."""
     if command is Command.PAUSE:
-        return "paused" in document and not _takes_none(document)
+        return "paused" in document and not _is_closed(document)
     if command is Command.CANCEL:
         return "cancellation" in document
     if command in DECISION_OF:
@@ -135,7 +135,7 @@ def _conflict(recovery_id: str, command: Command, reason: str) -> TerminalError:
     return TerminalError(errors.REQUEST_CONFLICT, f"Recovery {recovery_id} cannot be told to {command}: {reason}.")
 
 
-def _takes_none(document: Json) -> bool:
+def _is_closed(document: Json) -> bool:
     """Return whether the recovery has ended so that it takes no more commands."""
     return document["links"].keys() == {"self", "members"}
 
@@ -151,7 +151,7 @@ def _why_not(view: RecoveryView, command: Command, instruction: Json) -> str | N
             "it is a dry run, which restores nothing; start the recovery itself by the same call without dryRun, with "
             "another requestId"
         )
-    if _takes_none(document):
+    if _is_closed(document):
         return f"it has ended as {status}. {_START_ANOTHER}"
     if command in _ABOUT_GROUPS:
         return _why_no_group(view, command, instruction.get("group"))
@@ -189,7 +189,7 @@ def _why_undecidable(document: Json, instruction: Json) -> str | None:
         return f"{known}. {_NOTHING_TO_DO}"
     waiting = [approval for approval in approvals if approval["decision"] is None]
     if any(approval["expires"] is None or now() <= parse_request_time(approval["expires"]) for approval in waiting):
-        return f"it has ended as {document['status']}. {_START_ANOTHER}" if _takes_none(document) else None
+        return f"it has ended as {document['status']}. {_START_ANOTHER}" if _is_closed(document) else None
     last = (waiting or approvals)[-1]
     if last["decision"] == str(Decision.APPROVED):
         what_to_do = "Cancel the recovery if it must not go on"

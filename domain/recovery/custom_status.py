@@ -68,7 +68,7 @@ def custom_status(recovery: Recovery) -> Json:
 def _with_texts(shown: ShownProgress, *, size: int) -> ShownProgress:
     """Return the progress with its texts cut to this size as JSON."""
 
-    def noted(given: Instruction | None) -> Instruction | None:
+    def shortened(given: Instruction | None) -> Instruction | None:
         return given and replace(given, by=_truncated(given.by, size), comment=_truncated(given.comment, size))
 
     approval, error = shown.approval, shown.error
@@ -76,8 +76,8 @@ def _with_texts(shown: ShownProgress, *, size: int) -> ShownProgress:
         approval = replace(approval, by=_truncated(approval.by, size), comment=_truncated(approval.comment, size))
     return replace(
         shown,
-        paused=noted(shown.paused),
-        cancellation=noted(shown.cancellation),
+        paused=shortened(shown.paused),
+        cancellation=shortened(shown.cancellation),
         approval=approval,
         approvals={
             index: replace(known, by=_truncated(known.by, size), comment=_truncated(known.comment, size))

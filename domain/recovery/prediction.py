@@ -33,16 +33,17 @@ if TYPE_CHECKING:
 _USUAL_S: Final = 31 * 60
 _MIN_LEFT_S: Final = 60
 _GOLDEN_RATIO: Final = 0.6180339887498949
-_NEVER_STARTS: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED, GroupStatus.CANCELLED})
+_FAILED: Final = frozenset({GroupStatus.FAILED, GroupStatus.REJECTED, GroupStatus.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
     """What a recovery has still to do.
 
-    ``members`` has a letter for each member. ``done`` are the groups that no group waits for any more, ``never`` those
-    whose followers cannot start. ``active`` has for each active member the seconds that it still needs, and its index.
-    ``durations_s`` are those of other restores, the shortest first.
+    ``members`` has a letter for each member. ``done`` are the groups that no group waits for any more, ``failed`` those
+    that failed, were rejected or cancelled, so that the groups after them cannot start. ``active`` has for each active
+    member the seconds that it still needs, and its index. ``durations_s`` are those of other restores, the shortest
+    first.
     """
 
     groups: tuple[GroupOutline, ...]
@@ -50,7 +51,7 @@ class Ahead:
     caps: Caps
     members: str
     done: frozenset[int]
-    never: frozenset[int]
+    failed: frozenset[int]
     active: tuple[tuple[int, int], ...]
     durations_s: tuple[int, ...]
 
@@ -87,7 +88,7 @@ def predict(recovery: Recovery, now: datetime) -> Prediction | None:
         done=frozenset(
             passed_groups([group.status for group in progress.groups], [known.after for known in outline.groups])
         ),
-        never=frozenset(index for index, group in enumerate(progress.groups) if group.status in _NEVER_STARTS),
+        failed=frozenset(index for index, group in enumerate(progress.groups) if group.status in _FAILED),
         active=tuple((_left_of_one_s(durations_s, index, past), index) for index, past in elapsed.items()),
         durations_s=durations_s,
     )
@@ -107,7 +108,7 @@ def planned_s(recovery: Recovery) -> int:
             caps=caps_of(recovery),
             members=str(MemberStatus.PENDING) * len(outline.vault_of),
             done=frozenset(),
-            never=frozenset(),
+            failed=frozenset(),
             active=(),
             durations_s=(math.ceil(outline.typical_s or _USUAL_S),),
         )
@@ -151,7 +152,7 @@ def forecast_of(ahead: Ahead) -> Forecast:
 
 
 class _Play:
-    """The schedule as it will go."""
+    """Plays the schedule to its end, in seconds from now."""
 
     def __init__(self, ahead: Ahead) -> None:
         self._ahead = ahead
@@ -161,11 +162,12 @@ class _Play:
         self._group_of = [number for number, group in enumerate(ahead.groups) for _ in range(group.count)]
         self._left = [0] * len(ahead.groups)
         self._done = set(ahead.done)
-        self._waits = set(range(len(ahead.groups))) - ahead.done - ahead.never
+        self._waits = set(range(len(ahead.groups))) - ahead.done - ahead.failed
         self._at = 0
         self._ended_at: dict[int, int] = {}
 
     def to_the_end(self) -> int:
+        """Return in how many seconds the last member has ended."""
         for _, index in self._ends:
             self._board.occupy(index)
             self._left[self._group_of[index]] += 1
@@ -195,7 +197,7 @@ class _Play:
         self._left[group] -= 1
         if not self._left[group]:
             self._ended_at[group] = self._at
-            if group not in self._ahead.never:
+            if group not in self._ahead.failed:
                 self._done.add(group)
                 self._release()
 

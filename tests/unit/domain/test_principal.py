@@ -119,16 +119,18 @@ class TestTheRights:
     def test_are_those_of_the_roles(self, roles: list[str], may: tuple[Right, ...], kind: str) -> None:
         claims = [(kind, role) for role in roles]
 
-        assert read(("name", "ada"), *claims, role_typ="groups-as-roles").may == may
+        assert read(("name", "ada"), *claims, role_typ="groups-as-roles").rights == may
 
     def test_of_all_kinds_of_role_claims_count_together(self) -> None:
         claims = (("roles", "Restore.Approve"), (ROLE, "Restore.Operate"), ("mine", "Restore.Read"))
 
-        assert read(("name", "ada"), *claims, role_typ="mine").may == ALL_RIGHTS
+        assert read(("name", "ada"), *claims, role_typ="mine").rights == ALL_RIGHTS
 
     @pytest.mark.parametrize("kind", ["wids", "groups", "role", "Roles", "scp", ""])
     def test_are_not_taken_from_other_claims(self, kind: str) -> None:
-        assert read(("name", "ada"), (kind, "Restore.Approve"), ("roles", "Restore.Read"), role_typ=None).may == (READ,)
+        assert read(("name", "ada"), (kind, "Restore.Approve"), ("roles", "Restore.Read"), role_typ=None).rights == (
+            READ,
+        )
 
 
 class TestAHeaderThatIsNone:
@@ -203,4 +205,4 @@ def test_whatever_the_header_is_the_caller_has_a_name_or_is_refused(header: str)
     assert not problems.found  # as `by` it goes wherever a name from a body may go
     assert is_named(principal.name)
     assert len(principal.name) <= MAX_NAME
-    assert not principal.may or READ in principal.may
+    assert not principal.rights or READ in principal.rights

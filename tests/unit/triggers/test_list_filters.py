@@ -21,7 +21,8 @@ from tests.support.rows_hub import ENDED, FAILED, NOW, RowsHub
 from tests.support.strategies import SWIFT
 from tests.unit.domain.recovery.driving import a_group, running
 from triggers.http import RestoresApi
-from triggers.listing import MAX_EXTRA_READS, MAX_QUERIES
+from triggers.list_pages import MAX_QUERIES
+from triggers.listing import MAX_EXTRA_READS
 from triggers.recoveries import RecoveriesApi
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from tests.support.rows_hub import ENDED, FAILED, NOW, RowsHub
 from tests.support.strategies import SWIFT
 from triggers.list_entries import ListEntry
 from triggers.list_filters import ListFilter
-from triggers.listing import MAX_EXTRA_READS, MAX_QUERIES, Position, list_page
+from triggers.list_pages import MAX_QUERIES, Position
+from triggers.listing import MAX_EXTRA_READS, list_restores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +50,7 @@ def ids(some: Iterable[Restore]) -> list[str]:
 
 def page(hub: RowsHub, wanted: ListFilter | None = None, top: int = TOP, token: str | None = None) -> Any:
     client = cast("df.DurableFunctionsClient", hub)
-    return asyncio.run(list_page(client, wanted or ListFilter(), top=top, begin=Position.read(token)))
+    return asyncio.run(list_restores(client, wanted or ListFilter(), top=top, begin=Position.read(token)))
 
 
 def pages(hub: RowsHub, wanted: ListFilter | None = None, top: int = TOP) -> list[list[str]]:

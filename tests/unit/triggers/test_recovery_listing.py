@@ -19,7 +19,8 @@ from tests.support.rows_hub import ENDED, NOW, RowsHub
 from tests.unit.domain.recovery.driving import Driven, a_group, running
 from triggers.list_entries import ListEntry
 from triggers.list_filters import ListFilter
-from triggers.listing import list_page
+from triggers.list_pages import Position
+from triggers.listing import list_restores
 from triggers.recoveries import RecoveriesApi
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def test_a_filter_by_status(status: str, begin: int) -> None:
 def test_the_list_of_restores_shows_no_recovery() -> None:
     hub = a_hub(some_recoveries(3))
 
-    page: Any = asyncio.run(list_page(cast("df.DurableFunctionsClient", hub), ListFilter(), top=50))
+    page: Any = asyncio.run(
+        list_restores(cast("df.DurableFunctionsClient", hub), ListFilter(), top=50, begin=Position())
+    )
 
     assert len(page.documents) == 3
     assert all("recoveryType" in shown for shown in page.documents)

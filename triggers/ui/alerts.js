@@ -32,7 +32,7 @@ function rulesPart(rules) {
     rule.name,
     matchText(rule.match),
     actionText(rule),
-    approvalText(rule),
+    ruleApprovalText(rule),
     limitsText(rule),
   ]);
   return h(
@@ -74,7 +74,7 @@ function actionText(rule) {
     : (words.kind[rule.restore?.recoveryType] ?? "restores");
 }
 
-function approvalText(rule) {
+function ruleApprovalText(rule) {
   if (rule.deny) return "–";
   return rule.approval?.required ? `a person, within ${isoDuration(rule.approval.timeout ?? "PT4H")}` : "not needed";
 }

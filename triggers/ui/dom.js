@@ -99,6 +99,12 @@ export function table(caption, heads, rows, keys = []) {
   );
 }
 
+/** Returns a choice among `entries`, pairs of value and text; the entry with the value `chosen` is chosen at first. */
+export function select(name, entries, chosen, onchange) {
+  const options = entries.map(([value, text]) => h("option", { value, selected: value === chosen }, text));
+  return h("select", { name, onchange }, options);
+}
+
 /** Returns the JSON behind a view, closed at first. */
 export function json(value) {
   return h("details", {}, h("summary", {}, "JSON"), h("pre", { tabindex: 0 }, JSON.stringify(value, null, 2)));

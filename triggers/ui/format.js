@@ -81,7 +81,7 @@ export function resource(id) {
   return id ? h("span", { class: "id", title: id }, nameOf(id)) : null;
 }
 
-/** Returns the first milliseconds-since-1970 at which a restore may end by Azure's own percentage; null if unknown. */
+/** Returns when a restore may end by Azure's own percentage, in milliseconds since 1970; null if unknown. */
 export function expectedEnd(restore) {
   const percent = restore.progressPercentage;
   const tracking = restore.phases?.find((phase) => phase.phase === "TrackingJob");

@@ -1,6 +1,7 @@
 // The groups of a recovery as a graph: a group stands to the right of all that it waits for.
 
 import { h } from "./dom.js";
+import { total } from "./parts.js";
 import { word } from "./words.js";
 
 const WIDTH = 176;
@@ -81,7 +82,7 @@ function edge(from, to, isCritical) {
 
 function node(group, place, isCritical) {
   const [x, y] = corner(place);
-  const all = Object.values(group.counts).reduce((sum, count) => sum + count, 0);
+  const all = total(group.counts);
   const done = (group.counts.Completed ?? 0) + (group.counts.CompletedWithWarnings ?? 0) + (group.counts.Planned ?? 0);
   const name = group.name.length > MAX_NAME ? `${group.name.slice(0, MAX_NAME - 1)}…` : group.name;
   return h(

@@ -1,10 +1,10 @@
 // What is restored now, what waits for whom, and what has ended.
 
 import { get } from "./api.js";
-import { h, show, table } from "./dom.js";
+import { h, select, show, table } from "./dom.js";
 import { between, groupOf, nameOf, time } from "./format.js";
 import { Pages } from "./pages.js";
-import { badge, expected, hasEnded, kindOf, pager, progress, waiting } from "./parts.js";
+import { badge, counts, errorText, expected, hasEnded, kindOf, pager, progress, waiting } from "./parts.js";
 import { word, words } from "./words.js";
 
 const ACTIVE = "Pending,Running,AwaitingApproval";
@@ -67,15 +67,11 @@ function filters(wanted) {
       (status) => [status, words.status[status].toLowerCase()],
     ),
   ];
-  const option =
-    (chosen) =>
-    ([value, text]) =>
-      h("option", { value, selected: value === chosen }, text);
   return h(
     "form",
     { class: "filters", role: "search", onsubmit: submit },
-    h("label", {}, "Status", h("select", { name: "status", onchange: submit }, statuses.map(option(wanted.status)))),
-    h("label", {}, "Begun in", h("select", { name: "period", onchange: submit }, PERIODS.map(option(wanted.period)))),
+    h("label", {}, "Status", select("status", statuses, wanted.status, submit)),
+    h("label", {}, "Begun in", select("period", PERIODS, wanted.period, submit)),
     h("label", {}, "VM or text", h("input", { name: "text", type: "search", value: wanted.text, maxlength: 200 })),
     h("button", { type: "submit" }, "Filter"),
   );
@@ -97,12 +93,6 @@ function recoveriesPart(open) {
     rows,
     open.map((recovery) => recovery.id),
   );
-}
-
-/** Returns how many members have each status, in words. */
-export function counts(given) {
-  const texts = Object.entries(given).map(([status, count]) => `${count} ${word("status", status).toLowerCase()}`);
-  return texts.join(", ") || "being chosen";
 }
 
 function restoresPart(listed, wanted, hasOlder) {
@@ -132,7 +122,7 @@ function restoresPart(listed, wanted, hasOlder) {
     progress(restore) ?? "–",
     between(restore.createdTime, restore.completedTime),
     restore.completedTime ? time(restore.completedTime) : (expected(restore) ?? "–"),
-    waiting(restore) ?? (restore.error ? `${restore.error.code}: ${restore.error.message}` : "–"),
+    waiting(restore) ?? errorText(restore.error) ?? "–",
   ]);
   return table(
     "Restores, newest first",

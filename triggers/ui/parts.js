@@ -35,6 +35,23 @@ export function badge(status) {
   return h("span", { class: `badge ${TONES[status] ?? "plain"}` }, word("status", status));
 }
 
+/** Returns how many members have each status, in words. */
+export function counts(given) {
+  const texts = Object.entries(given).map(([status, count]) => `${count} ${word("status", status).toLowerCase()}`);
+  return texts.join(", ") || "being chosen";
+}
+
+/** Returns the number of all members, of which `given` has how many have each status. */
+export function total(given) {
+  return Object.values(given).reduce((sum, count) => sum + count, 0);
+}
+
+/** Returns what started a restore or recovery, and who asked for it. */
+export function startedBy(document) {
+  const requester = document.requestedBy ? ` (${document.requestedBy})` : "";
+  return `${word("startedBy", document.startedBy)}${requester}`;
+}
+
 /** Returns the kind of a restore in words. */
 export function kindOf(restore) {
   const kind = word("kind", restore.recoveryType);
@@ -86,6 +103,11 @@ export function warnings(list) {
     ),
   );
   return h("section", { class: "box warn" }, h("h2", {}, "Warnings"), h("ul", {}, items));
+}
+
+/** Returns an error on one line; null if there is none. */
+export function errorText(error) {
+  return error ? `${error.code}: ${error.message}` : null;
 }
 
 /** Returns an error with its details and what to do; null if there is none. */

@@ -5,7 +5,7 @@ import { confirmCommand } from "./dialog.js";
 import { facts, h, json, show, table } from "./dom.js";
 import { isoDuration } from "./format.js";
 import { graph } from "./graph.js";
-import { badge, problem, warnings } from "./parts.js";
+import { badge, problem, total, warnings } from "./parts.js";
 import { may, requestedBy } from "./session.js";
 import { untilEnded } from "./start.js";
 
@@ -77,7 +77,7 @@ export function planView({ main, id: name }) {
       h("h2", {}, "Dry run ", badge(dryRun.status)),
       facts([
         ["Would take", isoDuration(dryRun.result?.duration)],
-        ["Members", String(Object.values(dryRun.counts).reduce((sum, count) => sum + count, 0))],
+        ["Members", String(total(dryRun.counts))],
         ["All of it", h("a", { href: `#/recoveries/${dryRun.id}` }, "the planned recovery with its members")],
       ]),
       problem(dryRun.error),

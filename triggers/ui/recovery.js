@@ -1,15 +1,26 @@
 // One recovery: its groups in order, who waits for whom, its members, and what can be done.
 
 import { get } from "./api.js";
-import { confirmCommand } from "./dialog.js";
-import { facts, h, json, show, table } from "./dom.js";
+import { commandButton } from "./commands.js";
+import { facts, h, json, select, show, table } from "./dom.js";
 import { between, isoDuration, nameOf, time } from "./format.js";
 import { graph } from "./graph.js";
-import { counts } from "./now.js";
 import { Pages } from "./pages.js";
-import { announce, approvalText, badge, givenBy, hasEnded, pager, problem, waiting, warnings } from "./parts.js";
-import { may } from "./session.js";
-import { words } from "./words.js";
+import {
+  announce,
+  approvalText,
+  badge,
+  counts,
+  errorText,
+  givenBy,
+  hasEnded,
+  pager,
+  problem,
+  startedBy,
+  waiting,
+  warnings,
+} from "./parts.js";
+import { word } from "./words.js";
 
 const PAGE = 50;
 const RETRIABLE = new Set(["Failed", "Rejected"]);
@@ -78,32 +89,24 @@ const COMMANDS = {
 };
 
 function button(name, recovery, refresh, group = null) {
-  const command = COMMANDS[name];
-  if (!recovery.links[name] || !may(command.right)) return null;
+  const { text, right, consequences, isDangerous } = COMMANDS[name];
   const of = group ? `the group ${group.name}` : `the recovery of ${recovery.plan}`;
-  async function give() {
-    const given = await confirmCommand({
-      title: `${command.text} ${of}`,
-      consequences: command.consequences(of, recovery),
-      button: command.text,
+  return commandButton({
+    command: name,
+    text,
+    label: group ? `${text} ${group.name}` : null,
+    right,
+    links: recovery.links,
+    refresh,
+    question: {
+      title: `${text} ${of}`,
+      consequences: consequences(of, recovery),
+      button: text,
       path: `recoveries/${recovery.id}/${name}`,
       body: group ? { group: group.name } : {},
-      isDangerous: command.isDangerous,
-    });
-    if (given) refresh();
-  }
-  const label = group ? `${command.text} ${group.name}` : null;
-  return h(
-    "button",
-    {
-      type: "button",
-      class: name === "approve" ? null : "plain",
-      "data-key": name,
-      "aria-label": label,
-      onclick: give,
+      isDangerous,
     },
-    command.text,
-  );
+  });
 }
 
 function actions(recovery, refresh) {
@@ -137,10 +140,7 @@ function overview(recovery) {
     ["Time to recover (RTO)", isoDuration(recovery.measured?.rto)],
     ["Planned duration", isoDuration(recovery.result?.duration)],
     ["Kind", recovery.dryRun && "only planned: nothing is restored"],
-    [
-      "Started by",
-      `${words.startedBy[recovery.startedBy] ?? recovery.startedBy}${recovery.requestedBy ? ` (${recovery.requestedBy})` : ""}`,
-    ],
+    ["Started by", startedBy(recovery)],
     ["Reason", recovery.reason],
     ["Cancelled", givenBy(recovery.cancellation)],
     ["Request id", recovery.requestId],
@@ -185,14 +185,10 @@ function membersPart(recovery, listed, wanted, id) {
     const query = new URLSearchParams([...new FormData(event.target.closest("form"))].filter(([, value]) => value));
     location.hash = `/recoveries/${id}?${query}`;
   }
-  const option =
-    (chosen) =>
-    ([value, text]) =>
-      h("option", { value, selected: value === chosen }, text);
   const groups = [["", "all groups"], ...recovery.groups.map((group) => [group.name, group.name])];
   const statuses = [
     ["", "all"],
-    ...Object.keys(recovery.counts).map((status) => [status, words.status[status]?.toLowerCase() ?? status]),
+    ...Object.keys(recovery.counts).map((status) => [status, word("status", status).toLowerCase()]),
   ];
   const rows = listed.map((member) => [
     h(
@@ -207,7 +203,7 @@ function membersPart(recovery, listed, wanted, id) {
     String(member.attempt),
     time(member.recoveryPointTime) ?? "–",
     isoDuration(member.measuredRpo) ?? "–",
-    member.error ? `${member.error.code}: ${member.error.message}` : "–",
+    errorText(member.error) ?? "–",
   ]);
   return h(
     "section",
@@ -216,8 +212,8 @@ function membersPart(recovery, listed, wanted, id) {
     h(
       "form",
       { class: "filters", onsubmit: submit },
-      h("label", {}, "Group", h("select", { name: "group", onchange: submit }, groups.map(option(wanted.group)))),
-      h("label", {}, "Status", h("select", { name: "status", onchange: submit }, statuses.map(option(wanted.status)))),
+      h("label", {}, "Group", select("group", groups, wanted.group, submit)),
+      h("label", {}, "Status", select("status", statuses, wanted.status, submit)),
     ),
     rows.length > 0
       ? table(

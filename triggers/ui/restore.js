@@ -1,7 +1,7 @@
 // One restore: how far it is, why, what Azure said, and what can be done.
 
 import { get } from "./api.js";
-import { confirmCommand } from "./dialog.js";
+import { commandButton } from "./commands.js";
 import { facts, h, json, show, table } from "./dom.js";
 import { between, duration, durationOf, groupOf, nameOf, resource, time } from "./format.js";
 import {
@@ -14,10 +14,10 @@ import {
   kindOf,
   problem,
   progress,
+  startedBy,
   waiting,
   warnings,
 } from "./parts.js";
-import { may } from "./session.js";
 import { sentence, word, words } from "./words.js";
 
 const PORTAL = "https://portal.azure.com/#resource";
@@ -66,70 +66,46 @@ export function consequencesOf(request, vmName) {
   ];
 }
 
+const COMMANDS = {
+  approve: {
+    text: "Approve",
+    right: "approve",
+    button: "Approve and restore",
+    consequences: (restore, name) => consequencesOf(restore.request, name),
+    isDangerous: (restore) => restore.request?.target?.replacesDisks,
+  },
+  reject: {
+    text: "Reject",
+    right: "approve",
+    button: "Reject",
+    consequences: () => ["Nothing is restored. This restore ends as rejected."],
+  },
+  cancel: {
+    text: "Cancel",
+    right: "operate",
+    button: "Cancel the restore",
+    consequences: cancelConsequences,
+    isDangerous: () => true,
+  },
+};
+
 function actions(restore, name, refresh) {
-  async function command(options) {
-    if (await confirmCommand(options)) refresh();
-  }
-  const { approve, reject, cancel } = restore.links;
-  const path = `restores/${restore.id}`;
-  const canApprove = may("approve");
-  const buttons = [
-    approve &&
-      canApprove &&
-      h(
-        "button",
-        {
-          type: "button",
-          "data-key": "approve",
-          onclick: () =>
-            command({
-              title: `Approve the restore of ${name}`,
-              consequences: consequencesOf(restore.request, name),
-              button: "Approve and restore",
-              path: `${path}/approve`,
-              isDangerous: restore.request?.target?.replacesDisks,
-            }),
-        },
-        "Approve",
-      ),
-    reject &&
-      canApprove &&
-      h(
-        "button",
-        {
-          type: "button",
-          "data-key": "reject",
-          class: "plain",
-          onclick: () =>
-            command({
-              title: `Reject the restore of ${name}`,
-              consequences: ["Nothing is restored. This restore ends as rejected."],
-              button: "Reject",
-              path: `${path}/reject`,
-            }),
-        },
-        "Reject",
-      ),
-    cancel &&
-      may("operate") &&
-      h(
-        "button",
-        {
-          type: "button",
-          "data-key": "cancel",
-          class: "plain",
-          onclick: () =>
-            command({
-              title: `Cancel the restore of ${name}`,
-              consequences: cancelConsequences(restore, name),
-              button: "Cancel the restore",
-              path: `${path}/cancel`,
-              isDangerous: true,
-            }),
-        },
-        "Cancel",
-      ),
-  ];
+  const buttons = Object.entries(COMMANDS).map(([command, { text, right, button, consequences, isDangerous }]) =>
+    commandButton({
+      command,
+      text,
+      right,
+      links: restore.links,
+      refresh,
+      question: {
+        title: `${text} the restore of ${name}`,
+        consequences: consequences(restore, name),
+        button,
+        path: `restores/${restore.id}/${command}`,
+        isDangerous: isDangerous?.(restore),
+      },
+    }),
+  );
   return h("div", { class: "actions" }, buttons);
 }
 
@@ -163,7 +139,7 @@ function overview(restore) {
     ["Expected end", expected(restore)],
     ["Ended", time(restore.completedTime)],
     ["Next look at Azure", !restore.waiting && time(restore.nextPollTime)],
-    ["Started by", `${word("startedBy", restore.startedBy)}${restore.requestedBy ? ` (${restore.requestedBy})` : ""}`],
+    ["Started by", startedBy(restore)],
     ["Reason", restore.reason],
     ["Approval", restore.approval?.decision && approvalText(restore.approval)],
     ["Cancelled", givenBy(restore.cancellation)],
@@ -215,7 +191,7 @@ function pointPart(restore) {
 }
 
 /** Returns why a recovery point was chosen: by the request's criteria. */
-export function chosenBecause(criteria) {
+function chosenBecause(criteria) {
   if (criteria?.id) return "the request names it";
   const limits = [
     criteria?.atOrBefore && `not after ${new Date(criteria.atOrBefore).toLocaleString()}`,

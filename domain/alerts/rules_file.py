@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _SEVERITIES: Final = ("sev0", "sev1", "sev2", "sev3", "sev4")
 _NOT_WITH_DENY: Final = ("restore", "plan", "approval", "coolDown", "maxPerHour")
-_DEFAULT_COOL_DOWN: Final = timedelta(hours=1)
+DEFAULT_COOL_DOWN: Final = timedelta(hours=1)
+"""How long after the end of a restore of a VM a rule without ``coolDown`` starts none of this VM."""
 _MAX_DURATION: Final = timedelta(days=365)
 _MAX_COUNT: Final = 1_000_000
 
@@ -95,7 +96,7 @@ def _rule_of(body: Json) -> AlertRule:
         ),
         restore=body.get("restore"),
         approval=body.get("approval", {}),
-        cool_down=parse_duration(body["coolDown"]) if "coolDown" in body else _DEFAULT_COOL_DOWN,
+        cool_down=parse_duration(body["coolDown"]) if "coolDown" in body else DEFAULT_COOL_DOWN,
         max_per_hour=body.get("maxPerHour"),
         plan=body.get("plan"),
     )

@@ -123,7 +123,7 @@ MEMBER_STATUS_OF: Final = {
 """The status of a member by that of its restore, which has ended."""
 
 APPROVAL_TIMEOUT: Final = timedelta(hours=4)
-"""How long a whole recovery waits for its approval."""
+"""How long a recovery, or a group of it, waits for its approval, unless its plan or rule says otherwise."""
 
 MAX_ATTEMPTS: Final = 35
 """Attempts to restore one member: their number is written as one character, a digit of base 36."""

@@ -23,6 +23,7 @@ from domain.reading import (
     string,
     whole_number,
 )
+from domain.recovery.parts import APPROVAL_TIMEOUT
 from domain.recovery.plan import MAX_GROUPS, MAX_MEMBERS, Group, RecoveryPlan, Selection, circle_of, taken_targets
 from domain.request_schema import RECOVERY_POINT, request_schema
 from domain.templates import (
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 _MAX_TIMEOUT: Final = timedelta(days=365)
-_DEFAULT_TIMEOUT: Final = timedelta(hours=4)
 _MAX_TAG_NAME: Final = 512
 _MAX_TAG_VALUE: Final = 256
 _NOT_IN_A_PLAN: Final[Mapping[str, str]] = {
@@ -107,7 +107,7 @@ def _group_of(plan: Json, body: Json, after: tuple[str, ...]) -> Group:
     return Group(
         name=body["name"],
         after=after,
-        approval_timeout=None if approval is None else parse_duration(timeout) if timeout else _DEFAULT_TIMEOUT,
+        approval_timeout=None if approval is None else parse_duration(timeout) if timeout else APPROVAL_TIMEOUT,
         source_resource_ids=tuple(body.get("sourceResourceIds", ())),
         selection=None if select is None else _selection_of(select),
         optional=body.get("optional", False),

@@ -1,4 +1,4 @@
-"""The words of the operator's page: one for each code of the API, with the advice of the runbook."""
+"""What the page knows of the API by itself: a word for each code, the runbook's advice, statuses and defaults."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from domain.recovery.parts import GroupStatus, MemberStatus, RecoveryStatus
+from domain.alerts import rules_file
+from domain.recovery.parts import APPROVAL_TIMEOUT, RETRIABLE, SKIPPABLE, GroupStatus, MemberStatus, RecoveryStatus
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.restore.parts import Phase, Source, Status, WaitReason
+from domain.times import parse_duration
 from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import timedelta
 
 ROOT = Path(__file__).parents[3]
-WORDS: dict[str, dict[str, str]] = json.loads((ROOT / "triggers/ui/words.json").read_text(encoding="utf-8"))
+UI = ROOT / "triggers/ui"
+WORDS: dict[str, dict[str, str]] = json.loads((UI / "words.json").read_text(encoding="utf-8"))
 RUNBOOK = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
 STATUSES = {*Status, *RecoveryStatus, *GroupStatus, *(status.word for status in MemberStatus)}
 
@@ -47,3 +51,33 @@ def test_the_advice_is_that_of_the_runbook(kind: str) -> None:
     runbook = _without_marks(RUNBOOK)
 
     assert [code for code, advice in WORDS[kind].items() if advice not in runbook] == []
+
+
+def _in_script(name: str, pattern: str) -> str:
+    (found,) = re.findall(pattern, (UI / name).read_text(encoding="utf-8"), re.DOTALL)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("script", "name", "statuses"),
+    [
+        ("parts.js", "ENDED", STATUSES - {status for status in RecoveryStatus if not status.has_ended}),
+        ("recovery.js", "RETRIABLE", RETRIABLE),
+        ("recovery.js", "SKIPPABLE", SKIPPABLE),
+    ],
+)
+def test_the_page_agrees_with_the_app_which_statuses_are_ended_retriable_and_skippable(
+    script: str, name: str, statuses: Iterable[str]
+) -> None:
+    listed = _in_script(script, rf"const {name} = new Set\(\[(.*?)\]\)")
+
+    assert set(re.findall(r'"(\w+)"', listed)) == {str(status) for status in statuses}
+
+
+@pytest.mark.parametrize(
+    ("member", "default"), [("approval.timeout", APPROVAL_TIMEOUT), ("coolDown", rules_file.DEFAULT_COOL_DOWN)]
+)
+def test_the_page_shows_the_defaults_of_the_alert_rules(member: str, default: timedelta) -> None:
+    shown = _in_script("alerts.js", rf'rule\.{re.escape(member)} \?\? "(\w+)"')
+
+    assert parse_duration(shown) == default

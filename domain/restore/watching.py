@@ -43,7 +43,7 @@ def with_watch(restore: Restore, now: datetime) -> Restore:
 def poll(restore: Restore, calls: tuple[Call, ...], now: datetime) -> MakeCall | Wait:
     """Return the first of these calls that is due, or the wait before it; none is due while the watcher watches.
 
-    In its turn the restore polls once, and at its deadline, as any other.
+    A restore that has a turn, or has come to its deadline, polls once nevertheless.
     """
     watch = restore.watch
     if watch is None or restore.cancellation is not None or now >= restore.deadline:

@@ -143,8 +143,8 @@ def _compared(
 def _next_in_turn(watched: dict[str, Watched]) -> str | None:
     """Return the key of the restore that may read its job once now, ``None`` for nobody: the longest without a turn.
 
-    While many are watched, a job must first have been in as many lists. So a usual job of a large fleet is not read
-    before its end, and one that takes longer than a round of all is.
+    While more than ``_FEW_WATCHED`` are watched, a job must first have been in as many lists as restores are watched.
+    So in a large fleet only a job that takes unusually long is read before its end.
     """
     needed = 1 if len(watched) <= _FEW_WATCHED else len(watched)
     ready = [key for key, entry in watched.items() if entry.is_found and not entry.missed and entry.seen >= needed]

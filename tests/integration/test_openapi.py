@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import copy
 import http.client
 import json
@@ -36,6 +35,7 @@ from domain.recovery.commands import Command
 from local_host.backend import IN_PROCESS
 from orchestrations.names import RESTORE_VM
 from tests.integration.app_stage import STORAGE_ID, SUBSCRIPTION, Stage, a_request, eventually, staged, vm_id
+from tests.support.principals import person
 from tests.support.receiver import Receiver
 from triggers.answers import error_response
 from triggers.api_description.document import description
@@ -188,10 +188,8 @@ class TestTheDescriptionBehindEntra:
         assert BEHIND_ENTRA["paths"]["/restores"]["post"]["requestBody"]["required"] is True
 
     def test_is_what_the_app_serves_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        claims = [{"typ": "name", "val": "ada"}]
-        header = base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims}).encode()).decode()
         with staged(monkeypatch, RESTORE_TRUST_EASYAUTH="true") as stage:
-            answer = stage.call("GET", "openapi.json", headers={"X-MS-CLIENT-PRINCIPAL": header})
+            answer = stage.call("GET", "openapi.json", headers={"X-MS-CLIENT-PRINCIPAL": person("ada")})
             refused = stage.call("GET", "restores")
 
         assert {**answer.json(), "info": None} == {**BEHIND_ENTRA, "info": None}

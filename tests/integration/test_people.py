@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +12,7 @@ from arm.backup import BackupClient
 from domain.recovery.commands import Command
 from settings import Settings
 from tests.integration.app_stage import Stage, a_request, eventually, staged, vm_id
+from tests.support.principals import person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,9 +67,7 @@ def stage() -> Iterator[Stage]:
 
 def principal(name: str, *roles: str) -> dict[str, str]:
     """Return the header that the platform adds for a caller."""
-    claims = [{"typ": "preferred_username", "val": name}, *({"typ": "roles", "val": role} for role in roles)]
-    told = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}
-    return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(json.dumps(told).encode()).decode()}
+    return {"X-MS-CLIENT-PRINCIPAL": person(name, *roles)}
 
 
 def levels(**settings: str) -> dict[tuple[str, str], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import azure.functions as func
 import pytest
 
 from domain.principal import Authenticator
+from tests.support.principals import principal
 from triggers import page
 from triggers.page import HEADERS, MEDIA_TYPES, PageApi
 from triggers.people import Authentication
@@ -108,11 +108,6 @@ def session(api: PageApi, **headers: str) -> Json:
     answer = api.get_session(request("ui/session", **headers))
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
     return json.loads(answer.get_body())
-
-
-def principal(*claims: tuple[str, str]) -> str:
-    told = {"auth_typ": "aad", "claims": [{"typ": kind, "val": value} for kind, value in claims]}
-    return base64.b64encode(json.dumps(told).encode()).decode()
 
 
 class TestTheSession:

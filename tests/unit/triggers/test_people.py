@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import azure.functions as func
 import pytest
 
 from domain.principal import Authenticator, Right
+from tests.support.principals import person
 from triggers.people import Authentication, PeopleRoutes
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
 JSON = {"Content-Type": "application/json"}
 NAME = "ada@example.com"
-
-
-def principal(*roles: str, name: str = NAME) -> str:
-    claims = [{"typ": "preferred_username", "val": name}, *({"typ": "roles", "val": role} for role in roles)]
-    return base64.b64encode(json.dumps({"auth_typ": "aad", "claims": claims}).encode()).decode()
 
 
 class Seen:
@@ -93,7 +88,7 @@ def post(
 
 
 def signed_in(*roles: str, **more: str) -> dict[str, str]:
-    return {"X-MS-CLIENT-PRINCIPAL": principal(*roles), **JSON, **more}
+    return {"X-MS-CLIENT-PRINCIPAL": person(NAME, *roles), **JSON, **more}
 
 
 class TestWhoLetsCallersIn:
@@ -133,7 +128,7 @@ class TestWhoLetsCallersIn:
 
 class TestWithFunctionKeys:
     def test_a_forged_principal_has_no_effect(self) -> None:
-        forged = {"X-MS-CLIENT-PRINCIPAL": principal("Restore.Read", name="mallory")}
+        forged = {"X-MS-CLIENT-PRINCIPAL": person("mallory", "Restore.Read")}
         answer, seen = post(forged, b'{"by": "ada"}', by=Authenticator.FUNCTION_KEY)
 
         assert (answer.status_code, seen.bodies) == (200, [b'{"by": "ada"}'])
@@ -160,10 +155,10 @@ class TestReading:
 
     @pytest.mark.parametrize("roles", [(), ("Restore.Read",), ("Restore.Operate",), ("Restore.Approve",)])
     def test_is_part_of_each_role(self, roles: tuple[str, ...]) -> None:
-        assert get({"X-MS-CLIENT-PRINCIPAL": principal(*roles)})[0].status_code == 200
+        assert get({"X-MS-CLIENT-PRINCIPAL": person(NAME, *roles)})[0].status_code == 200
 
     def test_needs_one_of_the_apps_roles_if_there_are_any(self) -> None:
-        answer, seen = get({"X-MS-CLIENT-PRINCIPAL": principal("Another.Role")})
+        answer, seen = get({"X-MS-CLIENT-PRINCIPAL": person(NAME, "Another.Role")})
 
         assert (answer.status_code, code(answer), seen.requests) == (403, "AuthorizationFailed", [])
         assert "Restore.Read" in json.loads(answer.get_body())["error"]["message"]

@@ -41,8 +41,9 @@ if [ -e refused ]; then
     case "$*" in *--silent*) ;; *) echo "npm error: the registry says no" >&2 ;; esac
     exit 1
 fi
-mkdir -p .tools/node_modules/.bin
-for name in azurite-queue pyright; do cp tool .tools/node_modules/.bin/$name; done
+mkdir -p .tools/node_modules/.bin .tools/node_modules/axe-core
+for name in azurite-queue pyright biome; do cp tool .tools/node_modules/.bin/$name; done
+touch .tools/node_modules/axe-core/axe.min.js
 """
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 import pytest
+import requests
 
 from tests.integration.app_stage import ENDED, SUBSCRIPTION, VAULT_ID, Stage, a_request, eventually, staged, vm_id
 
@@ -62,6 +63,22 @@ def test_a_restore_is_accepted_with_links_and_ends_with_the_disks_named(stage: S
     assert disk["id"].endswith(f"/disks/{disk['name']}")
     assert (disk["isOs"], disk["lun"], disk["sizeGb"]) == (True, None, 127)
     assert done["links"]["self"] == body["links"]["self"]
+
+
+def test_the_client_request_id_of_a_document_is_the_activity_id_of_the_job(stage: Stage) -> None:
+    done = stage.restore()
+    resource = {"resource": stage.simulator.url, "api-version": "2019-08-01"}
+    secret = {"X-IDENTITY-HEADER": "simulator"}
+    token = requests.get(f"{stage.simulator.url}/msi/token", params=resource, headers=secret, timeout=30).json()
+    url = f"{stage.simulator.url}{done['vaultId']}/backupJobs/{done['jobId']}"
+    bearer = {"Authorization": f"Bearer {token['access_token']}"}
+    job = requests.get(url, params={"api-version": "2025-08-01"}, headers=bearer, timeout=30).json()
+
+    assert done["clientRequestId"] == job["properties"]["activityId"]
+    assert done["clientRequestId"] in {
+        shown.get("clientRequestId") for shown in stage.call("GET", "restores").json()["value"]
+    }
+    assert "clientRequestId" not in stage.restore(dryRun=True)
 
 
 def test_any_casing_of_a_vm_id_is_enough(stage: Stage) -> None:

@@ -100,11 +100,15 @@ class Operator:
         expect(self.page.locator("h1 .badge")).to_have_text(text, timeout=PATIENCE_MS)
 
     def confirms(self, button: str, comment: str) -> None:
+        """Give a comment in the open dialog, press its button, and wait until the app has taken the command."""
+        self.confirms_without_waiting(button, comment)
+        expect(self.page.get_by_role("dialog")).to_have_count(0)
+
+    def confirms_without_waiting(self, button: str, comment: str) -> None:
         """Give a comment in the open dialog and press its button."""
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_role("textbox").fill(comment)
         dialog.get_by_role("button", name=button, exact=True).click()
-        expect(dialog).to_have_count(0)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Json:
         """Post to the API, as another caller; returns the answer."""

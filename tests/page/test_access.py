@@ -34,6 +34,7 @@ def views(stack: Stack, chromium: Browser) -> list[tuple[str, str]]:
         ("/start", "Start a restore"),
         ("/plans", "Recovery plans"),
         ("/plans/shop", "Plan: shop"),
+        ("/alerts", "Alerts"),
     ]
 
 
@@ -91,6 +92,19 @@ def test_a_restore_is_approved_by_keyboard_alone(chromium: Browser, stack: Stack
         page.keyboard.press("Enter")
         person.sees_status("Completed")
         assert person.get(f"restores/{restore_id}")["approval"]["comment"] == "by keyboard"
+
+
+def test_the_skip_link_goes_to_the_content_of_the_view(chromium: Browser, stack: Stack) -> None:
+    with Operator.at(chromium, stack.url) as person:
+        person.sign_in()
+        person.open("/plans", "Recovery plans")
+        _tab_to(person, person.page.get_by_role("link", name="Skip to content"))
+        person.page.keyboard.press("Enter")
+
+        expect(person.page.get_by_role("main")).to_be_focused()
+        person.sees(person.page.get_by_role("heading", name="Recovery plans"))
+        person.page.keyboard.press("Tab")
+        expect(person.page.get_by_role("link", name="shop")).to_be_focused()
 
 
 def _tab_to(person: Operator, wanted: Locator) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from playwright.sync_api import expect
 
-from tests.page.operator import PATIENCE_MS, STAGING, TARGET, Operator, vm_id
+from tests.page.operator import PATIENCE_MS, STAGING, TARGET, Operator, a_restore, vm_id
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -167,6 +167,40 @@ def test_the_list_finds_by_status_and_text(operator: Operator) -> None:
     expect(rows.nth(1).get_by_role("link")).to_have_attribute("href", f"#/restores/{waiting}")
     page.get_by_label("Status").select_option("completed")
     operator.sees(page.get_by_text("No restore fits the filter."))
+
+
+def test_an_old_recovery_that_waits_is_shown_beside_many_new_ones(operator: Operator) -> None:
+    waiting = operator.post("recoveries", {"plan": "shop"})["id"]
+    restore = {name: value for name, value in a_restore("load-019").items() if name != "sourceResourceId"}
+    small = {"name": "small", "restore": restore, "groups": [{"name": "one", "sourceResourceIds": [vm_id("web-02")]}]}
+    for _ in range(20):
+        operator.post("recoveries", {"plan": small, "dryRun": True})
+    operator.open("/", "Now")
+    recoveries = operator.page.get_by_role("table", name="Recoveries")
+    operator.sees(recoveries.locator(f"a[href='#/recoveries/{waiting}']"))
+    operator.open("/?status=Planned", "Now")
+
+    expect(recoveries.get_by_role("link")).to_have_count(20, timeout=PATIENCE_MS)
+    operator.post(f"recoveries/{waiting}/cancel", {"by": "Bob"})
+
+
+def test_what_waits_for_a_person_can_be_listed_alone(operator: Operator) -> None:
+    restore_id = operator.restores("load-017", **NEEDS_APPROVAL)
+    operator.open("/", "Now")
+    operator.page.get_by_label("Status").select_option("waits for a person")
+    operator.sees(operator.page.locator(f"a[href='#/restores/{restore_id}']"))
+
+
+def test_the_id_by_which_azure_support_finds_the_call_is_shown(operator: Operator) -> None:
+    restore_id = operator.restores("load-018")
+    operator.open(f"/restores/{restore_id}", "load-018")
+    operator.sees_status("Completed")
+
+    operator.sees(
+        operator.page.get_by_role("main").get_by_text(
+            operator.get(f"restores/{restore_id}")["clientRequestId"], exact=True
+        )
+    )
 
 
 def test_alerts_show_the_rules_and_the_last_decisions(operator: Operator) -> None:

@@ -1,6 +1,7 @@
 // Calls of the JSON API. The function key is kept in this module's memory only, and sent as a header.
 
 const KNOWN_ANSWERS = 200;
+const PATIENCE_MS = 60_000;
 
 let functionKey = null;
 const answers = new Map(); // by address: the last answer with an ETag
@@ -35,17 +36,31 @@ export async function get(path) {
 /** Returns the parsed answer to a POST of JSON. */
 export async function post(path, body) {
   const headers = { "Content-Type": "application/json" };
-  return read(await send(path, { method: "POST", headers, body: JSON.stringify(body) }));
+  try {
+    return await read(await send(path, { method: "POST", headers, body: JSON.stringify(body) }));
+  } catch (error) {
+    if (error.status !== 0) throw error;
+    throw new ApiError(0, error.code, "No answer came: the app may have taken this. Send it again; it counts once.");
+  }
 }
 
 async function send(path, options) {
   const headers = { ...options.headers };
   if (functionKey) headers["x-functions-key"] = functionKey;
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  let response;
   try {
-    return await fetch(path, { ...options, headers, cache: "no-store", redirect: "error" });
+    response = await fetch(path, { ...options, headers, signal, cache: "no-store", redirect: "manual" });
   } catch {
-    throw new ApiError(0, "NoAnswer", "The app did not answer. The page tries again.");
+    throw noAnswer();
   }
+  // App Service authentication sends whoever has no session any more to its sign-in page; the API redirects nobody.
+  if (response.type === "opaqueredirect") throw new ApiError(401, "SignInNeeded", "Your session has ended.");
+  return response;
+}
+
+function noAnswer() {
+  return new ApiError(0, "NoAnswer", "The app did not answer.");
 }
 
 async function read(response) {
@@ -56,6 +71,7 @@ async function read(response) {
     // The host's own answers, such as 401 and 404, have no JSON.
   }
   if (response.ok && body !== null) return body;
+  if (response.ok) throw noAnswer(); // it was cut on its way
   const error = body?.error;
   const message = error?.message ?? `The app answered ${response.status} ${response.statusText}`.trim();
   const retryAfterS = Number(response.headers.get("Retry-After")) || null;

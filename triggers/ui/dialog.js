@@ -15,15 +15,21 @@ export function confirmCommand({ title, consequences, button, path, body = {}, i
     const problem = h("p", { class: "problem", role: "alert", hidden: true });
     const comment = h("textarea", { name: "comment", required: true, maxlength: 500, rows: 3 }, body.reason ?? "");
     const send = h("button", { type: "submit", class: isDangerous ? "danger" : null }, button);
+    const back = h("button", { type: "button", class: "plain", onclick: () => dialog.close() }, "Go back");
     let answer = null;
-    async function submit(event) {
+    let sending = null;
+    function submit(event) {
       event.preventDefault();
       if (!comment.value.trim()) {
         comment.setCustomValidity("Say why, for those who read it later.");
         comment.reportValidity();
         return;
       }
+      if (!sending) sending = give();
+    }
+    async function give() {
       send.disabled = true;
+      back.disabled = true;
       try {
         const why = comment.value.trim();
         answer = await post(path, {
@@ -35,7 +41,10 @@ export function confirmCommand({ title, consequences, button, path, body = {}, i
         if (!(error instanceof ApiError)) throw error;
         problem.textContent = [error.message, ...error.details.map((detail) => detail.message)].join(" ");
         problem.hidden = false;
+      } finally {
+        sending = null;
         send.disabled = false;
+        back.disabled = false;
       }
     }
     const dialog = h(
@@ -48,18 +57,18 @@ export function confirmCommand({ title, consequences, button, path, body = {}, i
         consequences.map((text) => h("p", {}, text)),
         h("label", {}, isStart ? "Reason (required)" : "Comment (required)", comment),
         problem,
-        h(
-          "div",
-          { class: "actions" },
-          send,
-          h("button", { type: "button", class: "plain", onclick: () => dialog.close() }, "Go back"),
-        ),
+        h("div", { class: "actions" }, send, back),
       ),
     );
     comment.addEventListener("input", () => comment.setCustomValidity(""));
-    dialog.addEventListener("close", () => {
+    const leave = () => dialog.close();
+    addEventListener("hashchange", leave); // it asks about what the person has left
+    dialog.addEventListener("cancel", (event) => sending && event.preventDefault());
+    dialog.addEventListener("close", async () => {
+      removeEventListener("hashchange", leave);
       dialog.remove();
-      if (opener?.isConnected) opener.focus();
+      (opener?.isConnected ? opener : document.getElementById("main")).focus();
+      await sending; // a browser may close a dialog that has sent its command; the command is under way all the same
       resolve(answer);
     });
     document.body.append(dialog);

@@ -32,14 +32,27 @@ export function show(container, ...children) {
 }
 
 function patchChildren(known, wanted) {
-  const children = [...wanted.childNodes];
-  children.forEach((child, index) => {
-    const present = known.childNodes[index];
-    if (present === undefined) known.append(child);
-    else if (isSame(present, child)) patch(present, child);
-    else present.replaceWith(child);
-  });
-  while (known.childNodes.length > children.length) known.lastChild.remove();
+  const keys = new Set([...known.childNodes].map((child) => child.dataset?.key));
+  let present = known.firstChild; // what was there and is not placed yet
+  for (const child of [...wanted.childNodes]) {
+    let found = keys.has(child.dataset?.key) ? present : null;
+    while (found && !isSame(found, child)) found = found.nextSibling;
+    if (!found) {
+      known.insertBefore(child, present);
+      continue;
+    }
+    while (present !== found) present = removed(present);
+    patch(found, child);
+    present = found.nextSibling;
+  }
+  while (present) present = removed(present);
+}
+
+/** Removes a node; returns the one after it. */
+function removed(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 function isSame(known, wanted) {

@@ -7,8 +7,9 @@ const CLOCK = new Intl.DateTimeFormat(undefined, {
   hour12: false,
 });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const DAY_OF_YEAR = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const WHOLE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long", hour12: false });
-const DURATION = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
+const DURATION = /^P(?:([\d.]+)W)?(?:([\d.]+)D)?(?:T(?:([\d.]+)H)?(?:([\d.]+)M)?(?:([\d.]+)S)?)?$/;
 
 import { h } from "./dom.js";
 
@@ -16,14 +17,16 @@ import { h } from "./dom.js";
 export function time(text) {
   if (!text) return null;
   const moment = new Date(text);
-  const isToday = moment.toDateString() === new Date().toDateString();
-  const shown = isToday ? CLOCK.format(moment) : `${DAY.format(moment)} ${CLOCK.format(moment)}`;
+  if (Number.isNaN(moment.getTime())) return String(text);
+  const now = new Date();
+  const day = (moment.getFullYear() === now.getFullYear() ? DAY : DAY_OF_YEAR).format(moment);
+  const shown = moment.toDateString() === now.toDateString() ? CLOCK.format(moment) : `${day} ${CLOCK.format(moment)}`;
   return h("time", { datetime: text, title: `${WHOLE.format(moment)} = ${moment.toISOString()}` }, shown);
 }
 
-/** Returns the time of day now. */
+/** Returns the time of day now, with the person's time zone. */
 export function clock() {
-  return CLOCK.format(new Date());
+  return `${CLOCK.format(new Date())}, ${new Intl.DateTimeFormat().resolvedOptions().timeZone}`;
 }
 
 /** Returns milliseconds in words of at most two units, such as "1 h 5 min". */
@@ -50,8 +53,8 @@ export function duration(milliseconds) {
 export function durationOf(text) {
   const found = DURATION.exec(text ?? "");
   if (!found) return NaN;
-  const [days, hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
-  return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000;
+  const [weeks, days, hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
+  return ((((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000;
 }
 
 /** Returns an ISO 8601 duration in words; null if there is none. */

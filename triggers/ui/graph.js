@@ -19,7 +19,7 @@ export function graph(groups, critical) {
   const columns = Math.max(...[...places.values()].map(([column]) => column)) + 1;
   const rows = Math.max(...[...places.values()].map(([, row]) => row)) + 1;
   const width = columns * (WIDTH + GAP_X) - GAP_X + 4;
-  const height = rows * (HEIGHT + GAP_Y) - GAP_Y + 4;
+  const height = rows * (HEIGHT + GAP_Y) + 4;
   const label = `Graph of ${groups.length} groups${critical.size ? `; on the critical path: ${[...critical].join(", ")}` : ""}`;
   return h(
     "div",
@@ -73,18 +73,31 @@ function edge(from, to, isCritical) {
   const [fromX, fromY] = corner(from);
   const [toX, toY] = corner(to);
   const [x1, y1, x2, y2] = [fromX + WIDTH, fromY + HEIGHT / 2, toX, toY + HEIGHT / 2];
-  const middle = (x1 + x2) / 2;
+  // Past the groups of the columns between, it runs below their row.
+  const low = y1 + (HEIGHT + GAP_Y) / 2;
+  const isNext = to[0] - from[0] === 1;
+  const last = toX - GAP_X;
+  const pass = isNext ? "" : `${curve(x1, y1, x1 + GAP_X, low)}L${last} ${low}`;
   return h("path", {
     class: isCritical ? "edge critical" : "edge",
-    d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`,
+    d: `M${x1} ${y1}${pass}${curve(last, isNext ? y1 : low, x2, y2)}`,
   });
+}
+
+function curve(x1, y1, x2, y2) {
+  const middle = (x1 + x2) / 2;
+  return `C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`;
 }
 
 function node(group, place, isCritical) {
   const [x, y] = corner(place);
   const all = total(group.counts);
   const done = (group.counts.Completed ?? 0) + (group.counts.CompletedWithWarnings ?? 0) + (group.counts.Planned ?? 0);
-  const name = group.name.length > MAX_NAME ? `${group.name.slice(0, MAX_NAME - 1)}…` : group.name;
+  // Both ends of a long name are shown: names of one plan often begin alike.
+  const name =
+    group.name.length > MAX_NAME
+      ? `${group.name.slice(0, MAX_NAME / 2)}…${group.name.slice(1 - MAX_NAME / 2)}`
+      : group.name;
   return h(
     "g",
     { class: `node ${group.status}${isCritical ? " critical" : ""}` },

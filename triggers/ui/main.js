@@ -13,6 +13,8 @@ import { startView } from "./start.js";
 
 const HIDDEN_S = 60;
 const MAX_PAUSE_S = 60;
+const MAX_RETRY_AFTER_S = 600;
+const AFTER_REFUSAL_S = 30;
 
 const main = document.getElementById("main");
 const connection = document.getElementById("connection");
@@ -25,11 +27,19 @@ const VIEWS = [
   [/^\/plans\/([^/]+)$/, planView],
   [/^\/alerts$/, alertsView],
 ];
+const REFUSALS = { 400: "Not possible", 403: "Not possible", 404: "Not found" };
+const KEY_REFUSED = "The app refuses this key now: it was changed, or it is the key of one function. Take a host key.";
 
 let view = null; // { title, refresh(): seconds until the next refresh, or null for never }
 let timer = null;
 let failures = 0;
 let round = 0; // only the last round that began sets the timer of the next
+
+/** Says what keeps the page from showing the present state; null for nothing. */
+function warn(text) {
+  if (connection.textContent !== (text ?? "")) connection.textContent = text ?? ""; // screen readers say each change
+  connection.hidden = text === null;
+}
 
 /** Reads the view's data again, shows it, and sets the timer of the next round. */
 async function refresh() {
@@ -37,27 +47,32 @@ async function refresh() {
   const mine = ++round;
   let pauseS;
   try {
-    pauseS = await view.refresh();
+    // One after the other: an older answer that comes late must not replace a newer one.
+    view.reading = (view.reading ?? Promise.resolve()).catch(() => null).then(view.refresh);
+    pauseS = await view.reading;
+    if (mine !== round) return;
     failures = 0;
-    connection.hidden = true;
-    document.getElementById("refreshed").textContent = `Refreshed at ${clock()}`;
+    warn(null);
+    document.getElementById("refreshed").textContent = `Refreshed at ${clock()}. Version ${session.version}`;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
     if (mine !== round) return;
     if (error.status === 401) {
+      const isKey = session.authentication === "functionKey";
       signOut();
       showPerson();
-      showSignIn(main, open);
+      showSignIn(main, open, isKey ? KEY_REFUSED : null);
       return;
     }
-    if (error.status === 404 || error.status === 403 || error.status === 400) {
-      show(main, h("h1", {}, error.status === 404 ? "Not found" : "Not possible"), h("p", {}, error.message));
-      return;
+    if (REFUSALS[error.status]) {
+      show(view.place, h("h1", {}, REFUSALS[error.status]), h("p", {}, error.message));
+      warn(null);
+      pauseS = AFTER_REFUSAL_S;
+    } else {
+      failures += 1;
+      warn(`${error instanceof ApiError ? error.message : `The page failed: ${error}.`} What is shown may be old.`);
+      const retryAfterS = Math.min(error.retryAfterS ?? 0, MAX_RETRY_AFTER_S);
+      pauseS = Math.max(retryAfterS, Math.min(2 ** failures, MAX_PAUSE_S));
     }
-    failures += 1;
-    connection.textContent = `${error.message} What is shown may be old.`;
-    connection.hidden = false;
-    pauseS = Math.max(error.retryAfterS ?? 0, Math.min(2 ** failures, MAX_PAUSE_S));
   }
   if (mine !== round || pauseS === null) return;
   timer = setTimeout(refresh, 1000 * (document.hidden ? Math.max(pauseS, HIDDEN_S) : pauseS));
@@ -69,7 +84,7 @@ function open() {
   const [path, query = ""] = (location.hash.slice(1) || "/").split("?");
   for (const [pattern, make] of VIEWS) {
     const found = pattern.exec(path);
-    if (!found) continue;
+    if (!found || !isEncoded(path)) continue;
     if (!session.signedIn) {
       showPerson();
       showSignIn(main, open);
@@ -84,6 +99,7 @@ function open() {
       query: new URLSearchParams(query),
       id: found[1] && decodeURIComponent(found[1]),
     });
+    view.place = place;
     document.title = `${view.title} – VM restores`;
     for (const link of document.querySelectorAll("header nav a")) {
       const isHere = link.getAttribute("href") === `#${path}` || (path.startsWith("/re") && link.hash === "#/");
@@ -94,7 +110,16 @@ function open() {
     refresh();
     return;
   }
+  view = null;
   show(main, h("h1", {}, "Not found"), h("p", {}, "There is no such view."));
+}
+
+function isEncoded(text) {
+  try {
+    return decodeURIComponent(text) !== null;
+  } catch {
+    return false;
+  }
 }
 
 function showPerson() {
@@ -120,11 +145,16 @@ addEventListener("hashchange", () => {
   scrollTo(0, 0);
 });
 
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the part of the address after # names the view
+  main.focus();
+});
+addEventListener("unhandledrejection", (event) => warn(`The page failed: ${event.reason}. Reload it.`));
+
 try {
   await readSession();
   open();
 } catch (error) {
   if (!(error instanceof ApiError)) throw error;
-  connection.textContent = `${error.message} Reload the page in a minute.`;
-  connection.hidden = false;
+  warn(`${error.message} Reload the page in a minute.`);
 }

@@ -1,6 +1,5 @@
 // What is restored now, what waits for whom, and what has ended.
 
-import { get } from "./api.js";
 import { h, select, show, table } from "./dom.js";
 import { between, groupOf, nameOf, time } from "./format.js";
 import { Pages } from "./pages.js";
@@ -8,6 +7,20 @@ import { badge, counts, errorText, expected, hasEnded, kindOf, pager, progress, 
 import { word, words } from "./words.js";
 
 const ACTIVE = "Pending,Running,AwaitingApproval";
+const ACTIVE_RECOVERIES = `${ACTIVE},Paused,Failed`; // one that failed may be retried
+const NOT_OF_RECOVERIES = ["Rejected", "TimedOut"];
+const STATUSES = [
+  "AwaitingApproval",
+  "Running",
+  "Pending",
+  "Completed",
+  "CompletedWithWarnings",
+  "Failed",
+  "Cancelled",
+  "Rejected",
+  "TimedOut",
+  "Planned",
+];
 const PERIODS = [
   ["", "any time"],
   ["3600", "the last hour"],
@@ -15,6 +28,7 @@ const PERIODS = [
   ["604800", "the last 7 days"],
 ];
 const PAGE = 50;
+const MAX_RECOVERIES = 20;
 
 export function nowView({ main, refresh, query }) {
   const wanted = {
@@ -30,6 +44,8 @@ export function nowView({ main, refresh, query }) {
   if (wanted.text) parameters.set("text", wanted.text);
   if (after) parameters.set("createdAfter", after);
   const restores = new Pages(`restores?${parameters}`, PAGE);
+  if (wanted.status === ACTIVE) parameters.set("status", ACTIVE_RECOVERIES);
+  const recoveries = new Pages(`recoveries?${parameters}`, MAX_RECOVERIES);
 
   function go(step) {
     restores.go(step);
@@ -37,17 +53,20 @@ export function nowView({ main, refresh, query }) {
   }
 
   async function read() {
-    const [listed, recoveries] = await Promise.all([restores.read(), get("recoveries?top=20")]);
-    const open = recoveries.value.filter((recovery) => !hasEnded(recovery.status) || recovery.links.retry);
+    const [listed, found] = await Promise.all([
+      restores.read(),
+      NOT_OF_RECOVERIES.includes(wanted.status) ? [] : recoveries.read(),
+    ]);
+    const shown = found.filter(({ status, links }) => wanted.status !== ACTIVE || !hasEnded(status) || links.retry);
     show(
       main,
       h("h1", {}, "Now"),
       filters(wanted),
-      recoveriesPart(open),
+      recoveriesPart(shown),
       restoresPart(listed, wanted, restores.hasNext),
       pager(restores, go),
     );
-    return listed.some((restore) => !hasEnded(restore.status)) || open.length ? 3 : 10;
+    return [...listed, ...shown].some(({ status }) => !hasEnded(status)) ? 3 : 10;
   }
 
   return { title: "Now", refresh: read };
@@ -63,9 +82,7 @@ function filters(wanted) {
   const statuses = [
     [ACTIVE, "running or waiting"],
     ["", "all"],
-    ...["Completed", "CompletedWithWarnings", "Failed", "Cancelled", "Rejected", "TimedOut", "Planned"].map(
-      (status) => [status, words.status[status].toLowerCase()],
-    ),
+    ...STATUSES.map((status) => [status, words.status[status].toLowerCase()]),
   ];
   return h(
     "form",
@@ -77,9 +94,9 @@ function filters(wanted) {
   );
 }
 
-function recoveriesPart(open) {
-  if (!open.length) return null;
-  const rows = open.map((recovery) => [
+function recoveriesPart(listed) {
+  if (!listed.length) return null;
+  const rows = listed.map((recovery) => [
     h("a", { href: `#/recoveries/${recovery.id}` }, recovery.plan),
     badge(recovery.status),
     counts(recovery.counts),
@@ -91,7 +108,7 @@ function recoveriesPart(open) {
     "Recoveries",
     ["Plan", "Status", "Members", "Elapsed", "Expected end", "Why it waits"],
     rows,
-    open.map((recovery) => recovery.id),
+    listed.map((recovery) => recovery.id),
   );
 }
 

@@ -18,7 +18,8 @@ export class Pages {
   /** Returns the entries of the present page. */
   async read() {
     const entries = [];
-    let token = this.starts.at(-1);
+    const start = this.starts.at(-1);
+    let token = start;
     for (let answers = 0; answers < MAX_ANSWERS && entries.length < this.size; answers += 1) {
       const more = token ? `&continuationToken=${encodeURIComponent(token)}` : "";
       const answer = await get(`${this.path}&top=${this.size - entries.length}${more}`);
@@ -26,8 +27,10 @@ export class Pages {
       token = answer.nextLink ? new URL(answer.nextLink).searchParams.get("continuationToken") : null;
       if (!token) break;
     }
-    this.next = token;
-    this.hasNext = token !== null;
+    if (start === this.starts.at(-1)) {
+      this.next = token;
+      this.hasNext = token !== null;
+    }
     return entries;
   }
 
@@ -35,5 +38,7 @@ export class Pages {
   go(step) {
     if (step > 0 && this.next) this.starts.push(this.next);
     if (step < 0 && this.starts.length > 1) this.starts.pop();
+    this.next = null; // known when the page has been read: a second click before that goes nowhere
+    this.hasNext = false;
   }
 }

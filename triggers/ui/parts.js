@@ -102,7 +102,7 @@ export function warnings(list) {
         h("p", { class: "advice" }, "What to do: ", sentence(words.warningAdvice[warning.code])),
     ),
   );
-  return h("section", { class: "box warn" }, h("h2", {}, "Warnings"), h("ul", {}, items));
+  return h("section", { class: "box warn", "data-key": "warnings" }, h("h2", {}, "Warnings"), h("ul", {}, items));
 }
 
 /** Returns an error on one line; null if there is none. */
@@ -116,7 +116,7 @@ export function problem(error) {
   const advice = words.errorAdvice[error.code];
   return h(
     "section",
-    { class: "box bad" },
+    { class: "box bad", "data-key": "error" },
     h("h2", {}, "Error"),
     h("p", {}, h("strong", {}, error.code), ": ", error.message),
     error.details?.length > 0 &&
@@ -163,14 +163,18 @@ export function givenBy(command) {
   return h("span", {}, `by ${command.by ?? "?"} at `, time(command.time), command.comment && `: ${command.comment}`);
 }
 
+/** Tells screen readers something. */
+export function say(text) {
+  document.getElementById("announcement").textContent = text;
+}
+
 let lastAnnounced = new Map();
 
 /** Tells screen readers when the status of this thing has changed since the last call. */
 export function announce(key, name, status) {
   const before = lastAnnounced.get(key);
   lastAnnounced = new Map([[key, status]]);
-  if (before && before !== status)
-    document.getElementById("announcement").textContent = `${name}: ${word("status", status)}`;
+  if (before && before !== status) say(`${name}: ${word("status", status)}`);
 }
 
 /** Returns buttons for the next and the previous page. */

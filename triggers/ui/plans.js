@@ -5,9 +5,10 @@ import { confirmCommand } from "./dialog.js";
 import { facts, h, json, show, table } from "./dom.js";
 import { isoDuration } from "./format.js";
 import { graph } from "./graph.js";
-import { badge, problem, total, warnings } from "./parts.js";
+import { badge, problem, say, total, warnings } from "./parts.js";
 import { may, requestedBy } from "./session.js";
 import { untilEnded } from "./start.js";
+import { word } from "./words.js";
 
 export function plansView({ main }) {
   async function read() {
@@ -36,6 +37,7 @@ export function plansView({ main }) {
 }
 
 export function planView({ main, id: name }) {
+  const requestId = `page-${crypto.randomUUID()}`; // one recovery for a visit, however often an answer gets lost
   let plan = null;
   let dryRun = null;
   let failure = null;
@@ -98,9 +100,11 @@ export function planView({ main, id: name }) {
     try {
       const accepted = await post("recoveries", { plan: plan.name, dryRun: true, ...requestedBy() });
       dryRun = await untilEnded(accepted.id, "recoveries");
+      say(`Dry run: ${word("status", dryRun.status)}`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       failure = error;
+      say(error.message);
     } finally {
       isBusy = false;
       render();
@@ -112,11 +116,12 @@ export function planView({ main, id: name }) {
       title: `Start the recovery by the plan ${plan.name}`,
       consequences: [
         `The VMs of ${plan.order.flat().length} groups are restored, in the order ${plan.order.map((wave) => wave.join(" + ")).join(" → ")}.`,
+        kindsOf(plan),
         dryRun ? "A dry run was made; its outcome is on the page." : "No dry run was made on this page.",
       ],
       button: "Start the recovery",
       path: "recoveries",
-      body: { plan: plan.name, requestId: `page-${crypto.randomUUID()}` },
+      body: { plan: plan.name, requestId },
       isStart: true,
       isDangerous: true,
     });
@@ -131,6 +136,12 @@ export function planView({ main, id: name }) {
       return null;
     },
   };
+}
+
+/** Returns a sentence that says what the restores of a plan do to the VMs or beside them. */
+function kindsOf({ plan: { restore, groups } }) {
+  const kinds = new Set(groups.map((group) => group.restore?.recoveryType ?? restore?.recoveryType));
+  return `What is made: ${[...kinds].map((kind) => word("kind", kind)?.toLowerCase()).join("; ")}.`;
 }
 
 /** Returns the groups of a plan in the shape of a recovery's groups, with nothing counted yet. */

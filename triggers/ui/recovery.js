@@ -123,7 +123,7 @@ function waitingBox(recovery) {
   if (!recovery.waiting && !recovery.paused) return null;
   return h(
     "section",
-    { class: "box warn" },
+    { class: "box warn", "data-key": "waiting" },
     recovery.paused && h("p", {}, "Paused ", givenBy(recovery.paused), ". Nothing new starts until it is resumed."),
     recovery.waiting && h("p", {}, waiting(recovery), "."),
     approvalText(recovery.approval),
@@ -159,7 +159,7 @@ function groupsPart(recovery, refresh) {
   ]);
   return h(
     "section",
-    {},
+    { "data-key": "groups" },
     h("h2", {}, "Groups"),
     graph(recovery.groups, new Set(recovery.criticalPath ?? [])),
     table(
@@ -207,7 +207,7 @@ function membersPart(recovery, listed, wanted, id) {
   ]);
   return h(
     "section",
-    {},
+    { "data-key": "members" },
     h("h2", {}, "Members"),
     h(
       "form",

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { commandButton } from "./commands.js";
 import { facts, h, json, show, table } from "./dom.js";
-import { between, duration, durationOf, groupOf, nameOf, resource, time } from "./format.js";
+import { between, groupOf, isoDuration, nameOf, resource, time } from "./format.js";
 import {
   announce,
   approvalText,
@@ -21,6 +21,7 @@ import {
 import { sentence, word, words } from "./words.js";
 
 const PORTAL = "https://portal.azure.com/#resource";
+const BEFORE_POST = new Set(["Resolving", "SelectingRecoveryPoint", "Validating", "AwaitingApproval"]);
 
 export function restoreView({ main, refresh, id }) {
   async function read() {
@@ -110,7 +111,7 @@ function actions(restore, name, refresh) {
 }
 
 function cancelConsequences(restore, name) {
-  if (!restore.operationId && !restore.jobId)
+  if (BEFORE_POST.has(restore.phase))
     return ["Azure Backup has not been asked to restore anything yet; it will not be."];
   const asked =
     "Azure Backup is asked to cancel its job. If it can no longer be cancelled, the restore goes on to its end, and says so.";
@@ -124,7 +125,7 @@ function waitingBox(restore) {
   const advice = words.warningAdvice[restore.waiting.reason];
   return h(
     "section",
-    { class: "box warn" },
+    { class: "box warn", "data-key": "waiting" },
     h("p", {}, waiting(restore), "."),
     approvalText(restore.approval),
     advice && h("p", { class: "advice" }, "What to do: ", sentence(advice)),
@@ -163,7 +164,7 @@ function timeline(restore) {
         {},
         word("phase", phase.phase),
         (phase.waits ?? []).map((wait) =>
-          h("small", {}, `${duration(durationOf(wait.duration))}: ${word("waiting", wait.reason)}`),
+          h("small", {}, `${isoDuration(wait.duration)}: ${word("waiting", wait.reason)}`),
         ),
       ),
       h("span", {}, between(phase.started, phase.ended)),
@@ -195,7 +196,7 @@ function chosenBecause(criteria) {
   if (criteria?.id) return "the request names it";
   const limits = [
     criteria?.atOrBefore && `not after ${new Date(criteria.atOrBefore).toLocaleString()}`,
-    criteria?.notOlderThan && `not older than ${duration(durationOf(criteria.notOlderThan))}`,
+    criteria?.notOlderThan && `not older than ${isoDuration(criteria.notOlderThan)}`,
     criteria?.consistency && `consistency ${criteria.consistency.join(" or ")}`,
     criteria?.tiers && `tier ${criteria.tiers.join(" or ")}`,
   ].filter(Boolean);
@@ -224,7 +225,11 @@ function targetPart(restore) {
 function azurePart(restore) {
   if (!restore.vaultId) return null;
   const link = (text) =>
-    h("a", { href: `${PORTAL}${encodeURI(restore.vaultId)}`, target: "_blank", rel: "noreferrer" }, text);
+    h(
+      "a",
+      { href: `${PORTAL}${encodeURI(restore.vaultId.toWellFormed())}`, target: "_blank", rel: "noreferrer" },
+      text,
+    );
   return h(
     "section",
     {},
@@ -233,6 +238,7 @@ function azurePart(restore) {
       ["Vault", resource(restore.vaultId)],
       ["Job", restore.jobId && h("code", {}, restore.jobId)],
       ["Operation", restore.operationId && h("code", {}, restore.operationId)],
+      ["Client request id (activity id of the job)", restore.clientRequestId && h("code", {}, restore.clientRequestId)],
       ["In the portal", link("the vault: look there for the job under Backup jobs")],
     ]),
   );

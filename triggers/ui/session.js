@@ -74,13 +74,36 @@ export function showSignIn(main, done, problem = null) {
       { class: "narrow", onsubmit: signIn, autocomplete: "off" },
       h("h1", {}, "Sign in"),
       problem && h("p", { class: "problem", role: "alert" }, problem),
-      h("label", {}, "Function key", h("input", { name: "key", type: "password", autocomplete: "off" })),
+      h(
+        "label",
+        {},
+        "Function key",
+        h("input", {
+          name: "key",
+          type: "password",
+          autocomplete: "off",
+          pattern: "[!-~]*", // a header can carry nothing else
+          title: "A key has no blanks, and only Latin letters, digits and signs",
+        }),
+      ),
       h(
         "p",
         { class: "hint" },
         "It is kept in this page's memory until you close or reload it. Leave it empty on a host without keys.",
       ),
-      h("label", {}, "Your name", h("input", { name: "name", required: true, maxlength: 100, autocomplete: "name" })),
+      h(
+        "label",
+        {},
+        "Your name",
+        h("input", {
+          name: "name",
+          required: true,
+          maxlength: 100,
+          autocomplete: "name",
+          pattern: ".*\\S.*",
+          title: "Your name",
+        }),
+      ),
       h("p", { class: "hint" }, "It is written into what you approve, cancel and start."),
       h("button", { type: "submit" }, "Continue"),
     ),

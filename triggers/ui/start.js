@@ -4,10 +4,10 @@ import { ApiError, get, post } from "./api.js";
 import { confirmCommand } from "./dialog.js";
 import { h, show, table } from "./dom.js";
 import { nameOf, time } from "./format.js";
-import { badge, hasEnded, problem, warnings } from "./parts.js";
+import { badge, hasEnded, problem, say, warnings } from "./parts.js";
 import { consequencesOf, planPart } from "./restore.js";
 import { may, requestedBy } from "./session.js";
-import { words } from "./words.js";
+import { word, words } from "./words.js";
 
 const SECOND = 1000;
 const FIELDS = {
@@ -35,6 +35,7 @@ export function startView({ main, query }) {
   let failure = null;
   let planned = null; // { request, restore }
   let isBusy = false;
+  let edits = 0;
 
   function render() {
     show(
@@ -56,6 +57,7 @@ export function startView({ main, query }) {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       failure = error;
+      say(error.message);
     } finally {
       isBusy = false;
       render();
@@ -66,10 +68,12 @@ export function startView({ main, query }) {
     function lookUp(event) {
       event.preventDefault();
       form.sourceResourceId = new FormData(event.target).get("sourceResourceId").trim();
+      form.point = "";
       planned = null;
       points = null;
       attempt(async () => {
         points = await get(`recovery-points?sourceResourceId=${encodeURIComponent(form.sourceResourceId)}`);
+        say(`${points.value.length} recovery points`);
       });
     }
     return h(
@@ -94,15 +98,23 @@ export function startView({ main, query }) {
     function plan(event) {
       event.preventDefault();
       Object.assign(form, Object.fromEntries(new FormData(event.target.closest("form"))));
+      planned = null;
+      const edited = edits;
       attempt(async () => {
         const request = requestOf(form);
         const accepted = await post("restores", { ...request, dryRun: true });
-        planned = { request, restore: await untilEnded(accepted.id) };
+        const restore = await untilEnded(accepted.id);
+        if (edited !== edits) return;
+        planned = { request, restore };
+        say(`Dry run: ${word("status", restore.status)}`);
       });
     }
-    function choose(event) {
-      Object.assign(form, Object.fromEntries(new FormData(event.target.closest("form"))));
-      planned = null;
+    function edit(event) {
+      edits += 1;
+      Object.assign(form, Object.fromEntries(new FormData(event.currentTarget)));
+      const needsOtherFields = event.target.name === "recoveryType";
+      if (!planned && !needsOtherFields) return;
+      planned = null; // what could be started is no longer what the form says
       render();
     }
     const fields = FIELDS[form.recoveryType].map((name) =>
@@ -113,10 +125,10 @@ export function startView({ main, query }) {
     );
     return h(
       "form",
-      { onsubmit: plan },
+      { onsubmit: plan, oninput: edit },
       warnings(points.warnings),
-      pointsPart(choose),
-      h("label", {}, "Kind", h("select", { name: "recoveryType", onchange: choose }, kinds)),
+      pointsPart(),
+      h("label", {}, "Kind", h("select", { name: "recoveryType" }, kinds)),
       fields,
       h(
         "label",
@@ -138,7 +150,7 @@ export function startView({ main, query }) {
     );
   }
 
-  function pointsPart(choose) {
+  function pointsPart() {
     const radio = (value, isDisabled, label) =>
       h("input", {
         type: "radio",
@@ -147,7 +159,6 @@ export function startView({ main, query }) {
         checked: form.point === value,
         disabled: isDisabled,
         "aria-label": label,
-        onchange: choose,
       });
     const rows = points.value.map((point) => [
       radio(point.id, !point.restorable, `Point of ${point.time}`),
@@ -180,7 +191,8 @@ export function startView({ main, query }) {
     const { request, restore } = planned;
     const name = nameOf(request.sourceResourceId);
     async function start() {
-      const sent = { ...request, requestId: request.requestId.replace("plan", "page") };
+      // Each plan starts one restore, however often an answer gets lost.
+      const sent = { ...request, requestId: request.requestId.replace(/^plan-/, "page-") };
       const given = await confirmCommand({
         title: `Restore ${name}`,
         consequences: consequencesOf(restore.request, name),
@@ -239,8 +251,8 @@ function requestOf(form) {
     ...Object.fromEntries(fields),
     ...requestedBy(),
     reason: form.reason.trim(),
-    requestId: `plan-${crypto.randomUUID()}`,
     ...more,
+    requestId: `plan-${crypto.randomUUID()}`,
   };
   if (form.point) request.recoveryPoint = { id: form.point };
   return request;

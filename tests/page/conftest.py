@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from scripts.stack import Stack
 
 
-@pytest.fixture(scope="session", name="chromium")
+# Not for the session: while it is open, its event loop runs in this thread, so that no other test could run one.
+@pytest.fixture(scope="module", name="chromium")
 def installed_chromium() -> Iterator[Browser]:
     """The installed Chromium."""
     path = chromium_path()

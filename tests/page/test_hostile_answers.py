@@ -101,6 +101,21 @@ def test_hostile_texts_in_each_member_are_texts(person: Operator, answers: Answe
     assert [link for link in links if not link.startswith((person.url, "https://portal.azure.com/#resource"))] == []
 
 
+def test_hostile_alerts_and_rules_are_texts(person: Operator, answers: Answers) -> None:
+    rule = {"name": MARKUP, "match": {"__proto__": MARKUP, "alertRules": [MARKUP]}, "restore": {}, "coolDown": MARKUP}
+    plan = {"name": LONG * 3, "plan": "../%#?", "approval": {"required": True, "timeout": "P1W"}}
+    decision = {"sourceResourceId": MARKUP, "decision": "constructor", "reason": MARKUP, "restoreId": "x/../../y"}
+    alert = {"time": MARKUP, "alertId": MARKUP, "alertRule": None, "severity": MARKUP, "decisions": [decision] * 3}
+    answers.give("alert-rules", {"source": MARKUP, "problems": [MARKUP], "rules": [rule, plan], "storm": None})
+    answers.give("alert-decisions", {"value": [alert], "nextLink": "javascript:alert(1)"})
+    person.open("/alerts", "Alerts")
+
+    person.sees(person.page.get_by_text(MARKUP).first)
+    person.sees(person.page.get_by_text("7 d").first)
+    links = person.page.locator("main a").evaluate_all("links => links.map((link) => link.href)")
+    assert [link for link in links if not link.startswith(f"{person.url}/api/ui#/")] == []
+
+
 def test_long_names_and_many_disks_fit(person: Operator, answers: Answers) -> None:
     disk = {"id": f"{SUBSCRIPTION}/disks/{LONG}{LONG}", "isOs": False, "sizeGb": 32767}
     disks = [{**disk, "lun": lun} for lun in range(32)]

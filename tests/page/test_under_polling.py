@@ -187,3 +187,22 @@ def test_a_cancellation_says_whether_azure_may_have_the_restore(
 
     expected = "Azure Backup is asked to cancel its job" if is_asked else "Azure Backup has not been asked to restore"
     person.sees(person.page.get_by_role("dialog").get_by_text(expected))
+
+
+def test_the_rules_say_when_a_person_must_approve_as_the_app_decides_it(person: Operator, answers: Answers) -> None:
+    in_place = {"name": "in place", "restore": {"recoveryType": "OriginalLocation"}, "approval": {"timeout": "PT2H"}}
+    beside = {"name": "beside", "restore": {"recoveryType": "RestoreDisks"}}
+    plan = {"name": "by plan", "plan": "shop"}
+    own = {"name": "by its restore", "restore": {"approval": {"required": True, "timeout": "PT1H"}}}
+    rules = [in_place, beside, plan, own]
+    storm = {"distinctVms": 10, "within": "PT10M"}
+    answers.give("alert-rules", {"source": "file", "problems": [], "rules": rules, "storm": storm})
+    answers.give("alert-decisions", {"value": []})
+    person.open("/alerts", "Alerts")
+
+    rows = person.page.get_by_role("table", name="Rules").get_by_role("row")
+    expect(rows.filter(has_text="in place")).to_contain_text("a person, within 2 h")
+    expect(rows.filter(has_text="by its restore")).to_contain_text("a person, within 1 h")
+    expect(rows.filter(has_text="beside")).to_contain_text("not needed")
+    expect(rows.filter(has_text="by plan")).to_contain_text("only if the plan replaces disks")
+    person.sees(person.page.get_by_text("Alerts about more than 10 VMs within 10 min wait for a person."))

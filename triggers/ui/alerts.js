@@ -56,7 +56,7 @@ function rulesPart(rules) {
       h(
         "p",
         { class: "hint" },
-        `Alerts about ${rules.storm.distinctVms ?? "?"} VMs or more within ${isoDuration(rules.storm.within) ?? "?"} wait for a person.`,
+        `Alerts about more than ${rules.storm.distinctVms ?? "?"} VMs within ${isoDuration(rules.storm.within) ?? "?"} wait for a person.`,
       ),
     json(rules),
   );
@@ -76,7 +76,12 @@ function actionText(rule) {
 
 function ruleApprovalText(rule) {
   if (rule.deny) return "–";
-  return rule.approval?.required ? `a person, within ${isoDuration(rule.approval.timeout ?? "PT4H")}` : "not needed";
+  // The app never replaces disks because of an alert alone, whatever the rule says.
+  const isInPlace = rule.restore?.recoveryType === "OriginalLocation";
+  const isNeeded = rule.approval?.required || rule.restore?.approval?.required || isInPlace;
+  const { timeout = "PT4H" } = { ...rule.restore?.approval, ...rule.approval };
+  if (isNeeded) return `a person, within ${isoDuration(timeout)}`;
+  return rule.plan ? "only if the plan replaces disks" : "not needed";
 }
 
 function limitsText(rule) {

@@ -78,9 +78,8 @@ function ruleApprovalText(rule) {
   if (rule.deny) return "–";
   // The app never replaces disks because of an alert alone, whatever the rule says.
   const isInPlace = rule.restore?.recoveryType === "OriginalLocation";
-  const isNeeded = rule.approval?.required || rule.restore?.approval?.required || isInPlace;
-  const { timeout = "PT4H" } = { ...rule.restore?.approval, ...rule.approval };
-  if (isNeeded) return `a person, within ${isoDuration(timeout)}`;
+  const approval = { ...rule.restore?.approval, ...rule.approval };
+  if (approval.required || isInPlace) return `a person, within ${isoDuration(approval.timeout ?? "PT4H")}`;
   return rule.plan ? "only if the plan replaces disks" : "not needed";
 }
 

@@ -78,6 +78,6 @@ def test_the_page_agrees_with_the_app_which_statuses_are_ended_retriable_and_ski
     ("member", "default"), [("approval.timeout", APPROVAL_TIMEOUT), ("coolDown", rules_file.DEFAULT_COOL_DOWN)]
 )
 def test_the_page_shows_the_defaults_of_the_alert_rules(member: str, default: timedelta) -> None:
-    shown = _in_script("alerts.js", rf'rule\.{re.escape(member)} \?\? "(\w+)"')
+    shown = _in_script("alerts.js", rf'\b{re.escape(member)} \?\? "(\w+)"')
 
     assert parse_duration(shown) == default

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from playwright.sync_api import expect
 
 from tests.page.hosting import hosting
-from tests.page.operator import Operator
+from tests.page.operator import Operator, a_restore
+from tests.support import principals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,11 +33,9 @@ def behind_entra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def principal(name: str, roles: list[str]) -> Mapping[str, str]:
+def signed_in(name: str, *roles: str) -> Mapping[str, str]:
     """Return the header by which App Service authentication says who calls."""
-    claims = [{"typ": "name", "val": name}, *({"typ": "roles", "val": role} for role in roles)]
-    text = json.dumps({"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"})
-    return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(text.encode()).decode()}
+    return {"X-MS-CLIENT-PRINCIPAL": principals.person(name, *roles)}
 
 
 def test_a_wrong_key_shows_nothing_and_the_right_one_all(chromium: Browser, guarded: str) -> None:
@@ -70,7 +68,7 @@ def test_the_key_can_be_forgotten(chromium: Browser, guarded: str) -> None:
 
 
 def test_whoever_signed_in_with_entra_needs_no_key_and_is_named(chromium: Browser, behind_entra: str) -> None:
-    with Operator.at(chromium, behind_entra, extra_http_headers=principal("ada@example.org", ALL)) as person:
+    with Operator.at(chromium, behind_entra, extra_http_headers=signed_in("ada@example.org", *ALL)) as person:
         person.open("/start", "Start a restore")
         person.sees(person.page.get_by_text("ada@example.org"))
         expect(person.page.get_by_label("Function key")).to_have_count(0)
@@ -85,8 +83,22 @@ def test_whoever_has_not_signed_in_is_sent_to_entra(chromium: Browser, behind_en
 
 
 def test_a_reader_is_offered_nothing_to_change(chromium: Browser, behind_entra: str) -> None:
-    with Operator.at(
-        chromium, behind_entra, extra_http_headers=principal("bob@example.org", ["Restore.Read"])
-    ) as person:
+    with Operator.at(chromium, behind_entra, extra_http_headers=signed_in("bob@example.org", "Restore.Read")) as person:
         person.open("/", "Now")
         expect(person.page.get_by_role("link", name="Start", exact=True)).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("role", "is_offered"), [("Restore.Read", False), ("Restore.Approve", False), ("Restore.Operate", True)]
+)
+def test_a_restore_can_be_cancelled_by_those_alone_who_operate(
+    chromium: Browser, behind_entra: str, role: str, is_offered: bool
+) -> None:
+    operator = signed_in("ada@example.org", "Restore.Operate")
+    body = a_restore("web-01", requestId="of-the-buttons")  # it finds no Azure, and so goes on trying
+    answer = requests.post(f"{behind_entra}/api/restores", json=body, headers=operator, timeout=30)
+    restore_id = answer.json()["id"]
+    with Operator.at(chromium, behind_entra, extra_http_headers=signed_in("bob@example.org", role)) as person:
+        person.open(f"/restores/{restore_id}", "web-01")
+        person.sees_status("Running")
+        expect(person.page.get_by_role("button", name="Cancel")).to_have_count(int(is_offered))

@@ -139,13 +139,6 @@ class StatusDocument:
     operation_id: str | None
     job_id: str | None
     vault_id: str | None
-    client_request_id: str | None = field(
-        default=None,
-        metadata={
-            "description": "The `x-ms-client-request-id` of the trigger, which is the `activityId` of the job. Only in "
-            "answers of this API, and not for a dry run."
-        },
-    )
     created_time: datetime
     last_updated_time: datetime
     completed_time: datetime | None

@@ -21,8 +21,6 @@ from domain.errors import InvalidRequestError, RestoreError, TransientError
 from domain.people import is_named
 from domain.reading import INVALID_VALUE, Problems, an_object, prose, strict_json
 from domain.restore.document import links_of
-from domain.restore.state import client_request_id_for
-from domain.wire import as_object
 from triggers.starting import now
 
 if TYPE_CHECKING:
@@ -187,7 +185,5 @@ def origin_of(req: func.HttpRequest) -> str:
 
 
 def with_absolute_links(document: Json, req: func.HttpRequest) -> Json:
-    """Return a status document with absolute links to what can be done with the restore now, and its activity id."""
-    is_dry_run = as_object(document.get("request")).get("dryRun")
-    sent = {} if is_dry_run else {"clientRequestId": client_request_id_for(document["id"])}
-    return {**document, **sent, "links": links_of(document, now(), origin_of(req))}
+    """Return a status document with absolute links to what can be done with the restore now."""
+    return {**document, "links": links_of(document, now(), origin_of(req))}

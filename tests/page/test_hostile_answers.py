@@ -72,6 +72,15 @@ def test_a_code_that_is_the_name_of_a_method_is_shown_as_itself(person: Operator
     expect(person.page.get_by_text("What to do")).to_have_count(0)
 
 
+def test_an_error_of_azure_is_shown_with_the_ids_that_support_asks_for(person: Operator, answers: Answers) -> None:
+    info = {"httpStatus": 403, "requestId": "r-1", "correlationRequestId": "c-1"}
+    detail = {"code": "Forbidden", "message": "m", "additionalInfo": [{"type": "HttpInfo", "info": info}]}
+    answers.give(RESTORE, a_document(error={"code": "AuthorizationFailed", "message": "m", "details": [detail]}))
+    person.open(f"/{RESTORE}", "web-01")
+
+    person.sees(person.page.get_by_text("httpStatus 403, requestId r-1, correlationRequestId c-1"))
+
+
 def test_hostile_texts_in_each_member_are_texts(person: Operator, answers: Answers) -> None:
     told = {"by": MARKUP, "comment": MARKUP, "time": MARKUP}
     answers.give(
@@ -83,7 +92,6 @@ def test_hostile_texts_in_each_member_are_texts(person: Operator, answers: Answe
             reason=MARKUP,
             jobId=MARKUP,
             operationId=MARKUP,
-            clientRequestId=MARKUP,
             vaultId="javascript:alert(1)//\ud800",
             recoveryPoint={"id": MARKUP, "time": MARKUP, "consistency": MARKUP, "tiers": [MARKUP]},
             approval={"decision": MARKUP, **told},

@@ -191,18 +191,6 @@ def test_what_waits_for_a_person_can_be_listed_alone(operator: Operator) -> None
     operator.sees(operator.page.locator(f"a[href='#/restores/{restore_id}']"))
 
 
-def test_the_id_by_which_azure_support_finds_the_call_is_shown(operator: Operator) -> None:
-    restore_id = operator.restores("load-018")
-    operator.open(f"/restores/{restore_id}", "load-018")
-    operator.sees_status("Completed")
-
-    operator.sees(
-        operator.page.get_by_role("main").get_by_text(
-            operator.get(f"restores/{restore_id}")["clientRequestId"], exact=True
-        )
-    )
-
-
 def test_alerts_show_the_rules_and_the_last_decisions(operator: Operator) -> None:
     operator.open("/alerts", "Alerts")
 

@@ -110,6 +110,19 @@ export function errorText(error) {
   return error ? `${error.code}: ${error.message}` : null;
 }
 
+/** Returns what Microsoft's support asks for: the HTTP status of Azure's answer and the ids in it. */
+function azureAnswer(additionalInfo) {
+  const info = additionalInfo?.[0]?.info;
+  if (!info) return null;
+  return h(
+    "small",
+    {},
+    `Azure's answer: ${Object.entries(info)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ")}`,
+  );
+}
+
 /** Returns an error with its details and what to do; null if there is none. */
 export function problem(error) {
   if (!error) return null;
@@ -131,6 +144,7 @@ export function problem(error) {
             detail.target && [" ", h("code", {}, detail.target)],
             ": ",
             detail.message,
+            azureAnswer(detail.additionalInfo),
           ),
         ),
       ),

@@ -238,7 +238,6 @@ function azurePart(restore) {
       ["Vault", resource(restore.vaultId)],
       ["Job", restore.jobId && h("code", {}, restore.jobId)],
       ["Operation", restore.operationId && h("code", {}, restore.operationId)],
-      ["Client request id (activity id of the job)", restore.clientRequestId && h("code", {}, restore.clientRequestId)],
       ["In the portal", link("the vault: look there for the job under Backup jobs")],
     ]),
   );

@@ -12,6 +12,7 @@ LONGEST = (
     "tests/integration/test_worker_killed.py",
     "tests/chaos/test_chaos.py",
     "tests/orchestrations/test_steps_run_twice.py",
+    "tests/page/",
     "tests/integration/scripts/test_demo.py",
     "tests/integration/test_secrets.py",
     "tests/integration/test_http_api.py",

@@ -94,6 +94,7 @@ class BackupClient:
         self._api_version = api_version
         self._timer = timer
         self._searches = JointReading[dict[str, list[Job]]]()
+        self._disk_lists = JointReading[list[Disk]]()
 
     @classmethod
     def from_settings(
@@ -147,10 +148,17 @@ class BackupClient:
         return self._session.principal_id()
 
     def list_disks(self, resource_group_id: str) -> Iterator[Disk]:
-        """Yield the managed disks of a resource group."""
+        """Yield the managed disks of a resource group.
+
+        Threads that list the same group at one moment share a reading, which begins after each of them has asked. When
+        the restores of a fleet end together, each listing for itself would use up Azure's reads, and long lists, of
+        which one page is refused, would begin again and again.
+        """
+        yield from self._disk_lists.read(resource_group_id.casefold(), lambda: self._disks_in(resource_group_id))
+
+    def _disks_in(self, resource_group_id: str) -> list[Disk]:
         path = resource_path(resource_group_id, "providers", "Microsoft.Compute", "disks")
-        for page, _ in self._pages(path, api_version=_DISK_API_VERSION):
-            yield from map(Disk.from_api, page)
+        return [Disk.from_api(disk) for page, _ in self._pages(path, api_version=_DISK_API_VERSION) for disk in page]
 
     def list_resource_guard_proxies(self, vault_id: str) -> Iterator[Json]:
         """Yield the vault's Resource Guard proxies."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 10
 VAULT = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.RecoveryServices/vaults/v1"
+GROUP = "/subscriptions/s/resourceGroups/restored-rg"
 
 
 class Readings:
@@ -124,4 +125,24 @@ def test_restores_that_search_a_vault_at_one_moment_read_its_list_together(
         named = [job and job.job_id for job in (each.result(_PATIENCE_S) for each in found)]
 
     assert named == ["j-a", "j-b", "j-c", None]
+    assert len(server.requests) == 1
+
+
+def test_restores_that_list_the_disks_of_a_group_at_one_moment_read_its_list_together(
+    server: ArmServer, client: BackupClient
+) -> None:
+    noted, lists = Semaphore(0), client._disk_lists
+    lists._lock = _NotingLock(noted)  # pyright: ignore[reportAttributeAccessIssue]
+    server.answers(Say(body={"value": [{"id": f"{GROUP}/disks/d", "name": "d", "properties": {}}]}))
+
+    with ThreadPoolExecutor(4) as pool:
+        with lists._one_at_a_time[GROUP.casefold()]:  # another reading is going on
+            found = [
+                pool.submit(lambda group: list(client.list_disks(group)), group) for group in (GROUP, GROUP.upper())
+            ]
+            for _ in found:
+                assert noted.acquire(timeout=_PATIENCE_S)
+        names = [[disk.name for disk in each.result(_PATIENCE_S)] for each in found]
+
+    assert names == [["d"], ["d"]]
     assert len(server.requests) == 1

@@ -146,10 +146,11 @@ def _with_prediction(recovery: Recovery, now: datetime) -> Recovery:
     if is_fresh and groups == timing.groups:
         return recovery
     recovery = replace(recovery, timing=replace(timing, predicted=now, groups=groups))
-    prediction = predict(recovery, now)
-    if prediction is None:
+    forecast = predict(recovery, now)
+    if forecast is None:
         return recovery
-    return recovery.with_progress(predicted_end=prediction.end, critical_path=prediction.critical)
+    end = now + timedelta(seconds=forecast.left_s)
+    return recovery.with_progress(predicted_end=end, critical_path=forecast.critical)
 
 
 def hear(recovery: Recovery, event: str, data: object, now: datetime) -> Recovery:

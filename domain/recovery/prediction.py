@@ -16,7 +16,6 @@ import heapq
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -64,36 +63,28 @@ class Forecast:
     critical: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
-    """When a recovery will end, and which groups, by their indexes, decide that."""
-
-    end: datetime
-    critical: tuple[int, ...]
-
-
-def predict(recovery: Recovery, now: datetime) -> Prediction | None:
-    """Return when the recovery will end; ``None`` before its members are chosen."""
+def predict(recovery: Recovery, now: datetime) -> Forecast | None:
+    """Return what is still ahead of the recovery; ``None`` before its members are chosen."""
     outline, progress = recovery.outline, recovery.progress
     if outline is None:
         return None
     at = recovery.seconds(now)
     elapsed = {index: max(at - recovery.timing.started.get(str(index), at), 0) for index in active_members(recovery)}
     durations_s = _durations_s(recovery, max(elapsed.values(), default=0))
-    ahead = Ahead(
-        groups=outline.groups,
-        vault_of=outline.vault_of,
-        caps=caps_of(recovery),
-        members=progress.members,
-        done=frozenset(
-            passed_groups([group.status for group in progress.groups], [known.after for known in outline.groups])
-        ),
-        failed=frozenset(index for index, group in enumerate(progress.groups) if group.status in _FAILED),
-        active=tuple((_left_of_one_s(durations_s, index, past), index) for index, past in elapsed.items()),
-        durations_s=durations_s,
+    return forecast_of(
+        Ahead(
+            groups=outline.groups,
+            vault_of=outline.vault_of,
+            caps=caps_of(recovery),
+            members=progress.members,
+            done=frozenset(
+                passed_groups([group.status for group in progress.groups], [known.after for known in outline.groups])
+            ),
+            failed=frozenset(index for index, group in enumerate(progress.groups) if group.status in _FAILED),
+            active=tuple((_left_of_one_s(durations_s, index, past), index) for index, past in elapsed.items()),
+            durations_s=durations_s,
+        )
     )
-    forecast = forecast_of(ahead)
-    return Prediction(end=now + timedelta(seconds=forecast.left_s), critical=forecast.critical)
 
 
 def planned_s(recovery: Recovery) -> int:

@@ -42,11 +42,10 @@ def a_restore(name: str, group: str = "web-rg", **members: Any) -> Json:
 
 @dataclass(slots=True)
 class Operator:
-    """A person at the page of the app at ``url``; ``statuses`` counts the answers by their status."""
+    """A person at the page of the app at ``url``; ``complaints`` are what the page did that it must not do."""
 
     page: Page
     url: str
-    statuses: dict[int, int] = field(default_factory=dict[int, int])
     complaints: list[str] = field(default_factory=list[str])
 
     @classmethod
@@ -58,7 +57,6 @@ class Operator:
         page.set_default_timeout(PATIENCE_MS)
         person = cls(page, url)
         page.on("request", lambda request: person.note_request(request.url))
-        page.on("response", lambda response: person.note_status(response.status))
         page.on("pageerror", lambda error: person.complaints.append(f"error: {error}"))
         page.on("console", lambda message: person.note_console(message.text))
         yield person
@@ -69,10 +67,6 @@ class Operator:
         """Note a request that goes to another host."""
         if urlsplit(url).netloc != urlsplit(self.url).netloc:
             self.complaints.append(f"called another host: {url}")
-
-    def note_status(self, status: int) -> None:
-        """Count an answer."""
-        self.statuses[status] = self.statuses.get(status, 0) + 1
 
     def note_console(self, text: str) -> None:
         """Note that the browser kept the page from something by its Content-Security-Policy."""

@@ -13,9 +13,9 @@ ROUND = timedelta(minutes=31)
 
 
 def left(driven: Driven) -> timedelta:
-    prediction = predict(driven.recovery, driven.now)
-    assert prediction is not None
-    return prediction.end - driven.now
+    forecast = predict(driven.recovery, driven.now)
+    assert forecast is not None
+    return timedelta(seconds=forecast.left_s)
 
 
 class TestDuration:

@@ -13,6 +13,7 @@ import sys
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
@@ -28,6 +29,7 @@ from domain.restore.document import document
 from local_host.backend import LocalBackend
 from local_host.server import running
 from orchestrations.names import HOLD_LIST_ENTRY, HOLD_POST_CLAIM, RESTORE_VM
+from scripts.stack import ROOT, Child, clean_environment
 from tests.support.azure import a_restore
 from triggers.list_entries import ListEntry
 
@@ -42,6 +44,20 @@ VMS: Final = 2000
 FAILED_EACH: Final = 100
 RUNNING: Final = 5
 _VM: Final = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/load-rg/providers/{}/load-{:04d}"
+
+
+_FILL_S: Final = 120.0
+
+
+@contextmanager
+def full_hub(restores: int) -> Iterator[str]:
+    """Run a local host whose hub has so many restores while the context lasts; yields its address."""
+    command = [sys.executable, "-m", "benchmarks.full_hub", f"{restores}"]
+    host = Child("full hub", command, clean_environment(), ROOT, None)
+    try:
+        yield host.wait_until_ready(_FILL_S)
+    finally:
+        host.stop()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

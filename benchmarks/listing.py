@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import requests
 
-from benchmarks.full_hub import APART, FAILED_EACH, RUNNING, VMS, fill_tables, vm_id
+from benchmarks.full_hub import APART, FAILED_EACH, RUNNING, VMS, fill_tables, full_hub, vm_id
 from benchmarks.rows import Row, median_of
 from domain.times import format_time
 from scripts import real_engine
-from scripts.stack import ROOT, Child, clean_environment, connection_to
+from scripts.stack import connection_to
 from tests.support.real_hub import RealHub, start_azurite
 
 _RESTORES: Final = 10_000
@@ -25,7 +25,6 @@ _PAGE: Final = 10
 _REPEATS: Final = 15
 _WARM: Final = 2
 _MAX_MS: Final = 300
-_FILL_S: Final = 120.0
 
 
 def measure() -> list[Row]:
@@ -39,12 +38,8 @@ def measure() -> list[Row]:
 
 
 def _on_local_host() -> list[Row]:
-    command = [sys.executable, "-m", "benchmarks.full_hub", str(_RESTORES)]
-    host = Child("full hub", command, clean_environment(), ROOT, None)
-    try:
-        return _rows(host.wait_until_ready(_FILL_S), "local host")
-    finally:
-        host.stop()
+    with full_hub(_RESTORES) as url:
+        return _rows(url, "local host")
 
 
 def _on_real_engine() -> list[Row]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import requests
 
+from benchmarks.full_hub import full_hub
 from benchmarks.rows import Row, median_of
-from scripts.stack import ROOT, Child, clean_environment
+from scripts.stack import ROOT
 from tests.page.operator import Operator
 from tests.support.chromium import MISSING, chromium, chromium_path
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 _RESTORES: Final = 10_000
-_FILL_S: Final = 120.0
 _REPEATS: Final = 11
 _MAX_VIEW_MS: Final = 1000
 _MAX_LIST_MS: Final = 300
@@ -32,14 +32,8 @@ def measure() -> list[Row]:
     if path is None:
         print(f"page: {MISSING}; left out", file=sys.stderr)
         return []
-    command = [sys.executable, "-m", "benchmarks.full_hub", f"{_RESTORES}"]
-    host = Child("full hub", command, clean_environment(), ROOT, None)
-    try:
-        url = host.wait_until_ready(_FILL_S)
-        with chromium(path) as browser:
-            return [_first_view(browser, url), _list(browser, url), _unchanged(url), _size()]
-    finally:
-        host.stop()
+    with full_hub(_RESTORES) as url, chromium(path) as browser:
+        return [_first_view(browser, url), _list(browser, url), _unchanged(url), _size()]
 
 
 def _first_view(browser: Browser, url: str) -> Row:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Final
 
-from scripts.alerting import rules_for, vm_down
-from scripts.demo_recovery import PLAN_VMS, plan_of
+from scripts.alerting import vm_down
 from scripts.stack import QUICK_POLLS, ROOT, interruptible, running_stack
-from tests.page.operator import STAGING, TARGET, Operator, a_restore, vm_id
+from tests.page.operator import STAGING, TARGET, Operator, a_restore, rule_and_plan, vm_id
 from tests.support.chromium import MISSING, chromium, chromium_path
 
 if TYPE_CHECKING:
@@ -25,14 +23,12 @@ def main() -> int:
     if path is None:
         print(f"screenshots: {MISSING}", file=sys.stderr)
         return 1
-    restore = {name: value for name, value in a_restore("web-01").items() if name != "sourceResourceId"}
-    plan = plan_of([vm_id(name, "load-rg") for name in PLAN_VMS], restore)
-    settings = QUICK_POLLS | {
-        "AUTO_RESTORE_RULES": rules_for(a_restore("web-03")),
-        "RECOVERY_PLANS": json.dumps({"plans": [plan]}),
-    }
     _FOLDER.mkdir(exist_ok=True)
-    with interruptible(), running_stack(speed=10, env=settings) as stack, chromium(path) as browser:
+    with (
+        interruptible(),
+        running_stack(speed=10, env=QUICK_POLLS | rule_and_plan()) as stack,
+        chromium(path) as browser,
+    ):
         _take(browser, stack.url)
     return 0
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.alerting import rules_for
-from scripts.demo_recovery import PLAN_VMS, plan_of
 from scripts.stack import QUICK_POLLS, running_stack
-from tests.page.operator import Operator, a_restore, vm_id
+from tests.page.answers import Answers
+from tests.page.hosting import hosting
+from tests.page.operator import Operator, rule_and_plan
 from tests.support.chromium import MISSING, chromium, chromium_path
 
 if TYPE_CHECKING:
@@ -36,13 +35,7 @@ def installed_chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The app before the simulator, 60 times as fast as Azure, with one alert rule and one recovery plan."""
-    restore = {name: value for name, value in a_restore("web-01").items() if name != "sourceResourceId"}
-    plan = plan_of([vm_id(name, "load-rg") for name in PLAN_VMS], restore)
-    settings = QUICK_POLLS | {
-        "AUTO_RESTORE_RULES": rules_for(a_restore("web-03")),
-        "RECOVERY_PLANS": json.dumps({"plans": [plan]}),
-    }
-    with running_stack(speed=60, env=settings) as running:
+    with running_stack(speed=60, env=QUICK_POLLS | rule_and_plan()) as running:
         yield running
 
 
@@ -52,3 +45,26 @@ def operator(chromium: Browser, stack: Stack) -> Iterator[Operator]:
     with Operator.at(chromium, stack.url) as person:
         person.sign_in()
         yield person
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an app alone: a test gives its answers."""
+    with hosting(tmp_path_factory.mktemp("page")) as address:
+        yield address
+
+
+@pytest.fixture
+def person(chromium: Browser, url: str) -> Iterator[Operator]:
+    """A person at the page of the app alone, whose browser's clock the test moves."""
+    with Operator.at(chromium, url) as someone:
+        someone.page.clock.install()
+        someone.sign_in()
+        someone.sees(someone.page.get_by_role("heading", name="Now"))
+        yield someone
+
+
+@pytest.fixture
+def answers(person: Operator) -> Answers:
+    """What the app answers to this person."""
+    return Answers(person)

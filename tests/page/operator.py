@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 
 import requests
 from playwright.sync_api import expect
+
+from scripts.alerting import rules_for
+from scripts.demo_recovery import PLAN_VMS, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,6 +41,16 @@ def a_restore(name: str, group: str = "web-rg", **members: Any) -> Json:
         "storageAccountId": STAGING,
         "targetResourceGroupId": TARGET,
         **members,
+    }
+
+
+def rule_and_plan() -> dict[str, str]:
+    """Return settings with an alert rule for web-03 and a recovery plan of six VMs, called shop."""
+    restore = {name: value for name, value in a_restore("web-01").items() if name != "sourceResourceId"}
+    plan = plan_of([vm_id(name, "load-rg") for name in PLAN_VMS], restore)
+    return {
+        "AUTO_RESTORE_RULES": rules_for(a_restore("web-03")),
+        "RECOVERY_PLANS": json.dumps({"plans": [plan]}),
     }
 
 

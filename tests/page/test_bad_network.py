@@ -10,37 +10,14 @@ from playwright.sync_api import TimeoutError as TooLateError
 from playwright.sync_api import expect
 
 from tests.page.answers import RESTORE_ID, Answers, a_document, that_waits
-from tests.page.hosting import hosting
 from tests.page.operator import STAGING, TARGET, Operator, vm_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playwright.sync_api import Browser, Route
 
 RESTORE = f"restores/{RESTORE_ID}"
 VIEW = f"/{RESTORE}"
 MINUTE_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with hosting(tmp_path_factory.mktemp("page")) as address:
-        yield address
-
-
-@pytest.fixture
-def person(chromium: Browser, url: str) -> Iterator[Operator]:
-    with Operator.at(chromium, url) as operator:
-        operator.page.clock.install()
-        operator.sign_in()
-        operator.sees(operator.page.get_by_role("heading", name="Now"))
-        yield operator
-
-
-@pytest.fixture
-def answers(person: Operator) -> Answers:
-    return Answers(person)
 
 
 @pytest.mark.parametrize(

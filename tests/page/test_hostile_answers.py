@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page.answers import RECOVERY_ID, RESTORE_ID, TIME, Answers, a_document, a_recovery
-from tests.page.hosting import hosting
 from tests.page.operator import SUBSCRIPTION, Operator, vm_id
 
 if TYPE_CHECKING:
@@ -30,12 +29,6 @@ _HIDDEN_POINTS = """graph => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with hosting(tmp_path_factory.mktemp("page")) as address:
-        yield address
-
-
 @pytest.fixture(params=[1200, 360])
 def person(chromium: Browser, url: str, request: pytest.FixtureRequest) -> Iterator[Operator]:
     with Operator.at(chromium, url, width=request.param) as operator:
@@ -45,11 +38,6 @@ def person(chromium: Browser, url: str, request: pytest.FixtureRequest) -> Itera
         assert operator.width_of_content() <= request.param
         assert "broken in" not in operator.page.title()
         expect(operator.page.locator("main img, main script, main iframe")).to_have_count(0)
-
-
-@pytest.fixture
-def answers(person: Operator) -> Answers:
-    return Answers(person)
 
 
 @pytest.mark.parametrize("code", NAMES_OF_OBJECTS)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from scripts.stack import ROOT, Child, clean_environment
+from benchmarks.full_hub import full_hub
 from tests.page.operator import PATIENCE_MS, Operator
 
 if TYPE_CHECKING:
@@ -18,18 +17,13 @@ if TYPE_CHECKING:
 
 RESTORES = 10_000
 PAGE = 50
-FILL_S = 100.0
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The address of an app whose hub is full."""
-    command = [sys.executable, "-m", "benchmarks.full_hub", f"{RESTORES}"]
-    host = Child("full hub", command, clean_environment(), ROOT, None)
-    try:
-        yield host.wait_until_ready(FILL_S)
-    finally:
-        host.stop()
+    with full_hub(RESTORES) as address:
+        yield address
 
 
 def test_ten_thousand_restores_are_paged_without_a_repetition(chromium: Browser, url: str) -> None:

@@ -8,37 +8,14 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page.answers import RECOVERY_ID, RESTORE_ID, Answers, a_document, a_recovery, that_waits
-from tests.page.hosting import hosting
 from tests.page.operator import STAGING, TARGET, Operator, vm_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from playwright.sync_api import Browser, Route
+    from playwright.sync_api import Route
 
 RESTORE = f"restores/{RESTORE_ID}"
 RECOVERY = f"recoveries/{RECOVERY_ID}"
 POLL_MS = 3_100
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with hosting(tmp_path_factory.mktemp("page")) as address:
-        yield address
-
-
-@pytest.fixture
-def person(chromium: Browser, url: str) -> Iterator[Operator]:
-    with Operator.at(chromium, url) as operator:
-        operator.page.clock.install()
-        operator.sign_in()
-        operator.sees(operator.page.get_by_role("heading", name="Now"))
-        yield operator
-
-
-@pytest.fixture
-def answers(person: Operator) -> Answers:
-    return Answers(person)
 
 
 def a_list(*names: str) -> dict[str, Any]:

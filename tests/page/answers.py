@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.page.operator import SUBSCRIPTION, Operator, vm_id
+from tests.page.operator import PATIENCE_MS, SUBSCRIPTION, Operator, vm_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,6 +129,14 @@ class Answers:
             held.append(route)
 
         self._route(path, keep)
+
+    def first(self, held: list[Route]) -> Route:
+        """Return the first call that is held, once the page has made one."""
+        ends = time.monotonic() + PATIENCE_MS / 1000
+        while not held:
+            assert time.monotonic() < ends, "the page has made no such call"
+            self.person.page.evaluate("true")  # calls are handed over while the page is asked something
+        return held[0]
 
     def _route(self, path: str, handler: Any) -> None:
         self.person.page.route(re.compile(rf"/api/{re.escape(path)}(\?.*)?$"), handler)

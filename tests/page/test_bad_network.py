@@ -130,7 +130,7 @@ def test_a_command_under_way_cannot_be_left_as_if_it_were_not(person: Operator, 
 
     expect(dialog).to_be_visible()
     expect(dialog.get_by_role("button", name="Go back")).to_be_disabled()
-    held[0].fulfill(status=202, json=a_document())
+    answers.first(held).fulfill(status=202, json=a_document())
     expect(dialog).to_have_count(0)
 
 

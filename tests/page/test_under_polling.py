@@ -110,7 +110,7 @@ def test_two_clicks_on_older_go_one_page_on_while_it_is_read(person: Operator, a
     answers.hold("restores", held)
     older.evaluate("button => { button.click(); button.click(); }")
     person.page.wait_for_function("true")  # both clicks have been taken
-    held[0].fulfill(json=a_list("77"))
+    answers.first(held).fulfill(json=a_list("77"))
 
     person.sees(person.page.get_by_text("Page 2", exact=True))
     person.sees(person.page.get_by_role("link", name="77", exact=True))

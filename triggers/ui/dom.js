@@ -15,10 +15,13 @@ export function h(tag, attributes, ...children) {
     else if (value !== null && value !== undefined && value !== false)
       element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(
-    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
-  );
+  element.append(...given(children));
   return element;
+}
+
+/** Returns all that is in a list and the lists in it, without null, undefined and false. */
+function given(list) {
+  return list.flat(Infinity).filter((entry) => entry !== null && entry !== undefined && entry !== false);
 }
 
 /**
@@ -27,7 +30,7 @@ export function h(tag, attributes, ...children) {
  */
 export function show(container, ...children) {
   const wanted = document.createElement("div");
-  wanted.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  wanted.append(...given(children));
   patchChildren(container, wanted);
 }
 
@@ -75,11 +78,11 @@ function patch(known, wanted) {
 
 /** Returns a list of terms with their values; a term whose value is null is left out. */
 export function facts(entries) {
-  const given = entries.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
+  const shown = entries.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
   return h(
     "dl",
     {},
-    given.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
+    shown.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
   );
 }
 

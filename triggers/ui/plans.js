@@ -1,13 +1,13 @@
 // The configured recovery plans, and the start of one.
 
-import { ApiError, get, post } from "./api.js";
+import { get, post } from "./api.js";
 import { confirmCommand } from "./dialog.js";
 import { facts, h, json, show, table } from "./dom.js";
+import { Attempt, untilEnded } from "./dry_run.js";
 import { isoDuration } from "./format.js";
 import { graph } from "./graph.js";
 import { badge, problem, say, total, warnings } from "./parts.js";
 import { may, requestedBy } from "./session.js";
-import { untilEnded } from "./start.js";
 import { word } from "./words.js";
 
 export function plansView({ main }) {
@@ -15,9 +15,9 @@ export function plansView({ main }) {
     const plans = await get("recovery-plans");
     const rows = plans.value.map((plan) => [
       h("a", { href: `#/plans/${encodeURIComponent(plan.name)}` }, plan.name),
-      plan.order.map((wave) => wave.join(" + ")).join(" → "),
+      orderOf(plan),
       String(plan.namedMembers),
-      plan.maxRunning ? String(plan.maxRunning) : "no cap of its own",
+      capOf(plan),
     ]);
     show(
       main,
@@ -40,8 +40,7 @@ export function planView({ main, id: name }) {
   const requestId = `page-${crypto.randomUUID()}`; // one recovery for a visit, however often an answer gets lost
   let plan = null;
   let dryRun = null;
-  let failure = null;
-  let isBusy = false;
+  const attempt = new Attempt(render);
 
   function render() {
     const groups = groupsOf(plan);
@@ -49,9 +48,9 @@ export function planView({ main, id: name }) {
       main,
       h("h1", {}, `Plan: ${plan.name}`),
       facts([
-        ["Order", plan.order.map((wave) => wave.join(" + ")).join(" → ")],
+        ["Order", orderOf(plan)],
         ["VMs named", String(plan.namedMembers)],
-        ["At most at a time", plan.maxRunning ? String(plan.maxRunning) : "no cap of its own"],
+        ["At most at a time", capOf(plan)],
       ]),
       graph(groups, new Set()),
       h(
@@ -60,12 +59,12 @@ export function planView({ main, id: name }) {
         may("operate") &&
           h(
             "button",
-            { type: "button", class: "plain", disabled: isBusy, onclick: runDry, "data-key": "dry" },
-            isBusy ? "Planning…" : "Plan (dry run)",
+            { type: "button", class: "plain", disabled: attempt.isBusy, onclick: runDry, "data-key": "dry" },
+            attempt.isBusy ? "Planning…" : "Plan (dry run)",
           ),
         may("operate") && h("button", { type: "button", onclick: start, "data-key": "start" }, "Start this recovery"),
       ),
-      failure && problem(failure),
+      problem(attempt.failure),
       dryRun && dryRunPart(),
       json(plan),
     );
@@ -93,29 +92,19 @@ export function planView({ main, id: name }) {
     );
   }
 
-  async function runDry() {
-    isBusy = true;
-    failure = null;
-    render();
-    try {
+  function runDry() {
+    return attempt.make(async () => {
       const accepted = await post("recoveries", { plan: plan.name, dryRun: true, ...requestedBy() });
-      dryRun = await untilEnded(accepted.id, "recoveries");
+      dryRun = await untilEnded(`recoveries/${accepted.id}`);
       say(`Dry run: ${word("status", dryRun.status)}`);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      failure = error;
-      say(error.message);
-    } finally {
-      isBusy = false;
-      render();
-    }
+    });
   }
 
   async function start() {
     const given = await confirmCommand({
       title: `Start the recovery by the plan ${plan.name}`,
       consequences: [
-        `The VMs of ${plan.order.flat().length} groups are restored, in the order ${plan.order.map((wave) => wave.join(" + ")).join(" → ")}.`,
+        `The VMs of ${plan.order.flat().length} groups are restored, in the order ${orderOf(plan)}.`,
         kindsOf(plan),
         dryRun ? "A dry run was made; its outcome is on the page." : "No dry run was made on this page.",
       ],
@@ -136,6 +125,15 @@ export function planView({ main, id: name }) {
       return null;
     },
   };
+}
+
+/** Returns the order of a plan's groups: those with + between them may start at the same time. */
+function orderOf(plan) {
+  return plan.order.map((wave) => wave.join(" + ")).join(" → ");
+}
+
+function capOf(plan) {
+  return plan.maxRunning ? String(plan.maxRunning) : "no cap of its own";
 }
 
 /** Returns a sentence that says what the restores of a plan do to the VMs or beside them. */

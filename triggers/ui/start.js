@@ -3,13 +3,13 @@
 import { ApiError, get, post } from "./api.js";
 import { confirmCommand } from "./dialog.js";
 import { h, show, table } from "./dom.js";
+import { Attempt, untilEnded } from "./dry_run.js";
 import { nameOf, time } from "./format.js";
-import { badge, hasEnded, problem, say, warnings } from "./parts.js";
+import { badge, problem, say, warnings } from "./parts.js";
 import { consequencesOf, planPart } from "./restore.js";
 import { may, requestedBy } from "./session.js";
 import { word, words } from "./words.js";
 
-const SECOND = 1000;
 const FIELDS = {
   RestoreDisks: ["storageAccountId", "targetResourceGroupId"],
   AlternateLocation: [
@@ -32,9 +32,8 @@ const LABELS = {
 export function startView({ main, query }) {
   const form = { sourceResourceId: query.get("vm") ?? "", recoveryType: "RestoreDisks", point: "" };
   let points = null;
-  let failure = null;
   let planned = null; // { request, restore }
-  let isBusy = false;
+  const attempt = new Attempt(render);
   let edits = 0;
 
   function render() {
@@ -43,25 +42,9 @@ export function startView({ main, query }) {
       h("h1", {}, "Start a restore"),
       lookUpPart(),
       points && requestPart(),
-      failure && problem(failure),
+      problem(attempt.failure),
       plannedPart(),
     );
-  }
-
-  async function attempt(work) {
-    failure = null;
-    isBusy = true;
-    render();
-    try {
-      await work();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      failure = error;
-      say(error.message);
-    } finally {
-      isBusy = false;
-      render();
-    }
   }
 
   function lookUpPart() {
@@ -71,7 +54,7 @@ export function startView({ main, query }) {
       form.point = "";
       planned = null;
       points = null;
-      attempt(async () => {
+      attempt.make(async () => {
         points = await get(`recovery-points?sourceResourceId=${encodeURIComponent(form.sourceResourceId)}`);
         say(`${points.value.length} recovery points`);
       });
@@ -90,7 +73,7 @@ export function startView({ main, query }) {
           placeholder: "/subscriptions/…/providers/Microsoft.Compute/virtualMachines/…",
         }),
       ),
-      h("button", { type: "submit", disabled: isBusy }, "Look up its recovery points"),
+      h("button", { type: "submit", disabled: attempt.isBusy }, "Look up its recovery points"),
     );
   }
 
@@ -100,10 +83,10 @@ export function startView({ main, query }) {
       Object.assign(form, Object.fromEntries(new FormData(event.target.closest("form"))));
       planned = null;
       const edited = edits;
-      attempt(async () => {
+      attempt.make(async () => {
         const request = requestOf(form);
         const accepted = await post("restores", { ...request, dryRun: true });
-        const restore = await untilEnded(accepted.id);
+        const restore = await untilEnded(`restores/${accepted.id}`);
         if (edited !== edits) return;
         planned = { request, restore };
         say(`Dry run: ${word("status", restore.status)}`);
@@ -145,7 +128,7 @@ export function startView({ main, query }) {
       h(
         "div",
         { class: "actions" },
-        h("button", { type: "submit", disabled: isBusy }, isBusy ? "Planning…" : "Plan (dry run)"),
+        h("button", { type: "submit", disabled: attempt.isBusy }, attempt.isBusy ? "Planning…" : "Plan (dry run)"),
       ),
     );
   }
@@ -256,13 +239,4 @@ function requestOf(form) {
   };
   if (form.point) request.recoveryPoint = { id: form.point };
   return request;
-}
-
-/** Returns the document of a restore once it has ended. */
-export async function untilEnded(id, path = "restores") {
-  for (let pauseS = 0.3; ; pauseS = Math.min(pauseS * 1.5, 3)) {
-    const document = await get(`${path}/${id}`);
-    if (hasEnded(document.status)) return document;
-    await new Promise((resolve) => setTimeout(resolve, pauseS * SECOND));
-  }
 }

@@ -183,3 +183,32 @@ def test_the_rules_say_when_a_person_must_approve_as_the_app_decides_it(person: 
     expect(rows.filter(has_text="beside")).to_contain_text("not needed")
     expect(rows.filter(has_text="by plan")).to_contain_text("only if the plan replaces disks")
     person.sees(person.page.get_by_text("Alerts about more than 10 VMs within 10 min wait for a person."))
+
+
+def test_a_hidden_tab_asks_once_a_minute_and_at_once_when_it_is_shown_again(person: Operator, answers: Answers) -> None:
+    answers.give(RESTORE, a_document())
+    person.open(f"/{RESTORE}", "web-01")
+    refreshed = person.page.locator("#refreshed")
+    before = refreshed.text_content() or ""
+    person.page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    person.page.clock.run_for(POLL_MS)  # the timer of the poll after this one is set while the tab is hidden
+    expect(refreshed).not_to_have_text(before)
+    asked: list[str] = []
+    person.page.on("request", lambda request: asked.append(request.url))
+    person.page.clock.run_for(55_000)
+    person.page.evaluate("true")
+    assert asked == []
+
+    with person.page.expect_request(lambda request: request.url.endswith(RESTORE)):
+        person.page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_a_change_of_status_is_told_to_screen_readers(person: Operator, answers: Answers) -> None:
+    announcement = person.page.locator("#announcement")
+    answers.give(RESTORE, a_document())
+    person.open(f"/{RESTORE}", "web-01")
+    expect(announcement).to_have_text("")
+    answers.give(RESTORE, a_document(status="Completed", phase="Finished"))
+    person.page.clock.run_for(POLL_MS)
+
+    expect(announcement).to_have_text("web-01: Completed")

@@ -283,8 +283,13 @@ def test_a_recovery_has_a_span_to_which_its_calls_and_its_members_lead() -> None
                 stage.telemetry.flush()
                 return [span for span in receiver.spans if span.name == "recovery"]
 
+            def ended() -> dict[str, Any] | None:
+                document = stage.call("GET", f"recoveries/{recovery_id}").json()
+                return None if document["completedTime"] is None else document
+
+            # The span is sent before the last document is published.
             [recovery] = eventually(look, within_s=60)
-            document = stage.call("GET", f"recoveries/{recovery_id}").json()
+            document = eventually(ended, within_s=60)
         spans = receiver.spans
 
     assert (recovery.trace_id, recovery.parent_id, recovery.kind) == (recovery_id.replace("-", ""), "", "SERVER")

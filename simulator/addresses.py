@@ -16,7 +16,7 @@ class Provider:
 
 
 PROVIDERS = {
-    "Microsoft.Authorization": Provider("2014-04-01", ("permissions",)),
+    "Microsoft.Authorization": Provider("2014-04-01", ("locks", "permissions")),
     "Microsoft.Compute": Provider("2015-05-01", ("disks", "virtualMachines")),
     "Microsoft.DataProtection": Provider("2020-01-01", ("resourceGuards",)),
     "Microsoft.Network": Provider(
@@ -92,6 +92,11 @@ class Address:
         if self.is_arm and "deployments" in types:  # their operations have an address without a provider
             types = types[types.index("deployments") :]
         return "/".join([namespace, *types, _VERBS.get(method, "action")])
+
+
+def resource_of(path: str) -> str:
+    """Return the id of the resource that a path is about: without the action that may end it, such as ``start``."""
+    return path.rpartition("/")[0] if path.strip("/").count("/") % 2 == 0 else path
 
 
 def is_version(text: str) -> bool:

@@ -185,6 +185,18 @@ def not_authorized(action: str, scope: str) -> ArmError:
     )
 
 
+def scope_locked(scope: str, operation: str, locked: Iterable[str]) -> ArmError:
+    """409 of the gateway for a ``write`` or a ``delete`` at a scope that locks hold.
+
+    A POST is a ``write``, whatever it does (azure-sdk-for-java#2560). How Azure joins several scopes is a guess.
+    """
+    message = (
+        f"The scope '{scope}' cannot perform {operation} operation because following scope(s) are locked: "
+        f"'{','.join(locked)}'. Please remove the lock and try again."
+    )
+    return ArmError(409, "ScopeLocked", message, cause="gateway")
+
+
 def unavailable(wait: dict[str, str]) -> ArmError:
     """503 of the gateway, with the headers that say how long to wait, if any."""
     return ArmError(

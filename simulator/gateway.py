@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from simulator import errors
-from simulator.addresses import Address
+from simulator.addresses import Address, resource_of
 from simulator.call_checks import check_address, check_body, check_group, check_token
 from simulator.calls import Answer, Call
 from simulator.control import routes as control
@@ -68,6 +68,7 @@ def answer(world: World, call: Call) -> Answered:
         headers = spend(world, address, call.method)
         check_body(call)
         check_group(world, address)
+        world.locks.check(resource_of(call.path), call.method)
         if route is None:
             raise errors.unknown_type(address.provider, call.api_version)
         if vm:

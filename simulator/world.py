@@ -14,6 +14,7 @@ from uuid import UUID
 
 from simulator.faults import Faults, FaultState
 from simulator.limits import Bucket
+from simulator.locks import Lock, Locks
 from simulator.providers.backup.guards import GuardState
 from simulator.providers.backup.jobs import RUNNING, Job
 from simulator.providers.compute.state import ComputeState
@@ -95,6 +96,12 @@ class World:
         self._guards = {name: GuardState(vault.guard) for name, vault in self._vaults.items() if vault.guard}
         self._accounts = {account.name.lower(): account for account in scenario.storage_accounts}
         self._denied = {denied.scope.lower().rstrip("/"): denied.actions for denied in scenario.denied_actions}
+        own = (
+            Lock(scope=vm.resource_id, level=vm.hardware.lock, name=f"{vm.name}-lock")
+            for vm in scenario.vms
+            if vm.hardware.lock
+        )
+        self.locks = Locks((*scenario.locks, *own))
         real = timeline.real.now()
         reads, writes = scenario.settings.reads, scenario.settings.writes
         limits = {"read": reads, "write": writes, "delete": writes}
@@ -183,6 +190,11 @@ class World:
         """Replace the actions that are denied at a scope by these; none allows everything again."""
         with self.lock:
             self._denied[scope.lower().rstrip("/")] = tuple(actions)
+
+    def set_lock(self, scope: str, level: str) -> None:
+        """Put a lock of a level at a scope in the place of those that are there; the empty level leaves none."""
+        with self.lock:
+            self.locks.replace(scope, level)
 
     # What happens
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.calls import Answer, Call
 from simulator.control.page import render
 from simulator.formats import iso_time
+from simulator.locks import LEVELS
 from simulator.providers.backup.jobs import Job, job_details
 from simulator.reading import InvalidDocument, Node, object_or_empty
 
@@ -100,6 +101,18 @@ def post_denied_actions(world: World, call: Call) -> Answer:
         return _problems(400, node.problems)
     world.deny(scope, actions)
     return Answer(body={"scope": scope, "actions": list(actions)})
+
+
+def post_lock(world: World, call: Call) -> Answer:
+    """Replace the locks at a scope by one: ``{"scope": id, "level": "ReadOnly"}``; without a level none is left."""
+    node = Node(call.body)
+    scope = node.text("scope")
+    level = node.choice("level", LEVELS) if node.has("level") else ""
+    node.close()
+    if node.problems:
+        return _problems(400, node.problems)
+    world.set_lock(scope, level)
+    return Answer(body={"scope": scope, "level": level})
 
 
 def _problems(status: int, problems: list[str] | tuple[str, ...]) -> Answer:

@@ -18,5 +18,6 @@ ROUTES: RouteTable = (
     ("POST", "/_simulator/faults", handlers.post_faults),
     ("POST", "/_simulator/vaults/{vault}/resource-guard", handlers.post_guard),
     ("POST", "/_simulator/denied-actions", handlers.post_denied_actions),
+    ("POST", "/_simulator/locks", handlers.post_lock),
     ("POST", "/_simulator/expire-tokens", handlers.post_expire_tokens),
 )

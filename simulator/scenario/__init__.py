@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simulator.locks import Lock
 from simulator.reading import InvalidDocument, Node
 from simulator.scenario.machines import Vm, read_vms
 from simulator.scenario.resources import DeniedActions, Named, StorageAccount, Subscription, Vault, VirtualNetwork
@@ -40,6 +41,7 @@ class Scenario:
     virtual_networks: tuple[VirtualNetwork, ...]
     resource_groups: tuple[str, ...]
     denied_actions: tuple[DeniedActions, ...]
+    locks: tuple[Lock, ...]
     vms: tuple[Vm, ...]
     settings: Settings
 
@@ -69,6 +71,7 @@ class Scenario:
         networks = tuple(VirtualNetwork.read(node, subscription_id) for node in root.nodes("virtualNetworks"))
         groups = root.texts("resourceGroups")
         denied = tuple(DeniedActions.read(node) for node in root.nodes("deniedActions"))
+        locks = tuple(Lock.read(node) for node in root.nodes("locks"))
         vms = read_vms(root, {vault.name: vault for vault in vaults}, subscription_id)
         settings = Settings.read(root.node_or_empty("settings"))
         root.close()
@@ -82,6 +85,7 @@ class Scenario:
             virtual_networks=networks,
             resource_groups=groups,
             denied_actions=denied,
+            locks=locks,
             vms=vms,
             settings=settings,
         )

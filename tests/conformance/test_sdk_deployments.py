@@ -182,6 +182,17 @@ def test_a_deployment_fails_with_the_error_of_its_resource(client: DeploymentsMg
     assert secure.world.store.get(f"{NETWORK}/networkSecurityGroups/nsg-a")
 
 
+def test_a_lock_at_a_resource_fails_its_deployment(client: DeploymentsMgmtClient, secure: Simulator) -> None:
+    secure.world.set_lock(f"{NETWORK}/networkSecurityGroups/nsg-a", "ReadOnly")
+
+    with pytest.raises(HttpResponseError, match="DeploymentFailed"):
+        client.deployments.begin_create_or_update(GROUP, "d-1", a_deployment()).result()
+
+    error = properties_of(client.deployments.get(GROUP, "d-1")).error
+    assert error is not None
+    assert [detail.code for detail in error.details or []] == ["ScopeLocked"]
+
+
 def test_a_deployment_starts_nothing_more_once_something_failed(
     client: DeploymentsMgmtClient, secure: Simulator
 ) -> None:

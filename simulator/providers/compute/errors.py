@@ -118,15 +118,6 @@ def size_reduced(disk: str) -> ArmError:
     )
 
 
-def scope_locked(scope: str, operation: str) -> ArmError:
-    """409 for a write or delete at a locked scope."""
-    message = (
-        f"The scope '{scope}' cannot perform {operation} operation because following scope(s) are locked: '{scope}'. "
-        "Please remove the lock and try again."
-    )
-    return ArmError(409, "ScopeLocked", message, cause="gateway")
-
-
 def too_many_requests(policy: str, size: int, wait_s: int, now: datetime, until: datetime) -> ArmError:
     """429 for an empty bucket of Compute."""
     error = ArmError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from simulator.locks import LEVELS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,7 +49,6 @@ SIZES = {
 """The sizes there are, in every region."""
 
 SECURITY_TYPES = ("Standard", "TrustedLaunch")
-LOCKS = ("", "CanNotDelete", "ReadOnly")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class Hardware:
             security_type=node.choice("securityType", SECURITY_TYPES, "Standard"),
             ephemeral=node.flag("ephemeralOsDisk"),
             encrypted=node.flag("diskEncryption"),
-            lock=node.choice("lock", LOCKS, "") if node.has("lock") else "",
+            lock=node.choice("lock", LEVELS, "") if node.has("lock") else "",
             disk_tags=_tags(node.raw("diskTags")),
         )
 

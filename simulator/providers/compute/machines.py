@@ -16,7 +16,6 @@ from simulator.providers.compute.errors import (
     compute_error,
     invalid_parameter,
     marked_for_deletion,
-    scope_locked,
 )
 from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.operations import begin, preempt
@@ -46,13 +45,9 @@ def find_vm(world: World, vm_id: str) -> Mapping[str, Any]:
     return body
 
 
-def check_writable(world: World, body: Mapping[str, Any], operation: str = "write") -> None:
-    """Raise the error of a VM that is locked, or is being deleted."""
-    vm = world.vm_named(body["id"])
-    lock = vm.hardware.lock if vm else ""
-    if lock == "ReadOnly" or (lock and operation == "delete"):
-        raise scope_locked(body["id"], operation)
-    if operation != "delete" and body["properties"]["provisioningState"] == DELETING:
+def check_writable(body: Mapping[str, Any]) -> None:
+    """Raise 409 for a VM that is being deleted."""
+    if body["properties"]["provisioningState"] == DELETING:
         raise marked_for_deletion(body["name"])
 
 
@@ -89,7 +84,7 @@ def begin_change(world: World, body: Mapping[str, Any], work: Work) -> ComputeOp
 def update(world: World, body: Mapping[str, Any], given: Mapping[str, Any], action: str) -> ComputeOperation:
     """Change a VM as a PATCH says: what is not named stays, and lists are replaced as a whole."""
     check_form(given, VIRTUAL_MACHINE)
-    check_writable(world, body)
+    check_writable(body)
     check_idle(world, body)
     wanted, vm_id = _merged(world, body, given), body["id"]
     former, profile = body["properties"], wanted["storageProfile"]
@@ -242,7 +237,6 @@ def _begin_creation(world: World, body: Mapping[str, Any]) -> ComputeOperation:
 
 def delete(world: World, body: Mapping[str, Any]) -> ComputeOperation:
     """Delete a VM: its disks and NICs stay, but for those whose ``deleteOption`` is ``Delete``."""
-    check_writable(world, body, "delete")
     vm_id = body["id"]
     preempt(world, vm_id)
 

@@ -84,7 +84,7 @@ def _answer(world: World, call: Call, power_change: _PowerChange) -> Answer:
     """Answer 202 to a change of the power state; raise the error of a VM that does not allow it."""
     body = find_vm(world, call.path.rpartition("/")[0])
     headers = spend(world, power_change.policy, body["id"])
-    check_writable(world, body)
+    check_writable(body)
     if power_change.needs_hardware and world.compute.machines[body["id"].lower()].power in WITHOUT_HARDWARE:
         raise not_allowed(
             f"Operation '{power_change.needs_hardware}' is not allowed on VM '{body['name']}' since the VM is either "

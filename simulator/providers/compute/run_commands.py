@@ -50,7 +50,7 @@ def put_run_command(world: World, call: Call) -> Answer:
     """Run a script in a VM that runs; the same name runs it again. Without a ready agent it fails in the end."""
     vm = _vm_of(world, call)
     headers = spend(world, "UpdateVM", vm["id"])
-    check_writable(world, vm)
+    check_writable(vm)
     machine, now = world.compute.machines[vm["id"].lower()], world.now()
     if machine.power != RUNNING:
         raise not_allowed("Cannot modify extensions in the VM when the VM is not running.")
@@ -81,7 +81,7 @@ def delete_run_command(world: World, call: Call) -> Answer:
     """Delete a run command, which ends its script; 204 if there is none."""
     vm, body = _vm_of(world, call), world.store.get(call.path)
     headers = spend(world, "UpdateVM", vm["id"])
-    check_writable(world, vm)
+    check_writable(vm)
     if body is None:
         return Answer(status=204, headers=headers)
     work = Work(

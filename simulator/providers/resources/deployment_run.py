@@ -70,6 +70,7 @@ class DeploymentRun:
         status = "OK" if self._world.store.get(resource.resource_id) else "Created"
         step = self._step(self._world.new_id().replace("-", "")[:16].upper(), resource, status)
         try:
+            self._world.locks.check(resource.resource_id, "PUT")
             DEPLOYERS[resource.type](self._world, resource.resource_id, resource.body)
         except ArmError as error:
             self._fail(step, HTTPStatus(error.status).phrase.replace(" ", ""), error.body["error"])

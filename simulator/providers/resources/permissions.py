@@ -19,8 +19,8 @@ _USE_GUARD = "Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/rea
 
 def list_permissions(world: World, call: Call) -> Answer:
     """Answer the permissions of the caller at a subscription, a resource group or a resource."""
-    _check_scope(world, call)
-    scope = _scope_of(call)
+    check_scope(world, call)
+    scope = scope_of(call)
     denied = sorted({*world.denied_actions(scope), *_own_denials(world, call)})
 
     def write(actions: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _matches(pattern: str, action: str) -> bool:
     return re.fullmatch(expression, action, re.IGNORECASE) is not None
 
 
-def _check_scope(world: World, call: Call) -> None:
+def check_scope(world: World, call: Call) -> None:
     """Raise 404 for a scope that the scenario does not have."""
     params = call.params
     if "group" not in params:
@@ -60,7 +60,7 @@ def _check_scope(world: World, call: Call) -> None:
 
 def _exists(world: World, call: Call) -> bool:
     """Return whether the resource of the address is there: in the store, or one that the backup service computes."""
-    scope, params = _scope_of(call), call.params
+    scope, params = scope_of(call), call.params
     if world.store.get(scope):
         return True
     vault = world.vault(params["subscription"], params["group"], params["name"])
@@ -69,8 +69,8 @@ def _exists(world: World, call: Call) -> bool:
     return world.resource_guard(scope) is not None
 
 
-def _scope_of(call: Call) -> str:
-    """Return the id of the scope of which the permissions are listed."""
+def scope_of(call: Call) -> str:
+    """Return the id of the scope whose permissions or locks are read."""
     return call.path[: call.path.lower().rindex("/providers/microsoft.authorization/")]
 
 
@@ -85,6 +85,6 @@ def _own_denials(world: World, call: Call) -> list[str]:
         account = world.storage_account(call.params["subscription"], call.params["group"], call.params["name"])
         return [] if account is None or account.readable else [_READ_ACCOUNT]
     if kind == "microsoft.dataprotection/resourceguards":
-        state = world.resource_guard(_scope_of(call))
+        state = world.resource_guard(scope_of(call))
         return [] if state is None or state.is_open(world.now()) else [_USE_GUARD]
     return []

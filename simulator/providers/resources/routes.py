@@ -7,6 +7,7 @@ from simulator.providers.resources import (
     deployments,
     group_calls,
     listing,
+    lock_calls,
     permissions,
     providers,
     subscriptions,
@@ -15,6 +16,7 @@ from simulator.providers.resources import (
 from simulator.routing import GROUP, SUBSCRIPTION, RouteTable
 
 _PERMISSIONS = "/providers/Microsoft.Authorization/permissions"
+_LOCKS = "/providers/Microsoft.Authorization/locks"
 _TAGS = "/providers/Microsoft.Resources/tags/default"
 _DEPLOYMENT = GROUP + "/providers/Microsoft.Resources/deployments/{deployment}"
 _OPERATIONS = GROUP + "/deployments/{deployment}/operations"
@@ -30,6 +32,12 @@ ROUTES: RouteTable = (
     ("GET", SUBSCRIPTION + _PERMISSIONS, permissions.list_permissions),
     ("GET", GROUP + _PERMISSIONS, permissions.list_permissions),
     ("GET", _RESOURCE + _PERMISSIONS, permissions.list_permissions),
+    ("GET", SUBSCRIPTION + _LOCKS, lock_calls.list_locks),
+    ("GET", GROUP + _LOCKS, lock_calls.list_locks),
+    ("GET", _RESOURCE + _LOCKS, lock_calls.list_locks),
+    ("GET", SUBSCRIPTION + _LOCKS + "/{lock}", lock_calls.get_lock),
+    ("GET", GROUP + _LOCKS + "/{lock}", lock_calls.get_lock),
+    ("GET", _RESOURCE + _LOCKS + "/{lock}", lock_calls.get_lock),
     ("GET", SUBSCRIPTION + "/resourceGroups", group_calls.list_resource_groups),
     ("GET", GROUP, group_calls.get_resource_group),
     ("HEAD", GROUP, group_calls.head_resource_group),

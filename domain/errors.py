@@ -42,6 +42,7 @@ HOURLY_BUDGET_SPENT = "HourlyBudgetSpent"
 SERVICE_UNAVAILABLE = "ServiceUnavailable"
 INTERNAL_ERROR = "InternalError"
 LATE_DELIVERY = "LateDelivery"
+TEMPLATE_REFUSED = "TemplateRefused"
 
 # Histories, queue messages and status documents are limited in size; error texts of services and names of callers are
 # not.

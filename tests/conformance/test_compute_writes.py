@@ -61,6 +61,91 @@ def test_a_vm_that_has_changed_meanwhile_is_not_overwritten(compute: ComputeMana
     assert compute.virtual_machines.get(GROUP, VM).tags == {"owner": "first"}
 
 
+def etag_of(azure: Caller) -> str:
+    return azure.get(vm_id(VM, GROUP), **{"api-version": "2024-07-01"}).json()["etag"]
+
+
+def write(azure: Caller, method: str, action: str, body: Any = None) -> None:
+    """Make a write to the VM, and let what it begins end."""
+    url = f"{azure.simulator.url}{vm_id(VM, GROUP)}{action}?api-version=2024-07-01"
+    answer = azure.session.request(method, url, json=body, timeout=10)
+    assert answer.status_code in {200, 202}, answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "action", "body"),
+    [
+        ("PATCH", "", {"tags": {"owner": "x"}}),
+        ("POST", "/deallocate", None),
+        ("POST", "/start", None),
+        ("POST", "/attachDetachDataDisks", {"dataDisksToDetach": []}),
+        ("PATCH", "/providers/Microsoft.Resources/tags/default", {"operation": "Merge", "properties": {"tags": {}}}),
+    ],
+)
+def test_every_write_changes_the_etag(
+    azure: Caller, clock: ManualClock, method: str, action: str, body: dict[str, Any] | None
+) -> None:
+    before = etag_of(azure)
+    write(azure, method, action, body)
+    assert etag_of(azure) != before
+    clock.advance(60)
+    after = etag_of(azure)
+
+    stale = azure.session.patch(
+        f"{azure.simulator.url}{vm_id(VM, GROUP)}?api-version=2024-07-01",
+        json={"tags": {"owner": "y"}},
+        headers={"If-Match": before},
+        timeout=10,
+    )
+
+    assert (stale.status_code, stale.json()) == (
+        412,
+        {
+            "error": {
+                "code": "PreconditionFailed",
+                "message": f"Etag provided in if-match header {before} does not match etag {after} of resource.",
+            }
+        },
+    )
+
+
+def test_so_does_the_end_of_an_operation(azure: Caller, clock: ManualClock) -> None:
+    write(azure, "POST", "/deallocate")
+    meanwhile = etag_of(azure)
+    clock.advance(60)
+
+    assert etag_of(azure) != meanwhile
+
+
+def test_so_does_a_restore_in_place(azure: Caller, clock: ManualClock) -> None:
+    etags = [etag_of(azure)]
+    azure.restored_job(VM, GROUP, recoveryType="OriginalLocation")
+    for seconds in (90, 900):
+        clock.advance(seconds)
+        etags.append(etag_of(azure))
+
+    assert len(set(etags)) == 3
+
+
+def test_versions_without_etags_overwrite_whatever_the_condition_is(azure: Caller) -> None:
+    """A VM has an etag, and a write of it conditions, from 2023-09-01 on."""
+    url = f"{azure.simulator.url}{vm_id(VM, GROUP)}?api-version=2023-07-01"
+
+    assert "etag" not in azure.session.get(url, timeout=10).json()
+    assert "etag" not in azure.session.get(url, timeout=10).headers
+    answer = azure.session.patch(url, json={"tags": {}}, headers={"If-Match": '"77"'}, timeout=10)
+    assert (answer.status_code, "etag" in answer.json()) == (200, False)
+
+
+def test_tags_of_their_own_wait_for_what_runs(azure: Caller) -> None:
+    """The tags of a resource are written by its provider, which refuses them while another write runs."""
+    write(azure, "POST", "/deallocate")
+    url = f"{azure.simulator.url}{vm_id(VM, GROUP)}/providers/Microsoft.Resources/tags/default?api-version=2021-04-01"
+    answer = azure.session.patch(url, json={"operation": "Merge", "properties": {"tags": {"a": "b"}}}, timeout=10)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "Conflict")
+
+
 @pytest.mark.parametrize(
     ("body", "target"),
     [

@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from simulator.world import World
 
 
+def change_vm(
+    world: World, vm_id: str, properties: Mapping[str, Any] | None = None, **members: Any
+) -> dict[str, Any] | None:
+    """Change some properties and members of a VM, and with them its etag."""
+    body = world.store.get(vm_id)
+    return change(world, vm_id, properties, **members, etag=next_etag(body)) if body else None
+
+
+def next_etag(body: Mapping[str, Any]) -> str:
+    """Return the etag of a VM after another change."""
+    return f'"{int(body["etag"].strip('"')) + 1}"'
+
+
 def change(
     world: World, resource_id: str, properties: Mapping[str, Any] | None = None, **members: Any
 ) -> dict[str, Any] | None:

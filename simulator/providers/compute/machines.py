@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 from simulator.errors import resource_not_found
 from simulator.providers.compute.attachments import Attachments, disk_ids, release, settle_disks
 from simulator.providers.compute.bodies import VM_TYPE
-from simulator.providers.compute.changes import change
+from simulator.providers.compute.changes import change, change_vm
 from simulator.providers.compute.errors import (
     busy,
     compute_error,
@@ -62,8 +62,7 @@ def begin_change(world: World, body: Mapping[str, Any], work: Work) -> ComputeOp
     vm_id, machine = body["id"], world.compute.machines[body["id"].lower()]
 
     def show(state: str) -> None:
-        etag = int(find_vm(world, vm_id)["etag"].strip('"')) + 1
-        change(world, vm_id, {"provisioningState": state}, etag=f'"{etag}"')
+        change_vm(world, vm_id, {"provisioningState": state})
 
     def succeed(moment: datetime) -> Any:
         result = work.finish(moment)
@@ -246,10 +245,10 @@ def delete(world: World, body: Mapping[str, Any]) -> ComputeOperation:
         _release_attachments(world, properties)
 
     def undo(_moment: datetime) -> None:
-        change(world, vm_id, {"provisioningState": "Failed"})
+        change_vm(world, vm_id, {"provisioningState": "Failed"})
 
     operation = begin(world, body, Work(action="delete_vm", seconds=DELETE_S, finish=finish, undo=undo))
-    change(world, vm_id, {"provisioningState": DELETING})
+    change_vm(world, vm_id, {"provisioningState": DELETING})
     return operation
 
 

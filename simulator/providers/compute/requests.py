@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from simulator.calls import Call
 
 _DISK: dict[str, Any] = {"name": str, "createOption": str, "diskSizeGB": int, "managedDisk": {"id": str}}
+FIRST_WITH_ETAGS = "2023-09-01"
+"""The api-version in whose specification VMs have etags and writes of VMs conditions."""
 _ANY = "*"  # stands for any member
 TAGS: dict[str, Any] = {"tags": {_ANY: str}}
 VIRTUAL_MACHINE: dict[str, Any] = {
@@ -46,7 +48,12 @@ RUN_COMMAND: dict[str, Any] = {
 
 
 def check_condition(call: Call, present: Mapping[str, Any] | None) -> None:
-    """Raise 412 where the VM is not in the state that ``If-Match`` or ``If-None-Match`` asks for."""
+    """Raise 412 where the VM is not in the state that ``If-Match`` or ``If-None-Match`` asks for.
+
+    Versions from before VMs had etags ignore both.
+    """
+    if call.api_version < FIRST_WITH_ETAGS:
+        return
     wanted, etag = call.headers.get("if-match", ""), present["etag"] if present else ""
     if wanted not in {"", "*", etag}:
         raise _failed(f"Etag provided in if-match header {wanted} does not match etag {etag} of resource.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.providers.compute.attachments import disk_ids, settle_disks
 from simulator.providers.compute.bodies import DISK_TYPE, data_disk_entry, disk_body, machine_body, os_disk_entry
-from simulator.providers.compute.changes import change
+from simulator.providers.compute.changes import change_vm
 from simulator.providers.compute.machines import AGENT_S
 from simulator.providers.compute.state import DEALLOCATED, RUNNING, Machine
 from simulator.providers.network.interfaces import add_interface
@@ -84,6 +84,7 @@ def deallocate(world: World, source: Vm, moment: datetime) -> None:
     body = world.store.get(source.resource_id)
     if body:
         world.compute.machines[source.resource_id.lower()].set_power(DEALLOCATED, moment)
+        change_vm(world, source.resource_id)
         settle_disks(world, body)
 
 
@@ -92,7 +93,7 @@ def replace_disks(world: World, source: Vm, disks: RestoredDisks | None, moment:
     body = world.store.get(source.resource_id)
     if body is None:
         return
-    profile = body["properties"]["storageProfile"]
+    profile: dict[str, Any] = body["properties"]["storageProfile"]
     former = disk_ids(profile)
     if disks:
         os_disk, data_disks = disks
@@ -100,6 +101,6 @@ def replace_disks(world: World, source: Vm, disks: RestoredDisks | None, moment:
         restored = [data_disk_entry(disk, lun, "Attach") for lun, disk in data_disks.items()]
         entry = os_disk_entry(os_disk, profile["osDisk"]["createOption"])
         profile = {**profile, "osDisk": entry, "dataDisks": [*restored, *others]}
-        body = change(world, source.resource_id, {"storageProfile": profile}) or body
+    body = change_vm(world, source.resource_id, {"storageProfile": profile}) or body
     world.compute.machines[source.resource_id.lower()].set_power(RUNNING, moment, moment + timedelta(seconds=AGENT_S))
     settle_disks(world, body, former)

@@ -14,7 +14,7 @@ from simulator.providers.compute.instance_view import instance_view
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import delete, find_vm, put_virtual_machine, update
 from simulator.providers.compute.operations import operation_headers
-from simulator.providers.compute.requests import ATTACHMENTS, check_condition, check_form
+from simulator.providers.compute.requests import ATTACHMENTS, FIRST_WITH_ETAGS, check_condition, check_form
 from simulator.providers.compute.state import DEALLOCATED
 from simulator.providers.resources.groups import scope_of
 
@@ -25,24 +25,28 @@ if TYPE_CHECKING:
 def list_vms(world: World, call: Call) -> Answer:
     """Answer the VMs of a resource group, or of the subscription."""
     vms = world.store.of_type(VM_TYPE, scope_of(world, call))
-    return Answer(body=page(call, vms, world.scenario.settings.page_vms, lambda vm: _shown(world, vm)))
+    return Answer(body=page(call, vms, world.scenario.settings.page_vms, lambda vm: _shown(world, call, vm)))
 
 
 def get_vm(world: World, call: Call) -> Answer:
     """Answer a VM, with ``$expand=instanceView`` also as it is at the moment."""
     body = find_vm(world, call.path)
-    headers = {**spend(world, "LowCostGet", body["id"]), "etag": body["etag"]}
-    body = _shown(world, body)
+    headers = spend(world, "LowCostGet", body["id"])
+    body = _shown(world, call, body)
+    if "etag" in body:
+        headers["etag"] = body["etag"]
     if call.query.get("$expand", "").lower() == "instanceview":
         body = {**body, "properties": {**body["properties"], "instanceView": instance_view(world, body)}}
     return Answer(body=body, headers=headers)
 
 
-def _shown(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(world: World, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
     """Write a VM as it is answered: without the sizes and kinds of its disks while it is deallocated.
 
-    They may be changed then, and are read again when the VM starts.
+    They may be changed then, and are read again when the VM starts. Old versions do not show etags.
     """
+    if call.api_version < FIRST_WITH_ETAGS:
+        body = {name: value for name, value in body.items() if name != "etag"}
     if world.compute.machines[body["id"].lower()].power != DEALLOCATED:
         return dict(body)
     profile = body["properties"]["storageProfile"]
@@ -70,7 +74,7 @@ def put_vm(world: World, call: Call) -> Answer:
     status = 200 if present else 201
     return Answer(
         status=status,
-        body=_shown(world, find_vm(world, call.path)),
+        body=_shown(world, call, find_vm(world, call.path)),
         headers={**headers, **operation_headers(world, call, operation, location=False)},
     )
 
@@ -82,7 +86,7 @@ def patch_vm(world: World, call: Call) -> Answer:
     check_condition(call, body)
     operation = update(world, body, object_body(call), "patch_vm")
     answered = {**headers, **operation_headers(world, call, operation, location=False)}
-    return Answer(body=_shown(world, find_vm(world, call.path)), headers=answered)
+    return Answer(body=_shown(world, call, find_vm(world, call.path)), headers=answered)
 
 
 def delete_vm(world: World, call: Call) -> Answer:

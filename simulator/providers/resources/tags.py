@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call
 from simulator.errors import resource_not_found
+from simulator.providers.compute.bodies import VM_TYPE
+from simulator.providers.compute.changes import next_etag
+from simulator.providers.compute.machines import check_idle
 from simulator.providers.resources.errors import invalid_content
 from simulator.providers.resources.groups import find_group
 from simulator.reading import object_or_empty
@@ -46,7 +49,8 @@ def put_tags(world: World, call: Call) -> Answer:
 def _put(world: World, resource: Mapping[str, Any], tags: dict[str, str]) -> Answer:
     if len(tags) > _MAX_TAGS:
         raise invalid_content(f"a resource has at most {_MAX_TAGS} tags")
-    tagged = {**resource, "tags": tags}
+    check_idle(world, resource)
+    tagged = {**resource, "tags": tags, **({"etag": next_etag(resource)} if resource["type"] == VM_TYPE else {})}
     world.store.put(tagged)
     return Answer(body=_body(tagged))
 

@@ -12,6 +12,7 @@ import azure.durable_functions as df
 from activities.recoveries import RecoveryActivities
 from activities.restores import RestoreActivities, utc_now
 from activities.results import WebhookActivities
+from activities.virtual_machines import VirtualMachineActivities
 from arm.backup import BackupClient
 from arm.session import VERSION
 from domain.recovery.calls import PostRecoveryEvent
@@ -51,12 +52,12 @@ if TYPE_CHECKING:
     from domain.requests import RestoreRequest
     from domain.restore.calls import ResolveItem
     from domain.restore.polling import Limits
-    from queries.backup_api import PreflightApi
+    from queries.azure_api import AzureApi
     from telemetry.signals import Telemetry
 
 
 def build_app(
-    settings: Settings, api: PreflightApi, webhook: Webhook | None = None, telemetry: Telemetry = NO_TELEMETRY
+    settings: Settings, api: AzureApi, webhook: Webhook | None = None, telemetry: Telemetry = NO_TELEMETRY
 ) -> df.DFApp:
     """Return the app with these settings, this client for Azure, and the webhook and the telemetry, if any."""
     name_restores_in_logs()
@@ -65,6 +66,7 @@ def build_app(
     posting = WebhookActivities(webhook)
     activities = {
         **restores.by_name(),
+        **VirtualMachineActivities(api, clock=utc_now).by_name(),
         PostResult.name: sealed(PostResult, posting.post_result, utc_now),
         PostEvent.name: sealed(PostEvent, posting.post_event, utc_now),
         PostRecoveryEvent.name: sealed(PostRecoveryEvent, posting.post_recovery_event, utc_now),

@@ -12,9 +12,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-from domain.answers import Accepted, Answer
+from domain.answers import Answer
 from domain.azure.disks import Disk
 from domain.azure.jobs import Job, Operation, OperationStatus
+from domain.azure.management_locks import ManagementLock
 from domain.azure.permissions import Permission
 from domain.azure.recovery_points import RecoveryPoint
 from domain.azure.resource_ids import VIRTUAL_MACHINE, ResourceId
@@ -37,21 +38,22 @@ from arm.addresses import (
     has_origin,
     is_results_url,
     is_usable,
-    operation_id_of,
     path_of,
     resource_path,
     with_query,
-    without_signature,
 )
+from arm.compute import ComputeClient
 from arm.errors import not_accepted_error, unreadable_error
 from arm.graph import query_page
 from arm.joint_reading import JointReading
+from arm.reading import accepted_by, object_of, resource_of
 from arm.session import ArmSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from azure.core.credentials import TokenCredential
+    from domain.answers import Accepted
     from domain.azure.protected_items import ProtectedItem
     from domain.azure.resource_graph import GraphPage
     from settings import Settings
@@ -65,6 +67,7 @@ _VAULT_API_VERSION: Final = "2025-08-01"
 _STORAGE_ACCOUNT_API_VERSION: Final = "2024-01-01"
 _VIRTUAL_NETWORK_API_VERSION: Final = "2024-05-01"
 _PERMISSIONS_API_VERSION: Final = "2022-04-01"
+_LOCKS_API_VERSION: Final = "2020-05-01"
 
 _VM_ITEMS: Final = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
 _VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
@@ -80,8 +83,10 @@ _ACCEPTED: Final = 202
 _NO_CONTENT: Final = 204
 
 
-class BackupClient:
-    """Azure Backup at one ARM endpoint. Synchronous, and safe to use from several threads.
+class BackupClient(ComputeClient):
+    """Azure Backup, and with it Azure Compute, at one ARM endpoint: both share one session and its waits.
+
+    Synchronous, and safe to use from several threads.
 
     Every method raises ``TransientError`` for throttling, 5xx, network failures, unreadable answers (all
     ``ServiceUnavailable``) and a busy item (``ItemBusy``), with the wait that Azure asked for. It raises
@@ -90,7 +95,7 @@ class BackupClient:
     """
 
     def __init__(self, session: ArmSession, *, api_version: str, timer: Callable[[], float] = time.monotonic) -> None:
-        self._session = session
+        super().__init__(session)
         self._api_version = api_version
         self._timer = timer
         self._searches = JointReading[dict[str, list[Job]]]()
@@ -143,6 +148,12 @@ class BackupClient:
         for page, _ in self._pages(path, api_version=_PERMISSIONS_API_VERSION):
             yield from map(Permission.from_api, page)
 
+    def list_locks(self, resource_id: str) -> Iterator[ManagementLock]:
+        """Yield the management locks of a resource, of what it is in, and of what is in it."""
+        path = resource_path(resource_id, "providers", "Microsoft.Authorization", "locks")
+        for page, _ in self._pages(path, api_version=_LOCKS_API_VERSION):
+            yield from map(ManagementLock.from_api, page)
+
     def get_principal_id(self) -> str | None:
         """Return the object id of the identity that calls Azure, ``None`` if its token does not show it."""
         return self._session.principal_id()
@@ -173,12 +184,12 @@ class BackupClient:
             raise InvalidRequestError([ErrorDetail(code="InvalidValue", message=str(error))]) from None
         provider = f"/subscriptions/{subscription_id}/providers/Microsoft.RecoveryServices"
         path = resource_path(provider, "locations", region, "backupStatus")
-        return _object(self._call("POST", path, body={"resourceType": "VM", "resourceId": vm_id}))
+        return object_of(self._call("POST", path, body={"resourceType": "VM", "resourceId": vm_id}))
 
     def get_protected_item(self, vault_id: str, container_name: str, protected_item_name: str) -> Json:
         """Return one protected item as the service sends it."""
         names = _item_names(container_name, protected_item_name)
-        return _resource(self._call("GET", resource_path(vault_id, *names)), "id")
+        return resource_of(self._call("GET", resource_path(vault_id, *names)), "id")
 
     def list_protected_items(self, vault_id: str) -> Iterator[Json]:
         """Yield the vault's protected Azure VMs."""
@@ -203,7 +214,7 @@ class BackupClient:
 
     def get_recovery_point(self, item: ProtectedItem, point_id: str) -> RecoveryPoint:
         """Return one recovery point by its name."""
-        return RecoveryPoint.from_api(_resource(self._call("GET", _point_path(item, point_id)), "name"))
+        return RecoveryPoint.from_api(resource_of(self._call("GET", _point_path(item, point_id)), "name"))
 
     def trigger_restore(self, item: ProtectedItem, point_id: str, body: Json, *, client_request_id: str) -> Accepted:
         """Start a restore with ``body``. ``client_request_id`` becomes the job's ``activityId``.
@@ -224,7 +235,7 @@ class BackupClient:
         next_url = self._accepted(reply).url
         if (status := _status_by_code(reply)) is not None:
             return Answer(Operation(status=status, next_url=next_url), reply.retry_after_s)
-        return Answer(Operation.from_api(_object(reply), next_url=next_url), reply.retry_after_s)
+        return Answer(Operation.from_api(object_of(reply), next_url=next_url), reply.retry_after_s)
 
     def find_restore_job(self, vault_id: str, *, activity_id: str) -> Job | None:
         """Return the restore job of the trigger with this client request id, or ``None`` when there is no such job.
@@ -270,7 +281,7 @@ class BackupClient:
     def get_job(self, vault_id: str, job_id: str) -> Answer[Job]:
         """Return one job with its extended information."""
         reply = self._call("GET", resource_path(vault_id, "backupJobs", job_id))
-        body = _object(reply)
+        body = object_of(reply)
         return Answer(Job.from_api({**body, "name": as_name(body.get("name")) or job_id}), reply.retry_after_s)
 
     def cancel_job(self, vault_id: str, job_id: str) -> float | None:
@@ -311,7 +322,7 @@ class BackupClient:
         reply = self._poll(status_url, resource_path(vault_id, "backupValidateOperationsStatuses", operation_id))
         if reply.status == _ACCEPTED:
             return Answer(Validation(status=OperationStatus.RUNNING), reply.retry_after_s)
-        return Answer(Validation.from_api(_object(reply)), reply.retry_after_s)
+        return Answer(Validation.from_api(object_of(reply)), reply.retry_after_s)
 
     def query_resources(self, query: str, *, skip_token: str | None = None) -> Answer[GraphPage]:
         """Return one page of a query of Azure Resource Graph: the first, or the one that ``skip_token`` asks for."""
@@ -322,7 +333,7 @@ class BackupClient:
 
     def _get(self, resource_id: str, api_version: str, member: str) -> Json:
         path = with_query(resource_path(resource_id), api_version)
-        return _resource(self._session.call("GET", path), member)
+        return resource_of(self._session.call("GET", path), member)
 
     def _poll(self, url: str | None, vault_path: str) -> Reply:
         if url is not None and is_usable(url, self._session.endpoint):
@@ -331,14 +342,7 @@ class BackupClient:
         return self._call("GET", vault_path)
 
     def _accepted(self, reply: Reply) -> Accepted:
-        for header in ("Azure-AsyncOperation", "Location"):
-            first, _, _ = reply.headers.get(header, "").partition(",")  # several header lines arrive joined by commas
-            url = without_signature(first.strip())
-            operation_id = operation_id_of(url) if url else None
-            if operation_id is not None:
-                usable = url if is_usable(url, self._session.endpoint) else None
-                return Accepted(operation_id=operation_id, url=usable, retry_after_s=reply.retry_after_s)
-        return Accepted(operation_id=None, url=None, retry_after_s=reply.retry_after_s)
+        return accepted_by(reply, self._session.endpoint)
 
     def _pages(
         self, path: str, expression: str | None = None, *, api_version: str | None = None, start: str | None = None
@@ -364,7 +368,7 @@ class BackupClient:
                 raise TerminalError(SERVICE_UNAVAILABLE, message)
             pages_read.add(url)
             reply = self._session.call("GET", url)
-            body = _object(reply)
+            body = object_of(reply)
             page = _entries(reply, body)
             entries += len(page)
             url = _next_link(reply, body)
@@ -393,21 +397,6 @@ def _point_names(item: ProtectedItem, *names: str) -> tuple[str, ...]:
 
 def _point_path(item: ProtectedItem, *names: str) -> str:
     return resource_path(item.vault_id, *_point_names(item, *names))
-
-
-def _object(reply: Reply) -> Json:
-    body = reply.parsed()
-    if not isinstance(body, dict):
-        raise unreadable_error(reply, "a JSON object")
-    return cast("Json", body)
-
-
-def _resource(reply: Reply, member: str) -> Json:
-    """Return the body, an object whose ``member`` is a usable name."""
-    body = _object(reply)
-    if as_name(body.get(member)) is None:
-        raise unreadable_error(reply, f"a resource with {member}")
-    return body
 
 
 def _entries(reply: Reply, body: Json) -> list[Json]:

@@ -14,10 +14,12 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from domain.azure.item_busy import is_refusal, says_busy
+from domain.azure.machine_busy import is_machine_busy
 from domain.azure.vault_block import is_vault_block
 from domain.errors import (
     AUTHORIZATION_FAILED,
     ITEM_BUSY,
+    MACHINE_BUSY,
     NOT_FOUND,
     RESTORE_REFUSED,
     SERVICE_UNAVAILABLE,
@@ -49,6 +51,10 @@ _PREFLIGHT: Final = (
     "takes some minutes to work."
 )
 _ITEM_BUSY: Final = "Azure does not take the request yet, because the protected item is busy (see details)."
+_COMPUTE: Final = "/providers/microsoft.compute/"
+_MACHINE_BUSY: Final = (
+    "Azure does not take the change yet, because something else changes the VM or its disks (see details)."
+)
 _UNKNOWN_OUTCOME: Final = (
     "It is unknown whether Azure accepted the request; search for its job before posting it again."
 )
@@ -70,10 +76,22 @@ def _may_be_item_busy(details: Sequence[ErrorDetail]) -> bool:
     return not is_refusal(details[0].code)
 
 
+def _is_machine_busy(details: Sequence[ErrorDetail]) -> bool:
+    return is_machine_busy(details[0].code) or _is_item_busy(details)
+
+
+def _is_lock(details: Sequence[ErrorDetail]) -> bool:
+    return details[0].code == "ScopeLocked"
+
+
+def _is_missing_permission(details: Sequence[ErrorDetail]) -> bool:
+    return details[0].code in {"AuthorizationFailed", "LinkedAuthorizationFailed"}
+
+
 class _Row(NamedTuple):
     """The error for answers with one of ``statuses``; if ``fits`` is given, only for those whose details it accepts.
 
-    ``needs_wait``: only for an answer that asks for a wait.
+    ``needs_wait``: only for an answer that asks for a wait. ``of_compute``: only for calls that change a VM or a disk.
     """
 
     statuses: Container[int]
@@ -82,9 +100,32 @@ class _Row(NamedTuple):
     message: str
     fits: Callable[[Sequence[ErrorDetail]], bool] | None = None
     needs_wait: bool = False
+    of_compute: bool = False
 
 
 _TABLE: Final = (
+    _Row({400, 409}, TransientError, MACHINE_BUSY, _MACHINE_BUSY, fits=_is_machine_busy, of_compute=True),
+    _Row({412}, TransientError, MACHINE_BUSY, _MACHINE_BUSY, of_compute=True),
+    _Row({409}, TransientError, MACHINE_BUSY, _MACHINE_BUSY, fits=_may_be_item_busy, needs_wait=True, of_compute=True),
+    _Row(
+        {409},
+        TerminalError,
+        RESTORE_REFUSED,
+        "A management lock forbids to change the VM or the disk (see details). Remove the ReadOnly lock from it, from "
+        "its resource group or from its subscription; the lock can be set again afterwards.",
+        fits=_is_lock,
+        of_compute=True,
+    ),
+    _Row(
+        {403},
+        TerminalError,
+        AUTHORIZATION_FAILED,
+        "The app's identity may not change the VM or a disk (see details). Give it the role SwapDisks, or Virtual "
+        "Machine Contributor, on the resource groups of the VM and of its present disks, and CreateDisks or "
+        f"Contributor on the resource group of the restored disks. {_PREFLIGHT}",
+        fits=_is_missing_permission,
+        of_compute=True,
+    ),
     _Row(
         range(400, 500),
         TransientError,
@@ -145,8 +186,19 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
 
 
 def _is_for(row: _Row, reply: Reply, details: Sequence[ErrorDetail]) -> bool:
+    call_fits = _changes_compute(reply) or not row.of_compute
     wait_fits = reply.retry_after_s is not None or not row.needs_wait
-    return reply.status in row.statuses and wait_fits and (row.fits is None or row.fits(details))
+    return reply.status in row.statuses and call_fits and wait_fits and (row.fits is None or row.fits(details))
+
+
+def _changes_compute(reply: Reply) -> bool:
+    return reply.method != "GET" and _COMPUTE in reply.path.lower()
+
+
+def operation_error(reply: Reply, code: str) -> Json:
+    """Return the inner error object of an operation that the body says has failed; ``code`` if the body names none."""
+    details = _read_details(reply, code)
+    return TerminalError(details[0].code, details[0].message, details).to_json()
 
 
 def throttled_error(call: str, wait_s: float) -> TransientError:
@@ -267,11 +319,11 @@ def _info(reply: Reply) -> Json:
     return info if cause is None else {**info, "failureCause": cause}
 
 
-def _read_details(reply: Reply) -> list[ErrorDetail]:
+def _read_details(reply: Reply, default_code: str | None = None) -> list[ErrorDetail]:
     """Read ``{"error": {…}}``, a bare ``{"code", "message"}`` or anything else; return at least one detail."""
     body = as_object(reply.parsed())
     error = as_object(body.get("error")) or body
-    code = as_label(error.get("code")) or as_text(body.get("error")) or f"Http{reply.status}"
+    code = as_label(error.get("code")) or as_text(body.get("error")) or default_code or f"Http{reply.status}"
     entries = [as_object(entry) for entry in as_list(error.get("details"))[: _MAX_DETAILS - 1]]
     return [
         _detail(error, code, _info(reply)),

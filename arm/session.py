@@ -31,7 +31,7 @@ from arm.retry_after import read_retry_after
 from arm.throttling import Throttling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from azure.core.credentials import TokenCredential
     from domain.errors import Json
@@ -44,6 +44,7 @@ _FOR_ONE_ITEM: Final = frozenset({202, 400, 409})
 It is for polling the accepted operation, or for the end of the operation that keeps the item busy.
 """
 _UNAUTHORIZED: Final = 401
+_REQUEST_ID: Final = "x-ms-client-request-id"
 _POOL_SIZE: Final = 32
 _BODY_DEADLINE_READS: Final = 3  # in read timeouts: no read begins later, so a body ends within four
 _MAX_ID_LENGTH: Final = 100
@@ -126,22 +127,26 @@ class ArmSession:
         *,
         body: Json | None = None,
         client_request_id: str | None = None,
+        if_match: str | None = None,
         once: bool = False,
     ) -> Reply:
         """Call ``url`` (absolute, or a path with its query at the endpoint) and return a 2xx answer.
 
-        For every other answer it raises the error from ``arm.errors``. ``once`` is for the request that must not be
+        For every other answer it raises the error from ``arm.errors``. ``if_match`` is the etag that the resource must
+        still have. ``once`` is for the request that must not be
         executed twice: when it is unknown whether Azure accepted it, ``UnknownOutcomeError`` is raised. After a 401 the
         token is renewed and the call repeated once, because Azure has not executed it. While a wait that the URL's last
         answer asked for is not over, nothing is sent: ``TransientError`` has the remaining seconds.
         """
         url = f"{self.endpoint}{url}" if url.startswith("/") else url
-        request_id = client_request_id or str(uuid.uuid4())
+        headers = {_REQUEST_ID: client_request_id or str(uuid.uuid4())}
+        if if_match is not None:
+            headers["If-Match"] = if_match
         credential, token = self._token(None)
-        reply = self._send(method, url, body, request_id, token, once=once)
+        reply = self._send(method, url, body, headers, token, once=once)
         if reply.status == _UNAUTHORIZED:
             _, token = self._token(credential)
-            reply = self._send(method, url, body, request_id, token, once=once)
+            reply = self._send(method, url, body, headers, token, once=once)
         if not reply.status // 100 == 2:  # noqa: PLR2004 - every 2xx
             raise service_error(reply, once=once)
         return reply
@@ -168,16 +173,18 @@ class ArmSession:
         except Exception as error:  # noqa: BLE001 - azure-identity lets errors of msal, json and sockets through
             raise credential_error(error) from None
 
-    def _send(self, method: str, url: str, body: Json | None, request_id: str, token: str, *, once: bool) -> Reply:
+    def _send(
+        self, method: str, url: str, body: Json | None, headers: Mapping[str, str], token: str, *, once: bool
+    ) -> Reply:
         path = path_of(url)
         operation = operation_name(method, path)
         if wait_s := self._throttling.wait_s(method, url):
             self._telemetry.call_not_sent(operation)
             raise throttled_error(f"{method} {path}", wait_s)
         with self._telemetry.call(
-            operation, method=method, endpoint=self.endpoint, client_request_id=request_id
+            operation, method=method, endpoint=self.endpoint, client_request_id=headers[_REQUEST_ID]
         ) as recorded:
-            return self._exchange(recorded, method, url, body, request_id=request_id, token=token, once=once)
+            return self._exchange(recorded, method, url, body, headers=headers, token=token, once=once)
 
     def _exchange(
         self,
@@ -186,18 +193,18 @@ class ArmSession:
         url: str,
         body: Json | None,
         *,
-        request_id: str,
+        headers: Mapping[str, str],
         token: str,
         once: bool,
     ) -> Reply:
-        path, started = path_of(url), time.monotonic()
+        path, started, request_id = path_of(url), time.monotonic(), headers[_REQUEST_ID]
         read_s = self.timeouts.trigger_read_s if once else self.timeouts.read_s
         try:
             with self._http.request(
                 method,
                 url,
                 json=body,
-                headers={"x-ms-client-request-id": request_id},
+                headers=headers,
                 auth=_Bearer(token),
                 timeout=(self.timeouts.connect_s, read_s),
                 allow_redirects=False,

@@ -6,7 +6,7 @@ without it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.azure.resource_ids import same_id
@@ -19,6 +19,7 @@ _POWER: Final = "powerstate/"
 _CHANGING: Final = frozenset({"creating", "updating", "deleting", "migrating"})
 _CHANGING_POWER: Final = frozenset({"starting", "stopping", "deallocating"})
 _READY: Final = "ready"
+_ATTACH: Final = "Attach"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,8 @@ class VirtualMachine:
     ``power`` is in lower case, such as ``running``, ``deallocated`` or ``starting``; ``None`` if Azure does not say.
     ``is_changing``: an operation of Azure changes the VM at the moment. ``is_agent_ready`` is ``None`` if Azure has no
     report of a VM agent. ``os_create_option`` and ``os_type`` are those of the OS disk, which an update must repeat.
+    ``data_create_options`` are those of the data disks that were not attached but made with the VM, by their ids in
+    lower case: an update must repeat them, too, for each such disk that stays (terraform-provider-azurerm#240).
     """
 
     vm_id: str
@@ -76,6 +79,7 @@ class VirtualMachine:
     data_disks: tuple[AttachedDisk, ...]
     os_create_option: str
     os_type: str | None = None
+    data_create_options: dict[str, str] = field(default_factory=dict[str, str])
     etag: str | None = None
     power: str | None = None
     is_changing: bool = False
@@ -103,8 +107,9 @@ class VirtualMachine:
             data_disks=tuple(
                 AttachedDisk.from_api(as_object(disk), is_os=False) for disk in as_list(profile.get("dataDisks"))
             ),
-            os_create_option=as_text(os_disk.get("createOption")) or "Attach",
+            os_create_option=as_text(os_disk.get("createOption")) or _ATTACH,
             os_type=as_text(os_disk.get("osType")),
+            data_create_options=_data_create_options(profile),
             etag=as_name(body.get("etag")),
             power=power,
             is_changing=provisioning in _CHANGING or power in _CHANGING_POWER,
@@ -119,6 +124,18 @@ class VirtualMachine:
     def disks(self) -> tuple[AttachedDisk, ...]:
         """All disks, the OS disk first."""
         return (self.os_disk, *self.data_disks)
+
+
+def _data_create_options(profile: Mapping[str, Any]) -> dict[str, str]:
+    disks = [as_object(disk) for disk in as_list(profile.get("dataDisks"))]
+    options = {
+        as_name(as_object(disk.get("managedDisk")).get("id")): as_text(disk.get("createOption")) for disk in disks
+    }
+    return {
+        disk_id.lower(): option
+        for disk_id, option in options.items()
+        if disk_id is not None and option is not None and option.lower() != _ATTACH.lower()
+    }
 
 
 def _power(view: Mapping[str, Any]) -> str | None:

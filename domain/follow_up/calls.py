@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from domain.azure.disks import Disk
@@ -57,7 +57,8 @@ class UpdateDisks(ActivityCall):
     """Give a VM these disks, in one PATCH: a data disk that is not named is detached.
 
     ``os_disk`` is ``None`` to leave it as it is; ``os_create_option`` and ``os_type`` repeat what the VM has, because
-    they cannot be changed. ``etag`` is the VM's when the disks were chosen: if the VM has changed since, Azure refuses.
+    they cannot be changed; so do ``data_create_options``, which are the VM's. ``etag`` is the VM's when the disks were
+    chosen: if the VM has changed since, Azure refuses.
     """
 
     name: ClassVar = "update_disks"
@@ -67,6 +68,7 @@ class UpdateDisks(ActivityCall):
     os_disk: AttachedDisk | None = None
     os_create_option: str = "Attach"
     os_type: str | None = None
+    data_create_options: dict[str, str] = field(default_factory=dict[str, str])
     etag: str | None = None
 
 

@@ -28,6 +28,7 @@ class Asked:
     method: str
     url: str
     body: Any
+    if_match: str | None = None
 
     @property
     def path(self) -> str:
@@ -63,9 +64,10 @@ class ScriptedSession:
         *,
         body: Any = None,
         client_request_id: str | None = None,
+        if_match: str | None = None,
         once: bool = False,
     ) -> Reply:
-        asked = Asked(method, f"{self.endpoint}{url}" if url.startswith("/") else url, body)
+        asked = Asked(method, f"{self.endpoint}{url}" if url.startswith("/") else url, body, if_match)
         self.asked.append(asked)
         told = self.answer(asked)
         headers = CaseInsensitiveDict(told.headers)

@@ -1,0 +1,34 @@
+"""Which codes of Azure Compute say that another operation changes the VM or its disks, so that the call works later.
+
+No list of all codes is published. These are what users report of a VM that something else changes at the same moment:
+
+* ``Conflict``: "The request failed due to conflict with a concurrent request." (azure-cli#15765, onefuzz#2124)
+* ``ConflictingConcurrentWriteNotAllowed``: "… interrupted by a conflicting concurrent write on the same entity. Please
+  retry later." (bosh-azure-cpi-release#762, lisa#4623)
+* ``AttachDiskWhileBeingDetached``: the disk is still being detached from another VM (kubernetes#78657)
+* ``OperationPreempted``: a newer operation has ended this one; ``RetryableError`` (pulumi-azure-native#1450)
+* ``PreconditionFailed``, a 412: the VM has changed since its etag was read (cloud-provider-azure#9728)
+
+They come with the status 409 or 412, and as the error of an operation that was accepted. ``OperationNotAllowed`` is not
+among them: with a 409 it means a state that waiting does not change, such as too many data disks for the VM's size.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_BUSY: Final = frozenset(
+    {
+        "attachdiskwhilebeingdetached",
+        "conflict",
+        "conflictingconcurrentwritenotallowed",
+        "operationpreempted",
+        "preconditionfailed",
+        "retryableerror",
+    }
+)
+
+
+def is_machine_busy(code: str) -> bool:
+    """Return whether a code of Azure Compute says that another operation changes the VM or the disk."""
+    return code.casefold() in _BUSY

@@ -1,0 +1,12 @@
+"""All calls to Azure that the app makes, as one protocol: one client has one session for all."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from queries.backup_api import PreflightApi
+from queries.compute_api import ComputeApi
+
+
+class AzureApi(PreflightApi, ComputeApi, Protocol):
+    """The client for Azure."""

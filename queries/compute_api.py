@@ -1,0 +1,23 @@
+"""The calls to Azure Compute that the activities of VMs need, as a protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from domain.answers import Accepted, Answer
+    from domain.azure.disks import Disk
+    from domain.azure.virtual_machines import VirtualMachine
+    from domain.follow_up.calls import ChangeStatus, UpdateDisks
+
+
+class ComputeApi(Protocol):  # arm.compute documents what each call does
+    """The client for Azure Compute. Its methods raise :class:`domain.errors.RestoreError` and nothing else."""
+
+    def get_virtual_machine(self, vm_id: str) -> Answer[VirtualMachine]: ...
+    def deallocate_virtual_machine(self, vm_id: str) -> Accepted: ...
+    def start_virtual_machine(self, vm_id: str) -> Accepted: ...
+    def update_disks(self, update: UpdateDisks) -> Accepted: ...
+    def get_compute_operation(self, url: str) -> Answer[ChangeStatus]: ...
+    def get_disk(self, disk_id: str) -> Answer[Disk | None]: ...
+    def merge_tags(self, resource_id: str, tags: dict[str, str]) -> float | None: ...

@@ -309,7 +309,9 @@ class TestSwap:
         assert compute.disks.get(GROUP, new_os.rpartition("/")[2]).managed_by is None
 
     def test_disks_that_are_not_in_the_list_are_detached(self, compute: ComputeManagementClient) -> None:
-        alone = update(data_disks=[attached(1, disk_id("swap-01_DataDisk_1"))])
+        stays = attached(1, disk_id("swap-01_DataDisk_1"))
+        stays.create_option = "Empty"
+        alone = update(data_disks=[stays])
 
         compute.virtual_machines.begin_update(GROUP, VM, alone, polling=False)
         leaving = [each.to_be_detached for each in storage(compute).data_disks or []]
@@ -427,6 +429,7 @@ class TestRules:
             ([attached(0, "new0"), attached(0, "new1")], (400, "InvalidParameter")),
             ([attached(0, "new0"), attached(1, "new0")], (409, "ConflictingUserInput")),
             ([attached(5, disk_id("swap-01_DataDisk_0"))], (409, "PropertyChangeNotAllowed")),
+            ([attached(0, disk_id("swap-01_DataDisk_0"))], (409, "PropertyChangeNotAllowed")),
             ([attached(0, disk_id("swap-linux-01_DataDisk_0"))], (409, "ConflictingUserInput")),
             ([attached(0, disk_id("nowhere"))], (404, "NotFound")),
             (

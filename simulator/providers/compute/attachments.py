@@ -186,7 +186,7 @@ class Attachments:
         if entry:
             if lun != entry["lun"]:
                 raise change_not_allowed("dataDisk.lun")
-            if wanted.get("createOption", entry["createOption"]) not in {entry["createOption"], "Attach"}:
+            if wanted.get("createOption", entry["createOption"]) != entry["createOption"]:
                 raise change_not_allowed("dataDisk.createOption")
             return {**entry, **changes}
         if wanted.get("createOption") != "Attach":

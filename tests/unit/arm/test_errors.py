@@ -29,12 +29,21 @@ ERROR_LIKE = st.recursive(
 NOT_SUCCESS = st.integers(min_value=300, max_value=999)
 
 
+VM_PATH = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm1"
+
+
 def reply(
-    status: int, content: bytes = b"", headers: dict[str, str] | None = None, wait_s: float | None = None
+    status: int,
+    content: bytes = b"",
+    headers: dict[str, str] | None = None,
+    wait_s: float | None = None,
+    *,
+    call: tuple[str, str] = ("GET", "/subscriptions/s/x"),
 ) -> Reply:
+    method, path = call
     return Reply(
-        method="GET",
-        path="/subscriptions/s/x",
+        method=method,
+        path=path,
         client_request_id="c-1",
         status=status,
         headers=CaseInsensitiveDict(headers or {}),
@@ -166,6 +175,83 @@ class TestABusyItem:
     @pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (404, "NotFound")])
     def test_needs_a_conflict_or_a_bad_request(self, status: int, code: str) -> None:
         assert error_for(status, {"error": {"code": "BMSUserErrorObjectLocked"}}).code == code
+
+
+class TestAChangeOfAVm:
+    CALLS = (
+        ("PATCH", VM_PATH),
+        ("POST", f"{VM_PATH.lower()}/start"),
+        ("PATCH", f"{VM_PATH.replace('virtualMachines', 'disks')}/providers/Microsoft.Resources/tags/default"),
+    )
+
+    @staticmethod
+    def error(status: int, code: str, call: tuple[str, str], wait_s: float | None = None) -> RestoreError:
+        content = json.dumps({"error": {"code": code, "message": "m"}}).encode()
+        return service_error(reply(status, content, wait_s=wait_s, call=call))
+
+    @pytest.mark.parametrize("call", CALLS)
+    @pytest.mark.parametrize(
+        ("status", "service_code"),
+        [
+            (409, "Conflict"),
+            (409, "ConflictingConcurrentWriteNotAllowed"),
+            (409, "AttachDiskWhileBeingDetached"),
+            (409, "OperationPreempted"),
+            (409, "RetryableError"),
+            (409, "retryableerror"),
+            (409, "AnotherOperationInProgress"),
+            (412, "PreconditionFailed"),
+            (412, "NobodyKnowsThis"),
+        ],
+    )
+    def test_waits_while_something_else_changes_it(self, status: int, service_code: str, call: tuple[str, str]) -> None:
+        for wait_s in (None, 5.0):
+            error = self.error(status, service_code, call, wait_s)
+
+            assert (type(error), error.code, error.retry_after_s) == (TransientError, "MachineBusy", wait_s)
+
+    @pytest.mark.parametrize("call", CALLS)
+    @pytest.mark.parametrize(
+        "service_code", ["OperationNotAllowed", "PropertyChangeNotAllowed", "ConflictingUserInput", "ScopeLocked"]
+    )
+    def test_is_refused_where_waiting_does_not_help(self, service_code: str, call: tuple[str, str]) -> None:
+        error = self.error(409, service_code, call)
+
+        assert (type(error), error.code) == (TerminalError, "RestoreRefused")
+
+    def test_waits_for_an_unknown_conflict_if_azure_says_how_long(self) -> None:
+        assert self.error(409, "NobodyKnowsThis", self.CALLS[0], 30.0).code == "MachineBusy"
+        assert self.error(409, "ScopeLocked", self.CALLS[0], 30.0).code == "RestoreRefused"
+
+    @pytest.mark.parametrize(
+        ("status", "service_code", "words"),
+        [
+            (409, "ScopeLocked", "Remove the ReadOnly lock"),
+            (403, "AuthorizationFailed", "SwapDisks"),
+            (403, "LinkedAuthorizationFailed", "SwapDisks"),
+        ],
+    )
+    def test_that_is_refused_says_what_a_person_must_do(self, status: int, service_code: str, words: str) -> None:
+        error = self.error(status, service_code, self.CALLS[0])
+
+        assert words in error.message
+        assert error.details[0].code == service_code
+
+    @pytest.mark.parametrize(
+        ("call", "status", "service_code", "code"),
+        [
+            (("GET", VM_PATH), 409, "Conflict", "RestoreRefused"),
+            (("POST", "/subscriptions/s/providers/Microsoft.RecoveryServices/x"), 409, "Conflict", "RestoreRefused"),
+            (("POST", "/subscriptions/s/providers/Microsoft.RecoveryServices/x"), 412, "X", "RestoreRefused"),
+            (("PATCH", VM_PATH), 429, "OperationNotAllowed", "ServiceUnavailable"),
+            (("PATCH", VM_PATH), 403, "RequestDisallowedByPolicy", "AuthorizationFailed"),
+        ],
+    )
+    def test_has_its_own_meaning_alone(self, call: tuple[str, str], status: int, service_code: str, code: str) -> None:
+        error = self.error(status, service_code, call)
+
+        assert error.code == code
+        assert "SwapDisks" not in error.message
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 599])

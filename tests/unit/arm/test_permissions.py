@@ -14,6 +14,7 @@ import pytest
 from arm.backup import BackupClient
 from domain.azure.protected_items import ProtectedItem
 from domain.errors import RestoreError
+from domain.follow_up.calls import UpdateDisks
 from tests.support.arm_server import ArmServer, Say
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 GROUP = "/subscriptions/s/resourceGroups/g"
 VM = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm1"
+DISK = f"{GROUP}/providers/Microsoft.Compute/disks/d1"
 VAULT = f"{GROUP}/providers/Microsoft.RecoveryServices/vaults/v1"
 ITEM = ProtectedItem(
     vault_id=VAULT, container_name="c", protected_item_name="i", source_resource_id=VM, region="westeurope"
@@ -52,6 +54,14 @@ CALLERS = {
     "list_storage_accounts": ["StageRestores"],
     "get_virtual_network": ["JoinNetworks"],
     "query_resources": [],  # Resource Graph has no action of its own: it shows what the other actions may read
+    # Not yet of a feature.
+    **{
+        call: list[str]()
+        for call in (
+            *("get_virtual_machine", "deallocate_virtual_machine", "start_virtual_machine", "update_disks"),
+            *("get_compute_operation", "get_disk", "merge_tags", "list_locks"),
+        )
+    },
     "list_permissions": [],  # of no feature: every role of infra/roles has Microsoft.Authorization/permissions/read
     **{
         call: ["RestoreFromVaults"]
@@ -121,6 +131,15 @@ def calls(url: str) -> Iterable[tuple[str, Callable[[BackupClient], object]]]:
     yield "list_restore_jobs", lambda api: list(api.list_restore_jobs(VAULT))
     yield "query_resources", lambda api: api.query_resources("resources")
     yield "list_running_jobs", lambda api: api.list_running_jobs(VAULT)
+    yield "get_virtual_machine", lambda api: api.get_virtual_machine(VM)
+    yield "deallocate_virtual_machine", lambda api: api.deallocate_virtual_machine(VM)
+    yield "start_virtual_machine", lambda api: api.start_virtual_machine(VM)
+    yield "update_disks", lambda api: api.update_disks(UpdateDisks(vm_id=VM, data_disks=()))
+    operation = f"{url}/subscriptions/s/providers/Microsoft.Compute/locations/westeurope/operations/o"
+    yield "get_compute_operation", lambda api: api.get_compute_operation(operation)
+    yield "get_disk", lambda api: api.get_disk(DISK)
+    yield "merge_tags", lambda api: api.merge_tags(DISK, {"t": "v"})
+    yield "list_locks", lambda api: list(api.list_locks(VM))
     yield "get_job", lambda api: api.get_job(VAULT, "j")
     yield "cancel_job", lambda api: api.cancel_job(VAULT, "j")
     yield "trigger_validation", lambda api: api.trigger_validation(ITEM, "p", {})
@@ -130,10 +149,10 @@ def calls(url: str) -> Iterable[tuple[str, Callable[[BackupClient], object]]]:
 
 
 def action_of(method: str, path: str) -> str:
-    """Return ARM's name of an operation: the types in the path, then ``read``, or the last segment and ``action``."""
+    """Return ARM's name of an operation: the types in the path, then ``read``, ``write``, or ``action``."""
     names = unquote(path).rpartition("/providers/")[2].split("/")
     types = names[1::2]
-    return "/".join([names[0], *types, "read" if method == "GET" else "action"])
+    return "/".join([names[0], *types, {"GET": "read", "PATCH": "write"}.get(method, "action")])
 
 
 @pytest.fixture

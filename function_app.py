@@ -14,7 +14,7 @@ from activities.restores import RestoreActivities, utc_now
 from activities.results import WebhookActivities
 from activities.virtual_machines import VirtualMachineActivities
 from arm.backup import BackupClient
-from arm.session import VERSION
+from arm.connections import VERSION
 from domain.recovery.calls import PostRecoveryEvent
 from domain.restore.calls import PostEvent, PostResult
 from domain.sealing import sealed

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from arm.reply import Reply
 
-_SERVER_FAILURES: Final = frozenset({408, *range(500, 600)})
+SERVER_FAILURES: Final = frozenset({408, *range(500, 600)})
 _TOKEN_REFUSALS: Final = frozenset({400, 401, 403})
 _MAX_DETAILS: Final = 20
 _NO_MESSAGE: Final = "The service gave no message."
@@ -163,7 +163,7 @@ _TABLE: Final = (
     _Row({400, 409}, TransientError, ITEM_BUSY, _ITEM_BUSY, fits=_is_item_busy),
     _Row({409}, TransientError, ITEM_BUSY, _ITEM_BUSY, fits=_may_be_item_busy, needs_wait=True),
     _Row({429}, TransientError, SERVICE_UNAVAILABLE, _THROTTLED),
-    _Row(_SERVER_FAILURES, TransientError, SERVICE_UNAVAILABLE, "Azure failed to process the request."),
+    _Row(SERVER_FAILURES, TransientError, SERVICE_UNAVAILABLE, "Azure failed to process the request."),
     _Row(range(1000), TerminalError, RESTORE_REFUSED, "Azure refused the request (see details)."),
 )
 
@@ -178,7 +178,7 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
     details = _read_details(reply)
     row = next(row for row in _TABLE if _is_for(row, reply, details))
     message = f"{row.message} ({_call(reply)} {details[0].code})"
-    if once and reply.status in _SERVER_FAILURES:
+    if once and reply.status in SERVER_FAILURES:
         return UnknownOutcomeError(
             row.code, f"{_UNKNOWN_OUTCOME} {message}", details, retry_after_s=reply.retry_after_s
         )

@@ -5,26 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import threading
 import time
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Final, override
+from typing import TYPE_CHECKING, Final
 
 import requests
 from domain.errors import RestoreError
 from domain.wire import as_name, as_object
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from telemetry.signals import NO_TELEMETRY
 from urllib3.exceptions import HTTPError
 
 from arm.addresses import path_of
-from arm.body import read_body
-from arm.errors import credential_error, service_error, throttled_error, transport_error
-from arm.logs import redact_library_logs
+from arm.body import BODY_DEADLINE_READS, read_body
+from arm.connections import Bearer, Timeouts, Tokens, new_http_session
+from arm.errors import service_error, throttled_error, transport_error
 from arm.operations import operation_name
 from arm.reply import Reply
 from arm.retry_after import read_retry_after
@@ -37,7 +32,6 @@ if TYPE_CHECKING:
     from domain.errors import Json
     from telemetry.signals import RecordedCall, Telemetry
 
-VERSION: Final = "0.1.0"
 _FOR_ONE_ITEM: Final = frozenset({202, 400, 409})
 """Answers to a POST whose wait is not for the next POST to the same URL, which may be about another item.
 
@@ -45,39 +39,12 @@ It is for polling the accepted operation, or for the end of the operation that k
 """
 _UNAUTHORIZED: Final = 401
 _REQUEST_ID: Final = "x-ms-client-request-id"
-_POOL_SIZE: Final = 32
-_BODY_DEADLINE_READS: Final = 3  # in read timeouts: no read begins later, so a body ends within four
 _MAX_ID_LENGTH: Final = 100
 _LOW_REMAINING: Final = 10
 _REMAINING_HEADERS: Final = "x-ms-ratelimit-remaining-"
 _GRAPH_REMAINING: Final = "x-ms-ratelimit-remaining-tenant-resource-requests"  # 15 for 5 s: low is usual there
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """How long to wait for a connection and for the next byte of an answer, in seconds.
-
-    ``trigger_read_s`` replaces ``read_s`` for the trigger of a restore. The last byte of a body must come within four
-    times the read timeout after the call began.
-    """
-
-    connect_s: float = 5.0
-    read_s: float = 30.0
-    trigger_read_s: float = 60.0
-
-
-class _Bearer(AuthBase):
-    """Sets the app's token. Otherwise ``requests`` would use a password from ``.netrc`` or from the URL."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    @override
-    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        r.headers["Authorization"] = f"Bearer {self._token}"
-        return r
 
 
 def _utc_now() -> datetime:
@@ -103,22 +70,15 @@ class ArmSession:
         self.endpoint = endpoint.rstrip("/")
         self._telemetry = telemetry
         self.timeouts = timeouts or Timeouts()
-        self._scope = f"{self.endpoint}/.default"
-        self._credential_factory = credential_factory
-        self._credential: TokenCredential | None = None
-        self._credential_lock = threading.Lock()
+        self._tokens = Tokens(f"{self.endpoint}/.default", credential_factory)
         self._clock = clock
         self._throttling = Throttling(clock)
-        self._http = _new_http_session()
+        self._http = new_http_session()
 
     def close(self) -> None:
         """Close the pooled connections and the credential."""
         self._http.close()
-        with self._credential_lock:
-            credential, self._credential = self._credential, None
-        close = getattr(credential, "close", None)
-        if callable(close):
-            close()
+        self._tokens.close()
 
     def call(
         self,
@@ -142,10 +102,10 @@ class ArmSession:
         headers = {_REQUEST_ID: client_request_id or str(uuid.uuid4())}
         if if_match is not None:
             headers["If-Match"] = if_match
-        credential, token = self._token(None)
+        credential, token = self._tokens.get()
         reply = self._send(method, url, body, headers, token, once=once)
         if reply.status == _UNAUTHORIZED:
-            _, token = self._token(credential)
+            _, token = self._tokens.get(credential)
             reply = self._send(method, url, body, headers, token, once=once)
         if not reply.status // 100 == 2:  # noqa: PLR2004 - every 2xx
             raise service_error(reply, once=once)
@@ -157,21 +117,10 @@ class ArmSession:
         The token is not verified here: the id is only shown to people.
         """
         try:
-            _, token = self._token(None)
+            _, token = self._tokens.get()
         except RestoreError:
             return None
         return _object_id(token)
-
-    def _token(self, refused: TokenCredential | None) -> tuple[TokenCredential, str]:
-        """Return a credential and its token. A new credential is made if the present one is ``refused``."""
-        try:
-            with self._credential_lock:
-                if self._credential is None or self._credential is refused:
-                    self._credential = self._credential_factory()
-                credential = self._credential
-            return credential, credential.get_token(self._scope).token
-        except Exception as error:  # noqa: BLE001 - azure-identity lets errors of msal, json and sockets through
-            raise credential_error(error) from None
 
     def _send(
         self, method: str, url: str, body: Json | None, headers: Mapping[str, str], token: str, *, once: bool
@@ -205,12 +154,12 @@ class ArmSession:
                 url,
                 json=body,
                 headers=headers,
-                auth=_Bearer(token),
+                auth=Bearer(token),
                 timeout=(self.timeouts.connect_s, read_s),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = read_body(response, deadline=started + _BODY_DEADLINE_READS * read_s)
+                content = read_body(response, deadline=started + BODY_DEADLINE_READS * read_s)
         except (requests.RequestException, HTTPError, ValueError) as error:
             _log_call(method, path, type(error).__name__, started, request_id)
             recorded.failed(type(error).__name__)
@@ -241,19 +190,6 @@ def _object_id(token: str) -> str | None:
     except ValueError:
         return None
     return as_name(as_object(claims).get("oid"))
-
-
-def _new_http_session() -> requests.Session:
-    session = requests.Session()
-    adapter = HTTPAdapter(pool_maxsize=_POOL_SIZE, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    session.headers.update(
-        {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": f"azure-vm-restore/{VERSION}"}
-    )
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    redact_library_logs()
-    return session
 
 
 def _log_call(method: str, path: str, outcome: int | str, started: float, request_id: str | None) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from arm.backup import BackupClient
-from arm.session import ArmSession, Timeouts
+from arm.connections import Timeouts
+from arm.session import ArmSession
 from tests.support.arm_server import ArmServer, FakeIdentity
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from arm import body
-from arm.session import ArmSession, Timeouts
+from arm.connections import Timeouts
+from arm.session import ArmSession
 from domain.azure.jobs import OperationStatus
 from domain.azure.protected_items import ProtectedItem
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, override
 
 import pytest
 
+from arm.blobs import MAX_BLOB_BYTES, BlobReader
 from domain.errors import RestoreError
 from telemetry.signals import RecordedCall, Telemetry
-from tests.support.arm_server import DROP, Say
+from tests.support.arm_server import DROP, FakeIdentity, Say
+from tests.support.hub import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -90,3 +92,21 @@ def test_a_call_that_must_wait_is_not_sent(server: ArmServer, session: ArmSessio
             session.call("GET", JOBS)
 
     assert heard.all[1:] == [(429, None), "over", ("not sent", NAME)]
+
+
+def test_a_blob_is_recorded_like_a_call_of_arm(server: ArmServer, heard: Heard) -> None:
+    server.answers(Say(206, b"{}", {"x-ms-request-id": "r-1"}), DROP, Say(206, b"x" * (MAX_BLOB_BYTES + 1)))
+    uri = "https://stagingweu.blob.core.windows.net/web01/azuredeploy.json"
+    reader = BlobReader(server.url, FakeIdentity(), clock=lambda: START, telemetry=heard)
+
+    with closing(reader):
+        reader.read("stagingweu", uri)
+        for _ in range(2):
+            with pytest.raises(RestoreError):
+                reader.read("stagingweu", uri)
+
+    name = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+    calls = [seen[:3] for seen in heard.all if isinstance(seen, tuple) and seen[0] == name]
+    assert calls == [(name, "GET", server.url)] * 3
+    assert [seen for seen in heard.all if seen == (206, "r-1")] == [(206, "r-1")]
+    assert [seen for seen in heard.all if isinstance(seen, str)] == ["over", "ConnectionError", "BodyTooLargeError"]

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from arm.session import ArmSession, Timeouts
+from arm.connections import Timeouts
+from arm.session import ArmSession
 from domain.errors import RestoreError, TerminalError, TransientError, UnknownOutcomeError
 from simulator.tls import loopback_tls
 from tests.support.arm_server import DROP, HANG, Answer, ArmServer, FakeCredential, FakeIdentity, Raw, Recorded, Say

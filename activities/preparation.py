@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints as constraints
+from domain.azure import swap_constraints
 from domain.azure.point_search import PointSearch
 from domain.azure.protected_items import soft_deleted_error
 from domain.azure.recovery_points import no_such_point
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from domain.azure.protected_items import ProtectedItem
     from domain.azure.recovery_points import RecoveryPoint
+    from domain.azure.virtual_machines import VirtualMachine
     from domain.requests import RestoreRequest
     from domain.restore.answers import Prepared
     from domain.restore.calls import PrepareRestore
@@ -44,6 +46,7 @@ class RestorePreparation:
         self._clock = clock
         self._began = clock()
         self._warnings: list[RestoreWarning] = []
+        self._machine: VirtualMachine | None = None
 
     def prepare(self) -> Answer[Prepared]:
         """Return the chosen point and what was found; the answer's wait is for the first poll of the validation.
@@ -92,6 +95,7 @@ class RestorePreparation:
             candidates=candidates,
             candidates_cut=cut,
             warnings=tuple(self._warnings),
+            machine=self._machine,
         )
         return Answer(found, retry_after_s)
 
@@ -175,10 +179,40 @@ class RestorePreparation:
         self._check_time()
         if request.validate_first:
             violations += self._staging_violations(request, item)
+        self._check_time()
+        problem = "Azure Backup does not allow this restore" if violations else "The disks cannot be swapped afterwards"
+        if swap_constraints.SWAP in request.body:
+            violations += self._swap_violations(point)
         if violations:
             first = violations[0]
-            message = f"Azure Backup does not allow this restore: {first.target}: {first.message}."
+            message = f"{problem}: {first.target}: {first.message}."
             raise TerminalError(errors.VALIDATION_FAILED, message, violations)
+
+    def _swap_violations(self, point: RecoveryPoint) -> list[ErrorDetail]:
+        """Read the VM, what the app may do with it, and its locks; return why the restored disks cannot be swapped in.
+
+        What cannot be read becomes a warning, but for the VM itself.
+        """
+        request, vm_id = self._request, self._item.source_resource_id
+        try:
+            self._machine = self._api.get_virtual_machine(vm_id).value
+        except TerminalError as error:
+            if error.code != errors.NOT_FOUND:
+                raise
+            return [swap_constraints.vm_not_found(vm_id)]
+        violations = list(swap_constraints.machine_violations(request, point, self._item, self._machine))
+        self._check_time()
+        try:
+            permissions = list(self._api.list_permissions(vm_id))
+            violations += swap_constraints.permission_violations(request, vm_id, permissions)
+        except TerminalError as error:
+            self._warn(WarningCode.SWAP_NOT_CHECKED, f"Whether the app may change the VM is unknown: {error.message}")
+        self._check_time()
+        try:
+            violations += swap_constraints.lock_violations(vm_id, self._api.list_locks(vm_id))
+        except TerminalError as error:
+            self._warn(WarningCode.SWAP_NOT_CHECKED, f"Whether a lock forbids the swap is unknown: {error.message}")
+        return violations
 
     def _staging_violations(self, request: RestoreRequest, item: ProtectedItem) -> list[ErrorDetail]:
         account_id = constraints.staging_account_id(request)

@@ -35,6 +35,7 @@ class WarningCode(StrEnum):
     SLOT_NOT_RELEASED = "SlotNotReleased"
     SNAPSHOT_ONLY = "SnapshotOnly"
     STAGING_ACCOUNT_NOT_CHECKED = "StagingAccountNotChecked"
+    SWAP_NOT_CHECKED = "SwapNotChecked"
     TRIGGER_OUTCOME_OPEN = "TriggerOutcomeOpen"
     UNMANAGED_DISKS = "UnmanagedDisks"
     VALIDATION_UNAVAILABLE = "ValidationUnavailable"

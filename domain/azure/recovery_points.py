@@ -118,6 +118,8 @@ class RecoveryPoint:
     extended_location: Json | None = None
     private_access: bool | None = None
     tiers_known: bool = True
+    os_type: str | None = None
+    security_type: str | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -148,6 +150,8 @@ class RecoveryPoint:
             session_open=as_flag(properties.get("isInstantIlrSessionActive")) is True,
             extended_location=_edge_zone(properties.get("extendedLocation")),
             private_access=as_flag(properties.get("isPrivateAccessEnabledOnAnyDisk")),
+            os_type=as_label(properties.get("osType")),
+            security_type=as_label(properties.get("securityType")),
         )
 
     def to_json(self) -> Json:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from domain.azure.disks import Disk
 from domain.azure.point_search import SearchProgress
 from domain.azure.recovery_points import RecoveryPoint
+from domain.azure.virtual_machines import VirtualMachine
 from domain.errors import Json, RestoreWarning
 
 
@@ -49,7 +50,7 @@ class Preparation:
 
     ``guard_requests`` are the Resource Guard requests that the trigger must carry. ``validation`` is the service's own
     validation, ``None`` if it is not wanted or not available. ``candidates`` are a plan's verdicts; ``candidates_cut``
-    counts those that were left out.
+    counts those that were left out. ``machine`` is the VM if its disks are to be swapped.
     """
 
     kind: ClassVar = "prepared"
@@ -59,6 +60,7 @@ class Preparation:
     candidates: tuple[Json, ...] = ()
     candidates_cut: int = 0
     warnings: tuple[RestoreWarning, ...] = ()
+    machine: VirtualMachine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,12 @@ from domain import errors
 from domain.answers import Accepted, Answer
 from domain.azure.disks import Disk
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
+from domain.azure.permissions import Permission
 from domain.azure.recovery_points import RecoveryPoint
 from domain.azure.resource_graph import GraphPage
+from domain.azure.resource_ids import same_id
 from domain.azure.validation import Validation
+from domain.azure.virtual_machines import VirtualMachine
 from domain.codec import pack
 from domain.errors import ErrorDetail, Json, TerminalError, TransientError, UnknownOutcomeError
 from domain.requests import RestoreRequest
@@ -39,6 +42,7 @@ from tests.support.hub import START, Hub
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from domain.azure.management_locks import ManagementLock
     from domain.azure.protected_items import ProtectedItem
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
@@ -117,6 +121,33 @@ def a_point(point_id: str = "1103996678573089", hours_old: float = 2, **properti
     return RecoveryPoint.from_api({"name": point_id, "properties": {**base, **properties}})
 
 
+def a_machine(**properties: Any) -> Json:
+    """Return a running VM with an OS disk and a data disk; ``properties`` replace its own."""
+    disks = f"{SUBSCRIPTION}/resourceGroups/web-rg/providers/Microsoft.Compute/disks"
+    return {
+        "id": VM_ID,
+        "location": "westeurope",
+        "etag": '"1"',
+        "properties": {
+            "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
+            "provisioningState": "Succeeded",
+            "storageProfile": {
+                "osDisk": {
+                    "osType": "Linux",
+                    "name": "os",
+                    "createOption": "FromImage",
+                    "managedDisk": {"id": f"{disks}/os"},
+                },
+                "dataDisks": [
+                    {"lun": 0, "name": "data", "createOption": "Attach", "managedDisk": {"id": f"{disks}/data"}}
+                ],
+            },
+            "instanceView": {"statuses": [{"code": "PowerState/running"}]},
+            **properties,
+        },
+    }
+
+
 def disks_of(job_id: str, group_id: str = TARGET_GROUP) -> list[Disk]:
     """Return the disks that a job has made of a VM with one data disk."""
     names = ("web01-osdisk-20261123-080000", "web01-datadisk-000-20261123-080000")
@@ -180,6 +211,10 @@ class ScriptedAzure:
             "protectedItemName": ITEM,
         }
     )
+    machine: Json = field(default_factory=a_machine)
+    """The VM with its instance view, as Azure Compute writes it."""
+    permissions: list[Permission] = field(default_factory=lambda: [Permission(actions=("*",), not_actions=())])
+    locks: list[ManagementLock] = field(default_factory=list)
     vault: Json = field(default_factory=dict)
     staging: Json = field(default_factory=lambda: {"location": "westeurope", "sku": {"name": "Standard_LRS"}})
     item_properties: Json = field(default_factory=dict)
@@ -222,6 +257,21 @@ class ScriptedAzure:
         assert vm_id.startswith(SUBSCRIPTION)
         assert region == self.location
         return self.status
+
+    def get_virtual_machine(self, vm_id: str) -> Answer[VirtualMachine]:
+        self._call("get_virtual_machine")
+        assert same_id(vm_id, VM_ID)
+        return Answer(VirtualMachine.from_api(self.machine))
+
+    def list_permissions(self, scope: str) -> Iterable[Permission]:
+        self._call("list_permissions")
+        assert same_id(scope, VM_ID)
+        return self.permissions
+
+    def list_locks(self, resource_id: str) -> Iterable[ManagementLock]:
+        self._call("list_locks")
+        assert same_id(resource_id, VM_ID)
+        return self.locks
 
     def get_vault_region(self, vault_id: str) -> str:
         self._call("get_vault_region")

@@ -17,6 +17,7 @@ from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints
 from domain.azure.jobs import OperationStatus
+from domain.azure.management_locks import ManagementLock
 from domain.azure.point_search import SearchProgress
 from domain.azure.protected_items import ProtectedItem
 from domain.azure.validation import Validation
@@ -279,6 +280,87 @@ class TestALongList:
     def test_one_without_an_end_is_given_up(self) -> None:
         with pytest.raises(TerminalError, match="Name the point in the request"):
             self.slices(a_request(), [a_point(str(number), 2) for number in range(200)])
+
+
+class TestBeforeASwap:
+    """A restore whose disks are swapped afterwards: the VM, the app's permissions and the locks are read before it."""
+
+    READS: ClassVar[dict[str, int]] = {"get_virtual_machine": 1, "list_permissions": 1, "list_locks": 1}
+
+    def check(self, activities: RestoreActivities, **members: Any) -> Preparation:
+        body = {**a_request(**members), "thenSwapDisks": {}}
+        call = PrepareRestore(item=THE_ITEM, request=RestoreRequest(body), now=START)
+        found = activities.prepare_restore(call).value
+        assert isinstance(found, Preparation)
+        return found
+
+    def test_the_vm_is_part_of_the_answer(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        found = self.check(activities)
+
+        assert found.machine is not None
+        assert (found.machine.power, found.machine.etag, found.warnings) == ("running", '"1"', ())
+        assert unpack(Preparation, json.loads(json.dumps(pack(found)))) == found
+        assert azure.calls == {"list_recovery_points": 1, "list_resource_guard_proxies": 1, **self.READS}
+
+    def test_other_restores_read_none_of_it(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        assert prepared(activities, a_request()).machine is None
+        assert azure.calls.keys().isdisjoint(self.READS)
+
+    def test_all_that_forbids_the_swap_is_named(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.machine = {**azure.machine, "location": "northeurope"}
+        azure.permissions = []
+        azure.locks = [ManagementLock(name="l", scope=VM_ID, level="ReadOnly")]
+
+        error = _failure(lambda: self.check(activities))
+
+        assert error.code == errors.VALIDATION_FAILED
+        assert error.message.startswith("The disks cannot be swapped afterwards: thenSwapDisks: the VM is in northeu")
+        words = ["northeurope", "SwapDisks", "ReadOnly lock"]
+        assert all(word in detail.message for word, detail in zip(words, error.details, strict=True))
+
+    def test_what_azure_backup_forbids_is_named_first(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.permissions = []
+
+        error = _failure(lambda: self.check(activities, diskEncryptionSetId="/d", zones=["1"]))
+
+        assert error.message.startswith("Azure Backup does not allow this restore: zones")
+        assert error.details[-1].code == errors.AUTHORIZATION_FAILED
+
+    def test_a_vm_that_is_gone_is_refused(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.fails["get_virtual_machine"] = [TerminalError(errors.NOT_FOUND, "no")]
+
+        error = _failure(lambda: self.check(activities))
+
+        assert (error.code, error.details[0].target) == (errors.VALIDATION_FAILED, "thenSwapDisks")
+        assert azure.calls.keys().isdisjoint({"list_permissions", "list_locks"})
+
+    def test_a_vm_that_the_app_may_not_read_is_refused(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.fails["get_virtual_machine"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
+
+        assert _failure(lambda: self.check(activities)).code == errors.AUTHORIZATION_FAILED
+
+    @pytest.mark.parametrize("call", ["list_permissions", "list_locks"])
+    def test_what_else_cannot_be_read_is_a_warning(
+        self, activities: RestoreActivities, azure: ScriptedAzure, call: str
+    ) -> None:
+        azure.fails[call] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
+
+        (warning,) = self.check(activities).warnings
+
+        assert warning.code == "SwapNotChecked"
+        assert "no role" in warning.message
+
+    @pytest.mark.parametrize("call", READS)
+    def test_a_read_that_may_succeed_later_is_made_again(
+        self, activities: RestoreActivities, azure: ScriptedAzure, call: str
+    ) -> None:
+        azure.fails[call] = [TransientError(errors.SERVICE_UNAVAILABLE, "throttled")]
+
+        assert isinstance(_failure(lambda: self.check(activities)), TransientError)
 
 
 class TestCheckRestore:

@@ -189,3 +189,22 @@ def test_a_disk_keeps_its_tags_when_others_are_added(stage: Stage) -> None:
 
 def test_a_disk_that_does_not_exist_is_none(stage: Stage) -> None:
     assert stage.client.get_disk(f"{stage.machine().os_disk.disk_id}-2").value is None
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("swap-ephemeral-01", {"is_os_disk_ephemeral": True}),
+        ("swap-encrypted-01", {"has_guest_encryption": True}),
+        ("swap-trusted-01", {"security_type": "TrustedLaunch"}),
+        ("swap-gen1-01", {"generation": "V1"}),
+        ("swap-zonal-01", {"zone": "2"}),
+        ("swap-north-01", {"location": "northeurope"}),
+        ("swap-linux-01", {"os_type": "Linux"}),
+    ],
+)
+def test_what_speaks_against_a_swap_is_read(stage: Stage, name: str, facts: dict[str, object]) -> None:
+    ordinary, machine = stage.machine(), stage.machine(vm_id(name, GROUP))
+
+    assert {fact: getattr(machine, fact) for fact in facts} == facts
+    assert all(getattr(ordinary, fact) != value for fact, value in facts.items())

@@ -204,6 +204,19 @@ def unavailable(wait: dict[str, str]) -> ArmError:
     )
 
 
+def broken_call(status: int, code: str, message: str, provider: str, wait: dict[str, str]) -> ArmError:
+    """Return what a fault answers to a write; code and text are ARM's own where none are given."""
+    ours = {
+        500: ("InternalServerError", "Encountered internal server error."),
+        504: (
+            "GatewayTimeout",
+            f"The gateway did not receive a response from '{provider}' within the specified time period.",
+        ),
+    }
+    own_code, own_message = ours.get(status, ("ServerTimeout", "The request timed out. Please try again later."))
+    return ArmError(status, code or own_code, message or own_message, cause="gateway", headers=wait)
+
+
 def subscription_throttled(kind: str, subscription_id: str, wait_s: int) -> ArmError:
     """429 of the gateway: the subscription's bucket of ``read`` or ``write`` calls is empty."""
     message = (

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simulator.reading import Node
 
 ALWAYS = sys.maxsize
+MIN_ERROR, MAX_ERROR = 400, 599
 BAGS = ("absent", "null", "empty")
 UNREACHABLE = "http://wrong-host.invalid"
 
@@ -73,6 +74,43 @@ class Burst:
     def hits(self, action: str) -> bool:
         """Return whether the burst concerns this action."""
         return not self.actions or action in self.actions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedWrites:
+    """So many writes in a row, of the named actions or of all, that are answered with an error.
+
+    ``status`` 0 drops the connection without an answer.
+    """
+
+    count: int
+    status: int
+    code: str
+    message: str
+    retry_after_s: float | None
+    form: str
+    actions: tuple[str, ...]
+
+    @classmethod
+    def read(cls, node: Node, status: int) -> RefusedWrites:
+        """Read the answers and close their node; ``status`` is the one where none is given."""
+        writes = cls(
+            count=node.whole("count", ALWAYS),
+            status=node.whole("status", status, least=0),
+            code=node.text("code", ""),
+            message=node.text("message", ""),
+            retry_after_s=node.number("retryAfterSeconds") if node.has("retryAfterSeconds") else None,
+            form=node.choice("form", WAIT_FORMS, "seconds"),
+            actions=node.texts("actions"),
+        )
+        if writes.status and not MIN_ERROR <= writes.status <= MAX_ERROR:
+            node.complain("status", "expected the status of an error, or 0")
+        node.close()
+        return writes
+
+    def hits(self, method: str, action: str) -> bool:
+        """Return whether this call is a write that is concerned."""
+        return method not in {"GET", "HEAD"} and (not self.actions or action in self.actions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +178,14 @@ class JobFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationFailure:
-    """An operation that ends as ``Failed`` and makes no job."""
+    """An operation that ends as ``Failed`` and makes no job.
+
+    ``leaves`` says which model an update of a VM leaves: as it was ``asked`` for, or the ``former`` one.
+    """
 
     code: str
     message: str
+    leaves: str = "asked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +218,8 @@ class Faults:
     untagged_disks: bool = False
     bag: BagFault = field(default_factory=BagFault)
     compute: ComputeFaults = field(default_factory=ComputeFaults)
-    lost_answers: Burst | None = None
+    lost_answers: RefusedWrites | None = None
+    refused_writes: RefusedWrites | None = None
     given: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
 
     @classmethod
@@ -209,7 +252,8 @@ class Faults:
             untagged_disks=node.flag("untaggedDisks"),
             bag=BagFault.read(node),
             compute=ComputeFaults.read(node),
-            lost_answers=Burst.read(node.node("lostAnswers")) if node.has("lostAnswers") else None,
+            lost_answers=RefusedWrites.read(node.node("lostAnswers"), 0) if node.has("lostAnswers") else None,
+            refused_writes=RefusedWrites.read(node.node("refusedWrites"), 500) if node.has("refusedWrites") else None,
             given=given,
         )
         node.close()

@@ -15,6 +15,8 @@ from simulator.limits import spend
 from simulator.providers.backup import routes as backup
 from simulator.providers.backup.lookup import item_vm
 from simulator.providers.compute import routes as compute
+from simulator.providers.compute.limits import throttled
+from simulator.providers.compute.strangers import interfere
 from simulator.providers.graph import routes as graph
 from simulator.providers.identity import routes as identity
 from simulator.providers.network import routes as network
@@ -27,6 +29,8 @@ from simulator.reading import object_or_empty
 from simulator.routing import Router
 
 if TYPE_CHECKING:
+    from simulator.faults import FaultState, RefusedWrites
+    from simulator.routing import Route
     from simulator.scenario import Vm
     from simulator.world import World
 
@@ -71,24 +75,44 @@ def answer(world: World, call: Call) -> Answered:
         world.locks.check(resource_of(call.path), call.method)
         if route is None:
             raise errors.unknown_type(address.provider, call.api_version)
-        if vm:
-            _apply_faults(world, call, address, vm, route.action)
-        given = route.handler(world, call)
-        if vm and _loses_answer(world, call, vm, route.action):
-            given = Answer(status=0, dropped=True)
+        given = _carry_out(world, call, address, route, vm)
     except errors.ArmError as error:
         given = _error_answer(error)
     given = replace(given, headers={**headers, **given.headers})
     return Answered(answer=given, action=route.action if route else "unknown", vm=vm.key if vm else "")
 
 
+def _carry_out(world: World, call: Call, address: Address, route: Route, vm: Vm | None) -> Answer:
+    """Let the provider answer, unless the faults of what the call is about make another answer of it."""
+    state, name = world.faults_at(call.path), route.action
+    if vm and (world.faults(vm.key).faults.given or not state.faults.given):
+        state = world.faults(vm.key)
+    _apply_faults(world, call, address, state, name)
+    interfere(world, call.path, state, name, before=True)
+    refused = state.faults.refused_writes
+    if refused and refused.hits(call.method, name) and state.strikes("refusedWrites", refused.count):
+        return _broken_answer(world, address, refused)
+    given = route.handler(world, call)
+    interfere(world, call.path, state, name, before=False)
+    lost = state.faults.lost_answers
+    if lost and lost.hits(call.method, name) and state.strikes("lostAnswers", lost.count):
+        return _broken_answer(world, address, lost)
+    return given
+
+
+def _broken_answer(world: World, address: Address, writes: RefusedWrites) -> Answer:
+    if writes.status == 0:
+        return Answer(status=0, dropped=True)
+    wait = world.timeline.wait_headers(writes.retry_after_s, writes.form)
+    return _error_answer(errors.broken_call(writes.status, writes.code, writes.message, address.provider, wait))
+
+
 def _error_answer(error: errors.ArmError) -> Answer:
     return Answer(status=error.status, body=error.body, headers=error.headers)
 
 
-def _apply_faults(world: World, call: Call, address: Address, vm: Vm, name: str) -> None:
-    """Raise the errors of those faults of the VM that concern all calls; ``name`` is the call's in the request log."""
-    state = world.faults(vm.key)
+def _apply_faults(world: World, call: Call, address: Address, state: FaultState, name: str) -> None:
+    """Raise the errors of those faults that concern all calls; ``name`` is the call's in the request log."""
     faults, timeline = state.faults, world.timeline
     if state.strikes("unauthorizedOnce", faults.unauthorized_once):
         now = timeline.wall.now()
@@ -96,19 +120,14 @@ def _apply_faults(world: World, call: Call, address: Address, vm: Vm, name: str)
     burst = faults.throttle429
     if burst and burst.hits(name) and state.strikes("throttle429", burst.count):
         wait, wait_s = timeline.wait_headers(burst.retry_after_s, burst.form), burst.retry_after_s or _INTERVAL_S
+        if address.provider == "Microsoft.Compute":
+            raise throttled(world, wait, wait_s)
         raise errors.resource_throttled(
             address.action(call.method), _LIMIT, _INTERVAL_S, int(timeline.retry_after(wait_s)), wait
         )
     burst = faults.errors503
     if burst and call.method == "GET" and burst.hits(name) and state.strikes("errors503", burst.count):
         raise errors.unavailable(timeline.wait_headers(burst.retry_after_s, burst.form))
-
-
-def _loses_answer(world: World, call: Call, vm: Vm, action: str) -> bool:
-    """Return whether the VM's faults lose the answer to a write that has been carried out."""
-    state = world.faults(vm.key)
-    lost = state.faults.lost_answers
-    return bool(lost and call.method != "GET" and lost.hits(action) and state.strikes("lostAnswers", lost.count))
 
 
 def _vm_concerned(world: World, call: Call) -> Vm | None:

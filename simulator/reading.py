@@ -137,6 +137,10 @@ class Node:
         """Return a list of objects, empty where it is missing."""
         return [Node(item, f"{self.path}.{name}[{i}]", self.problems) for i, item in enumerate(self._items(name))]
 
+    def one_or_more(self, name: str) -> list[Node]:
+        """Return a list of objects, also where there is one object instead of a list."""
+        return [self.node(name)] if isinstance(self.raw(name), Mapping) else self.nodes(name)
+
     def close(self) -> None:
         """Record a problem for each member that was not read."""
         for name in self.members:

@@ -240,9 +240,20 @@ class World:
         """Return the switches of a VM, none for a VM that is not there."""
         return self._faults.get(vm_key.lower()) or FaultState(Faults())
 
+    def faults_at(self, path: str) -> FaultState:
+        """Return the switches of what a path names: its VM's, if it has any, or those of the nearest id above it."""
+        vm = self.vm_named("/".join(path.split("/")[:9]))
+        own = self._faults[vm.key] if vm else None
+        if own and own.faults.given:
+            return own
+        here = f"{path.lower().rstrip('/')}/"
+        found = max((scope for scope in self._faults if here.startswith(f"{scope}/")), key=len, default="")
+        return self._faults[found] if found else own or FaultState(Faults())
+
     def set_faults(self, vm: str, switches: Mapping[str, Any]) -> None:
         """Replace all switches of a VM (resource id or name) by these, as a scenario writes them; ``{}`` clears.
 
+        The id of anything else, there or not, also of a resource group, sets switches for all calls at it and below it.
         Raises ``KeyError`` for an unknown VM and ``InvalidDocument`` for wrong switches.
         """
         node = Node(switches, "$.faults")
@@ -251,9 +262,9 @@ class World:
             raise InvalidDocument(node.problems)
         with self.lock:
             found = self.vm_named(vm)
-            if found is None:
+            if found is None and not vm.startswith("/subscriptions/"):
                 raise KeyError(vm)
-            self._faults[found.key] = FaultState(faults)
+            self._faults[found.key if found else vm.lower().rstrip("/")] = FaultState(faults)
 
     def guard(self, vault: Vault) -> GuardState | None:
         """Return what the Resource Guard of a vault says, if it has one."""

@@ -161,7 +161,7 @@ def test_errors_503_may_come_without_retry_after_and_for_some_calls_alone(arm: C
 
 
 def test_throttle_429_names_its_wait(arm: Caller) -> None:
-    answers = [arm.get(vm_id("throttle-429", GROUP)) for _ in range(4)]
+    answers = [arm.get(item_path("throttle-429", GROUP)) for _ in range(4)]
 
     assert [answer.status_code for answer in answers] == [429, 429, 429, 200]
     assert answers[0].headers["Retry-After"] == "20"

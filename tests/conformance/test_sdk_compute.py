@@ -322,13 +322,14 @@ class TestSwap:
         assert luns(storage(compute)) == {1: "swap-01_DataDisk_1"}
         assert compute.disks.get(GROUP, "swap-01_DataDisk_0").disk_state == "Unattached"
 
-    def test_an_update_that_fails_leaves_the_former_disks(
+    def test_an_update_that_fails_may_leave_the_former_disks(
         self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock, secure: Simulator
     ) -> None:
         new_os, *_ = (str(disk.id) for disk in restored(compute, azure, clock))
         compute.virtual_machines.begin_deallocate(GROUP, VM).result()
         former = storage(compute).as_dict()
-        secure.world.set_faults(VM, {"computeFailed": {"code": "InternalExecutionError", "actions": ["patch_vm"]}})
+        failed = {"code": "InternalExecutionError", "actions": ["patch_vm"], "leaves": "former"}
+        secure.world.set_faults(VM, {"computeFailed": failed})
 
         with pytest.raises(HttpResponseError, match="InternalExecutionError"):
             compute.virtual_machines.begin_update(GROUP, VM, swap(new_os, {})).result()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from simulator.world import World
 
-_HIGHEST_LUN = 63
+HIGHEST_LUN = 63
 _WORDS = {
     word.lower(): word
     for word in (
@@ -64,10 +64,12 @@ class Attachments:
     def changed_profile(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the storage profile after an update; raise the error of Azure's first rule against it."""
         profile = deepcopy(self._machine["properties"]["storageProfile"])
+        present = [{**entry, "toBeDetached": False} for entry in profile["dataDisks"]]
+        profile["dataDisks"] = [entry for entry in profile["dataDisks"] if not entry["toBeDetached"]]
         if given.get("osDisk") is not None:
             profile["osDisk"] = self._changed_os_disk(profile["osDisk"], _spelled(given["osDisk"]))
         if given.get("dataDisks") is not None:
-            profile["dataDisks"] = self._changed_data_disks(profile["dataDisks"], given["dataDisks"])
+            profile["dataDisks"] = self._changed_data_disks(present, given["dataDisks"])
         self._check_used_once(profile)
         return profile
 
@@ -167,10 +169,10 @@ class Attachments:
 
     def _lun(self, wanted: Mapping[str, Any], entries: Mapping[int, Any]) -> int:
         lun = wanted.get("lun")
-        if not isinstance(lun, int) or not 0 <= lun <= _HIGHEST_LUN:
+        if not isinstance(lun, int) or not 0 <= lun <= HIGHEST_LUN:
             raise invalid_parameter(
                 f"The value '{lun}' of parameter 'dataDisk.lun' is out of range. Value '{lun}' must be between '0' and "
-                f"'{_HIGHEST_LUN}' inclusive.",
+                f"'{HIGHEST_LUN}' inclusive.",
                 "dataDisk.lun",
             )
         if lun in entries:
@@ -257,7 +259,7 @@ def _is_being_detached(owner: Mapping[str, Any] | None, disk_id: str) -> bool:
 
 def free_lun(used: set[int]) -> int:
     """Return the lowest LUN that is not used."""
-    return next(lun for lun in range(_HIGHEST_LUN + 2) if lun not in used)
+    return next(lun for lun in range(HIGHEST_LUN + 2) if lun not in used)
 
 
 def _disk_id(entry: Mapping[str, Any]) -> str:
@@ -278,11 +280,20 @@ def disk_ids(profile: Mapping[str, Any]) -> set[str]:
 
 
 def settle_disks(world: World, machine: Mapping[str, Any], former: set[str] | frozenset[str] = frozenset()) -> None:
-    """Write the state and the owner of a VM's disks; ``former`` has the ids of those it had, which are released."""
-    attached = disk_ids(machine["properties"]["storageProfile"])
-    power = world.compute.machines[machine["id"].lower()].power
-    state = "Reserved" if power == DEALLOCATED else "Attached"
-    for disk_id in former - attached:
+    """Write the state and the owner of a VM's disks; those are released that it had until now.
+
+    These are the ids in ``former``, and what an update that failed has left.
+    """
+    own, profile = world.compute.machines[machine["id"].lower()], machine["properties"]["storageProfile"]
+    left = [entry for entry in profile["dataDisks"] if entry["toBeDetached"]]
+    if left:
+        kept = [entry for entry in profile["dataDisks"] if not entry["toBeDetached"]]
+        profile = {**profile, "dataDisks": kept}
+        change(world, machine["id"], {"storageProfile": profile})
+    attached = disk_ids(profile)
+    state = "Reserved" if own.power == DEALLOCATED else "Attached"
+    gone, own.held = (former | own.held) - attached, frozenset()
+    for disk_id in gone:
         release(world, disk_id)
     for disk_id in attached:
         change(world, disk_id, {"diskState": state}, managedBy=machine["id"])

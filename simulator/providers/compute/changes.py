@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simulator.providers.compute.former import keep_former
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,7 +17,10 @@ def change_vm(
 ) -> dict[str, Any] | None:
     """Change some properties and members of a VM, and with them its etag."""
     body = world.store.get(vm_id)
-    return change(world, vm_id, properties, **members, etag=next_etag(body)) if body else None
+    if body is None:
+        return None
+    keep_former(world, vm_id)
+    return change(world, vm_id, properties, **members, etag=next_etag(body))
 
 
 def next_etag(body: Mapping[str, Any]) -> str:

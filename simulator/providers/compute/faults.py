@@ -10,17 +10,24 @@ if TYPE_CHECKING:
     from simulator.reading import Node
 
 ALWAYS = sys.maxsize
+LEFT = ("asked", "former")
+CHANGES = ("touch", "tag", "attachDisk", "detachDisks", "start", "deallocate", "powerOff")
+"""What somebody else does to a VM; ``touch`` changes its etag alone, and at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeFailure:
-    """An error of the named actions, or of all that write: at once, or as the end of the accepted operation."""
+    """An error of the named actions, or of all that write: at once, or as the end of the accepted operation.
+
+    ``leaves``: an update that fails in the end leaves the VM's model as it was ``asked`` for, or the ``former`` one.
+    """
 
     code: str
     message: str
     actions: tuple[str, ...]
     count: int
     refused: bool
+    leaves: str
 
     @classmethod
     def read(cls, node: Node) -> ComputeFailure:
@@ -31,9 +38,37 @@ class ComputeFailure:
             actions=node.texts("actions"),
             count=node.whole("count", ALWAYS),
             refused=node.flag("refused"),
+            leaves=node.choice("leaves", LEFT, "asked"),
         )
         node.close()
         return failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignChange:
+    """What somebody else does to a VM ``delay_s`` after the named actions of the caller, or right before them."""
+
+    change: str
+    actions: tuple[str, ...]
+    before: bool
+    delay_s: float
+    count: int
+
+    @classmethod
+    def read(cls, node: Node) -> ForeignChange:
+        """Read a change and close its node."""
+        before = node.has("before")
+        change = cls(
+            change=node.choice("change", CHANGES),
+            actions=node.texts("before" if before else "after"),
+            before=before,
+            delay_s=node.number("delaySeconds", 0.0),
+            count=node.whole("count", 1),
+        )
+        if not change.actions or (before and node.has("after")):
+            node.complain("", "expected the names of calls, as before or as after")
+        node.close()
+        return change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +112,23 @@ class ScriptOutcome:
 class ComputeFaults:
     """The switches of one VM that concern Compute."""
 
-    failed: ComputeFailure | None = None
+    failed: tuple[ComputeFailure, ...] = ()
     slow: Delay | None = None
     script: ScriptOutcome = ScriptOutcome()
+    foreign: tuple[ForeignChange, ...] = ()
+    stale_s: float = 0.0
+    agent_s: float | None = None
+    hidden_power: int = 0
 
     @classmethod
     def read(cls, node: Node) -> ComputeFaults:
         """Read the switches by their JSON names; the node stays open for further ones."""
         return cls(
-            failed=ComputeFailure.read(node.node("computeFailed")) if node.has("computeFailed") else None,
+            failed=tuple(ComputeFailure.read(failed) for failed in node.one_or_more("computeFailed")),
             slow=Delay.read(node.node("slowCompute")) if node.has("slowCompute") else None,
             script=ScriptOutcome.read(node.node_or_empty("runCommand")),
+            foreign=tuple(ForeignChange.read(change) for change in node.one_or_more("foreignChanges")),
+            stale_s=node.number("staleReads", 0.0),
+            agent_s=node.number("agentSeconds") if node.has("agentSeconds") else None,
+            hidden_power=node.whole("hiddenPowerState", 0, least=0),
         )

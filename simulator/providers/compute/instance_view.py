@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 _OS = {"Windows": ("Windows Server 2022 Datacenter", "10.0.20348.2966"), "Linux": ("ubuntu", "22.04")}
 
 
-def instance_view(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the instance view of a VM."""
-    now, machine = world.now(), world.compute.machines[body["id"].lower()]
+def instance_view(world: World, body: Mapping[str, Any], machine: Machine, now: datetime) -> dict[str, Any]:
+    """Write the instance view of a VM as it is or was at a moment.
+
+    A fault leaves out the power state, as users have seen while it changed (azure-sdk-for-python#3406).
+    """
+    state = world.faults_at(body["id"])
+    hides_power = state.strikes("hiddenPowerState", state.faults.compute.hidden_power)
     profile = body["properties"]["storageProfile"]
     view: dict[str, Any] = {}
     reported = machine.report(now)
@@ -33,7 +37,7 @@ def instance_view(world: World, body: Mapping[str, Any]) -> dict[str, Any]:
         **view,
         "disks": [_disk(entry["name"], machine) for entry in (profile["osDisk"], *profile["dataDisks"])],
         "hyperVGeneration": _generation(world, profile),
-        "statuses": [_provisioning(body, machine), _power(machine)],
+        "statuses": [_provisioning(body, machine), *([] if hides_power else [_power(machine)])],
     }
 
 

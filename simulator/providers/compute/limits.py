@@ -10,6 +10,7 @@ from simulator.providers.compute.errors import too_many_requests
 from simulator.scenario import Limit
 
 if TYPE_CHECKING:
+    from simulator.errors import ArmError
     from simulator.world import World
 
 _MINUTE_S = 60
@@ -26,6 +27,15 @@ _POLICIES: dict[str, tuple[tuple[str, Limit, bool], ...]] = {
     }.items()
 }
 """Name, bucket (a third of it flows in each minute), and whether each resource has its own."""
+
+
+def throttled(world: World, wait: dict[str, str], wait_s: float) -> ArmError:
+    """Return the 429 of a bucket that a fault calls empty, with the headers that say how long to wait, if any."""
+    start = world.now()
+    name, limit, _ = _POLICIES["UpdateVM"][1]
+    error = too_many_requests(name, limit.size, 0, start, start + timedelta(seconds=wait_s))
+    error.headers = {name: value for name, value in error.headers.items() if name != "Retry-After"} | wait
+    return error
 
 
 def spend(world: World, policy: str, resource_id: str) -> dict[str, str]:

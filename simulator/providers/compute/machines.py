@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -17,6 +18,7 @@ from simulator.providers.compute.errors import (
     invalid_parameter,
     marked_for_deletion,
 )
+from simulator.providers.compute.former import keep_former
 from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.operations import begin, preempt
 from simulator.providers.compute.requests import VIRTUAL_MACHINE, check_fixed, check_form, identity_after
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from simulator.errors import ArmError
     from simulator.providers.compute.state import ComputeOperation
     from simulator.world import World
 
-CREATE_S, UPDATE_S, ATTACH_S, DELETE_S, AGENT_S = 30.0, 2.3, 10.5, 26.0, 15.0
+CREATE_S, UPDATE_S, ATTACH_S, DELETE_S, _AGENT_S = 30.0, 2.3, 10.5, 26.0, 15.0
 DELETING = "Deleting"
 _REPLACED = ("hardwareProfile", "securityProfile", "diagnosticsProfile", "licenseType", "userData")
 
@@ -41,8 +44,19 @@ def find_vm(world: World, vm_id: str) -> Mapping[str, Any]:
     """Return the VM of an id; raise 404 where there is none."""
     body = world.store.get(vm_id)
     if body is None:
-        raise resource_not_found(f"{VM_TYPE}/{vm_id.rpartition('/')[2]}", vm_id.split("/")[4])
+        raise vm_not_found(vm_id)
     return body
+
+
+def vm_not_found(vm_id: str) -> ArmError:
+    """404 for a VM that is not there."""
+    return resource_not_found(f"{VM_TYPE}/{vm_id.rpartition('/')[2]}", vm_id.split("/")[4])
+
+
+def agent_s(world: World, vm_id: str) -> float:
+    """Return how long after a VM has started its agent reports."""
+    own = world.faults_at(vm_id).faults.compute.agent_s
+    return _AGENT_S if own is None else own
 
 
 def check_writable(body: Mapping[str, Any]) -> None:
@@ -80,15 +94,22 @@ def begin_change(world: World, body: Mapping[str, Any], work: Work) -> ComputeOp
     return operation
 
 
-def update(world: World, body: Mapping[str, Any], given: Mapping[str, Any], action: str) -> ComputeOperation:
-    """Change a VM as a PATCH says: what is not named stays, and lists are replaced as a whole."""
+def update(
+    world: World, body: Mapping[str, Any], given: Mapping[str, Any], action: str, *, is_foreign: bool = False
+) -> ComputeOperation:
+    """Change a VM as a PATCH says: what is not named stays, and lists are replaced as a whole.
+
+    If that fails in the end, the model stays as it was asked for, the VM keeps both its former and its new disks, and
+    its next operation that succeeds settles them (azuredisk-csi-driver#780); a fault may leave the former model.
+    """
     check_form(given, VIRTUAL_MACHINE)
     check_writable(body)
     check_idle(world, body)
     wanted, vm_id = _merged(world, body, given), body["id"]
     former, profile = body["properties"], wanted["storageProfile"]
     former_disks, disks = disk_ids(former["storageProfile"]), disk_ids(profile)
-    moves_disks = disks != former_disks and world.compute.machines[vm_id.lower()].power == RUNNING
+    machine = world.compute.machines[vm_id.lower()]
+    moves_disks = disks != former_disks and machine.power == RUNNING
 
     def finish(_moment: datetime) -> dict[str, Any]:
         change(world, vm_id, {"storageProfile": profile})
@@ -96,12 +117,16 @@ def update(world: World, body: Mapping[str, Any], given: Mapping[str, Any], acti
         return profile
 
     def undo(_moment: datetime) -> None:
+        if operation.failure and operation.failure.leaves == "asked":
+            machine.held = (machine.held | former_disks) - disks
+            return
         world.store.put({**body, "etag": find_vm(world, vm_id)["etag"]})
         for disk_id in disks - former_disks:
             release(world, disk_id)
 
     seconds = ATTACH_S if moves_disks else UPDATE_S
-    operation = begin_change(world, body, Work(action=action, seconds=seconds, finish=finish, undo=undo))
+    work = Work(action=action, seconds=seconds, finish=finish, undo=undo, is_foreign=is_foreign)
+    operation = begin_change(world, body, work)
     beside = {"tags": dict(given["tags"])} if given.get("tags") is not None else {}
     if given.get("identity") is not None:
         beside["identity"] = identity_after(vm_id, body.get("identity") or {}, given["identity"])
@@ -217,9 +242,10 @@ def _begin_creation(world: World, body: Mapping[str, Any]) -> ComputeOperation:
     world.store.put(body)
     machine = Machine(power=STARTING, changed=world.now())
     world.compute.machines[body["id"].lower()] = machine
+    keep_former(world, body["id"], is_new=True)
 
     def finish(moment: datetime) -> None:
-        machine.set_power(RUNNING, moment, agent_from=moment)
+        machine.set_power(RUNNING, moment, moment + timedelta(seconds=agent_s(world, body["id"])))
 
     def undo(moment: datetime) -> None:
         machine.set_power(STOPPED, moment)
@@ -243,6 +269,8 @@ def delete(world: World, body: Mapping[str, Any]) -> ComputeOperation:
         properties = find_vm(world, vm_id)["properties"]
         world.store.remove(vm_id)
         _release_attachments(world, properties)
+        for disk_id in world.compute.machines[vm_id.lower()].held:
+            release(world, disk_id)
 
     def undo(_moment: datetime) -> None:
         change_vm(world, vm_id, {"provisioningState": "Failed"})

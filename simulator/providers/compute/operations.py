@@ -8,8 +8,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from simulator.calls import Answer, Call
 from simulator.errors import ArmError
-from simulator.faults import OperationFailure
+from simulator.faults import Faults, FaultState, OperationFailure
 from simulator.providers.compute.errors import PREEMPTED, compute_error
+from simulator.providers.compute.former import keep_former
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.state import ComputeOperation, Work
 from simulator.providers.compute.times import offset_time
@@ -18,13 +19,12 @@ from simulator.signing import Signatures
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simulator.faults import FaultState
     from simulator.world import World
 
 
 def begin(world: World, resource: Mapping[str, Any], work: Work) -> ComputeOperation:
     """Begin an operation on a resource and return it; raise the error with which the VM's faults refuse it."""
-    now, state = world.now(), faults_of(world, resource["id"])
+    now, state = world.now(), FaultState(Faults()) if work.is_foreign else world.faults_at(resource["id"])
     failure = _failure(state, work.action) or work.failure
     slow = state.faults.compute.slow
     is_slow = slow and (not slow.actions or work.action in slow.actions)
@@ -43,22 +43,17 @@ def begin(world: World, resource: Mapping[str, Any], work: Work) -> ComputeOpera
     return operation
 
 
-def faults_of(world: World, resource_id: str) -> FaultState:
-    """Return the switches of the VM that an id names, alone or as the parent."""
-    vm = world.vm_named("/".join(resource_id.split("/")[:9]))
-    return world.faults(vm.key if vm else "")
-
-
 def _failure(state: FaultState, action: str) -> OperationFailure | None:
     """Return how the operation will fail, if the faults say so; raise where they refuse the call."""
-    failed = state.faults.compute.failed
-    if failed is None or (failed.actions and action not in failed.actions):
-        return None
-    if not state.strikes("computeFailed", failed.count):
-        return None
-    if failed.refused:
-        raise compute_error(409, failed.code, failed.message)
-    return OperationFailure(code=failed.code, message=failed.message)
+    for number, failed in enumerate(state.faults.compute.failed):
+        if failed.actions and action not in failed.actions:
+            continue
+        if not state.strikes(f"computeFailed{number}", failed.count):
+            continue
+        if failed.refused:
+            raise compute_error(409, failed.code, failed.message)
+        return OperationFailure(code=failed.code, message=failed.message, leaves=failed.leaves)
+    return None
 
 
 def _end(world: World, operation: ComputeOperation) -> None:
@@ -69,6 +64,7 @@ def _end(world: World, operation: ComputeOperation) -> None:
     del world.compute.underway[key]
     if world.store.get(key) is None:
         return
+    keep_former(world, key)
     if operation.failure:
         operation.work.undo(operation.ends)
     else:
@@ -79,6 +75,7 @@ def preempt(world: World, resource_id: str) -> None:
     """End the operation that runs on a resource, if there is one, as ``OperationPreempted``."""
     operation = world.compute.underway.pop(resource_id.lower(), None)
     if operation:
+        keep_former(world, resource_id)
         operation.ends = world.now()
         operation.failure = OperationFailure(code="OperationPreempted", message=PREEMPTED)
         operation.work.undo(operation.ends)

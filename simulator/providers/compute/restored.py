@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.providers.compute.attachments import disk_ids, settle_disks
 from simulator.providers.compute.bodies import DISK_TYPE, data_disk_entry, disk_body, machine_body, os_disk_entry
 from simulator.providers.compute.changes import change_vm
-from simulator.providers.compute.machines import AGENT_S
+from simulator.providers.compute.machines import agent_s
 from simulator.providers.compute.state import DEALLOCATED, RUNNING, Machine
 from simulator.providers.network.interfaces import add_interface
 
@@ -68,7 +68,7 @@ def add_restored_vm(world: World, job: Job, source: Vm, disks: RestoredDisks | N
         body |= {"zones": list(target.zones)} if target.zones else {}
     del body["properties"]["osProfile"], body["properties"]["storageProfile"]["imageReference"]
     world.store.put(body)
-    ready = moment + timedelta(seconds=AGENT_S)
+    ready = moment + timedelta(seconds=agent_s(world, target.vm_id))
     world.compute.machines[target.vm_id.lower()] = Machine(changed=moment, agent_from=ready)
     settle_disks(world, body)
 
@@ -83,8 +83,8 @@ def deallocate(world: World, source: Vm, moment: datetime) -> None:
     """Deallocate the VM whose disks are about to be replaced."""
     body = world.store.get(source.resource_id)
     if body:
-        world.compute.machines[source.resource_id.lower()].set_power(DEALLOCATED, moment)
         change_vm(world, source.resource_id)
+        world.compute.machines[source.resource_id.lower()].set_power(DEALLOCATED, moment)
         settle_disks(world, body)
 
 
@@ -102,5 +102,6 @@ def replace_disks(world: World, source: Vm, disks: RestoredDisks | None, moment:
         entry = os_disk_entry(os_disk, profile["osDisk"]["createOption"])
         profile = {**profile, "osDisk": entry, "dataDisks": [*restored, *others]}
     body = change_vm(world, source.resource_id, {"storageProfile": profile}) or body
-    world.compute.machines[source.resource_id.lower()].set_power(RUNNING, moment, moment + timedelta(seconds=AGENT_S))
+    ready = moment + timedelta(seconds=agent_s(world, source.resource_id))
+    world.compute.machines[source.resource_id.lower()].set_power(RUNNING, moment, ready)
     settle_disks(world, body, former)

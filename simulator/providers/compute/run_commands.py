@@ -12,7 +12,7 @@ from simulator.providers.compute.changes import change
 from simulator.providers.compute.errors import NO_AGENT, invalid_parameter, not_allowed
 from simulator.providers.compute.limits import spend
 from simulator.providers.compute.machines import check_writable, find_vm
-from simulator.providers.compute.operations import begin, faults_of, operation_headers
+from simulator.providers.compute.operations import begin, operation_headers
 from simulator.providers.compute.requests import RUN_COMMAND, check_form
 from simulator.providers.compute.state import RUNNING, Script, Work
 from simulator.providers.compute.times import whole_seconds
@@ -56,7 +56,7 @@ def put_run_command(world: World, call: Call) -> Answer:
         raise not_allowed("Cannot modify extensions in the VM when the VM is not running.")
     check_form(object_body(call), RUN_COMMAND)
     given: Mapping[str, Any] = object_body(call).get("properties") or {}
-    outcome = faults_of(world, vm["id"]).faults.compute.script
+    outcome = world.faults_at(vm["id"]).faults.compute.script
     ready = machine.agent_from is not None and machine.agent_from <= now
     present, body = world.store.get(call.path), _body(call, given, vm["location"])
     waits = not given.get("asyncExecution")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from simulator.limits import Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from simulator.faults import OperationFailure
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 RUNNING, STARTING = "running", "starting"
 STOPPED, STOPPING = "stopped", "stopping"
 DEALLOCATED, DEALLOCATING = "deallocated", "deallocating"
+_MOST_KEPT = 50
 WITHOUT_HARDWARE = frozenset({DEALLOCATED, DEALLOCATING})
 
 
@@ -25,7 +27,8 @@ class Machine:
     """Whether a VM runs, and when its agent reported.
 
     A report outlives the run that it came from: a stopped VM still shows an agent that is ready. Only deallocation
-    clears it.
+    clears it. ``held`` has the ids, in lower case, of disks that a failed update took out of the model and did not
+    detach.
     """
 
     power: str = RUNNING
@@ -33,6 +36,7 @@ class Machine:
     failure: str = ""
     agent_from: datetime | None = None
     last_report: datetime | None = None
+    held: frozenset[str] = frozenset()
 
     def set_power(self, power: str, now: datetime, agent_from: datetime | None = None) -> None:
         """Change the power state; in the new one the agent reports from ``agent_from`` on, or not at all."""
@@ -45,6 +49,10 @@ class Machine:
         return now if self.agent_from and self.agent_from <= now else self.last_report
 
 
+def _kept_states() -> defaultdict[str, deque[Former]]:
+    return defaultdict(lambda: deque(maxlen=_MOST_KEPT))
+
+
 def _nothing(_moment: datetime) -> None:
     """Do nothing."""
 
@@ -53,7 +61,8 @@ def _nothing(_moment: datetime) -> None:
 class Work:
     """What an operation does, and how long it takes: ``finish`` when it succeeds, ``undo`` when it fails.
 
-    ``collection`` is ``operations`` or ``DiskOperations``. With a ``failure`` it fails in any case.
+    ``collection`` is ``operations`` or ``DiskOperations``. With a ``failure`` it fails in any case. Foreign work is
+    somebody else's, whom the faults of the caller do not concern.
     """
 
     action: str
@@ -62,6 +71,7 @@ class Work:
     undo: Callable[[datetime], object] = _nothing
     collection: str = "operations"
     failure: OperationFailure | None = None
+    is_foreign: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +95,15 @@ class ComputeOperation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """How a VM was until a moment; it was not there if it has no body."""
+
+    until: datetime
+    body: Mapping[str, Any] | None
+    machine: Machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """One run of a script in a VM; it does not run where the agent was not ready."""
 
@@ -96,10 +115,11 @@ class Script:
 
 @dataclass(slots=True)
 class ComputeState:
-    """The state of Compute; machines, running operations and scripts are found by the resource id in lower case."""
+    """The state of Compute; all but the buckets is found by the resource id in lower case."""
 
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     operations: dict[str, ComputeOperation] = field(default_factory=dict[str, ComputeOperation])
     underway: dict[str, ComputeOperation] = field(default_factory=dict[str, ComputeOperation])
     scripts: dict[str, Script] = field(default_factory=dict[str, Script])
+    former: defaultdict[str, deque[Former]] = field(default_factory=_kept_states)
     buckets: dict[str, Bucket] = field(default_factory=dict[str, Bucket])

@@ -9,45 +9,55 @@ from simulator.calls import Answer, Call, page
 from simulator.providers.compute.attachments import free_lun
 from simulator.providers.compute.bodies import VM_TYPE
 from simulator.providers.compute.errors import compute_error, not_allowed
+from simulator.providers.compute.former import as_seen
 from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.instance_view import instance_view
 from simulator.providers.compute.limits import spend
-from simulator.providers.compute.machines import delete, find_vm, put_virtual_machine, update
+from simulator.providers.compute.machines import delete, find_vm, put_virtual_machine, update, vm_not_found
 from simulator.providers.compute.operations import operation_headers
 from simulator.providers.compute.requests import ATTACHMENTS, FIRST_WITH_ETAGS, check_condition, check_form
 from simulator.providers.compute.state import DEALLOCATED
 from simulator.providers.resources.groups import scope_of
 
 if TYPE_CHECKING:
+    from simulator.providers.compute.state import Machine
     from simulator.world import World
 
 
 def list_vms(world: World, call: Call) -> Answer:
     """Answer the VMs of a resource group, or of the subscription."""
     vms = world.store.of_type(VM_TYPE, scope_of(world, call))
-    return Answer(body=page(call, vms, world.scenario.settings.page_vms, lambda vm: _shown(world, call, vm)))
+    return Answer(body=page(call, vms, world.scenario.settings.page_vms, lambda vm: _as_it_is(world, call, vm)))
 
 
 def get_vm(world: World, call: Call) -> Answer:
     """Answer a VM, with ``$expand=instanceView`` also as it is at the moment."""
-    body = find_vm(world, call.path)
-    headers = spend(world, "LowCostGet", body["id"])
-    body = _shown(world, call, body)
+    found = find_vm(world, call.path)
+    headers = spend(world, "LowCostGet", found["id"])
+    seen = as_seen(world, found)
+    if seen.body is None:
+        raise vm_not_found(call.path)
+    body = _shown(call, seen.body, seen.machine)
     if "etag" in body:
         headers["etag"] = body["etag"]
     if call.query.get("$expand", "").lower() == "instanceview":
-        body = {**body, "properties": {**body["properties"], "instanceView": instance_view(world, body)}}
+        view = instance_view(world, body, seen.machine, seen.until)
+        body = {**body, "properties": {**body["properties"], "instanceView": view}}
     return Answer(body=body, headers=headers)
 
 
-def _shown(world: World, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
+def _as_it_is(world: World, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
+    return _shown(call, body, world.compute.machines[body["id"].lower()])
+
+
+def _shown(call: Call, body: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
     """Write a VM as it is answered: without the sizes and kinds of its disks while it is deallocated.
 
     They may be changed then, and are read again when the VM starts. Old versions do not show etags.
     """
     if call.api_version < FIRST_WITH_ETAGS:
         body = {name: value for name, value in body.items() if name != "etag"}
-    if world.compute.machines[body["id"].lower()].power != DEALLOCATED:
+    if machine.power != DEALLOCATED:
         return dict(body)
     profile = body["properties"]["storageProfile"]
     disks = {"osDisk": _bare(profile["osDisk"]), "dataDisks": [_bare(entry) for entry in profile["dataDisks"]]}
@@ -61,8 +71,11 @@ def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def get_instance_view(world: World, call: Call) -> Answer:
     """Answer how a VM is at the moment."""
-    body = find_vm(world, call.path.rpartition("/")[0])
-    return Answer(body=instance_view(world, body), headers=spend(world, "LowCostGet", body["id"]))
+    found = find_vm(world, call.path.rpartition("/")[0])
+    headers, seen = spend(world, "LowCostGet", found["id"]), as_seen(world, found)
+    if seen.body is None:
+        raise vm_not_found(found["id"])
+    return Answer(body=instance_view(world, seen.body, seen.machine, seen.until), headers=headers)
 
 
 def put_vm(world: World, call: Call) -> Answer:
@@ -74,7 +87,7 @@ def put_vm(world: World, call: Call) -> Answer:
     status = 200 if present else 201
     return Answer(
         status=status,
-        body=_shown(world, call, find_vm(world, call.path)),
+        body=_as_it_is(world, call, find_vm(world, call.path)),
         headers={**headers, **operation_headers(world, call, operation, location=False)},
     )
 
@@ -86,7 +99,7 @@ def patch_vm(world: World, call: Call) -> Answer:
     check_condition(call, body)
     operation = update(world, body, object_body(call), "patch_vm")
     answered = {**headers, **operation_headers(world, call, operation, location=False)}
-    return Answer(body=_shown(world, call, find_vm(world, call.path)), headers=answered)
+    return Answer(body=_as_it_is(world, call, find_vm(world, call.path)), headers=answered)
 
 
 def delete_vm(world: World, call: Call) -> Answer:

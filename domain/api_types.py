@@ -16,6 +16,8 @@ from domain.azure.jobs import JobResult
 from domain.azure.recovery_points import Candidate, JudgedPoint, RecoveryPointSummary
 from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
+from domain.follow_up.planned import PlannedCall
+from domain.follow_up.swap_report import SwapDocument
 from domain.preflight import PreflightCheck, PreflightStatus
 from domain.principal import Authenticator, Right
 from domain.recovery.parts import GroupStatus, MemberStatus, RecoveryStatus
@@ -76,6 +78,10 @@ class Plan:
         metadata={"description": "The body that would be sent to Azure Backup, `null` if no recovery point fits."}
     )
     candidates: tuple[JsonOf[Candidate], ...]
+    follow_up: tuple[PlannedCall, ...] = field(
+        default=(),
+        metadata={"description": "What would be done with the restored disks then; absent if nothing was asked for."},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +117,28 @@ class RequestDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreResult(JobResult):
+    """The end of the Azure Backup job, what it made, and what was done with that."""
+
+    swap: JsonOf[SwapDocument] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoResult:
+    """The outcome of an undo, which has no job."""
+
+    swap: JsonOf[SwapDocument]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusLinks:
-    """Where to find the restore. `cancel`, `approve` and `reject` are present while they can be used."""
+    """Where to find the restore. `cancel`, `approve`, `reject` and `undo` are present while they can be used."""
 
     self: Uri
     cancel: Uri | None = None
     approve: Uri | None = None
     reject: Uri | None = None
+    undo: Uri | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +172,7 @@ class StatusDocument:
     refused: RefusedWhen | None = field(
         default=None, metadata={"description": "When admission control refused the start; absent if it did not."}
     )
-    result: JsonOf[JobResult] | JsonOf[PlanResult] | None
+    result: JsonOf[RestoreResult] | JsonOf[UndoResult] | JsonOf[PlanResult] | None
     error: JsonOf[ErrorBody] | None
     warnings: tuple[RestoreWarning, ...]
     phases: tuple[PhaseDocument, ...] = field(
@@ -160,6 +181,13 @@ class StatusDocument:
             "description": "The phases so far, the oldest first, each from the end of the one before it. Absent for "
             "restores that an earlier version started, and where a document was cut."
         },
+    )
+    swap: JsonOf[SwapDocument] | None = field(
+        default=None,
+        metadata={"description": "The swap of the disks as long as it runs; afterwards it is in the `result`."},
+    )
+    undo_of: str | None = field(
+        default=None, metadata={"description": "The restore whose swap this one undoes, if it is an undo."}
     )
     recovery_id: str | None = field(
         default=None, metadata={"description": "The recovery that this restore is a member of, if it is one."}

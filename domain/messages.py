@@ -96,13 +96,20 @@ def _without_long_request(document: Json) -> Json:
 
 
 def _without_bulk(document: Json) -> Json:
-    """Return the document without the job's property bag and without the candidates of a plan."""
+    """Return the document without the job's property bag, the candidates of a plan, and a VM's former disks."""
     result = dict(as_object(document["result"]))
     if "propertyBag" in result:
         result["propertyBag"] = {}
     if "plan" in result:
         result["plan"] = {**as_object(result["plan"]), "candidates": []}
-    return {**document, "result": result or None}
+    if "swap" in result:
+        result["swap"] = _short_swap(result["swap"])
+    shown = {"swap": _short_swap(document["swap"])} if "swap" in document else {}
+    return {**document, **shown, "result": result or None}
+
+
+def _short_swap(swap: object) -> Json:
+    return {**as_object(swap), "formerStorageProfile": None}
 
 
 def _without_phases(document: Json) -> Json:

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 RESTORE_DISKS: Final = "RestoreDisks"
 ALTERNATE_LOCATION: Final = "AlternateLocation"
 ORIGINAL_LOCATION: Final = "OriginalLocation"
+SWAP_DISKS: Final = "thenSwapDisks"
+"""The member that asks for the restored disks to be put into the backed-up VM in place of its present ones."""
+BEFORE_TRIGGER: Final = "Trigger"
+BEFORE_SWAP: Final = "Swap"
 CONSISTENCIES: Final = ("AppConsistent", "FileSystemConsistent", "CrashConsistent")
 TIERS: Final = ("InstantRP", "HardenedRP", "ArchivedRP")
 _MAX_APPROVAL_TIMEOUT: Final = timedelta(days=365)
@@ -127,7 +131,12 @@ APPROVAL: Final = an_object(
         "required": boolean.described("Wait for a person before the restore is triggered."),
         "timeout": duration_up_to(_MAX_APPROVAL_TIMEOUT).described("How long to wait for a person. Default PT4H."),
         "distinct": boolean.described(
-            "The person in requestedBy must not approve. Default false; true for OriginalLocation started by an alert."
+            "The person in requestedBy must not approve. Default false; true for OriginalLocation and thenSwapDisks "
+            "started by an alert."
+        ),
+        "before": one_of(BEFORE_TRIGGER, BEFORE_SWAP).described(
+            "What the restore waits before: its trigger, by default, or, with thenSwapDisks, the moment in which the "
+            "VM is deallocated. The disks are restored by then."
         ),
     }
 )
@@ -144,6 +153,15 @@ REQUEST: Final = an_object(
         "validate": boolean,
         "dryRun": boolean,
         "approval": APPROVAL,
+        SWAP_DISKS: an_object(
+            {
+                "dataDisksOnly": boolean.described("Leave the OS disk of the VM as it is. Default false."),
+                "start": boolean.described("Start the VM afterwards. Default true."),
+            }
+        ).described(
+            "Put the restored disks into the backed-up VM in place of its present ones, which are kept. The VM is "
+            "deallocated for some minutes."
+        ),
         "requestedBy": prose,
         "reason": prose,
     },
@@ -231,8 +249,19 @@ CONDITIONS: Final = (
     ),
     Condition(
         given={"restoreWithManagedDisks": (True,), "recoveryType": (RESTORE_DISKS,)},
+        absent=(SWAP_DISKS,),
         requires=("targetResourceGroupId",),
         reason="to restore to managed disks",
+    ),
+    Condition(
+        given={"recoveryType": (ALTERNATE_LOCATION, ORIGINAL_LOCATION)},
+        forbids=(SWAP_DISKS,),
+        reason="for this recoveryType: use RestoreDisks",
+    ),
+    Condition(
+        given={"restoreWithManagedDisks": (False,)},
+        forbids=(SWAP_DISKS,),
+        reason="when restoreWithManagedDisks is false: only managed disks can be swapped",
     ),
     Condition(
         given={"recoveryType": (ORIGINAL_LOCATION,), "restoreWithManagedDisks": (True,)},

@@ -12,7 +12,7 @@ from domain.azure.resource_ids import same_id
 from domain.errors import InvalidRequestError, Json
 from domain.people import is_named, same_person
 from domain.reading import INVALID_VALUE, MISSING_FIELD, NOT_ALLOWED, Problems
-from domain.request_schema import CONDITIONS, ORIGINAL_LOCATION, PASSED_ON, REQUEST
+from domain.request_schema import BEFORE_SWAP, CONDITIONS, ORIGINAL_LOCATION, PASSED_ON, REQUEST, SWAP_DISKS
 from domain.times import parse_duration, parse_request_time
 from domain.wire import as_object
 
@@ -93,6 +93,11 @@ class RestoreRequest:
         return {name: value for name, value in self.body.items() if name in PASSED_ON}
 
     @property
+    def then_swap_disks(self) -> Json | None:
+        """``thenSwapDisks``; ``None`` if the restored disks are not to be put into the backed-up VM."""
+        return self.body.get(SWAP_DISKS)
+
+    @property
     def disk_luns(self) -> list[int] | None:
         """The LUNs of the disks to restore (``restoreDiskLunList``); ``None`` for all disks."""
         return self.body.get("restoreDiskLunList")
@@ -125,7 +130,14 @@ class RestoreRequest:
     @property
     def needs_approval(self) -> bool:
         """Whether a person must approve the restore before it is triggered."""
-        return as_object(self.body.get("approval")).get("required", False)
+        approval = as_object(self.body.get("approval"))
+        return approval.get("required", False) and approval.get("before") != BEFORE_SWAP
+
+    @property
+    def needs_approval_of_swap(self) -> bool:
+        """Whether a person must approve the swap of the disks, once they are restored (``approval.before``)."""
+        approval = as_object(self.body.get("approval"))
+        return approval.get("required", False) and approval.get("before") == BEFORE_SWAP
 
     @property
     def needs_other_approver(self) -> bool:
@@ -197,6 +209,9 @@ def _check_details(body: Json, problems: Problems) -> None:
 
 
 def _check_approval(body: Json, problems: Problems) -> None:
-    wanted, requester = as_object(body.get("approval")).get("distinct"), "requestedBy"
+    approval = as_object(body.get("approval"))
+    if approval.get("before") == BEFORE_SWAP and SWAP_DISKS not in body:
+        problems.add(NOT_ALLOWED, "approval.before", f"may be {BEFORE_SWAP} only together with {SWAP_DISKS}")
+    wanted, requester = approval.get("distinct"), "requestedBy"
     if wanted is True and not problems.exist_at(requester) and not is_named(body.get(requester)):
         problems.add(MISSING_FIELD, requester, "is needed for approval.distinct: this person must not approve")

@@ -8,10 +8,12 @@ from enum import StrEnum
 class WarningCode(StrEnum):
     """The code of a warning in a status document. A job's own warnings have the service's codes."""
 
+    AGENT_NOT_READY = "AgentNotReady"
     CANCEL_REFUSED = "CancelRefused"
     CANCELLED_TOO_LATE = "CancelledTooLate"
     CANDIDATES_CUT = "CandidatesCut"
     COMPLETED_WITH_WARNINGS = "CompletedWithWarnings"
+    DISK_NOT_TAGGED = "DiskNotTagged"
     DISK_NAMES_CHANGED = "DiskNamesChanged"
     DISKS_DIFFER = "DisksDiffer"
     DISKS_NOT_COMPARED = "DisksNotCompared"

@@ -193,6 +193,8 @@ def restore_warnings(request: RestoreRequest, point: RecoveryPoint) -> list[Json
 def _warning_of_vhds(request: RestoreRequest, point: RecoveryPoint) -> str | None:
     if request.recovery_type != RESTORE_DISKS or not point.managed or "targetResourceGroupId" in request.body:
         return None
+    if request.then_swap_disks is not None:
+        return None  # they are restored beside the VM
     return (
         "Without targetResourceGroupId the disks become VHDs in the staging account; this takes longer, because "
         "the snapshot is not used. Give a target resource group to get managed disks."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from domain.azure.disks import Disk
 from domain.azure.virtual_machines import AttachedDisk, VirtualMachine
@@ -107,3 +107,15 @@ class TagDisk(ActivityCall):
     answer: ClassVar = Done
     disk_id: str
     tags: dict[str, str]
+
+
+FOLLOW_UP_CALLS: Final[tuple[type[ActivityCall], ...]] = (
+    GetVirtualMachine,
+    DeallocateVirtualMachine,
+    UpdateDisks,
+    StartVirtualMachine,
+    GetComputeOperation,
+    GetDisks,
+    TagDisk,
+)
+"""All calls of this module."""

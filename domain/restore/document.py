@@ -16,14 +16,17 @@ from domain.api_types import (
     StatusLinks,
 )
 from domain.codec import as_json
+from domain.follow_up.work import kind_of
 from domain.messages import fit
 from domain.redaction import redacted, redacted_json
 from domain.restore.parts import Delivery, Phase, Source, Status
 from domain.restore.stages import (
     AwaitingApproval,
+    AwaitingMaintenance,
     AwaitingResourceGuard,
     ComparingDisks,
     FindingJob,
+    FollowingUp,
     Preparing,
     Resolving,
     Searching,
@@ -32,6 +35,7 @@ from domain.restore.stages import (
     Triggering,
     Validating,
 )
+from domain.restore.undo import can_be_undone
 from domain.restore.waiting import waiting_for
 from domain.times import parse_request_time
 from domain.wire import as_object, as_text
@@ -60,6 +64,8 @@ _PHASES: Final[Mapping[type[Stage], Phase]] = {
     FindingJob: Phase.TRACKING_OPERATION,
     TrackingJob: Phase.TRACKING_JOB,
     ComparingDisks: Phase.TRACKING_JOB,
+    AwaitingMaintenance: Phase.AWAITING_APPROVAL,
+    FollowingUp: Phase.SWAPPING_DISKS,
 }
 
 
@@ -88,7 +94,7 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
     ``approval``, ``cancellation`` and ``refused`` are present only if they apply.
     """
     body, outcome, item, prepared = restore.request.body, restore.outcome, restore.item, restore.prepared
-    stage = restore.stage.tracked if isinstance(restore.stage, ComparingDisks) else restore.stage
+    stage = _tracked(restore.stage)
     whole = StatusDocument(
         id=restore.restore_id,
         status=status_of(restore),
@@ -117,6 +123,8 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
         error=outcome.error if outcome else None,
         warnings=(*restore.warnings, *(outcome.notes if outcome else ())),
         phases=_phases(restore),
+        swap=_shown_work(restore),
+        undo_of=restore.accepted.undo_of,
         recovery_id=restore.accepted.member.recovery_id if restore.accepted.member else None,
         links={},
     )
@@ -124,17 +132,35 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
     return {**shown, "links": links_of(shown, now)}
 
 
+def _tracked(stage: Stage) -> Stage:
+    """Return the stage in which the job was followed, for a restore whose job has ended."""
+    match stage:
+        case ComparingDisks():
+            return stage.tracked
+        case AwaitingMaintenance() | FollowingUp() if stage.restored is not None:
+            return stage.restored.tracked
+        case _:
+            return stage
+
+
+def _shown_work(restore: Restore) -> Json | None:
+    if restore.outcome is not None or not isinstance(restore.stage, FollowingUp):
+        return None
+    return kind_of(restore.stage.work).document(restore.stage.work, is_over=False)
+
+
 def request_document(request: RestoreRequest, source_resource_id: str | None) -> Json:
     """Return what was requested, without secrets, and the target of the restore."""
     body: Json = redacted_json(request.body)
     identity_based: Json = body.get("identityBasedRestoreDetails", {})
+    replaces_disks = request.is_in_place or request.then_swap_disks is not None
     target = RestoreTarget(
-        virtual_machine_id=source_resource_id if request.is_in_place else body.get("targetVirtualMachineId"),
+        virtual_machine_id=source_resource_id if replaces_disks else body.get("targetVirtualMachineId"),
         resource_group_id=body.get("targetResourceGroupId"),
         storage_account_id=body.get("storageAccountId") or identity_based.get("targetStorageAccountId"),
         virtual_network_id=body.get("virtualNetworkId"),
         subnet_id=body.get("subnetId"),
-        replaces_disks=request.is_in_place,
+        replaces_disks=replaces_disks,
     )
     return {**body, **as_json(RequestDocument(target=as_json(target)))}
 
@@ -148,6 +174,7 @@ def links_of(shown: Json, now: datetime, origin: str = "/api") -> Json:
     can_decide = can_cancel and is_undecided
     links = StatusLinks(
         self=self_link,
+        undo=f"{self_link}/undo" if can_be_undone(shown) else None,
         cancel=f"{self_link}/cancel" if can_cancel else None,
         approve=f"{self_link}/approve" if can_decide else None,
         reject=f"{self_link}/reject" if can_decide else None,

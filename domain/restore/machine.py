@@ -13,10 +13,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import ITEM_BUSY, LATE_DELIVERY, VAULT_BLOCKED, RestoreError, UnknownOutcomeError
+from domain.follow_up.calls import FOLLOW_UP_CALLS
 from domain.restore import (
     admit,
     answers,
     calls,
+    follow_up,
     outcome,
     prepare,
     report,
@@ -72,7 +74,9 @@ TRANSITIONS: Final[Mapping[type[Stage], frozenset[type[Stage]]]] = {
     stages.TrackingOperation: frozenset({stages.FindingJob, stages.TrackingJob}),
     stages.FindingJob: frozenset({stages.TrackingJob}),
     stages.TrackingJob: frozenset({stages.ComparingDisks}),
-    stages.ComparingDisks: frozenset(),
+    stages.ComparingDisks: frozenset({stages.AwaitingMaintenance, stages.FollowingUp}),
+    stages.AwaitingMaintenance: frozenset({stages.FollowingUp}),
+    stages.FollowingUp: frozenset(),
 }
 """Which stage may follow which. A restore can end in each of them."""
 
@@ -89,6 +93,8 @@ _STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
     stages.FindingJob: track.decide_finding_job,
     stages.TrackingJob: track.decide_job,
     stages.ComparingDisks: track.decide_disks,
+    stages.AwaitingMaintenance: follow_up.decide_maintenance,
+    stages.FollowingUp: follow_up.decide_work,
 }
 """The function that decides the next step of each stage."""
 
@@ -133,7 +139,8 @@ def _with_time_passed(restore: Restore, now: datetime) -> Restore:
     stage, until = restore.stage, restore.waits_for_person_until
     if restore.outcome is not None:
         return restore
-    if isinstance(stage, stages.AwaitingApproval) and restore.awaits_decision and until is not None and now >= until:
+    asks = isinstance(stage, stages.AwaitingApproval | stages.AwaitingMaintenance)
+    if asks and restore.awaits_decision and until is not None and now >= until:
         return _with_decision(restore, Decision.TIMED_OUT, now)
     is_held = restore.backoff.is_held_by_azure(calls.StartRestore.name, now)
     if isinstance(stage, stages.AwaitingResourceGuard) and is_held and until is not None and now >= until:
@@ -160,7 +167,7 @@ def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
     if event == CANCEL_EVENT and restore.cancellation is None:
         backoff = restore.backoff.without_wait(calls.FindJob.name)  # whoever cancels needs the job
         cancelled = replace(restore, cancellation=Cancellation(by=by, comment=comment, time=now), backoff=backoff)
-        return withdraw.ended_if_withdrawn(cancelled, now)
+        return withdraw.after_withdrawal(cancelled, now)
     word = message.get("decision")
     if event != DECISION_EVENT or not restore.awaits_decision or word not in list(Decision):
         return restore
@@ -182,7 +189,9 @@ def _with_decision(
     restore = replace(restore, approval=approval)
     if decision is Decision.APPROVED and isinstance(restore.stage, stages.AwaitingApproval):
         return restore.with_stage(stages.Triggering(prepared=restore.stage.prepared), now)
-    return withdraw.ended_if_withdrawn(restore, now)
+    if decision is Decision.APPROVED and isinstance(restore.stage, stages.AwaitingMaintenance):
+        return follow_up.approved(restore, restore.stage, now)
+    return withdraw.after_withdrawal(restore, now)
 
 
 def absorb(restore: Restore, call: Call, answer: Answer[Any] | RestoreError, now: datetime) -> Restore:
@@ -275,6 +284,7 @@ _ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
     calls.JoinWatch: _Absorber(answered=watching.joined, failed=watching.join_failed),
     calls.CancelJob: _Absorber(answered=withdraw.cancel_sent, failed=withdraw.cancel_failed),
     calls.ListRestoredDisks: _Absorber(answered=track.disks_listed, failed=track.disks_failed),
+    **dict.fromkeys(FOLLOW_UP_CALLS, _Absorber(answered=follow_up.call_answered, failed=follow_up.call_failed)),
     calls.ReleaseLock: _Absorber(answered=report.lock_released, after_end=True),
     calls.TellRecovery: _Absorber(answered=report.recovery_told, after_end=True),
     calls.PublishResult: _Absorber(answered=report.published, failed=report.publish_failed, after_end=True),

@@ -12,13 +12,17 @@ from domain.azure.jobs import JobStatus, OperationStatus
 from domain.azure.vault_block import TRY_AGAIN_AFTER, is_vault_block
 from domain.codec import as_json
 from domain.errors import RestoreError, TerminalError
+from domain.follow_up.planned import PlannedCall, planned_follow_up
+from domain.follow_up.work import kind_of
 from domain.restore.calls import ClaimPost
 from domain.restore.job_result import with_result
 from domain.restore.parts import Decision, Delivery, LockState, Outcome, RefusedWhen, Source, Status
 from domain.restore.request_body import restore_body
 from domain.restore.stages import (
+    AwaitingMaintenance,
     AwaitingResourceGuard,
     ComparingDisks,
+    FollowingUp,
     TrackingJob,
     Triggering,
 )
@@ -35,8 +39,10 @@ if TYPE_CHECKING:
     from domain.azure.recovery_points import Candidate
     from domain.codec import JsonOf
     from domain.errors import Json
+    from domain.follow_up.work import Work
     from domain.restore.answers import Refusal
     from domain.restore.parts import Approval, Cancellation, ItemBusy
+    from domain.restore.stages import Restored
     from domain.restore.state import Restore
 
 _CLOCKS_DIFFER_BY: Final = timedelta(hours=1)
@@ -86,18 +92,30 @@ def _item_stayed_busy(restore: Restore, busy: ItemBusy, now: datetime) -> Restor
 
 def cancelled(restore: Restore, now: datetime) -> Restore:
     """Return the restore ended by a cancellation, without a known job that could be cancelled."""
-    message = f"The restore was cancelled{_attribution(restore.cancellation)}. {what_may_still_run(restore)}"
-    return ended(restore, Status.CANCELLED, now, error=RestoreError(errors.RESTORE_CANCELLED, message))
+    status, error = withdrawal(restore, what_may_still_run(restore))
+    return ended(restore, status, now, error=error)
 
 
 def rejected(restore: Restore, now: datetime) -> Restore:
     """Return the restore ended because a person rejected it, or nobody decided in time."""
+    status, error = withdrawal(restore, "Nothing was started.")
+    return ended(restore, status, now, error=error)
+
+
+def withdrawal(restore: Restore, done: str) -> tuple[Status, RestoreError]:
+    """Return status and error of a restore that was cancelled, rejected, or not approved in time.
+
+    ``done`` is the sentence that says what was done of it.
+    """
+    if restore.cancellation is not None:
+        message = f"The restore was cancelled{_attribution(restore.cancellation)}. {done}"
+        return Status.CANCELLED, RestoreError(errors.RESTORE_CANCELLED, message.strip())
     if restore.approval is not None and restore.approval.decision is Decision.TIMED_OUT:
         timeout = format_duration(restore.request.approval_timeout)
-        message = f"Nobody approved the restore within {timeout}. Nothing was started."
-        return ended(restore, Status.REJECTED, now, error=RestoreError(errors.APPROVAL_TIMED_OUT, message))
-    message = f"The restore was rejected{_attribution(restore.approval)}. Nothing was started."
-    return ended(restore, Status.REJECTED, now, error=RestoreError(errors.REJECTED, message))
+        message = f"Nobody approved the restore within {timeout}. {done}"
+        return Status.REJECTED, RestoreError(errors.APPROVAL_TIMED_OUT, message)
+    message = f"The restore was rejected{_attribution(restore.approval)}. {done}"
+    return Status.REJECTED, RestoreError(errors.REJECTED, message)
 
 
 def resource_guard_stayed_closed(restore: Restore, refusal: Json, now: datetime) -> Restore:
@@ -144,13 +162,15 @@ def plan_of(restore: Restore) -> Json | None:
     prepared = restore.prepared
     if not restore.request.is_plan or prepared is None:
         return None
-    body = restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests)
-    return plan_result(body, prepared.candidates)
+    body = restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests, prepared.machine)
+    return plan_result(body, prepared.candidates, planned_follow_up(restore.request, prepared.machine))
 
 
-def plan_result(body: Json | None, candidates: Sequence[JsonOf[Candidate]]) -> Json:
+def plan_result(
+    body: Json | None, candidates: Sequence[JsonOf[Candidate]], follow_up: tuple[PlannedCall, ...] = ()
+) -> Json:
     """Return the ``result`` of a plan; ``body`` is ``None`` where no point fits."""
-    return as_json(PlanResult(plan=Plan(request_body=body, candidates=tuple(candidates))))
+    return as_json(PlanResult(plan=Plan(request_body=body, candidates=tuple(candidates), follow_up=follow_up)))
 
 
 def ended_by_operation(restore: Restore, operation: Operation, operation_id: str, now: datetime) -> Restore:
@@ -210,6 +230,28 @@ def ended_by_job(restore: Restore, job: Job, now: datetime, disks: Sequence[Disk
     return ended(restore, Status.COMPLETED_WITH_WARNINGS, now, result=result)
 
 
+def ended_after_job(
+    restore: Restore,
+    restored: Restored | None,
+    status: Status,
+    now: datetime,
+    *,
+    error: RestoreError | None = None,
+    done: Work | None = None,
+) -> Restore:
+    """Return the restore ended after its job: by what was ``done`` with its disks, or because nothing was.
+
+    ``restored`` is ``None`` for the undo of an earlier restore, which had no job of its own.
+    """
+    result: Json = {}
+    if restored is not None:
+        restore, result = with_result(restore, restored.job, restored.disks or None)
+    if done is not None:
+        kind = kind_of(done)
+        result = {**result, kind.member: kind.document(done, is_over=True)}
+    return ended(restore, status, now, error=error, result=result or None)
+
+
 def _ended_without_success(restore: Restore, job: Job, now: datetime, result: Json) -> Restore:
     if job.status is JobStatus.CANCELLED:
         status, code = Status.CANCELLED, errors.RESTORE_CANCELLED
@@ -232,6 +274,8 @@ def may_have_started(restore: Restore) -> bool:
 
 def what_may_still_run(restore: Restore) -> str:
     """Return what Azure may still be doing when the restore is given up, and where a person finds it."""
+    if isinstance(restore.stage, AwaitingMaintenance | FollowingUp):
+        return "The disks are restored."
     stage = restore.stage.tracked if isinstance(restore.stage, ComparingDisks) else restore.stage
     if isinstance(stage, TrackingJob):
         return f"Azure Backup job {stage.job_id} may still run: look at it in the vault."

@@ -23,6 +23,7 @@ class Phase(StrEnum):
     TRIGGERING = "Triggering"
     TRACKING_OPERATION = "TrackingOperation"
     TRACKING_JOB = "TrackingJob"
+    SWAPPING_DISKS = "SwappingDisks"
     FINISHED = "Finished"
 
 
@@ -113,7 +114,7 @@ class Accepted:
     """What a caller asked for, and when. It never changes.
 
     ``fingerprint`` is equal for equal requests. ``start_token`` is made by each call that starts a restore: with it
-    the call recognises the running instance as its own.
+    the call recognises the running instance as its own. ``undo_of`` is the restore whose swap this one takes back.
     """
 
     restore_id: str
@@ -125,6 +126,7 @@ class Accepted:
     alert: AlertStart | None = None
     start_token: str | None = None
     member: Membership | None = None
+    undo_of: str | None = None
 
 
 # What goes along with every stage

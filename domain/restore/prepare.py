@@ -98,7 +98,11 @@ def prepared(restore: Restore, _call: PrepareRestore, found: answers.Prepared, n
     for warning in found.warnings:
         restore = restore.with_warning(warning.code, warning.message)
     ready = Prepared(
-        item=stage.item, point=found.point, guard_requests=found.guard_requests, candidates=found.candidates
+        item=stage.item,
+        point=found.point,
+        guard_requests=found.guard_requests,
+        candidates=found.candidates,
+        machine=found.machine,
     )
     if stage.is_posted:
         return restore.with_stage(Searching(before=Triggering(prepared=ready), since=now), now)

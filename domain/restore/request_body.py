@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from domain.azure.protected_items import ProtectedItem
     from domain.azure.recovery_points import RecoveryPoint
+    from domain.azure.virtual_machines import VirtualMachine
     from domain.errors import Json
     from domain.requests import RestoreRequest
 
@@ -18,11 +19,17 @@ _RETENTION: Final = "P15D"  # how long an archived point stays rehydrated; the d
 
 
 def restore_body(
-    request: RestoreRequest, item: ProtectedItem, point: RecoveryPoint, guard_requests: Sequence[str]
+    request: RestoreRequest,
+    item: ProtectedItem,
+    point: RecoveryPoint,
+    guard_requests: Sequence[str],
+    machine: VirtualMachine | None = None,
 ) -> Json:
     """Return ``{"properties": IaasVMRestoreRequest}`` for the chosen point.
 
     An archived point needs a request of the rehydrating type; for other points the rehydration fields are left out.
+    ``machine`` is the VM that gets the disks, if one does: they are restored to its zone and, unless the request says
+    otherwise, to its resource group and with the network access of its disks.
     """
     properties: Json = {
         "objectType": "IaasVMRestoreWithRehydrationRequest" if point.archived else "IaasVMRestoreRequest",
@@ -32,6 +39,7 @@ def restore_body(
         "region": item.region,
         "createNewCloudService": False,
         "originalStorageAccountOption": False,
+        **(_beside(machine) if machine is not None else {}),
         **request.passed_on,
     }
     if point.archived:
@@ -44,3 +52,14 @@ def restore_body(
     if guard_requests:
         properties["resourceGuardOperationRequests"] = list(guard_requests)
     return {"properties": properties}
+
+
+def _beside(machine: VirtualMachine) -> Json:
+    """Return the members that put restored disks where the VM can have them."""
+    group_id, _, _ = machine.vm_id.partition("/providers/")
+    beside: Json = {
+        "targetResourceGroupId": group_id,
+        "restoreWithManagedDisks": True,
+        "targetDiskNetworkAccessSettings": {"targetDiskNetworkAccessOption": "SameAsOnSourceDisks"},
+    }
+    return beside if machine.zone is None else {**beside, "zones": [machine.zone]}

@@ -17,7 +17,14 @@ from domain.restore.calls import (
 from domain.restore.failure import retry, retry_or_end, with_blocked_vault
 from domain.restore.parts import SlotState
 from domain.restore.prepare import prepare_restore
-from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, Preparing, Triggering
+from domain.restore.stages import (
+    AwaitingApproval,
+    AwaitingMaintenance,
+    AwaitingResourceGuard,
+    FollowingUp,
+    Preparing,
+    Triggering,
+)
 from domain.restore.steps import MakeCall, when_due
 from domain.warning_codes import WarningCode
 
@@ -43,7 +50,7 @@ def decide(restore: Restore, now: datetime) -> Step | None:
     """
     if (owed := _owed_call(restore)) is not None:
         return when_due(restore, owed, now)
-    if restore.item is None:
+    if restore.item is None or (restore.slot.state is SlotState.WANTED and restore.is_after_job):
         return None
     if restore.slot.state is SlotState.HELD and _must_yield_slot(restore, now):
         return when_due(restore, release(restore, restore.restore_id), now)
@@ -84,7 +91,7 @@ def _must_yield_slot(restore: Restore, now: datetime) -> bool:
         return True
     if isinstance(restore.stage, AwaitingResourceGuard):
         return not _needs_slot(restore, now)
-    return isinstance(restore.stage, AwaitingApproval)
+    return isinstance(restore.stage, AwaitingApproval | AwaitingMaintenance | FollowingUp)
 
 
 def _needs_slot(restore: Restore, now: datetime) -> bool:

@@ -6,22 +6,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from domain.azure.disks import Disk
 from domain.azure.jobs import Job, Operation
 from domain.azure.point_search import SearchProgress
 from domain.azure.protected_items import ProtectedItem
 from domain.azure.recovery_points import RecoveryPoint
+from domain.azure.virtual_machines import VirtualMachine
 from domain.errors import Json
+from domain.follow_up.work import Work
 from domain.restore.answers import AcceptedOperation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What the trigger needs: item and point, checked. ``candidates`` are a plan's verdicts, for its result."""
+    """What the trigger needs: item and point, checked. ``candidates`` are a plan's verdicts, for its result.
+
+    ``machine`` is the VM that the restored disks are for, as it was when the restore was prepared.
+    """
 
     item: ProtectedItem
     point: RecoveryPoint
     guard_requests: tuple[str, ...] = ()
     candidates: tuple[Json, ...] = ()
+    machine: VirtualMachine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +162,45 @@ class ComparingDisks:
         return self.tracked.prepared
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """The end of a job that has succeeded, and the managed disks that it made."""
+
+    tracked: TrackingJob
+    job: Job
+    disks: tuple[Disk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitingMaintenance:
+    """The disks are restored; a person must approve that the VM is deallocated for their swap."""
+
+    kind: ClassVar = "awaitingMaintenance"
+    restored: Restored
+    work: Work
+    since: datetime
+
+    @property
+    def prepared(self) -> Prepared:
+        """What was restored."""
+        return self.restored.tracked.prepared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowingUp:
+    """The restored disks are put to use. ``restored`` is ``None`` for the undo of an earlier restore's swap."""
+
+    kind: ClassVar = "followingUp"
+    work: Work
+    restored: Restored | None = None
+
+    @property
+    def prepared(self) -> Prepared | None:
+        """What was restored."""
+        return self.restored.tracked.prepared if self.restored else None
+
+
 type Posting = Triggering | AwaitingResourceGuard
 type Tracking = TrackingOperation | FindingJob | TrackingJob | ComparingDisks
-type Stage = Resolving | Preparing | Validating | AwaitingApproval | Posting | Searching | Tracking
+type AfterJob = AwaitingMaintenance | FollowingUp
+type Stage = Resolving | Preparing | Validating | AwaitingApproval | Posting | Searching | Tracking | AfterJob

@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from domain.azure.protected_items import ProtectedItem
 from domain.errors import RestoreWarning
+from domain.follow_up.swap import Swap
 from domain.requests import RestoreRequest
 from domain.restore.backoff import Backoff
 from domain.restore.parts import (
@@ -38,9 +39,11 @@ from domain.restore.parts import (
 from domain.restore.polling import Limits
 from domain.restore.stages import (
     AwaitingApproval,
+    AwaitingMaintenance,
     AwaitingResourceGuard,
     ComparingDisks,
     FindingJob,
+    FollowingUp,
     Prepared,
     Preparing,
     Resolving,
@@ -132,6 +135,33 @@ class Restore:
             return restore.with_approval(reason or "The request asks for an approval.")
         return restore
 
+    @classmethod
+    def undo(
+        cls,
+        request: RestoreRequest,
+        undoing: Swap,
+        *,
+        undo_of: str,
+        restore_id: str,
+        source: Source,
+        created: datetime,
+        limits: Limits,
+        start_token: str | None = None,
+    ) -> Self:
+        """Return a new restore that takes back the swap of the restore ``undo_of``, by the swap ``undoing``.
+
+        It needs no recovery point and no slot at the vault, only the lock of its VM.
+        """
+        restore = cls.accept(
+            request, restore_id=restore_id, source=source, created=created, limits=limits, start_token=start_token
+        )
+        return replace(
+            restore,
+            accepted=replace(restore.accepted, undo_of=undo_of),
+            stage=FollowingUp(work=undoing),
+            slot=Slot(state=SlotState.NOT_NEEDED),
+        )
+
     @property
     def restore_id(self) -> str:
         """The restore's id."""
@@ -174,7 +204,12 @@ class Restore:
     @property
     def azure_has_it(self) -> bool:
         """Whether Azure has the restore, or may have it; then no single failed call ends it."""
-        return isinstance(self.stage, Searching | TrackingOperation | FindingJob | TrackingJob | ComparingDisks)
+        return isinstance(self.stage, Searching | TrackingOperation | FindingJob | TrackingJob) or self.is_after_job
+
+    @property
+    def is_after_job(self) -> bool:
+        """Whether the job has ended, so that Azure Backup has nothing more to do."""
+        return isinstance(self.stage, ComparingDisks | AwaitingMaintenance | FollowingUp)
 
     @property
     def is_taken(self) -> bool:
@@ -206,7 +241,7 @@ class Restore:
     @property
     def has_deadline(self) -> bool:
         """Whether the deadline still counts: neither the restore nor its job has ended."""
-        return self.outcome is None and not isinstance(self.stage, ComparingDisks)
+        return self.outcome is None and not self.is_after_job
 
     def at(self, moment: datetime | None) -> Self:
         """Return the restore with its clock moved forward to this time; it never goes back."""
@@ -263,4 +298,5 @@ class Restore:
 
 def _waits_for_person_since(stage: Stage) -> datetime | None:
     asked_in = stage.before if isinstance(stage, Searching) else stage
-    return asked_in.since if isinstance(asked_in, AwaitingApproval | AwaitingResourceGuard) else None
+    waits_for_person = isinstance(asked_in, AwaitingApproval | AwaitingResourceGuard | AwaitingMaintenance)
+    return asked_in.since if waits_for_person else None

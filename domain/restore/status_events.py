@@ -16,7 +16,7 @@ from domain.restore.calls import PostEvent, PublishEvents
 from domain.restore.document import document, result_document, status_of
 from domain.restore.failure import retry
 from domain.restore.parts import Delivery, Status, StatusChange, StatusEvents
-from domain.restore.stages import AwaitingApproval, Validating
+from domain.restore.stages import AwaitingApproval, AwaitingMaintenance, Validating
 from domain.restore.steps import Wait, WaitForAnswers
 from domain.warning_codes import WarningCode
 
@@ -88,7 +88,7 @@ def with_deliveries(restore: Restore, step: Step, now: datetime) -> Step:
         return step
     calls = deliveries(restore)
     due = tuple(call for call in calls if restore.backoff.is_due(call.name, now))
-    if not isinstance(restore.stage, AwaitingApproval):
+    if not isinstance(restore.stage, AwaitingApproval | AwaitingMaintenance):
         return replace(step, beside=due)
     if due:
         return WaitForAnswers(calls=due, until=step.until)

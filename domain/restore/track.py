@@ -11,13 +11,13 @@ from domain.azure.disks import difference
 from domain.azure.jobs import OperationStatus
 from domain.azure.resource_ids import RESOURCE_GROUP, ResourceId
 from domain.errors import TerminalError, TransientError
-from domain.restore import outcome, watching
+from domain.restore import follow_up, outcome, watching
 from domain.restore.calls import FindJob, GetJob, GetOperation, ListRestoredDisks
 from domain.restore.failure import PATIENCE, retry, retry_or_end
 from domain.restore.job_result import source_machine
 from domain.restore.parts import WatchNews
 from domain.restore.polling import job_interval_s, operation_interval_s
-from domain.restore.stages import ComparingDisks, FindingJob, TrackingJob, TrackingOperation
+from domain.restore.stages import ComparingDisks, FindingJob, Restored, TrackingJob, TrackingOperation
 from domain.restore.steps import when_due
 from domain.restore.trigger import find_job, job_found
 from domain.warning_codes import WarningCode
@@ -179,6 +179,9 @@ def job_answered(restore: Restore, call: GetJob, job: Job, now: datetime) -> Res
     if outcome.is_of_earlier_restore(restore, job):
         return outcome.ended_by_earlier_job(restore, job, now)
     group_id = _group_of_disks(restore, polled, job) if job.status.is_good else None
+    if group_id is None and job.status.is_good and follow_up.is_wanted(restore):
+        error = TerminalError(errors.RESTORE_FAILED, "The restore has made no managed disks.")
+        return follow_up.not_done(restore, Restored(tracked=polled, job=job, disks=()), error, now)
     if group_id is None:
         return outcome.ended_by_job(restore, job, now)
     luns = restore.request.disk_luns
@@ -208,8 +211,10 @@ def _group_of_disks(restore: Restore, stage: TrackingJob, job: Job) -> str | Non
     request = restore.request
     if not stage.prepared.point.managed and request.body.get("restoreWithManagedDisks") is not True:
         return None
-    if not request.is_in_place:
+    if not request.is_in_place and request.target_group is not None:
         return request.target_group
+    if not request.is_in_place and request.then_swap_disks is None:
+        return None
     machine = source_machine(restore)
     if machine is None:
         return None
@@ -226,6 +231,8 @@ def disks_listed(restore: Restore, _call: ListRestoredDisks, found: RestoredDisk
     stage = restore.stage
     if not isinstance(stage, ComparingDisks):
         return restore
+    if follow_up.is_wanted(restore):
+        return _with_disks(restore, stage, found, now)
     if stage.luns is not None:
         differs = difference(stage.luns, found.disks)
         if differs is not None:
@@ -236,6 +243,15 @@ def disks_listed(restore: Restore, _call: ListRestoredDisks, found: RestoredDisk
     return outcome.ended_by_job(restore, stage.job, now, found.disks or None)
 
 
+def _with_disks(restore: Restore, stage: ComparingDisks, found: RestoredDisks, now: datetime) -> Restore:
+    """Return the restore that goes on with its disks; not with disks that differ from the requested ones."""
+    restored = Restored(tracked=stage.tracked, job=stage.job, disks=found.disks)
+    differs = difference(stage.luns, found.disks) if stage.luns is not None else None
+    if differs is not None:
+        return follow_up.not_done(restore, restored, TerminalError(errors.RESTORE_FAILED, differs), now)
+    return follow_up.begun(restore, restored, now)
+
+
 def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError, now: datetime) -> Restore:
     """Return the restore at its end, with a warning, because its disks cannot be listed; first it tries again."""
     stage = restore.stage
@@ -244,8 +260,12 @@ def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError,
     if isinstance(error, TransientError):
         retried = retry(restore, call, now)
         due = retried.backoff.not_before(call.name) or now
-        if retried.backoff.failing_for(call.name, due) <= _DISKS_PATIENCE:
+        patience = PATIENCE if follow_up.is_wanted(restore) else _DISKS_PATIENCE
+        if retried.backoff.failing_for(call.name, due) <= patience:
             return retried
+    if follow_up.is_wanted(restore):
+        restored = Restored(tracked=stage.tracked, job=stage.job, disks=())
+        return follow_up.not_done(restore, restored, error, now)
     if stage.luns is None:
         code, message = WarningCode.DISKS_NOT_LISTED, f"The restored disks could not be listed: {error.message}"
     else:

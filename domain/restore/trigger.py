@@ -54,7 +54,7 @@ def decide_posting(restore: Restore, stage: Posting, now: datetime) -> Step:
     prepared, member = stage.prepared, restore.accepted.member
     call = StartRestore(
         item=prepared.item,
-        body=restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests),
+        body=restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests, prepared.machine),
         client_request_id=restore.client_request_id,
         attempt=restore.trigger.attempts + 1,
         looked=member is not None and member.looked and restore.trigger.attempts == 0,

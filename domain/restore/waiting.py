@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from domain.api_types import WaitingDocument
 from domain.restore.calls import JoinWatch, PostEvent, PublishEvents
 from domain.restore.parts import SlotState, WaitReason
-from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard
+from domain.restore.stages import AwaitingApproval, AwaitingMaintenance, AwaitingResourceGuard
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from domain.restore.state import Restore
 
 
+_ASKING: Final = (AwaitingApproval, AwaitingMaintenance)
 _NOT_WAITED_FOR: Final = frozenset({PublishEvents.name, PostEvent.name, JoinWatch.name})
 
 
@@ -29,7 +30,7 @@ def waiting_for(restore: Restore, next_poll: datetime | None) -> WaitingDocument
     reasons = (  # the first that applies
         (waits_for_slot and blocked is not None, WaitReason.VAULT_BLOCKED, blocked),
         (waits_for_slot, WaitReason.VAULT_BUSY, None),
-        (isinstance(restore.stage, AwaitingApproval) and restore.awaits_decision, WaitReason.APPROVAL, until),
+        (isinstance(restore.stage, _ASKING) and restore.awaits_decision, WaitReason.APPROVAL, until),
         (isinstance(restore.stage, AwaitingResourceGuard), WaitReason.RESOURCE_GUARD, until),
         (blocked is not None and next_poll is not None and next_poll <= blocked, WaitReason.VAULT_BLOCKED, blocked),
         (any(pause.failures for pause in pauses), WaitReason.THROTTLED, next_poll),

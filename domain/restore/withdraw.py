@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from domain import errors
 from domain.errors import TransientError, UnknownOutcomeError
-from domain.restore import outcome
+from domain.restore import follow_up, outcome
 from domain.restore.calls import CancelJob, ClaimPost, GetJob
 from domain.restore.failure import PATIENCE, retry, retry_or_end
 from domain.restore.parts import Cancellation, Decision
 from domain.restore.polling import job_interval_s
 from domain.restore.stages import (
     AwaitingApproval,
+    AwaitingMaintenance,
     AwaitingResourceGuard,
+    FollowingUp,
     Preparing,
     Resolving,
     TrackingJob,
@@ -62,8 +64,15 @@ def decide(restore: Restore, now: datetime) -> Step | None:
     return None
 
 
-def ended_if_withdrawn(restore: Restore, now: datetime) -> Restore:
-    """Return the restore; it has ended if it was withdrawn in a stage where nothing can have been posted."""
+def after_withdrawal(restore: Restore, now: datetime) -> Restore:
+    """Return the restore after it may have been withdrawn.
+
+    It has ended if that came in a stage where nothing can have been posted, or before the VM was touched.
+    """
+    if isinstance(restore.stage, FollowingUp) and restore.cancellation is not None:
+        return follow_up.cancel_heard(restore, restore.stage, now)
+    if isinstance(restore.stage, AwaitingMaintenance) and is_withdrawn(restore):
+        return follow_up.withdrawn(restore, restore.stage, now)
     early = isinstance(restore.stage, Resolving) or restore.request.is_plan
     if not (early and is_withdrawn(restore)):
         return restore

@@ -34,6 +34,7 @@ from domain.watch.state import VaultWatch, is_reliable
 from domain.wire import as_object, as_text
 from orchestrations.entities import ENTITIES
 from tests.support.azure import VM_ID, PostClaims, Receivers, ScriptedAzure, a_restore
+from tests.support.compute import ScriptedCompute
 from tests.support.hub import Clock as SkippingClock
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Player:
     def __init__(self) -> None:
         self.clock = SkippingClock()
         self.azure = ScriptedAzure(self.clock)
+        self.compute = ScriptedCompute(clock=self.clock)
         self.plays: dict[str, Play] = {}
         self.receivers = Receivers()
         self.loses_wakes = False
@@ -117,6 +119,7 @@ class Player:
             calls.FindRunning: self._find_running,
             calls.WakeRestore: self._wake,
             calls.JoinWatch: self._join,
+            **self.compute.activities(),
         }
         self._activities = {
             **activities.by_name(),

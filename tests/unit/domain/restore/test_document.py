@@ -54,7 +54,7 @@ MEMBERS = (
     *("reason", "startedBy", "request", "recoveryPoint", "operationId", "jobId", "vaultId", "createdTime"),
     *("lastUpdatedTime", "completedTime", "nextPollTime", "waiting", "result", "error", "warnings", "links"),
 )
-OPTIONAL = {"approval", "cancellation", "refused", "phases", "recoveryId"}
+OPTIONAL = {"approval", "cancellation", "refused", "phases", "recoveryId", "swap", "undoOf"}
 """Members that are there only where they say something."""
 
 

@@ -1,0 +1,130 @@
+"""Which disks of a VM are replaced by which, and what its storage profile becomes by that, there and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from domain.azure.disks import RestoredDisk
+from domain.azure.virtual_machines import AttachedDisk
+from domain.errors import ErrorDetail, TerminalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from domain.azure.disks import Disk
+    from domain.azure.virtual_machines import VirtualMachine
+    from domain.errors import Json
+
+SWAP_FAILED = "SwapFailed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedDisk:
+    """What shall be at one place of a VM. ``lun`` is ``None`` for the OS disk.
+
+    Without a ``disk`` the place becomes empty, if the disk ``removes`` is there. A disk without options gets those of
+    the disk that it replaces.
+    """
+
+    lun: int | None
+    disk: AttachedDisk | None = None
+    removes: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskChange:
+    """What happens at one place of a VM: the disk before, and the disk after; ``None`` where there is none."""
+
+    lun: int | None
+    before: AttachedDisk | None = None
+    after: AttachedDisk | None = None
+
+    @property
+    def inverse(self) -> DiskChange:
+        """The change that takes this one back."""
+        return DiskChange(lun=self.lun, before=self.after, after=self.before)
+
+    def is_made(self, vm: VirtualMachine) -> bool:
+        """Return whether the VM's storage profile has it."""
+        present = _disk_at(vm, self.lun)
+        if self.after is None:
+            return present is None or (self.before is not None and not present.is_same_disk(self.before))
+        return present is not None and present.is_same_disk(self.after)
+
+
+def wanted_disks(disks: Sequence[Disk], *, luns: Sequence[int] | None, data_disks_only: bool) -> tuple[WantedDisk, ...]:
+    """Return which restored disk shall be at which place: each where the disk was that it is a copy of.
+
+    ``luns`` are the disks that were asked for (-1 is the OS disk), ``None`` for all. Raises ``TerminalError`` if that
+    cannot be told for each of them.
+    """
+    shown = [RestoredDisk.of(disk) for disk in disks]
+    os_disks = [disk for disk in shown if disk.is_os]
+    wants_os = not data_disks_only and (luns is None or -1 in luns)
+    data = [disk for disk in shown if not disk.is_os and (luns is None or disk.lun is None or disk.lun in luns)]
+    places = [disk.lun for disk in data]
+    if wants_os and len(os_disks) != 1:
+        raise _unclear(f"{len(os_disks)} OS disks were restored, and one is needed")
+    if None in places or len(set(places)) < len(places):
+        raise _unclear("the names of the restored data disks do not say at which LUN each belongs")
+    if any(disk.id is None for disk in (*data, *(os_disks if wants_os else ()))):
+        raise _unclear("Azure lists a restored disk without an id")
+    wanted = [*(os_disks if wants_os else ()), *data]
+    if not wanted:
+        raise _unclear("none of the disks that were restored is to be swapped")
+    return tuple(
+        WantedDisk(lun=disk.lun, disk=AttachedDisk(lun=disk.lun, disk_id=disk.id or "", name=disk.name, options={}))
+        for disk in wanted
+    )
+
+
+def _unclear(why: str) -> TerminalError:
+    return TerminalError(
+        SWAP_FAILED,
+        f"The disks were restored, but not swapped: {why}. The VM was not touched. Attach the disks by hand.",
+        [ErrorDetail(code=SWAP_FAILED, message=why)],
+    )
+
+
+def changes_for(vm: VirtualMachine, wanted: Iterable[WantedDisk]) -> tuple[DiskChange, ...]:
+    """Return what must happen to the VM as it is now, so that each wanted disk is at its place."""
+    changes: list[DiskChange] = []
+    for place in wanted:
+        present, disk = _disk_at(vm, place.lun), place.disk
+        if disk is None:
+            is_there = present is not None and present.disk_id.lower() == (place.removes or "").lower()
+            changes += [DiskChange(lun=place.lun, before=present)] if is_there else []
+            continue
+        options = disk.options or ({} if present is None else present.options)
+        after = replace(disk, options=options)
+        if present is None or not present.is_same_disk(after):
+            changes.append(DiskChange(lun=place.lun, before=present, after=after))
+    return tuple(changes)
+
+
+def arranged(vm: VirtualMachine, changes: Iterable[DiskChange]) -> tuple[AttachedDisk, ...]:
+    """Return the VM's disks with these changes, the OS disk first; all others stay as they are."""
+    places = {disk.lun: disk for disk in vm.disks}
+    for change in changes:
+        if change.after is not None:
+            places[change.lun] = change.after
+        elif not change.is_made(vm):
+            del places[change.lun]
+    return tuple(sorted(places.values(), key=lambda disk: -1 if disk.lun is None else disk.lun))
+
+
+def _disk_at(vm: VirtualMachine, lun: int | None) -> AttachedDisk | None:
+    return next((disk for disk in vm.disks if disk.lun == lun), None)
+
+
+def storage_profile(disks: Iterable[AttachedDisk]) -> Json:
+    """Return disks as a ``StorageProfile`` of the Compute API."""
+    known = list(disks)
+    profile: Json = {"dataDisks": [{"lun": disk.lun, **_entry(disk)} for disk in known if disk.lun is not None]}
+    os_disk = next((disk for disk in known if disk.lun is None), None)
+    return profile if os_disk is None else {"osDisk": _entry(os_disk), **profile}
+
+
+def _entry(disk: AttachedDisk) -> dict[str, Any]:
+    return {"name": disk.name, "managedDisk": {"id": disk.disk_id}, **disk.options}

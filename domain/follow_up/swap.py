@@ -1,0 +1,453 @@
+"""The swap of a VM's disks: deallocate, replace the disks in one PATCH, read back, start.
+
+A pure state machine. Every decision comes from a reading of the VM, never from what the swap believes to have done. So
+each step may be made twice, and the worker may die at any moment: the next reading shows where the VM stands. If a
+change is refused before the disks were replaced, the swap goes back: the VM gets what it had, and runs if it ran.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from domain import errors
+from domain.azure.virtual_machines import AttachedDisk, VirtualMachine
+from domain.errors import Json, RestoreError, RestoreWarning, TerminalError, TransientError
+from domain.follow_up.calls import (
+    ChangeAccepted,
+    ChangeStatus,
+    DeallocateVirtualMachine,
+    FoundDisks,
+    GetComputeOperation,
+    GetDisks,
+    GetVirtualMachine,
+    StartVirtualMachine,
+    TagDisk,
+    UpdateDisks,
+)
+from domain.follow_up.disk_changes import DiskChange, WantedDisk, arranged, changes_for
+from domain.warning_codes import WarningCode
+
+if TYPE_CHECKING:
+    from domain.restore.calls import ActivityCall
+
+PATIENCE: Final = timedelta(minutes=30)
+"""How long one change of the VM, or reading it, may fail before it is given up."""
+UPDATE_PATIENCE: Final = timedelta(minutes=10)
+"""How long the VM may be down because its disks cannot be replaced; then it gets its former disks."""
+AGENT_PATIENCE: Final = timedelta(minutes=10)
+MAX_WAY: Final = timedelta(hours=2)
+"""How long the swap may take, there or back. Azure's own operations end far earlier."""
+_SETTLES: Final = timedelta(minutes=1)
+"""How old a reading of the VM may be at most."""
+_UNSHOWN: Final = timedelta(minutes=2)
+"""How long the VM may not show a change that Azure has accepted, or calls done, before the change is made again."""
+_MAX_TAG_FAILURES: Final = 3
+_FIRST_LOOK_S: Final = 2.0
+_LOOK_PER_ELAPSED: Final = 0.1
+_MAX_LOOK_S: Final = 30.0
+_RUNNING, _DEALLOCATED = "running", "deallocated"
+_DOWN: Final = frozenset({_DEALLOCATED, "deallocating"})
+_PASSING: Final = ("internal", "retryable", "conflict", "preempted", "timeout", "timedout", "unavailable", "toomany")
+"""Parts of the codes of operations that failed for a reason that may pass."""
+
+
+class Change(StrEnum):
+    """What a swap does with the VM."""
+
+    DEALLOCATE = "Deallocate"
+    UPDATE_DISKS = "UpdateDisks"
+    START = "Start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A change that Azure has accepted at the time ``asked``, and the VM does not show yet.
+
+    ``url`` is the address of its operation. ``in_doubt``: the VM neither changes nor has changed, so the operation is
+    asked. ``done`` is when the operation was first seen to have succeeded.
+    """
+
+    change: Change
+    asked: datetime
+    url: str | None = None
+    in_doubt: bool = False
+    done: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What has failed again and again since a time."""
+
+    since: datetime
+    failures: int
+    error: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """When what was seen. ``down`` is when a running VM was told to deallocate."""
+
+    down: datetime | None = None
+    disks_replaced: datetime | None = None
+    running: datetime | None = None
+    agent_ready: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swap:
+    """One swap. ``changes`` and ``former`` are known once the VM has been read for the first time.
+
+    ``starts``: the VM runs in the end. ``unchecked`` are ids of disks that must exist before anything is touched.
+    ``cause`` is why it goes back, ``stuck`` why neither way can be gone to its end. ``untagged`` are the ids of the
+    disks that were replaced and have no tags yet. ``seen`` is the last reading; ``None`` if the VM must be read.
+    ``since`` is when the present way, there or back, began. ``troubles`` are by the names of the calls.
+    ``unsure_until``: a change may have been made although its call failed, and until then the VM may not show it.
+    """
+
+    kind: ClassVar = "swap"
+    vm_id: str
+    wanted: tuple[WantedDisk, ...]
+    starts: bool = True
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    unchecked: tuple[str, ...] = ()
+    changes: tuple[DiskChange, ...] | None = None
+    former: tuple[AttachedDisk, ...] = ()
+    was_running: bool = False
+    expects_agent: bool = False
+    seen: VirtualMachine | None = None
+    unsure_until: datetime | None = None
+    pending: Pending | None = None
+    since: datetime | None = None
+    troubles: dict[str, Trouble] = field(default_factory=dict[str, Trouble])
+    cause: Json | None = None
+    is_cancelled: bool = False
+    stuck: Json | None = None
+    untagged: tuple[str, ...] = ()
+    is_agent_given_up: bool = False
+    times: Times = field(default_factory=Times)
+    warnings: tuple[RestoreWarning, ...] = ()
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether the VM shall get what it had."""
+        return self.cause is not None
+
+    @property
+    def steps(self) -> tuple[DiskChange, ...]:
+        """The changes on the way on which the swap is."""
+        changes = self.changes or ()
+        return tuple(change.inverse for change in changes) if self.goes_back else changes
+
+    @property
+    def must_run(self) -> bool:
+        """Whether the VM must run in the end."""
+        return self.was_running if self.goes_back else self.starts
+
+    def is_arranged(self, vm: VirtualMachine) -> bool:
+        """Return whether the VM has the disks that it shall have."""
+        return all(change.is_made(vm) for change in self.steps)
+
+    @property
+    def awaits_agent(self) -> bool:
+        """Whether the VM runs with its new disks, and its agent has still to report."""
+        is_silent = self.times.agent_ready is None and not self.is_agent_given_up
+        return self.expects_agent and is_silent and self.times.running is not None and not self.goes_back
+
+    @property
+    def may_go_back(self) -> bool:
+        """Whether a person can still stop it: the disks have not been replaced, and are not being replaced."""
+        is_updating = self.pending is not None and self.pending.change is Change.UPDATE_DISKS
+        is_swapped = self.changes is not None and self.seen is not None and self.is_arranged(self.seen)
+        return not (self.goes_back or is_updating or is_swapped or self.times.disks_replaced)
+
+
+# The next call
+
+
+def next_call(swap: Swap) -> ActivityCall | None:
+    """Return the call that brings the swap on, ``None`` at its end. The caller knows when it may be made."""
+    if swap.stuck is not None:
+        return None
+    vm, pending = swap.seen, swap.pending
+    if swap.unchecked and not swap.goes_back:
+        return GetDisks(disk_ids=swap.unchecked)
+    if vm is None:
+        return GetVirtualMachine(vm_id=swap.vm_id)
+    if pending is not None and pending.in_doubt and pending.url is not None:
+        return GetComputeOperation(url=pending.url)
+    if pending is not None or vm.is_changing:
+        return GetVirtualMachine(vm_id=swap.vm_id)
+    return _change(swap, vm) or _after_change(swap)
+
+
+def _change(swap: Swap, vm: VirtualMachine) -> ActivityCall | None:
+    if not swap.is_arranged(vm):
+        if vm.power != _DEALLOCATED:
+            return DeallocateVirtualMachine(vm_id=swap.vm_id)
+        return _update(swap, vm)
+    if swap.must_run and vm.power != _RUNNING and swap.times.running is None:
+        return StartVirtualMachine(vm_id=swap.vm_id)
+    return None
+
+
+def _update(swap: Swap, vm: VirtualMachine) -> UpdateDisks:
+    disks = arranged(vm, swap.steps)
+    has_os = any(change.lun is None for change in swap.steps)
+    return UpdateDisks(
+        vm_id=swap.vm_id,
+        os_disk=disks[0] if has_os else None,
+        data_disks=disks[1:],
+        os_create_option=vm.os_create_option,
+        os_type=vm.os_type,
+        etag=vm.etag,
+    )
+
+
+def _after_change(swap: Swap) -> ActivityCall | None:
+    if swap.goes_back:
+        return None if swap.unsure_until is None else GetVirtualMachine(vm_id=swap.vm_id)
+    if swap.untagged:
+        return TagDisk(disk_id=swap.untagged[0], tags=swap.tags)
+    if swap.awaits_agent:
+        return GetVirtualMachine(vm_id=swap.vm_id)
+    return None
+
+
+def look_again_s(swap: Swap, now: datetime) -> float:
+    """Return how long to wait before the VM is read again, in seconds; 0 if that must not wait.
+
+    A change of a VM takes seconds to some minutes, and the VM is down meanwhile, so the first readings come soon.
+    """
+    since = swap.since if swap.pending is None else swap.pending.asked
+    if swap.seen is None or since is None:
+        return 0.0
+    is_unsure = swap.goes_back and swap.unsure_until is not None
+    if not (swap.pending is not None or swap.seen.is_changing or swap.awaits_agent or is_unsure):
+        return 0.0
+    return min(max(_FIRST_LOOK_S, (now - since).total_seconds() * _LOOK_PER_ELAPSED), _MAX_LOOK_S)
+
+
+# What answers change
+
+
+def answered(swap: Swap, call: ActivityCall, value: Any, now: datetime) -> Swap:
+    """Return the swap after a call was answered."""
+    if isinstance(call, GetVirtualMachine | GetDisks | TagDisk):
+        swap = _without_trouble(swap, call.name)
+    match call, value:
+        case GetVirtualMachine(), VirtualMachine():
+            return _read(swap, value, now)
+        case GetComputeOperation(), ChangeStatus():
+            return _operation_read(swap, value, now)
+        case GetDisks(), FoundDisks():
+            return _disks_found(swap, value, now)
+        case TagDisk(), _:
+            return replace(swap, untagged=swap.untagged[1:])
+        case _, ChangeAccepted():
+            return _accepted(swap, call, value, now)
+        case _:
+            raise TypeError(f"a swap makes no call {call.name}")
+
+
+def _accepted(swap: Swap, call: ActivityCall, value: ChangeAccepted, now: datetime) -> Swap:
+    change = _CHANGES[type(call)]
+    was_up = swap.seen is not None and swap.seen.power == _RUNNING
+    if change is Change.DEALLOCATE and was_up and swap.times.down is None:
+        swap = replace(swap, times=replace(swap.times, down=now))
+    url = None if value.operation is None else value.operation.url
+    return replace(swap, pending=Pending(change=change, asked=now, url=url))
+
+
+def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
+    if swap.changes is None and not vm.is_changing:
+        swap = _with_plan(swap, vm)
+    unsure_until = None if swap.unsure_until is None or now >= swap.unsure_until else swap.unsure_until
+    swap = replace(swap, seen=vm, since=swap.since or now, unsure_until=unsure_until)
+    swap = replace(swap, times=_times_seen(swap, vm, now))
+    if swap.awaits_agent and swap.times.running is not None and now - swap.times.running >= AGENT_PATIENCE:
+        swap = _without_agent(swap)
+    if swap.since is not None and now - swap.since >= MAX_WAY and not _is_there(swap, vm):
+        return _too_slow(swap, now)
+    pending = swap.pending
+    if pending is None or vm.is_changing:
+        return swap
+    if _is_shown(swap, pending.change, vm):
+        return replace(_without_trouble(swap, _NAMES[pending.change]), pending=None)
+    if pending.url is not None and pending.done is None:
+        return replace(swap, pending=replace(pending, in_doubt=True))
+    if now - (pending.done or pending.asked) < _UNSHOWN:
+        return swap
+    error = TransientError(errors.SERVICE_UNAVAILABLE, "Azure accepted the change, but the VM does not show it.")
+    return _failed_change(swap, pending.change, error, now)
+
+
+def _with_plan(swap: Swap, vm: VirtualMachine) -> Swap:
+    changes = changes_for(vm, swap.wanted)
+    replaced = tuple(change.before.disk_id for change in changes if change.before is not None)
+    was_running = vm.power == _RUNNING
+    return replace(
+        swap,
+        changes=changes,
+        former=vm.disks,
+        was_running=was_running,
+        expects_agent=swap.starts and (vm.is_agent_ready is True or not was_running),
+        untagged=tuple(disk_id for disk_id in replaced if disk_id) if swap.tags else (),
+    )
+
+
+def _times_seen(swap: Swap, vm: VirtualMachine, now: datetime) -> Times:
+    times, pending = swap.times, swap.pending
+    # A reading may be some seconds old: a VM that is being deallocated may still be shown as running.
+    is_up = vm.power == _RUNNING and not vm.is_changing and (pending is None or pending.change is Change.START)
+    if swap.was_running and times.down is None and vm.power in _DOWN:
+        times = replace(times, down=now)  # the answer to the deallocation was lost
+    is_arranged = swap.changes is not None and swap.is_arranged(vm)
+    if is_arranged and swap.changes and not swap.goes_back and times.disks_replaced is None:
+        times = replace(times, disks_replaced=now)
+    is_back = swap.goes_back and times.down is not None
+    if is_arranged and is_up and times.running is None and (is_back or not swap.goes_back):
+        times = replace(times, running=now)
+    if times.running is not None and times.agent_ready is None and vm.is_agent_ready and not swap.goes_back:
+        times = replace(times, agent_ready=now)
+    return times
+
+
+def _without_agent(swap: Swap) -> Swap:
+    message = (
+        "The VM runs with its new disks, but its VM agent has not reported within ten minutes. Look at the boot "
+        "diagnostics of the VM. POST /api/restores/{id}/undo puts the former disks back."
+    )
+    return _with_warning(replace(swap, is_agent_given_up=True), WarningCode.AGENT_NOT_READY, message)
+
+
+def _is_there(swap: Swap, vm: VirtualMachine) -> bool:
+    """Return whether nothing but the agent and the tags is missing."""
+    return swap.is_arranged(vm) and (not swap.must_run or vm.power == _RUNNING) and not vm.is_changing
+
+
+def _too_slow(swap: Swap, now: datetime) -> Swap:
+    error = TerminalError(errors.DEADLINE_EXCEEDED, "The VM did not come that far within two hours.")
+    is_swapped = swap.times.disks_replaced is not None
+    return _with_cause(swap, error, now) if not (swap.goes_back or is_swapped) else replace(swap, stuck=error.to_json())
+
+
+def _is_shown(swap: Swap, change: Change, vm: VirtualMachine) -> bool:
+    match change:
+        case Change.DEALLOCATE:
+            return vm.power == _DEALLOCATED
+        case Change.UPDATE_DISKS:
+            return swap.is_arranged(vm)
+        case Change.START:
+            return vm.power == _RUNNING
+
+
+def _operation_read(swap: Swap, status: ChangeStatus, now: datetime) -> Swap:
+    pending = swap.pending
+    if pending is None:
+        return swap
+    if status.is_running:
+        return replace(swap, pending=replace(pending, in_doubt=False))
+    if status.error is None:
+        return replace(swap, pending=replace(pending, in_doubt=False, done=pending.done or now))
+    failure = RestoreError.from_json(status.error)
+    passes = any(part in failure.code.lower() for part in _PASSING)
+    kind = TransientError if passes else TerminalError
+    return _failed_change(swap, pending.change, kind(failure.code, failure.message, failure.details), now)
+
+
+def _disks_found(swap: Swap, found: FoundDisks, now: datetime) -> Swap:
+    known = {(disk.disk_id or "").lower() for disk in found.disks}
+    missing = [disk_id for disk_id in swap.unchecked if disk_id.lower() not in known]
+    swap = replace(swap, unchecked=())
+    if not missing:
+        return swap
+    error = TerminalError(errors.NOT_FOUND, f"These disks do not exist any more: {', '.join(missing)}.")
+    return _with_cause(swap, error, now)
+
+
+# What failures change
+
+
+def failed(swap: Swap, call: ActivityCall, error: RestoreError, now: datetime) -> Swap:
+    """Return the swap after a call that failed: to be made again, given up, or on its way back."""
+    if type(call) in _CHANGES:
+        return _failed_change(swap, _CHANGES[type(call)], error, now)
+    if isinstance(call, GetComputeOperation) and swap.pending is not None:
+        # Azure forgets operations, and the VM itself says enough.
+        given_up = isinstance(error, TerminalError)
+        pending = replace(swap.pending, in_doubt=False, url=None if given_up else swap.pending.url)
+        return replace(swap, pending=pending)
+    swap = _with_trouble(swap, call.name, error, now)
+    trouble = swap.troubles[call.name]
+    if isinstance(call, TagDisk):
+        may_pass = isinstance(error, TransientError) and trouble.failures < _MAX_TAG_FAILURES
+        return swap if may_pass else _without_tag(swap, call, error)
+    if now - trouble.since < PATIENCE:
+        return swap
+    if isinstance(call, GetDisks):
+        return _with_cause(replace(swap, unchecked=()), error, now)
+    return replace(swap, stuck=error.to_json())
+
+
+def _without_tag(swap: Swap, call: TagDisk, error: RestoreError) -> Swap:
+    message = f"The former disk {call.disk_id} could not be tagged: {error.message}"
+    rest = replace(_without_trouble(swap, call.name), untagged=swap.untagged[1:])
+    return _with_warning(rest, WarningCode.DISK_NOT_TAGGED, message)
+
+
+def _failed_change(swap: Swap, change: Change, error: RestoreError, now: datetime) -> Swap:
+    """Return the swap after a change that was refused, or whose operation failed. The VM is read before anything else.
+
+    A start is tried again whatever the reason, because the VM is down: capacity may come back, a role may be granted.
+    So is everything on the way back.
+    """
+    swap = replace(_with_trouble(swap, _NAMES[change], error, now), seen=None, pending=None)
+    if isinstance(error, TransientError):
+        swap = replace(swap, unsure_until=now + _SETTLES)
+    patience = UPDATE_PATIENCE if change is Change.UPDATE_DISKS and not swap.goes_back else PATIENCE
+    is_over = now - swap.troubles[_NAMES[change]].since >= patience
+    must_go_on = swap.goes_back or change is Change.START
+    if not is_over and (must_go_on or isinstance(error, TransientError)):
+        return swap
+    return replace(swap, stuck=error.to_json()) if must_go_on else _with_cause(swap, error, now)
+
+
+def _with_trouble(swap: Swap, call: str, error: RestoreError, now: datetime) -> Swap:
+    known = swap.troubles.get(call)
+    trouble = Trouble(
+        since=now if known is None else known.since,
+        failures=1 if known is None else known.failures + 1,
+        error=error.to_json(),
+    )
+    return replace(swap, troubles={**swap.troubles, call: trouble})
+
+
+def _without_trouble(swap: Swap, call: str) -> Swap:
+    if call not in swap.troubles:
+        return swap
+    return replace(swap, troubles={name: known for name, known in swap.troubles.items() if name != call})
+
+
+def _with_cause(swap: Swap, error: RestoreError, now: datetime) -> Swap:
+    """Return the swap on its way back, because of this error."""
+    return replace(swap, cause=error.to_json(), troubles={}, since=now)
+
+
+def cancelled(swap: Swap, error: RestoreError, now: datetime) -> Swap:
+    """Return the swap on its way back, because a person has cancelled it; see :attr:`Swap.may_go_back`."""
+    return replace(_with_cause(swap, error, now), is_cancelled=True, unchecked=())
+
+
+def _with_warning(swap: Swap, code: WarningCode, message: str) -> Swap:
+    return replace(swap, warnings=(*swap.warnings, RestoreWarning(code=code, message=message)))
+
+
+_CHANGES: Final[dict[type[Any], Change]] = {
+    DeallocateVirtualMachine: Change.DEALLOCATE,
+    UpdateDisks: Change.UPDATE_DISKS,
+    StartVirtualMachine: Change.START,
+}
+_NAMES: Final = {change: kind.name for kind, change in _CHANGES.items()}

@@ -1,0 +1,178 @@
+"""What callers see of a swap: how far it has come, how it ended, and what a person must do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from domain import errors
+from domain.azure.virtual_machines import AttachedDisk
+from domain.codec import as_json
+from domain.errors import Json, RestoreError, TerminalError
+from domain.follow_up.calls import (
+    DeallocateVirtualMachine,
+    GetVirtualMachine,
+    StartVirtualMachine,
+    UpdateDisks,
+)
+from domain.follow_up.disk_changes import SWAP_FAILED, WantedDisk, storage_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from domain.follow_up.swap import Swap
+
+
+class SwapState(StrEnum):
+    """What became of the VM.
+
+    ``UNFINISHED``: neither its new nor its former disks run as wanted; the error says what a person must do.
+    """
+
+    RUNNING = "Running"
+    SWAPPED = "Swapped"
+    AS_BEFORE = "AsBefore"
+    UNFINISHED = "Unfinished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwappedDisk:
+    """One place of the virtual machine. `lun` is `null` for the OS disk; a disk is `null` where the place is empty."""
+
+    lun: int | None
+    former_disk_id: str | None
+    disk_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapDocument:
+    """A swap of the disks of a virtual machine."""
+
+    virtual_machine_id: str
+    state: SwapState
+    disks: tuple[SwappedDisk, ...] = field(metadata={"description": "Which disk takes the place of which."})
+    former_storage_profile: Json | None = field(
+        metadata={
+            "description": "All disks of the virtual machine before the swap, as Azure Compute writes them, with what "
+            "`undo` needs; `null` before the virtual machine has been read, and where a document was cut."
+        }
+    )
+    deallocated_time: datetime | None = field(
+        metadata={"description": "When the running virtual machine was told to deallocate."}
+    )
+    disks_replaced_time: datetime | None
+    running_time: datetime | None
+    agent_ready_time: datetime | None
+    downtime: timedelta | None = field(
+        metadata={"description": "From `deallocatedTime` to `runningTime`; `null` if it did not run before."}
+    )
+
+
+def document(swap: Swap, *, is_over: bool) -> Json:
+    """Return the swap as callers see it."""
+    times, changes = swap.times, swap.changes or ()
+    is_measured = times.down is not None and times.running is not None
+    return as_json(
+        SwapDocument(
+            virtual_machine_id=swap.vm_id,
+            state=_state(swap, is_over=is_over),
+            disks=tuple(
+                SwappedDisk(
+                    lun=change.lun,
+                    former_disk_id=change.before.disk_id if change.before else None,
+                    disk_id=change.after.disk_id if change.after else None,
+                )
+                for change in changes
+            ),
+            former_storage_profile=storage_profile(swap.former) if swap.former else None,
+            deallocated_time=times.down,
+            disks_replaced_time=times.disks_replaced,
+            running_time=times.running,
+            agent_ready_time=times.agent_ready,
+            downtime=times.running - times.down if is_measured and times.running and times.down else None,
+        )
+    )
+
+
+def _state(swap: Swap, *, is_over: bool) -> SwapState:
+    if not is_over:
+        return SwapState.RUNNING
+    if swap.stuck is not None:
+        return SwapState.UNFINISHED if swap.changes is not None else SwapState.AS_BEFORE
+    return SwapState.AS_BEFORE if swap.goes_back else SwapState.SWAPPED
+
+
+def undo_of(shown: Json) -> tuple[WantedDisk, ...]:
+    """Return what puts the former disks back; ``shown`` is the document of a swap.
+
+    Raises ``ValueError`` if it changed no disk.
+    """
+    profile: Json = shown.get("formerStorageProfile") or {}
+    former = {disk.lun: disk for disk in _disks_of(profile)}
+    wanted = tuple(
+        WantedDisk(lun=place["lun"], disk=former[place["lun"]])
+        if place["formerDiskId"]
+        else WantedDisk(lun=place["lun"], removes=place["diskId"])
+        for place in shown["disks"]
+    )
+    if not wanted:
+        raise ValueError("the swap changed no disk")
+    return wanted
+
+
+def _disks_of(profile: Json) -> Iterable[AttachedDisk]:
+    if "osDisk" in profile:
+        yield AttachedDisk.from_api(profile["osDisk"], is_os=True)
+    for disk in profile.get("dataDisks", ()):
+        yield AttachedDisk.from_api(disk, is_os=False)
+
+
+def end_error(swap: Swap, undo: str) -> RestoreError | None:
+    """Return why the swap did not end as wanted, and what a person must do; ``None`` if it did.
+
+    ``undo`` says how the former disks are put back, for a swap that can be undone.
+    """
+    if swap.stuck is not None:
+        return _stuck_error(swap, RestoreError.from_json(swap.stuck), undo)
+    if swap.cause is None:
+        return None
+    cause = RestoreError.from_json(swap.cause)
+    if swap.is_cancelled:
+        return RestoreError(errors.RESTORE_CANCELLED, f"{cause.message} {_as_before(swap)}")
+    return TerminalError(SWAP_FAILED, f"The disks were not swapped: {cause.message} {_as_before(swap)}", cause.details)
+
+
+def _as_before(swap: Swap) -> str:
+    runs = "runs as before" if swap.was_running else "is as it was before"
+    return f"The VM {runs}, with its former disks. The new disks stay beside it."
+
+
+def _stuck_error(swap: Swap, cause: RestoreError, undo: str) -> RestoreError:
+    """Return the error of a swap that could be brought to neither end: which call failed, where the VM stands, why."""
+    name = next(reversed(swap.troubles), None)
+    what = "The swap did not come to its end" if name is None else f"{_CALLS.get(name, name)} failed again and again"
+    has_new = swap.times.disks_replaced is not None
+    disks = "its new disks" if has_new else "its former disks"
+    if swap.changes is None:
+        where, advice = "The VM was not touched.", "The new disks stay beside it; attach them by hand."
+    elif has_new and not swap.goes_back:
+        where = f"The VM has {disks}, but it does not run."
+        advice = f"Start it as soon as the reason is mended (az vm start), or {undo}."
+    else:
+        where = f"The VM has most likely {disks}, and may be deallocated."
+        advice = (
+            "Look at it in the portal; put the disks of formerStorageProfile back if one is missing, and start it "
+            "(az vm start)."
+        )
+    message = f"{what} ({swap.vm_id}): {cause.message} {where} {advice}"
+    return TerminalError(SWAP_FAILED, message, cause.details)
+
+
+_CALLS: Final = {
+    GetVirtualMachine.name: "GET",
+    DeallocateVirtualMachine.name: "POST deallocate",
+    UpdateDisks.name: "PATCH storageProfile",
+    StartVirtualMachine.name: "POST start",
+}

@@ -1,0 +1,60 @@
+"""The undo of a swap: from the status document of the restore that made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from domain import errors
+from domain.errors import TerminalError
+from domain.follow_up.swap import Swap
+from domain.follow_up.swap_report import SwapState, undo_of
+from domain.requests import RestoreRequest
+from domain.restore.state import restore_id_for
+from domain.times import format_time
+from domain.wire import as_object
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from domain.errors import Json
+
+_CAN_BE_UNDONE: Final = frozenset({SwapState.SWAPPED, SwapState.UNFINISHED})
+_NOT_REPEATED: Final = frozenset({"requestId", "approval", "dryRun", "requestedBy", "reason", "target"})
+
+
+def undo_id(restore_id: str, attempt: int) -> str:
+    """Return the id of an undo; ``attempt`` counts from 1, because one that failed may be tried again."""
+    return restore_id_for(f"undo/{restore_id}/{attempt}")
+
+
+def can_be_undone(shown: Json) -> bool:
+    """Return whether a restore has swapped disks, so that it can be undone; ``shown`` is its status document."""
+    swap = as_object(as_object(shown.get("result")).get("swap"))
+    return swap.get("state") in _CAN_BE_UNDONE and bool(swap.get("disks"))
+
+
+def undo(
+    shown: Json, restore_id: str, now: datetime, *, by: str | None, comment: str | None
+) -> tuple[RestoreRequest, Swap]:
+    """Return the request of an undo, and its swap; ``shown`` is the status document of the restore to be undone.
+
+    Raises ``TerminalError`` ``RequestConflict`` if that restore has swapped nothing.
+    """
+    if not can_be_undone(shown):
+        message = "This restore has swapped no disks, so there is nothing to undo."
+        if shown.get("completedTime") is None:
+            message = "This restore has not ended. Cancel it instead; undo it when it has swapped its disks."
+        raise TerminalError(errors.REQUEST_CONFLICT, message)
+    swapped: Json = shown["result"]["swap"]
+    asked = {name: value for name, value in shown["request"].items() if name not in _NOT_REPEATED}
+    body = {"sourceResourceId": swapped["virtualMachineId"], **asked, "reason": comment or f"Undo of {shown['id']}."}
+    request = RestoreRequest({**body, "requestedBy": by} if by else body)
+    wanted = undo_of(swapped)
+    swap = Swap(
+        vm_id=swapped["virtualMachineId"],
+        wanted=wanted,
+        starts=(request.then_swap_disks or {}).get("start", True),
+        tags={"restore-id": restore_id, "replaced-on": format_time(now)},
+        unchecked=tuple(place.disk.disk_id for place in wanted if place.disk is not None),
+    )
+    return request, swap

@@ -1,0 +1,421 @@
+"""A restore that puts its disks into the VM: what happens to the VM, and what callers see, whatever goes wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from domain import errors
+from domain.errors import TerminalError, TransientError
+from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
+from domain.restore.parts import Source
+from domain.restore.state import Restore
+from domain.restore.undo import undo, undo_id
+from tests.support.azure import LIMITS, a_restore
+from tests.support.compute import Later, attached, disk_id
+from tests.support.player import Player
+from tests.support.swap_world import play
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+
+REFUSED: Final = TerminalError(errors.RESTORE_REFUSED, "Azure refused the request (see details).")
+BUSY: Final = TransientError(errors.MACHINE_BUSY, "another operation runs")
+CHANGES: Final = ("deallocate_virtual_machine", "update_disks", "start_virtual_machine")
+
+
+def swapping(**members: Any) -> Player:
+    """Return a player of a restore that swaps disks, which has not begun; ``members`` of its request."""
+    player = Player()
+    player.start(a_restore(**{"thenSwapDisks": {}, "targetResourceGroupId": None, **members}))
+    return player
+
+
+def names(player: Player) -> list[str]:
+    return [disk.name for disk in player.compute.vm.disks]
+
+
+def changes(player: Player) -> list[str]:
+    """Return the changing calls that arrived, in their order."""
+    return [name for _, name in player.compute.made if name in CHANGES]
+
+
+def swap_of(shown: Json) -> Json:
+    return shown["result"]["swap"]
+
+
+class TestGoesWell:
+    def test_the_restored_disks_take_the_places_of_the_former_ones_and_the_others_stay(self) -> None:
+        player = swapping()
+
+        shown = player.finish()
+
+        assert shown["status"] == "Completed"
+        assert changes(player) == list(CHANGES)
+        new = [disk["name"] for disk in shown["result"]["disks"]]
+        assert names(player) == [new[0], new[1], "old-1"]
+        assert player.compute.vm.power == "running"
+
+    def test_a_disk_keeps_the_options_of_its_place(self) -> None:
+        player = swapping()
+        player.compute.vm = _with(player, attached("old-0", 0, caching="ReadOnly", deleteOption="Delete"))
+
+        player.finish()
+
+        options = [disk.options for disk in player.compute.vm.data_disks]
+        assert options[0] == {"caching": "ReadOnly", "deleteOption": "Delete"}
+
+    def test_the_result_has_the_former_storage_profile(self) -> None:
+        player = swapping()
+
+        swap = swap_of(player.finish())
+
+        profile = swap["formerStorageProfile"]
+        assert profile["osDisk"]["managedDisk"]["id"] == disk_id("old-os")
+        assert [(disk["lun"], disk["managedDisk"]["id"]) for disk in profile["dataDisks"]] == [
+            (0, disk_id("old-0")),
+            (1, disk_id("old-1")),
+        ]
+        assert [(place["lun"], place["formerDiskId"]) for place in swap["disks"]] == [
+            (None, disk_id("old-os")),
+            (0, disk_id("old-0")),
+        ]
+        assert swap["state"] == "Swapped"
+
+    def test_only_the_former_disks_are_tagged(self) -> None:
+        player = swapping()
+
+        shown = player.finish()
+
+        assert set(player.compute.tags) == {disk_id("old-os"), disk_id("old-0")}
+        assert all(tags["restore-id"] == shown["id"] for tags in player.compute.tags.values())
+
+    def test_the_downtime_is_measured_from_the_deallocation_to_the_running_vm(self) -> None:
+        player = swapping()
+
+        swap = swap_of(player.finish())
+
+        assert swap["downtime"] == "PT34S"  # 8 + 5 + 20 s of Azure, and the wait for the next reading
+
+    def test_azures_wait_after_a_change_is_obeyed(self) -> None:
+        player = swapping()
+        player.compute.retry_after_s = 25.0
+
+        player.finish()
+
+        made = player.compute.made
+        for position, (at, name) in enumerate(made):
+            if name in CHANGES:
+                assert made[position + 1][0] - at >= timedelta(seconds=25)
+
+    def test_it_waits_for_the_agent_of_a_vm_that_had_one(self) -> None:
+        player = swapping()
+
+        shown = player.finish()
+
+        assert swap_of(shown)["agentReadyTime"] > swap_of(shown)["runningTime"]
+
+    def test_it_does_not_wait_for_the_agent_of_a_vm_that_had_none(self) -> None:
+        player = swapping()
+        player.compute.has_agent = False
+
+        assert player.finish()["status"] == "Completed"
+
+    def test_an_agent_that_was_there_and_stays_silent_is_a_warning(self) -> None:
+        player = swapping()
+        player.compute.before = {"deallocate_virtual_machine": [lambda: setattr(player.compute, "has_agent", False)]}
+
+        shown = player.finish()
+
+        assert shown["status"] == "CompletedWithWarnings"
+        assert [warning["code"] for warning in shown["warnings"]] == ["AgentNotReady"]
+        assert swap_of(shown)["state"] == "Swapped"
+
+    def test_with_start_false_the_vm_stays_deallocated(self) -> None:
+        player = swapping(thenSwapDisks={"start": False})
+
+        shown = player.finish()
+
+        assert (shown["status"], player.compute.vm.power) == ("Completed", "deallocated")
+        assert changes(player) == list(CHANGES[:2])
+
+    def test_data_disks_only_leaves_the_os_disk(self) -> None:
+        player = swapping(thenSwapDisks={"dataDisksOnly": True})
+
+        player.finish()
+
+        assert names(player)[0] == "old-os"
+        assert names(player)[1] != "old-0"
+
+    def test_the_disks_are_restored_beside_the_vm(self) -> None:
+        player = swapping()
+
+        player.finish()
+
+        assert player.azure.groups == [disk_id("x").partition("/providers/")[0]]
+
+    def test_phases_show_where_the_time_went(self) -> None:
+        shown = swapping().finish()
+
+        assert [phase["phase"] for phase in shown["phases"]][-2:] == ["TrackingJob", "SwappingDisks"]
+
+
+class TestWhoeverElseUsesTheVm:
+    def test_a_disk_attached_just_before_the_change_stays(self) -> None:
+        player = swapping()
+        player.compute.before = {"update_disks": [player.compute.attach_foreign]}
+
+        shown = player.finish()
+
+        assert shown["status"] == "Completed"
+        assert "foreign" in names(player)
+        assert changes(player).count("update_disks") == 2
+
+    def test_a_change_by_somebody_else_is_waited_for(self) -> None:
+        player = swapping()
+        player.compute.before = {"deallocate_virtual_machine": [player.compute.begin_foreign_change]}
+
+        shown = player.finish()
+
+        assert shown["status"] == "Completed"
+
+
+class TestGoesBack:
+    def test_a_refused_deallocation_leaves_the_vm_as_it_was(self) -> None:
+        player = swapping()
+        player.compute.fails = {"deallocate_virtual_machine": [REFUSED]}
+
+        shown = player.finish()
+
+        assert (shown["status"], shown["error"]["code"]) == ("Failed", "SwapFailed")
+        assert swap_of(shown)["state"] == "AsBefore"
+        assert player.compute.profiles == []
+        assert player.compute.vm.power == "running"
+        assert shown["result"]["disks"]
+
+    @pytest.mark.parametrize("fate", [REFUSED, Later(TerminalError("DiskBlobNotFound", "gone"))])
+    def test_after_a_refused_change_of_the_disks_the_vm_runs_with_its_former_ones(self, fate: Any) -> None:
+        player = swapping()
+        player.compute.fails = {"update_disks": [fate]}
+
+        shown = player.finish()
+
+        assert shown["status"] == "Failed"
+        assert swap_of(shown)["state"] == "AsBefore"
+        assert (player.compute.vm.power, names(player)) == ("running", ["old-os", "old-0", "old-1"])
+
+    def test_a_vm_that_did_not_run_is_not_started_on_the_way_back(self) -> None:
+        player = swapping()
+        player.compute.vm = _like(player, power="deallocated", is_agent_ready=None)
+        player.compute.fails = {"update_disks": [REFUSED]}
+
+        player.finish()
+
+        assert player.compute.vm.power == "deallocated"
+
+    def test_a_cancellation_before_the_disks_are_replaced_takes_all_back(self) -> None:
+        player = swapping()
+        player.compute.before = {"deallocate_virtual_machine": [lambda: player.say(CANCEL_EVENT, {"by": "ada"})]}
+
+        shown = player.finish()
+
+        assert (shown["status"], shown["error"]["code"]) == ("Cancelled", "RestoreCancelled")
+        assert (player.compute.vm.power, names(player)) == ("running", ["old-os", "old-0", "old-1"])
+
+    def test_a_cancellation_while_the_disks_are_replaced_is_too_late(self) -> None:
+        player = swapping()
+        player.compute.before = {"start_virtual_machine": [lambda: player.say(CANCEL_EVENT, {"by": "ada"})]}
+
+        shown = player.finish()
+
+        assert swap_of(shown)["state"] == "Swapped"
+        assert "CancelledTooLate" in [warning["code"] for warning in shown["warnings"]]
+
+
+class TestGetsStuck:
+    def test_a_vm_that_cannot_be_started_is_said_to_be_down_with_its_new_disks(self) -> None:
+        player = swapping()
+        player.compute.fails = {"start_virtual_machine": [Later(TerminalError("AllocationFailed", "sold out"))] * 99}
+
+        shown = player.finish()
+
+        assert (shown["status"], swap_of(shown)["state"]) == ("Failed", "Unfinished")
+        message = shown["error"]["message"]
+        assert "POST start" in message
+        assert "sold out" in message
+        assert f"/api/restores/{shown['id']}/undo" in message
+        assert shown["links"]["undo"] == f"/api/restores/{shown['id']}/undo"
+
+    def test_capacity_that_comes_back_in_time_is_used(self) -> None:
+        player = swapping()
+        player.compute.fails = {"start_virtual_machine": [Later(TerminalError("AllocationFailed", "sold out"))] * 4}
+
+        assert player.finish()["status"] == "Completed"
+
+
+class TestRunsTwice:
+    @pytest.mark.parametrize("fate", ["lost", "died"])
+    @pytest.mark.parametrize("call", [*CHANGES, "get_virtual_machine", "tag_disk"])
+    def test_a_call_whose_answer_is_lost_changes_nothing_of_the_end(self, call: str, fate: str) -> None:
+        player = swapping()
+        player.compute.fails = {call: [fate]}
+
+        shown = player.finish()
+
+        assert (shown["status"], swap_of(shown)["state"]) == ("Completed", "Swapped")
+        assert len(player.compute.profiles) == 1
+
+    def test_a_reading_that_lags_is_not_taken_for_a_failure(self) -> None:
+        player = swapping()
+        player.compute.lags_s = 7.0
+
+        shown = player.finish()
+
+        assert shown["status"] == "Completed"
+        assert len(player.compute.profiles) == 1
+
+
+class TestApproval:
+    APPROVAL: Final = {"required": True, "before": "Swap", "timeout": "PT2H"}
+
+    def test_it_waits_with_the_restored_disks_and_the_running_vm(self) -> None:
+        player = swapping(approval=self.APPROVAL)
+
+        shown = player.reach(next(iter(player.plays)), "AwaitingApproval")
+
+        assert shown["phase"] == "AwaitingApproval"
+        assert shown["links"]["approve"]
+        assert (changes(player), player.azure.calls["trigger_restore"]) == ([], 1)
+
+    def test_goes_on_when_it_is_approved(self) -> None:
+        player = swapping(approval=self.APPROVAL)
+        restore_id = next(iter(player.plays))
+        player.reach(restore_id, "AwaitingApproval")
+
+        player.say(DECISION_EVENT, {"decision": "Approved", "by": "ada"}, restore_id)
+
+        assert player.finish()["status"] == "Completed"
+
+    @pytest.mark.parametrize(
+        ("event", "data", "status"),
+        [
+            (DECISION_EVENT, {"decision": "Rejected", "by": "ada"}, "Rejected"),
+            (CANCEL_EVENT, {"by": "ada"}, "Cancelled"),
+        ],
+    )
+    def test_a_person_who_says_no_keeps_the_disks(self, event: str, data: Json, status: str) -> None:
+        player = swapping(approval=self.APPROVAL)
+        restore_id = next(iter(player.plays))
+        player.reach(restore_id, "AwaitingApproval")
+
+        player.say(event, data, restore_id)
+
+        shown = player.finish()
+        assert (shown["status"], changes(player)) == (status, [])
+        assert shown["result"]["disks"]
+        assert "The disks are restored; the VM was not touched." in shown["error"]["message"]
+
+    def test_without_a_decision_it_ends_with_its_disks(self) -> None:
+        player = swapping(approval=self.APPROVAL)
+
+        shown = player.finish()
+
+        assert (shown["status"], shown["error"]["code"]) == ("Rejected", "ApprovalTimedOut")
+        assert shown["result"]["disks"]
+
+    def test_disks_that_were_deleted_meanwhile_are_noticed_before_the_vm_goes_down(self) -> None:
+        player = swapping(approval=self.APPROVAL)
+        restore_id = next(iter(player.plays))
+        player.reach(restore_id, "AwaitingApproval")
+        player.compute.gone = _Everything()
+
+        player.say(DECISION_EVENT, {"decision": "Approved", "by": "ada"}, restore_id)
+
+        shown = player.finish()
+        assert (shown["status"], changes(player)) == ("Failed", [])
+        assert "do not exist any more" in shown["error"]["message"]
+
+
+class _Everything(set[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def _like(player: Player, **members: Any) -> Any:
+    return replace(player.compute.vm, **members)
+
+
+def _with(player: Player, disk: Any) -> Any:
+    others = [known for known in player.compute.vm.data_disks if known.lun != disk.lun]
+    return _like(player, data_disks=tuple(sorted([disk, *others], key=lambda known: known.lun or 0)))
+
+
+class TestUndo:
+    def test_the_former_disks_come_back_the_same_way(self) -> None:
+        player = swapping()
+        former = player.compute.vm
+        done = player.finish()
+        player.compute.made.clear()
+
+        shown = undone(player, done)
+
+        assert (shown["status"], shown["undoOf"]) == ("Completed", done["id"])
+        assert player.compute.vm.disks == former.disks
+        assert (player.compute.vm.power, changes(player)) == ("running", list(CHANGES))
+
+    def test_a_disk_that_the_swap_added_goes_and_one_attached_since_stays(self) -> None:
+        player = swapping()
+        player.compute.vm = replace(player.compute.vm, data_disks=(attached("old-1", 1),))
+        done = player.finish()
+        player.compute.attach_foreign()
+
+        undone(player, done)
+
+        assert names(player) == ["old-os", "old-1", "foreign"]
+
+    def test_an_undo_can_be_undone(self) -> None:
+        player = swapping()
+        done = player.finish()
+        swapped = player.compute.vm.disks
+
+        undone(player, undone(player, done))
+
+        assert player.compute.vm.disks == swapped
+
+    def test_a_former_disk_that_was_deleted_stops_it_before_the_vm_goes_down(self) -> None:
+        player = swapping()
+        done = player.finish()
+        player.compute.made.clear()
+        player.compute.gone = {disk_id("old-0")}
+
+        shown = undone(player, done)
+
+        assert (shown["status"], changes(player)) == ("Failed", [])
+        assert disk_id("old-0") in shown["error"]["message"]
+
+    def test_a_restore_that_swapped_nothing_cannot_be_undone(self) -> None:
+        player = swapping()
+        player.compute.fails = {"deallocate_virtual_machine": [REFUSED]}
+        done = player.finish()
+
+        with pytest.raises(TerminalError, match=r"RequestConflict.*swapped no disks"):
+            undone(player, done)
+        assert "undo" not in done["links"]
+
+
+def undone(player: Player, done: Json) -> Json:
+    """Play the undo of a restore; returns its final document."""
+    new_id, now = undo_id(done["id"], 1), player.clock.now()
+    request, back = undo(done, new_id, now, by="ada", comment=None)
+    start = Restore.undo(
+        request, back, undo_of=done["id"], restore_id=new_id, source=Source.HTTP, created=now, limits=LIMITS
+    )
+    return player.finish(player.start(start))
+
+
+@pytest.mark.parametrize("seed", [*range(30), 267, 334, 493, 548])
+def test_whatever_goes_wrong_the_vm_ends_swapped_or_as_before_or_a_person_is_told(seed: int) -> None:
+    play(seed)

@@ -202,6 +202,7 @@ def _update(swap: Swap, vm: VirtualMachine) -> UpdateDisks:
         data_disks=disks[1:],
         os_create_option=vm.os_create_option,
         os_type=vm.os_type,
+        data_create_options=vm.data_create_options,
         etag=vm.etag,
     )
 
@@ -437,8 +438,12 @@ def _with_cause(swap: Swap, error: RestoreError, now: datetime) -> Swap:
 
 
 def cancelled(swap: Swap, error: RestoreError, now: datetime) -> Swap:
-    """Return the swap on its way back, because a person has cancelled it; see :attr:`Swap.may_go_back`."""
-    return replace(_with_cause(swap, error, now), is_cancelled=True, unchecked=())
+    """Return the swap on its way back, because a person has cancelled it; see :attr:`Swap.may_go_back`.
+
+    A change may be on its way to Azure at this moment.
+    """
+    swap = replace(swap, is_cancelled=True, unchecked=(), seen=None, unsure_until=now + _SETTLES)
+    return _with_cause(swap, error, now)
 
 
 def _with_warning(swap: Swap, code: WarningCode, message: str) -> Swap:

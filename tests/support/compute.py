@@ -80,7 +80,7 @@ class ScriptedCompute:
         )
     )
     fails: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
-    before: dict[str, list[Callable[[], None]]] = field(default_factory=dict[str, "list[Callable[[], None]]"])
+    before: dict[str, list[Callable[[], object]]] = field(default_factory=dict[str, "list[Callable[[], object]]"])
     gone: set[str] = field(default_factory=set[str])
     tags: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     made: list[tuple[datetime, str]] = field(default_factory=list[tuple["datetime", str]])

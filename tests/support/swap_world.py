@@ -42,6 +42,7 @@ class _World:
         self.dice = dice
         self.player = Player()
         self.compute = self.player.compute
+        self.restore_id = ""
         self.members: Json = {
             "thenSwapDisks": {name: True for name in ("dataDisksOnly",) if dice.random() < 0.2}
             | ({"start": False} if dice.random() < 0.2 else {}),
@@ -59,8 +60,8 @@ class _World:
     def run(self) -> Json:
         """Play the restore to its end and check it."""
         before = self.compute.vm
+        self.restore_id = restore_id = self.player.start(a_restore(**self.members))
         self._script()
-        restore_id = self.player.start(a_restore(**self.members))
         if "approval" in self.members:
             self.player.at(timedelta(hours=1), self._say(restore_id, DECISION_EVENT, self._decision()))
         if self.dice.random() < 0.2:
@@ -73,7 +74,7 @@ class _World:
 
     def run_undo(self, done: Json) -> Json:
         """Play the undo to its end and check it."""
-        before = self.compute.vm
+        before, self.restore_id = self.compute.vm, ""
         self._script()
         self.compute.profiles.clear()
         new_id, now = undo_id(done["id"], 1), self.player.clock.now()
@@ -131,9 +132,10 @@ class _World:
             ]
         )
 
-    def _beside(self) -> Callable[[], None]:
-        acts: list[Callable[[], None]] = [self.compute.attach_foreign, self.compute.begin_foreign_change]
-        return self.dice.choice(acts)
+    def _beside(self) -> Callable[[], object]:
+        cancel = self._say(self.restore_id, CANCEL_EVENT, {"by": "ada"}) if self.restore_id else lambda: None
+        often: list[Callable[[], object]] = [self.compute.attach_foreign, self.compute.begin_foreign_change] * 4
+        return self.dice.choice([*often, cancel])
 
 
 def _check(

@@ -243,7 +243,7 @@ class RestorePreparation:
     def _start_validation(
         self, point: RecoveryPoint, guard_requests: tuple[str, ...]
     ) -> tuple[AcceptedOperation | None, float | None]:
-        body = restore_body(self._request, self._item, point, guard_requests)
+        body = restore_body(self._request, self._item, point, guard_requests, self._machine)
         try:
             accepted = self._api.trigger_validation(self._item, point.point_id, body["properties"])
         except TerminalError as error:

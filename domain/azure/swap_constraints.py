@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from domain.azure.permissions import missing_actions
 from domain.azure.restore_constraints import crosses_subscriptions
 from domain.errors import AUTHORIZATION_FAILED, NOT_FOUND, ErrorDetail
-from domain.reading import MISSING_FIELD, NOT_ALLOWED
+from domain.reading import NOT_ALLOWED
 from domain.wire import as_flag
 
 if TYPE_CHECKING:
@@ -87,10 +87,7 @@ def _place_violations(request: RestoreRequest, item: ProtectedItem, machine: Vir
     if zones and zones != own:
         where = "in no zone" if machine.zone is None else f"in zone {machine.zone}"
         yield _violation("zones", f"the VM is {where}, and its disks must be, too; leave zones out, or give {own}")
-    if "targetResourceGroupId" not in request.body:
-        message = "is needed: without it the restored disks are VHDs, which cannot be swapped in"
-        yield ErrorDetail(code=MISSING_FIELD, message=message, target="targetResourceGroupId")
-    elif crosses_subscriptions(request, machine.vm_id):
+    if "targetResourceGroupId" in request.body and crosses_subscriptions(request, machine.vm_id):
         message = "a VM can have disks of its own subscription alone; choose a resource group there"
         yield _violation("targetResourceGroupId", message)
 

@@ -139,14 +139,15 @@ def test_disks_go_to_the_zone_of_the_vm(zones: list[str] | None, zone: str | Non
     assert targets == (["zones"] if is_refused else [])
 
 
-@pytest.mark.parametrize(
-    ("group", "words"), [(None, "is needed"), (ELSEWHERE, "its own subscription alone")], ids=["none", "elsewhere"]
-)
-def test_managed_disks_are_restored_to_the_vms_subscription(group: str | None, words: str) -> None:
-    ((target, message),) = found(request(targetResourceGroupId=group))
+def test_managed_disks_are_restored_to_the_vms_subscription() -> None:
+    ((target, message),) = found(request(targetResourceGroupId=ELSEWHERE))
 
     assert target == "targetResourceGroupId"
-    assert words in message
+    assert "its own subscription alone" in message
+
+
+def test_without_a_target_group_the_disks_go_beside_the_vm() -> None:
+    assert found(request(targetResourceGroupId=None)) == []
 
 
 def test_every_violation_is_named() -> None:

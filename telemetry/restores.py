@@ -35,7 +35,7 @@ class Figures:
 def root_span(document: Json) -> EndedSpan:
     """Return the span of a restore that has ended."""
     created, completed = time_in(document, "createdTime"), time_in(document, "completedTime")
-    point = as_object(document["recoveryPoint"])
+    point, swap = as_object(document["recoveryPoint"]), as_object(as_object(document.get("result")).get("swap"))
     attributes: Mapping[str, Any] = {
         "restore.id": document["id"],
         "recovery.id": document.get("recoveryId"),
@@ -47,6 +47,8 @@ def root_span(document: Json) -> EndedSpan:
         "restore.recovery_point_id": point.get("id"),
         "restore.rpo_s": (created - time_in(point, "time")).total_seconds() if point.get("time") else None,
         "restore.rto_s": (completed - created).total_seconds(),
+        "restore.swap_state": swap.get("state"),
+        "restore.downtime_s": parse_duration(swap["downtime"]).total_seconds() if swap.get("downtime") else None,
     }
     return EndedSpan(
         name="restore",

@@ -56,6 +56,14 @@ def at(hour: int, minute: int = 0) -> datetime:
     return datetime(2026, 11, 23, hour, minute, tzinfo=UTC)
 
 
+def test_the_root_has_the_downtime_of_a_swap() -> None:
+    swap = {"state": "Swapped", "downtime": "PT1M4S"}
+
+    attributes = root_span({**FAILED, "result": {"swap": swap}}).attributes
+
+    assert (attributes["restore.swap_state"], attributes["restore.downtime_s"]) == ("Swapped", 64.0)
+
+
 def test_the_root_has_all_that_queries_read_and_no_message() -> None:
     assert root_span(FAILED) == EndedSpan(
         name="restore",

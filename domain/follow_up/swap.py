@@ -319,7 +319,8 @@ def _times_seen(swap: Swap, vm: VirtualMachine, now: datetime) -> Times:
 def _without_agent(swap: Swap) -> Swap:
     message = (
         "The VM runs with its new disks, but its VM agent has not reported within ten minutes. Look at the boot "
-        "diagnostics of the VM. POST /api/restores/{id}/undo puts the former disks back."
+        f"diagnostics of the VM. POST /api/restores/{swap.tags.get('restore-id', '{id}')}/undo puts the former disks "
+        "back."
     )
     return _with_warning(replace(swap, is_agent_given_up=True), WarningCode.AGENT_NOT_READY, message)
 

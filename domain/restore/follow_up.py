@@ -46,7 +46,7 @@ def begun(restore: Restore, restored: Restored, now: datetime) -> Restore:
     The VM is touched only after a job without any warning; whoever cancelled the restore does not want it touched.
     """
     if restore.cancellation is not None:
-        return outcome.ended_by_job(restore, restored.job, now, restored.disks)
+        return outcome.ended_by_job(restore, restored.job, now, restored.disks or None)
     if restored.job.status is not JobStatus.COMPLETED:
         reason = (
             f"Azure Backup job {restored.job.job_id} completed with warnings. Check the disks, and attach them by hand."

@@ -21,7 +21,6 @@ from domain.restore.stages import (
     AwaitingApproval,
     AwaitingMaintenance,
     AwaitingResourceGuard,
-    FollowingUp,
     Preparing,
     Triggering,
 )
@@ -91,7 +90,7 @@ def _must_yield_slot(restore: Restore, now: datetime) -> bool:
         return True
     if isinstance(restore.stage, AwaitingResourceGuard):
         return not _needs_slot(restore, now)
-    return isinstance(restore.stage, AwaitingApproval | AwaitingMaintenance | FollowingUp)
+    return isinstance(restore.stage, AwaitingApproval | AwaitingMaintenance)
 
 
 def _needs_slot(restore: Restore, now: datetime) -> bool:

@@ -85,7 +85,7 @@ def _network_access_violations(request: RestoreRequest, point: RecoveryPoint) ->
     """
     member = "targetDiskNetworkAccessSettings"
     if member not in request.body:
-        if point.private_access:
+        if point.private_access and request.then_swap_disks is None:  # a swap keeps the access of the VM's disks
             message = (
                 "is needed, because disks of the recovery point have private access: targetDiskNetworkAccessOption is "
                 "SameAsOnSourceDisks, EnablePrivateAccessForAllDisks (together with targetDiskAccessId) or "

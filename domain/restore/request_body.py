@@ -28,8 +28,8 @@ def restore_body(
     """Return ``{"properties": IaasVMRestoreRequest}`` for the chosen point.
 
     An archived point needs a request of the rehydrating type; for other points the rehydration fields are left out.
-    ``machine`` is the VM that gets the disks, if one does: they are restored to its zone and, unless the request says
-    otherwise, to its resource group and with the network access of its disks.
+    ``machine`` is the VM that gets the disks, if one does: unless the request says otherwise, they are restored to its
+    resource group and with the network access of its disks. Without ``zones`` the service restores to the VM's zone.
     """
     properties: Json = {
         "objectType": "IaasVMRestoreWithRehydrationRequest" if point.archived else "IaasVMRestoreRequest",
@@ -39,7 +39,7 @@ def restore_body(
         "region": item.region,
         "createNewCloudService": False,
         "originalStorageAccountOption": False,
-        **(_beside(machine) if machine is not None else {}),
+        **(_beside(machine, point) if machine is not None else {}),
         **request.passed_on,
     }
     if point.archived:
@@ -54,12 +54,13 @@ def restore_body(
     return {"properties": properties}
 
 
-def _beside(machine: VirtualMachine) -> Json:
-    """Return the members that put restored disks where the VM can have them."""
+def _beside(machine: VirtualMachine, point: RecoveryPoint) -> Json:
+    """Return the members that put restored disks where the VM can have them.
+
+    The service needs the settings of network access for a point with private access, and refuses them for another.
+    """
     group_id, _, _ = machine.vm_id.partition("/providers/")
-    beside: Json = {
-        "targetResourceGroupId": group_id,
-        "restoreWithManagedDisks": True,
-        "targetDiskNetworkAccessSettings": {"targetDiskNetworkAccessOption": "SameAsOnSourceDisks"},
-    }
-    return beside if machine.zone is None else {**beside, "zones": [machine.zone]}
+    beside: Json = {"targetResourceGroupId": group_id, "restoreWithManagedDisks": True}
+    if point.private_access:
+        beside["targetDiskNetworkAccessSettings"] = {"targetDiskNetworkAccessOption": "SameAsOnSourceDisks"}
+    return beside

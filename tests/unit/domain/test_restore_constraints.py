@@ -136,6 +136,12 @@ def test_a_point_with_private_access_needs_the_access_of_the_restored_disks(memb
         assert list(point_violations(request(**members, **settings), private, VM_ID)) == []
 
 
+def test_a_swap_keeps_the_private_access_of_the_vms_disks_without_being_told() -> None:
+    swap = request(thenSwapDisks={}, targetResourceGroupId=None)
+
+    assert list(point_violations(swap, a_point_with(private_access=True), VM_ID)) == []
+
+
 @pytest.mark.parametrize("settings", [{}, SAME_ACCESS, NEW_ACCESS])
 def test_a_point_that_does_not_say_its_access_allows_every_setting(settings: Json) -> None:
     assert list(point_violations(request(**settings), a_point_with(private_access=None), VM_ID)) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -7,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.azure.protected_items import ProtectedItem
+from domain.azure.virtual_machines import VirtualMachine
 from domain.requests import RestoreRequest
 from domain.restore.request_body import restore_body
-from tests.support.azure import a_point, a_request
+from tests.support.azure import a_machine, a_point, a_request
 from tests.support.strategies import SWIFT, good_requests
 from tests.unit.domain.recorded import STAGING, VM
 
@@ -195,6 +197,31 @@ class TestEdgeZones:
 
         sent = body["properties"].get("extendedLocation")
         assert sent == (self.PLACE if kind == "OriginalLocation" else None)
+
+
+class TestDisksForAVm:
+    """The disks of a swap are restored beside the VM that gets them."""
+
+    @pytest.mark.parametrize(
+        ("private", "access"),
+        [
+            (True, {"targetDiskNetworkAccessOption": "SameAsOnSourceDisks"}),
+            (False, None),
+            (None, None),
+        ],
+    )
+    def test_keep_their_network_access_where_the_point_has_a_private_one(
+        self, private: bool | None, access: Json | None
+    ) -> None:
+        request = RestoreRequest.from_json(a_request(thenSwapDisks={}, targetResourceGroupId=None))
+        point, machine = replace(a_point(), private_access=private), VirtualMachine.from_api(a_machine())
+
+        sent = restore_body(request, an_item(VM, "r"), point, (), replace(machine, zone="2"))["properties"]
+
+        assert sent.get("targetDiskNetworkAccessSettings") == access
+        assert sent["targetResourceGroupId"] == machine.vm_id.partition("/providers/")[0]
+        assert sent["restoreWithManagedDisks"] is True
+        assert "zones" not in sent  # the service restores to the VM's own zone, and to another only from the vault
 
 
 class TestWhatDecides:

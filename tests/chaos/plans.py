@@ -40,8 +40,16 @@ CALL_FAULTS: Final = (
     "asked_to_wait_by_a_success",
     "asked_to_wait_by_a_read",
     "slow_answer",
+    "error_500",
+    "gateway_timeout_504",
+    "write_answer_reset",
+    "write_answer_500",
+    "write_answer_504",
 )
-"""What may strike any call, again and again; most of them before the service sees the call."""
+"""What may strike any call, again and again; most of them before the service sees the call.
+
+A ``write_answer`` is lost after the service has done what it was asked to; the restore's POST has faults of its own.
+"""
 
 TRIGGER_FAULTS: Final = (
     "trigger_500_before",

@@ -193,6 +193,8 @@ class Service(HTTPAdapter):
             return given
         given = self._broken(plan, call) or answer(self.world, call).answer
         self.natural_429s += given.status == 429
+        if fault in _LOST_WRITES and not is_trigger and given.status < 300:
+            return _lost_write(fault, request)
         if trigger is not None and given.status == 202:
             return _after_trigger(plan, trigger, request)
         return self._after(plan, fault, call, given)
@@ -205,8 +207,9 @@ class Service(HTTPAdapter):
             plan.bursts[place] = (fault, left - 1)
             plan.struck[fault] += 1
             return fault
-        for fault in sorted(plan.faults):
-            if fault in _BEFORE | _AFTER and plan.strikes(fault, _CHANCE):
+        kinds = _BEFORE | _AFTER - (_LOST_WRITES if call.method in _READS else set())
+        for fault in sorted(plan.faults & kinds):
+            if plan.strikes(fault, _CHANCE):
                 plan.bursts[place] = (fault, plan.random.choice(_BURSTS.get(fault, (0,))))
                 return fault
         return None
@@ -223,7 +226,12 @@ class Service(HTTPAdapter):
             return _error(503, "ServerTimeout", headers)
         if fault == "token_expired":
             self.world.expire_tokens()
-        statuses = {"token_refused": (401, "InvalidAuthenticationToken"), "forbidden_for_a_while": (403, "Forbidden")}
+        statuses = {
+            "token_refused": (401, "InvalidAuthenticationToken"),
+            "forbidden_for_a_while": (403, "Forbidden"),
+            "error_500": (500, "InternalServerError"),
+            "gateway_timeout_504": (504, "GatewayTimeout"),
+        }
         if fault == "proxy_page":
             return Answer(status=200, raw=b"<html>Please sign in</html>", content_type="text/html")
         return _error(*statuses[fault]) if fault in statuses else None
@@ -394,6 +402,12 @@ def _after_trigger(plan: Plan, fault: str, request: requests.PreparedRequest) ->
     return _error(statuses[fault], "CloudInternalError")
 
 
+def _lost_write(fault: str, request: requests.PreparedRequest) -> Answer:
+    if fault == "write_answer_reset":
+        raise _reset(request)
+    return _error(int(fault.rpartition("_")[2]), "InternalServerError")
+
+
 def _pool() -> HTTPSConnectionPool:
     return HTTPSConnectionPool(HOST)
 
@@ -428,7 +442,14 @@ _NO_ANSWER: Final = {
     "read_timeout": _read_timed_out,
     "connection_reset": _reset,
 }
-_AFTER: Final = frozenset({"truncated_json", "asked_to_wait_by_a_success", "asked_to_wait_by_a_read", "slow_answer"})
+_READS: Final = frozenset({"GET", "HEAD"})
+_LOST_WRITES: Final = frozenset({"write_answer_reset", "write_answer_500", "write_answer_504"})
+_AFTER: Final = _LOST_WRITES | {
+    "truncated_json",
+    "asked_to_wait_by_a_success",
+    "asked_to_wait_by_a_read",
+    "slow_answer",
+}
 _BEFORE: Final = frozenset(
     {
         *_NO_ANSWER,
@@ -440,6 +461,8 @@ _BEFORE: Final = frozenset(
         "token_refused",
         "forbidden_for_a_while",
         "proxy_page",
+        "error_500",
+        "gateway_timeout_504",
     }
 )
 _BURSTS: Final = {
@@ -454,5 +477,10 @@ _BURSTS: Final = {
     "forbidden_for_a_while": (0, 1, 3),
     "truncated_json": (0, 1),
     "proxy_page": (0, 2),
+    "error_500": (0, 0, 2),
+    "gateway_timeout_504": (0, 1),
+    "write_answer_reset": (0, 1),
+    "write_answer_500": (0, 1),
+    "write_answer_504": (0, 1),
 }
 """How many more calls of the same address a fault strikes, once it did."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import arm.backup
+import arm.reading
 import arm.session
 from arm.backup import BackupClient
 from domain.answers import Answer
@@ -169,6 +170,7 @@ class TestEachCheckCanFail:
         assert "crowded" in checks(a_plan(0, limits=limits), a_plan(1, vm=1, limits=limits))
 
     def test_another_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(arm.reading, "is_usable", _yes)
         monkeypatch.setattr(arm.backup, "is_usable", _yes)
 
         assert "another host" in checks(a_plan(switches={"wrongHostUrl": True, "slowOperation": {"seconds": 100}}))

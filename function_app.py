@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import azure.durable_functions as df
 
+from activities.new_machines import NewMachineActivities
 from activities.recoveries import RecoveryActivities
 from activities.restores import RestoreActivities, utc_now
 from activities.results import WebhookActivities
@@ -67,6 +68,7 @@ def build_app(
     activities = {
         **restores.by_name(),
         **VirtualMachineActivities(api, clock=utc_now).by_name(),
+        **NewMachineActivities(api, clock=utc_now).by_name(),
         PostResult.name: sealed(PostResult, posting.post_result, utc_now),
         PostEvent.name: sealed(PostEvent, posting.post_event, utc_now),
         PostRecoveryEvent.name: sealed(PostRecoveryEvent, posting.post_recovery_event, utc_now),

@@ -48,15 +48,15 @@ class VirtualMachineActivities:
 
     def deallocate_virtual_machine(self, call: calls.DeallocateVirtualMachine) -> Answer[ChangeAccepted]:
         """Stop a VM and release its hardware."""
-        return _change(self._api.deallocate_virtual_machine(call.vm_id))
+        return change_accepted(self._api.deallocate_virtual_machine(call.vm_id))
 
     def update_disks(self, call: calls.UpdateDisks) -> Answer[ChangeAccepted]:
         """Give a VM the disks that the call names."""
-        return _change(self._api.update_disks(call))
+        return change_accepted(self._api.update_disks(call))
 
     def start_virtual_machine(self, call: calls.StartVirtualMachine) -> Answer[ChangeAccepted]:
         """Start a VM."""
-        return _change(self._api.start_virtual_machine(call.vm_id))
+        return change_accepted(self._api.start_virtual_machine(call.vm_id))
 
     def get_compute_operation(self, call: calls.GetComputeOperation) -> Answer[ChangeStatus]:
         """Poll an operation."""
@@ -74,7 +74,8 @@ class VirtualMachineActivities:
         return Answer(Done(), self._api.merge_tags(call.disk_id, call.tags))
 
 
-def _change(accepted: Accepted) -> Answer[ChangeAccepted]:
+def change_accepted(accepted: Accepted) -> Answer[ChangeAccepted]:
+    """Return the answer of an activity whose change Azure has accepted."""
     operation = None
     if accepted.operation_id is not None and accepted.url is not None:
         operation = AcceptedOperation(operation_id=accepted.operation_id, url=accepted.url)

@@ -42,10 +42,11 @@ from arm.addresses import (
     resource_path,
     with_query,
 )
-from arm.compute import ComputeClient
+from arm.blobs import BlobReader
 from arm.errors import not_accepted_error, unreadable_error
 from arm.graph import query_page
 from arm.joint_reading import JointReading
+from arm.new_machines import NewMachineClient
 from arm.reading import accepted_by, object_of, resource_of
 from arm.session import ArmSession
 
@@ -83,8 +84,8 @@ _ACCEPTED: Final = 202
 _NO_CONTENT: Final = 204
 
 
-class BackupClient(ComputeClient):
-    """Azure Backup, and with it Azure Compute, at one ARM endpoint: both share one session and its waits.
+class BackupClient(NewMachineClient):
+    """Azure Backup, and with it what makes and changes VMs, at one ARM endpoint: all share one session and its waits.
 
     Synchronous, and safe to use from several threads.
 
@@ -94,8 +95,15 @@ class BackupClient(ComputeClient):
     here. The lists are generators: they read a page when its first entry is needed.
     """
 
-    def __init__(self, session: ArmSession, *, api_version: str, timer: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(session)
+    def __init__(
+        self,
+        session: ArmSession,
+        *,
+        api_version: str,
+        blobs: BlobReader | None = None,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(session, blobs)
         self._api_version = api_version
         self._timer = timer
         self._searches = JointReading[dict[str, list[Job]]]()
@@ -109,12 +117,12 @@ class BackupClient(ComputeClient):
         telemetry: Telemetry = NO_TELEMETRY,
     ) -> Self:
         """Return the client for the endpoint in the settings; ``credential_factory`` as for ``ArmSession``."""
-        session = ArmSession(settings.resource_manager_endpoint, credential_factory, telemetry=telemetry)
-        return cls(session, api_version=settings.backup_api_version)
-
-    def close(self) -> None:
-        """Close every connection."""
-        self._session.close()
+        endpoint = settings.resource_manager_endpoint
+        return cls(
+            ArmSession(endpoint, credential_factory, telemetry=telemetry),
+            api_version=settings.backup_api_version,
+            blobs=BlobReader(endpoint, credential_factory, telemetry=telemetry),
+        )
 
     def get_virtual_machine_region(self, vm_id: str) -> str:
         """Return the VM's location, such as ``westeurope``."""

@@ -35,7 +35,7 @@ from urllib3.util import parse_url
 
 from arm.addresses import path_of
 from arm.body import BODY_DEADLINE_READS, BodyTooLargeError, read_body
-from arm.connections import Bearer, Timeouts, Tokens, new_http_session
+from arm.connections import Bearer, Timeouts, Tokens, new_http_session, utc_now
 from arm.errors import SERVER_FAILURES, transport_error
 from arm.retry_after import read_retry_after
 
@@ -96,7 +96,7 @@ class BlobReader:
         arm_endpoint: str,
         credential_factory: Callable[[], TokenCredential],
         *,
-        clock: Callable[[], datetime],
+        clock: Callable[[], datetime] = utc_now,
         timeouts: Timeouts | None = None,
         telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from arm.reply import Reply
     from arm.session import ArmSession
 
-_VIRTUAL_MACHINE_API_VERSION: Final = "2024-07-01"
+VIRTUAL_MACHINE_API_VERSION: Final = "2024-07-01"
 """VMs have an etag, and their update ``If-Match``, since 2023-09-01 (azure-rest-api-specs#26368)."""
-_DISK_API_VERSION: Final = "2024-03-02"
+DISK_API_VERSION: Final = "2024-03-02"
 _TAGS_API_VERSION: Final = "2021-04-01"
 _EXPAND_VIEW: Final = "&$expand=instanceView"
 _RESULT_URL: Final = "monitor=true"
@@ -54,7 +54,7 @@ class ComputeClient:
 
     def get_virtual_machine(self, vm_id: str) -> Answer[VirtualMachine]:
         """Return a VM with its instance view."""
-        reply = self._session.call("GET", with_query(resource_path(vm_id), _VIRTUAL_MACHINE_API_VERSION) + _EXPAND_VIEW)
+        reply = self._session.call("GET", with_query(resource_path(vm_id), VIRTUAL_MACHINE_API_VERSION) + _EXPAND_VIEW)
         body = object_of(reply)
         try:
             machine = VirtualMachine.from_api(body)
@@ -100,7 +100,7 @@ class ComputeClient:
     def get_disk(self, disk_id: str) -> Answer[Disk | None]:
         """Return a managed disk, ``None`` if it does not exist."""
         try:
-            reply = self._session.call("GET", with_query(resource_path(disk_id), _DISK_API_VERSION))
+            reply = self._session.call("GET", with_query(resource_path(disk_id), DISK_API_VERSION))
         except TerminalError as error:
             if error.code != NOT_FOUND:
                 raise
@@ -116,7 +116,7 @@ class ComputeClient:
         return self._session.call("PATCH", path, body=body).retry_after_s
 
     def _change(self, method: str, path: str, *, body: Json | None = None, if_match: str | None = None) -> Accepted:
-        path = with_query(path, _VIRTUAL_MACHINE_API_VERSION)
+        path = with_query(path, VIRTUAL_MACHINE_API_VERSION)
         reply = self._session.call(method, path, body=body, if_match=if_match)
         return accepted_by(reply, self._session.endpoint)
 

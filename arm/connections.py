@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final, override
 
@@ -34,6 +35,11 @@ class Timeouts:
     connect_s: float = 5.0
     read_s: float = 30.0
     trigger_read_s: float = 60.0
+
+
+def utc_now() -> datetime:
+    """Return the time, aware UTC."""
+    return datetime.now(UTC)
 
 
 class Tokens:

@@ -7,7 +7,6 @@ import json
 import logging
 import time
 import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import requests
@@ -18,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from arm.addresses import path_of
 from arm.body import BODY_DEADLINE_READS, read_body
-from arm.connections import Bearer, Timeouts, Tokens, new_http_session
+from arm.connections import Bearer, Timeouts, Tokens, new_http_session, utc_now
 from arm.errors import service_error, throttled_error, transport_error
 from arm.operations import operation_name
 from arm.reply import Reply
@@ -27,6 +26,7 @@ from arm.throttling import Throttling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from azure.core.credentials import TokenCredential
     from domain.errors import Json
@@ -47,10 +47,6 @@ _GRAPH_REMAINING: Final = "x-ms-ratelimit-remaining-tenant-resource-requests"  #
 _log = logging.getLogger(__name__)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class ArmSession:
     """Calls ARM at one endpoint with a token of the app's identity. Safe to use from several threads.
 
@@ -63,7 +59,7 @@ class ArmSession:
         endpoint: str,
         credential_factory: Callable[[], TokenCredential],
         *,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         timeouts: Timeouts | None = None,
         telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
@@ -88,12 +84,13 @@ class ArmSession:
         body: Json | None = None,
         client_request_id: str | None = None,
         if_match: str | None = None,
+        only_new: bool = False,
         once: bool = False,
     ) -> Reply:
         """Call ``url`` (absolute, or a path with its query at the endpoint) and return a 2xx answer.
 
         For every other answer it raises the error from ``arm.errors``. ``if_match`` is the etag that the resource must
-        still have. ``once`` is for the request that must not be
+        still have; ``only_new``: there must not be such a resource yet. ``once`` is for the request that must not be
         executed twice: when it is unknown whether Azure accepted it, ``UnknownOutcomeError`` is raised. After a 401 the
         token is renewed and the call repeated once, because Azure has not executed it. While a wait that the URL's last
         answer asked for is not over, nothing is sent: ``TransientError`` has the remaining seconds.
@@ -102,6 +99,8 @@ class ArmSession:
         headers = {_REQUEST_ID: client_request_id or str(uuid.uuid4())}
         if if_match is not None:
             headers["If-Match"] = if_match
+        if only_new:
+            headers["If-None-Match"] = "*"
         credential, token = self._tokens.get()
         reply = self._send(method, url, body, headers, token, once=once)
         if reply.status == _UNAUTHORIZED:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from queries.backup_api import PreflightApi
-from queries.compute_api import ComputeApi
+from queries.new_machine_api import NewMachineApi
 
 
-class AzureApi(PreflightApi, ComputeApi, Protocol):
+class AzureApi(PreflightApi, NewMachineApi, Protocol):
     """The client for Azure."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from domain.times import parse_api_time
-from domain.wire import as_name, as_object, as_text
+from domain.wire import as_label, as_list, as_name, as_object, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,11 @@ _DATA_DISK: Final = re.compile(r".*-datadisk-(\d{3})(-.*)?", re.ASCII | re.IGNOR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """One managed disk of a resource group. ``made_by_job`` is its tag: the name or id of the job that created it."""
+    """One managed disk of a resource group. ``made_by_job`` is its tag: the name or id of the job that created it.
+
+    ``os_type`` is ``Linux`` or ``Windows`` for an OS disk. ``security_type`` is such as ``TrustedLaunch``, or ``None``.
+    ``attached_to`` is the id of the VM that has it.
+    """
 
     name: str
     is_os_disk: bool
@@ -37,6 +41,11 @@ class Disk:
     disk_id: str | None = None
     size_gb: int | None = None
     made_by_job: str | None = None
+    location: str | None = None
+    zone: str | None = None
+    os_type: str | None = None
+    security_type: str | None = None
+    attached_to: str | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -50,7 +59,17 @@ class Disk:
             disk_id=as_name(body.get("id")),
             size_gb=_size_gb(properties.get("diskSizeGB")),
             made_by_job=(as_name(tagged) or "").strip() or None,
+            location=as_name(body.get("location")),
+            zone=as_name(next(iter(as_list(body.get("zones"))), None)),
+            os_type=as_label(properties.get("osType")),
+            security_type=as_label(as_object(properties.get("securityProfile")).get("securityType")),
+            attached_to=as_name(body.get("managedBy")),
         )
+
+    def is_made_by(self, job_id: str) -> bool:
+        """Return whether the disk's tag names this job, by its name or by its id."""
+        tag = (self.made_by_job or "").rstrip("/").rpartition("/")[2]
+        return bool(job_id) and tag.casefold() == job_id.casefold()
 
 
 def _size_gb(value: object) -> int | None:
@@ -86,13 +105,9 @@ def restored_disks(
     end. A disk with the tag of another job is never one of this job.
     """
     known = list(disks)
-    tagged = [disk for disk in known if disk.made_by_job is not None and _is_job(disk.made_by_job, job_id)]
+    tagged = [disk for disk in known if disk.is_made_by(job_id)]
     untagged = [disk for disk in known if disk.made_by_job is None]
     return (tagged or _created_during(untagged, vm_names, since, until))[:_MAX_DISKS]
-
-
-def _is_job(tag: str, job_id: str) -> bool:
-    return bool(job_id) and tag.rstrip("/").rpartition("/")[2].casefold() == job_id.casefold()
 
 
 def _created_during(disks: Iterable[Disk], vm_names: Iterable[str], since: datetime, until: datetime) -> list[Disk]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from domain.azure.deployments import restore_tag
 from domain.azure.resource_ids import same_id
 from domain.wire import as_flag, as_list, as_name, as_object, as_text
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _POWER: Final = "powerstate/"
 _CHANGING: Final = frozenset({"creating", "updating", "deleting", "migrating"})
 _CHANGING_POWER: Final = frozenset({"starting", "stopping", "deallocating"})
+_FAILED: Final = "failed"
 _READY: Final = "ready"
 _ATTACH: Final = "Attach"
 
@@ -69,6 +71,7 @@ class VirtualMachine:
     report of a VM agent. ``os_create_option`` and ``os_type`` are those of the OS disk, which an update must repeat.
     ``data_create_options`` are those of the data disks that were not attached but made with the VM, by their ids in
     lower case: an update must repeat them, too, for each such disk that stays (terraform-provider-azurerm#240).
+    ``has_failed``: the last change of the VM has failed. ``restore_id`` is its tag: the restore that made it.
     """
 
     vm_id: str
@@ -88,6 +91,8 @@ class VirtualMachine:
     has_guest_encryption: bool = False
     generation: str | None = None
     security_type: str | None = None
+    has_failed: bool = False
+    restore_id: str | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -118,6 +123,8 @@ class VirtualMachine:
             has_guest_encryption=as_flag(as_object(os_disk.get("encryptionSettings")).get("enabled")) or False,
             generation=as_text(view.get("hyperVGeneration")),
             security_type=as_text(as_object(properties.get("securityProfile")).get("securityType")),
+            has_failed=provisioning == _FAILED,
+            restore_id=restore_tag(body),
         )
 
     @property

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from domain.azure.deployments import RESTORE_TAG
 from domain.azure.resource_ids import AVAILABILITY_SET, NETWORK_SECURITY_GROUP, ResourceKind, is_id_of, same_id
 from domain.errors import TEMPLATE_REFUSED, Json, TerminalError
 from domain.follow_up.expressions import Evaluation, ExpressionError
@@ -27,8 +28,6 @@ MAX_TEMPLATE_BYTES: Final = 1024 * 1024
 VM_TYPE: Final = "Microsoft.Compute/virtualMachines"
 INTERFACE_TYPE: Final = "Microsoft.Network/networkInterfaces"
 ADDRESS_TYPE: Final = "Microsoft.Network/publicIPAddresses"
-RESTORE_TAG: Final = "restore-id"
-"""The tag of what a restore makes; its value is the restore's id. What has no such tag is never changed."""
 
 _SCHEMA: Final = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 _LOCATION: Final = "[resourceGroup().location]"  # the only expression that is sent: the region is not known here

@@ -29,6 +29,7 @@ class Asked:
     url: str
     body: Any
     if_match: str | None = None
+    only_new: bool = False
 
     @property
     def path(self) -> str:
@@ -65,9 +66,10 @@ class ScriptedSession:
         body: Any = None,
         client_request_id: str | None = None,
         if_match: str | None = None,
+        only_new: bool = False,
         once: bool = False,
     ) -> Reply:
-        asked = Asked(method, f"{self.endpoint}{url}" if url.startswith("/") else url, body, if_match)
+        asked = Asked(method, f"{self.endpoint}{url}" if url.startswith("/") else url, body, if_match, only_new)
         self.asked.append(asked)
         told = self.answer(asked)
         headers = CaseInsensitiveDict(told.headers)

@@ -51,6 +51,15 @@ def test_every_call_has_the_token_a_request_id_and_json_headers(
     assert identity.made[0].scopes == [f"{server.url}/.default"] * 2
 
 
+def test_a_resource_that_must_be_new_is_not_written_over_another(server: ArmServer, session: ArmSession) -> None:
+    server.answers(Say(), Say())
+
+    session.call("PUT", "/a", body={}, only_new=True)
+    session.call("PUT", "/a", body={})
+
+    assert [request.headers.get("If-None-Match") for request in server.requests] == ["*", None]
+
+
 def test_the_user_agent_names_the_projects_version(server: ArmServer, session: ArmSession) -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     server.answers(Say())

@@ -30,6 +30,29 @@ class TestReading:
         assert disk.created == START.replace(microsecond=123456)
         assert disk.made_by_job == "job-1"
 
+    def test_where_it_is_and_what_it_is_for(self) -> None:
+        body = {
+            "location": "westeurope",
+            "zones": ["2"],
+            "managedBy": "/vm",
+            "properties": {"osType": "Windows", "securityProfile": {"securityType": "TrustedLaunch"}},
+        }
+
+        disk = Disk.from_api(body)
+
+        assert (disk.location, disk.zone, disk.attached_to) == ("westeurope", "2", "/vm")
+        assert (disk.os_type, disk.security_type) == ("Windows", "TrustedLaunch")
+
+    @pytest.mark.parametrize(
+        ("tag", "is_made"),
+        [("job-1", True), ("JOB-1", True), ("/vaults/v/backupJobs/job-1/", True), ("job-2", False), (None, False)],
+    )
+    def test_the_job_that_made_it(self, tag: str | None, is_made: bool) -> None:
+        assert Disk(name="a", is_os_disk=True, made_by_job=tag).is_made_by("job-1") is is_made
+
+    def test_no_job_has_made_a_disk_without_a_tag(self) -> None:
+        assert not Disk(name="a", is_os_disk=True).is_made_by("")
+
     @pytest.mark.parametrize(
         "body",
         [
@@ -38,6 +61,8 @@ class TestReading:
             {"tags": ["RSVaultBackup"], "properties": {"timeCreated": "soon", "diskSizeGB": "127"}},
             {"tags": {"RSVaultBackup": 7}, "properties": {"diskSizeGB": True}},
             {"tags": {"RSVaultBackup": " "}, "properties": {"diskSizeGB": -1}},
+            {"location": 5, "zones": "1", "managedBy": {}, "properties": {"securityProfile": "x"}},
+            {"zones": [None], "properties": {"securityProfile": {"securityType": {}}}},
         ],
     )
     def test_whatever_is_missing(self, body: dict[str, Any]) -> None:

@@ -188,7 +188,8 @@ def _change(swap: Swap, vm: VirtualMachine) -> ActivityCall | None:
         if vm.power != _DEALLOCATED:
             return DeallocateVirtualMachine(vm_id=swap.vm_id)
         return _update(swap, vm)
-    if swap.must_run and vm.power != _RUNNING and swap.times.running is None:
+    ran_already = swap.times.running is not None and not swap.goes_back  # it has stopped by itself
+    if swap.must_run and vm.power != _RUNNING and not ran_already:
         return StartVirtualMachine(vm_id=swap.vm_id)
     return None
 
@@ -308,6 +309,8 @@ def _times_seen(swap: Swap, vm: VirtualMachine, now: datetime) -> Times:
     is_arranged = swap.changes is not None and swap.is_arranged(vm)
     if is_arranged and swap.changes and not swap.goes_back and times.disks_replaced is None:
         times = replace(times, disks_replaced=now)
+    if swap.goes_back and not is_up:
+        times = replace(times, running=None)  # an older reading had shown it as running
     is_back = swap.goes_back and times.down is not None
     if is_arranged and is_up and times.running is None and (is_back or not swap.goes_back):
         times = replace(times, running=now)

@@ -37,6 +37,7 @@ from triggers.parameters import DEFAULT_TOP, RECOVERY_POINTS, id_in_route, next_
 from triggers.people import PeopleRoutes
 from triggers.restore_states import get_document, no_such_restore
 from triggers.starting import admission, start_restore
+from triggers.undoing import undo_restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from domain.reading import Reader
     from domain.restore.state import Restore
     from triggers.people import Authentication
-    from triggers.starting import LimitsFor
+    from triggers.starting import LimitsFor, Started
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,11 +67,7 @@ class RestoresApi:
         """
         request = RestoreRequest.from_json(read_json(req))
         started = await start_restore(client, request, source=Source.HTTP, limits=self._limits_for(request))
-        document = await admission(client, started.restore, until=answer_deadline())
-        status = Status.PENDING
-        if not started.is_new and (document := document or await get_document(client, started.restore.restore_id)):
-            status = Status(document["status"])
-        return _accepted(started.restore, status, req)
+        return await _admitted(req, client, started)
 
     @answering
     async def get_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
@@ -99,6 +96,19 @@ class RestoresApi:
     async def reject_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         """202 with the status document; 404, 409 when it waits for no decision. Body: ``{"by", "comment"?}``."""
         return await _decide(req, client, Decision.REJECTED)
+
+    @answering
+    async def undo_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+        """202 with the id and links of the restore that puts the former disks back; 404, or 409 without a swap.
+
+        If it was asked for before: its present status, with 200 once it has ended well. After one that failed, another
+        one is started. Body: ``{"by"?, "comment"?}``.
+        """
+        restore_id, person = _read_person(req, CANCELLATION)
+        started = await undo_restore(client, restore_id, person, limits_for=self._limits_for)
+        by, comment = person.get("by"), person.get("comment")
+        _LOG.info("restore %s: undone by %r as %s, comment %r", restore_id, by, started.restore.restore_id, comment)
+        return await _admitted(req, client, started)
 
     @answering
     async def list_restores(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
@@ -132,6 +142,7 @@ def blueprint(api: RestoresApi, authentication: Authentication) -> df.Blueprint:
     routes.post("restores/{id}/cancel", api.cancel_restore, Right.OPERATE, person="by")
     routes.post("restores/{id}/approve", api.approve_restore, Right.APPROVE, person="by")
     routes.post("restores/{id}/reject", api.reject_restore, Right.APPROVE, person="by")
+    routes.post("restores/{id}/undo", api.undo_restore, Right.OPERATE, person="by")
     routes.get("recovery-points", api.list_recovery_points)
     return routes.blueprint
 
@@ -144,7 +155,7 @@ async def _decide(req: func.HttpRequest, client: df.DurableFunctionsClient, deci
 
 
 def _read_person(req: func.HttpRequest, reader: Reader) -> tuple[str, Json]:
-    """Return the id in the route, and who cancels or decides, and why."""
+    """Return the id in the route, and who cancels, decides or undoes, and why."""
     body = read_optional_json(req)
     restore_id = _restore_id(req)  # checked first: a wrong id matters more to the caller than an incomplete body
     return restore_id, read_person(body, reader)
@@ -152,6 +163,15 @@ def _read_person(req: func.HttpRequest, reader: Reader) -> tuple[str, Json]:
 
 def _restore_id(req: func.HttpRequest) -> str:
     return id_in_route(req, no_such_restore)
+
+
+async def _admitted(req: func.HttpRequest, client: df.DurableFunctionsClient, started: Started) -> func.HttpResponse:
+    """Return the answer to a start, once admission control has let the restore in."""
+    document = await admission(client, started.restore, until=answer_deadline())
+    status = Status.PENDING
+    if not started.is_new and (document := document or await get_document(client, started.restore.restore_id)):
+        status = Status(document["status"])
+    return _accepted(started.restore, status, req)
 
 
 def _accepted(restore: Restore, status: Status, req: func.HttpRequest) -> func.HttpResponse:

@@ -70,16 +70,18 @@ async def start_restore(
         alert=alert,
         start_token=str(uuid.uuid4()),
     )
-    # Read before the start: the task hub would start the id of a restore that has ended again.
     # After a refusal a caller may use the same key again. A redelivered message may not: its result was sent.
     is_message = alert is None and request.request_id is None
     if key and (existing := await find_restore(client, restore.restore_id, even_refused=is_message)) is not None:
         return Started(_existing_or_conflict(existing, restore), is_new=False)
-    return await _start(client, restore)
+    return await start_accepted(client, restore)
 
 
-async def _start(client: df.DurableFunctionsClient, restore: Restore) -> Started:
-    """Start the orchestration; return the restore that runs under its id, which another call may have started."""
+async def start_accepted(client: df.DurableFunctionsClient, restore: Restore) -> Started:
+    """Start the orchestration; return the restore that runs under its id, which another call may have started.
+
+    Read first whether the id exists: the task hub would start the id of a restore that has ended again.
+    """
     failure: Exception | None = None
     try:
         await client.schedule_new_orchestration(RESTORE_VM, input=pack(restore), instance_id=restore.restore_id)
@@ -97,8 +99,10 @@ async def _start(client: df.DurableFunctionsClient, restore: Restore) -> Started
 
 
 def _existing_or_conflict(existing: Restore, wanted: Restore) -> Restore:
-    # The key identifies an alert alone; its rule, and so the request, may have changed since.
-    if wanted.accepted.alert or existing.accepted.fingerprint == wanted.accepted.fingerprint:
+    # The key identifies an alert alone; its rule, and so the request, may have changed since. An undo is the same
+    # whoever asks for it.
+    is_known_by_id = wanted.accepted.alert is not None or wanted.accepted.undo_of is not None
+    if is_known_by_id or existing.accepted.fingerprint == wanted.accepted.fingerprint:
         return existing
     message = (
         f"requestId {wanted.request.request_id!r} belongs to another request, accepted "

@@ -8,6 +8,7 @@ from domain import errors
 from domain.errors import TerminalError
 from domain.follow_up.swap import Swap
 from domain.follow_up.swap_report import SwapState, undo_of
+from domain.request_schema import ORIGINAL_LOCATION
 from domain.requests import RestoreRequest
 from domain.restore.state import restore_id_for
 from domain.times import format_time
@@ -33,6 +34,11 @@ def can_be_undone(shown: Json) -> bool:
     return swap.get("state") in _CAN_BE_UNDONE and bool(swap.get("disks"))
 
 
+def is_cut(shown: Json) -> bool:
+    """Return whether a restore can be undone, but its document is cut, so that it does not say what the VM had."""
+    return can_be_undone(shown) and shown["result"]["swap"]["formerStorageProfile"] is None
+
+
 def undo(
     shown: Json, restore_id: str, now: datetime, *, by: str | None, comment: str | None
 ) -> tuple[RestoreRequest, Swap]:
@@ -41,10 +47,7 @@ def undo(
     Raises ``TerminalError`` ``RequestConflict`` if that restore has swapped nothing.
     """
     if not can_be_undone(shown):
-        message = "This restore has swapped no disks, so there is nothing to undo."
-        if shown.get("completedTime") is None:
-            message = "This restore has not ended. Cancel it instead; undo it when it has swapped its disks."
-        raise TerminalError(errors.REQUEST_CONFLICT, message)
+        raise TerminalError(errors.REQUEST_CONFLICT, _why_not(shown))
     swapped: Json = shown["result"]["swap"]
     asked = {name: value for name, value in shown["request"].items() if name not in _NOT_REPEATED}
     body = {"sourceResourceId": swapped["virtualMachineId"], **asked, "reason": comment or f"Undo of {shown['id']}."}
@@ -58,3 +61,16 @@ def undo(
         unchecked=tuple(place.disk.disk_id for place in wanted if place.disk is not None),
     )
     return request, swap
+
+
+def _why_not(shown: Json) -> str:
+    if shown.get("completedTime") is None:
+        return "This restore has not ended. Cancel it instead; undo it when it has swapped its disks."
+    if shown.get("recoveryType") == ORIGINAL_LOCATION:
+        return (
+            "This restore has swapped no disks: for OriginalLocation, Azure Backup replaces them itself. It keeps the "
+            "former disks; whoever wants them back must put them into the VM by hand."
+        )
+    if as_object(as_object(shown.get("result")).get("swap")).get("state") == SwapState.AS_BEFORE:
+        return "This restore has swapped no disks: the VM has its former disks, so there is nothing to undo."
+    return "This restore has swapped no disks, so there is nothing to undo. Only a restore with thenSwapDisks has."

@@ -28,6 +28,7 @@ NEEDS = {
     ("POST", "restores/{id}/cancel"): OPERATE,
     ("POST", "restores/{id}/approve"): APPROVE,
     ("POST", "restores/{id}/reject"): APPROVE,
+    ("POST", "restores/{id}/undo"): OPERATE,
     ("POST", "recoveries"): OPERATE,
     ("GET", "recoveries"): READ,
     ("GET", "recoveries/{id}"): READ,

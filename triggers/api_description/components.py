@@ -90,7 +90,7 @@ def _request_schemas() -> Json:
     return {
         "RestoreRequest": _with_refs(request_schema(), homes),
         **{name: {**schema, "examples": [_example(_IDS[name])]} for schema, name in homes},
-        "CancellationRequest": {**CANCELLATION.schema, "description": "Who cancels, and why."},
+        "CancellationRequest": {**CANCELLATION.schema, "description": "Who cancels or undoes, and why."},
         "DecisionRequest": {**DECISION.schema, "description": "Who decides, and why."},
         "GroupRequest": {**GROUP_COMMAND.schema, "description": "Which group (default: all), who says so, and why."},
         "GroupDecisionRequest": {

@@ -55,6 +55,7 @@ def restore_paths() -> Json:
             f"/restores/{{id}}/{verb}": {"parameters": [restore_id], "post": _command(f"{verb}_restore", summary)}
             for verb, summary in _COMMANDS.items()
         },
+        "/restores/{id}/undo": {"parameters": [restore_id], "post": _undo(ended)},
         "/recovery-points": {"get": _list_recovery_points()},
     }
 
@@ -75,12 +76,19 @@ def _command(name: str, summary: str) -> Json:
     return operation(name, summary, [answer, 400, 404, 409, 413, 415, 503], body=body, needed=is_decision)
 
 
+def _undo(ended: Json) -> Json:
+    again = {"200": {**ended["200"], "description": "It has been undone before."}}
+    summary = "Put the former disks back into the virtual machine, by a restore of its own"
+    answers = [again, _accepted(), 400, 404, 409, 413, 415, 503]
+    return operation("undo_restore", summary, answers, body="CancellationRequest", needed=False)
+
+
 def _accepted() -> Json:
     def link(operation: str) -> Json:
         return {"operationId": operation, "parameters": {"id": "$response.body#/id"}}
 
     answer = answer_of_type(202, "The restore is accepted.", api_types.RestoreAccepted, "Location", "Retry-After")
-    followed = ("get_restore", "cancel_restore", "approve_restore", "reject_restore")
+    followed = ("get_restore", "cancel_restore", "approve_restore", "reject_restore", "undo_restore")
     answer["202"]["links"] = {name: link(name) for name in followed}
     return answer
 

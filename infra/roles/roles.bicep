@@ -26,7 +26,7 @@ param virtualNetworkIds string[]
 @description('Subscriptions, resource groups or VMs that the app may read.')
 param virtualMachineScopes string[]
 
-@description('Resource groups or VMs whose disks may be replaced (OriginalLocation).')
+@description('Resource groups or VMs whose disks may be replaced (OriginalLocation) or swapped (thenSwapDisks).')
 param inPlaceScopes string[]
 
 @description('Assignments of built-in roles that the app needs for its own resources, for roleCommands.')

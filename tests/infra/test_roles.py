@@ -66,6 +66,7 @@ def expected(lists: Mapping[str, list[str]]) -> set[Grant]:
         "CreateVirtualMachines": lists["targetResourceGroupIds"] if lists["virtualNetworkIds"] else [],
         "JoinNetworks": lists["virtualNetworkIds"],
         "ReplaceDisks": lists["inPlaceScopes"],
+        "SwapDisks": lists["inPlaceScopes"],
     }
     return {Grant(feature, scope) for feature, of_feature in scopes.items() for scope in of_feature}
 

@@ -63,12 +63,17 @@ CALLERS = {
     "list_storage_accounts": ["StageRestores"],
     "get_virtual_network": ["JoinNetworks"],
     "query_resources": [],  # Resource Graph has no action of its own: it shows what the other actions may read
+    **{
+        call: ["SwapDisks"]
+        for call in (
+            *("get_virtual_machine", "deallocate_virtual_machine", "start_virtual_machine", "update_disks"),
+            *("get_compute_operation", "get_disk", "merge_tags", "list_locks"),
+        )
+    },
     # Not yet of a feature.
     **{
         call: list[str]()
         for call in (
-            *("get_virtual_machine", "deallocate_virtual_machine", "start_virtual_machine", "update_disks"),
-            *("get_compute_operation", "get_disk", "merge_tags", "list_locks"),
             *("get_deployment", "put_deployment", "get_made_resource", "put_network_interface"),
             *("put_virtual_machine", "attach_disks", "delete_disk"),
         )
@@ -113,6 +118,8 @@ REQUIRED_OF_THE_CALLER = {
         "Microsoft.Compute/disks/write",  # inferred
         "Microsoft.Compute/virtualMachines/write",
     },
+    # Not of Azure Backup but of Azure Compute, which attaches a disk with the rights of its caller.
+    "SwapDisks": {"Microsoft.Compute/disks/write"},  # inferred
 }
 
 
@@ -238,6 +245,8 @@ def test_the_documentation_has_every_feature_and_its_scope() -> None:
         ("GET", f"{VAULT}/backupJobs", "Microsoft.RecoveryServices/vaults/backupJobs/read"),
         ("PUT", INTERFACE, "Microsoft.Network/networkInterfaces/write"),
         ("DELETE", DISK, "Microsoft.Compute/disks/delete"),
+        ("PATCH", VM, "Microsoft.Compute/virtualMachines/write"),
+        ("PATCH", f"{DISK}/providers/Microsoft.Resources/tags/default", "Microsoft.Resources/tags/write"),
         ("POST", f"{VAULT}/backupJobs/j/cancel", "Microsoft.RecoveryServices/vaults/backupJobs/cancel/action"),
     ],
 )

@@ -103,6 +103,7 @@ class TestFeatures:
             ("FindBackups", SUBSCRIPTION),
             ("ReadVirtualMachines", VM_ID),
             ("ReplaceDisks", VM_ID),
+            ("SwapDisks", VM_ID),
         ]
 
     def test_new_vms_are_created_only_where_there_is_a_network_for_them(self) -> None:
@@ -124,7 +125,7 @@ class TestFeatures:
 
     def test_every_feature_has_a_scope_that_the_setting_knows(self) -> None:
         assert all(isinstance(feature, Feature) for feature in required_permissions())
-        assert [RestoreScopes().of_member(feature.scope) for feature in required_permissions()] == [()] * 8
+        assert [RestoreScopes().of_member(feature.scope) for feature in required_permissions()] == [()] * 9
 
 
 class TestResourceGuards:

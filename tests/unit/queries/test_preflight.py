@@ -135,6 +135,7 @@ def test_all_is_ok_and_nothing_is_read_twice(azure: Azure) -> None:
         ("CreateVirtualMachines", TARGET_GROUP),
         ("JoinNetworks", NETWORK),
         ("ReplaceDisks", VM_ID),
+        ("SwapDisks", VM_ID),
         ("StageRestores", VAULT_ID),
     ]
     assert {check.missing_actions for check in found.checks} == {()}
@@ -187,10 +188,11 @@ def test_what_could_not_be_read_is_unknown_and_never_missing(azure: Azure, error
 
     found = report(azure)
 
-    check = the_problem(found)
-    assert (found.status, check.feature, check.scope) == ("incomplete", "ReplaceDisks", VM_ID)
-    assert (check.status, check.missing_actions) == (CheckStatus.UNKNOWN, ())
-    assert error.message in check.message
+    unknown = problems(found)
+    assert found.status == "incomplete"
+    assert [(check.feature, check.scope) for check in unknown] == [("ReplaceDisks", VM_ID), ("SwapDisks", VM_ID)]
+    assert {(check.status, check.missing_actions) for check in unknown} == {(CheckStatus.UNKNOWN, ())}
+    assert all(error.message in check.message for check in unknown)
 
 
 def test_a_problem_counts_more_than_a_check_that_could_not_be_made(azure: Azure) -> None:
@@ -201,8 +203,10 @@ def test_a_problem_counts_more_than_a_check_that_could_not_be_made(azure: Azure)
 
 
 @pytest.mark.parametrize("what", ["permissions", "resource"])
-@pytest.mark.parametrize(("scope", "rows"), [(NETWORK, 1), (STORAGE_ID, 2), (VM_ID, 1)])
-def test_a_scope_that_does_not_exist_is_not_found(azure: Azure, scope: str, rows: int, what: str) -> None:
+@pytest.mark.parametrize(("scope", "features", "rows"), [(NETWORK, 1, 1), (STORAGE_ID, 1, 2), (VM_ID, 2, 2)])
+def test_a_scope_that_does_not_exist_is_not_found(
+    azure: Azure, scope: str, features: int, rows: int, what: str
+) -> None:
     azure.broken[what, scope] = GONE
 
     found = report(azure)
@@ -210,11 +214,11 @@ def test_a_scope_that_does_not_exist_is_not_found(azure: Azure, scope: str, rows
     first = problems(found)[0]
     assert (found.status, first.scope, first.status) == ("problems", scope, CheckStatus.NOT_FOUND)
     assert first.message.startswith(f"Azure does not find {scope}. Correct the id in RESTORE_SCOPES")
-    assert len(problems(found)) == (rows if what == "resource" else 1)
+    assert len(problems(found)) == (rows if what == "resource" else features)
 
 
 def test_what_two_calls_found_is_said_once(azure: Azure) -> None:
-    azure.broken["permissions", VM_ID] = azure.broken["resource", VM_ID] = BUSY
+    azure.broken["permissions", NETWORK] = azure.broken["resource", NETWORK] = BUSY
 
     assert the_problem(report(azure)).message == f"This could not be checked: {BUSY.message}"
 

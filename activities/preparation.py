@@ -181,7 +181,7 @@ class RestorePreparation:
             violations += self._staging_violations(request, item)
         self._check_time()
         problem = "Azure Backup does not allow this restore" if violations else "The disks cannot be swapped afterwards"
-        if swap_constraints.SWAP in request.body:
+        if request.then_swap_disks is not None:
             violations += self._swap_violations(point)
         if violations:
             first = violations[0]

@@ -7,27 +7,26 @@ management locks, and refusals that users report (``docs/simulator.md``, Compute
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from domain.azure.permissions import missing_actions
 from domain.azure.restore_constraints import crosses_subscriptions
 from domain.errors import AUTHORIZATION_FAILED, NOT_FOUND, ErrorDetail
 from domain.reading import NOT_ALLOWED
-from domain.wire import as_flag
+from domain.request_schema import SWAP_DISKS
+from domain.wire import as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from domain.azure.management_locks import ManagementLock
     from domain.azure.permissions import Permission
     from domain.azure.protected_items import ProtectedItem
     from domain.azure.recovery_points import RecoveryPoint
     from domain.azure.virtual_machines import VirtualMachine
-    from domain.errors import Json
     from domain.requests import RestoreRequest
 
-SWAP: Final = "thenSwapDisks"
-_WITHOUT_SWAP: Final = f"leave {SWAP} out to get the disks alone"
+_WITHOUT_SWAP: Final = f"leave {SWAP_DISKS} out to get the disks alone"
 _VM_ACTIONS: Final = "Microsoft.Compute/virtualMachines/"
 _NO_SECURITY: Final = frozenset({"none", "standard"})
 
@@ -35,7 +34,7 @@ _NO_SECURITY: Final = frozenset({"none", "standard"})
 def vm_not_found(vm_id: str) -> ErrorDetail:
     """Return the error for a VM that does not exist any more."""
     message = f"Azure does not find the VM {vm_id}, so it has no disks to swap; {_WITHOUT_SWAP}"
-    return ErrorDetail(code=NOT_FOUND, message=message, target=SWAP)
+    return ErrorDetail(code=NOT_FOUND, message=message, target=SWAP_DISKS)
 
 
 def machine_violations(
@@ -44,31 +43,31 @@ def machine_violations(
     """Yield an error for each reason why the restored disks could not become those of the VM."""
     if machine.is_os_disk_ephemeral:
         yield _violation(
-            SWAP,
+            SWAP_DISKS,
             f"the VM has an ephemeral OS disk: it cannot be deallocated, nor its disks be swapped; {_WITHOUT_SWAP}",
         )
     if machine.has_guest_encryption or point.encrypted:
         whose = "VM's disks" if machine.has_guest_encryption else "disks of the recovery point"
         yield _violation(
-            SWAP, f"the {whose} are encrypted with Azure Disk Encryption, and Azure does not swap such; {_WITHOUT_SWAP}"
+            SWAP_DISKS,
+            f"the {whose} are encrypted with Azure Disk Encryption, and Azure does not swap such; {_WITHOUT_SWAP}",
         )
     if not machine.is_os_disk_ephemeral and not all(disk.disk_id for disk in machine.disks):
-        yield _violation(SWAP, "the VM has unmanaged disks; convert them to managed disks first")
-    if not point.managed and request.body.get("restoreWithManagedDisks") is not True:
-        yield _violation(
-            "restoreWithManagedDisks", "the recovery point has unmanaged disks; set this to true to swap them"
-        )
+        yield _violation(SWAP_DISKS, "the VM has unmanaged disks; convert them to managed disks first")
+    if not point.managed and point.snapshot_only:
+        message = "its unmanaged disks can become managed ones only from the vault tier; choose a point that is there"
+        yield _violation("recoveryPoint", message)
     yield from _os_violations(request, point, machine)
     yield from _place_violations(request, item, machine)
 
 
 def _os_violations(request: RestoreRequest, point: RecoveryPoint, machine: VirtualMachine) -> Iterable[ErrorDetail]:
     """Yield an error if the restored OS disk does not fit; points without a security type say ``None`` or nothing."""
-    if as_flag(_wish(request).get("dataDisksOnly")) is True:
+    if _wish(request).get("dataDisksOnly", False):
         if request.disk_luns is not None and all(lun < 0 for lun in request.disk_luns):
             yield _violation("restoreDiskLunList", "names no data disk, and only data disks are to be swapped")
         return
-    either = f"choose another recovery point, or swap data disks only ({SWAP}.dataDisksOnly)"
+    either = f"choose another recovery point, or swap data disks only ({SWAP_DISKS}.dataDisksOnly)"
     if point.os_type is not None and machine.os_type is not None and not _same(point.os_type, machine.os_type):
         message = f"the recovery point has {point.os_type}, but the VM has {machine.os_type} now; {either}"
         yield _violation("recoveryPoint", message)
@@ -81,7 +80,7 @@ def _os_violations(request: RestoreRequest, point: RecoveryPoint, machine: Virtu
 def _place_violations(request: RestoreRequest, item: ProtectedItem, machine: VirtualMachine) -> Iterable[ErrorDetail]:
     if machine.location and _spaceless(machine.location) != _spaceless(item.region):
         message = f"the VM is in {machine.location}, but its disks are restored to {item.region}; {_WITHOUT_SWAP}"
-        yield _violation(SWAP, message)
+        yield _violation(SWAP_DISKS, message)
     zones: list[str] = request.body.get("zones", [])
     own = [machine.zone or "NoZone"]
     if zones and zones != own:
@@ -96,14 +95,14 @@ def permission_violations(
     request: RestoreRequest, vm_id: str, permissions: Sequence[Permission]
 ) -> Iterable[ErrorDetail]:
     """Yield an error if the permissions at a VM are not enough to deallocate it, change its disks and start it."""
-    actions = ["deallocate/action", "write", *(["start/action"] if _starts(request) else [])]
+    actions = ["deallocate/action", "write", *(["start/action"] if _wish(request).get("start", True) else [])]
     missing = missing_actions([f"{_VM_ACTIONS}{action}" for action in actions], permissions)
     if missing:
         message = (
             f"the app's identity lacks {', '.join(missing)} at {vm_id}; give it the role SwapDisks on the VM's "
             "resource group (docs/deploying.md, Roles). A new role takes some minutes to work"
         )
-        yield ErrorDetail(code=AUTHORIZATION_FAILED, message=message, target=SWAP)
+        yield ErrorDetail(code=AUTHORIZATION_FAILED, message=message, target=SWAP_DISKS)
 
 
 def lock_violations(vm_id: str, locks: Iterable[ManagementLock]) -> Iterable[ErrorDetail]:
@@ -111,15 +110,11 @@ def lock_violations(vm_id: str, locks: Iterable[ManagementLock]) -> Iterable[Err
     for lock in locks:
         if lock.forbids_changes_of(vm_id):
             message = f"the ReadOnly lock {lock.name} on {lock.scope} forbids to change the VM; remove it until then"
-            yield _violation(SWAP, message)
+            yield _violation(SWAP_DISKS, message)
 
 
-def _wish(request: RestoreRequest) -> Json:
-    return request.body[SWAP]
-
-
-def _starts(request: RestoreRequest) -> bool:
-    return as_flag(_wish(request).get("start")) is not False
+def _wish(request: RestoreRequest) -> Mapping[str, Any]:
+    return as_object(request.then_swap_disks)
 
 
 def _same(left: str, right: str) -> bool:

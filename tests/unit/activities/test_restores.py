@@ -288,11 +288,7 @@ class TestBeforeASwap:
     READS: ClassVar[dict[str, int]] = {"get_virtual_machine": 1, "list_permissions": 1, "list_locks": 1}
 
     def check(self, activities: RestoreActivities, **members: Any) -> Preparation:
-        body = {**a_request(**members), "thenSwapDisks": {}}
-        call = PrepareRestore(item=THE_ITEM, request=RestoreRequest(body), now=START)
-        found = activities.prepare_restore(call).value
-        assert isinstance(found, Preparation)
-        return found
+        return prepared(activities, a_request(thenSwapDisks={}, **members))
 
     def test_the_vm_is_part_of_the_answer(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         found = self.check(activities)
@@ -323,7 +319,7 @@ class TestBeforeASwap:
     ) -> None:
         azure.permissions = []
 
-        error = _failure(lambda: self.check(activities, diskEncryptionSetId="/d", zones=["1"]))
+        error = _failure(lambda: self.check(activities, zones=["1"]))
 
         assert error.message.startswith("Azure Backup does not allow this restore: zones")
         assert error.details[-1].code == errors.AUTHORIZATION_FAILED

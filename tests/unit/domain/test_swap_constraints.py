@@ -75,7 +75,7 @@ def test_the_disk_of_an_ephemeral_vm_is_not_called_unmanaged_as_well() -> None:
     ("point", "target", "words"),
     [
         ({"isSourceVMEncrypted": True}, "thenSwapDisks", "disks of the recovery point are encrypted"),
-        ({"isManagedVirtualMachine": False}, "restoreWithManagedDisks", "set this to true"),
+        ({"isManagedVirtualMachine": False}, "recoveryPoint", "only from the vault tier"),
         ({"osType": "Windows"}, "recoveryPoint", "has Windows, but the VM has Linux"),
         ({"securityType": "TrustedLaunch"}, "recoveryPoint", "TrustedLaunch VM, but the VM is Standard"),
     ],
@@ -87,8 +87,10 @@ def test_a_point_whose_disks_do_not_fit_is_refused(point: dict[str, Any], target
     assert words in message
 
 
-def test_a_point_with_unmanaged_disks_may_become_managed() -> None:
-    assert found(request(restoreWithManagedDisks=True), point={"isManagedVirtualMachine": False}) == []
+def test_unmanaged_disks_become_managed_ones_from_the_vault_tier() -> None:
+    tiers = [{"type": tier, "status": "Valid"} for tier in ("InstantRP", "HardenedRP")]
+
+    assert found(point={"isManagedVirtualMachine": False, "recoveryPointTierDetails": tiers}) == []
 
 
 @pytest.mark.parametrize(

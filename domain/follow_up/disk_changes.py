@@ -114,6 +114,23 @@ def arranged(vm: VirtualMachine, changes: Iterable[DiskChange]) -> tuple[Attache
     return tuple(sorted(places.values(), key=lambda disk: -1 if disk.lun is None else disk.lun))
 
 
+def emptied_first(vm: VirtualMachine, changes: Iterable[DiskChange]) -> tuple[AttachedDisk, ...] | None:
+    """Return the VM's disks without the data disks that give their place to others, the OS disk first.
+
+    ``None`` if there are none such.
+    """
+    places = {change.lun for change in changes if change.lun is not None and not change.is_made(vm)}
+    kept = tuple(disk for disk in vm.disks if disk.lun not in places)
+    return None if len(kept) == len(vm.disks) else kept
+
+
+def attaches(disks: Iterable[AttachedDisk], changes: Iterable[DiskChange]) -> bool:
+    """Return whether these data disks have those that the changes bring, or the changes bring none."""
+    known = list(disks)
+    brought = [change.after for change in changes if change.lun is not None and change.after is not None]
+    return all(any(disk.is_same_disk(wanted) for disk in known) for wanted in brought)
+
+
 def _disk_at(vm: VirtualMachine, lun: int | None) -> AttachedDisk | None:
     return next((disk for disk in vm.disks if disk.lun == lun), None)
 

@@ -27,7 +27,7 @@ from domain.follow_up.calls import (
     TagDisk,
     UpdateDisks,
 )
-from domain.follow_up.disk_changes import DiskChange, WantedDisk, arranged, changes_for
+from domain.follow_up.disk_changes import DiskChange, WantedDisk, arranged, attaches, changes_for, emptied_first
 from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ _RUNNING, _DEALLOCATED = "running", "deallocated"
 _DOWN: Final = frozenset({_DEALLOCATED, "deallocating"})
 _PASSING: Final = ("internal", "retryable", "conflict", "preempted", "timeout", "timedout", "unavailable", "toomany")
 """Parts of the codes of operations that failed for a reason that may pass."""
+_NOT_CHANGEABLE: Final = "PropertyChangeNotAllowed"
+_IDENTITY_OF_DISK: Final = ("dataDisk.managedDisk", "dataDisk.name", "dataDisk.createOption")
 
 
 class Change(StrEnum):
@@ -67,7 +69,8 @@ class Pending:
     """A change that Azure has accepted at the time ``asked``, and the VM does not show yet.
 
     ``url`` is the address of its operation. ``in_doubt``: the VM neither changes nor has changed, so the operation is
-    asked. ``done`` is when the operation was first seen to have succeeded.
+    asked. ``done`` is when the operation was first seen to have succeeded. ``only_empties``: the update only detaches
+    the disks that are replaced; see ``Swap.in_two_updates``.
     """
 
     change: Change
@@ -75,6 +78,7 @@ class Pending:
     url: str | None = None
     in_doubt: bool = False
     done: datetime | None = None
+    only_empties: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +109,8 @@ class Swap:
     disks that were replaced and have no tags yet. ``seen`` is the last reading; ``None`` if the VM must be read.
     ``since`` is when the present way, there or back, began. ``troubles`` are by the names of the calls.
     ``unsure_until``: a change may have been made although its call failed, and until then the VM may not show it.
+    ``in_two_updates``: Azure does not put a disk in the place of another one in one update, so that the places are
+    emptied first.
     """
 
     kind: ClassVar = "swap"
@@ -124,6 +130,7 @@ class Swap:
     troubles: dict[str, Trouble] = field(default_factory=dict[str, Trouble])
     cause: Json | None = None
     is_cancelled: bool = False
+    in_two_updates: bool = False
     stuck: Json | None = None
     untagged: tuple[str, ...] = ()
     is_agent_given_up: bool = False
@@ -195,8 +202,9 @@ def _change(swap: Swap, vm: VirtualMachine) -> ActivityCall | None:
 
 
 def _update(swap: Swap, vm: VirtualMachine) -> UpdateDisks:
-    disks = arranged(vm, swap.steps)
-    has_os = any(change.lun is None for change in swap.steps)
+    emptied = emptied_first(vm, swap.steps) if swap.in_two_updates else None
+    disks = arranged(vm, swap.steps) if emptied is None else emptied
+    has_os = emptied is None and any(change.lun is None for change in swap.steps)
     return UpdateDisks(
         vm_id=swap.vm_id,
         os_disk=disks[0] if has_os else None,
@@ -260,7 +268,8 @@ def _accepted(swap: Swap, call: ActivityCall, value: ChangeAccepted, now: dateti
     if change is Change.DEALLOCATE and was_up and swap.times.down is None:
         swap = replace(swap, times=replace(swap.times, down=now))
     url = None if value.operation is None else value.operation.url
-    return replace(swap, pending=Pending(change=change, asked=now, url=url))
+    only_empties = isinstance(call, UpdateDisks) and swap.in_two_updates and not attaches(call.data_disks, swap.steps)
+    return replace(swap, pending=Pending(change=change, asked=now, url=url, only_empties=only_empties))
 
 
 def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
@@ -276,7 +285,7 @@ def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
     pending = swap.pending
     if pending is None or vm.is_changing:
         return swap
-    if _is_shown(swap, pending.change, vm):
+    if _is_shown(swap, pending, vm):
         return replace(_without_trouble(swap, _NAMES[pending.change]), pending=None)
     if pending.url is not None and pending.done is None:
         return replace(swap, pending=replace(pending, in_doubt=True))
@@ -339,10 +348,12 @@ def _too_slow(swap: Swap, now: datetime) -> Swap:
     return _with_cause(swap, error, now) if not (swap.goes_back or is_swapped) else replace(swap, stuck=error.to_json())
 
 
-def _is_shown(swap: Swap, change: Change, vm: VirtualMachine) -> bool:
-    match change:
+def _is_shown(swap: Swap, pending: Pending, vm: VirtualMachine) -> bool:
+    match pending.change:
         case Change.DEALLOCATE:
             return vm.power == _DEALLOCATED
+        case Change.UPDATE_DISKS if pending.only_empties:
+            return emptied_first(vm, swap.steps) is None
         case Change.UPDATE_DISKS:
             return swap.is_arranged(vm)
         case Change.START:
@@ -407,8 +418,10 @@ def _failed_change(swap: Swap, change: Change, error: RestoreError, now: datetim
     """Return the swap after a change that was refused, or whose operation failed. The VM is read before anything else.
 
     A start is tried again whatever the reason, because the VM is down: capacity may come back, a role may be granted.
-    So is everything on the way back.
+    So is everything on the way back. If Azure refuses to replace a data disk in one update, it is made in two.
     """
+    if change is Change.UPDATE_DISKS and not swap.in_two_updates and _forbids_to_replace(error):
+        return replace(swap, in_two_updates=True, seen=None, pending=None)
     swap = replace(_with_trouble(swap, _NAMES[change], error, now), seen=None, pending=None)
     if isinstance(error, TransientError):
         swap = replace(swap, unsure_until=now + _SETTLES)
@@ -418,6 +431,18 @@ def _failed_change(swap: Swap, change: Change, error: RestoreError, now: datetim
     if not is_over and (must_go_on or isinstance(error, TransientError)):
         return swap
     return replace(swap, stuck=error.to_json()) if must_go_on else _with_cause(swap, error, now)
+
+
+def _forbids_to_replace(error: RestoreError) -> bool:
+    """Return whether Azure refuses to put another disk at the LUN of a data disk in one update.
+
+    So it answers updates that name another disk at a LUN that is taken (azure-sdk-for-java#2925, etcdadm#381).
+    """
+    known = [(detail.code, f"{detail.target} {detail.message}") for detail in error.details]
+    return any(
+        code == _NOT_CHANGEABLE and any(name in text for name in _IDENTITY_OF_DISK)
+        for code, text in [*known, (error.code, error.message)]
+    )
 
 
 def _with_trouble(swap: Swap, call: str, error: RestoreError, now: datetime) -> Swap:

@@ -161,13 +161,21 @@ def _stuck_error(swap: Swap, cause: RestoreError, undo: str) -> RestoreError:
         where = f"The VM has {disks}, but it does not run."
         advice = f"Start it as soon as the reason is mended (az vm start), or {undo}."
     else:
-        where = f"The VM has most likely {disks}, and may be deallocated."
+        where = f"The VM has most likely {disks}, and may be deallocated.{_lacking(swap)}"
         advice = (
             "Look at it in the portal; put the disks of formerStorageProfile back if one is missing, and start it "
             "(az vm start)."
         )
     message = f"{what} ({swap.vm_id}): {cause.message} {where} {advice}"
     return TerminalError(SWAP_FAILED, message, cause.details)
+
+
+def _lacking(swap: Swap) -> str:
+    """Return which data disks may have been detached, and not attached again."""
+    luns = [str(change.lun) for change in swap.changes or () if change.lun is not None and change.before is not None]
+    if not (swap.in_two_updates and luns):
+        return ""
+    return f" It may lack the data disk{'s' if len(luns) > 1 else ''} of LUN {', '.join(luns)}."
 
 
 _CALLS: Final = {

@@ -14,7 +14,7 @@ from domain import errors
 from domain.answers import Answer
 from domain.azure.disks import Disk
 from domain.azure.virtual_machines import AttachedDisk, VirtualMachine
-from domain.errors import TerminalError, TransientError
+from domain.errors import ErrorDetail, TerminalError, TransientError
 from domain.follow_up import calls
 from domain.follow_up.calls import ChangeAccepted, ChangeStatus, FoundDisks
 from domain.restore.answers import AcceptedOperation, Done
@@ -32,6 +32,7 @@ TAKES: Final = {
     "update": timedelta(seconds=5),
     "start": timedelta(seconds=20),
 }
+_NOT_ALLOWED: Final = "Changing property 'dataDisk.managedDisk.id' is not allowed."
 AGENT_AFTER: Final = timedelta(seconds=30)
 
 
@@ -87,6 +88,8 @@ class ScriptedCompute:
     retry_after_s: float | None = None
     lags_s: float = 0.0
     has_agent: bool = True
+    replaces_at_once: bool = True
+    """Whether an update may name another disk at a LUN that is taken."""
     profiles: list[tuple[AttachedDisk, ...]] = field(default_factory=list[tuple[AttachedDisk, ...]])
     """The disks of the VM after each change."""
     _operation: _Operation | None = None
@@ -171,6 +174,9 @@ class ScriptedCompute:
             raise TerminalError(errors.RESTORE_REFUSED, "Swapping OS Disk is not allowed since the VM is running.")
         if call.os_disk is not None and call.os_create_option != self.vm.os_create_option:
             raise TerminalError(errors.RESTORE_REFUSED, "Changing property 'osDisk.createOption' is not allowed.")
+        if not self.replaces_at_once and self._replaces(call.data_disks):
+            detail = ErrorDetail(code="PropertyChangeNotAllowed", message=_NOT_ALLOWED, target="dataDisk.managedDisk.id")
+            raise TerminalError(errors.RESTORE_REFUSED, "Azure refused the request (see details).", [detail])
         wanted = (os_disk, *call.data_disks)
         ids = [disk.disk_id.lower() for disk in wanted]
         if missing := [disk.name for disk in wanted if disk.disk_id in self.gone]:
@@ -178,6 +184,10 @@ class ScriptedCompute:
         if len(set(ids)) < len(ids):
             raise TerminalError(errors.RESTORE_REFUSED, "A disk is named twice.")
         return self._begin("update", lambda: self._set_disks(os_disk, call.data_disks), later)
+
+    def _replaces(self, disks: tuple[AttachedDisk, ...]) -> bool:
+        present = {disk.lun: disk for disk in self.vm.data_disks}
+        return any(disk.lun in present and not disk.is_same_disk(present[disk.lun]) for disk in disks)
 
     def operation(self, call: calls.GetComputeOperation, _later: object) -> ChangeStatus:
         """Return how an operation stands."""

@@ -53,6 +53,7 @@ class _World:
         if dice.random() < 0.2:
             power = dice.choice(_BAD_START)
             self.compute.vm = replace(self.compute.vm, power=power, is_agent_ready=None)
+        self.compute.replaces_at_once = dice.random() < 0.5
         places = dice.sample(range(4), dice.randint(0, 4))
         disks = tuple(attached(f"old-{lun}", lun) for lun in sorted(places))
         self.compute.vm = replace(self.compute.vm, data_disks=disks)

@@ -183,6 +183,64 @@ class TestWhoeverElseUsesTheVm:
         assert shown["status"] == "Completed"
 
 
+class TestDisksThatCannotBeReplacedAtOnce:
+    def test_their_places_are_emptied_first(self) -> None:
+        player = swapping()
+        player.compute.replaces_at_once = False
+
+        shown = player.finish()
+
+        assert shown["status"] == "Completed"
+        new = [disk["name"] for disk in shown["result"]["disks"]]
+        profiles = [[disk.name for disk in profile] for profile in player.compute.profiles]
+        assert profiles == [["old-os", "old-1"], [new[0], new[1], "old-1"]]
+
+    def test_the_vm_is_not_kept_waiting_for_the_second_update(self) -> None:
+        player = swapping()
+        player.compute.replaces_at_once = False
+
+        assert swap_of(player.finish())["downtime"] == "PT40S"
+
+    def test_the_former_disks_come_back_if_the_restored_ones_are_refused(self) -> None:
+        player = swapping()
+        player.compute.replaces_at_once = False
+        player.compute.fails = {"update_disks": [None, None, REFUSED]}
+
+        shown = player.finish()
+
+        assert swap_of(shown)["state"] == "AsBefore"
+        assert (player.compute.vm.power, names(player)) == ("running", ["old-os", "old-0", "old-1"])
+
+    def test_a_disk_refused_by_its_operation_is_replaced_in_two_updates_too(self) -> None:
+        player = swapping()
+        refusal = "Changing property 'dataDisk.name' is not allowed."
+        player.compute.fails = {"update_disks": [Later(TerminalError("PropertyChangeNotAllowed", refusal))]}
+
+        shown = player.finish()
+
+        assert (shown["status"], len(player.compute.profiles)) == ("Completed", 2)
+
+    def test_a_vm_that_stays_without_data_disks_is_said_to_lack_them(self) -> None:
+        player = swapping()
+        player.compute.replaces_at_once = False
+        player.compute.fails = {"update_disks": [None, None, *[REFUSED] * 99]}
+
+        shown = player.finish()
+
+        assert (swap_of(shown)["state"], names(player)) == ("Unfinished", ["old-os", "old-1"])
+        assert "may lack the data disk of LUN 0" in shown["error"]["message"]
+
+    @pytest.mark.parametrize("fate", ["lost", "died"])
+    @pytest.mark.parametrize("position", range(3))
+    def test_a_lost_answer_to_one_of_the_updates_changes_nothing_of_the_end(self, position: int, fate: str) -> None:
+        player = swapping()
+        player.compute.replaces_at_once = False
+        player.compute.fails = {"update_disks": [*[None] * position, fate]}
+
+        assert player.finish()["status"] == "Completed"
+        assert len(player.compute.profiles) == 2
+
+
 class TestGoesBack:
     def test_a_refused_deallocation_leaves_the_vm_as_it_was(self) -> None:
         player = swapping()

@@ -50,6 +50,7 @@ _LOOK_PER_ELAPSED: Final = 0.1
 _MAX_LOOK_S: Final = 30.0
 _RUNNING, _DEALLOCATED = "running", "deallocated"
 _DOWN: Final = frozenset({_DEALLOCATED, "deallocating"})
+_OFF: Final = _DOWN | {"stopped", "stopping"}
 _PASSING: Final = ("internal", "retryable", "conflict", "preempted", "timeout", "timedout", "unavailable", "toomany")
 """Parts of the codes of operations that failed for a reason that may pass."""
 _NOT_CHANGEABLE: Final = "PropertyChangeNotAllowed"
@@ -298,7 +299,7 @@ def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
 def _with_plan(swap: Swap, vm: VirtualMachine) -> Swap:
     changes = changes_for(vm, swap.wanted)
     replaced = tuple(change.before.disk_id for change in changes if change.before is not None)
-    was_running = vm.power == _RUNNING
+    was_running = vm.power not in _OFF  # one whose power Azure does not say may run, and must not be left deallocated
     return replace(
         swap,
         changes=changes,
@@ -452,7 +453,8 @@ def _with_trouble(swap: Swap, call: str, error: RestoreError, now: datetime) -> 
         failures=1 if known is None else known.failures + 1,
         error=error.to_json(),
     )
-    return replace(swap, troubles={**swap.troubles, call: trouble})
+    others = {name: other for name, other in swap.troubles.items() if name != call}
+    return replace(swap, troubles={**others, call: trouble})  # the last is the one that a person is told about
 
 
 def _without_trouble(swap: Swap, call: str) -> Swap:

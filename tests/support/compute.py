@@ -175,7 +175,9 @@ class ScriptedCompute:
         if call.os_disk is not None and call.os_create_option != self.vm.os_create_option:
             raise TerminalError(errors.RESTORE_REFUSED, "Changing property 'osDisk.createOption' is not allowed.")
         if not self.replaces_at_once and self._replaces(call.data_disks):
-            detail = ErrorDetail(code="PropertyChangeNotAllowed", message=_NOT_ALLOWED, target="dataDisk.managedDisk.id")
+            detail = ErrorDetail(
+                code="PropertyChangeNotAllowed", message=_NOT_ALLOWED, target="dataDisk.managedDisk.id"
+            )
             raise TerminalError(errors.RESTORE_REFUSED, "Azure refused the request (see details).", [detail])
         wanted = (os_disk, *call.data_disks)
         ids = [disk.disk_id.lower() for disk in wanted]
@@ -215,6 +217,10 @@ class ScriptedCompute:
         """Let somebody attach a disk, if no change runs."""
         if self._operation is None and all(disk.lun != lun for disk in self.vm.disks):
             self._set_disks(self.vm.os_disk, (*self.vm.data_disks, attached(name, lun)))
+
+    def forget_reading(self) -> None:
+        """Let the next reading show the VM as it is: whoever read it last did so long ago."""
+        self._shown = None
 
     def begin_foreign_change(self, takes: timedelta = timedelta(seconds=40)) -> None:
         """Let somebody change the VM for some time."""

@@ -10,11 +10,14 @@ import pytest
 
 from domain import errors
 from domain.errors import TerminalError, TransientError
+from domain.follow_up.calls import StartVirtualMachine, UpdateDisks
+from domain.follow_up.swap import Swap, failed
+from domain.follow_up.swap_report import end_error
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.parts import Source
 from domain.restore.state import Restore
 from domain.restore.undo import undo, undo_id
-from tests.support.azure import LIMITS, a_restore
+from tests.support.azure import LIMITS, NOW, VM_ID, a_restore
 from tests.support.compute import Later, attached, disk_id
 from tests.support.player import Player
 from tests.support.swap_world import play
@@ -274,6 +277,27 @@ class TestGoesBack:
 
         assert player.compute.vm.power == "deallocated"
 
+    def test_a_vm_whose_power_is_not_known_runs_on_the_way_back(self) -> None:
+        player = swapping()
+        player.compute.vm = _like(player, power=None)
+        player.compute.fails = {"update_disks": [REFUSED]}
+
+        player.finish()
+
+        assert player.compute.vm.power == "running"
+
+    def test_an_old_reading_that_shows_it_running_is_not_believed_on_the_way_back(self) -> None:
+        player = swapping()
+        player.compute.lags_s = 30.0
+        failure = TerminalError("InternalExecutionError", "try again")
+        player.compute.fails = {"deallocate_virtual_machine": [Later(failure), "lost"]}
+        cancel = [lambda: None, lambda: player.say(CANCEL_EVENT, {"by": "ada"})]
+        player.compute.before = {"deallocate_virtual_machine": cancel}
+
+        shown = player.finish()
+
+        assert (swap_of(shown)["state"], player.compute.vm.power) == ("AsBefore", "running")
+
     def test_a_cancellation_before_the_disks_are_replaced_takes_all_back(self) -> None:
         player = swapping()
         player.compute.before = {"deallocate_virtual_machine": [lambda: player.say(CANCEL_EVENT, {"by": "ada"})]}
@@ -312,6 +336,19 @@ class TestGetsStuck:
         player.compute.fails = {"start_virtual_machine": [Later(TerminalError("AllocationFailed", "sold out"))] * 4}
 
         assert player.finish()["status"] == "Completed"
+
+
+    def test_the_call_that_failed_last_is_named(self) -> None:
+        update = UpdateDisks(vm_id=VM_ID, data_disks=())
+        start = StartVirtualMachine(vm_id=VM_ID)
+        swap = Swap(vm_id=VM_ID, wanted=(), changes=(), cause=REFUSED.to_json())
+        for call, minutes in ((update, 0), (start, 1), (update, 30)):
+            swap = failed(swap, call, BUSY, NOW + timedelta(minutes=minutes))
+
+        error = end_error(swap, "undo it")
+
+        assert error is not None
+        assert "PATCH storageProfile failed again and again" in error.message
 
 
 class TestRunsTwice:

@@ -218,9 +218,12 @@ class ScriptedCompute:
         if self._operation is None and all(disk.lun != lun for disk in self.vm.disks):
             self._set_disks(self.vm.os_disk, (*self.vm.data_disks, attached(name, lun)))
 
-    def forget_reading(self) -> None:
-        """Let the next reading show the VM as it is: whoever read it last did so long ago."""
+    def rest(self) -> None:
+        """Let the operation that runs end, and the next reading show the VM as it is, as some time later."""
         self._shown = None
+        if self._operation is not None:
+            self._operation.ends = self.clock.now()
+        self.settle()
 
     def begin_foreign_change(self, takes: timedelta = timedelta(seconds=40)) -> None:
         """Let somebody change the VM for some time."""

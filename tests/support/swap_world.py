@@ -75,10 +75,10 @@ class _World:
 
     def run_undo(self, done: Json) -> Json:
         """Play the undo to its end and check it."""
+        self.compute.rest()
         before, self.restore_id = self.compute.vm, ""
         self._script()
         self.compute.profiles.clear()
-        self.compute.forget_reading()
         new_id, now = undo_id(done["id"], 1), self.player.clock.now()
         request, back = undo(done, new_id, now, by="ada", comment=None)
         restore = Restore.undo(

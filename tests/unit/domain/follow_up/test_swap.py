@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -17,7 +17,7 @@ from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.parts import Source
 from domain.restore.state import Restore
 from domain.restore.undo import undo, undo_id
-from tests.support.azure import LIMITS, NOW, VM_ID, a_restore
+from tests.support.azure import LIMITS, VM_ID, a_restore
 from tests.support.compute import Later, attached, disk_id
 from tests.support.player import Player
 from tests.support.swap_world import play
@@ -337,13 +337,12 @@ class TestGetsStuck:
 
         assert player.finish()["status"] == "Completed"
 
-
     def test_the_call_that_failed_last_is_named(self) -> None:
         update = UpdateDisks(vm_id=VM_ID, data_disks=())
         start = StartVirtualMachine(vm_id=VM_ID)
         swap = Swap(vm_id=VM_ID, wanted=(), changes=(), cause=REFUSED.to_json())
         for call, minutes in ((update, 0), (start, 1), (update, 30)):
-            swap = failed(swap, call, BUSY, NOW + timedelta(minutes=minutes))
+            swap = failed(swap, call, BUSY, datetime(2026, 11, 23, 8, tzinfo=UTC) + timedelta(minutes=minutes))
 
         error = end_error(swap, "undo it")
 

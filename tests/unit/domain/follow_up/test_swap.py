@@ -291,8 +291,9 @@ class TestGoesBack:
         player.compute.lags_s = 30.0
         failure = TerminalError("InternalExecutionError", "try again")
         player.compute.fails = {"deallocate_virtual_machine": [Later(failure), "lost"]}
-        cancel = [lambda: None, lambda: player.say(CANCEL_EVENT, {"by": "ada"})]
-        player.compute.before = {"deallocate_virtual_machine": cancel}
+        player.compute.before = {
+            "deallocate_virtual_machine": [lambda: None, lambda: player.say(CANCEL_EVENT, {"by": "ada"})]
+        }
 
         shown = player.finish()
 

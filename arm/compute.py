@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from domain.answers import Answer
 from domain.azure.disks import Disk
 from domain.azure.virtual_machines import VirtualMachine
-from domain.errors import NOT_FOUND, SERVICE_UNAVAILABLE, RestoreError, TerminalError
+from domain.errors import AUTHORIZATION_FAILED, NOT_FOUND, SERVICE_UNAVAILABLE, RestoreError, TerminalError
 from domain.follow_up.calls import ChangeStatus
 from domain.wire import as_object, as_text
 
@@ -82,19 +82,17 @@ class ComputeClient:
     def get_compute_operation(self, url: str) -> Answer[ChangeStatus]:
         """Poll an operation.
 
-        One that Azure does not know any more, or does not show to the app, does not run and has no error: what it has
-        done is seen at the VM. Azure shows an operation to whoever may read operations in the VM's resource group.
+        ``NotFound`` and ``AuthorizationFailed`` say nothing about it: Azure forgets operations after some time, and
+        shows them only to whoever may read operations in the VM's resource group. Then the VM itself must be asked.
         """
         if not is_usable(url, self._session.endpoint):
             raise TerminalError(SERVICE_UNAVAILABLE, "The address of an operation of Azure is not one of its endpoint.")
         try:
             reply = self._session.call("GET", url)
         except TerminalError as error:
-            if error.code == NOT_FOUND or error.is_forbidden:
-                return Answer(ChangeStatus(is_running=False), error.retry_after_s)
-            if _RESULT_URL in url:
-                return Answer(ChangeStatus(is_running=False, error=_own_error(error)), error.retry_after_s)
-            raise
+            if _RESULT_URL not in url or error.code in {NOT_FOUND, AUTHORIZATION_FAILED}:
+                raise
+            return Answer(ChangeStatus(is_running=False, error=_own_error(error)), error.retry_after_s)
         return Answer(_status(reply, has_body=_RESULT_URL not in url), reply.retry_after_s)
 
     def get_disk(self, disk_id: str) -> Answer[Disk | None]:

@@ -311,13 +311,23 @@ class TestPollingAnOperation:
             "No room.",
         )
 
-    @pytest.mark.parametrize("status", [403, 404])
-    def test_one_that_azure_does_not_show_does_not_run(
-        self, server: ArmServer, client: BackupClient, status: int
+    def test_a_poll_that_is_refused_is_no_failure_of_the_operation(
+        self, server: ArmServer, client: BackupClient
     ) -> None:
-        server.answers(Say(status, {"error": {"code": "AuthorizationFailed", "message": "no"}}))
+        server.answers(Say(400, {"error": {"code": "InvalidApiVersionParameter", "message": "no"}}))
 
-        assert client.get_compute_operation(f"{server.url}{OPERATION}").value == ChangeStatus(is_running=False)
+        assert refusal(lambda: client.get_compute_operation(f"{server.url}{OPERATION}")).code == "RestoreRefused"
+
+    @pytest.mark.parametrize("query", ["", "&monitor=true"])
+    @pytest.mark.parametrize(("status", "code"), [(403, "AuthorizationFailed"), (404, "NotFound")])
+    def test_one_that_azure_does_not_show_has_neither_ended_nor_failed(
+        self, server: ArmServer, client: BackupClient, status: int, code: str, query: str
+    ) -> None:
+        server.answers(Say(status, {"error": {"code": code, "message": "no"}}))
+
+        error = refusal(lambda: client.get_compute_operation(f"{server.url}{OPERATION}{query}"))
+
+        assert (type(error), error.code) == (TerminalError, code)
 
     @pytest.mark.parametrize("body", [None, b"<html>", [], {"name": "op-1"}])
     def test_an_unreadable_one_is_transient(self, server: ArmServer, client: BackupClient, body: Any) -> None:

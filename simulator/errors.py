@@ -164,13 +164,28 @@ def unknown_type(namespace: str, api_version: str) -> ArmError:
 
 def guard_not_granted(scope: str, action: str, guard_id: str) -> ArmError:
     """403 of the gateway: the caller has no rights on the guard, or not yet."""
+    needed = "Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/read"
+    return not_authorized_on_links(action, scope, [(needed, guard_id)])
+
+
+def not_authorized_on_links(action: str, scope: str, missing: Iterable[tuple[str, str]]) -> ArmError:
+    """403 of the gateway: the caller may do this, but lacks actions at resources that the body names."""
+    actions, scopes = zip(*missing, strict=True)
     return ArmError(
         403,
         "LinkedAuthorizationFailed",
         f"The {CALLER} has permission to perform action '{action}' on scope '{scope}'; however, it does "
-        "not have permission to perform action(s) 'Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/"
-        f"read' on the linked scope(s) '{guard_id}' (respectively) or the linked scope(s) are invalid.",
+        f"not have permission to perform action(s) '{','.join(actions)}' on the linked scope(s) "
+        f"'{','.join(scopes)}' (respectively) or the linked scope(s) are invalid.",
         cause="gateway",
+    )
+
+
+def not_authorized_in_template(name: str, kind: str, action: str, scope: str) -> str:
+    """Return what the refusal of a deployment says of a resource that the caller may not write."""
+    return (
+        f"Authorization failed for template resource '{name}' of type '{kind}'. The {CALLER} does not have permission "
+        f"to perform action '{action}' at scope '{scope}'."
     )
 
 

@@ -21,9 +21,10 @@ from simulator.providers.graph import routes as graph
 from simulator.providers.identity import routes as identity
 from simulator.providers.network import routes as network
 from simulator.providers.resources import routes as resources
+from simulator.providers.resources.linked import check_links
 from simulator.providers.resources.permissions import check_permission
 from simulator.providers.storage import routes as storage
-from simulator.providers.storage.blobs import answer_storage
+from simulator.providers.storage.blobs import READ_STORAGE, answer_storage
 from simulator.providers.storage.host import storage_call
 from simulator.reading import object_or_empty
 from simulator.routing import Router
@@ -57,7 +58,7 @@ def answer(world: World, call: Call) -> Answered:
     world.settle()
     stored = storage_call(world, call)
     if stored:
-        return Answered(answer=answer_storage(world, call, stored), action="read_storage")
+        return Answered(answer=answer_storage(world, call, stored), action=READ_STORAGE)
     found = _ROUTER.find(call.method, call.path)
     route, params = found or (None, {})
     if route and not route.arm:
@@ -72,6 +73,8 @@ def answer(world: World, call: Call) -> Answered:
         headers = spend(world, address, call.method)
         check_body(call)
         check_group(world, address)
+        kind = f"{address.provider}/{'/'.join(address.types)}"
+        check_links(world, kind, address.action(call.method), resource_of(call.path), call.body)
         world.locks.check(resource_of(call.path), call.method)
         if route is None:
             raise errors.unknown_type(address.provider, call.api_version)

@@ -83,6 +83,7 @@ class World:
         self.restore_tokens: dict[str, RestoreToken] = {}
         self.store = ResourceStore()
         self.compute = ComputeState()
+        self.overwritten_blobs: dict[tuple[str, str], bytes] = {}
         self._moment: datetime | None = None
         self.started = self.now()
         self._effects: list[tuple[datetime, int, Callable[[], object]]] = []
@@ -195,6 +196,11 @@ class World:
         """Put a lock of a level at a scope in the place of those that are there; the empty level leaves none."""
         with self.lock:
             self.locks.replace(scope, level)
+
+    def overwrite_blob(self, account: str, name: str, content: bytes) -> None:
+        """Put other content into a blob that a job leaves, now or later, as others with a role on the account can."""
+        with self.lock:
+            self.overwritten_blobs[account.lower(), name] = content
 
     # What happens
 

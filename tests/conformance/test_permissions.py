@@ -105,6 +105,114 @@ def test_calls_of_the_backup_service_have_their_own_actions(arm: Caller) -> None
     assert denied(arm, VAULT) == ["*/backupStatus/action", READ_ITEMS, READ_JOBS]
 
 
+GROUP = f"{SUBSCRIPTION}/resourceGroups/swap-rg"
+DISK = f"{GROUP}/providers/Microsoft.Compute/disks/swap-01_DataDisk_0"
+NIC = f"{GROUP}/providers/Microsoft.Network/networkInterfaces/swap-01-nic"
+NSG = f"{TARGET_GROUP}/providers/Microsoft.Network/networkSecurityGroups/nsg-a"
+ADDRESS = f"{TARGET_GROUP}/providers/Microsoft.Network/publicIPAddresses/pip-a"
+IDENTITY = f"{TARGET_GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"
+WRITE_VM, WRITE_NIC = "Microsoft.Compute/virtualMachines/write", "Microsoft.Network/networkInterfaces/write"
+VM = vm_id("swap-01", "swap-rg")
+
+
+def disks(**profile: Any) -> dict[str, Any]:
+    return {"properties": {"storageProfile": profile}}
+
+
+def configuration(**properties: Any) -> dict[str, Any]:
+    return {"location": "westeurope", "properties": {"ipConfigurations": [{"name": "one", "properties": properties}]}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "own", "needed", "linked"),
+    [
+        (
+            "PATCH",
+            VM,
+            disks(osDisk={"managedDisk": {"id": DISK}}),
+            WRITE_VM,
+            "Microsoft.Compute/disks/write",
+            DISK,
+        ),
+        (
+            "PATCH",
+            VM,
+            disks(dataDisks=[{"managedDisk": {"id": DISK}}]),
+            WRITE_VM,
+            "Microsoft.Compute/disks/write",
+            DISK,
+        ),
+        (
+            "POST",
+            f"{VM}/attachDetachDataDisks",
+            {"dataDisksToDetach": [{"diskId": DISK}]},
+            "Microsoft.Compute/virtualMachines/attachDetachDataDisks/action",
+            "Microsoft.Compute/disks/write",
+            DISK,
+        ),
+        (
+            "PUT",
+            VM,
+            {"properties": {"networkProfile": {"networkInterfaces": [{"id": NIC}]}}},
+            WRITE_VM,
+            "Microsoft.Network/networkInterfaces/join/action",
+            NIC,
+        ),
+        (
+            "PATCH",
+            VM,
+            {"identity": {"type": "UserAssigned", "userAssignedIdentities": {IDENTITY: {}}}},
+            WRITE_VM,
+            "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
+            IDENTITY,
+        ),
+        (
+            "PUT",
+            NIC,
+            configuration(subnet={"id": f"{VNET}/subnets/default"}),
+            WRITE_NIC,
+            "Microsoft.Network/virtualNetworks/subnets/join/action",
+            f"{VNET}/subnets/default",
+        ),
+        (
+            "PUT",
+            NIC,
+            configuration(publicIPAddress={"id": ADDRESS}),
+            WRITE_NIC,
+            "Microsoft.Network/publicIPAddresses/join/action",
+            ADDRESS,
+        ),
+        (
+            "PUT",
+            NIC,
+            {"properties": {"networkSecurityGroup": {"id": NSG}}},
+            WRITE_NIC,
+            "Microsoft.Network/networkSecurityGroups/join/action",
+            NSG,
+        ),
+    ],
+)
+def test_a_write_needs_a_permission_at_what_it_names(
+    arm: Caller, method: str, path: str, body: dict[str, Any], own: str, needed: str, linked: str
+) -> None:
+    arm.simulator.world.deny(linked, [needed])
+
+    answer = arm.session.request(method, f"{arm.simulator.url}{path}?api-version=2024-07-01", json=body, timeout=10)
+
+    assert (answer.status_code, error_code(answer)) == (403, "LinkedAuthorizationFailed")
+    scope = VM if path.startswith(VM) else path
+    assert f"has permission to perform action '{own}' on scope '{scope}'" in answer.json()["error"]["message"]
+    assert f"action(s) '{needed}' on the linked scope(s) '{linked}'" in answer.json()["error"]["message"]
+
+
+def test_an_identity_is_taken_away_without_a_permission_at_it(arm: Caller) -> None:
+    arm.simulator.world.deny(TARGET_GROUP, ["Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"])
+    body = {"identity": {"type": "None", "userAssignedIdentities": {IDENTITY: None}}}
+    url = f"{arm.simulator.url}{VM}?api-version=2024-07-01"
+
+    assert arm.session.patch(url, json=body, timeout=10).status_code == 200
+
+
 def test_the_list_itself_can_be_denied(arm: Caller) -> None:
     arm.simulator.world.deny(TARGET_GROUP, ["Microsoft.Authorization/permissions/read"])
 

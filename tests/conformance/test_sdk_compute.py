@@ -8,6 +8,8 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.mgmt.compute import ComputeManagementClient, models
 
+from simulator.scenario import Scenario
+from simulator.server import running
 from tests.conformance.caller import SUBSCRIPTION, SUBSCRIPTION_ID, TARGET_GROUP, ZRS, Caller, new_vm_members, vm_id
 from tests.conformance.sdk import WaitlessTransport, sdk_client
 
@@ -140,6 +142,46 @@ class TestDisks:
         assert os_disk.creation_data.create_option == "Restore"
         assert os_disk.time_created is not None
         assert job.started < os_disk.time_created <= clock.now()
+
+    @pytest.mark.parametrize(("tier", "option"), [("InstantRP", "Restore"), ("HardenedRP", "Import")])
+    def test_disks_have_the_luns_of_their_sources_in_their_names(
+        self, clock: ManualClock, tier: str, option: str
+    ) -> None:
+        """The name says the LUN, not the number of the disk: exported configurations show a single disk ``-002-``."""
+        document = {
+            "subscriptionId": SUBSCRIPTION_ID,
+            "vaults": [{"name": "vault-weu", "resourceGroup": "backup-rg", "region": "westeurope"}],
+            "storageAccounts": [{"name": "stagingweu", "resourceGroup": "backup-rg", "location": "westeurope"}],
+            "vms": [
+                {
+                    "name": "odd-01",
+                    "resourceGroup": GROUP,
+                    "vault": "vault-weu",
+                    "zone": "2",
+                    "dataDisks": [{"lun": 2}, {"lun": 5}],
+                    "points": [{"ageHours": 3, "tiers": {tier: "Valid"}}],
+                }
+            ],
+        }
+        with running(Scenario.from_dict(document), clock=clock) as simulator:
+            caller = Caller(simulator)
+            with caller.session:
+                caller.restored_job("odd-01", GROUP, targetResourceGroupId=f"{SUBSCRIPTION}/resourceGroups/{GROUP}")
+                clock.advance(600)
+                path = f"{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute/disks"
+                made = [
+                    disk
+                    for disk in caller.get(path, **{"api-version": "2024-03-02"}).json()["value"]
+                    if "RSVaultBackup" in disk["tags"]
+                ]
+
+        assert [disk["name"].rpartition("-2026")[0] for disk in made] == [
+            "odd01-osdisk",
+            "odd01-datadisk-002",
+            "odd01-datadisk-005",
+        ]
+        assert [disk["properties"]["creationData"]["createOption"] for disk in made] == [option] * 3
+        assert [disk["zones"] for disk in made] == [["2"]] * 3
 
     def test_tags_of_a_disk_are_changed(self, compute: ComputeManagementClient) -> None:
         changed = compute.disks.begin_update(GROUP, "swap-01_DataDisk_0", models.DiskUpdate(tags={"a": "b"})).result()
@@ -585,6 +627,10 @@ class TestCreatingAndDeleting:
         assert code(self.new_vm(os_disk, taken)) == "NicInUse"
         assert code(self.new_vm(os_disk, nic, size="Standard_Nowhere")) == "InvalidParameter"
         assert code(self.new_vm(os_disk, nic, zones=["3"])) == "BadRequest"
+        both = self.new_vm(os_disk, nic, zones=["1"])
+        assert both.properties is not None
+        both.properties.availability_set = models.SubResource(id=f"{vm_id('x', GROUP)}-set")
+        assert "both Availability Zone and Availability Set" in refusal(lambda: create(GROUP, "new-01", both))[2]
         assert code(self.new_vm(os_disk, nic, os_profile=models.OSProfile(computer_name="x"))) == "InvalidParameter"
         with pytest.raises(ResourceNotFoundError):
             compute.virtual_machines.get(GROUP, "new-01")

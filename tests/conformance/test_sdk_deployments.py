@@ -380,6 +380,60 @@ class TestRestoredVm:
         with secure.world.lock:
             assert vm_of_interface(secure.world, interface_id) == vm_id
 
+    def test_a_deployment_of_the_same_name_makes_nothing_new(
+        self, client: DeploymentsMgmtClient, secure: Simulator, template: dict[str, Any]
+    ) -> None:
+        asked = a_deployment(template, **self.values("swap-01-r"))
+        client.deployments.begin_create_or_update(GROUP, "restore-1", asked).result()
+        there = {key for key, _ in secure.world.store.items() if "/operations/" not in key}
+
+        again = properties_of(client.deployments.begin_create_or_update(GROUP, "restore-1", asked).result())
+
+        assert again.provisioning_state == "Succeeded"
+        assert {key for key, _ in secure.world.store.items() if "/operations/" not in key} == there
+
+    def test_why_the_vm_failed_stands_two_levels_down(
+        self, client: DeploymentsMgmtClient, secure: Simulator, template: dict[str, Any]
+    ) -> None:
+        failed = {"code": "ZonalAllocationFailed", "message": "No room.", "actions": ["put_vm"]}
+        vm_id = f"{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Compute/virtualMachines/swap-01-r"
+        secure.world.set_faults(vm_id, {"computeFailed": failed})
+        asked = a_deployment(template, **self.values("swap-01-r"))
+
+        assert error_of(client.deployments.begin_create_or_update(GROUP, "d", asked).result)[1] == "DeploymentFailed"
+
+        error = properties_of(client.deployments.get(GROUP, "d")).error
+        assert error is not None
+        (detail,) = error.details or []
+        assert (detail.code, detail.target) == ("ResourceDeploymentFailure", vm_id)
+        assert [(each.code, each.message) for each in detail.details or []] == [("ZonalAllocationFailed", "No room.")]
+
+    @pytest.mark.parametrize("validates", [True, False])
+    def test_what_the_caller_may_not_make_is_refused_before_anything_is_made(
+        self, client: DeploymentsMgmtClient, secure: Simulator, template: dict[str, Any], *, validates: bool
+    ) -> None:
+        secure.world.deny(TARGET_GROUP, ["Microsoft.Compute/virtualMachines/write"])
+        asked = a_deployment(template, **self.values("swap-01-r"))
+        call = client.deployments.begin_validate if validates else client.deployments.begin_create_or_update
+
+        status, code, message = error_of(lambda: call(GROUP, "d", asked))
+
+        assert (status, code) == (403, "InvalidTemplateDeployment")
+        assert "'Authorization failed for template resource 'swap-01-r' of type" in message
+        assert secure.world.store.get(f"{NETWORK}/networkInterfaces/nic-swap-01-r") is None
+
+    def test_a_network_that_may_not_be_joined_fails_the_deployment(
+        self, client: DeploymentsMgmtClient, secure: Simulator, template: dict[str, Any]
+    ) -> None:
+        secure.world.deny(NETWORK, ["Microsoft.Network/virtualNetworks/subnets/join/action"])
+        asked = a_deployment(template, **self.values("swap-01-r"))
+
+        assert error_of(client.deployments.begin_create_or_update(GROUP, "d", asked).result)[1] == "DeploymentFailed"
+
+        error = properties_of(client.deployments.get(GROUP, "d")).error
+        assert error is not None
+        assert [each.code for each in error.details or []] == ["LinkedAuthorizationFailed"]
+
     def test_disks_that_are_in_use_fail_the_deployment(
         self, client: DeploymentsMgmtClient, secure: Simulator, template: dict[str, Any]
     ) -> None:

@@ -132,6 +132,30 @@ class TestBlobs:
 
         assert "virtualMachineName" in template["parameters"]
 
+    def test_a_blob_that_somebody_has_overwritten(self, secure: Simulator, clock: ManualClock) -> None:
+        bag = restored(secure, clock)
+        name = bag["Create VM Template Blob Uri"].rpartition("/")[2]
+        before = blob_named(secure, bag, name).get_blob_properties()
+
+        secure.world.overwrite_blob(ACCOUNT.upper(), name, b"{}")
+
+        after = blob_named(secure, bag, name).get_blob_properties()
+        assert blob_named(secure, bag, name).download_blob().readall() == b"{}"
+        assert (after.size, after.etag != before.etag) == (2, True)
+        assert blob_named(secure, bag, bag["Config Blob Name"]).get_blob_properties().size == 5120
+
+    def test_a_busy_account(self, secure: Simulator, clock: ManualClock) -> None:
+        bag = restored(secure, clock)
+        account = secure.world.scenario.storage_accounts[0].resource_id
+        secure.world.set_faults(account, {"errors503": {"count": 1}})
+        blob = blob_named(secure, bag, bag["Config Blob Name"])
+
+        with pytest.raises(HttpResponseError) as busy:
+            blob.get_blob_properties()
+
+        assert refused_with(busy) == (503, "ServerBusy")
+        assert blob.get_blob_properties().size == 5120
+
     def test_a_part_of_a_blob(self, secure: Simulator, clock: ManualClock) -> None:
         bag = restored(secure, clock)
         blob = blob_named(secure, bag, bag["Config Blob Name"])

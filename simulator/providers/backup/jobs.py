@@ -63,6 +63,7 @@ class Job:
     restored_disks: tuple[str, ...] = ()
     backed_up_disks: tuple[str, ...] = ()
     makes_managed_disks: bool = False
+    from_snapshot: bool = False
     tags_disks: bool = True
     saves_keys: bool = False
     bag: BagFault = field(default_factory=BagFault)

@@ -34,6 +34,7 @@ _NAME_TAKEN = ErrorDetail(
     text="A virtual machine of this name was created in the meantime.",
     recommendations=("Choose another name for the virtual machine.",),
 )
+_SNAPSHOTS = frozenset({"InstantRP", "IASnapshotRP"})
 REHYDRATION_S = {"High": 45 * 60.0, "Standard": 9 * 3600.0}
 
 
@@ -167,6 +168,7 @@ def _make_job(world: World, restore: CheckedRestore, job_id: str, activity_id: s
         backed_up_disks=_shown_disks(vm, vm.backed_up_luns),
         makes_managed_disks=kind != "blobs"
         and (restore.point.managed or bool(properties.get("restoreWithManagedDisks"))),
+        from_snapshot=not restore.region and not restore.point.valid_tiers.isdisjoint(_SNAPSHOTS),
         tags_disks=not faults.untagged_disks,
         saves_keys=restore.point.encrypted,
         bag=faults.bag,

@@ -81,7 +81,7 @@ def _disk(name: str, machine: Machine) -> dict[str, Any]:
 def _provisioning(body: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
     state = body["properties"]["provisioningState"].lower()
     if state == "failed":
-        code = f"ProvisioningState/failed/{machine.failure}"
+        code = f"ProvisioningState/failed/{machine.failure.code if machine.failure else ''}"
         return {
             "code": code,
             "level": "Error",

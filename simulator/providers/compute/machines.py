@@ -13,6 +13,7 @@ from simulator.providers.compute.attachments import Attachments, disk_ids, relea
 from simulator.providers.compute.bodies import VM_TYPE
 from simulator.providers.compute.changes import change, change_vm
 from simulator.providers.compute.errors import (
+    bad_request,
     busy,
     compute_error,
     invalid_parameter,
@@ -80,13 +81,13 @@ def begin_change(world: World, body: Mapping[str, Any], work: Work) -> ComputeOp
 
     def succeed(moment: datetime) -> Any:
         result = work.finish(moment)
-        machine.changed, machine.failure = moment, ""
+        machine.changed, machine.failure = moment, None
         show("Succeeded")
         return result
 
     def fail(moment: datetime) -> None:
         work.undo(moment)
-        machine.changed, machine.failure = moment, operation.failure.code if operation.failure else ""
+        machine.changed, machine.failure = moment, operation.failure
         show("Failed")
 
     operation = begin(world, body, replace(work, finish=succeed, undo=fail))
@@ -208,6 +209,11 @@ def put_virtual_machine(world: World, vm_id: str, given: Mapping[str, Any]) -> C
 
 def _create(world: World, vm_id: str, given: Mapping[str, Any]) -> ComputeOperation:
     properties: Mapping[str, Any] = given.get("properties") or {}
+    if given.get("zones") and properties.get("availabilitySet"):
+        raise bad_request(
+            "Virtual Machine cannot be created because both Availability Zone and Availability Set were specified. "
+            "Deploying an Availability Set to an Availability Zone isn't supported."
+        )
     if properties.get("osProfile"):
         raise invalid_parameter("Parameter 'osProfile' is not allowed.", "osProfile")
     check_placement(world, vm_id, given)

@@ -28,11 +28,12 @@ def add_restored_disks(world: World, job: Job, source: Vm) -> RestoredDisks:
 
     They have the tags of the disks that were backed up, and one that names the job.
     """
+    option = "Restore" if job.from_snapshot else "Import"
     tags = {**source.hardware.disk_tags, **({"RSVaultBackup": job.job_id} if job.tags_disks else {})}
 
     def add(size_gb: float, lun: int | None) -> dict[str, Any]:
         disk_id = f"{job.target.group_id}/providers/{DISK_TYPE}/{job.disk_name(-1 if lun is None else lun)}"
-        body = disk_body(source, disk_id, size_gb, job.ends_at(), lun=lun, option="Restore")
+        body = disk_body(source, disk_id, size_gb, job.ends_at(), lun=lun, option=option)
         if job.target.zones is not None:
             body.pop("zones", None)
             body |= {"zones": list(job.target.zones)} if job.target.zones else {}

@@ -33,7 +33,7 @@ class Machine:
 
     power: str = RUNNING
     changed: datetime
-    failure: str = ""
+    failure: OperationFailure | None = None
     agent_from: datetime | None = None
     last_report: datetime | None = None
     held: frozenset[str] = frozenset()

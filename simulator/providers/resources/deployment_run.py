@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.errors import ArmError
 from simulator.formats import iso_duration, iso_time, ticks
 from simulator.providers.resources.deployers import DEPLOYERS
+from simulator.providers.resources.linked import check_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,7 @@ class DeploymentRun:
         status = "OK" if self._world.store.get(resource.resource_id) else "Created"
         step = self._step(self._world.new_id().replace("-", "")[:16].upper(), resource, status)
         try:
+            check_links(self._world, resource.type, f"{resource.type}/write", resource.resource_id, resource.body)
             self._world.locks.check(resource.resource_id, "PUT")
             DEPLOYERS[resource.type](self._world, resource.resource_id, resource.body)
         except ArmError as error:
@@ -86,7 +88,7 @@ class DeploymentRun:
                 continue
             del self._running[key]
             if state == "Failed":
-                self._fail(step, "Conflict", _resource_failed(step))
+                self._fail(step, "Conflict", _resource_failed(self._world, step))
             else:
                 self._done.add(key)
                 self._show(step, "Succeeded")
@@ -141,12 +143,16 @@ class DeploymentRun:
         return {"timestamp": iso_time(now), "duration": iso_duration(ticks(now) - ticks(began))}
 
 
-def _resource_failed(step: _Step) -> dict[str, Any]:
+def _resource_failed(world: World, step: _Step) -> dict[str, Any]:
+    resource_id = step.resource.resource_id if step.resource else ""
+    machine = world.compute.machines.get(resource_id.lower())
+    cause = machine.failure if machine else None
     return {
         "code": "ResourceDeploymentFailure",
-        "target": step.resource.resource_id if step.resource else "",
+        "target": resource_id,
         "message": "The resource write operation failed to complete successfully, because it reached terminal "
         "provisioning state 'Failed'.",
+        **({"details": [{"code": cause.code, "message": cause.message}]} if cause else {}),
     }
 
 

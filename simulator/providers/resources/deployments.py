@@ -7,11 +7,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from simulator.calls import Answer, Call, page
+from simulator.errors import not_authorized_in_template
 from simulator.formats import iso_duration, iso_time
 from simulator.providers.resources import errors
 from simulator.providers.resources.deletions import Deletion, begin_deletion
 from simulator.providers.resources.deployment_run import OPERATIONS, DeploymentRun
 from simulator.providers.resources.groups import check_not_deleted, find_group, group_id_of
+from simulator.providers.resources.permissions import is_denied
 from simulator.providers.resources.templates import Plan, PlannedResource, read_plan
 from simulator.signing import Signatures
 
@@ -31,6 +33,7 @@ def validate_deployment(world: World, call: Call) -> Answer:
     group = find_group(world, group_id_of(call))
     _check_name(call.params["deployment"])
     plan = read_plan(group, call.body)
+    _check_permissions(world, plan)
     body = _body(world, group, call.params["deployment"], plan)
     body["properties"] |= {
         "provisioningState": "Succeeded",
@@ -49,6 +52,7 @@ def put_deployment(world: World, call: Call) -> Answer:
         properties = former["properties"]
         raise errors.deployment_active(former["id"], former["began"], properties["correlationId"])
     plan = read_plan(group, call.body)
+    _check_permissions(world, plan)
     if former:
         world.store.remove(former["id"])
     body = _body(world, group, former["name"] if former else call.params["deployment"], plan)
@@ -59,6 +63,20 @@ def put_deployment(world: World, call: Call) -> Answer:
     address = f"{call.base_url}{body['id']}/operationStatuses/{operation_id}?api-version={call.api_version}"
     headers = {"Azure-AsyncOperation": Signatures(world.now(), world.random).sign(address)}
     return Answer(status=200 if former else 201, body=_shown(body), headers=headers)
+
+
+def _check_permissions(world: World, plan: Plan) -> None:
+    """Raise 403 for a template with a resource that the caller may not write."""
+    denied = [planned for planned in plan.resources if is_denied(world, f"{planned.type}/write", planned.resource_id)]
+    if denied:
+        raise errors.deployment_not_authorized(
+            [
+                not_authorized_in_template(
+                    planned.resource_id.rpartition("/")[2], planned.type, f"{planned.type}/write", planned.resource_id
+                )
+                for planned in denied
+            ]
+        )
 
 
 def _check_name(name: str) -> None:

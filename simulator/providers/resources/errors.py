@@ -81,6 +81,14 @@ def deployment_not_found(name: str) -> ArmError:
     return _refused(404, "DeploymentNotFound", f"Deployment '{name}' could not be found.")
 
 
+def deployment_not_authorized(reasons: list[str]) -> ArmError:
+    """403 for a template with resources that the caller may not write, as users have reported it."""
+    found = ":".join(reasons)
+    several = f"Deployment failed with multiple errors: '{found}'"
+    one = f"The template deployment failed with error: '{found}'."
+    return _refused(403, "InvalidTemplateDeployment", several if len(reasons) > 1 else one)
+
+
 def deployment_name_too_long(name: str, most: int) -> ArmError:
     """400 for a deployment whose name is too long."""
     return _refused(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from simulator.scenario import StorageAccount
     from simulator.world import World
 
+READ_STORAGE = "read_storage"
+"""What all calls for storage are named in the request log."""
 _MOST_RESULTS = 5000
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
@@ -37,6 +39,7 @@ def answer_storage(world: World, call: Call, asked: StorageCall) -> Answer:
     }
     try:
         check_access(world, call, asked.account, asked.container)
+        _check_faults(world, asked.account)
         given = _answer(world, call, asked, asked.account)
     except errors.StorageError as error:
         given = _error_answer(world, error, request_id)
@@ -47,6 +50,14 @@ def answer_storage(world: World, call: Call, asked: StorageCall) -> Answer:
         content_type=given.content_type,
         is_arm=False,
     )
+
+
+def _check_faults(world: World, account: StorageAccount) -> None:
+    """Raise 503 if the switches at the account say that it is busy."""
+    state = world.faults_at(account.resource_id)
+    burst = state.faults.errors503
+    if burst and burst.hits(READ_STORAGE) and state.strikes("errors503", burst.count):
+        raise errors.server_busy()
 
 
 def _error_answer(world: World, error: errors.StorageError, request_id: str) -> Answer:

@@ -30,6 +30,11 @@ class StorageError(Exception):
         return {"x-ms-error-code": self.code, **challenge}
 
 
+def server_busy() -> StorageError:
+    """503 for a partition that has too much to do."""
+    return StorageError(503, "ServerBusy", "The server is busy.")
+
+
 def no_authentication() -> StorageError:
     """401 for a call with neither token, nor key, nor signature."""
     return StorageError(401, "NoAuthenticationInformation", _SEE_HEADER)

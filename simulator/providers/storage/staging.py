@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from simulator.providers.resources.restored_vm_template import restored_vm_template
@@ -33,8 +33,9 @@ class Blob:
 
     @property
     def etag(self) -> str:
-        """The ETag, which depends on the name alone: blobs do not change."""
-        return f'"0x8D{hashlib.sha256(self.name.encode()).hexdigest()[:13].upper()}"'
+        """The ETag, which depends on the name and the content."""
+        content = self.content or b""
+        return f'"0x8D{hashlib.sha256(self.name.encode() + content).hexdigest()[:13].upper()}"'
 
 
 def jobs_with_blobs(world: World, account: StorageAccount) -> dict[str, Job]:
@@ -64,7 +65,12 @@ def blobs_of(world: World, job: Job) -> dict[str, Blob]:
         for lun, size_gb in disks.items():
             size = int(size_gb) * _GB + _VHD_FOOTER
             blobs.append(Blob(name=f"{job.disk_name(lun)}.vhd", kind="PageBlob", created=job.ends_at(), size=size))
-    return {blob.name: blob for blob in sorted(blobs, key=lambda blob: blob.name)}
+    return {blob.name: _as_written(world, job, blob) for blob in sorted(blobs, key=lambda blob: blob.name)}
+
+
+def _as_written(world: World, job: Job, blob: Blob) -> Blob:
+    content = world.overwritten_blobs.get((job.target.account.lower(), blob.name))
+    return blob if content is None else replace(blob, content=content, size=len(content))
 
 
 def _blob(job: Job, name: str, kind: str, content: bytes, metadata: Mapping[str, str] | None = None) -> Blob:

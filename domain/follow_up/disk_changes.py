@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from domain.azure.disks import RestoredDisk
+from domain.azure.resource_ids import same_id
 from domain.azure.virtual_machines import AttachedDisk
 from domain.errors import ErrorDetail, TerminalError
 
@@ -24,7 +25,8 @@ class WantedDisk:
     """What shall be at one place of a VM. ``lun`` is ``None`` for the OS disk.
 
     Without a ``disk`` the place becomes empty, if the disk ``removes`` is there. A disk without options gets those of
-    the disk that it replaces.
+    the disk that it replaces. ``removes`` is the id of the only disk that may give its place up: empty if the place
+    must be empty, ``None`` if any disk may.
     """
 
     lun: int | None
@@ -101,6 +103,54 @@ def changes_for(vm: VirtualMachine, wanted: Iterable[WantedDisk]) -> tuple[DiskC
         if present is None or not present.is_same_disk(after):
             changes.append(DiskChange(lun=place.lun, before=present, after=after))
     return tuple(changes)
+
+
+def obstacle(vm: VirtualMachine, wanted: Iterable[WantedDisk]) -> str | None:
+    """Return why the wanted disks must not be put into the VM as it is now, ``None`` if nothing speaks against it."""
+    places = [place for place in wanted if place.disk is not None]
+    strangers = [f"{disk.disk_id} {_at(disk.lun)}" for disk in (_stranger(vm, place) for place in places) if disk]
+    if strangers:
+        return (
+            f"The VM has other disks there than the swap had put in: {', '.join(strangers)}. If a later restore put "
+            "them there, undo that first."
+        )
+    moved = [
+        f"{disk.disk_id} {_at(disk.lun)}"
+        for disk in vm.disks
+        for place in places
+        if place.disk is not None and same_id(disk.disk_id, place.disk.disk_id) and disk.lun != place.lun
+    ]
+    if moved:
+        return f"The VM has these disks at other places: {', '.join(moved)}. Detach them first."
+    return _unclear_luns(vm, [place.lun for place in places if place.removes is None and place.lun is not None])
+
+
+def _stranger(vm: VirtualMachine, place: WantedDisk) -> AttachedDisk | None:
+    """Return the disk that has a place, if it is neither the one that shall have it nor the one that may give it up."""
+    present = _disk_at(vm, place.lun)
+    if present is None or place.disk is None or place.removes is None:
+        return None
+    known = (place.disk.disk_id, place.removes)
+    return None if any(same_id(present.disk_id, disk_id) for disk_id in known) else present
+
+
+def _unclear_luns(vm: VirtualMachine, restored: list[int]) -> str | None:
+    """Return why the LUNs in the names of restored disks cannot be relied on.
+
+    Azure does not document the number in the names. In all known examples it is the LUN. It would be seen as another
+    number, such as a count, where as many disks as the VM has are numbered from 0 without a gap, and the VM's are not.
+    """
+    own = sorted(disk.lun for disk in vm.data_disks if disk.lun is not None)
+    if len(restored) != len(own) or sorted(restored) != list(range(len(own))) or own == sorted(restored):
+        return None
+    return (
+        f"The restored data disks are numbered from 0 to {len(own) - 1}, but those of the VM are at LUN "
+        f"{', '.join(map(str, own))}: it is not certain which of them belong together. Attach them by hand."
+    )
+
+
+def _at(lun: int | None) -> str:
+    return "(OS disk)" if lun is None else f"(LUN {lun})"
 
 
 def arranged(vm: VirtualMachine, changes: Iterable[DiskChange]) -> tuple[AttachedDisk, ...]:

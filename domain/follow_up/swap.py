@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from domain import errors
+from domain.azure.resource_ids import same_id
 from domain.azure.virtual_machines import AttachedDisk, VirtualMachine
 from domain.errors import Json, RestoreError, RestoreWarning, TerminalError, TransientError
 from domain.follow_up.calls import (
@@ -27,7 +28,15 @@ from domain.follow_up.calls import (
     TagDisk,
     UpdateDisks,
 )
-from domain.follow_up.disk_changes import DiskChange, WantedDisk, arranged, attaches, changes_for, emptied_first
+from domain.follow_up.disk_changes import (
+    DiskChange,
+    WantedDisk,
+    arranged,
+    attaches,
+    changes_for,
+    emptied_first,
+    obstacle,
+)
 from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
@@ -275,7 +284,9 @@ def _accepted(swap: Swap, call: ActivityCall, value: ChangeAccepted, now: dateti
 
 def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
     if swap.changes is None and not vm.is_changing:
+        reason = None if swap.goes_back else obstacle(vm, swap.wanted)
         swap = _with_plan(swap, vm)
+        swap = swap if reason is None else _with_cause(swap, TerminalError(errors.REQUEST_CONFLICT, reason), now)
     unsure_until = None if swap.unsure_until is None or now >= swap.unsure_until else swap.unsure_until
     swap = replace(swap, seen=vm, since=swap.since or now, unsure_until=unsure_until)
     swap = replace(swap, times=_times_seen(swap, vm, now))
@@ -378,11 +389,17 @@ def _operation_read(swap: Swap, status: ChangeStatus, now: datetime) -> Swap:
 def _disks_found(swap: Swap, found: FoundDisks, now: datetime) -> Swap:
     known = {(disk.disk_id or "").lower() for disk in found.disks}
     missing = [disk_id for disk_id in swap.unchecked if disk_id.lower() not in known]
+    taken = [
+        disk.disk_id or "" for disk in found.disks if disk.attached_to and not same_id(disk.attached_to, swap.vm_id)
+    ]
     swap = replace(swap, unchecked=())
-    if not missing:
-        return swap
-    error = TerminalError(errors.NOT_FOUND, f"These disks do not exist any more: {', '.join(missing)}.")
-    return _with_cause(swap, error, now)
+    if missing:
+        error = TerminalError(errors.NOT_FOUND, f"These disks do not exist any more: {', '.join(missing)}.")
+        return _with_cause(swap, error, now)
+    if taken:
+        error = TerminalError(errors.REQUEST_CONFLICT, f"Another VM has these disks: {', '.join(taken)}.")
+        return _with_cause(swap, error, now)
+    return swap
 
 
 # What failures change

@@ -112,7 +112,7 @@ def undo_of(shown: Json) -> tuple[WantedDisk, ...]:
     profile: Json = shown.get("formerStorageProfile") or {}
     former = {disk.lun: disk for disk in _disks_of(profile)}
     wanted = tuple(
-        WantedDisk(lun=place["lun"], disk=former[place["lun"]])
+        WantedDisk(lun=place["lun"], disk=former[place["lun"]], removes=place["diskId"] or "")
         if place["formerDiskId"]
         else WantedDisk(lun=place["lun"], removes=place["diskId"])
         for place in shown["disks"]

@@ -83,6 +83,8 @@ class ScriptedCompute:
     fails: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     before: dict[str, list[Callable[[], object]]] = field(default_factory=dict[str, "list[Callable[[], object]]"])
     gone: set[str] = field(default_factory=set[str])
+    owners: dict[str, str] = field(default_factory=dict[str, str])
+    """The VMs that have other disks, by the disks' ids."""
     tags: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     made: list[tuple[datetime, str]] = field(default_factory=list[tuple["datetime", str]])
     retry_after_s: float | None = None
@@ -203,7 +205,10 @@ class ScriptedCompute:
         """Return the disks that exist."""
         there = [each for each in call.disk_ids if each not in self.gone]
         return FoundDisks(
-            disks=tuple(Disk(name=each.rpartition("/")[2], is_os_disk=False, disk_id=each) for each in there)
+            disks=tuple(
+                Disk(name=each.rpartition("/")[2], is_os_disk=False, disk_id=each, attached_to=self.owners.get(each))
+                for each in there
+            )
         )
 
     def tag(self, call: calls.TagDisk, _later: object) -> Done:

@@ -186,6 +186,18 @@ class TestWhoeverElseUsesTheVm:
         assert shown["status"] == "Completed"
 
 
+class TestLuns:
+    @pytest.mark.parametrize(("luns", "state"), [((2,), "AsBefore"), ((0,), "Swapped"), ((1, 2), "Swapped")])
+    def test_disks_whose_numbers_may_not_be_luns_are_not_swapped(self, luns: tuple[int, ...], state: str) -> None:
+        player = swapping()
+        player.compute.vm = _like(player, data_disks=tuple(attached(f"old-{lun}", lun) for lun in luns))
+
+        shown = player.finish()
+
+        assert swap_of(shown)["state"] == state
+        assert changes(player) == (list(CHANGES) if state == "Swapped" else [])
+
+
 class TestDisksThatCannotBeReplacedAtOnce:
     def test_their_places_are_emptied_first(self) -> None:
         player = swapping()
@@ -463,13 +475,59 @@ class TestUndo:
 
     def test_a_disk_that_the_swap_added_goes_and_one_attached_since_stays(self) -> None:
         player = swapping()
-        player.compute.vm = replace(player.compute.vm, data_disks=(attached("old-1", 1),))
+        player.compute.vm = replace(player.compute.vm, data_disks=(attached("old-1", 1), attached("old-2", 2)))
         done = player.finish()
         player.compute.attach_foreign()
 
         undone(player, done)
 
-        assert names(player) == ["old-os", "old-1", "foreign"]
+        assert names(player) == ["old-os", "old-1", "old-2", "foreign"]
+
+    @pytest.mark.parametrize("lun", [None, 0])
+    def test_a_disk_that_came_to_a_place_of_the_swap_since_stays_there(self, lun: int | None) -> None:
+        player = swapping()
+        done = player.finish()
+        later = attached("later", lun)
+        player.compute.vm = _like(player, os_disk=later) if lun is None else _with(player, later)
+        player.compute.made.clear()
+
+        shown = undone(player, done)
+
+        assert (shown["status"], swap_of(shown)["state"], changes(player)) == ("Failed", "AsBefore", [])
+        assert disk_id("later") in shown["error"]["message"]
+
+    def test_a_disk_that_came_to_a_place_which_an_undo_had_emptied_stays_there(self) -> None:
+        player = swapping()
+        player.compute.vm = _like(player, data_disks=(attached("old-1", 1), attached("old-2", 2)))
+        undo_document = undone(player, player.finish())
+        player.compute.attach_foreign("later", 0)
+        player.compute.made.clear()
+
+        shown = undone(player, undo_document)
+
+        assert (shown["status"], changes(player)) == ("Failed", [])
+
+    def test_a_former_disk_that_the_vm_has_at_another_place_stops_it_before_the_vm_goes_down(self) -> None:
+        player = swapping()
+        done = player.finish()
+        player.compute.attach_foreign("old-0", 9)
+        player.compute.made.clear()
+
+        shown = undone(player, done)
+
+        assert (shown["status"], changes(player)) == ("Failed", [])
+        assert "(LUN 9)" in shown["error"]["message"]
+
+    def test_a_former_disk_that_another_vm_has_stops_it_before_the_vm_goes_down(self) -> None:
+        player = swapping()
+        done = player.finish()
+        player.compute.made.clear()
+        player.compute.owners = {disk_id("old-0"): f"{VM_ID}-helper", disk_id("old-os"): VM_ID.upper()}
+
+        shown = undone(player, done)
+
+        assert (shown["status"], changes(player)) == ("Failed", [])
+        assert f"Another VM has these disks: {disk_id('old-0')}." in shown["error"]["message"]
 
     def test_an_undo_can_be_undone(self) -> None:
         player = swapping()

@@ -116,6 +116,11 @@ def _without_phases(document: Json) -> Json:
     return {name: value for name, value in document.items() if name != "phases"}
 
 
+def _without_places(document: Json) -> Json:
+    """Return the document without the disks of a swap that runs; its result will have them."""
+    return {**document, "swap": {**as_object(document["swap"]), "disks": []}} if "swap" in document else document
+
+
 def _with_details(document: Json, *, count: int) -> Json:
     """Return the document with the first ``count`` details of its error and with its last few warnings."""
     error, warnings = as_object(document["error"]), as_list(document["warnings"])[-_MAX_WARNINGS:]
@@ -162,6 +167,7 @@ _CUTS: Final[tuple[Callable[[Json], Json], ...]] = (
     _without_long_request,
     _without_bulk,
     _without_phases,
+    _without_places,
     partial(_with_details, count=5),
     _without_request,
     partial(_with_texts, max_size=1000),

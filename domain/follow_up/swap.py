@@ -114,7 +114,8 @@ class Times:
 class Swap:
     """One swap. ``changes`` and ``former`` are known once the VM has been read for the first time.
 
-    ``starts``: the VM runs in the end. ``unchecked`` are ids of disks that must exist before anything is touched.
+    ``starts``: the VM runs in the end; ``None``: if it ran before. ``unchecked`` are ids of disks that must exist
+    before anything is touched.
     ``cause`` is why it goes back, ``stuck`` why neither way can be gone to its end. ``untagged`` are the ids of the
     disks that were replaced and have no tags yet. ``seen`` is the last reading; ``None`` if the VM must be read.
     ``since`` is when the present way, there or back, began. ``troubles`` are by the names of the calls.
@@ -126,7 +127,7 @@ class Swap:
     kind: ClassVar = "swap"
     vm_id: str
     wanted: tuple[WantedDisk, ...]
-    starts: bool = True
+    starts: bool | None = True
     tags: dict[str, str] = field(default_factory=dict[str, str])
     unchecked: tuple[str, ...] = ()
     changes: tuple[DiskChange, ...] | None = None
@@ -161,7 +162,7 @@ class Swap:
     @property
     def must_run(self) -> bool:
         """Whether the VM must run in the end."""
-        return self.was_running if self.goes_back else self.starts
+        return self.was_running if self.goes_back or self.starts is None else self.starts
 
     def is_arranged(self, vm: VirtualMachine) -> bool:
         """Return whether the VM has the disks that it shall have."""
@@ -316,7 +317,7 @@ def _with_plan(swap: Swap, vm: VirtualMachine) -> Swap:
         changes=changes,
         former=vm.disks,
         was_running=was_running,
-        expects_agent=swap.starts and (vm.is_agent_ready is True or not was_running),
+        expects_agent=vm.is_agent_ready is True or (swap.starts is True and not was_running),
         untagged=tuple(disk_id for disk_id in replaced if disk_id) if swap.tags else (),
     )
 

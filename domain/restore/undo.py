@@ -56,7 +56,7 @@ def undo(
     swap = Swap(
         vm_id=swapped["virtualMachineId"],
         wanted=wanted,
-        starts=(request.then_swap_disks or {}).get("start", True),
+        starts=(request.then_swap_disks or {}).get("start", True) or None,  # a VM that runs by now runs afterwards
         tags={"restore-id": restore_id, "replaced-on": format_time(now)},
         unchecked=tuple(place.disk.disk_id for place in wanted if place.disk is not None),
     )

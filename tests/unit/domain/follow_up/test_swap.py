@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from domain import errors
+from domain.azure.disks import Disk
 from domain.errors import TerminalError, TransientError
 from domain.follow_up.calls import StartVirtualMachine, UpdateDisks
 from domain.follow_up.swap import Swap, failed
 from domain.follow_up.swap_report import end_error
+from domain.restore.document import custom_status
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.parts import Source
 from domain.restore.state import Restore
@@ -184,6 +186,30 @@ class TestWhoeverElseUsesTheVm:
         shown = player.finish()
 
         assert shown["status"] == "Completed"
+
+
+class TestManyDisks:
+    def test_the_status_of_a_running_swap_says_how_far_it_is(self) -> None:
+        player = swapping()
+        shown: list[Json] = []
+        restore = next(iter(player.plays.values()))
+        data = [attached(f"old-{lun}", lun) for lun in range(64)]
+        player.compute.vm = _like(player, data_disks=tuple(data))
+        player.azure.disks = [restored("osdisk", is_os=True), *[restored(f"datadisk-{lun:03d}") for lun in range(64)]]
+        player.compute.before = {
+            "update_disks": [lambda: shown.append(custom_status(restore.restore, player.clock.now()))]
+        }
+
+        assert player.finish()["status"] == "Completed"
+
+        assert (shown[0]["swap"]["state"], shown[0]["recoveryPoint"] is None) == ("Running", False)
+
+
+def restored(what: str, *, is_os: bool = False) -> Disk:
+    """Return a disk that Azure Backup makes of the VM while its job runs."""
+    name = f"web01-{what}-20261123-081000"
+    created = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
+    return Disk(name=name, is_os_disk=is_os, disk_id=disk_id(name), created=created)
 
 
 class TestLuns:
@@ -472,6 +498,15 @@ class TestUndo:
         assert (shown["status"], shown["undoOf"]) == ("Completed", done["id"])
         assert player.compute.vm.disks == former.disks
         assert (player.compute.vm.power, changes(player)) == ("running", list(CHANGES))
+
+    @pytest.mark.parametrize("power", ["running", "deallocated"])
+    def test_the_undo_of_a_swap_that_started_nothing_leaves_the_power_as_it_is_now(self, power: str) -> None:
+        player = swapping(thenSwapDisks={"start": False})
+        done = player.finish()
+        player.compute.vm = _like(player, power=power)
+
+        assert undone(player, done)["status"] == "Completed"
+        assert player.compute.vm.power == power
 
     def test_a_disk_that_the_swap_added_goes_and_one_attached_since_stays(self) -> None:
         player = swapping()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from domain.azure import resource_ids as ids
 from domain.reading import (
@@ -135,8 +135,8 @@ APPROVAL: Final = an_object(
             "started by an alert."
         ),
         "before": one_of(BEFORE_TRIGGER, BEFORE_SWAP).described(
-            "What the restore waits before: its trigger, by default, or, with thenSwapDisks, the moment in which the "
-            "VM is deallocated. The disks are restored by then."
+            "What the restore waits before: its trigger, or, with thenSwapDisks, the moment in which the VM is "
+            "deallocated. The disks are restored by then. Default Trigger; Swap for thenSwapDisks started by an alert."
         ),
     }
 )
@@ -167,6 +167,16 @@ REQUEST: Final = an_object(
     },
     needed=("recoveryType",),
 )
+
+
+def swaps_disks(body: Mapping[str, Any]) -> bool:
+    """Return whether a request, or a template of requests, has its restored disks swapped into the backed-up VM."""
+    return body.get(SWAP_DISKS) is not None
+
+
+def replaces_disks(body: Mapping[str, Any]) -> bool:
+    """Return whether a request, or a template of requests, replaces disks of an existing VM: in place or by a swap."""
+    return body.get("recoveryType") == ORIGINAL_LOCATION or swaps_disks(body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,16 @@ from domain.azure.resource_ids import same_id
 from domain.errors import InvalidRequestError, Json
 from domain.people import is_named, same_person
 from domain.reading import INVALID_VALUE, MISSING_FIELD, NOT_ALLOWED, Problems
-from domain.request_schema import BEFORE_SWAP, CONDITIONS, ORIGINAL_LOCATION, PASSED_ON, REQUEST, SWAP_DISKS
+from domain.request_schema import (
+    BEFORE_SWAP,
+    CONDITIONS,
+    ORIGINAL_LOCATION,
+    PASSED_ON,
+    REQUEST,
+    SWAP_DISKS,
+    replaces_disks,
+    swaps_disks,
+)
 from domain.times import parse_duration, parse_request_time
 from domain.wire import as_object
 
@@ -86,6 +95,11 @@ class RestoreRequest:
     def is_in_place(self) -> bool:
         """Whether the disks of the backed-up VM itself are replaced (``OriginalLocation``)."""
         return self.recovery_type == ORIGINAL_LOCATION
+
+    @property
+    def replaces_disks(self) -> bool:
+        """Whether disks of an existing VM are replaced, by Azure Backup in place or by a swap after the restore."""
+        return replaces_disks(self.body)
 
     @property
     def passed_on(self) -> Json:
@@ -210,7 +224,7 @@ def _check_details(body: Json, problems: Problems) -> None:
 
 def _check_approval(body: Json, problems: Problems) -> None:
     approval = as_object(body.get("approval"))
-    if approval.get("before") == BEFORE_SWAP and SWAP_DISKS not in body:
+    if approval.get("before") == BEFORE_SWAP and not swaps_disks(body):
         problems.add(NOT_ALLOWED, "approval.before", f"may be {BEFORE_SWAP} only together with {SWAP_DISKS}")
     wanted, requester = approval.get("distinct"), "requestedBy"
     if wanted is True and not problems.exist_at(requester) and not is_named(body.get(requester)):

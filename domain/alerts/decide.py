@@ -14,7 +14,7 @@ from domain.alerts.templates import alert_name, fill_template
 from domain.codec import as_json
 from domain.errors import InvalidRequestError
 from domain.recovery.parts import APPROVAL_TIMEOUT
-from domain.request_schema import ORIGINAL_LOCATION
+from domain.request_schema import BEFORE_SWAP, replaces_disks, swaps_disks
 from domain.requests import RestoreRequest
 from domain.times import parse_duration
 from domain.wire import as_object
@@ -224,12 +224,22 @@ def _decide_vm(alert: Alert, vm_id: str, rules: AlertRules, now: datetime, plans
         wrong = "; ".join(f"{detail.target} {detail.message}" for detail in error.details)
         reason = f"{covered}, but its restore cannot be requested for this virtual machine: {wrong}."
         return VmDecision(vm_id, AlertDecision.REFUSED, reason, rule)
-    if request.needs_approval and not request.is_plan:
-        why = " to replace its disks" if request.recovery_type == ORIGINAL_LOCATION else ""
-        reason = f"{covered}; a person must approve the restore{why}."
-        reason = f"{covered}. {alert.approval_reason}" if alert.approval_reason else reason
-        return VmDecision(vm_id, AlertDecision.AWAITING_APPROVAL, reason, rule, request)
-    return VmDecision(vm_id, AlertDecision.STARTED, f"{covered}.", rule, request)
+    decision, reason = _decide_start(alert, request)
+    return VmDecision(vm_id, decision, f"{covered}{reason}", rule, request)
+
+
+def _decide_start(alert: Alert, request: RestoreRequest) -> tuple[AlertDecision, str]:
+    """Return the decision for a restore that a rule starts, and the end of a sentence that says why."""
+    if request.is_plan:
+        return AlertDecision.STARTED, "."
+    if alert.approval_reason:
+        return AlertDecision.AWAITING_APPROVAL, f". {alert.approval_reason}"
+    if request.needs_approval:
+        why = " to replace its disks" if request.replaces_disks else ""
+        return AlertDecision.AWAITING_APPROVAL, f"; a person must approve the restore{why}."
+    if request.needs_approval_of_swap:
+        return AlertDecision.STARTED, "; its disks are restored at once, and a person must approve their swap."
+    return AlertDecision.STARTED, "."
 
 
 def _decide_plan(alert: Alert, vm_id: str, rule: AlertRule, plan: RecoveryPlan | None) -> VmDecision:
@@ -262,9 +272,11 @@ def _request_body(alert: Alert, vm_id: str, rule: AlertRule, template: Json, now
     own = {name: value for name, value in as_object(template.get("approval")).items() if value is not None}
     approval = {**own, **rule.approval}
     needs_person = own.get("required") or rule.approval.get("required") or alert.approval_reason is not None
-    if needs_person or template.get("recoveryType") == ORIGINAL_LOCATION:
+    if needs_person or replaces_disks(template):
         approval["required"] = True
-    if template.get("recoveryType") == ORIGINAL_LOCATION:
+    if replaces_disks(template):
         approval.setdefault("distinct", True)
+    if swaps_disks(template):
+        approval.setdefault("before", BEFORE_SWAP)
     body = fill_template(template, vm_id=vm_id, alert_id=alert.alert_id, fired=alert.fired or now)
     return {"reason": reason_of_start(alert, rule), **body, **({"approval": approval} if approval else {})}

@@ -24,7 +24,7 @@ from domain.reading import (
     whole_number,
 )
 from domain.recovery.plans_file import PLAN_NAME
-from domain.request_schema import APPROVAL
+from domain.request_schema import APPROVAL, BEFORE_SWAP, SWAP_DISKS, swaps_disks
 from domain.times import parse_duration
 from domain.wire import as_list, as_object
 
@@ -65,8 +65,8 @@ def read_rules(data: object, plans: Collection[str] | None = None) -> AlertRules
 def rules_schema() -> Json:
     """Return the JSON Schema (draft 2020-12) of the file, made from the readers that ``read_rules`` uses.
 
-    It cannot express that names are unique, that patterns can match, that plans exist, and which ids of a request
-    belong together.
+    It cannot express that names are unique, that patterns can match, that plans exist, which ids of a request belong
+    together, and that an approval before the swap needs one.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -106,6 +106,7 @@ def _read_rule(value: Any, path: str, problems: Problems) -> Json:
     rule = _RULE_MEMBERS(value, path, problems)
     if isinstance(value, dict):
         _check_action(rule, path, problems)
+        _check_approval(rule, path, problems)
         _check_nulls(cast("Json", value), path, problems)
     return rule
 
@@ -120,6 +121,13 @@ def _check_action(rule: Json, path: str, problems: Problems) -> None:
         problems.add(NOT_ALLOWED, f"{path}.restore", "must be left out: the plan says how its members are restored")
     elif not {"restore", "plan"} & rule.keys() and isinstance(rule.get("deny", False), bool):
         problems.add(MISSING_FIELD, f"{path}.restore", "is needed, or plan, unless the rule says deny: true")
+
+
+def _check_approval(rule: Json, path: str, problems: Problems) -> None:
+    is_before_swap = as_object(rule.get("approval")).get("before") == BEFORE_SWAP
+    if is_before_swap and not swaps_disks(as_object(rule.get("restore"))):
+        message = f"may be {BEFORE_SWAP} only for a restore with {SWAP_DISKS}"
+        problems.add(NOT_ALLOWED, f"{path}.approval.before", message)
 
 
 def _check_nulls(rule: Json, path: str, problems: Problems) -> None:
@@ -181,7 +189,7 @@ _RULE_MEMBERS: Final = an_object(
         ),
         "deny": boolean.described("Never restore what this rule matches."),
         "approval": APPROVAL.described(
-            "Whether a person must approve first. In-place restores, and plans with such restores, always wait."
+            "Whether a person must approve first. In-place restores and swaps, and plans with such, always wait."
         ),
         "coolDown": duration_up_to(_MAX_DURATION).described(
             "How long after any restore of a virtual machine the rule starts none for it; for a plan, how long after a "

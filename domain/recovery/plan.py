@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.errors import TerminalError, TransientError
-from domain.request_schema import ORIGINAL_LOCATION
+from domain.request_schema import replaces_disks
 from domain.requests import RestoreRequest
 from domain.templates import fill, vm_values
 
@@ -67,8 +67,8 @@ class RecoveryPlan:
 
     @property
     def replaces_disks(self) -> bool:
-        """Whether a member is restored in place: the disks of an existing virtual machine are replaced."""
-        return any(group.restore.get("recoveryType") == ORIGINAL_LOCATION for group in self.groups)
+        """Whether disks of an existing virtual machine are replaced: a member's, in place or by a swap."""
+        return any(replaces_disks(group.restore) for group in self.groups)
 
     def named_members(self) -> Iterator[tuple[Group, str]]:
         """Yield each virtual machine that the plan names, once, with the first group that names it."""

@@ -24,7 +24,7 @@ from domain.recovery.parts import (
     RecoveryProgress,
     Timing,
 )
-from domain.request_schema import ORIGINAL_LOCATION
+from domain.request_schema import replaces_disks
 from domain.restore.backoff import Backoff
 from domain.restore.parts import Admission, AlertStart, Approval, Clock, LockState, Source
 
@@ -199,7 +199,7 @@ def with_outline(recovery: Recovery, outline: Resolved) -> Recovery:
 
 
 def _approval_reason(plan: RecoveryPlan, alert: AlertStart | None) -> str | None:
-    replacing = [group.name for group in plan.groups if group.restore.get("recoveryType") == ORIGINAL_LOCATION]
+    replacing = [group.name for group in plan.groups if replaces_disks(group.restore)]
     if replacing:
         return f"An alert alone does not replace the disks of virtual machines (group {', '.join(replacing)})."
     return None if alert is None else alert.approval_reason

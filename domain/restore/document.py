@@ -153,14 +153,13 @@ def request_document(request: RestoreRequest, source_resource_id: str | None) ->
     """Return what was requested, without secrets, and the target of the restore."""
     body: Json = redacted_json(request.body)
     identity_based: Json = body.get("identityBasedRestoreDetails", {})
-    replaces_disks = request.is_in_place or request.then_swap_disks is not None
     target = RestoreTarget(
-        virtual_machine_id=source_resource_id if replaces_disks else body.get("targetVirtualMachineId"),
+        virtual_machine_id=source_resource_id if request.replaces_disks else body.get("targetVirtualMachineId"),
         resource_group_id=body.get("targetResourceGroupId"),
         storage_account_id=body.get("storageAccountId") or identity_based.get("targetStorageAccountId"),
         virtual_network_id=body.get("virtualNetworkId"),
         subnet_id=body.get("subnetId"),
-        replaces_disks=replaces_disks,
+        replaces_disks=request.replaces_disks,
     )
     return {**body, **as_json(RequestDocument(target=as_json(target)))}
 

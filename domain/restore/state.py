@@ -130,8 +130,8 @@ class Restore:
             slot=Slot(state=SlotState.WANTED if needs_slot else SlotState.NOT_NEEDED),
             timeline=Timeline(),
         )
-        if request.needs_approval and not request.is_plan:
-            reason = alert.approval_reason if alert is not None else None
+        reason = alert.approval_reason if alert is not None else None
+        if (reason or request.needs_approval) and not request.is_plan:
             return restore.with_approval(reason or "The request asks for an approval.")
         return restore
 

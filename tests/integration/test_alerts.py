@@ -42,6 +42,7 @@ RULES = {
     "rules": [
         {"name": "never empty", "match": {"sourceResourceIds": ["*/empty-*"]}, "deny": True},
         {"name": "in place", "match": {"alertRules": ["disk-*"]}, "restore": IN_PLACE},
+        {"name": "swap", "match": {"alertRules": ["swap"]}, "restore": {**RESTORE, "thenSwapDisks": {}}},
         {"name": "once an hour", "match": {"alertRules": ["rare"]}, "restore": RESTORE, "maxPerHour": 1},
         {
             "name": "ask",
@@ -104,6 +105,23 @@ class TestStarted:
         assert (done["status"], done["startedBy"], done["requestedBy"]) == ("Completed", "alert", "Azure Monitor")
         assert "vm-down" in done["reason"]
         assert stage.jobs_of("web-01") == 1
+
+    def test_the_disks_for_a_swap_are_restored_at_once_and_a_person_approves_the_swap(self, stage: Stage) -> None:
+        [decision] = decide(stage, an_alert("a1", alertRule="swap"))
+        link = f"restores/{decision['restoreId']}"
+
+        def waiting() -> Json | None:
+            document = stage.call("GET", link).json()
+            return document if document["status"] == "AwaitingApproval" else None
+
+        assert (decision["decision"], decision["rule"]) == ("Started", "swap")
+        approval = eventually(waiting)["approval"]
+        assert (approval["distinct"], stage.jobs_of("web-01")) == (True, 1)
+        requester = stage.call("POST", f"{link}/approve", json={"by": "Azure Monitor"})
+        assert requester.status_code == 409
+        assert stage.call("POST", f"{link}/approve", json={"by": "ada"}).status_code == 202
+        done = stage.finished(decision["restoreId"])
+        assert (done["status"], done["result"]["swap"]["state"]) == ("Completed", "Swapped")
 
     def test_every_vm_of_an_alert_gets_its_own_decision(self, stage: Stage) -> None:
         vms = [vm_id("web-01"), vm_id("empty-01"), vm_id("sql-01", "sql-rg"), vm_id("web-02")]

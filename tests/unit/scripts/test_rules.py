@@ -28,7 +28,7 @@ def test_good_rules_are_called_good(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([RULES]) == 0
 
     out = capsys.readouterr().out
-    assert "good; rules: 4, of which 1 deny; a storm is more than 10 virtual machines within PT10M" in out
+    assert "good; rules: 5, of which 1 deny; a storm is more than 10 virtual machines within PT10M" in out
     assert "admission control" not in out
 
 

@@ -31,6 +31,7 @@ DISKS: Json = {
     "storageAccountId": STORAGE_ID,
     "targetResourceGroupId": "/subscriptions/{subscriptionId}/resourceGroups/restored-{resourceGroup}",
 }
+SWAP: Json = {**DISKS, "thenSwapDisks": {}}
 IN_PLACE: Json = {"recoveryType": "OriginalLocation", "storageAccountId": STORAGE_ID}
 CLONE: Json = {
     "recoveryType": "AlternateLocation",

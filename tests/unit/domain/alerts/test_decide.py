@@ -37,6 +37,7 @@ from tests.unit.domain.alerts.rules import (
     ROOT,
     SAMPLE_FILE,
     SQL_VM,
+    SWAP,
     WEB_2,
     a_file,
     a_rule,
@@ -248,6 +249,7 @@ class TestPlans:
             (DISKS, {"required": True}, "a person must approve the recovery."),
             (IN_PLACE, {}, "a person must approve the recovery, because the plan replaces disks."),
             (IN_PLACE, {"required": False}, "a person must approve the recovery, because the plan replaces disks."),
+            (SWAP, {}, "a person must approve the recovery, because the plan replaces disks."),
         ],
     )
     def test_a_person_is_asked_where_the_rule_or_the_plan_needs_one(
@@ -439,11 +441,47 @@ class TestTheRequest:
         assert body_of(decision)["approval"]["required"] is True
         assert decision.reason == "Rule 'web tier' covers it; a person must approve the restore to replace its disks."
 
+    @pytest.mark.parametrize("approval", [None, {}, {"required": False}, {"before": "Swap"}])
+    def test_a_swap_always_needs_one_when_the_disks_are_restored(self, approval: Json | None) -> None:
+        decision = decision_of(a_rule(restore=SWAP, approval=approval))
+
+        assert decision.request is not None
+        assert decision.decision == "Started"
+        assert (decision.request.needs_approval, decision.request.needs_approval_of_swap) == (False, True)
+        assert decision.reason == (
+            "Rule 'web tier' covers it; its disks are restored at once, and a person must approve their swap."
+        )
+
+    @pytest.mark.parametrize(
+        ("in_template", "in_rule"), [({"before": "Trigger"}, None), (None, {"before": "Trigger", "required": False})]
+    )
+    def test_a_swap_needs_it_before_the_trigger_where_the_rule_says_so(
+        self, in_template: Json | None, in_rule: Json | None
+    ) -> None:
+        decision = decision_of(a_rule(restore={**SWAP, "approval": in_template}, approval=in_rule))
+
+        assert decision.request is not None
+        assert decision.decision == "AwaitingApproval"
+        assert (decision.request.needs_approval, decision.request.needs_approval_of_swap) == (True, False)
+        assert decision.reason == "Rule 'web tier' covers it; a person must approve the restore to replace its disks."
+
+    def test_an_alert_that_says_too_little_asks_before_a_swap_is_prepared_as_well(self) -> None:
+        decision = decision_of(a_rule(restore=SWAP), an_alert(approval_reason="It names no cause."))
+
+        assert decision.request is not None
+        assert (decision.decision, decision.reason) == (
+            "AwaitingApproval",
+            "Rule 'web tier' covers it. It names no cause.",
+        )
+        assert decision.request.needs_approval_of_swap
+
     @pytest.mark.parametrize(
         ("restore", "in_template", "in_rule", "distinct"),
         [
             (IN_PLACE, None, None, True),
             (IN_PLACE, {"distinct": False}, None, False),
+            (SWAP, None, None, True),
+            (SWAP, None, {"distinct": False}, False),
             (IN_PLACE, None, {"distinct": False}, False),
             (IN_PLACE, {"distinct": False}, {"distinct": True}, True),
             ({**IN_PLACE, "requestedBy": "ops"}, None, {"timeout": "PT1H"}, True),
@@ -452,7 +490,7 @@ class TestTheRequest:
             (CLONE, {"distinct": True}, None, True),
         ],
     )
-    def test_another_person_must_approve_in_place_unless_the_rule_says_otherwise(
+    def test_another_person_must_approve_what_replaces_disks_unless_the_rule_says_otherwise(
         self, restore: Json, in_template: Json | None, in_rule: Json | None, distinct: bool
     ) -> None:
         decision = decision_of(a_rule(restore={**restore, "approval": in_template}, approval=in_rule))
@@ -468,7 +506,9 @@ class TestTheRequest:
         assert body_of(decision_of(rule))["requestedBy"] == "Azure Monitor"
 
     def test_a_plan_waits_for_nobody(self) -> None:
-        assert decision_of(a_rule(restore={**IN_PLACE, "dryRun": True})).decision == "Started"
+        for restore in (IN_PLACE, SWAP):
+            decision = decision_of(a_rule(restore={**restore, "dryRun": True}))
+            assert (decision.decision, decision.reason) == ("Started", "Rule 'web tier' covers it.")
 
     def test_a_template_that_does_not_fit_this_vm_is_refused_with_the_reasons(self) -> None:
         clone = {**CLONE, "targetVirtualMachineId": VM_ID.replace("web-01", "{vmName}")}

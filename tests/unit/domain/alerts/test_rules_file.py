@@ -28,6 +28,7 @@ from tests.unit.domain.alerts.rules import (
     ROOT,
     SAMPLE_FILE,
     SQL_VM,
+    SWAP,
     a_file,
     a_rule,
     an_alert,
@@ -92,6 +93,8 @@ GOOD: dict[str, Json] = {
     "words on two lines": a_file(template(reason="disk\n\tfull")),
     "half a storm": a_file(storm={"within": "P1D"}),
     "in place": a_file(a_rule(restore=IN_PLACE)),
+    "swap": a_file(a_rule(restore=SWAP, approval={"before": "Swap"})),
+    "swap when approved": a_file(a_rule(restore=SWAP, approval={"before": "Trigger"})),
     "clone": a_file(a_rule(restore=CLONE)),
     "placeholders in ids": a_file(template(storageAccountId=STORAGE_ID.replace("backup-rg", "{resourceGroup}"))),
     "placeholders in times": a_file(template(recoveryPoint={"atOrBefore": "{firedDate}T00:00:00Z"})),
@@ -225,6 +228,10 @@ BAD: list[tuple[Json, str, str, str]] = [
     ),
 ]
 BEYOND_A_SCHEMA: list[tuple[Json, str, str, str]] = [
+    *(
+        (a_file({**rule, "approval": {"before": "Swap"}}), NOT_ALLOWED, "rules[0].approval.before", "thenSwapDisks")
+        for rule in (a_rule(), PLAN)
+    ),
     (a_file(a_rule(), a_rule(match={})), INVALID, "rules[1].name", "differ from the name of rules[0]"),
     (a_file(a_rule(), a_rule(name="WEB Tier")), INVALID, "rules[1].name", "differ from the name of rules[0]"),
     (a_file(a_rule(), a_rule(name="web tier/")), INVALID, "rules[1].name", "differ from the name of rules[0]"),

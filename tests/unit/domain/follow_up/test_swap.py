@@ -19,7 +19,7 @@ from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.parts import Source
 from domain.restore.state import Restore
 from domain.restore.undo import undo, undo_id
-from tests.support.azure import LIMITS, VM_ID, a_restore
+from tests.support.azure import LIMITS, VM_ID, a_restore, an_alert_start
 from tests.support.compute import Later, attached, disk_id
 from tests.support.player import Player
 from tests.support.swap_world import play
@@ -431,6 +431,27 @@ class TestApproval:
         player.say(DECISION_EVENT, {"decision": "Approved", "by": "ada"}, restore_id)
 
         assert player.finish()["status"] == "Completed"
+
+    @pytest.mark.parametrize("storm_vms", [0, 10])
+    def test_after_an_alert_a_person_may_be_asked_before_the_restore_and_before_the_swap(self, storm_vms: int) -> None:
+        player = Player()
+        why = None if storm_vms == 0 else "It names no cause."
+        alert = an_alert_start(storm_vms=storm_vms, approval_reason=why)
+        restore_id = player.start(
+            a_restore(started_by="alert", alert=alert, thenSwapDisks={}, approval=self.APPROVAL, requestedBy="Ada")
+        )
+
+        first = player.reach(restore_id, "AwaitingApproval")
+        assert (why or "outage of Azure") in first["approval"]["reason"]
+        assert player.azure.calls["trigger_restore"] == 0
+        player.say(DECISION_EVENT, {"decision": "Approved", "by": "bob"}, restore_id)
+        player.reach(restore_id, "Running")
+        second = player.reach(restore_id, "AwaitingApproval")
+        assert second["approval"]["reason"].startswith("The disks are restored.")
+        assert (second["approval"]["decision"], player.azure.calls["trigger_restore"]) == (None, 1)
+        player.say(DECISION_EVENT, {"decision": "Approved", "by": "bob"}, restore_id)
+
+        assert swap_of(player.finish())["state"] == "Swapped"
 
     @pytest.mark.parametrize(
         ("event", "data", "status"),

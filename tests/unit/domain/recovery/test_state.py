@@ -75,10 +75,17 @@ class TestAcceptance:
         assert accepted({}).admission.admitted
         assert not accepted({}, source=Source.ALERT, alert=an_alert_start()).admission.admitted
 
-    def test_an_alert_alone_replaces_no_disks(self) -> None:
+    @pytest.mark.parametrize(
+        "replacing",
+        [
+            {"recoveryType": "OriginalLocation"},
+            {"recoveryType": "RestoreDisks", "targetResourceGroupId": TARGET_GROUP, "thenSwapDisks": {}},
+        ],
+    )
+    def test_an_alert_alone_replaces_no_disks(self, replacing: Json) -> None:
         groups: list[Json] = [
             {"restore": {"recoveryType": "RestoreDisks", "targetResourceGroupId": TARGET_GROUP}},
-            {"restore": {"recoveryType": "OriginalLocation"}},
+            {"restore": replacing},
         ]
 
         by_alert = accepted(*groups, source=Source.ALERT, alert=an_alert_start())

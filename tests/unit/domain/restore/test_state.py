@@ -4,7 +4,7 @@ import json
 import uuid
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -33,6 +33,7 @@ from tests.unit.domain.restore.states import (
 )
 
 if TYPE_CHECKING:
+    from domain.restore.parts import AlertStart
     from domain.restore.stages import Stage
 
 APPROVAL = {"required": True, "timeout": "PT30M"}
@@ -124,6 +125,18 @@ class TestAccepted:
         assert a_restore(started_by="alert", alert=an_alert_start(), approval=APPROVAL).approval == Approval(
             reason="The request asks for an approval."
         )
+
+    def test_an_alert_may_make_one_necessary_before_the_disks_of_a_swap_are_restored(self) -> None:
+        before_swap = {"required": True, "before": "Swap"}
+        unclear = an_alert_start(approval_reason="No cause is named.")
+
+        def approval_by(alert: AlertStart, **members: Any) -> Approval | None:
+            swap = {"thenSwapDisks": {}, "approval": before_swap, **members}
+            return a_restore(started_by="alert", alert=alert, **swap).approval
+
+        assert approval_by(unclear) == Approval(reason="No cause is named.")
+        assert approval_by(an_alert_start()) is None
+        assert approval_by(unclear, dryRun=True) is None
 
     @pytest.mark.parametrize(("source", "waits"), [(Source.HTTP, True), (Source.ALERT, True), (Source.QUEUE, False)])
     def test_nobody_waits_for_the_admission_of_a_queued_message(self, source: Source, waits: bool) -> None:

@@ -66,7 +66,8 @@ def wanted_disks(disks: Sequence[Disk], *, luns: Sequence[int] | None, data_disk
     wants_os = not data_disks_only and (luns is None or -1 in luns)
     data = [disk for disk in shown if not disk.is_os and (luns is None or disk.lun is None or disk.lun in luns)]
     places = [disk.lun for disk in data]
-    if wants_os and len(os_disks) != 1:
+    # Two: disks of another restore are among them, or a data disk that was an OS disk once, whose LUN is not known.
+    if (wants_os and not os_disks) or len(os_disks) > 1:
         raise _unclear(f"{len(os_disks)} OS disks were restored, and one is needed")
     if None in places or len(set(places)) < len(places):
         raise _unclear("the names of the restored data disks do not say at which LUN each belongs")

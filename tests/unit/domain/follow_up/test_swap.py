@@ -213,6 +213,16 @@ def restored(what: str, *, is_os: bool = False) -> Disk:
 
 
 class TestLuns:
+    def test_no_data_disk_is_swapped_where_one_of_them_cannot_be_told_from_the_os_disk(self) -> None:
+        player = swapping(thenSwapDisks={"dataDisksOnly": True})
+        once_an_os_disk = restored("datadisk-001", is_os=True)
+        player.azure.disks = [restored("osdisk", is_os=True), restored("datadisk-000"), once_an_os_disk]
+
+        shown = player.finish()
+
+        assert (shown["status"], changes(player)) == ("Failed", [])
+        assert "2 OS disks were restored" in shown["error"]["message"]
+
     @pytest.mark.parametrize(("luns", "state"), [((2,), "AsBefore"), ((0,), "Swapped"), ((1, 2), "Swapped")])
     def test_disks_whose_numbers_may_not_be_luns_are_not_swapped(self, luns: tuple[int, ...], state: str) -> None:
         player = swapping()

@@ -17,6 +17,7 @@ GROUP = f"{SUBSCRIPTION}/resourceGroups/swap-rg"
 VM = vm_id("swap-01", "swap-rg")
 DISKS = f"{GROUP}/providers/Microsoft.Compute/disks"
 FIRST, SECOND = "swap-01_DataDisk_0", "swap-01_DataDisk_1"
+FAILS_ONCE: dict[str, Any] = {"code": "InternalExecutionError", "actions": ["patch_vm"], "count": 1}
 NEW_VM = f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/swap-01-r"
 
 
@@ -266,7 +267,7 @@ class TestFailedUpdates:
         new = restored(arm, clock)
         call(arm, "POST", f"{VM}/deallocate")
         clock.advance(60)
-        fault(arm, computeFailed={"code": "InternalExecutionError", "actions": ["patch_vm"], "count": 1})
+        fault(arm, replacesDisks=True, computeFailed=FAILS_ONCE)
 
         operation = call(arm, "PATCH", VM, swap(new)).headers["Azure-AsyncOperation"]
         clock.advance(60)
@@ -280,7 +281,7 @@ class TestFailedUpdates:
         new = restored(arm, clock)
         call(arm, "POST", f"{VM}/deallocate")
         clock.advance(60)
-        fault(arm, computeFailed={"code": "InternalExecutionError", "actions": ["patch_vm"], "count": 1})
+        fault(arm, replacesDisks=True, computeFailed=FAILS_ONCE)
         call(arm, "PATCH", VM, swap(new))
         clock.advance(60)
 
@@ -294,7 +295,7 @@ class TestFailedUpdates:
     def test_a_disk_that_a_failed_update_has_not_detached_is_still_listed_and_taken_back(
         self, arm: Caller, clock: ManualClock
     ) -> None:
-        fault(arm, computeFailed={"code": "InternalExecutionError", "actions": ["patch_vm"], "count": 1})
+        fault(arm, computeFailed=FAILS_ONCE)
         call(arm, "PATCH", VM, {"properties": {"storageProfile": {"dataDisks": []}}})
         clock.advance(60)
         leaving = vm_of(arm)["properties"]["storageProfile"]["dataDisks"]

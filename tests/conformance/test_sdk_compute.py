@@ -331,6 +331,7 @@ class TestSwap:
         new_os, *new_data = (str(disk.id) for disk in restored(compute, azure, clock))
         vms.begin_deallocate(GROUP, VM).result()
 
+        vms.begin_update(GROUP, VM, update(data_disks=[])).result()
         vms.begin_update(GROUP, VM, swap(new_os, dict(enumerate(new_data)))).result()
         vms.begin_start(GROUP, VM).result()
 
@@ -346,9 +347,39 @@ class TestSwap:
         assert former.os_disk.managed_disk is not None
         vms.begin_deallocate(GROUP, VM).result()
         data = {lun: disk_id(name) for lun, name in luns(former).items()}
+        vms.begin_update(GROUP, VM, update(data_disks=[])).result()
         vms.begin_update(GROUP, VM, swap(str(former.os_disk.managed_disk.id), data)).result()
         assert luns(storage(compute)) == luns(former)
         assert compute.disks.get(GROUP, new_os.rpartition("/")[2]).managed_by is None
+
+    @pytest.mark.parametrize(("named", "target"), [(True, "dataDisk.name"), (False, "dataDisk.managedDisk.id")])
+    def test_a_disk_does_not_come_to_a_lun_in_the_update_that_detaches_the_former_one(
+        self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock, *, named: bool, target: str
+    ) -> None:
+        """So users have reported it: azure-sdk-for-java#2925, terraform-provider-azurerm#592."""
+        new = str(restored(compute, azure, clock)[1].id)
+        wanted = attached(0, new)
+        wanted.name = new.rpartition("/")[2] if named else None
+        compute.virtual_machines.begin_deallocate(GROUP, VM).result()
+
+        found = refusal(lambda: compute.virtual_machines.begin_update(GROUP, VM, update(data_disks=[wanted])))
+
+        assert found == (409, "PropertyChangeNotAllowed", f"Changing property '{target}' is not allowed.")
+        compute.virtual_machines.begin_update(GROUP, VM, update(data_disks=[])).result()
+        compute.virtual_machines.begin_update(GROUP, VM, update(data_disks=[wanted])).result()
+        assert luns(storage(compute)) == {0: new.rpartition("/")[2]}
+
+    def test_unless_a_fault_says_so(
+        self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock, secure: Simulator
+    ) -> None:
+        secure.world.set_faults(VM, {"replacesDisks": True})
+        new_os, *new_data = (str(disk.id) for disk in restored(compute, azure, clock))
+        compute.virtual_machines.begin_deallocate(GROUP, VM).result()
+
+        compute.virtual_machines.begin_update(GROUP, VM, swap(new_os, dict(enumerate(new_data)))).result()
+
+        assert luns(storage(compute)) == {lun: each.rpartition("/")[2] for lun, each in enumerate(new_data)}
+        assert compute.disks.get(GROUP, "swap-01_DataDisk_0").disk_state == "Unattached"
 
     def test_disks_that_are_not_in_the_list_are_detached(self, compute: ComputeManagementClient) -> None:
         stays = attached(1, disk_id("swap-01_DataDisk_1"))
@@ -469,8 +500,9 @@ class TestRules:
         ("wanted", "expected"),
         [
             ([attached(64, "new0")], (400, "InvalidParameter")),
-            ([attached(0, "new0"), attached(0, "new1")], (400, "InvalidParameter")),
-            ([attached(0, "new0"), attached(1, "new0")], (409, "ConflictingUserInput")),
+            ([attached(7, "new0"), attached(7, "new1")], (400, "InvalidParameter")),
+            ([attached(7, "new0"), attached(8, "new0")], (409, "ConflictingUserInput")),
+            ([attached(0, "new0")], (409, "PropertyChangeNotAllowed")),
             ([attached(5, disk_id("swap-01_DataDisk_0"))], (409, "PropertyChangeNotAllowed")),
             ([attached(0, disk_id("swap-01_DataDisk_0"))], (409, "PropertyChangeNotAllowed")),
             ([attached(0, disk_id("swap-linux-01_DataDisk_0"))], (409, "ConflictingUserInput")),
@@ -514,7 +546,7 @@ class TestRules:
         self, compute: ComputeManagementClient, azure: Caller, clock: ManualClock
     ) -> None:
         vms, new = compute.virtual_machines, str(restored(compute, azure, clock)[1].id)
-        vms.begin_update(GROUP, VM, update(data_disks=[attached(0, new)]), polling=False)
+        vms.begin_update(GROUP, VM, update(data_disks=[attached(7, new)]), polling=False)
 
         wanted = [update(data_disks=[attached(0, each)]) for each in (new, disk_id("swap-01_DataDisk_1"))]
         codes = [refusal(lambda w=each: vms.begin_update(GROUP, "swap-gen1-01", w))[1] for each in wanted]

@@ -83,6 +83,7 @@ def refusal(call: Callable[[], object]) -> RestoreError:
 
 def test_a_data_disk_is_swapped_and_the_other_stays(stage: Stage) -> None:
     new = replace(stage.taken_from(LINUX, 0), lun=0)
+    stage.simulator.world.set_faults(VM, {"replacesDisks": True})
     accepted = stage.client.deallocate_virtual_machine(VM)
 
     assert (stage.machine().power, stage.status(accepted)) == ("deallocating", ChangeStatus(is_running=True))

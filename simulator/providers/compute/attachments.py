@@ -27,7 +27,7 @@ from simulator.providers.compute.hardware import SIZES
 from simulator.providers.compute.state import DEALLOCATED, STOPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from simulator.world import World
 
@@ -54,10 +54,14 @@ _CHANGEABLE = ("caching", "deleteOption", "writeAcceleratorEnabled")
 
 
 class Attachments:
-    """Checks and changes the disks of one VM: ``machine`` is its body, as it will be but for its disks."""
+    """Checks and changes the disks of one VM: ``machine`` is its body, as it will be but for its disks.
 
-    def __init__(self, world: World, machine: Mapping[str, Any]) -> None:
+    With ``replaces`` another disk may come to a LUN in the update that detaches the former one.
+    """
+
+    def __init__(self, world: World, machine: Mapping[str, Any], *, replaces: bool = False) -> None:
         self._world = world
+        self._replaces = replaces
         self._machine = machine
         self._id = str(machine["id"])
 
@@ -203,7 +207,16 @@ class Attachments:
         if wanted.get("name", disk["name"]) != disk["name"]:
             raise invalid_parameter(f"The name of disk '{disk['name']}' is not '{wanted['name']}'.", "dataDisk.name")
         self._check_size({"name": disk["name"], "diskSizeGB": disk["properties"]["diskSizeGB"]}, wanted)
+        self._check_place(former.values(), lun, wanted)
         return {**data_disk_entry(disk, lun, "Attach"), **changes}
+
+    def _check_place(self, present: Iterable[Mapping[str, Any]], lun: int, wanted: Mapping[str, Any]) -> None:
+        """Raise 409 for a disk at the LUN of another one, which this update would replace."""
+        entry = next((entry for entry in present if entry["lun"] == lun), None)
+        if entry is None or self._replaces:
+            return
+        renamed = wanted.get("name", entry["name"]) != entry["name"]
+        raise change_not_allowed("dataDisk.name" if renamed else "dataDisk.managedDisk.id")
 
     # Any disk
 

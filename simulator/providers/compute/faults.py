@@ -119,6 +119,7 @@ class ComputeFaults:
     stale_s: float = 0.0
     agent_s: float | None = None
     hidden_power: int = 0
+    replaces_disks: bool = False
 
     @classmethod
     def read(cls, node: Node) -> ComputeFaults:
@@ -131,4 +132,5 @@ class ComputeFaults:
             stale_s=node.number("staleReads", 0.0),
             agent_s=node.number("agentSeconds") if node.has("agentSeconds") else None,
             hidden_power=node.whole("hiddenPowerState", 0, least=0),
+            replaces_disks=node.flag("replacesDisks"),
         )

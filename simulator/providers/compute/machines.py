@@ -96,9 +96,17 @@ def begin_change(world: World, body: Mapping[str, Any], work: Work) -> ComputeOp
 
 
 def update(
-    world: World, body: Mapping[str, Any], given: Mapping[str, Any], action: str, *, is_foreign: bool = False
+    world: World,
+    body: Mapping[str, Any],
+    given: Mapping[str, Any],
+    action: str,
+    *,
+    is_foreign: bool = False,
+    replaces: bool = False,
 ) -> ComputeOperation:
     """Change a VM as a PATCH says: what is not named stays, and lists are replaced as a whole.
+
+    With ``replaces``, or the fault of this name, another disk may come to a LUN while the former one is detached.
 
     If that fails in the end, the model stays as it was asked for, the VM keeps both its former and its new disks, and
     its next operation that succeeds settles them (azuredisk-csi-driver#780); a fault may leave the former model.
@@ -106,7 +114,8 @@ def update(
     check_form(given, VIRTUAL_MACHINE)
     check_writable(body)
     check_idle(world, body)
-    wanted, vm_id = _merged(world, body, given), body["id"]
+    replaces |= world.faults_at(body["id"]).faults.compute.replaces_disks
+    wanted, vm_id = _merged(world, body, given, replaces=replaces), body["id"]
     former, profile = body["properties"], wanted["storageProfile"]
     former_disks, disks = disk_ids(former["storageProfile"]), disk_ids(profile)
     machine = world.compute.machines[vm_id.lower()]
@@ -150,14 +159,15 @@ def _with_detaching_disks(former: Mapping[str, Any], profile: Mapping[str, Any])
     return {**profile, "dataDisks": [*profile["dataDisks"], *detaching]}
 
 
-def _merged(world: World, body: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(world: World, body: Mapping[str, Any], given: Mapping[str, Any], *, replaces: bool) -> dict[str, Any]:
     """Return the properties that an update changes, checked."""
     check_fixed(body, given)
     properties: Mapping[str, Any] = given.get("properties") or {}
     changed = {name: properties[name] for name in _REPLACED if properties.get(name) is not None}
     candidate = {**body, "properties": {**body["properties"], **changed}}
     _check_size(candidate)
-    changed["storageProfile"] = Attachments(world, candidate).changed_profile(properties.get("storageProfile") or {})
+    attachments = Attachments(world, candidate, replaces=replaces)
+    changed["storageProfile"] = attachments.changed_profile(properties.get("storageProfile") or {})
     if "networkProfile" in properties:
         changed["networkProfile"] = _network_profile(world, body, properties["networkProfile"] or {})
     return changed

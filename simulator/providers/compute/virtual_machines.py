@@ -133,7 +133,7 @@ def attach_detach_data_disks(world: World, call: Call) -> Answer:
     for wish in _objects(given, "dataDisksToAttach"):
         wanted.append(_entry(wish, wanted))
     profile = {"properties": {"storageProfile": {"dataDisks": wanted}}}
-    operation = update(world, body, profile, "attach_detach_data_disks")
+    operation = update(world, body, profile, "attach_detach_data_disks", replaces=True)
     return Answer(status=202, headers={**headers, **operation_headers(world, call, operation, location=True)})
 
 

@@ -32,6 +32,7 @@ from benchmarks import (
     recoveries,
     recovery_types,
     report_delay,
+    swap,
     trigger_latency,
 )
 from scripts.stack import interruptible
@@ -49,6 +50,7 @@ MEASURES: Final[dict[str, Callable[[], list[Row]]]] = {
     "import": import_time.measure,
     "history": history_size.measure,
     "types": recovery_types.measure,
+    "swap": swap.measure,
     "points": many_points.measure,
     "choosing": choosing.measure,
     "alerts": alerts.measure,

@@ -1,8 +1,8 @@
-"""``make demo``: restores from start to end on this machine, each started in another way, and a recovery by a plan.
+"""``make demo``: restores from start to end on this machine, each started in another way, a recovery and a swap.
 
 The exit code is 0 only if every restore ended as ``Completed``, its result message arrived, and the simulator saw
-exactly one restore POST for it; and if the recovery ended as ``Completed``, group after group, with one POST for each
-of its virtual machines.
+exactly one restore POST for it; if the recovery ended as ``Completed``, group after group, with one POST for each of
+its virtual machines; and if the disks of one more virtual machine were swapped, and put back.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from rich.table import Table
 
 from scripts.alerting import rules_for, vm_down
 from scripts.demo_recovery import GATED, PLAN_VMS, Recovering, ended_of, plan_of, state_of
+from scripts.demo_swap import SWAP_VM, Swapping
 from scripts.stack import (
     QUICK_POLLS,
     Stack,
@@ -127,18 +128,7 @@ class Shown:
     @property
     def row(self) -> Row:
         """How it is shown."""
-        percent = self.document.get("progressPercentage")
-        phase = self.document["status"] if self.is_finished else self.document["phase"]
-        known = self.is_finished or (percent or 0) > 1
-        return Row(
-            title=self.title,
-            state=_state(self.document),
-            phase=phase,
-            done=100 if self.is_finished else percent or 0,
-            total=100 if known else None,
-            amount="" if percent is None else f"{percent:.0f} %",
-            remark=_next_poll(self.document),
-        )
+        return _row(self.title, self.document)
 
     @property
     def title(self) -> str:
@@ -159,6 +149,20 @@ class Shown:
         if not self.has_result:
             return "its message did not arrive on restore-results"
         return None if self.posts == 1 else f"the simulator saw {self.posts} restore POSTs for it instead of 1"
+
+
+def _row(title: str, document: Json) -> Row:
+    """Return how a restore is shown."""
+    percent, has_ended = document.get("progressPercentage"), document.get("completedTime") is not None
+    return Row(
+        title=title,
+        state=_state(document),
+        phase=document["status"] if has_ended else document["phase"],
+        done=100 if has_ended else percent or 0,
+        total=100 if has_ended or (percent or 0) > 1 else None,
+        amount="" if percent is None else f"{percent:.0f} %",
+        remark=_next_poll(document),
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -191,6 +195,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=PLAN_VMS,
         help=f"VMs of the scenario to restore by the plan (default {' '.join(PLAN_VMS)})",
     )
+    parser.add_argument(
+        "--swap-vm",
+        metavar="VM",
+        default=SWAP_VM,
+        help=f"VM of the scenario whose disks are swapped (default {SWAP_VM})",
+    )
     parser.add_argument("--speed", type=float, default=10, help="simulated seconds per second (default 10)")
     parser.add_argument("--scenario", type=Path, default=DEFAULT_FILE, help="the simulator's scenario file")
     parser.add_argument("--time-limit", type=float, default=55, metavar="S", help="seconds in all (default 55)")
@@ -204,7 +214,10 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     scenario = _read_scenario(options.scenario)
     shown = [_chosen(scenario, starter, getattr(options, f"{starter.label}_vm")) for starter in STARTERS]
     recovering = _chosen_recovery(scenario, options.plan_vms)
-    if len({*(one.vm_key for one in shown), *recovering.vm_keys}) < len(shown) + len(PLAN_VMS):
+    swap_id, swap_key = _found(scenario, options.swap_vm)
+    swapping = Swapping(vm_id=swap_id, vm_key=swap_key)
+    keys = [*(one.vm_key for one in shown), *recovering.vm_keys, swap_key]
+    if len(set(keys)) < len(keys):
         raise DemoError("each restore needs a VM of its own")
     console.print("Starting the Azure Backup simulator, Azurite and the app ...")
     rules = {"AUTO_RESTORE_RULES": rules_for(_request(scenario, shown[0]))}
@@ -215,13 +228,15 @@ def _run(options: argparse.Namespace, console: Console) -> None:
             for one in shown:
                 one.starter.start(stack, _request(scenario, one))
             recovering.start(stack)
-            _follow(stack, shown, recovering, console, deadline=began + options.time_limit)
+            swapping.start(stack, _disks(scenario))
+            _follow(stack, shown, recovering, swapping, console, deadline=began + options.time_limit)
             _collect(stack, shown, deadline=began + options.time_limit)
             recovering.count_calls(stack)
-            console.print(_summary(shown, recovering))
+            swapping.count_calls(stack)
+            console.print(_summary(shown, recovering, swapping))
             for one in shown:
                 _print_places(one, console)
-            for line in _verdict(stack, shown, recovering):
+            for line in _verdict(stack, shown, recovering, swapping, options.speed):
                 console.print(line, soft_wrap=True)
         except (DemoError, AzureError, requests.RequestException) as error:
             stack.check()
@@ -284,19 +299,29 @@ def _request(scenario: Scenario, shown: Shown) -> Json:
     }
 
 
-def _follow(stack: Stack, shown: Sequence[Shown], recovering: Recovering, console: Console, *, deadline: float) -> None:
-    """Show the restores and the recovery until all have ended; ``DemoError`` when the time is up."""
+def _follow(
+    stack: Stack,
+    shown: Sequence[Shown],
+    recovering: Recovering,
+    swapping: Swapping,
+    console: Console,
+    *,
+    deadline: float,
+) -> None:
+    """Show the restores, the recovery and the swap until all have ended; ``DemoError`` when the time is up."""
     live = console.is_terminal and not console.is_dumb_terminal
     with requests.Session() as session, Bars(console) if live else Lines(console) as view:
-        while not (recovering.is_finished and all(one.is_finished for one in shown)):
+        while not (recovering.is_finished and swapping.is_finished and all(one.is_finished for one in shown)):
             stack.check()
             if time.monotonic() > deadline:
                 late = [f"{one.title} is at {_state(one.document)}" for one in shown if not one.is_finished]
                 late += [] if recovering.is_finished else [f"the plan is at {recovering.document.get('status')}"]
+                late += [] if swapping.is_finished else [f"the swap is at {_state(swapping.undo or swapping.document)}"]
                 raise DemoError(f"the time is up: {', '.join(late)}")
             _look(stack, session, shown)
             recovering.look(stack, session)
-            view.show([*(one.row for one in shown), *map(_group_row, recovering.groups)])
+            swapping.look(stack, session)
+            view.show([*(one.row for one in shown), *map(_group_row, recovering.groups), *_swap_rows(swapping)])
             time.sleep(_LOOK_EVERY_S)
 
 
@@ -311,6 +336,12 @@ def _group_row(group: Json) -> Row:
         amount=f"{ended}/{members}",
         remark=", ".join(f"after {name}" for name in group["waitingFor"]),
     )
+
+
+def _swap_rows(swapping: Swapping) -> list[Row]:
+    name = swapping.vm_key.partition("/")[2]
+    rows = [_row(f"swap  {name}", swapping.document)]
+    return [*rows, _row(f"undo  {name}", swapping.undo)] if "phase" in swapping.undo else rows
 
 
 def _look(stack: Stack, session: requests.Session, shown: Sequence[Shown]) -> None:
@@ -412,7 +443,7 @@ def _collect(stack: Stack, shown: Sequence[Shown], *, deadline: float) -> None:
         one.calls, one.posts = len(actions), actions.count("trigger_restore")
 
 
-def _summary(shown: Sequence[Shown], recovering: Recovering) -> Table:
+def _summary(shown: Sequence[Shown], recovering: Recovering, swapping: Swapping) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for head in ("started by", "VM", "status", "point (UTC)", "job took", "ARM calls", "disks in"):
         table.add_column(head, justify="right" if head in {"job took", "ARM calls"} else "left", overflow="fold")
@@ -430,6 +461,16 @@ def _summary(shown: Sequence[Shown], recovering: Recovering) -> Table:
     target = recovering.plan["restore"]["targetResourceGroupId"].rpartition("/")[2]
     vms = f"{len(recovering.vm_keys)} in {len(recovering.groups)} groups"
     table.add_row("plan", vms, recovering.document["status"], "-", "-", str(recovering.calls), target)
+    result, point = swapping.document.get("result") or {}, swapping.document.get("recoveryPoint") or {}
+    table.add_row(
+        "swap",
+        swapping.vm_key.partition("/")[2],
+        swapping.document["status"],
+        _minute(point.get("time")),
+        _took(result),
+        str(len(swapping.actions)),
+        result.get("targetResourceGroup") or "-",
+    )
     return table
 
 
@@ -454,19 +495,22 @@ def _print_places(one: Shown, console: Console) -> None:
             console.print(f"{one.title}  {what}: {result[member]}", soft_wrap=True)
 
 
-def _verdict(stack: Stack, shown: Sequence[Shown], recovering: Recovering) -> list[str]:
+def _verdict(
+    stack: Stack, shown: Sequence[Shown], recovering: Recovering, swapping: Swapping, speed: float
+) -> list[str]:
     """Return the lines that say what was proven; ``DemoError`` when it was not."""
     problems = [f"{one.title.replace('  ', ' ')}: {one.problem}" for one in shown if one.problem]
     problems += [f"plan: {recovering.problem}"] if recovering.problem else []
+    problems += [f"swap: {swapping.problem}"] if swapping.problem else []
     if problems:
         raise DemoError("; ".join(problems))
     counters = requests.get(f"{stack.simulator_url}/_simulator/counters", timeout=10).json()
     count, members = len(shown), len(recovering.vm_keys)
-    posts = counters["byAction"].get("trigger_restore", 0) - recovering.posts
+    posts = counters["byAction"].get("trigger_restore", 0) - recovering.posts - swapping.posts
     if posts != count:
         raise DemoError(f"the simulator saw {posts} restore POSTs for {count} restores")
     calls = counters["requests"] - counters["byAction"].get("get_token", 0)
-    named = sum(one.calls for one in shown) + recovering.calls
+    named = sum(one.calls for one in shown) + recovering.calls + len(swapping.actions)
     restores = (
         f"Proven: {count} restores asked for = {posts} restore POSTs at the simulator = {count} Completed "
         f"= {count} messages on restore-results."
@@ -475,11 +519,15 @@ def _verdict(stack: Stack, shown: Sequence[Shown], recovering: Recovering) -> li
         f"Proven: 1 recovery asked for = {len(recovering.groups)} groups in order, {GATED} after its approval "
         f"= {members} members = {recovering.posts} restore POSTs = Completed."
     )
+    swap = (
+        f"Proven: 1 swap asked for = 1 restore POST = deallocate, 1 PATCH of all disks, start = Swapped, down for "
+        f"{swapping.downtime} at {speed:g} times Azure's speed; its undo = the same three calls = former disks back."
+    )
     in_all = (
         f"{calls} ARM calls in all ({calls - named} of them name no VM: job lists and the like), "
         f"{counters['tokens']} managed-identity token(s)."
     )
-    return [restores, recovery, in_all]
+    return [restores, recovery, swap, in_all]
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ def test_it_restores_by_every_way_to_start_and_proves_it(marked: Marked) -> None
     assert "Proven: 4 restores asked for = 4 restore POSTs at the simulator = 4 Completed" in done.stdout
     assert "Proven: 1 recovery asked for = 3 groups in order, app after its approval = 6 members" in done.stdout
     assert "= 6 members = 6 restore POSTs = Completed." in done.stdout
+    assert (
+        "Proven: 1 swap asked for = 1 restore POST = deallocate, 1 PATCH of all disks, start = Swapped" in done.stdout
+    )
+    assert "its undo = the same three calls = former disks back." in done.stdout
+    assert "undo  load-007  Completed" in done.stdout
     told = [line.partition(" s  plan  ")[2] for line in done.stdout.splitlines() if " s  plan  " in line]
     wanted = ["app       waits for database", "database  Completed 1 of 1", "app       AwaitingApproval 0 of 2"]
     wanted += ["app       Completed 2 of 2", "web       Completed 3 of 3"]
@@ -63,6 +68,14 @@ def test_a_recovery_that_does_not_complete_fails_it(marked: Marked) -> None:
     assert "demo: plan: it ended as Failed: app Failed" in done.stderr
     assert "web       waits for app" in done.stdout
     assert "web       Running" not in done.stdout
+    assert "Proven" not in done.stdout
+
+
+def test_a_swap_that_does_not_complete_fails_it(marked: Marked) -> None:
+    done = marked.run("scripts.demo", "--swap-vm", "job-warnings", *FAST)
+
+    assert done.returncode == 1
+    assert "demo: swap: the swap ended as Failed" in done.stderr
     assert "Proven" not in done.stdout
 
 

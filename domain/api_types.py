@@ -80,7 +80,10 @@ class Plan:
     candidates: tuple[JsonOf[Candidate], ...]
     follow_up: tuple[PlannedCall, ...] = field(
         default=(),
-        metadata={"description": "What would be done with the restored disks then; absent if nothing was asked for."},
+        metadata={
+            "description": "What would be done with the restored disks then; absent if nothing was asked for. If Azure "
+            "refuses to replace data disks by one PATCH, it is made in two: without the former ones, then with the new."
+        },
     )
 
 

@@ -119,7 +119,7 @@ class Swap:
     ``cause`` is why it goes back, ``stuck`` why neither way can be gone to its end. ``untagged`` are the ids of the
     disks that were replaced and have no tags yet. ``seen`` is the last reading; ``None`` if the VM must be read.
     ``since`` is when the present way, there or back, began. ``troubles`` are by the names of the calls.
-    ``unsure_until``: a change may have been made although its call failed, and until then the VM may not show it.
+    ``unsure_until``: a change that failed may have been made nevertheless, and until then the VM may not show it.
     ``in_two_updates``: Azure does not put a disk in the place of another one in one update, so that the places are
     emptied first.
     """
@@ -368,7 +368,9 @@ def _is_shown(swap: Swap, pending: Pending, vm: VirtualMachine) -> bool:
         case Change.UPDATE_DISKS if pending.only_empties:
             return emptied_first(vm, swap.steps) is None
         case Change.UPDATE_DISKS:
-            return swap.is_arranged(vm)
+            # After a failure the VM may list disks that it did not get; the operation knows.
+            may_not_have_them = vm.has_failed and pending.url is not None and pending.done is None
+            return swap.is_arranged(vm) and not may_not_have_them
         case Change.START:
             return vm.power == _RUNNING
 
@@ -441,8 +443,9 @@ def _failed_change(swap: Swap, change: Change, error: RestoreError, now: datetim
     """
     if change is Change.UPDATE_DISKS and not swap.in_two_updates and _forbids_to_replace(error):
         return replace(swap, in_two_updates=True, seen=None, pending=None)
+    was_accepted = swap.pending is not None  # what fails later may have changed the VM nevertheless
     swap = replace(_with_trouble(swap, _NAMES[change], error, now), seen=None, pending=None)
-    if isinstance(error, TransientError):
+    if was_accepted or isinstance(error, TransientError):
         swap = replace(swap, unsure_until=now + _SETTLES)
     patience = UPDATE_PATIENCE if change is Change.UPDATE_DISKS and not swap.goes_back else PATIENCE
     is_over = now - swap.troubles[_NAMES[change]].since >= patience

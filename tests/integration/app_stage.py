@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
     from local_host.server import Running
+    from simulator.scenario import Scenario
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
 STORAGE_ID = f"{SUBSCRIPTION}/resourceGroups/backup-rg/providers/Microsoft.Storage/storageAccounts/stagingweu"
@@ -163,15 +164,17 @@ def staged(
     connection: str | None = None,
     front: Callable[[str], AbstractContextManager[str]] = nullcontext,
     /,
+    scenario: Scenario | None = None,
     **settings: str,
 ) -> Iterator[Stage]:
     """Run the app for as long as the block lasts; queues only when a storage connection is given.
 
-    ``front`` stands between the app and the simulator: it takes the one's address and gives that for the other.
+    ``front`` stands between the app and the simulator: it takes the one's address and gives that for the other. The
+    simulator has its default scenario unless another is given.
     """
     mark = uuid.uuid4().hex[:12]
     with ExitStack() as stack:
-        simulator = stack.enter_context(simulating(speed=600))
+        simulator = stack.enter_context(simulating(scenario, speed=600))
         azure = stack.enter_context(front(simulator.url))
         env = {
             "AZURE_RESOURCE_MANAGER_ENDPOINT": azure,

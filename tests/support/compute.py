@@ -53,6 +53,7 @@ class _Operation:
     ends: datetime
     finish: Callable[[], None]
     error: TerminalError | None = None
+    shows: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,6 +132,8 @@ class ScriptedCompute:
                 raise fate
             later = fate.error if isinstance(fate, Later) else None
             value = act(call, later)
+            if self._operation is not None and isinstance(fate, Later):
+                self._operation.shows = fate.shows
             if fate == "lost":
                 raise TransientError(errors.SERVICE_UNAVAILABLE, "no answer")
             if fate == "died":
@@ -241,8 +244,9 @@ class ScriptedCompute:
         if running is not None and running.ends <= self.clock.now():
             self._operation = None
             self._ended[running.number] = running
-            if running.error is None:
+            if running.error is None or running.shows:
                 running.finish()
+            self.vm = replace(self.vm, has_failed=running.error is not None)
 
     def _check_free(self) -> None:
         if self._operation is not None:
@@ -269,6 +273,7 @@ class ScriptedCompute:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The error with which an accepted operation ends."""
+    """The error with which an accepted operation ends. ``shows``: the VM has what was asked for nevertheless."""
 
     error: TerminalError
+    shows: bool = False

@@ -85,7 +85,9 @@ class _World:
             request, back, undo_of=done["id"], restore_id=new_id, source=Source.HTTP, created=now, limits=LIMITS
         )
         shown = self.player.finish(self.player.start(restore))
-        _check(shown, self.compute, before.disks, was_running=before.power == _RUNNING, starts=back.starts)
+        was_running = before.power == _RUNNING
+        starts = was_running if back.starts is None else back.starts
+        _check(shown, self.compute, before.disks, was_running=was_running, starts=starts)
         if shown["result"]["swap"]["state"] == "Swapped":
             wanted = {(place["lun"], place["formerDiskId"]) for place in done["result"]["swap"]["disks"]}
             have = {disk.lun: disk.disk_id for disk in self.compute.vm.disks}
@@ -130,6 +132,7 @@ class _World:
                 Later(TerminalError("InternalExecutionError", "try again")),
                 Later(TerminalError("AllocationFailed", "sold out")),
                 Later(TerminalError("DiskBlobNotFound", "gone")),
+                Later(TerminalError("DiskProcessingError", "no"), shows=True),
                 *([refusal] if self.dice.random() < 0.3 else []),
             ]
         )

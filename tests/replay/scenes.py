@@ -10,15 +10,18 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, override
 
 from domain.azure.jobs import JobStatus, Operation, OperationStatus
 from domain.azure.restore_constraints import GUARDED_OPERATION
 from domain.azure.validation import Validation
-from domain.errors import ITEM_BUSY, ErrorDetail, TransientError
+from domain.errors import ITEM_BUSY, ErrorDetail, TerminalError, TransientError
 from domain.recovery.roster import member_restore_id
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
-from domain.restore.state import restore_id_for
+from domain.restore.parts import Source
+from domain.restore.state import Restore, restore_id_for
+from domain.restore.undo import undo, undo_id
+from domain.sealing import sealed
 from orchestrations.names import HOLD_POST_CLAIM, HOLD_RECORD
 from orchestrations.post_claim import hold_post_claim
 from orchestrations.record import hold_record
@@ -34,6 +37,7 @@ from tests.support.azure import (
     vm_id,
     watcher_of,
 )
+from tests.support.compute import Later, ScriptedCompute
 from tests.support.hub import Hub
 from tests.support.recovery_lab import RECOVERY, Group, RecoveryLab
 from tests.support.replay import dump, record
@@ -41,7 +45,6 @@ from tests.support.replay import dump, record
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from domain.restore.state import Restore
     from tests.support.replay import Recorded
 
 _NETWORK: Final = TARGET_GROUP.replace("restored-rg", "net-rg/providers/Microsoft.Network/virtualNetworks/isolated")
@@ -278,6 +281,55 @@ def _watched_in_vain(lab: Lab) -> Restore:
     return _watched(lab)
 
 
+class SwapLab(Lab):
+    """A lab whose VM is there, with disks that can be swapped."""
+
+    compute: ScriptedCompute
+
+    @override
+    def more_activities(self) -> dict[str, Callable[..., Any]]:
+        self.compute = ScriptedCompute(clock=self.azure.clock)
+        swaps = self.compute.activities()
+        return {kind.name: sealed(kind, activity, self.azure.clock.now) for kind, activity in swaps.items()}
+
+
+def _a_swap(lab: SwapLab, **members: Any) -> Restore:
+    lab.azure.job_takes = timedelta(seconds=74)
+    return a_restore(**{"thenSwapDisks": {}, "targetResourceGroupId": None, **members})
+
+
+def _swapped(lab: SwapLab) -> Restore:
+    restore = _a_swap(lab, approval={"required": True, "before": "Swap"})
+    lab.compute.replaces_at_once = False
+    lab.start(restore)
+    lab.reach(restore.restore_id, "AwaitingApproval")
+    lab.hub.raise_event(restore.restore_id, DECISION_EVENT, {"decision": "Approved", "by": "ada"})
+    return restore
+
+
+def _swap_went_back(lab: SwapLab) -> Restore:
+    lab.compute.fails["update_disks"] = [Later(TerminalError("DiskBlobNotFound", "The disk is gone."))]
+    return _a_swap(lab)
+
+
+def _undone(lab: SwapLab) -> Restore:
+    done = lab.run(_a_swap(lab))
+    new_id, now = undo_id(done["id"], 1), lab.azure.clock.now()
+    request, back = undo(done, new_id, now, by="ada", comment=None)
+    return Restore.undo(
+        request, back, undo_of=done["id"], restore_id=new_id, source=Source.HTTP, created=now, limits=LIMITS
+    )
+
+
+SWAPS: Mapping[str, tuple[Callable[[SwapLab], Restore], int]] = {
+    "0008_swap_approved": (_swapped, 0),
+    "0008_swapped": (_swapped, 1),
+    "0008_swap_tagged": (_swapped, 2),
+    "0008_swap_went_back": (_swap_went_back, 1),
+    "0008_undone": (_undone, 0),
+}
+"""A swap has several histories: what happens, and which of them is kept."""
+
 SCENES: Mapping[str, Callable[[Lab], Restore]] = {
     "0001_plain": _plain,
     "0001_validated": _validated,
@@ -321,13 +373,13 @@ SCENES: Mapping[str, Callable[[Lab], Restore]] = {
 }
 
 
-def _restored(scene: Callable[[Lab], Restore]) -> Recorded:
-    lab = Lab()
+def _restored[L: Lab](scene: Callable[[L], Restore], kind: type[L], generation: int = -1) -> Recorded:
+    lab = kind()
     restore = scene(lab)
     if restore.restore_id not in lab.hub.instances():
         lab.start(restore)
     lab.hub.finish(restore.restore_id)
-    return record(lab.hub, restore.restore_id)
+    return record(lab.hub, restore.restore_id, generation=generation)
 
 
 def _claimed() -> Recorded:
@@ -380,7 +432,8 @@ def _recovery_is_cancelled() -> Recorded:
 
 
 RECORDINGS: Mapping[str, Callable[[], Recorded]] = {
-    **{name: partial(_restored, scene) for name, scene in SCENES.items()},
+    **{name: partial(_restored, scene, Lab) for name, scene in SCENES.items()},
+    **{name: partial(_restored, scene, SwapLab, generation) for name, (scene, generation) in SWAPS.items()},
     "0003_claimed_post": _claimed,
     "0005_watching": _watching,
     "0006_record": _a_record,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from durabletask.task import NonDeterminismError
 
+from domain.follow_up import calls as follow_up_calls
+from domain.follow_up import swap
 from domain.restore import backoff, calls, report, track
 from domain.watch import calls as watch_calls
 from domain.watch import machine as watch_machine
@@ -85,7 +87,7 @@ def test_every_orchestrator_has_one() -> None:
 
 def test_every_activity_is_called_in_some_history() -> None:
     recorded = [read(path) for path in RECORDED]
-    modules = {calls.__name__, watch_calls.__name__}  # others may be loaded by other tests
+    modules = {calls.__name__, follow_up_calls.__name__, watch_calls.__name__}  # others may be loaded by other tests
     activities = {kind.name for kind in calls.ActivityCall.__subclasses__() if kind.__module__ in modules}
 
     assert {each for each in activities if not any(count_calls(one, each) for one in recorded)} == set()
@@ -100,6 +102,8 @@ class TestABreakIsSeen:
             (calls.PrepareRestore, calls.GetValidation),
             (calls.GetOperation, calls.GetJob),
             (calls.PublishResult, calls.PostResult),
+            (follow_up_calls.DeallocateVirtualMachine, follow_up_calls.StartVirtualMachine),
+            (follow_up_calls.GetDisks, follow_up_calls.TagDisk),
         ],
     )
     def test_two_activities_swapped(
@@ -130,6 +134,14 @@ class TestABreakIsSeen:
         monkeypatch.setattr(watch_machine, "_MAX_TOLD", 0)
 
         assert [path.stem for path in RECORDED if not goes_the_way_it_went(read(path))] == ["0005_watching"]
+
+    def test_a_vm_that_is_read_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        changes = [follow_up_calls.UpdateDisks.name, follow_up_calls.StartVirtualMachine.name]
+        concerned = [path for path in RECORDED if any(count_calls(read(path), name) for name in changes)]
+        monkeypatch.setattr(swap, "_FIRST_LOOK_S", 4.0)
+
+        assert len(concerned) > 1
+        assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []
 
     def test_a_claim_that_ends_sooner(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(post_claim, "CLAIMED_FOR", post_claim.CLAIMED_FOR / 2)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tests.support.hub import Clock
+    from tests.support.azure import Clock
 
 DISKS: Final = VM_ID.partition("/virtualMachines/")[0] + "/disks"
 TAKES: Final = {

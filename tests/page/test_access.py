@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scripts.stack import Stack
 
 AXE = Path(__file__).parents[2] / ".tools/node_modules/axe-core/axe.min.js"
-_RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
   .filter((violation) => ["serious", "critical"].includes(violation.impact))
   .map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`)"""
 
@@ -47,15 +47,15 @@ def test_axe_finds_nothing_serious(
         person.page.goto(f"{stack.url}/api/ui")
         person.sees(person.page.get_by_label("Function key"))
         person.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found["sign in"] = person.page.evaluate(_RUN_AXE)
+        found["sign in"] = person.page.evaluate(RUN_AXE)
         person.sign_in()
         for view, heading in views:
             person.open(view, heading)
             person.page.evaluate(AXE.read_text(encoding="utf-8"))
-            found[view] = person.page.evaluate(_RUN_AXE)
+            found[view] = person.page.evaluate(RUN_AXE)
         person.open(*views[1])
         person.page.get_by_role("button", name="Approve").click()
-        found["dialog"] = person.page.evaluate(_RUN_AXE)
+        found["dialog"] = person.page.evaluate(RUN_AXE)
     assert {view: problems for view, problems in found.items() if problems} == {}
 
 

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { h, json, show, table } from "./dom.js";
 import { isoDuration, nameOf, time } from "./format.js";
 import { Pages } from "./pages.js";
-import { pager } from "./parts.js";
+import { kindCode, pager } from "./parts.js";
 import { words } from "./words.js";
 
 const PAGE = 20;
@@ -71,15 +71,18 @@ function actionText(rule) {
   if (rule.deny) return "starts nothing";
   return rule.plan
     ? h("a", { href: `#/plans/${encodeURIComponent(rule.plan)}` }, `starts the plan ${rule.plan}`)
-    : (words.kind[rule.restore?.recoveryType] ?? "restores");
+    : (words.kind[kindCode(rule.restore)] ?? "restores");
 }
 
 function ruleApprovalText(rule) {
   if (rule.deny) return "–";
   // The app never replaces disks because of an alert alone, whatever the rule says.
+  const swaps = Boolean(rule.restore?.thenSwapDisks);
   const isInPlace = rule.restore?.recoveryType === "OriginalLocation";
   const approval = { ...rule.restore?.approval, ...rule.approval };
-  if (approval.required || isInPlace) return `a person, within ${isoDuration(approval.timeout ?? "PT4H")}`;
+  const before = swaps && (approval.before ?? "Swap") === "Swap" ? ", before the swap" : "";
+  if (approval.required || isInPlace || swaps)
+    return `a person, within ${isoDuration(approval.timeout ?? "PT4H")}${before}`;
   return rule.plan ? "only if the plan replaces disks" : "not needed";
 }
 

@@ -88,7 +88,8 @@ export function resource(id) {
 export function expectedEnd(restore) {
   const percent = restore.progressPercentage;
   const tracking = restore.phases?.find((phase) => phase.phase === "TrackingJob");
-  if (restore.completedTime || !tracking || !(percent >= 5 && percent < 96)) return null;
+  if (restore.completedTime || restore.phase !== "TrackingJob" || !tracking || !(percent >= 5 && percent < 96))
+    return null;
   const began = new Date(tracking.started).getTime();
   const updated = new Date(restore.lastUpdatedTime).getTime();
   return new Date(began + ((updated - began) / percent) * 100);

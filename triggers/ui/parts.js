@@ -52,9 +52,14 @@ export function startedBy(document) {
   return `${word("startedBy", document.startedBy)}${requester}`;
 }
 
+/** Returns the code of what a request makes, or a template of requests. */
+export function kindCode(request) {
+  return request?.thenSwapDisks ? "thenSwapDisks" : request?.recoveryType;
+}
+
 /** Returns the kind of a restore in words. */
 export function kindOf(restore) {
-  const kind = word("kind", restore.recoveryType);
+  const kind = word("kind", restore.undoOf ? "undo" : kindCode({ ...restore, ...restore.request }));
   return restore.request?.dryRun ? `${kind} (only planned)` : kind;
 }
 

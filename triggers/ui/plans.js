@@ -6,7 +6,7 @@ import { facts, h, json, show, table } from "./dom.js";
 import { Attempt, untilEnded } from "./dry_run.js";
 import { isoDuration } from "./format.js";
 import { graph } from "./graph.js";
-import { badge, problem, say, total, warnings } from "./parts.js";
+import { badge, kindCode, problem, say, total, warnings } from "./parts.js";
 import { may, requestedBy } from "./session.js";
 import { word } from "./words.js";
 
@@ -138,7 +138,7 @@ function capOf(plan) {
 
 /** Returns a sentence that says what the restores of a plan do to the VMs or beside them. */
 function kindsOf({ plan: { restore, groups } }) {
-  const kinds = new Set(groups.map((group) => group.restore?.recoveryType ?? restore?.recoveryType));
+  const kinds = new Set(groups.map((group) => kindCode({ ...restore, ...group.restore })));
   return `What is made: ${[...kinds].map((kind) => word("kind", kind)?.toLowerCase()).join("; ")}.`;
 }
 

@@ -97,7 +97,7 @@ function button(name, recovery, refresh, group = null) {
     label: group ? `${text} ${group.name}` : null,
     right,
     links: recovery.links,
-    refresh,
+    done: refresh,
     question: {
       title: `${text} ${of}`,
       consequences: consequences(of, recovery),

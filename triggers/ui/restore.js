@@ -18,6 +18,14 @@ import {
   waiting,
   warnings,
 } from "./parts.js";
+import {
+  awaitsSwap,
+  cancelSwapConsequences,
+  followUpPart,
+  swapConsequences,
+  swapPart,
+  undoConsequences,
+} from "./swap.js";
 import { sentence, word, words } from "./words.js";
 
 const PORTAL = "https://portal.azure.com/#resource";
@@ -40,6 +48,7 @@ export function restoreView({ main, refresh, id }) {
       pointPart(restore),
       targetPart(restore),
       azurePart(restore),
+      swapPart(restore),
       resultPart(restore.result),
       planPart(restore.result?.plan),
       json(restore),
@@ -53,6 +62,11 @@ export function restoreView({ main, refresh, id }) {
 /** Returns sentences that say what a restore does to its VM or beside it. */
 export function consequencesOf(request, vmName) {
   const target = request?.target ?? {};
+  if (request?.thenSwapDisks)
+    return [
+      `Disks are made from the backup of ${vmName}, which goes on running.${waitsText(request.approval)}`,
+      ...swapConsequences(request, vmName),
+    ];
   if (target.replacesDisks)
     return [
       `The disks of ${vmName} are replaced. The VM is stopped meanwhile, and what was written after the recovery point is no longer on its disks.`,
@@ -67,41 +81,61 @@ export function consequencesOf(request, vmName) {
   ];
 }
 
+function waitsText(approval) {
+  return approval?.required && approval.before === "Swap"
+    ? " A person must approve their swap when they are there."
+    : "";
+}
+
 const COMMANDS = {
   approve: {
     text: "Approve",
     right: "approve",
-    button: "Approve and restore",
-    consequences: (restore, name) => consequencesOf(restore.request, name),
+    button: (restore) => (awaitsSwap(restore) ? "Approve the swap" : "Approve and restore"),
+    consequences: (restore, name) =>
+      awaitsSwap(restore) ? swapConsequences(restore.request, name) : consequencesOf(restore.request, name),
     isDangerous: (restore) => restore.request?.target?.replacesDisks,
   },
   reject: {
     text: "Reject",
     right: "approve",
-    button: "Reject",
-    consequences: () => ["Nothing is restored. This restore ends as rejected."],
+    button: () => "Reject",
+    consequences: (restore, name) =>
+      awaitsSwap(restore)
+        ? cancelSwapConsequences(restore, name)
+        : ["Nothing is restored. This restore ends as rejected."],
   },
   cancel: {
     text: "Cancel",
     right: "operate",
-    button: "Cancel the restore",
+    button: () => "Cancel the restore",
     consequences: cancelConsequences,
     isDangerous: () => true,
+  },
+  undo: {
+    text: "Undo",
+    right: "operate",
+    button: () => "Put the former disks back",
+    consequences: undoConsequences,
+    isDangerous: () => true,
+    done: (started) => {
+      location.hash = `/restores/${started.id}`;
+    },
   },
 };
 
 function actions(restore, name, refresh) {
-  const buttons = Object.entries(COMMANDS).map(([command, { text, right, button, consequences, isDangerous }]) =>
+  const buttons = Object.entries(COMMANDS).map(([command, { text, right, button, consequences, isDangerous, done }]) =>
     commandButton({
       command,
       text,
       right,
       links: restore.links,
-      refresh,
+      done: done ?? refresh,
       question: {
         title: `${text} the restore of ${name}`,
         consequences: consequences(restore, name),
-        button,
+        button: button(restore),
         path: `restores/${restore.id}/${command}`,
         isDangerous: isDangerous?.(restore),
       },
@@ -111,6 +145,7 @@ function actions(restore, name, refresh) {
 }
 
 function cancelConsequences(restore, name) {
+  if (restore.phase === "SwappingDisks" || awaitsSwap(restore)) return cancelSwapConsequences(restore, name);
   if (BEFORE_POST.has(restore.phase))
     return ["Azure Backup has not been asked to restore anything yet; it will not be."];
   const asked =
@@ -148,6 +183,7 @@ function overview(restore) {
       "Recovery",
       restore.recoveryId && h("a", { href: `#/recoveries/${restore.recoveryId}` }, "is a member of this recovery"),
     ],
+    ["Undo of", restore.undoOf && h("a", { href: `#/restores/${restore.undoOf}` }, "this restore")],
     ["Request id", restore.requestId],
   ]);
 }
@@ -282,6 +318,7 @@ export function planPart(plan) {
     h("h2", {}, "Plan"),
     h("p", {}, "Nothing was started. This is what would be sent to Azure Backup:"),
     h("pre", { tabindex: 0 }, JSON.stringify(plan.requestBody, null, 2)),
+    followUpPart(plan.followUp),
     candidates.length > 0 &&
       table(
         "Recovery points",

@@ -21,6 +21,12 @@ const FIELDS = {
   ],
   OriginalLocation: ["storageAccountId"],
 };
+const CHOICES = {
+  thenSwapDisks: "Then swap the disks into the VM",
+  dataDisksOnly: "Only its data disks",
+  leaveStopped: "Do not start it afterwards",
+  approveSwap: "A person approves the swap, when the disks are restored",
+};
 const LABELS = {
   storageAccountId: "Staging account (resource id)",
   targetResourceGroupId: "Target resource group (resource id)",
@@ -80,7 +86,7 @@ export function startView({ main, query }) {
   function requestPart() {
     function plan(event) {
       event.preventDefault();
-      Object.assign(form, Object.fromEntries(new FormData(event.target.closest("form"))));
+      read(event.target.closest("form"));
       planned = null;
       const edited = edits;
       attempt.make(async () => {
@@ -92,17 +98,25 @@ export function startView({ main, query }) {
         say(`Dry run: ${word("status", restore.status)}`);
       });
     }
+    function read(filled) {
+      // A box that is not ticked is not in the data of a form.
+      const off = Object.fromEntries(Object.keys(CHOICES).map((name) => [name, ""]));
+      Object.assign(form, off, Object.fromEntries(new FormData(filled)));
+    }
     function edit(event) {
       edits += 1;
-      Object.assign(form, Object.fromEntries(new FormData(event.currentTarget)));
-      const needsOtherFields = event.target.name === "recoveryType";
+      read(event.currentTarget);
+      const needsOtherFields = ["recoveryType", "thenSwapDisks"].includes(event.target.name);
       if (!planned && !needsOtherFields) return;
       planned = null; // what could be started is no longer what the form says
       render();
     }
-    const fields = FIELDS[form.recoveryType].map((name) =>
-      h("label", { "data-key": name }, LABELS[name], h("input", { name, required: true, value: form[name] ?? "" })),
-    );
+    const fields = FIELDS[form.recoveryType].map((name) => {
+      const isOptional = name === "targetResourceGroupId" && swaps(form);
+      const placeholder = isOptional ? "that of the VM" : null;
+      const input = h("input", { name, required: !isOptional, placeholder, value: form[name] ?? "" });
+      return h("label", { "data-key": name }, LABELS[name], input);
+    });
     const kinds = Object.keys(FIELDS).map((kind) =>
       h("option", { value: kind, selected: kind === form.recoveryType }, words.kind[kind]),
     );
@@ -113,6 +127,7 @@ export function startView({ main, query }) {
       pointsPart(),
       h("label", {}, "Kind", h("select", { name: "recoveryType" }, kinds)),
       fields,
+      form.recoveryType === "RestoreDisks" && choicesPart(),
       h(
         "label",
         {},
@@ -129,6 +144,23 @@ export function startView({ main, query }) {
         "div",
         { class: "actions" },
         h("button", { type: "submit", disabled: attempt.isBusy }, attempt.isBusy ? "Planning…" : "Plan (dry run)"),
+      ),
+    );
+  }
+
+  function choicesPart() {
+    const shown = Object.entries(CHOICES).filter(([name]) => name === "thenSwapDisks" || swaps(form));
+    return h(
+      "fieldset",
+      { "data-key": "choices" },
+      h("legend", {}, "After the restore"),
+      shown.map(([name, text]) =>
+        h(
+          "label",
+          { class: "choice", "data-key": name },
+          h("input", { type: "checkbox", name, value: "yes", checked: Boolean(form[name]) }),
+          text,
+        ),
       ),
     );
   }
@@ -217,6 +249,19 @@ export function startView({ main, query }) {
   };
 }
 
+function swaps(form) {
+  return form.recoveryType === "RestoreDisks" && Boolean(form.thenSwapDisks);
+}
+
+/** Returns the members of the request that swap the disks into the VM. */
+function swapOf(form) {
+  if (!swaps(form)) return {};
+  return {
+    thenSwapDisks: { ...(form.dataDisksOnly && { dataDisksOnly: true }), ...(form.leaveStopped && { start: false }) },
+    ...(form.approveSwap && { approval: { required: true, before: "Swap" } }),
+  };
+}
+
 /** Returns the request that the form describes. Raises ApiError if the members given as JSON are no object. */
 function requestOf(form) {
   let more = {};
@@ -227,11 +272,12 @@ function requestOf(form) {
       throw new ApiError(0, "InvalidRequest", `The members given as JSON cannot be read: ${error.message}`);
     }
   }
-  const fields = FIELDS[form.recoveryType].map((name) => [name, form[name].trim()]);
+  const fields = FIELDS[form.recoveryType].map((name) => [name, form[name].trim()]).filter(([, value]) => value);
   const request = {
     sourceResourceId: form.sourceResourceId,
     recoveryType: form.recoveryType,
     ...Object.fromEntries(fields),
+    ...swapOf(form),
     ...requestedBy(),
     reason: form.reason.trim(),
     ...more,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from domain.alerts import rules_file
+from domain.follow_up.swap_report import SwapState
 from domain.recovery.parts import APPROVAL_TIMEOUT, RETRIABLE, SKIPPABLE, GroupStatus, MemberStatus, RecoveryStatus
-from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
+from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS, SWAP_DISKS
 from domain.restore.parts import Phase, Source, Status, WaitReason
 from domain.times import parse_duration
 from domain.warning_codes import WarningCode
@@ -38,7 +39,8 @@ def _without_marks(markdown: str) -> str:
         ("phase", Phase),
         ("waiting", WaitReason),
         ("startedBy", Source),
-        ("kind", {RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION}),
+        ("kind", {RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION, SWAP_DISKS, "undo"}),
+        ("swapState", SwapState),
         ("warningAdvice", WarningCode),
     ],
 )

@@ -13,6 +13,7 @@ from simulator.server import running as simulating
 from tests.engine.recovery_scene import Recovered, kill_both_then_one_of_two
 from tests.engine.scenes import SCENES, Outcome, Scene, machines_can_be_made
 from tests.engine.stage import HELD, QUICK, SPEED, EngineStage, rules, scenario
+from tests.engine.swap_scene import Ended, Kill, kill_at_every_call_of_a_swap
 from tests.support.engine_events import EngineEvents
 from tests.support.gate import Gate
 from tests.support.logs import DEADLOCKS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-_BEGUN_FIRST: Final = ("recovered", "long_job", "outcomes")
+_BEGUN_FIRST: Final = ("recovered", "long_job", "outcomes", "swaps")
 logging.getLogger(DEADLOCKS).setLevel(logging.INFO)
 
 
@@ -97,6 +98,13 @@ def recovered(azurite: str) -> Iterator[Future[Recovered]]:
             yield thread.submit(kill_both_then_one_of_two, scene)
     finally:
         scene.close()
+
+
+@pytest.fixture(scope="session")
+def swaps(azurite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[dict[Kill, Ended]]]:
+    """Play the scene of the swaps beside the tests."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(kill_at_every_call_of_a_swap, azurite, tmp_path_factory.mktemp("swaps"))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.engine.stage import GROUP, QUICK, SPEED, EngineStage, scenario, soon
 from tests.integration.app_stage import vm_id
 from tests.support.engine_events import EngineEvents
 from tests.support.gate import Gate
-from tests.support.real_hub import RealHub
+from tests.support.real_hub import HOST_JSON, RealHub
 from tests.support.stops import Stops
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from domain.errors import Json
+    from simulator.scenario import Scenario
 
 STEPS = ("resolving", "choosing", "validating", "looking", "post sent", "job made", "following", "tracking")
 MANY = 10
@@ -32,12 +33,14 @@ APPROVED = "approved"
 class Scene:
     """A hub and a simulator of its own; its restores by name."""
 
-    def __init__(self, azurite: str) -> None:
+    def __init__(self, azurite: str, azure: Scenario | None = None, *, host_json: Path = HOST_JSON) -> None:
         self._stack = ExitStack()
         self.stops, self.events = Stops(), EngineEvents()
-        simulator = self._stack.enter_context(simulating(scenario(map(held, (*STEPS, APPROVED))), speed=SPEED))
+        azure = azure or scenario(map(held, (*STEPS, APPROVED)))
+        simulator = self._stack.enter_context(simulating(azure, speed=SPEED))
         self.gate = self._stack.enter_context(Gate(simulator.url, self.stops))
-        self.hub = self._stack.enter_context(RealHub(azurite, self.gate.url, QUICK, hear=self._hear, events=True))
+        hub = RealHub(azurite, self.gate.url, QUICK, host_json=host_json, hear=self._hear, events=True)
+        self.hub = self._stack.enter_context(hub)
         self.simulator = simulator
         self.restores: dict[str, str] = {}
 

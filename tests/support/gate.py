@@ -25,6 +25,15 @@ _STEPS = {
     "following": ("GET", re.compile(r"/vaults/([^/]+)/.*/operationsStatus/", re.IGNORECASE)),
     "tracking": ("GET", re.compile(r"/vaults/([^/]+)/backupJobs/[^/]+$", re.IGNORECASE)),
 }
+_MACHINE, _DISK = r"/virtualMachines/([^/]+)", r"/disks/([a-z0-9]+)[^/]*"
+_SWAPPING = {
+    "checking": ("GET", re.compile(f"{_DISK}$", re.IGNORECASE)),
+    "reading": ("GET", re.compile(f"{_MACHINE}$", re.IGNORECASE)),
+    "deallocating": ("POST", re.compile(f"{_MACHINE}/deallocate$", re.IGNORECASE)),
+    "updating": ("PATCH", re.compile(f"{_MACHINE}$", re.IGNORECASE)),
+    "starting": ("POST", re.compile(f"{_MACHINE}/start$", re.IGNORECASE)),
+    "tagging": ("PATCH", re.compile(f"{_DISK}/providers/Microsoft.Resources/tags/default$", re.IGNORECASE)),
+}
 _OURS = {"connection", "transfer-encoding", "date", "server"}
 
 
@@ -32,16 +41,21 @@ class Gate:
     """A context manager. Stops are named by the vault: ``post sent`` and ``job made``, before and after the restore.
 
     A request of the other steps (``resolving`` by the VM, ``choosing``, ``validating``, ``looking``, ``following``,
-    ``tracking``) stops before it is passed on.
+    ``tracking``) stops before it is passed on. A request of a swap stops before (``deallocating sent``) and after
+    (``deallocating done``), so do ``checking``, ``reading``, ``updating 1``, ``starting`` and ``tagging``, by the VM,
+    whose name has letters and digits alone. A request whose stop is its end is not passed on.
 
-    ``posts`` and ``looks`` count the answered requests that start restores and list jobs, by vault; the first post to a
-    vault in ``resets`` meets a reset connection, its body unread.
+    ``posts`` and ``looks`` count the answered requests that start restores and list jobs, by vault, ``reads`` those of
+    VMs, ``updates`` the requests that change a VM, as they come in. The first post to a vault in ``resets`` meets a
+    reset connection, its body unread.
     """
 
     def __init__(self, upstream: str, stops: Stops) -> None:
         self.upstream, self.stops = urlsplit(upstream).netloc, stops
         self.posts: Counter[str] = Counter()
         self.looks: Counter[str] = Counter()
+        self.reads: Counter[str] = Counter()
+        self.updates: Counter[str] = Counter()
         self.resets: set[str] = set()
         self._http = _Server(self)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
@@ -88,6 +102,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self._stop_at_step(path)
         gate.stops.pass_by("post sent", vault)
+        swapping, vm = _step_of_swap(gate, self.command, path)
+        stop = gate.stops.pass_by(f"{swapping} sent", vm)
+        if stop is not None and stop.is_end:
+            self._reset()
+            return
         upstream = HTTPConnection(gate.upstream, timeout=30)
         try:
             upstream.request(self.command, self.path, body or None, dict(self.headers.items()))
@@ -100,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             upstream.close()
         gate.posts[vault] += 1
         gate.stops.pass_by("job made", vault)
+        gate.stops.pass_by(f"{swapping} done", vm)
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in _OURS:
@@ -108,6 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
         if look := _JOBS.search(path):
             gate.looks[look[1].lower()] += 1
+        if swapping == "reading":
+            gate.reads[vm] += 1
 
     def _stop_at_step(self, path: str) -> None:
         for step, (method, pattern) in _STEPS.items():
@@ -120,8 +142,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
-    do_GET = do_POST = _pass_on  # noqa: N815 - the names are http.server's
+    do_GET = do_POST = do_PATCH = _pass_on  # noqa: N815 - the names are http.server's
 
     @override
     def log_message(self, format: str, *args: object) -> None:
         """Keep the tests' output clean."""
+
+
+def _step_of_swap(gate: Gate, method: str, path: str) -> tuple[str, str]:
+    """Return the step of a swap that a request is, and the VM; empty if it is none. Updates are numbered."""
+    for step, (wanted, pattern) in _SWAPPING.items():
+        if method == wanted and (found := pattern.search(path)):
+            vm = found[1].lower()
+            if step != "updating":
+                return step, vm
+            gate.updates[vm] += 1
+            return f"updating {gate.updates[vm]}", vm
+    return "", ""

@@ -12,6 +12,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._reached, self._free = threading.Event(), threading.Event()
+        self.is_end = False
 
     def hold(self) -> None:
         """Stand still until the test lets go."""
@@ -23,6 +24,11 @@ class Stop:
         assert self._reached.wait(_PATIENCE_S), "nobody came by"
 
     def let_go(self) -> None:
+        self._free.set()
+
+    def end(self) -> None:
+        """Let whoever stands here go nowhere."""
+        self.is_end = True
         self._free.set()
 
 
@@ -37,10 +43,10 @@ class Stops:
         with self._lock:
             return self._set.setdefault((place, name), Stop())
 
-    def pass_by(self, place: str, name: str) -> bool:
-        """Stand still if there is a stop; returns whether there was."""
+    def pass_by(self, place: str, name: str) -> Stop | None:
+        """Stand still if there is a stop; returns it."""
         with self._lock:
             stop = self._set.pop((place, name), None)
         if stop:
             stop.hold()
-        return stop is not None
+        return stop

@@ -17,10 +17,11 @@ from domain.recovery.member_end import member_end
 from domain.recovery.roster import Roster, member_restore_id
 from domain.restore.answers import Done
 from domain.restore.machine import CANCEL_EVENT
-from domain.restore.parts import Membership, Phase, Source
+from domain.restore.parts import Membership, Phase, Source, WaitReason
 from domain.restore.state import Restore
 from domain.sealing import sealed_async
 from domain.times import format_time
+from domain.wire import as_object
 from orchestrations.names import RESTORE_VM
 from triggers.hub import is_already_running, raise_event
 from triggers.list_entries import note_start
@@ -86,7 +87,8 @@ class MemberActivities:
     async def check_members(
         self, call: calls.CheckMembers, client: df.DurableFunctionsClient
     ) -> Answer[CheckedMembers]:
-        """Return which of these restores have ended, and which do not exist."""
+        """Return which of these restores have ended, which wait for a person, and which do not exist."""
+        waiting: list[MemberRef] = []
 
         async def check(ref: MemberRef) -> MemberRef | MemberEnd | None:
             restore_id = member_restore_id(call.recovery_id, ref.index, ref.attempt)
@@ -95,12 +97,15 @@ class MemberActivities:
                 return ref
             document = document_of(state)
             has_ended = document["phase"] == str(Phase.FINISHED)
+            if as_object(document.get("waiting")).get("reason") == WaitReason.APPROVAL:
+                waiting.append(ref)
             return member_end(document, index=ref.index, attempt=ref.attempt) if has_ended else None
 
         found = await _all(call.members, check)
         ended = tuple(one for one in found if isinstance(one, MemberEnd))
         missing = tuple(one for one in found if isinstance(one, calls.MemberRef))
-        return Answer(CheckedMembers(ended=ended, missing=missing))
+        waits = tuple(sorted(waiting, key=lambda ref: ref.index))
+        return Answer(CheckedMembers(ended=ended, missing=missing, waiting=waits))
 
     async def _roster(self, client: df.DurableFunctionsClient, recovery_id: str) -> Roster:
         """Return the frozen list of a recovery, from memory if it was read lately: it never changes."""

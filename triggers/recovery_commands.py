@@ -11,7 +11,7 @@ from domain.people import same_person
 from domain.recovery.commands import Command
 from domain.recovery.document import retriable_groups
 from domain.recovery.machine import COMMAND_EVENT
-from domain.recovery.parts import MAX_ATTEMPTS, RETRIABLE, SKIPPABLE, RecoveryStatus
+from domain.recovery.parts import MAX_ATTEMPTS, RETRIABLE, SKIPPABLE, MemberStatus, RecoveryStatus
 from domain.restore.parts import Decision
 from domain.times import format_time, parse_request_time
 from domain.wire import as_object, as_text
@@ -176,6 +176,18 @@ def _why_no_group(view: RecoveryView, command: Command, name: str | None) -> str
     return None
 
 
+def _why_nothing_waits(document: Json, name: str | None) -> str:
+    """Return why neither the recovery nor the named group waits for a decision, and what to do."""
+    if name is not None:
+        return f"the group {name} does not wait for an approval now. {_NOTHING_TO_DO}"
+    if MemberStatus.AWAITING_APPROVAL.word in document["counts"]:
+        return (
+            "it waits for no decision of its own. Members wait before their disks are swapped, and each is decided by "
+            "itself: GET members?status=AwaitingApproval lists them with their restores"
+        )
+    return f"no approval is needed. {_NOTHING_TO_DO}"
+
+
 def _why_undecidable(document: Json, instruction: Json) -> str | None:
     """Return why there is nothing to decide, and what to do; ``None`` if there is something."""
     name, whole = instruction.get("group"), as_object(document.get("approval"))
@@ -185,8 +197,7 @@ def _why_undecidable(document: Json, instruction: Json) -> str | None:
         return "the whole recovery waits for a decision: leave group out"
     approvals = list(_approvals(document, instruction))
     if not approvals:
-        known = "no approval is needed" if name is None else f"the group {name} does not wait for an approval now"
-        return f"{known}. {_NOTHING_TO_DO}"
+        return _why_nothing_waits(document, name)
     waiting = [approval for approval in approvals if approval["decision"] is None]
     if any(approval["expires"] is None or now() <= parse_request_time(approval["expires"]) for approval in waiting):
         return f"it has ended as {document['status']}. {_START_ANOTHER}" if _is_closed(document) else None

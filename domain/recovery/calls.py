@@ -53,6 +53,7 @@ class GroupOutline:
     """A group as the recovery's machine needs it. Its members are ``count`` in a row, beginning with ``first``.
 
     ``after`` are the indexes of the groups that it waits for. ``approval_timeout`` is ``None`` without a gate.
+    ``swaps``: the disks of its members are swapped into their VMs after the restore.
     """
 
     name: str
@@ -61,6 +62,7 @@ class GroupOutline:
     count: int
     optional: bool = False
     approval_timeout: timedelta | None = None
+    swaps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,7 @@ class MemberEnd:
     """How the restore of a member ended. ``code`` is that of its error. It is also the data of the event ``member``.
 
     ``started`` is when Azure took the restore, ``point_time`` the time of its recovery point, where they are known.
+    ``waited_s`` is for how long it waited for a person.
     """
 
     index: int
@@ -111,14 +114,19 @@ class MemberEnd:
     point_time: datetime | None = None
     code: str | None = None
     message: str | None = None
+    waited_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedMembers:
-    """What the task hub knows of some members: those whose restore has ended, and those that have no restore (yet)."""
+    """What the task hub knows of some members: those whose restore has ended, and those that have no restore (yet).
+
+    ``waiting`` are those whose restore waits for a person.
+    """
 
     ended: tuple[MemberEnd, ...] = ()
     missing: tuple[MemberRef, ...] = ()
+    waiting: tuple[MemberRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,6 +166,7 @@ def _status(recovery: Recovery) -> RecoveryStatus:
         (not statuses & _GOES_ON and not _ready(recovery), RecoveryStatus.FAILED),
         (progress.paused is not None, RecoveryStatus.PAUSED),
         (GroupStatus.AWAITING_APPROVAL in statuses, RecoveryStatus.AWAITING_APPROVAL),
+        (MemberStatus.AWAITING_APPROVAL in progress.members, RecoveryStatus.AWAITING_APPROVAL),
     )
     return next((status for applies, status in reasons if applies), RecoveryStatus.RUNNING)
 

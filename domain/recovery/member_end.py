@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from domain.recovery.calls import MemberEnd
@@ -30,7 +31,19 @@ def member_end(document: Json, *, index: int, attempt: int) -> MemberEnd:
         point_time=parse_request_time(point["time"]) if point.get("time") else None,
         code=error.get("code"),
         message=error["message"][:_MAX_MESSAGE] if error else None,
+        waited_s=_waited_s(document),
     )
+
+
+def _waited_s(document: Json) -> int:
+    """Return for how many seconds the restore waited for a person."""
+    phases: list[Json] = document.get("phases", [])
+    waits = (
+        parse_request_time(phase["ended"]) - parse_request_time(phase["started"])
+        for phase in phases
+        if phase["phase"] == Phase.AWAITING_APPROVAL and phase.get("ended")
+    )
+    return int(sum(waits, timedelta()).total_seconds())
 
 
 def _taken(document: Json) -> datetime | None:

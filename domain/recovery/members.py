@@ -14,6 +14,7 @@ from domain.recovery.parts import (
     GOOD,
     MEMBER_STATUS_OF,
     NOT_GOOD,
+    UNDER_WAY,
     GroupStatus,
     MemberFailure,
     MemberStatus,
@@ -99,7 +100,7 @@ def start_call(recovery: Recovery) -> StartMembers | CheckMembers | None:
 def cancel_call(recovery: Recovery) -> CancelMembers | None:
     """Return the call that cancels restores of a cancelled recovery; ``None`` if none is left that was not told."""
     cancellation = recovery.progress.cancellation
-    running = [] if cancellation is None else _in_status(recovery, MemberStatus.RUNNING)
+    running = [] if cancellation is None else _in_status(recovery, *UNDER_WAY)
     if cancellation is None or not running:
         return None
     return CancelMembers(
@@ -139,7 +140,7 @@ def start_failed(recovery: Recovery, call: StartMembers, error: RestoreError, no
 
 def cancelled(recovery: Recovery, call: CancelMembers, _done: Done, _now: datetime) -> Recovery:
     """Return the recovery, which has told these members to stop; their ends are waited for."""
-    told = [ref.index for ref in call.members if _is_current(recovery, ref, MemberStatus.RUNNING)]
+    told = [ref.index for ref in call.members if _is_current(recovery, ref, *UNDER_WAY)]
     return recovery.with_members(MemberStatus.CANCELLING, told)
 
 
@@ -156,8 +157,10 @@ def checked(recovery: Recovery, call: CheckMembers, answer: CheckedMembers, now:
     lost = [ref.index for ref in active if ref in missing]
     runs = [ref.index for ref in active if ref not in missing]
     recovery = _with_lost(recovery, lost)
-    begun = [index for index in runs if recovery.member(index) is MemberStatus.STARTING]
-    recovery = recovery.with_members(MemberStatus.RUNNING, begun)
+    waiting = {ref.index for ref in answer.waiting}
+    known = [index for index in runs if recovery.member(index) is not MemberStatus.CANCELLING]
+    recovery = recovery.with_members(MemberStatus.RUNNING, [index for index in known if index not in waiting])
+    recovery = recovery.with_members(MemberStatus.AWAITING_APPROVAL, [index for index in known if index in waiting])
     checked_at = {**recovery.timing.checked, **{str(index): at for index in runs}}
     recovery = replace(recovery, timing=replace(recovery.timing, checked=checked_at))
     if not is_start or starting(recovery):
@@ -217,7 +220,8 @@ def _with_measures(recovery: Recovery, end: MemberEnd) -> Recovery:
     recovery = recovery.with_progress(oldest_point=min(points, default=None))
     if began is None:
         return recovery
-    durations = (*recovery.timing.durations, max(recovery.seconds(end.ended) - began, 1))[-_MAX_DURATIONS:]
+    took_s = max(recovery.seconds(end.ended) - began - end.waited_s, 1)
+    durations = (*recovery.timing.durations, took_s)[-_MAX_DURATIONS:]
     return replace(recovery, timing=replace(recovery.timing, durations=durations))
 
 
@@ -234,10 +238,10 @@ def _without_times(recovery: Recovery, indexes: list[int]) -> Recovery:
     return replace(recovery, timing=replace(timing, started=started_at, checked=checked_at))
 
 
-def _in_status(recovery: Recovery, status: MemberStatus) -> list[int]:
-    if status not in recovery.progress.members:
+def _in_status(recovery: Recovery, *statuses: MemberStatus) -> list[int]:
+    if not any(status in recovery.progress.members for status in statuses):
         return []
-    return [index for index, letter in enumerate(recovery.progress.members) if letter == status]
+    return [index for index, letter in enumerate(recovery.progress.members) if letter in statuses]
 
 
 def _is_current(recovery: Recovery, ref: MemberRef, *statuses: MemberStatus) -> bool:

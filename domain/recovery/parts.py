@@ -73,11 +73,13 @@ class MemberStatus(StrEnum):
     """The status of a member, as one letter.
 
     ``STARTING``: its restore is being started, or may have been. ``CANCELLING``: its restore runs and is told to stop.
+    ``AWAITING_APPROVAL``: a person must approve the swap of its disks, which are restored.
     """
 
     PENDING = "P"
     STARTING = "S"
     RUNNING = "R"
+    AWAITING_APPROVAL = "A"
     CANCELLING = "L"
     COMPLETED = "C"
     COMPLETED_WITH_WARNINGS = "W"
@@ -103,7 +105,9 @@ _SHOWN_AS: Final = {
     MemberStatus.STARTING: MemberStatus.PENDING,
     MemberStatus.CANCELLING: MemberStatus.RUNNING,
 }
-ACTIVE: Final = frozenset({MemberStatus.STARTING, MemberStatus.RUNNING, MemberStatus.CANCELLING})
+UNDER_WAY: Final = frozenset({MemberStatus.RUNNING, MemberStatus.AWAITING_APPROVAL})
+"""A member whose restore runs or waits for a person, and can be cancelled."""
+ACTIVE: Final = UNDER_WAY | {MemberStatus.STARTING, MemberStatus.CANCELLING}
 """A member that counts under the caps."""
 GOOD: Final = frozenset({MemberStatus.COMPLETED, MemberStatus.COMPLETED_WITH_WARNINGS, MemberStatus.PLANNED})
 """A member whose restore has succeeded."""

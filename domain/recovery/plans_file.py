@@ -18,6 +18,7 @@ from domain.reading import (
     array,
     boolean,
     duration_up_to,
+    one_of,
     pattern,
     resource_id,
     string,
@@ -25,7 +26,7 @@ from domain.reading import (
 )
 from domain.recovery.parts import APPROVAL_TIMEOUT
 from domain.recovery.plan import MAX_GROUPS, MAX_MEMBERS, Group, RecoveryPlan, Selection, circle_of, taken_targets
-from domain.request_schema import RECOVERY_POINT, request_schema
+from domain.request_schema import BEFORE_SWAP, RECOVERY_POINT, request_schema
 from domain.templates import (
     SAMPLE_VM_ID,
     VM_ID_OF_MAX_LENGTH,
@@ -55,11 +56,21 @@ _NOT_IN_A_PLAN: Final[Mapping[str, str]] = {
     "protectedItemName": "the groups name the virtual machines",
     "requestId": "each member has a key of its own, made from the recovery's id",
     "dryRun": "a recovery is planned as a whole, by dryRun of the call that starts it",
-    "approval": "a group waits for a person by its gate",
     "requestedBy": "the call that starts the recovery names the person",
     "reason": "the call that starts the recovery gives the reason",
 }
 """Members of a restore request that a plan has elsewhere, and where."""
+_SWAP_APPROVAL: Final = an_object(
+    {
+        "required": boolean,
+        "before": one_of(BEFORE_SWAP),
+        "timeout": duration_up_to(_MAX_TIMEOUT).described("How long each member waits for a person. Default PT4H."),
+    },
+    needed=("required", "before"),
+).described(
+    "With thenSwapDisks: a person approves the swap of each member when its disks are restored. Whether a group starts "
+    "at all is decided by its gate."
+)
 
 
 def read_plans(data: object) -> Mapping[str, RecoveryPlan]:
@@ -226,6 +237,11 @@ def _read_restore(value: Any, path: str, problems: Problems) -> Json:
     for name, elsewhere in _NOT_IN_A_PLAN.items():
         if template.pop(name, None) is not None:
             problems.add(NOT_ALLOWED, f"{path}.{name}", f"must be left out: {elsewhere}")
+    if (approval := as_object(template.get("approval"))).get("before") == BEFORE_SWAP:
+        _SWAP_APPROVAL(approval, f"{path}.approval", problems)
+    elif template.pop("approval", None) is not None:
+        message = f"must be left out, or have before: {BEFORE_SWAP}: a group waits for a person by its gate"
+        problems.add(NOT_ALLOWED, f"{path}.approval", message)
     check_placeholders(template, VM_PLACEHOLDERS, path, problems)
     return template
 
@@ -233,7 +249,8 @@ def _read_restore(value: Any, path: str, problems: Problems) -> Json:
 def _restore_schema() -> Json:
     properties: Json = request_schema(with_source=False)["properties"]
     allowed = {name: schema for name, schema in properties.items() if name not in _NOT_IN_A_PLAN}
-    return {"type": "object", "properties": with_placeholders(allowed), "additionalProperties": False}
+    members = {**with_placeholders(allowed), "approval": _SWAP_APPROVAL.schema}
+    return {"type": "object", "properties": members, "additionalProperties": False}
 
 
 def _read_tags(value: Any, path: str, problems: Problems) -> Mapping[str, str]:

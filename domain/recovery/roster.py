@@ -11,6 +11,7 @@ from domain.azure.resource_ids import same_id
 from domain.codec import pack, unpack
 from domain.errors import Json, RestoreWarning
 from domain.recovery.calls import GroupOutline, Resolved
+from domain.request_schema import swaps_disks
 from domain.requests import RestoreRequest
 from domain.restore.state import restore_id_for
 from domain.templates import fill, vm_values
@@ -201,6 +202,7 @@ def _outlines(members: ChosenMembers) -> tuple[GroupOutline, ...]:
                 count=count,
                 optional=group.optional,
                 approval_timeout=group.approval_timeout,
+                swaps=swaps_disks(group.restore),
             )
         )
         first += count

@@ -54,8 +54,8 @@ SHOP = a_plan(
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    plans = {"RECOVERY_PLANS": json.dumps({"plans": [SHOP]})}
-    with pytest.MonkeyPatch.context() as patch, staged(patch, **plans) as running:
+    plans = json.dumps({"plans": [SHOP]})
+    with pytest.MonkeyPatch.context() as patch, staged(patch, RECOVERY_PLANS=plans) as running:
         yield running
 
 
@@ -278,6 +278,22 @@ def test_a_failed_group_is_retried_and_what_waits_for_it_then_starts(stage: Stag
     assert in_status(stage, recovery_id, "Completed")["counts"] == {"Completed": 3}
     assert [member["attempt"] for member in members_of(stage, recovery_id)] == [2, 1, 1]
     assert (stage.jobs_of("load-020"), stage.jobs_of("load-021")) == (2, 1)
+
+
+def test_the_swap_of_a_member_is_approved_by_itself(stage: Stage) -> None:
+    approval = {"required": True, "before": "Swap"}
+    own = {"thenSwapDisks": {}, "approval": approval}
+    recovery_id = start(stage, a_plan(a_group("swap", load(80), restore=own), a_group("next", load(81))))
+
+    def waiting() -> Json | None:
+        restores = stage.call("GET", f"restores?recoveryId={recovery_id}&status=AwaitingApproval").json()["value"]
+        return restores[0] if restores else None
+
+    restore = eventually(waiting, within_s=30)
+    assert groups_of(shown(stage, recovery_id))["next"]["status"] == "Pending"
+    assert stage.call("POST", restore["links"]["approve"], json={"by": "ada"}).status_code == 202
+    assert ended(stage, recovery_id)["counts"] == {"Completed": 2}
+    assert stage.finished(restore["id"])["result"]["swap"]["state"] == "Swapped"
 
 
 def test_a_failed_group_is_skipped(stage: Stage) -> None:

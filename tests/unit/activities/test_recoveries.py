@@ -127,7 +127,7 @@ def test_the_members_of_each_group_stand_in_a_row() -> None:
     lab = Lab(
         named("db-2", "db-1"),
         {"select": {"sourceResourceIds": ["*/virtualMachines/web-*"]}, "gate": {"approval": {"timeout": "PT2H"}}},
-        {"select": {"sourceResourceIds": ["*"]}, "optional": True, "after": ["G0"]},
+        {"select": {"sourceResourceIds": ["*"]}, "optional": True, "after": ["G0"], "restore": {"thenSwapDisks": {}}},
         maxRunning=7,
     )
     lab.azure.protect(*map(fleet_vm, ("web-2", "db-1", "x", "db-2", "web-1")))
@@ -139,6 +139,7 @@ def test_the_members_of_each_group_stand_in_a_row() -> None:
     assert [group.after for group in resolved.groups] == [(), (0,), (0,)]
     assert [group.optional for group in resolved.groups] == [False, False, True]
     assert resolved.groups[1].approval_timeout == timedelta(hours=2)
+    assert [group.swaps for group in resolved.groups] == [False, False, True]
     assert (resolved.max_running, resolved.vault_ids, resolved.vault_of) == (7, (FLEET_VAULT,), (0,) * 5)
 
 

@@ -286,6 +286,12 @@ class TestDeciding:
         assert "the group g2 does not wait for an approval now" in conflict(waiting(), "approve", group="g2", by="ada")
         assert "no approval is needed" in conflict(a_hub(a_group()), "approve", by="ada")
 
+    def test_the_swaps_of_members_are_decided_one_by_one(self) -> None:
+        hub = a_hub(a_group(2))
+        hub.driven.passes(minutes=10).check_that_waits(0)
+
+        assert "members?status=AwaitingApproval" in conflict(hub, "approve", by="ada")
+
     def test_who_is_overtaken_by_another_decision_is_told_so(self) -> None:
         hub = a_hub(a_group(1, approval_timeout=GATE))
         hub.meanwhile = lambda: hub.driven.command("reject", by="bo")

@@ -154,7 +154,7 @@ def test_before_the_members_are_chosen_there_are_none() -> None:
     [
         ({"group": "g9"}, "group", "must be a group of the recovery's plan: g0"),
         ({"group": "\0"}, "group", "U+0000"),
-        ({"status": "Done"}, "status", "must be one of Pending, Running, Completed"),
+        ({"status": "Done"}, "status", "must be one of Pending, Running, AwaitingApproval, Completed"),
         ({"status": "P"}, "status", "must be one of"),
         ({"top": "0"}, "top", f"from 1 to {MAX_MEMBERS_SHOWN}"),
         ({"top": "201"}, "top", f"from 1 to {MAX_MEMBERS_SHOWN}"),

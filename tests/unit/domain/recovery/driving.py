@@ -167,10 +167,21 @@ class Driven:
     def hear(self, command: Json) -> None:
         self.recovery = hear(self.recovery.at(self.now), COMMAND_EVENT, command, self.now)
 
-    def check(self, *, ended: tuple[MemberEnd, ...] = (), missing: tuple[MemberRef, ...] = ()) -> calls.CheckMembers:
-        call = self.answer(CheckedMembers(ended=ended, missing=missing))
+    def check(
+        self,
+        *,
+        ended: tuple[MemberEnd, ...] = (),
+        missing: tuple[MemberRef, ...] = (),
+        waiting: tuple[MemberRef, ...] = (),
+    ) -> calls.CheckMembers:
+        call = self.answer(CheckedMembers(ended=ended, missing=missing, waiting=waiting))
         assert isinstance(call, calls.CheckMembers)
         return call
+
+    def check_that_waits(self, *indexes: int) -> Driven:
+        """Answer the check of members, of which these wait for a person."""
+        self.check(waiting=tuple(MemberRef(index=index, attempt=1) for index in indexes))
+        return self
 
 
 def running(*groups: Json, **members: Any) -> Driven:

@@ -281,3 +281,47 @@ class TestStaysOpen:
 
         assert driven.is_finished()
         assert driven.end(0, status=Status.FAILED).progress.members == MemberStatus.COMPLETED
+
+
+class TestMembersThatWaitForAPerson:
+    """Members whose disks are restored, and whose swap a person must approve."""
+
+    def waiting(self) -> Driven:
+        return running(a_group(3), max_running=2).passes(minutes=10).check_that_waits(0)
+
+    def test_are_counted_so_and_so_is_the_recovery(self) -> None:
+        driven = self.waiting()
+        driven.step()
+
+        assert driven.document["status"] == "AwaitingApproval"
+        assert driven.document["counts"] == {"AwaitingApproval": 1, "Running": 1, "Pending": 1}
+        assert driven.document["groups"][0]["status"] == "Running"
+        assert "approve" not in driven.document["links"]  # each is approved by itself
+
+    def test_count_under_the_caps(self) -> None:
+        driven = self.waiting()
+
+        assert driven.start() == []
+        assert driven.end(1).start() == [2]
+
+    def test_run_again_once_they_are_approved(self) -> None:
+        driven = self.waiting().passes(minutes=10)
+        driven.check()
+        driven.step()
+
+        assert (driven.progress.members, driven.document["status"]) == ("RRP", "Running")
+
+    def test_may_end_at_any_moment(self) -> None:
+        driven = self.waiting().end(0, status=Status.REJECTED)
+
+        assert driven.progress.members == "JRP"
+
+    def test_are_cancelled_with_the_recovery(self) -> None:
+        driven = self.waiting().command("cancel")
+        call = driven.answer()
+
+        assert isinstance(call, calls.CancelMembers)
+        assert [ref.index for ref in call.members] == [0, 1]
+        assert driven.progress.members == "LLX"
+        driven.passes(minutes=10).check_that_waits(0)
+        assert driven.progress.members == "LLX"  # the cancellation is on its way to it

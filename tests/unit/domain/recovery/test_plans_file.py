@@ -106,6 +106,7 @@ def test_a_selection_has_vaults_patterns_tags_and_exceptions() -> None:
     assert group.selection.excluded[0].matches(vm("a-old").lower())
 
 
+SWAP = {**RESTORE, "thenSwapDisks": {}, "targetResourceGroupId": None}
 LONG_TARGET = "/subscriptions/{subscriptionId}/resourceGroups/x-{resourceGroup}-{vmName}"
 GROUP_RESTORE = {"targetResourceGroupId": f"{SUBSCRIPTION}/resourceGroups/one"}
 NEW_VM = {
@@ -166,7 +167,21 @@ NEW_VM = {
                     "plans[0].restore.requestId",
                     "must be left out: each member has a key of its own, made from the recovery's id",
                 ),
-                ("plans[0].restore.approval", "must be left out: a group waits for a person by its gate"),
+                (
+                    "plans[0].restore.approval",
+                    "must be left out, or have before: Swap: a group waits for a person by its gate",
+                ),
+            ],
+        ),
+        (
+            [a_plan(restore={**RESTORE, "approval": {"required": True, "before": "Swap"}})],
+            [("plans[0].restore.approval.before", "may be Swap only together with thenSwapDisks")],
+        ),
+        (
+            [a_plan(restore={**SWAP, "approval": {"before": "Swap", "distinct": True}})],
+            [
+                ("plans[0].restore.approval.distinct", "is not a known field"),
+                ("plans[0].restore.approval.required", "is needed"),
             ],
         ),
         (
@@ -226,6 +241,17 @@ NEW_VM = {
 )
 def test_every_problem_is_named_with_its_place(plans: list[dict[str, Any]], problems: list[Problem]) -> None:
     assert problems_of(*plans) == problems
+
+
+def test_each_member_of_a_group_may_wait_for_a_person_before_its_swap() -> None:
+    approval = {"required": True, "before": "Swap", "timeout": "PT30M"}
+    plan = read(a_plan(a_group("a", restore={"thenSwapDisks": {"start": False}, "approval": approval}), a_group("b")))
+
+    first, second = (group.request_for(vm("web-01")) for group in plan.groups)
+    assert (first.needs_approval_of_swap, first.needs_approval) == (True, False)
+    assert first.approval_timeout == timedelta(minutes=30)
+    assert (second.needs_approval_of_swap, second.needs_approval) == (False, False)
+    assert plan.replaces_disks
 
 
 def test_a_group_whose_virtual_machines_all_belong_to_groups_before_it_is_refused_unless_it_is_optional() -> None:
@@ -295,12 +321,21 @@ def test_the_schema_accepts_what_the_reader_accepts_and_refuses_unknown_members(
             "optional": True,
             "gate": {"approval": {"timeout": "PT2H"}},
             "select": {"tags": {"env": "prod"}, "except": ["*-old"]},
-            "restore": {"validate": False},
+            "restore": {
+                "validate": False,
+                "thenSwapDisks": {"dataDisksOnly": True},
+                "approval": {"required": True, "before": "Swap"},
+            },
         },
         recoveryPoint={"notOlderThan": "P2D"},
         maxRunning=40,
     )
 
     validator.validate({"plans": [plan]})
-    for broken in ({**plan, "grups": []}, {**plan, "restore": {**RESTORE, "dryRun": True}}, {**plan, "maxRunning": 0}):
+    for broken in (
+        {**plan, "grups": []},
+        {**plan, "restore": {**RESTORE, "dryRun": True}},
+        {**plan, "restore": {**RESTORE, "approval": {"required": True}}},
+        {**plan, "maxRunning": 0},
+    ):
         assert not validator.is_valid({"plans": [broken]}), json.dumps(broken)

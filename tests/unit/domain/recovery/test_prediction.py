@@ -62,6 +62,28 @@ class TestDuration:
         assert left(driven) == timedelta(minutes=1)
 
 
+class TestSwaps:
+    def test_each_takes_three_minutes_more_than_a_restore_alone(self) -> None:
+        driven = running(a_group(2, swaps=True), a_group(1, 0), max_running=1, typical_s=600.0)
+
+        assert left(driven) == 3 * timedelta(minutes=10) + 2 * timedelta(minutes=3)
+        assert planned_s(driven.recovery) == 36 * 60
+
+    def test_those_of_this_recovery_have_it_in_them(self) -> None:
+        driven = running(a_group(2, swaps=True), max_running=1).passes(minutes=10).end(0)
+        driven.start()
+
+        assert left(driven) == timedelta(minutes=10)
+
+    def test_the_wait_for_a_person_does_not_count(self) -> None:
+        driven = running(a_group(2, swaps=True), max_running=1).passes(minutes=70).check_that_waits(0)
+
+        assert left(driven) == timedelta(minutes=1) + ROUND + timedelta(minutes=3)
+        driven.end(0, waited_s=3600)
+        driven.start()
+        assert left(driven) == timedelta(minutes=10)
+
+
 class TestSchedule:
     def test_groups_come_after_each_other(self) -> None:
         assert left(running(a_group(), a_group(1, 0), a_group(1, 0), a_group(1, 1, 2))) == 3 * ROUND

@@ -122,5 +122,16 @@ class TestTellsItsRecovery:
 
         end = member_end(shown, index=7, attempt=1)
 
+        assert end.waited_s == 0
         assert end.started == datetime(2026, 11, 23, 8, 1, tzinfo=UTC)
         assert end.point_time == datetime(2026, 11, 23, 6, tzinfo=UTC)
+
+    def test_for_how_long_it_waited_for_a_person(self) -> None:
+        shown = document(the_end_of(a_member()), NOW)
+        shown["phases"] = [
+            {"phase": "AwaitingApproval", "started": "2026-11-23T08:00:00Z", "ended": "2026-11-23T08:10:00Z"},
+            {"phase": "TrackingJob", "started": "2026-11-23T08:10:00Z", "ended": "2026-11-23T08:20:00Z"},
+            {"phase": "AwaitingApproval", "started": "2026-11-23T08:20:00Z", "ended": "2026-11-23T09:20:00Z"},
+        ]
+
+        assert member_end(shown, index=7, attempt=1).waited_s == 70 * 60

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from domain.answers import Answer
-from domain.azure.deployments import RESTORE_TAG, Deployment, MadeResource
+from domain.azure.deployments import Deployment, MadeResource
 from domain.errors import INTERNAL_ERROR, NOT_FOUND, TerminalError
+from domain.follow_up.bodies import attach_body, deployment_body, interface_body, machine_body
 from domain.follow_up.template import ADDRESS_TYPE, INTERFACE_TYPE, VM_TYPE
 
 from arm.addresses import resource_path, with_query
@@ -35,8 +36,6 @@ _API_VERSIONS: Final = {
     INTERFACE_TYPE.lower(): _NETWORK_API_VERSION,
     ADDRESS_TYPE.lower(): _NETWORK_API_VERSION,
 }
-_TRUSTED_LAUNCH: Final = "TrustedLaunch"
-_ATTACH: Final = "Attach"
 
 
 class NewMachineClient(ComputeClient):
@@ -67,9 +66,8 @@ class NewMachineClient(ComputeClient):
 
     def put_deployment(self, group_id: str, name: str, template: Json) -> Accepted:
         """Deploy a template without parameters; what is in the group and not in the template stays as it is."""
-        body: Json = {"properties": {"mode": "Incremental", "template": template, "parameters": {}}}
         path = with_query(_deployment_path(group_id, name), _DEPLOYMENT_API_VERSION)
-        return accepted_by(self._session.call("PUT", path, body=body), self._session.endpoint)
+        return accepted_by(self._session.call("PUT", path, body=deployment_body(template)), self._session.endpoint)
 
     def get_made_resource(self, resource_id: str) -> Answer[MadeResource | None]:
         """Return how far the making of a VM, a network interface or a public address is; ``None`` if it is missing."""
@@ -81,35 +79,19 @@ class NewMachineClient(ComputeClient):
 
     def put_network_interface(self, call: PutNetworkInterface) -> Accepted:
         """Make a network interface with one address."""
-        address: Json = {"privateIPAllocationMethod": "Dynamic"}
-        if call.private_ip_address is not None:
-            address = {"privateIPAllocationMethod": "Static", "privateIPAddress": call.private_ip_address}
-        properties: Json = {
-            "ipConfigurations": [
-                {"name": "ipconfig1", "properties": {"primary": True, "subnet": {"id": call.subnet_id}, **address}}
-            ]
-        }
-        if call.network_security_group_id is not None:
-            properties["networkSecurityGroup"] = {"id": call.network_security_group_id}
-        body: Json = {
-            "location": call.location,
-            "tags": {**call.tags, RESTORE_TAG: call.restore_id},
-            "properties": properties,
-        }
         path = with_query(resource_path(call.interface_id), _NETWORK_API_VERSION)
-        return accepted_by(self._session.call("PUT", path, body=body), self._session.endpoint)
+        return accepted_by(self._session.call("PUT", path, body=interface_body(call)), self._session.endpoint)
 
     def put_virtual_machine(self, call: PutVirtualMachine) -> Accepted:
         """Make a VM of disks. If there is a VM with this id already, Azure refuses, and it stays as it is."""
         path = with_query(resource_path(call.vm_id), VIRTUAL_MACHINE_API_VERSION)
-        reply = self._session.call("PUT", path, body=_virtual_machine(call), only_new=True)
+        reply = self._session.call("PUT", path, body=machine_body(call), only_new=True)
         return accepted_by(reply, self._session.endpoint)
 
     def attach_disks(self, vm_id: str, disk_ids: Iterable[str]) -> Accepted:
         """Attach data disks to a VM, at LUNs that Azure chooses."""
-        body: Json = {"dataDisksToAttach": [{"diskId": disk_id} for disk_id in disk_ids]}
         path = with_query(resource_path(vm_id, "attachDetachDataDisks"), VIRTUAL_MACHINE_API_VERSION)
-        return accepted_by(self._session.call("POST", path, body=body), self._session.endpoint)
+        return accepted_by(self._session.call("POST", path, body=attach_body(disk_ids)), self._session.endpoint)
 
     def delete_disk(self, disk_id: str) -> Accepted:
         """Delete a managed disk; one that does not exist is no error."""
@@ -128,38 +110,3 @@ class NewMachineClient(ComputeClient):
 
 def _deployment_path(group_id: str, name: str) -> str:
     return resource_path(group_id, "providers", "Microsoft.Resources", "deployments", name)
-
-
-def _virtual_machine(call: PutVirtualMachine) -> Json:
-    properties: Json = {
-        "hardwareProfile": {"vmSize": call.size},
-        "storageProfile": {
-            "osDisk": {"osType": call.os_type, "createOption": _ATTACH, "managedDisk": {"id": call.os_disk_id}},
-            "dataDisks": [
-                {"lun": place.lun, "createOption": _ATTACH, "managedDisk": {"id": place.disk_id}}
-                for place in call.data_disks
-            ],
-        },
-        "networkProfile": {"networkInterfaces": [{"id": call.interface_id, "properties": {"primary": True}}]},
-        "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
-    }
-    if call.security_type is not None:
-        # Without these settings Azure starts a VM of trusted launch with neither.
-        uefi = {"uefiSettings": {"secureBootEnabled": True, "vTpmEnabled": True}}
-        is_trusted = call.security_type == _TRUSTED_LAUNCH
-        properties["securityProfile"] = {"securityType": call.security_type, **(uefi if is_trusted else {})}
-    if call.license_type is not None:
-        properties["licenseType"] = call.license_type
-    if call.availability_set_id is not None:
-        properties["availabilitySet"] = {"id": call.availability_set_id}
-    body: Json = {
-        "location": call.location,
-        "tags": {**call.tags, RESTORE_TAG: call.restore_id},
-        "properties": properties,
-    }
-    if call.zone is not None:
-        body["zones"] = [call.zone]
-    if call.user_assigned_identity_ids:
-        assigned: Json = {identity_id: {} for identity_id in call.user_assigned_identity_ids}
-        body["identity"] = {"type": "UserAssigned", "userAssignedIdentities": assigned}
-    return body

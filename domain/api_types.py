@@ -16,6 +16,8 @@ from domain.azure.jobs import JobResult
 from domain.azure.recovery_points import Candidate, JudgedPoint, RecoveryPointSummary
 from domain.codec import JsonOf
 from domain.errors import ErrorBody, Json, RestoreWarning
+from domain.follow_up.attachment_report import AttachmentDocument
+from domain.follow_up.creation_report import CreationDocument
 from domain.follow_up.planned import PlannedCall
 from domain.follow_up.swap_report import SwapDocument
 from domain.preflight import PreflightCheck, PreflightStatus
@@ -99,7 +101,7 @@ class RestoreTarget:
     """Where the restore goes, as far as the request says. `storageAccountId` is the staging account."""
 
     virtual_machine_id: str | None = field(
-        default=None, metadata={"description": "The VM that is created, or whose disks are replaced."}
+        default=None, metadata={"description": "The VM that is created, whose disks are replaced, or that gets disks."}
     )
     resource_group_id: str | None = None
     storage_account_id: str | None = None
@@ -124,6 +126,8 @@ class RestoreResult(JobResult):
     """The end of the Azure Backup job, what it made, and what was done with that."""
 
     swap: JsonOf[SwapDocument] | None = None
+    created_virtual_machine: JsonOf[CreationDocument] | None = None
+    attachment: JsonOf[AttachmentDocument] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +192,14 @@ class StatusDocument:
     swap: JsonOf[SwapDocument] | None = field(
         default=None,
         metadata={"description": "The swap of the disks as long as it runs; afterwards it is in the `result`."},
+    )
+    created_virtual_machine: JsonOf[CreationDocument] | None = field(
+        default=None,
+        metadata={"description": "The new virtual machine while it is made; afterwards it is in the `result`."},
+    )
+    attachment: JsonOf[AttachmentDocument] | None = field(
+        default=None,
+        metadata={"description": "The attachment of the disks while it runs; afterwards it is in the `result`."},
     )
     undo_of: str | None = field(
         default=None, metadata={"description": "The restore whose swap this one undoes, if it is an undo."}

@@ -44,6 +44,8 @@ SERVICE_UNAVAILABLE = "ServiceUnavailable"
 INTERNAL_ERROR = "InternalError"
 LATE_DELIVERY = "LateDelivery"
 TEMPLATE_REFUSED = "TemplateRefused"
+CREATION_FAILED = "CreationFailed"
+ATTACHMENT_FAILED = "AttachmentFailed"
 
 # Histories, queue messages and status documents are limited in size; error texts of services and names of callers are
 # not.

@@ -28,6 +28,7 @@ NOT_ALLOWED = "NotAllowed"
 
 _MAX_TEXT_LENGTH = 2048
 _MAX_SUGGESTIONS = 100
+_MAX_TAG_LENGTH = 256
 
 
 def strict_json(text: str) -> Any:
@@ -284,6 +285,34 @@ def array(entry: Reader, *, minimum: int = 0, maximum: int = 1000) -> Reader:
 
     bounds = {"minItems": minimum, "maxItems": maximum} if minimum else {"maxItems": maximum}
     return Reader(read, {"type": "array", "items": entry.schema, **bounds, "uniqueItems": True})
+
+
+def tags(*, maximum: int) -> Reader:
+    """Read tags of an Azure resource: an object of at most ``maximum`` names and texts, as Azure bounds them."""
+    expression = r"[^<>%&\\?/\x00-\x1f\x7f]{1,512}"
+    compiled = re.compile(expression)
+
+    def read(value: Any, path: str, problems: Problems) -> Any:
+        given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        if not isinstance(value, dict) or len(given) > maximum:
+            problems.add(INVALID_VALUE, path, f"must be an object of at most {maximum} tags")
+            return {}
+        if len({name.lower() for name in given}) < len(given):
+            problems.add(INVALID_VALUE, path, "has two names that differ only in case")
+        for name, text in given.items():
+            if not compiled.fullmatch(name) or not isinstance(text, str) or len(text) > _MAX_TAG_LENGTH:
+                problems.add(INVALID_VALUE, f"{path}.{name[:80]}", "is not a tag that Azure takes")
+        return given
+
+    return Reader(
+        read,
+        {
+            "type": "object",
+            "propertyNames": {"pattern": f"^{expression}$"},
+            "additionalProperties": {"type": "string", "maxLength": _MAX_TAG_LENGTH},
+            "maxProperties": maximum,
+        },
+    )
 
 
 def an_object(members: Mapping[str, Reader], needed: Sequence[str] = ()) -> Reader:

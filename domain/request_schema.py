@@ -27,6 +27,7 @@ from domain.reading import (
     prose,
     resource_id,
     string,
+    tags,
     time,
     whole_number,
 )
@@ -41,6 +42,12 @@ ALTERNATE_LOCATION: Final = "AlternateLocation"
 ORIGINAL_LOCATION: Final = "OriginalLocation"
 SWAP_DISKS: Final = "thenSwapDisks"
 """The member that asks for the restored disks to be put into the backed-up VM in place of its present ones."""
+CREATE_VIRTUAL_MACHINE: Final = "thenCreateVirtualMachine"
+"""The member that asks for a new VM of the restored disks."""
+ATTACH_DISKS: Final = "thenAttachDisks"
+"""The member that asks for restored disks to be attached to another VM."""
+FOLLOW_UPS: Final = (SWAP_DISKS, CREATE_VIRTUAL_MACHINE, ATTACH_DISKS)
+"""What a restore can do with its disks: one of these at most."""
 BEFORE_TRIGGER: Final = "Trigger"
 BEFORE_SWAP: Final = "Swap"
 CONSISTENCIES: Final = ("AppConsistent", "FileSystemConsistent", "CrashConsistent")
@@ -140,6 +147,43 @@ APPROVAL: Final = an_object(
         ),
     }
 )
+# Azure's own limits of a VM's name are narrower; it says so itself. A name becomes a segment of a URL path.
+_VM_NAME: Final = pattern(r"[A-Za-z0-9_]([-A-Za-z0-9._]{0,126}[A-Za-z0-9_])?", "the name of a VM", trim=True)
+_TAGS: Final = tags(maximum=40)  # Azure takes 50, and the app adds one
+NOT_OF_TEMPLATE: Final[Mapping[str, Reader]] = MappingProxyType(
+    {
+        "size": pattern(r"[A-Za-z0-9_-]{1,80}", "a VM size, such as Standard_D2s_v5").described(
+            "Default: the size of the backed-up VM, which must then still be there."
+        ),
+        "zone": one_of("1", "2", "3").described(
+            "The zone of the VM, which is that of its disks: zones must name it, too. Default: where the disks are."
+        ),
+        "privateIpAddress": pattern(
+            r"[0-9]{1,3}(\.[0-9]{1,3}){3}", "an IPv4 address, such as 10.0.0.4", trim=True
+        ).described("A static address in the subnet. Default: any free one."),
+        "networkSecurityGroupId": resource_id(ids.NETWORK_SECURITY_GROUP),
+        "availabilitySetId": resource_id(ids.AVAILABILITY_SET),
+        "tags": _TAGS,
+        "userAssignedIdentityIds": array(resource_id(ids.MANAGED_IDENTITY), minimum=1, maximum=20),
+        "licenseType": pattern(r"[A-Za-z0-9_]{1,40}", "a license type, such as Windows_Server"),
+    }
+)
+"""The members of ``thenCreateVirtualMachine`` that the template of Azure Backup does not take."""
+NEW_VIRTUAL_MACHINE: Final[Mapping[str, Reader]] = MappingProxyType(
+    {
+        "virtualMachineId": resource_id(ids.VIRTUAL_MACHINE).described(
+            "The id of the new VM, in targetResourceGroupId; or give its name alone."
+        ),
+        "name": _VM_NAME.described("The name of the new VM, in targetResourceGroupId."),
+        "subnetId": resource_id(ids.SUBNET),
+        "template": boolean.described(
+            "Deploy the template that Azure Backup wrote, with a public IP address. Default false: the app makes the "
+            "VM itself, with the members of this object."
+        ),
+        "start": boolean.described("Let the VM run. Default true; Azure starts it in any case, and false stops it."),
+        **NOT_OF_TEMPLATE,
+    }
+)
 REQUEST: Final = an_object(
     {
         "sourceResourceId": resource_id(ids.VIRTUAL_MACHINE),
@@ -162,6 +206,19 @@ REQUEST: Final = an_object(
             "Put the restored disks into the backed-up VM in place of its present ones, which are kept. The VM is "
             "deallocated for some minutes."
         ),
+        CREATE_VIRTUAL_MACHINE: an_object(NEW_VIRTUAL_MACHINE, needed=("subnetId",)).described(
+            "Make a new VM of the restored disks. Give its name or its id."
+        ),
+        ATTACH_DISKS: an_object(
+            {
+                "virtualMachineId": resource_id(ids.VIRTUAL_MACHINE),
+                "luns": array(whole_number(-1, 1000), minimum=1, maximum=64).described(
+                    "The LUNs in the backed-up VM of the disks to attach; -1 is its OS disk. Default: all data disks."
+                ),
+                "deleteOthers": boolean.described("Delete the restored disks that are not attached. Default false."),
+            },
+            needed=("virtualMachineId",),
+        ).described("Attach restored disks to another VM, which may run, as data disks."),
         "requestedBy": prose,
         "reason": prose,
     },
@@ -265,14 +322,26 @@ CONDITIONS: Final = (
     ),
     Condition(
         given={"recoveryType": (ALTERNATE_LOCATION, ORIGINAL_LOCATION)},
-        forbids=(SWAP_DISKS,),
+        forbids=FOLLOW_UPS,
         reason="for this recoveryType: use RestoreDisks",
     ),
     Condition(
         given={"restoreWithManagedDisks": (False,)},
-        forbids=(SWAP_DISKS,),
-        reason="when restoreWithManagedDisks is false: only managed disks can be swapped",
+        forbids=FOLLOW_UPS,
+        reason="when restoreWithManagedDisks is false: only managed disks can be used so",
     ),
+    Condition(
+        given={SWAP_DISKS: _ANY},
+        forbids=(CREATE_VIRTUAL_MACHINE, ATTACH_DISKS),
+        reason=f"together with {SWAP_DISKS}: a restore does one thing with its disks",
+    ),
+    Condition(
+        given={CREATE_VIRTUAL_MACHINE: _ANY},
+        requires=("targetResourceGroupId",),
+        forbids=(ATTACH_DISKS,),
+        reason=f"together with {CREATE_VIRTUAL_MACHINE}",
+    ),
+    Condition(given={ATTACH_DISKS: _ANY}, requires=("targetResourceGroupId",), reason=f"together with {ATTACH_DISKS}"),
     Condition(
         given={"recoveryType": (ORIGINAL_LOCATION,), "restoreWithManagedDisks": (True,)},
         forbids=("restoreWithManagedDisks",),
@@ -293,16 +362,23 @@ _NAMED_REQUESTER: Final[Json] = {
 }
 
 
+_NEW_VM_CONDITIONS: Final[Json] = {
+    "oneOf": [{"required": ["virtualMachineId"]}, {"required": ["name"]}],
+    "if": {"properties": {"template": {"const": True}}, "required": ["template"]},
+    "then": {"properties": dict.fromkeys(NOT_OF_TEMPLATE, False)},
+}
+
+
 def request_schema(*, with_source: bool = True) -> Json:
     """Return the JSON Schema (draft 2020-12) of a restore request.
 
     Without the source VM it is the schema of a template, which an alert completes. What ``domain.requests`` checks
-    beyond ``REQUEST`` and ``CONDITIONS`` is not part of it, except that ``identityInfo`` names one identity, and that a
-    distinct approval needs a requester.
+    beyond ``REQUEST`` and ``CONDITIONS`` is not part of it, except that ``identityInfo`` names one identity, that a
+    distinct approval needs a requester, and how a new VM is named and made.
     """
     members = REQUEST.schema["properties"].items()
     properties = {name: schema for name, schema in members if with_source or name != _SOURCE}
     conditions = [condition.schema for condition in CONDITIONS if with_source or _SOURCE not in condition.requires]
-    identity: Json = {"properties": {"identityInfo": _ONE_IDENTITY}}
+    nested: Json = {"properties": {"identityInfo": _ONE_IDENTITY, CREATE_VIRTUAL_MACHINE: _NEW_VM_CONDITIONS}}
     requester = [_NAMED_REQUESTER] if with_source else []
-    return {**REQUEST.schema, "properties": properties, "allOf": [*conditions, identity, *requester]}
+    return {**REQUEST.schema, "properties": properties, "allOf": [*conditions, nested, *requester]}

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from domain.azure.resource_ids import same_id
+from domain.azure.resource_ids import VIRTUAL_MACHINE, same_id, subscription_of
 from domain.errors import InvalidRequestError, Json
 from domain.people import is_named, same_person
 from domain.reading import INVALID_VALUE, MISSING_FIELD, NOT_ALLOWED, Problems
 from domain.request_schema import (
+    ATTACH_DISKS,
     BEFORE_SWAP,
     CONDITIONS,
+    CREATE_VIRTUAL_MACHINE,
+    FOLLOW_UPS,
+    NOT_OF_TEMPLATE,
     ORIGINAL_LOCATION,
     PASSED_ON,
     REQUEST,
@@ -26,7 +30,7 @@ from domain.times import parse_duration, parse_request_time
 from domain.wire import as_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 _PRIVATE_ACCESS: Final = "EnablePrivateAccessForAllDisks"
@@ -73,6 +77,8 @@ class RestoreRequest:
             _check_targets(body, problems)
             _check_details(body, problems)
             _check_approval(body, problems)
+            _check_new_machine(body, problems)
+            _check_attachment(body, problems)
         if problems.found:
             raise InvalidRequestError(problems.found)
         return cls(body)
@@ -110,6 +116,30 @@ class RestoreRequest:
     def then_swap_disks(self) -> Json | None:
         """``thenSwapDisks``; ``None`` if the restored disks are not to be put into the backed-up VM."""
         return self.body.get(SWAP_DISKS)
+
+    @property
+    def then_create_virtual_machine(self) -> Json | None:
+        """``thenCreateVirtualMachine``; ``None`` if no VM is to be made of the restored disks."""
+        return self.body.get(CREATE_VIRTUAL_MACHINE)
+
+    @property
+    def then_attach_disks(self) -> Json | None:
+        """``thenAttachDisks``; ``None`` if the restored disks are not to be attached to another VM."""
+        return self.body.get(ATTACH_DISKS)
+
+    @property
+    def has_follow_up(self) -> bool:
+        """Whether something is to be done with the restored disks."""
+        return any(name in self.body for name in FOLLOW_UPS)
+
+    @property
+    def new_virtual_machine_id(self) -> str | None:
+        """The id of the VM that is to be made of the restored disks, if one is."""
+        asked = self.then_create_virtual_machine
+        if asked is None:
+            return None
+        named = f"{self.target_group}/providers/{VIRTUAL_MACHINE.label}/{asked.get('name')}"
+        return asked.get("virtualMachineId", named)
 
     @property
     def disk_luns(self) -> list[int] | None:
@@ -229,3 +259,57 @@ def _check_approval(body: Json, problems: Problems) -> None:
     wanted, requester = approval.get("distinct"), "requestedBy"
     if wanted is True and not problems.exist_at(requester) and not is_named(body.get(requester)):
         problems.add(MISSING_FIELD, requester, "is needed for approval.distinct: this person must not approve")
+
+
+def _check_new_machine(body: Json, problems: Problems) -> None:
+    path = CREATE_VIRTUAL_MACHINE
+    asked = as_object(body.get(path))
+    if path not in body or problems.exist_at(path):
+        return
+    vm_id, group = asked.get("virtualMachineId"), body.get("targetResourceGroupId")
+    if (vm_id is None) == ("name" not in asked):
+        problems.add(MISSING_FIELD, f"{path}.name", "is needed, or virtualMachineId; give one of them")
+        return
+    if group and not problems.exist_at("targetResourceGroupId"):
+        new_id = vm_id or f"{group}/providers/{VIRTUAL_MACHINE.label}/{asked['name']}"
+        if not new_id.lower().startswith(f"{group.lower()}/"):
+            problems.add(INVALID_VALUE, f"{path}.virtualMachineId", "must be in targetResourceGroupId")
+        if body.get("sourceResourceId") and same_id(new_id, body["sourceResourceId"]):
+            message = f"must not name the VM that was backed up; use {SWAP_DISKS} to give it the restored disks"
+            problems.add(NOT_ALLOWED, f"{path}.{'name' if vm_id is None else 'virtualMachineId'}", message)
+    _check_subscription(asked, ("subnetId", "networkSecurityGroupId", "availabilitySetId"), path, body, problems)
+    for name in NOT_OF_TEMPLATE if asked.get("template") else ():
+        if name in asked:
+            problems.add(NOT_ALLOWED, f"{path}.{name}", "is not allowed with template true, which takes names alone")
+    if "zone" in asked and body.get("zones") != [asked["zone"]]:
+        problems.add(
+            INVALID_VALUE, f"{path}.zone", "must be the zone in zones, which says where the disks are restored"
+        )
+    if "zone" in asked and "availabilitySetId" in asked:
+        problems.add(NOT_ALLOWED, f"{path}.availabilitySetId", "is not allowed together with zone")
+
+
+def _check_subscription(
+    asked: Mapping[str, Any], names: Sequence[str], path: str, body: Json, problems: Problems
+) -> None:
+    """Add a problem for each of these members that is in another subscription than the restored disks."""
+    group = body.get("targetResourceGroupId")
+    if not group or problems.exist_at("targetResourceGroupId"):
+        return
+    for name in names:
+        if name in asked and not same_id(subscription_of(asked[name]), subscription_of(group)):
+            problems.add(INVALID_VALUE, f"{path}.{name}", "must be in the subscription of targetResourceGroupId")
+
+
+def _check_attachment(body: Json, problems: Problems) -> None:
+    path, luns = ATTACH_DISKS, body.get("restoreDiskLunList")
+    asked = as_object(body.get(path))
+    if not problems.exist_at(path):
+        _check_subscription(asked, ("virtualMachineId",), path, body, problems)
+    wanted = asked.get("luns")
+    if wanted is None or luns is None or problems.exist_at(path) or problems.exist_at("restoreDiskLunList"):
+        return
+    missing = sorted(set(wanted) - {-1, *luns})
+    if missing:
+        message = f"names LUN {', '.join(map(str, missing))}, which restoreDiskLunList does not restore"
+        problems.add(INVALID_VALUE, f"{path}.luns", message)

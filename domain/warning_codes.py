@@ -13,6 +13,7 @@ class WarningCode(StrEnum):
     CANCELLED_TOO_LATE = "CancelledTooLate"
     CANDIDATES_CUT = "CandidatesCut"
     COMPLETED_WITH_WARNINGS = "CompletedWithWarnings"
+    DISK_NOT_DELETED = "DiskNotDeleted"
     DISK_NOT_TAGGED = "DiskNotTagged"
     DISK_NAMES_CHANGED = "DiskNamesChanged"
     DISKS_DIFFER = "DisksDiffer"

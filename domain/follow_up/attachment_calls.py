@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from domain.follow_up.calls import ChangeAccepted
 from domain.restore.calls import ActivityCall
@@ -37,3 +37,7 @@ class DeleteDisk(ActivityCall):
     answer: ClassVar = DiskDeletion
     disk_id: str
     job_id: str
+
+
+ATTACHMENT_CALLS: Final[tuple[type[ActivityCall], ...]] = (AttachDisks, DeleteDisk)
+"""All calls of this module."""

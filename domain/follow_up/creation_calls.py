@@ -7,7 +7,7 @@ is never changed: the call fails instead.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from domain.azure.deployments import Deployment, MadeResource
 from domain.follow_up.calls import ChangeAccepted
@@ -119,3 +119,13 @@ class PutVirtualMachine(ActivityCall):
     availability_set_id: str | None = None
     user_assigned_identity_ids: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict[str, str])
+
+
+CREATION_CALLS: Final[tuple[type[ActivityCall], ...]] = (
+    GetDeployment,
+    DeployTemplate,
+    GetNetworkInterface,
+    PutNetworkInterface,
+    PutVirtualMachine,
+)
+"""All calls of this module."""

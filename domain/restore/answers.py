@@ -50,7 +50,8 @@ class Preparation:
 
     ``guard_requests`` are the Resource Guard requests that the trigger must carry. ``validation`` is the service's own
     validation, ``None`` if it is not wanted or not available. ``candidates`` are a plan's verdicts; ``candidates_cut``
-    counts those that were left out. ``machine`` is the VM if its disks are to be swapped.
+    counts those that were left out. ``machine`` is the VM if its disks are to be swapped; ``source_size`` is its size
+    if a new VM of the disks gets the same.
     """
 
     kind: ClassVar = "prepared"
@@ -61,6 +62,7 @@ class Preparation:
     candidates_cut: int = 0
     warnings: tuple[RestoreWarning, ...] = ()
     machine: VirtualMachine | None = None
+    source_size: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from domain.api_types import (
     ApprovalDocument,
@@ -15,7 +15,7 @@ from domain.api_types import (
     StatusDocument,
     StatusLinks,
 )
-from domain.codec import as_json
+from domain.codec import as_json, camel_case
 from domain.follow_up.work import kind_of
 from domain.messages import fit
 from domain.redaction import redacted, redacted_json
@@ -65,7 +65,6 @@ _PHASES: Final[Mapping[type[Stage], Phase]] = {
     TrackingJob: Phase.TRACKING_JOB,
     ComparingDisks: Phase.TRACKING_JOB,
     AwaitingMaintenance: Phase.AWAITING_APPROVAL,
-    FollowingUp: Phase.SWAPPING_DISKS,
 }
 
 
@@ -76,7 +75,7 @@ def phase_of(restore: Restore) -> Phase:
     if isinstance(restore.stage, Preparing) and restore.stage.is_posted:
         return Phase.TRIGGERING
     stage = restore.stage.before if isinstance(restore.stage, Searching) else restore.stage
-    return _PHASES[type(stage)]
+    return kind_of(stage.work).phase if isinstance(stage, FollowingUp) else _PHASES[type(stage)]
 
 
 def status_of(restore: Restore) -> Status:
@@ -123,7 +122,7 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
         error=outcome.error if outcome else None,
         warnings=(*restore.warnings, *(outcome.notes if outcome else ())),
         phases=_phases(restore),
-        swap=_shown_work(restore),
+        **_shown_work(restore),
         undo_of=restore.accepted.undo_of,
         recovery_id=restore.accepted.member.recovery_id if restore.accepted.member else None,
         links={},
@@ -143,10 +142,14 @@ def _tracked(stage: Stage) -> Stage:
             return stage
 
 
-def _shown_work(restore: Restore) -> Json | None:
+def _shown_work(restore: Restore) -> dict[str, Any]:
+    """Return what is done with the disks at the moment, under the name of its member."""
     if restore.outcome is not None or not isinstance(restore.stage, FollowingUp):
-        return None
-    return kind_of(restore.stage.work).document(restore.stage.work, is_over=False)
+        return {}
+    kind = kind_of(restore.stage.work)
+    shown = kind.document(restore.stage.work, is_over=False)
+    names = {camel_case(name): name for name in ("swap", "created_virtual_machine", "attachment")}
+    return {names[kind.member]: shown}
 
 
 def request_document(request: RestoreRequest, source_resource_id: str | None) -> Json:
@@ -154,7 +157,7 @@ def request_document(request: RestoreRequest, source_resource_id: str | None) ->
     body: Json = redacted_json(request.body)
     identity_based: Json = body.get("identityBasedRestoreDetails", {})
     target = RestoreTarget(
-        virtual_machine_id=source_resource_id if request.replaces_disks else body.get("targetVirtualMachineId"),
+        virtual_machine_id=source_resource_id if request.replaces_disks else _target_machine(request),
         resource_group_id=body.get("targetResourceGroupId"),
         storage_account_id=body.get("storageAccountId") or identity_based.get("targetStorageAccountId"),
         virtual_network_id=body.get("virtualNetworkId"),
@@ -162,6 +165,13 @@ def request_document(request: RestoreRequest, source_resource_id: str | None) ->
         replaces_disks=request.replaces_disks,
     )
     return {**body, **as_json(RequestDocument(target=as_json(target)))}
+
+
+def _target_machine(request: RestoreRequest) -> str | None:
+    """Return the VM that the restore creates, or to which it attaches disks."""
+    attachment = request.then_attach_disks or {}
+    made: str | None = request.new_virtual_machine_id or request.body.get("targetVirtualMachineId")
+    return attachment.get("virtualMachineId", made)
 
 
 def links_of(shown: Json, now: datetime, origin: str = "/api") -> Json:

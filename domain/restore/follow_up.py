@@ -8,28 +8,24 @@ from typing import TYPE_CHECKING, Any, Final
 from domain import errors
 from domain.azure.jobs import JobStatus
 from domain.errors import RestoreError, TerminalError
-from domain.follow_up import swap, work
-from domain.follow_up.calls import GetVirtualMachine
-from domain.follow_up.disk_changes import SWAP_FAILED, wanted_disks
+from domain.follow_up import work
 from domain.follow_up.swap import Swap
 from domain.restore import outcome
 from domain.restore.backoff import retry_interval_s
 from domain.restore.parts import Approval, Status
 from domain.restore.stages import AwaitingMaintenance, FollowingUp, Restored
 from domain.restore.steps import Wait, when_due
-from domain.times import format_time
+from domain.restore.works import kind_wanted, work_of
 from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from domain.errors import Json
     from domain.restore.calls import ActivityCall
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 
 _MAINTENANCE: Final = "The disks are restored. A person must approve that the VM is deallocated while they are swapped."
-_TOO_LATE: Final = "The disks of the VM were already being replaced, so the swap went on to its end."
 
 
 # How it begins
@@ -37,13 +33,13 @@ _TOO_LATE: Final = "The disks of the VM were already being replaced, so the swap
 
 def is_wanted(restore: Restore) -> bool:
     """Return whether the restore has something to do with its disks."""
-    return restore.request.then_swap_disks is not None
+    return restore.request.has_follow_up
 
 
 def begun(restore: Restore, restored: Restored, now: datetime) -> Restore:
     """Return the restore, which goes on with its disks, or has ended because it cannot.
 
-    The VM is touched only after a job without any warning; whoever cancelled the restore does not want it touched.
+    Its disks are used only after a job without any warning; whoever cancelled the restore does not want them used.
     """
     if restore.cancellation is not None:
         return outcome.ended_by_job(restore, restored.job, now, restored.disks or None)
@@ -51,35 +47,24 @@ def begun(restore: Restore, restored: Restored, now: datetime) -> Restore:
         reason = (
             f"Azure Backup job {restored.job.job_id} completed with warnings. Check the disks, and attach them by hand."
         )
-        return not_done(restore, restored, TerminalError(SWAP_FAILED, reason, restored.job.details), now)
+        code = work.KINDS[kind_wanted(restore)].error_code
+        return not_done(restore, restored, TerminalError(code, reason, restored.job.details), now)
     try:
-        swapping = _swap(restore, restored)
+        begun_work = work_of(restore, restored)
     except TerminalError as error:
         return not_done(restore, restored, error, now)
-    if not restore.request.needs_approval_of_swap:
-        return restore.with_stage(FollowingUp(work=swapping, restored=restored), now)
+    if not (restore.request.needs_approval_of_swap and isinstance(begun_work, Swap)):
+        return restore.with_stage(FollowingUp(work=begun_work, restored=restored), now)
     # The disks may be deleted while the restore waits, so they are looked for again.
-    checked = replace(swapping, unchecked=tuple(place.disk.disk_id for place in swapping.wanted if place.disk))
+    checked = replace(begun_work, unchecked=tuple(place.disk.disk_id for place in begun_work.wanted if place.disk))
     waiting = restore.with_stage(AwaitingMaintenance(restored=restored, work=checked, since=now), now)
     return replace(waiting, approval=Approval(reason=_MAINTENANCE, expires=waiting.waits_for_person_until))
 
 
-def _swap(restore: Restore, restored: Restored) -> Swap:
-    asked: Json = restore.request.then_swap_disks or {}
-    wanted = wanted_disks(
-        restored.disks, luns=restore.request.disk_luns, data_disks_only=asked.get("dataDisksOnly", False)
-    )
-    return Swap(
-        vm_id=restore.source_resource_id or "",
-        wanted=wanted,
-        starts=asked.get("start", True),
-        tags={"restore-id": restore.restore_id, "replaced-on": format_time(restore.clock.now)},
-    )
-
-
 def not_done(restore: Restore, restored: Restored, error: RestoreError, now: datetime) -> Restore:
     """Return the restore at its end: its disks are there, but they were not put to use because of this error."""
-    whole = f"{error.message} The VM was not touched." if "not touched" not in error.message else error.message
+    untouched = work.KINDS[kind_wanted(restore)].untouched
+    whole = error.message if untouched in error.message else f"{error.message} {untouched}"
     final = TerminalError(error.code, whole, error.details)
     return outcome.ended_after_job(restore, restored, Status.FAILED, now, error=final)
 
@@ -100,10 +85,11 @@ def cancel_heard(restore: Restore, stage: FollowingUp, now: datetime) -> Restore
     cancellation = restore.cancellation
     if cancellation is not None:
         restore = replace(restore, cancellation=replace(cancellation, is_done=True))
+    kind = work.kind_of(stage.work)
     if not stage.work.may_go_back:
-        return restore.with_warning(WarningCode.CANCELLED_TOO_LATE, _TOO_LATE)
+        return restore.with_warning(WarningCode.CANCELLED_TOO_LATE, kind.too_late)
     _, error = outcome.withdrawal(restore, "")
-    return _with_work(restore, stage, swap.cancelled(stage.work, error, now), now)
+    return _with_work(restore, stage, kind.cancelled(stage.work, error, now), now)
 
 
 # Its steps
@@ -128,9 +114,10 @@ def call_answered(restore: Restore, call: ActivityCall, value: Any, now: datetim
     if not isinstance(stage, FollowingUp):
         return restore
     asked_s = restore.backoff.asked_s(call.name, now)
-    after = work.kind_of(stage.work).answered(stage.work, call, value, now)
-    if asked_s is not None and not isinstance(call, GetVirtualMachine):
-        restore = replace(restore, backoff=restore.backoff.hold(GetVirtualMachine.name, asked_s, now))
+    kind = work.kind_of(stage.work)
+    after = kind.answered(stage.work, call, value, now)
+    if asked_s is not None and call.name != kind.polled(after):
+        restore = replace(restore, backoff=restore.backoff.hold(kind.polled(after), asked_s, now))
     return _with_work(restore, stage, after, now)
 
 
@@ -151,7 +138,7 @@ def _with_work(restore: Restore, stage: FollowingUp, after: work.Work, now: date
             backoff = backoff.wait(name, retry_interval_s(trouble.failures - 1), now)
     look_s = kind.look_again_s(after, now)
     if look_s:
-        backoff = backoff.wait(GetVirtualMachine.name, look_s, now)
+        backoff = backoff.wait(kind.polled(after), look_s, now)
     stage = replace(stage, work=after)
     restore = replace(restore, stage=stage, backoff=backoff)
     return restore if kind.next_call(after) is not None else _ended(restore, stage, now)

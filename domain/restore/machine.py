@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import ITEM_BUSY, LATE_DELIVERY, VAULT_BLOCKED, RestoreError, UnknownOutcomeError
-from domain.follow_up.calls import FOLLOW_UP_CALLS
+from domain.follow_up.work import WORK_CALLS
 from domain.restore import (
     admit,
     answers,
@@ -284,7 +284,7 @@ _ABSORBERS: Final[Mapping[type[Call], _Absorber]] = {
     calls.JoinWatch: _Absorber(answered=watching.joined, failed=watching.join_failed),
     calls.CancelJob: _Absorber(answered=withdraw.cancel_sent, failed=withdraw.cancel_failed),
     calls.ListRestoredDisks: _Absorber(answered=track.disks_listed, failed=track.disks_failed),
-    **dict.fromkeys(FOLLOW_UP_CALLS, _Absorber(answered=follow_up.call_answered, failed=follow_up.call_failed)),
+    **dict.fromkeys(WORK_CALLS, _Absorber(answered=follow_up.call_answered, failed=follow_up.call_failed)),
     calls.ReleaseLock: _Absorber(answered=report.lock_released, after_end=True),
     calls.TellRecovery: _Absorber(answered=report.recovery_told, after_end=True),
     calls.PublishResult: _Absorber(answered=report.published, failed=report.publish_failed, after_end=True),

@@ -163,7 +163,8 @@ def plan_of(restore: Restore) -> Json | None:
     if not restore.request.is_plan or prepared is None:
         return None
     body = restore_body(restore.request, prepared.item, prepared.point, prepared.guard_requests, prepared.machine)
-    return plan_result(body, prepared.candidates, planned_follow_up(restore.request, prepared.machine))
+    follow_up = planned_follow_up(restore.request, prepared.machine, prepared.source_size)
+    return plan_result(body, prepared.candidates, follow_up)
 
 
 def plan_result(

@@ -24,6 +24,8 @@ class Phase(StrEnum):
     TRACKING_OPERATION = "TrackingOperation"
     TRACKING_JOB = "TrackingJob"
     SWAPPING_DISKS = "SwappingDisks"
+    CREATING_VIRTUAL_MACHINE = "CreatingVirtualMachine"
+    ATTACHING_DISKS = "AttachingDisks"
     FINISHED = "Finished"
 
 

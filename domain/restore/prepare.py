@@ -103,6 +103,7 @@ def prepared(restore: Restore, _call: PrepareRestore, found: answers.Prepared, n
         guard_requests=found.guard_requests,
         candidates=found.candidates,
         machine=found.machine,
+        source_size=found.source_size,
     )
     if stage.is_posted:
         return restore.with_stage(Searching(before=Triggering(prepared=ready), since=now), now)

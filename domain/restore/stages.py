@@ -21,7 +21,8 @@ from domain.restore.answers import AcceptedOperation
 class Prepared:
     """What the trigger needs: item and point, checked. ``candidates`` are a plan's verdicts, for its result.
 
-    ``machine`` is the VM that the restored disks are for, as it was when the restore was prepared.
+    ``machine`` is the VM that the restored disks are for, as it was when the restore was prepared. ``source_size`` is
+    the size of the backed-up VM if a new one gets the same.
     """
 
     item: ProtectedItem
@@ -29,6 +30,7 @@ class Prepared:
     guard_requests: tuple[str, ...] = ()
     candidates: tuple[Json, ...] = ()
     machine: VirtualMachine | None = None
+    source_size: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

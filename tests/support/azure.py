@@ -239,6 +239,8 @@ class ScriptedAzure:
     """The managed disks of the resource group; ``None`` for two that each job has made, with its tag."""
     groups: list[str] = field(default_factory=list)
     """The resource groups whose disks were listed."""
+    other_machines: dict[str, Json] = field(default_factory=dict)
+    """The VMs beside the backed-up one, by their ids."""
 
     def _call(self, name: str) -> None:
         self.calls[name] += 1
@@ -260,8 +262,10 @@ class ScriptedAzure:
 
     def get_virtual_machine(self, vm_id: str) -> Answer[VirtualMachine]:
         self._call("get_virtual_machine")
-        assert same_id(vm_id, VM_ID)
-        return Answer(VirtualMachine.from_api(self.machine))
+        body = self.machine if same_id(vm_id, VM_ID) else self.other_machines.get(vm_id)
+        if body is None:
+            raise TerminalError(errors.NOT_FOUND, f"Azure does not find {vm_id}.")
+        return Answer(VirtualMachine.from_api(body))
 
     def list_permissions(self, scope: str) -> Iterable[Permission]:
         self._call("list_permissions")

@@ -1,0 +1,65 @@
+"""What must hold before disks are restored for a new VM or for another one, as far as the app can know beforehand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domain.errors import NOT_FOUND, ErrorDetail
+from domain.reading import MISSING_FIELD, NOT_ALLOWED
+from domain.request_schema import ATTACH_DISKS, CREATE_VIRTUAL_MACHINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from domain.azure.protected_items import ProtectedItem
+    from domain.azure.recovery_points import RecoveryPoint
+    from domain.azure.virtual_machines import VirtualMachine
+    from domain.requests import RestoreRequest
+
+
+def needs_source_size(request: RestoreRequest) -> bool:
+    """Return whether the new VM gets the size of the backed-up one, which must then be read."""
+    asked = request.then_create_virtual_machine
+    return asked is not None and "size" not in asked and not asked.get("template", False)
+
+
+def disk_violations(request: RestoreRequest, point: RecoveryPoint) -> Iterable[ErrorDetail]:
+    """Yield an error if the restore makes no managed disks, which alone can be used afterwards."""
+    if not point.managed and request.body.get("restoreWithManagedDisks") is not True:
+        message = "must be true: the recovery point has unmanaged disks, and only managed ones can be used afterwards"
+        yield ErrorDetail(code=NOT_ALLOWED, message=message, target="restoreWithManagedDisks")
+
+
+def name_taken(vm_id: str) -> ErrorDetail:
+    """Return the error for a new VM whose id another VM has."""
+    message = f"{vm_id} exists already; choose another name"
+    return ErrorDetail(code=NOT_ALLOWED, message=message, target=CREATE_VIRTUAL_MACHINE)
+
+
+def size_unknown(source_id: str) -> ErrorDetail:
+    """Return the error for a backed-up VM that is gone, so that its size is not known."""
+    message = f"is needed, because Azure does not find {source_id}, whose size the new VM would get"
+    return ErrorDetail(code=MISSING_FIELD, message=message, target=f"{CREATE_VIRTUAL_MACHINE}.size")
+
+
+def machine_not_found(vm_id: str) -> ErrorDetail:
+    """Return the error for a VM that should get disks and does not exist."""
+    message = f"Azure does not find {vm_id}; check the id"
+    return ErrorDetail(code=NOT_FOUND, message=message, target=f"{ATTACH_DISKS}.virtualMachineId")
+
+
+def machine_violations(request: RestoreRequest, item: ProtectedItem, machine: VirtualMachine) -> Iterable[ErrorDetail]:
+    """Yield an error for each reason why a VM could not get the restored disks: its region, its zone."""
+    target = f"{ATTACH_DISKS}.virtualMachineId"
+    if machine.location and _spaceless(machine.location) != _spaceless(item.region):
+        message = f"the VM is in {machine.location}, but the disks are restored to {item.region}"
+        yield ErrorDetail(code=NOT_ALLOWED, message=message, target=target)
+    zones: list[str] = request.body.get("zones", [])
+    if zones and zones != [machine.zone or "NoZone"]:
+        where = "in no zone" if machine.zone is None else f"in zone {machine.zone}"
+        message = f"the VM is {where}, and its disks must be, too; zones says where they are restored"
+        yield ErrorDetail(code=NOT_ALLOWED, message=message, target="zones")
+
+
+def _spaceless(region: str) -> str:
+    return region.replace(" ", "").casefold()

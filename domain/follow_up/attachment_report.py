@@ -1,0 +1,81 @@
+"""What callers see of disks that are attached to another VM, and what a person must do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from domain import errors
+from domain.codec import as_json
+from domain.errors import RestoreError, TerminalError
+
+if TYPE_CHECKING:
+    from domain.errors import Json
+    from domain.follow_up.attachment import Attachment
+
+
+class AttachmentState(StrEnum):
+    """What became of the disks. ``NOT_ATTACHED``: the VM does not have all of them."""
+
+    ATTACHING = "Attaching"
+    ATTACHED = "Attached"
+    NOT_ATTACHED = "NotAttached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedPlace:
+    """A restored disk, and the LUN at which the virtual machine has it; `null` as long as it has not."""
+
+    disk_id: str
+    lun: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentDocument:
+    """Restored disks that are attached to another virtual machine."""
+
+    virtual_machine_id: str
+    state: AttachmentState
+    disks: tuple[AttachedPlace, ...]
+    others: tuple[str, ...] = field(
+        metadata={"description": "The ids of the restored disks that were not to be attached, and still exist."}
+    )
+    deleted: tuple[str, ...] = field(metadata={"description": "The ids of those that were deleted (`deleteOthers`)."})
+    attached_time: datetime | None
+
+
+def document(work: Attachment, *, is_over: bool) -> Json:
+    """Return the attachment as callers see it."""
+    have = {} if work.seen is None else {disk.disk_id.lower(): disk.lun for disk in work.seen.disks}
+    return as_json(
+        AttachmentDocument(
+            virtual_machine_id=work.vm_id,
+            state=_state(work, is_over=is_over),
+            disks=tuple(AttachedPlace(disk_id=disk_id, lun=have.get(disk_id.lower())) for disk_id in work.disk_ids),
+            others=tuple(disk_id for disk_id in work.others if disk_id not in work.deleted),
+            deleted=work.deleted,
+            attached_time=work.attached,
+        )
+    )
+
+
+def _state(work: Attachment, *, is_over: bool) -> AttachmentState:
+    if not is_over:
+        return AttachmentState.ATTACHING
+    return AttachmentState.ATTACHED if work.attached is not None else AttachmentState.NOT_ATTACHED
+
+
+def end_error(work: Attachment, _undo: str) -> RestoreError | None:
+    """Return why the VM does not have the disks, and what a person must do; ``None`` if it has them."""
+    if work.stuck is None:
+        return None
+    cause = RestoreError.from_json(work.stuck)
+    if work.is_cancelled:
+        return RestoreError(errors.RESTORE_CANCELLED, f"{cause.message} The disks are restored; none was attached.")
+    message = (
+        f"The restored disks are not attached to {work.vm_id}: {cause.message} They stay where they were restored, and "
+        "none was deleted. Look at the VM, and attach them by hand (az vm disk attach)."
+    )
+    return TerminalError(errors.ATTACHMENT_FAILED, message, cause.details)

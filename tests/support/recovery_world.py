@@ -71,6 +71,7 @@ class Odds:
     loses: float
     doubles: float
     purges: float
+    asks: float
     commands: int
     cancels: bool
 
@@ -119,6 +120,7 @@ class _Play:
             loses=random.choice((0, 0.1, 0.5)) if rough else 0,
             doubles=random.choice((0, 0.2)) if rough else 0,
             purges=random.choice((0, 0.03)) if rough else 0,
+            asks=random.choice((0, 0, 0.5)),
             commands=random.choice((0, 0, 3, 12)),
             cancels=random.random() < 0.15,
         )
@@ -389,9 +391,11 @@ class _Play:
                 del self.world.restores[ref]  # a person has terminated and purged it
         known = [(ref, self.world.restores.get(ref)) for ref in call.members]
         ended = [(ref, restore) for ref, restore in known if restore is not None and restore.is_over]
+        going = [ref for ref, restore in known if restore is not None and not restore.is_over]
         return CheckedMembers(
             ended=tuple(self._end_of(ref, restore) for ref, restore in ended),
             missing=tuple(ref for ref, restore in known if restore is None),
+            waiting=tuple(ref for ref in going if self.random.random() < self.odds.asks),  # before its swap
         )
 
     # What must hold

@@ -52,6 +52,8 @@ _PREFLIGHT: Final = (
 )
 _ITEM_BUSY: Final = "Azure does not take the request yet, because the protected item is busy (see details)."
 _COMPUTE: Final = "/providers/microsoft.compute/"
+_NETWORK: Final = "/providers/microsoft.network/"
+_MADE: Final = (_COMPUTE, _NETWORK, "/providers/microsoft.resources/deployments/")
 _MACHINE_BUSY: Final = (
     "Azure does not take the change yet, because something else changes the VM or its disks (see details)."
 )
@@ -88,10 +90,32 @@ def _is_missing_permission(details: Sequence[ErrorDetail]) -> bool:
     return details[0].code in {"AuthorizationFailed", "LinkedAuthorizationFailed"}
 
 
+def _changes_compute(reply: Reply) -> bool:
+    return reply.method != "GET" and _COMPUTE in reply.path.lower()
+
+
+def _changes_machine(reply: Reply) -> bool:
+    """Return whether the call changes a VM, a disk or a network interface."""
+    return reply.method != "GET" and any(kind in reply.path.lower() for kind in (_COMPUTE, _NETWORK))
+
+
+def _makes_something(reply: Reply) -> bool:
+    """Return whether the call makes a VM, a network interface or a deployment."""
+    return reply.method == "PUT" and any(kind in reply.path.lower() for kind in _MADE)
+
+
+def _attaches_disks(reply: Reply) -> bool:
+    return reply.path.lower().endswith("/attachdetachdatadisks")
+
+
+def _deletes_disk(reply: Reply) -> bool:
+    return reply.method == "DELETE" and _COMPUTE in reply.path.lower()
+
+
 class _Row(NamedTuple):
     """The error for answers with one of ``statuses``; if ``fits`` is given, only for those whose details it accepts.
 
-    ``needs_wait``: only for an answer that asks for a wait. ``of_compute``: only for calls that change a VM or a disk.
+    ``needs_wait``: only for an answer that asks for a wait. If ``of_calls`` is given, only for calls that it accepts.
     """
 
     statuses: Container[int]
@@ -100,13 +124,21 @@ class _Row(NamedTuple):
     message: str
     fits: Callable[[Sequence[ErrorDetail]], bool] | None = None
     needs_wait: bool = False
-    of_compute: bool = False
+    of_calls: Callable[[Reply], bool] | None = None
 
 
 _TABLE: Final = (
-    _Row({400, 409}, TransientError, MACHINE_BUSY, _MACHINE_BUSY, fits=_is_machine_busy, of_compute=True),
-    _Row({412}, TransientError, MACHINE_BUSY, _MACHINE_BUSY, of_compute=True),
-    _Row({409}, TransientError, MACHINE_BUSY, _MACHINE_BUSY, fits=_may_be_item_busy, needs_wait=True, of_compute=True),
+    _Row({400, 409}, TransientError, MACHINE_BUSY, _MACHINE_BUSY, fits=_is_machine_busy, of_calls=_changes_machine),
+    _Row({412}, TransientError, MACHINE_BUSY, _MACHINE_BUSY, of_calls=_changes_compute),
+    _Row(
+        {409},
+        TransientError,
+        MACHINE_BUSY,
+        _MACHINE_BUSY,
+        fits=_may_be_item_busy,
+        needs_wait=True,
+        of_calls=_changes_compute,
+    ),
     _Row(
         {409},
         TerminalError,
@@ -114,7 +146,37 @@ _TABLE: Final = (
         "A management lock forbids to change the VM or the disk (see details). Remove the ReadOnly lock from it, from "
         "its resource group or from its subscription; the lock can be set again afterwards.",
         fits=_is_lock,
-        of_compute=True,
+        of_calls=_changes_compute,
+    ),
+    _Row(
+        {403},
+        TerminalError,
+        AUTHORIZATION_FAILED,
+        "The app's identity may not make the VM, its network interface or its deployment, or use what they name (see "
+        "details). Give it the role CreateVirtualMachinesFromDisks, or Contributor, on the target resource group, "
+        "JoinNetworks or Network Contributor on the virtual network, and Managed Identity Operator on each identity "
+        f"that the VM gets. {_PREFLIGHT}",
+        fits=_is_missing_permission,
+        of_calls=_makes_something,
+    ),
+    _Row(
+        {403},
+        TerminalError,
+        AUTHORIZATION_FAILED,
+        "The app's identity may not attach the disks to the VM (see details). Give it the role AttachDisks, or Virtual "
+        "Machine Contributor, on the VM or its resource group, and CreateDisks or Contributor on the resource group of "
+        f"the disks. {_PREFLIGHT}",
+        fits=_is_missing_permission,
+        of_calls=_attaches_disks,
+    ),
+    _Row(
+        {403},
+        TerminalError,
+        AUTHORIZATION_FAILED,
+        "The app's identity may not delete the disk (see details). Give it the role DeleteDisks, or Contributor, on "
+        f"the resource group of the disk. {_PREFLIGHT}",
+        fits=_is_missing_permission,
+        of_calls=_deletes_disk,
     ),
     _Row(
         {403},
@@ -124,7 +186,7 @@ _TABLE: Final = (
         "Machine Contributor, on the resource groups of the VM and of its present disks, and CreateDisks or "
         f"Contributor on the resource group of the restored disks. {_PREFLIGHT}",
         fits=_is_missing_permission,
-        of_compute=True,
+        of_calls=_changes_compute,
     ),
     _Row(
         range(400, 500),
@@ -186,13 +248,9 @@ def service_error(reply: Reply, *, once: bool = False) -> TransientError | Termi
 
 
 def _is_for(row: _Row, reply: Reply, details: Sequence[ErrorDetail]) -> bool:
-    call_fits = _changes_compute(reply) or not row.of_compute
+    call_fits = row.of_calls is None or row.of_calls(reply)
     wait_fits = reply.retry_after_s is not None or not row.needs_wait
     return reply.status in row.statuses and call_fits and wait_fits and (row.fits is None or row.fits(details))
-
-
-def _changes_compute(reply: Reply) -> bool:
-    return reply.method != "GET" and _COMPUTE in reply.path.lower()
 
 
 def operation_error(reply: Reply, code: str) -> Json:

@@ -26,7 +26,7 @@ param virtualNetworkIds string[] = []
 @description('Subscriptions, resource groups or VMs that the app may read, in order to find the backup of a VM.')
 param virtualMachineScopes string[] = []
 
-@description('Resource groups or VMs whose disks may be replaced (OriginalLocation) or swapped (thenSwapDisks).')
+@description('Resource groups or VMs whose disks may be replaced (OriginalLocation) or swapped (thenSwapDisks), or that get restored disks (thenAttachDisks).')
 param inPlaceScopes string[] = []
 
 @description('Assigns all roles of the app. Set it to false if the deployer may not do that at every scope: the output roleCommands then has commands for somebody who may.')

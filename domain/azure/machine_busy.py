@@ -7,6 +7,7 @@ No list of all codes is published. These are what users report of a VM that some
   retry later." (bosh-azure-cpi-release#762, lisa#4623)
 * ``AttachDiskWhileBeingDetached``: the disk is still being detached from another VM (kubernetes#78657)
 * ``OperationPreempted``: a newer operation has ended this one; ``RetryableError`` (pulumi-azure-native#1450)
+* ``AnotherOperationInProgress``: of Azure Network, for an interface or its subnet (AzureTRE#2222, bicep#5132)
 * ``PreconditionFailed``, a 412: the VM has changed since its etag was read (cloud-provider-azure#9728)
 
 They come with the status 409 or 412, and as the error of an operation that was accepted. ``OperationNotAllowed`` is not
@@ -19,6 +20,7 @@ from typing import Final
 
 _BUSY: Final = frozenset(
     {
+        "anotheroperationinprogress",
         "attachdiskwhilebeingdetached",
         "conflict",
         "conflictingconcurrentwritenotallowed",

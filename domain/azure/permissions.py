@@ -19,7 +19,8 @@ READ_PERMISSIONS: Final = "Microsoft.Authorization/permissions/read"
 
 Every role of ``infra/roles`` has it, so no feature names it.
 """
-_CREATE_VIRTUAL_MACHINES: Final = "CreateVirtualMachines"
+_CREATES_VMS: Final = frozenset({"CreateVirtualMachines", "CreateVirtualMachinesFromDisks"})
+_DELETES_DISKS: Final = "DeleteDisks"
 _GUARD_REQUEST: Final = re.compile(
     r"(?P<guard>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.DataProtection/resourceGuards/[^/]+)"
     r"/(?P<kind>[A-Za-z]+)/[^/]+",
@@ -82,9 +83,14 @@ class Feature:
 
 
 def needed_features(features: Iterable[Feature], scopes: RestoreScopes) -> Iterator[tuple[Feature, str]]:
-    """Yield each feature with each scope at which it is needed. New VMs need a network: without one, none are made."""
+    """Yield each feature with each scope at which it is needed.
+
+    New VMs need a network: without one, none are made. Disks are deleted beside those that a VM gets.
+    """
     for feature in features:
-        if feature.name == _CREATE_VIRTUAL_MACHINES and not scopes.virtual_network_ids:
+        if feature.name in _CREATES_VMS and not scopes.virtual_network_ids:
+            continue
+        if feature.name == _DELETES_DISKS and not scopes.in_place_scopes:
             continue
         for scope in scopes.of_member(feature.scope):
             yield feature, scope

@@ -26,7 +26,7 @@ param virtualNetworkIds string[]
 @description('Subscriptions, resource groups or VMs that the app may read.')
 param virtualMachineScopes string[]
 
-@description('Resource groups or VMs whose disks may be replaced (OriginalLocation) or swapped (thenSwapDisks).')
+@description('Resource groups or VMs whose disks may be replaced (OriginalLocation) or swapped (thenSwapDisks), or that get restored disks (thenAttachDisks).')
 param inPlaceScopes string[]
 
 @description('Assignments of built-in roles that the app needs for its own resources, for roleCommands.')
@@ -88,7 +88,10 @@ var scopes = {
 
 var features = filter(
   loadJsonContent('../../queries/required_permissions.json'),
-  feature => feature.feature != 'CreateVirtualMachines' || !empty(virtualNetworkIds)
+  feature =>
+    startsWith(feature.feature, 'CreateVirtualMachines')
+      ? !empty(virtualNetworkIds)
+      : (feature.feature != 'DeleteDisks' || !empty(inPlaceScopes))
 )
 
 // What every role grants besides: GET /api/preflight reads what the identity may do at a scope. Microsoft lists this

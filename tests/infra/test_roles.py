@@ -67,6 +67,9 @@ def expected(lists: Mapping[str, list[str]]) -> set[Grant]:
         "JoinNetworks": lists["virtualNetworkIds"],
         "ReplaceDisks": lists["inPlaceScopes"],
         "SwapDisks": lists["inPlaceScopes"],
+        "CreateVirtualMachinesFromDisks": lists["targetResourceGroupIds"] if lists["virtualNetworkIds"] else [],
+        "AttachDisks": lists["inPlaceScopes"],
+        "DeleteDisks": lists["targetResourceGroupIds"] if lists["inPlaceScopes"] else [],
     }
     return {Grant(feature, scope) for feature, of_feature in scopes.items() for scope in of_feature}
 

@@ -103,6 +103,9 @@ class TestTheRoute:
             "JoinNetworks",
             "ReplaceDisks",
             "SwapDisks",
+            "CreateVirtualMachinesFromDisks",
+            "AttachDisks",
+            "DeleteDisks",
         }
 
     def test_names_one_missing_action_at_one_vault(self, stage: Stage, deny: Any) -> None:
@@ -131,7 +134,13 @@ class TestTheRoute:
 
         found = {check["feature"]: check for check in problems(stage.call("GET", "preflight").json())}
 
-        assert set(found) == {"CreateDisks", "CreateVirtualMachines", "JoinNetworks"}
+        assert set(found) == {
+            "CreateDisks",
+            "CreateVirtualMachines",
+            "CreateVirtualMachinesFromDisks",
+            "DeleteDisks",
+            "JoinNetworks",
+        }
         assert {check["status"] for check in found.values()} == {"missing"}
         assert found["CreateDisks"]["missingActions"] == ["Microsoft.Authorization/permissions/read"]
 
@@ -145,11 +154,11 @@ class TestTheCommand:
         assert (good.returncode, good.stderr) == (0, "")
         assert f"Checked by {stage.url} as its own identity (object id {PRINCIPAL_ID})." in good.stdout
         assert "vaults/vault-weu (backup-rg)" in good.stdout
-        assert "Preflight: ok. Checks: 13; ok 13, problems 0, could not be checked 0." in good.stdout
+        assert "Preflight: ok. Checks: 16; ok 16, problems 0, could not be checked 0." in good.stdout
         assert bad.returncode == 1
         assert f"RestoreFromVaults at {VAULT_ID}: missing" in bad.stdout
         assert f"missing: {READ_JOBS}" in bad.stdout
-        assert "ok 12, problems 1" in bad.stdout
+        assert "ok 15, problems 1" in bad.stdout
 
     def test_shows_a_closed_guard_and_does_not_fail(self, stage: Stage) -> None:
         stage.simulator.world.set_guard("vault-guarded", granted=False)
@@ -158,7 +167,7 @@ class TestTheCommand:
 
         assert (done.returncode, done.stderr) == (0, "")
         assert f"UseResourceGuards at {GUARD}: guarded" in done.stdout
-        assert "Preflight: ok. Checks: 13; ok 12, problems 0, could not be checked 0." in done.stdout
+        assert "Preflight: ok. Checks: 16; ok 15, problems 0, could not be checked 0." in done.stdout
         assert "Closed Resource Guards: 1. A person must open them before a restore." in done.stdout
 
     def test_says_in_one_line_what_to_do_when_nobody_is_signed_in(self, stage: Stage) -> None:

@@ -29,7 +29,10 @@ ERROR_LIKE = st.recursive(
 NOT_SUCCESS = st.integers(min_value=300, max_value=999)
 
 
-VM_PATH = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm1"
+GROUP_PATH = "/subscriptions/s/resourceGroups/g"
+VM_PATH = f"{GROUP_PATH}/providers/Microsoft.Compute/virtualMachines/vm1"
+INTERFACE_PATH = f"{GROUP_PATH}/providers/Microsoft.Network/networkInterfaces/nic1"
+DEPLOYMENT_PATH = f"{GROUP_PATH}/providers/Microsoft.Resources/deployments/d1"
 
 
 def reply(
@@ -236,6 +239,31 @@ class TestAChangeOfAVm:
 
         assert words in error.message
         assert error.details[0].code == service_code
+
+    @pytest.mark.parametrize(
+        ("call", "role"),
+        [
+            (("PUT", VM_PATH), "CreateVirtualMachinesFromDisks"),
+            (("PUT", INTERFACE_PATH), "CreateVirtualMachinesFromDisks"),
+            (("PUT", DEPLOYMENT_PATH), "CreateVirtualMachinesFromDisks"),
+            (("POST", f"{VM_PATH}/attachDetachDataDisks"), "AttachDisks"),
+            (("DELETE", f"{GROUP_PATH}/providers/Microsoft.Compute/disks/d1"), "DeleteDisks"),
+            (("PATCH", VM_PATH), "SwapDisks"),
+        ],
+    )
+    @pytest.mark.parametrize("service_code", ["AuthorizationFailed", "LinkedAuthorizationFailed"])
+    def test_that_lacks_a_permission_names_the_role_of_its_feature(
+        self, call: tuple[str, str], role: str, service_code: str
+    ) -> None:
+        error = self.error(403, service_code, call)
+
+        assert error.is_forbidden
+        assert f"the role {role}," in error.message
+
+    def test_waits_for_another_change_of_an_interface(self) -> None:
+        error = self.error(409, "AnotherOperationInProgress", ("PUT", INTERFACE_PATH))
+
+        assert (type(error), error.code) == (TransientError, "MachineBusy")
 
     @pytest.mark.parametrize(
         ("call", "status", "service_code", "code"),

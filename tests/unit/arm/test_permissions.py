@@ -63,21 +63,25 @@ CALLERS = {
     "list_storage_accounts": ["StageRestores"],
     "get_virtual_network": ["JoinNetworks"],
     "query_resources": [],  # Resource Graph has no action of its own: it shows what the other actions may read
+    **{call: ["SwapDisks"] for call in ("update_disks", "merge_tags", "list_locks")},
     **{
-        call: ["SwapDisks"]
-        for call in (
-            *("get_virtual_machine", "deallocate_virtual_machine", "start_virtual_machine", "update_disks"),
-            *("get_compute_operation", "get_disk", "merge_tags", "list_locks"),
-        )
+        call: ["SwapDisks", "CreateVirtualMachinesFromDisks"]
+        for call in ("deallocate_virtual_machine", "start_virtual_machine")
     },
-    # Not yet of a feature.
     **{
-        call: list[str]()
+        call: ["SwapDisks", "CreateVirtualMachinesFromDisks", "AttachDisks"]
+        for call in ("get_virtual_machine", "get_compute_operation")
+    },
+    "get_disk": ["SwapDisks", "CreateVirtualMachinesFromDisks", "DeleteDisks"],
+    **{
+        call: ["CreateVirtualMachinesFromDisks"]
         for call in (
             *("get_deployment", "put_deployment", "get_made_resource", "put_network_interface"),
-            *("put_virtual_machine", "attach_disks", "delete_disk"),
+            "put_virtual_machine",
         )
     },
+    "attach_disks": ["AttachDisks"],
+    "delete_disk": ["DeleteDisks"],
     "list_permissions": [],  # of no feature: every role of infra/roles has Microsoft.Authorization/permissions/read
     **{
         call: ["RestoreFromVaults"]
@@ -120,6 +124,14 @@ REQUIRED_OF_THE_CALLER = {
     },
     # Not of Azure Backup but of Azure Compute, which attaches a disk with the rights of its caller.
     "SwapDisks": {"Microsoft.Compute/disks/write"},  # inferred
+    # What a VM names, and what a template makes, is made and joined with the rights of whoever deploys it.
+    "CreateVirtualMachinesFromDisks": {
+        "Microsoft.Compute/disks/write",  # inferred
+        "Microsoft.Network/networkInterfaces/join/action",
+        "Microsoft.Network/networkSecurityGroups/join/action",
+        "Microsoft.Network/publicIPAddresses/join/action",
+        "Microsoft.Network/publicIPAddresses/write",
+    },
 }
 
 

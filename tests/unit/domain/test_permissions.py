@@ -104,6 +104,7 @@ class TestFeatures:
             ("ReadVirtualMachines", VM_ID),
             ("ReplaceDisks", VM_ID),
             ("SwapDisks", VM_ID),
+            ("AttachDisks", VM_ID),
         ]
 
     def test_new_vms_are_created_only_where_there_is_a_network_for_them(self) -> None:
@@ -111,7 +112,15 @@ class TestFeatures:
 
         assert ("CreateVirtualMachines", TARGET_GROUP) in with_network
         assert ("JoinNetworks", NETWORK) in with_network
-        assert "CreateVirtualMachines" not in dict(needed(targetResourceGroupIds=[TARGET_GROUP]))
+        assert ("CreateVirtualMachinesFromDisks", TARGET_GROUP) in with_network
+        without = dict(needed(targetResourceGroupIds=[TARGET_GROUP]))
+        assert not {"CreateVirtualMachines", "CreateVirtualMachinesFromDisks"} & without.keys()
+
+    def test_disks_are_deleted_only_where_others_are_attached(self) -> None:
+        both = needed(targetResourceGroupIds=[TARGET_GROUP], inPlaceScopes=[VM_ID])
+
+        assert ("DeleteDisks", TARGET_GROUP) in both
+        assert "DeleteDisks" not in dict(needed(targetResourceGroupIds=[TARGET_GROUP]))
 
     def test_an_entry_of_the_file_is_read_as_it_is_written(self) -> None:
         entry = {"feature": "ReadThem", "scope": "vaultIds", "purpose": "It reads them.", "actions": [READ, WRITE]}
@@ -125,7 +134,7 @@ class TestFeatures:
 
     def test_every_feature_has_a_scope_that_the_setting_knows(self) -> None:
         assert all(isinstance(feature, Feature) for feature in required_permissions())
-        assert [RestoreScopes().of_member(feature.scope) for feature in required_permissions()] == [()] * 9
+        assert [RestoreScopes().of_member(feature.scope) for feature in required_permissions()] == [()] * 12
 
 
 class TestResourceGuards:

@@ -136,6 +136,9 @@ def test_all_is_ok_and_nothing_is_read_twice(azure: Azure) -> None:
         ("JoinNetworks", NETWORK),
         ("ReplaceDisks", VM_ID),
         ("SwapDisks", VM_ID),
+        ("CreateVirtualMachinesFromDisks", TARGET_GROUP),
+        ("AttachDisks", VM_ID),
+        ("DeleteDisks", TARGET_GROUP),
         ("StageRestores", VAULT_ID),
     ]
     assert {check.missing_actions for check in found.checks} == {()}
@@ -190,7 +193,9 @@ def test_what_could_not_be_read_is_unknown_and_never_missing(azure: Azure, error
 
     unknown = problems(found)
     assert found.status == "incomplete"
-    assert [(check.feature, check.scope) for check in unknown] == [("ReplaceDisks", VM_ID), ("SwapDisks", VM_ID)]
+    assert [(check.feature, check.scope) for check in unknown] == [
+        (feature, VM_ID) for feature in ("ReplaceDisks", "SwapDisks", "AttachDisks")
+    ]
     assert {(check.status, check.missing_actions) for check in unknown} == {(CheckStatus.UNKNOWN, ())}
     assert all(error.message in check.message for check in unknown)
 
@@ -203,7 +208,7 @@ def test_a_problem_counts_more_than_a_check_that_could_not_be_made(azure: Azure)
 
 
 @pytest.mark.parametrize("what", ["permissions", "resource"])
-@pytest.mark.parametrize(("scope", "features", "rows"), [(NETWORK, 1, 1), (STORAGE_ID, 1, 2), (VM_ID, 2, 2)])
+@pytest.mark.parametrize(("scope", "features", "rows"), [(NETWORK, 1, 1), (STORAGE_ID, 1, 2), (VM_ID, 3, 3)])
 def test_a_scope_that_does_not_exist_is_not_found(
     azure: Azure, scope: str, features: int, rows: int, what: str
 ) -> None:

@@ -206,6 +206,7 @@ module app 'modules/app.bicep' = {
             'AzureWebJobs.post_alert.Disabled': 'true'
             'AzureWebJobs.post_recovery.Disabled': 'true'
             'AzureWebJobs.post_restore.Disabled': 'true'
+            'AzureWebJobs.undo_restore.Disabled': 'true'
           },
       empty(webhookSecretUri) ? {} : { RESTORE_WEBHOOK_SECRET: '@Microsoft.KeyVault(SecretUri=${webhookSecretUri})' },
       usesScheduler

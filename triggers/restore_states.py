@@ -9,6 +9,7 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from domain import errors
 from domain.codec import unpack
 from domain.errors import RestoreError, TerminalError
+from domain.follow_up.swap_report import SwapState
 from domain.redaction import redacted
 from domain.restore.document import document, refused_document, request_document
 from domain.restore.parts import Decision, Phase, Status
@@ -125,12 +126,19 @@ def _restore_of(state: OrchestrationState) -> Restore | None:
 def _stopped_document(shown: Json, status: Status, message: str, at: datetime) -> Json:
     error = RestoreError(errors.INTERNAL_ERROR, f"{message} {_what_azure_may_have(shown)}")
     time = format_time(at)
-    ended = {"status": str(status), "phase": str(Phase.FINISHED), "completedTime": time, "lastUpdatedTime": time}
+    ended: Json = {"status": str(status), "phase": str(Phase.FINISHED), "completedTime": time, "lastUpdatedTime": time}
+    if "swap" in shown:  # so that it can be undone
+        ended["result"] = {"swap": {**shown["swap"], "state": str(SwapState.UNFINISHED)}}
+        shown = {name: value for name, value in shown.items() if name != "swap"}
     return {**shown, **ended, "nextPollTime": None, "waiting": None, "error": error.to_json()}
 
 
 def _what_azure_may_have(shown: Json) -> str:
     """Return what Azure may have of a restore, as far as the last document of its orchestration shows."""
+    if "swap" in shown:
+        return _where_swap_may_stand(shown)
+    if shown["jobId"] and shown["phase"] == str(Phase.AWAITING_APPROVAL):
+        return "The disks are restored; the VM was not touched."
     if shown["jobId"]:
         return f"Azure Backup job {shown['jobId']} may still run: look at it in the vault."
     # A document is published before a post is sent. Stopping the orchestration does not stop a call that is under way.
@@ -140,6 +148,16 @@ def _what_azure_may_have(shown: Json) -> str:
             f"{client_request_id_for(shown['id'])} before you start another one."
         )
     return "By its last report, it had not yet asked Azure to restore anything."
+
+
+def _where_swap_may_stand(shown: Json) -> str:
+    swap: Json = shown["swap"]
+    what = f"The disks of {swap['virtualMachineId']} were being swapped: look at the VM now, it may be deallocated."
+    if not swap["disks"]:
+        return what
+    starts = as_object(as_object(shown["request"]).get("thenSwapDisks")).get("start", True)
+    then = " and starts it" if starts else ""
+    return f"{what} POST /api/restores/{shown['id']}/undo puts its former disks back{then}."
 
 
 def _waits_for_resource_guard(shown: Json) -> bool:

@@ -356,6 +356,7 @@ def test_the_scheduler_replaces_the_storage_provider_of_host_json(evaluate: Call
 def test_what_starts_restores_is_disabled_on_request_only(evaluate: Callable[..., Deployment]) -> None:
     starts = (
         RestoresApi.post_restore,
+        RestoresApi.undo_restore,
         RecoveriesApi.post_recovery,
         RequestsQueue.on_restore_request,
         AlertsApi.post_alert,

@@ -10,25 +10,34 @@ from durabletask.client import OrchestrationStatus
 from durabletask.task import FailureDetails
 
 from domain.codec import pack
+from domain.follow_up.disk_changes import DiskChange
+from domain.follow_up.swap import Swap
 from domain.restore.answers import AcceptedOperation
 from domain.restore.document import document
 from domain.restore.parts import Approval, Decision, LockState
 from domain.restore.stages import (
     AwaitingApproval,
+    AwaitingMaintenance,
     AwaitingResourceGuard,
     FindingJob,
+    FollowingUp,
     Preparing,
     Resolving,
+    Restored,
     Searching,
+    TrackingJob,
     Triggering,
     Validating,
 )
-from tests.support.azure import a_restore, an_alert_start
-from tests.unit.domain.restore.states import ITEM, NOW, PREPARED, admitted, tracking_job, tracking_operation
+from domain.restore.undo import can_be_undone, undo
+from tests.support.azure import VM_ID, a_restore, an_alert_start
+from tests.support.compute import attached
+from tests.unit.domain.restore.states import ITEM, JOB, NOW, PREPARED, admitted, tracking_job, tracking_operation
 from tests.unit.triggers.states import a_state, shown
 from triggers.restore_states import document_of
 
 if TYPE_CHECKING:
+    from domain.errors import Json
     from domain.restore.stages import Stage
 
 
@@ -232,3 +241,52 @@ def test_one_that_was_terminated_after_its_end_is_what_it_ended_as() -> None:
     state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=ended, serialized_output="too slow")
 
     assert document_of(state) == ended
+
+
+class TestStoppedDuringASwap:
+    """Nobody goes on with the VM, so its document must say so, and how to go on."""
+
+    def shown(self, swap: Swap, **members: Any) -> Json:
+        restore = replace(admitted(**members), stage=FollowingUp(work=swap))
+        state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=document(restore, NOW))
+        return document_of(state)
+
+    def test_the_vm_may_be_deallocated_and_can_have_its_former_disks_back(self) -> None:
+        change = DiskChange(lun=None, before=attached("old-os"), after=attached("new-os"))
+        swap = Swap(vm_id=VM_ID, wanted=(), changes=(change,), former=(attached("old-os"),))
+
+        shown = self.shown(swap, thenSwapDisks={})
+
+        assert (shown["status"], shown["result"]["swap"]["state"]) == ("Cancelled", "Unfinished")
+        assert "swap" not in shown
+        assert f"The disks of {VM_ID} were being swapped" in shown["error"]["message"]
+        assert shown["error"]["message"].endswith(f"{shown['id']}/undo puts its former disks back and starts it.")
+        assert can_be_undone(shown)
+        request, back = undo(shown, "u", NOW, by=None, comment=None)
+        assert (request.source_resource_id, back.starts) == (VM_ID, True)
+
+    def test_a_vm_that_was_to_stay_off_is_not_said_to_be_started(self) -> None:
+        change = DiskChange(lun=None, before=attached("old-os"), after=attached("new-os"))
+        swap = Swap(vm_id=VM_ID, wanted=(), changes=(change,), former=(attached("old-os"),))
+
+        shown = self.shown(swap, thenSwapDisks={"start": False})
+
+        assert shown["error"]["message"].endswith("undo puts its former disks back.")
+
+    def test_a_vm_that_was_not_read_yet_has_no_undo(self) -> None:
+        shown = self.shown(Swap(vm_id=VM_ID, wanted=()), thenSwapDisks={})
+
+        assert shown["error"]["message"].endswith("look at the VM now, it may be deallocated.")
+        assert not can_be_undone(shown)
+
+    def test_before_the_approval_of_the_swap_the_vm_is_as_it_was(self) -> None:
+        tracked = tracking_job().stage
+        assert isinstance(tracked, TrackingJob)
+        restored = Restored(tracked=tracked, job=JOB, disks=())
+        stage = AwaitingMaintenance(restored=restored, work=Swap(vm_id=VM_ID, wanted=()), since=NOW)
+        restore = replace(admitted(thenSwapDisks={}), stage=stage, approval=Approval(reason="r"))
+        state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=document(restore, NOW))
+
+        message = document_of(state)["error"]["message"]
+
+        assert message.endswith("The disks are restored; the VM was not touched.")

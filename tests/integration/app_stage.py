@@ -163,8 +163,8 @@ def staged(
     patch: pytest.MonkeyPatch,
     connection: str | None = None,
     front: Callable[[str], AbstractContextManager[str]] = nullcontext,
-    /,
     scenario: Scenario | None = None,
+    /,
     **settings: str,
 ) -> Iterator[Stage]:
     """Run the app for as long as the block lasts; queues only when a storage connection is given.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,7 +51,7 @@ def stage() -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(patience, "_FIRST_LOOK_S", 0.05)
         patch.setattr(patience, "UNSHOWN", timedelta(seconds=2))
-        with staged(patch, scenario=scenario()) as running:
+        with staged(patch, None, nullcontext, scenario()) as running:
             yield running
 
 

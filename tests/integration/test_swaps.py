@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -60,7 +61,7 @@ def stage() -> Iterator[Stage]:
         patch.setattr(swap, "_FIRST_LOOK_S", 0.05)
         patch.setattr(swap, "_SETTLES", timedelta(seconds=1))
         patch.setattr(backoff, "_FIRST_RETRY_S", 0.5)
-        with staged(patch, scenario=scenario()) as running:
+        with staged(patch, None, nullcontext, scenario()) as running:
             yield running
 
 

@@ -12,6 +12,7 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from domain.codec import pack
 from domain.errors import TerminalError, TransientError
+from domain.follow_up.swap import Swap
 from domain.restore.answers import Refusal
 from domain.restore.document import document
 from domain.restore.outcome import refused
@@ -143,6 +144,7 @@ class TestTheFirstUndo:
             "it was the wrong point",
         )
         assert isinstance(restore.stage, FollowingUp)
+        assert isinstance(restore.stage.work, Swap)
         [place] = restore.stage.work.wanted
         assert place.disk is not None
         assert place.disk.disk_id == disk_id("old-os")

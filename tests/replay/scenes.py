@@ -39,6 +39,7 @@ from tests.support.azure import (
 )
 from tests.support.compute import Later, ScriptedCompute
 from tests.support.hub import Hub
+from tests.support.new_machines import RECOVERY_VM, SUBNET, MemoryCloud
 from tests.support.recovery_lab import RECOVERY, Group, RecoveryLab
 from tests.support.replay import dump, record
 
@@ -321,6 +322,50 @@ def _undone(lab: SwapLab) -> Restore:
     )
 
 
+class UseLab(Lab):
+    """A lab whose restored disks can be used, and whose restore knows where the template is."""
+
+    cloud: MemoryCloud
+
+    @override
+    def more_activities(self) -> dict[str, Callable[..., Any]]:
+        self.cloud = MemoryCloud(clock=self.azure.clock)
+        self.azure.job_takes = timedelta(seconds=74)
+        uri = "https://stagingweu.blob.core.windows.net/web01-6449bf5b196841f69f31a91cad72e551/azuredeploy.json"
+        self.azure.property_bag = {"Create VM Template Blob Uri": uri, "Config Blob Uri": uri}
+        self.azure.other_machines[RECOVERY_VM] = {**self.azure.machine, "id": RECOVERY_VM}
+        return self.cloud.activities()
+
+
+def _vm_made(lab: UseLab) -> Restore:
+    lab.cloud.fails["put_virtual_machine"] = ["lost"]
+    return a_restore(thenCreateVirtualMachine={"name": "web-02", "subnetId": SUBNET, "start": False})
+
+
+def _vm_not_made(lab: UseLab) -> Restore:
+    lab.cloud.fails["put_virtual_machine"] = [Later(TerminalError("AllocationFailed", "The size is sold out."))]
+    return a_restore(thenCreateVirtualMachine={"name": "web-02", "subnetId": SUBNET})
+
+
+def _vm_by_template(_lab: UseLab) -> Restore:
+    return a_restore(thenCreateVirtualMachine={"name": "web-02", "subnetId": SUBNET, "template": True})
+
+
+def _disks_attached(lab: UseLab) -> Restore:
+    lab.cloud.before["attach_disks"] = [lambda: lab.cloud.job_made(lab.azure.jobs[0].job_id)]
+    return a_restore(thenAttachDisks={"virtualMachineId": RECOVERY_VM, "deleteOthers": True})
+
+
+USES: Mapping[str, tuple[Callable[[UseLab], Restore], int]] = {
+    "0009_vm_begun": (_vm_made, 0),
+    "0009_vm_made": (_vm_made, 1),
+    "0009_vm_not_made": (_vm_not_made, 1),
+    "0009_template_deployed": (_vm_by_template, 0),
+    "0009_vm_by_template": (_vm_by_template, 1),
+    "0009_disks_attached": (_disks_attached, 0),
+}
+"""A new VM has several histories: what happens, and which of them is kept."""
+
 SWAPS: Mapping[str, tuple[Callable[[SwapLab], Restore], int]] = {
     "0008_swap_approved": (_swapped, 0),
     "0008_swapped": (_swapped, 1),
@@ -434,6 +479,7 @@ def _recovery_is_cancelled() -> Recorded:
 RECORDINGS: Mapping[str, Callable[[], Recorded]] = {
     **{name: partial(_restored, scene, Lab) for name, scene in SCENES.items()},
     **{name: partial(_restored, scene, SwapLab, generation) for name, (scene, generation) in SWAPS.items()},
+    **{name: partial(_restored, scene, UseLab, generation) for name, (scene, generation) in USES.items()},
     "0003_claimed_post": _claimed,
     "0005_watching": _watching,
     "0006_record": _a_record,

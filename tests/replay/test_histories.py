@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from durabletask.task import NonDeterminismError
 
+from domain.follow_up import attachment_calls, creation_calls, patience, swap
 from domain.follow_up import calls as follow_up_calls
-from domain.follow_up import swap
 from domain.restore import backoff, calls, report, track
 from domain.watch import calls as watch_calls
 from domain.watch import machine as watch_machine
@@ -87,7 +87,8 @@ def test_every_orchestrator_has_one() -> None:
 
 def test_every_activity_is_called_in_some_history() -> None:
     recorded = [read(path) for path in RECORDED]
-    modules = {calls.__name__, follow_up_calls.__name__, watch_calls.__name__}  # others may be loaded by other tests
+    known = (calls, follow_up_calls, creation_calls, attachment_calls, watch_calls)
+    modules = {module.__name__ for module in known}  # others may be loaded by other tests
     activities = {kind.name for kind in calls.ActivityCall.__subclasses__() if kind.__module__ in modules}
 
     assert {each for each in activities if not any(count_calls(one, each) for one in recorded)} == set()
@@ -104,6 +105,10 @@ class TestABreakIsSeen:
             (calls.PublishResult, calls.PostResult),
             (follow_up_calls.DeallocateVirtualMachine, follow_up_calls.StartVirtualMachine),
             (follow_up_calls.GetDisks, follow_up_calls.TagDisk),
+            (creation_calls.PutVirtualMachine, attachment_calls.AttachDisks),
+            (creation_calls.GetDeployment, creation_calls.GetNetworkInterface),
+            (creation_calls.DeployTemplate, attachment_calls.AttachDisks),
+            (attachment_calls.DeleteDisk, creation_calls.PutNetworkInterface),
         ],
     )
     def test_two_activities_swapped(
@@ -139,6 +144,15 @@ class TestABreakIsSeen:
         changes = [follow_up_calls.UpdateDisks.name, follow_up_calls.StartVirtualMachine.name]
         concerned = [path for path in RECORDED if any(count_calls(read(path), name) for name in changes)]
         monkeypatch.setattr(swap, "_FIRST_LOOK_S", 4.0)
+
+        assert len(concerned) > 1
+        assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []
+
+    def test_a_new_vm_that_is_read_later(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = [creation_calls.PutVirtualMachine.name, creation_calls.DeployTemplate.name]
+        changes = [*made, attachment_calls.AttachDisks.name]
+        concerned = [path for path in RECORDED if any(count_calls(read(path), name) for name in changes)]
+        monkeypatch.setattr(patience, "_FIRST_LOOK_S", 8.0)
 
         assert len(concerned) > 1
         assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from domain.errors import Json
     from domain.follow_up.creation_calls import PutNetworkInterface, PutVirtualMachine
+    from tests.support.azure import Clock
     from tests.support.player import Player
 
 DISKS: Final = f"{TARGET_GROUP}/providers/Microsoft.Compute/disks"
@@ -91,7 +92,7 @@ class MemoryCloud:
     ``lags_s``: so long a reading of a VM shows what was.
     """
 
-    player: Player
+    clock: Clock
     template: bytes = field(default_factory=template_of)
     vms: dict[str, VirtualMachine] = field(default_factory=dict[str, VirtualMachine])
     others: dict[str, MadeResource] = field(default_factory=dict[str, MadeResource])
@@ -108,22 +109,30 @@ class MemoryCloud:
     @classmethod
     def of(cls, player: Player, **members: Any) -> MemoryCloud:
         """Return a cloud whose activities the player's restores call."""
-        cloud = cls(player=player, **members)
-        cloud.disks = {
+        cloud = cls(clock=player.clock, **members)
+        player._activities |= cloud.activities()
+        return cloud
+
+    def __post_init__(self) -> None:
+        self.disks = {
             OS_DISK: a_disk(OS_DISK, is_os_disk=True, os_type="Linux"),
             DATA_DISK: a_disk(DATA_DISK),
-            **cloud.disks,
+            **self.disks,
         }
-        cloud.vms = {RECOVERY_VM: a_vm(RECOVERY_VM, f"{DISKS}/recovery-os"), **cloud.vms}
-        api: Any = cloud
-        player._activities |= VirtualMachineActivities(api, clock=player.clock.now).by_name()
-        player._activities |= NewMachineActivities(api, clock=player.clock.now).by_name()
-        return cloud
+        self.vms = {RECOVERY_VM: a_vm(RECOVERY_VM, f"{DISKS}/recovery-os"), **self.vms}
+
+    def activities(self) -> dict[str, Callable[[Json], Json]]:
+        """Return the app's activities over this cloud."""
+        api: Any = self
+        return {
+            **VirtualMachineActivities(api, clock=self.clock.now).by_name(),
+            **NewMachineActivities(api, clock=self.clock.now).by_name(),
+        }
 
     @property
     def now(self) -> datetime:
-        """The time of the player."""
-        return self.player.clock.now()
+        """The time."""
+        return self.clock.now()
 
     def writes(self) -> list[str]:
         """Return the calls that change something, in their order."""

@@ -198,3 +198,45 @@ def test_a_rule_with_a_swap_is_seen_to_ask_a_person(answers: Answers, approval: 
     row = answers.person.page.get_by_role("row", name="swap")
     expect(row.get_by_role("cell").nth(3)).to_have_text(shown, timeout=PATIENCE_MS)
     answers.person.sees(row.get_by_text("Disks swapped into the VM"))
+
+
+def test_disks_that_are_attached_to_another_vm_are_shown_and_the_dialog_names_that_vm(answers: Answers) -> None:
+    rescue = vm_id("rescue-01")
+    request = {
+        "recoveryType": "RestoreDisks",
+        "thenAttachDisks": {"virtualMachineId": rescue, "deleteOthers": True},
+        "target": {"replacesDisks": False, "virtualMachineId": rescue},
+    }
+    attachment = {
+        "virtualMachineId": rescue,
+        "state": "Attaching",
+        "disks": [{"diskId": f"{DISKS}/new-3", "lun": 5}],
+        "others": [],
+        "deleted": [f"{DISKS}/new-os"],
+        "attachedTime": None,
+    }
+    person = show(answers, that_waits(request=request))
+    person.page.get_by_role("button", name="Approve").click()
+    dialog = person.page.get_by_role("dialog")
+    person.sees(dialog.get_by_text("attached to rescue-01, which goes on running"))
+    person.sees(dialog.get_by_text("Restored disks that are not attached are deleted."))
+    person.page.get_by_role("button", name="Go back").click()
+    person.open("/start", "Start a restore")
+    show(answers, a_document(phase="AttachingDisks", request=request, attachment=attachment))
+
+    rows = person.page.get_by_role("table", name="Restored disks").get_by_role("row")
+    expect(rows.nth(1)).to_have_text("new-3at LUN 5", timeout=PATIENCE_MS)
+    expect(rows.nth(2)).to_have_text("new-osdeleted")
+    person.page.get_by_role("button", name="Cancel").click()
+    person.sees(person.page.get_by_role("dialog").get_by_text("If nothing is made of the disks yet, nothing will be."))
+
+
+def test_a_new_vm_is_shown_with_what_was_made(answers: Answers) -> None:
+    made = {"id": vm_id("web-01-r"), "state": "Created", "outputResources": [f"{DISKS}/x-nic"], "deployment": None}
+    request = {**REQUEST, "thenSwapDisks": None, "thenCreateVirtualMachine": {"name": "web-01-r"}}
+    person = show(answers, swapped(request=request, result={"createdVirtualMachine": {**made, "runningTime": TIME}}))
+
+    person.sees(person.page.get_by_role("heading", name="New VM"))
+    person.sees(person.page.get_by_text("web-01-r", exact=True))
+    person.sees(person.page.get_by_role("listitem").get_by_text(f"{DISKS}/x-nic"))
+    person.sees(person.page.get_by_text("A new VM of restored disks"))

@@ -52,9 +52,11 @@ export function startedBy(document) {
   return `${word("startedBy", document.startedBy)}${requester}`;
 }
 
+const USES = ["thenSwapDisks", "thenCreateVirtualMachine", "thenAttachDisks"];
+
 /** Returns the code of what a request makes, or a template of requests. */
 export function kindCode(request) {
-  return request?.thenSwapDisks ? "thenSwapDisks" : request?.recoveryType;
+  return USES.find((use) => request?.[use]) ?? request?.recoveryType;
 }
 
 /** Returns the kind of a restore in words. */

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { commandButton } from "./commands.js";
+import { attachmentConsequences, attachmentPart, newMachinePart, usesDisks } from "./disks.js";
 import { facts, h, json, show, table } from "./dom.js";
 import { between, groupOf, isoDuration, nameOf, resource, time } from "./format.js";
 import {
@@ -49,6 +50,8 @@ export function restoreView({ main, refresh, id }) {
       targetPart(restore),
       azurePart(restore),
       swapPart(restore),
+      newMachinePart(restore),
+      attachmentPart(restore),
       resultPart(restore.result),
       planPart(restore.result?.plan),
       json(restore),
@@ -67,6 +70,7 @@ export function consequencesOf(request, vmName) {
       `Disks are made from the backup of ${vmName}, which goes on running.${waitsText(request.approval)}`,
       ...swapConsequences(request, vmName),
     ];
+  if (request?.thenAttachDisks) return attachmentConsequences(request, vmName);
   if (target.replacesDisks)
     return [
       `The disks of ${vmName} are replaced. The VM is stopped meanwhile, and what was written after the recovery point is no longer on its disks.`,
@@ -145,6 +149,10 @@ function actions(restore, name, refresh) {
 }
 
 function cancelConsequences(restore, name) {
+  if (usesDisks(restore))
+    return [
+      "If nothing is made of the disks yet, nothing will be. Otherwise the restore goes on to its end, and says so.",
+    ];
   if (restore.phase === "SwappingDisks" || awaitsSwap(restore)) return cancelSwapConsequences(restore, name);
   if (BEFORE_POST.has(restore.phase))
     return ["Azure Backup has not been asked to restore anything yet; it will not be."];

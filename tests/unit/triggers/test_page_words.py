@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from domain.alerts import rules_file
+from domain.follow_up.attachment_report import AttachmentState
+from domain.follow_up.creation_report import CreationState
 from domain.follow_up.swap_report import SwapState
 from domain.recovery.parts import APPROVAL_TIMEOUT, RETRIABLE, SKIPPABLE, GroupStatus, MemberStatus, RecoveryStatus
-from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS, SWAP_DISKS
+from domain.request_schema import ALTERNATE_LOCATION, FOLLOW_UPS, ORIGINAL_LOCATION, RESTORE_DISKS
 from domain.restore.parts import Phase, Source, Status, WaitReason
 from domain.times import parse_duration
 from domain.warning_codes import WarningCode
@@ -39,8 +41,10 @@ def _without_marks(markdown: str) -> str:
         ("phase", Phase),
         ("waiting", WaitReason),
         ("startedBy", Source),
-        ("kind", {RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION, SWAP_DISKS, "undo"}),
+        ("kind", {RESTORE_DISKS, ALTERNATE_LOCATION, ORIGINAL_LOCATION, *FOLLOW_UPS, "undo"}),
         ("swapState", SwapState),
+        ("creationState", CreationState),
+        ("attachmentState", AttachmentState),
         ("warningAdvice", WarningCode),
     ],
 )

@@ -117,8 +117,10 @@ def _without_phases(document: Json) -> Json:
 
 
 def _without_places(document: Json) -> Json:
-    """Return the document without the disks of a swap that runs; its result will have them."""
-    return {**document, "swap": {**as_object(document["swap"]), "disks": []}} if "swap" in document else document
+    """Return the document without the disks of a swap or of an attachment that runs; its result will have them."""
+    lists: Json = {"swap": {"disks": []}, "attachment": {"disks": [], "others": [], "deleted": []}}
+    short = {name: {**as_object(document[name]), **empty} for name, empty in lists.items() if name in document}
+    return {**document, **short}
 
 
 def _with_details(document: Json, *, count: int) -> Json:

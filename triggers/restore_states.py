@@ -9,6 +9,8 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from domain import errors
 from domain.codec import unpack
 from domain.errors import RestoreError, TerminalError
+from domain.follow_up.attachment_report import AttachmentState
+from domain.follow_up.creation_report import CreationState
 from domain.follow_up.swap_report import SwapState
 from domain.redaction import redacted
 from domain.restore.document import document, refused_document, request_document
@@ -20,7 +22,9 @@ from orchestrations.names import RESTORE_VM
 from triggers.hub import read_payload
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
+    from enum import StrEnum
 
     import azure.durable_functions as df
 
@@ -123,20 +127,29 @@ def _restore_of(state: OrchestrationState) -> Restore | None:
         return None
 
 
+_STOPPED: Final[Mapping[str, StrEnum]] = {
+    "swap": SwapState.UNFINISHED,
+    "createdVirtualMachine": CreationState.UNFINISHED,
+    "attachment": AttachmentState.NOT_ATTACHED,
+}
+"""The states of what was being done with restored disks when nobody goes on with it, by the members that show it."""
+
+
 def _stopped_document(shown: Json, status: Status, message: str, at: datetime) -> Json:
     error = RestoreError(errors.INTERNAL_ERROR, f"{message} {_what_azure_may_have(shown)}")
     time = format_time(at)
     ended: Json = {"status": str(status), "phase": str(Phase.FINISHED), "completedTime": time, "lastUpdatedTime": time}
-    if "swap" in shown:  # so that it can be undone
-        ended["result"] = {"swap": {**shown["swap"], "state": str(SwapState.UNFINISHED)}}
-        shown = {name: value for name, value in shown.items() if name != "swap"}
+    for member, state in _STOPPED.items():
+        if member in shown:  # so that a swap can be undone, and what was made can be found
+            ended["result"] = {member: {**shown[member], "state": str(state)}}
+            shown = {name: value for name, value in shown.items() if name != member}
     return {**shown, **ended, "nextPollTime": None, "waiting": None, "error": error.to_json()}
 
 
 def _what_azure_may_have(shown: Json) -> str:
     """Return what Azure may have of a restore, as far as the last document of its orchestration shows."""
-    if "swap" in shown:
-        return _where_swap_may_stand(shown)
+    if any(member in shown for member in _STOPPED):
+        return _where_the_disks_may_be(shown)
     if shown["jobId"] and shown["phase"] == str(Phase.AWAITING_APPROVAL):
         return "The disks are restored; the VM was not touched."
     if shown["jobId"]:
@@ -148,6 +161,16 @@ def _what_azure_may_have(shown: Json) -> str:
             f"{client_request_id_for(shown['id'])} before you start another one."
         )
     return "By its last report, it had not yet asked Azure to restore anything."
+
+
+def _where_the_disks_may_be(shown: Json) -> str:
+    if "createdVirtualMachine" in shown:
+        vm_id = shown["createdVirtualMachine"]["id"]
+        return f"The disks are restored, and {vm_id} was being made of them: look at what is there (outputResources)."
+    if "attachment" in shown:
+        vm_id = shown["attachment"]["virtualMachineId"]
+        return f"The disks are restored, and were being attached to {vm_id}: look at the VM now."
+    return _where_swap_may_stand(shown)
 
 
 def _where_swap_may_stand(shown: Json) -> str:

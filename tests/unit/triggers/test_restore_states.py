@@ -10,6 +10,8 @@ from durabletask.client import OrchestrationStatus
 from durabletask.task import FailureDetails
 
 from domain.codec import pack
+from domain.follow_up.attachment import Attachment
+from domain.follow_up.creation import Creation
 from domain.follow_up.disk_changes import DiskChange
 from domain.follow_up.swap import Swap
 from domain.restore.answers import AcceptedOperation
@@ -241,6 +243,35 @@ def test_one_that_was_terminated_after_its_end_is_what_it_ended_as() -> None:
     state = a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=ended, serialized_output="too slow")
 
     assert document_of(state) == ended
+
+
+@pytest.mark.parametrize(
+    ("work", "member", "state", "words"),
+    [
+        (
+            Creation(restore_id="r", vm_id="/vm", subnet_id="/s", os_disk_id="/d", made=("/nic",)),
+            "createdVirtualMachine",
+            "Unfinished",
+            "/vm was being made of them",
+        ),
+        (
+            Attachment(vm_id="/vm", job_id="j", disk_ids=("/d",)),
+            "attachment",
+            "NotAttached",
+            "were being attached to /vm",
+        ),
+    ],
+)
+def test_one_that_was_terminated_while_it_used_its_disks_says_what_may_be_there(
+    work: Creation | Attachment, member: str, state: str, words: str
+) -> None:
+    restore = replace(admitted(), stage=FollowingUp(work=work))
+
+    ended = document_of(a_state(OrchestrationStatus.TERMINATED, serialized_custom_status=document(restore, NOW)))
+
+    assert (ended["status"], ended["result"][member]["state"]) == ("Cancelled", state)
+    assert member not in ended
+    assert words in ended["error"]["message"]
 
 
 class TestStoppedDuringASwap:

@@ -11,6 +11,7 @@ from hypothesis import given
 from domain.azure.jobs import Job, JobStatus
 from domain.codec import as_json
 from domain.errors import ErrorDetail, InvalidRequestError, RestoreError, RestoreWarning
+from domain.follow_up.attachment import Attachment
 from domain.requests import RestoreRequest
 from domain.restore import outcome
 from domain.restore.answers import AcceptedOperation
@@ -21,6 +22,7 @@ from domain.restore.stages import (
     AwaitingResourceGuard,
     ComparingDisks,
     FindingJob,
+    FollowingUp,
     Searching,
     TrackingJob,
     Triggering,
@@ -420,6 +422,16 @@ class TestCustomStatus:
         assert shown["approval"]["required"] is True
         assert shown["approval"]["by"].startswith(letter * 16)
         assert shown["cancellation"]["by"].startswith(letter * 16)
+
+    def test_the_most_disks_that_can_be_attached_are_cut_to_what_fits(self) -> None:
+        ids = tuple(f"{'/d' * 200}/{number}" for number in range(128))
+        work = Attachment(vm_id="/vm", job_id="j", disk_ids=ids[:64], others=ids[64:])
+        restore = replace(tracking_job(), stage=FollowingUp(work=work))
+
+        shown = custom_status(restore, NOW)
+
+        assert len(json.dumps(shown)) <= self.MAX_CHARACTERS
+        assert (shown["attachment"]["virtualMachineId"], shown["attachment"]["state"]) == ("/vm", "Attaching")
 
     def test_short_words_stay_where_long_ones_go(self) -> None:
         error = RestoreError("E", "No.", [ErrorDetail(code="d", message="m" * 1000)] * 100).to_json()

@@ -106,12 +106,18 @@ class ComputeClient:
         return Answer(Disk.from_api(resource_of(reply, "id")), reply.retry_after_s)
 
     def merge_tags(self, resource_id: str, tags: dict[str, str]) -> float | None:
-        """Add tags to a resource, whose other tags stay; return the wait in seconds that Azure asks for, if any."""
+        """Add tags to a resource, whose other tags stay; return the wait in seconds that Azure asks for, if any.
+
+        Nothing is read afterwards, so an answer that cannot be Azure's, such as a proxy's page, is an error.
+        """
         path = with_query(
             resource_path(resource_id, "providers", "Microsoft.Resources", "tags", "default"), _TAGS_API_VERSION
         )
         body: Json = {"operation": "Merge", "properties": {"tags": tags}}
-        return self._session.call("PATCH", path, body=body).retry_after_s
+        reply = self._session.call("PATCH", path, body=body)
+        if reply.status != _ACCEPTED:
+            object_of(reply)
+        return reply.retry_after_s
 
     def _change(self, method: str, path: str, *, body: Json | None = None, if_match: str | None = None) -> Accepted:
         path = with_query(path, VIRTUAL_MACHINE_API_VERSION)

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 _MAX_URLS: Final = 10_000  # more than one process calls
 _MAX_WAIT_S: Final = 3600.0  # the longest wait seen is 45 minutes; an absurd one must not block a URL for days
-_FILTER: Final = re.compile(r"(?<=[?&])(?:\$|%24)filter=[^&]*&?", re.IGNORECASE)
+_VIEW: Final = re.compile(r"(?<=[?&])(?:\$|%24)(?:filter|expand)=[^&]*&?", re.IGNORECASE)
 
 
 class Throttling:
     """The time before which each URL must not be called, by method and URL. Safe to use from several threads.
 
-    A list is one URL, whatever it is filtered by: the running restores of a vault, and all of them.
+    A list is one URL, whatever it is filtered by: the running restores of a vault, and all of them. So is a VM, with
+    its instance view or without it.
 
     The orchestration of a restore waits with durable timers. It does not know that Azure throttled the same URL for
     another restore, nor which call of an activity was throttled.
@@ -32,12 +33,12 @@ class Throttling:
     def wait_s(self, method: str, url: str) -> float:
         """Return for how many seconds the URL must not be called yet; 0 when it may be called."""
         with self._lock:
-            not_before = self._not_before.get((method, _unfiltered(url)))
+            not_before = self._not_before.get((method, _without_view(url)))
         return 0.0 if not_before is None else max((not_before - self._clock()).total_seconds(), 0.0)
 
     def record(self, method: str, url: str, wait_s: float | None) -> None:
         """Record the wait of the latest answer; an answer without one ends an earlier wait."""
-        key = method, _unfiltered(url)
+        key = method, _without_view(url)
         with self._lock:
             self._not_before.pop(key, None)
             if wait_s:
@@ -46,5 +47,5 @@ class Throttling:
                 self._not_before[key] = self._clock() + timedelta(seconds=min(wait_s, _MAX_WAIT_S))
 
 
-def _unfiltered(url: str) -> str:
-    return _FILTER.sub("", url).rstrip("?&")
+def _without_view(url: str) -> str:
+    return _VIEW.sub("", url).rstrip("?&")

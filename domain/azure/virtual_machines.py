@@ -72,6 +72,8 @@ class VirtualMachine:
     ``data_create_options`` are those of the data disks that were not attached but made with the VM, by their ids in
     lower case: an update must repeat them, too, for each such disk that stays (terraform-provider-azurerm#240).
     ``has_failed``: the last change of the VM has failed. ``restore_id`` is its tag: the restore that made it.
+    ``detaching`` are the disks that Azure lists as ``toBeDetached``, which are not among ``data_disks``: it takes them
+    away. If the update that detaches them fails, they may stay so until the next one.
     """
 
     vm_id: str
@@ -93,6 +95,7 @@ class VirtualMachine:
     security_type: str | None = None
     has_failed: bool = False
     restore_id: str | None = None
+    detaching: tuple[AttachedDisk, ...] = ()
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -109,9 +112,8 @@ class VirtualMachine:
             size=as_name(as_object(properties.get("hardwareProfile")).get("vmSize")) or "",
             zone=as_name(zones[0]) if zones else None,
             os_disk=AttachedDisk.from_api(os_disk, is_os=True),
-            data_disks=tuple(
-                AttachedDisk.from_api(as_object(disk), is_os=False) for disk in as_list(profile.get("dataDisks"))
-            ),
+            data_disks=_data_disks(profile, detaching=False),
+            detaching=_data_disks(profile, detaching=True),
             os_create_option=as_text(os_disk.get("createOption")) or _ATTACH,
             os_type=as_text(os_disk.get("osType")),
             data_create_options=_data_create_options(profile),
@@ -131,6 +133,12 @@ class VirtualMachine:
     def disks(self) -> tuple[AttachedDisk, ...]:
         """All disks, the OS disk first."""
         return (self.os_disk, *self.data_disks)
+
+
+def _data_disks(profile: Mapping[str, Any], *, detaching: bool) -> tuple[AttachedDisk, ...]:
+    disks = [as_object(disk) for disk in as_list(profile.get("dataDisks"))]
+    chosen = [disk for disk in disks if (as_flag(disk.get("toBeDetached")) or False) is detaching]
+    return tuple(AttachedDisk.from_api(disk, is_os=False) for disk in chosen)
 
 
 def _data_create_options(profile: Mapping[str, Any]) -> dict[str, str]:

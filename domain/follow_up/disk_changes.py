@@ -168,11 +168,18 @@ def arranged(vm: VirtualMachine, changes: Iterable[DiskChange]) -> tuple[Attache
 def emptied_first(vm: VirtualMachine, changes: Iterable[DiskChange]) -> tuple[AttachedDisk, ...] | None:
     """Return the VM's disks without the data disks that give their place to others, the OS disk first.
 
-    ``None`` if there are none such.
+    ``None`` if there are none such, and none that an update which failed has left half detached.
     """
-    places = {change.lun for change in changes if change.lun is not None and not change.is_made(vm)}
-    kept = tuple(disk for disk in vm.disks if disk.lun not in places)
-    return None if len(kept) == len(vm.disks) else kept
+    coming: dict[int | None, AttachedDisk | None] = {
+        change.lun: change.after for change in changes if change.lun is not None and not change.is_made(vm)
+    }
+    kept = tuple(disk for disk in vm.disks if disk.lun not in coming)
+    is_left = any(_gives_place(disk, coming.get(disk.lun)) for disk in vm.detaching)
+    return None if len(kept) == len(vm.disks) and not is_left else kept
+
+
+def _gives_place(disk: AttachedDisk, coming: AttachedDisk | None) -> bool:
+    return coming is not None and not coming.is_same_disk(disk)
 
 
 def attaches(disks: Iterable[AttachedDisk], changes: Iterable[DiskChange]) -> bool:

@@ -202,7 +202,9 @@ def next_call(swap: Swap) -> ActivityCall | None:
 
 
 def _change(swap: Swap, vm: VirtualMachine) -> ActivityCall | None:
-    if not swap.is_arranged(vm):
+    # After an update that failed the VM may list disks that it did not get, until the next one.
+    is_in_doubt = vm.has_failed and UpdateDisks.name in swap.troubles
+    if is_in_doubt or not swap.is_arranged(vm):
         if vm.power != _DEALLOCATED:
             return DeallocateVirtualMachine(vm_id=swap.vm_id)
         return _update(swap, vm)

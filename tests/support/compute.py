@@ -193,7 +193,7 @@ class ScriptedCompute:
         return self._begin("update", lambda: self._set_disks(os_disk, call.data_disks), later)
 
     def _replaces(self, disks: tuple[AttachedDisk, ...]) -> bool:
-        present = {disk.lun: disk for disk in self.vm.data_disks}
+        present = {disk.lun: disk for disk in (*self.vm.data_disks, *self.vm.detaching)}
         return any(disk.lun in present and not disk.is_same_disk(present[disk.lun]) for disk in disks)
 
     def operation(self, call: calls.GetComputeOperation, _later: object) -> ChangeStatus:
@@ -244,9 +244,11 @@ class ScriptedCompute:
         if running is not None and running.ends <= self.clock.now():
             self._operation = None
             self._ended[running.number] = running
+            before = self.vm
             if running.error is None or running.shows:
                 running.finish()
-            self.vm = replace(self.vm, has_failed=running.error is not None)
+            left = () if running.error is None else _left(before, self.vm)
+            self.vm = replace(self.vm, has_failed=running.error is not None, detaching=left)
 
     def _check_free(self) -> None:
         if self._operation is not None:
@@ -269,6 +271,12 @@ class ScriptedCompute:
         etag = f'"{int((self.vm.etag or "0").strip(chr(34))) + 1}"'
         self.vm = replace(self.vm, os_disk=os_disk, data_disks=data_disks, etag=etag)
         self.profiles.append(self.vm.disks)
+
+
+def _left(before: VirtualMachine, after: VirtualMachine) -> tuple[AttachedDisk, ...]:
+    """Return the data disks that an update which failed has left half detached, at LUNs that nothing else has."""
+    taken = {disk.lun for disk in after.data_disks}
+    return tuple(disk for disk in (*before.data_disks, *before.detaching) if disk.lun not in taken)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ DISKS = f"{GROUP}/providers/Microsoft.Compute/disks"
 OPERATION = (
     "/subscriptions/s/providers/Microsoft.Compute/locations/westeurope/operations/op-1?p=77&api-version=2024-07-01"
 )
-MACHINE = {
+MACHINE: dict[str, Any] = {
     "id": VM,
     "location": "westeurope",
     "etag": '"7"',
@@ -76,6 +76,21 @@ class TestReadingAVm:
         server.answers(Say(body=MACHINE))
 
         assert client.get_virtual_machine(VM).value.data_create_options == {f"{DISKS}/a".lower(): "Empty"}
+
+    def test_a_disk_that_is_being_detached_is_none_of_its_disks_any_more(
+        self, server: ArmServer, client: BackupClient
+    ) -> None:
+        properties = MACHINE["properties"]
+        first, second = properties["storageProfile"]["dataDisks"]
+        profile = {**properties["storageProfile"], "dataDisks": [{**first, "toBeDetached": True}, second]}
+        server.answers(Say(body={**MACHINE, "properties": {**properties, "storageProfile": profile}}))
+
+        machine = client.get_virtual_machine(VM).value
+
+        assert ([each.name for each in machine.disks], [each.name for each in machine.detaching]) == (
+            ["os", "b"],
+            ["a"],
+        )
 
     @pytest.mark.parametrize(
         "body",
@@ -380,6 +395,12 @@ class TestDisks:
         path = f"{DISKS}/os/providers/Microsoft.Resources/tags/default?api-version=2021-04-01"
         assert (request.method, request.target) == ("PATCH", path.replace(" ", "%20"))
         assert request.json == {"operation": "Merge", "properties": {"tags": {"restore-id": "r-1"}}}
+
+    def test_a_page_of_a_proxy_has_tagged_nothing(self, server: ArmServer, client: BackupClient) -> None:
+        server.answers(Say(body=b"<html>Please sign in</html>"), Say(202))
+
+        assert isinstance(refusal(lambda: client.merge_tags(f"{DISKS}/os", {})), TransientError)
+        assert client.merge_tags(f"{DISKS}/os", {}) is None  # accepted, to be done later
 
 
 def test_the_locks_of_a_vm_are_listed_to_the_last_page(server: ArmServer, client: BackupClient) -> None:

@@ -79,8 +79,8 @@ def test_other_methods_and_urls_are_not_throttled(
     assert session.call(method, url).status == 200
 
 
-@pytest.mark.parametrize("name", ["$filter", "%24filter", "%24FILTER"])
-def test_a_list_is_throttled_whatever_it_is_filtered_by(server: ArmServer, session: ArmSession, name: str) -> None:
+@pytest.mark.parametrize("name", ["$filter", "%24filter", "%24FILTER", "$expand"])
+def test_a_url_is_throttled_whatever_of_it_is_shown(server: ArmServer, session: ArmSession, name: str) -> None:
     server.answers(THROTTLED, Say(), Say())
 
     wait_of_failed_call(session, "GET", f"/a?api-version=1&{name}=running&$skipToken=2")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 REFUSED: Final = TerminalError(errors.RESTORE_REFUSED, "Azure refused the request (see details).")
+PASSES: Final = TerminalError("InternalExecutionError", "try again")
 GONE: Final = TerminalError("DiskBlobNotFound", "gone")
 BUSY: Final = TransientError(errors.MACHINE_BUSY, "another operation runs")
 CHANGES: Final = ("deallocate_virtual_machine", "update_disks", "start_virtual_machine")
@@ -189,6 +190,24 @@ class TestWhoeverElseUsesTheVm:
         assert shown["status"] == "Completed"
 
 
+class TestAnUpdateThatFails:
+    def test_is_made_again_though_the_vm_shows_the_new_disks(self) -> None:
+        player = swapping(thenSwapDisks={"start": False})
+        player.compute.fails = {"update_disks": [Later(PASSES, shows=True)]}
+
+        assert player.finish()["status"] == "Completed"
+        assert (player.compute.counts["update_disks"], player.compute.vm.has_failed) == (2, False)
+
+    def test_leaves_former_disks_half_detached_which_come_back_before_the_vm_starts(self) -> None:
+        player = swapping()
+        player.compute.replaces_at_once = False
+        player.compute.fails = {"update_disks": [None, Later(GONE, shows=True)]}
+
+        assert swap_of(player.finish())["state"] == "AsBefore"
+        assert names(player) == ["old-os", "old-0", "old-1"]
+        assert changes(player) == [*CHANGES[:2], *CHANGES[1:2] * 2, CHANGES[2]]
+
+
 class TestManyDisks:
     def test_the_status_of_a_running_swap_says_how_far_it_is(self) -> None:
         player = swapping()
@@ -281,6 +300,16 @@ class TestDisksThatCannotBeReplacedAtOnce:
 
         assert (swap_of(shown)["state"], names(player)) == ("Unfinished", ["old-os", "old-1"])
         assert "may lack the data disk of LUN 0" in shown["error"]["message"]
+
+    def test_a_place_that_a_failed_update_has_left_half_empty_is_emptied_again(self) -> None:
+        player = swapping()
+        player.compute.replaces_at_once = False
+        player.compute.fails = {"update_disks": [None, Later(PASSES, shows=True)]}
+
+        shown = player.finish()
+
+        assert (shown["status"], swap_of(shown)["state"]) == ("Completed", "Swapped")
+        assert player.compute.counts["update_disks"] == 4
 
     @pytest.mark.parametrize("fate", ["lost", "died"])
     @pytest.mark.parametrize("position", range(3))

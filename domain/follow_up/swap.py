@@ -202,8 +202,9 @@ def next_call(swap: Swap) -> ActivityCall | None:
 
 
 def _change(swap: Swap, vm: VirtualMachine) -> ActivityCall | None:
-    # After an update that failed the VM may list disks that it did not get, until the next one.
-    is_in_doubt = vm.has_failed and UpdateDisks.name in swap.troubles
+    # After an update that failed the VM may list disks that it did not get, until the next one. If it has run with them
+    # it has them, and what failed was something else.
+    is_in_doubt = vm.has_failed and UpdateDisks.name in swap.troubles and swap.times.running is None
     if is_in_doubt or not swap.is_arranged(vm):
         if vm.power != _DEALLOCATED:
             return DeallocateVirtualMachine(vm_id=swap.vm_id)
@@ -370,8 +371,8 @@ def _is_shown(swap: Swap, pending: Pending, vm: VirtualMachine) -> bool:
         case Change.UPDATE_DISKS if pending.only_empties:
             return emptied_first(vm, swap.steps) is None
         case Change.UPDATE_DISKS:
-            # After a failure the VM may list disks that it did not get; the operation knows.
-            may_not_have_them = vm.has_failed and pending.url is not None and pending.done is None
+            # After a failure the VM may list disks that it did not get. The operation knows, if it may be read.
+            may_not_have_them = vm.has_failed and pending.done is None
             return swap.is_arranged(vm) and not may_not_have_them
         case Change.START:
             return vm.power == _RUNNING

@@ -198,6 +198,14 @@ class TestAnUpdateThatFails:
         assert player.finish()["status"] == "Completed"
         assert (player.compute.counts["update_disks"], player.compute.vm.has_failed) == (2, False)
 
+    def test_is_made_again_also_where_its_operation_must_not_be_read(self) -> None:
+        player = swapping(thenSwapDisks={"start": False})
+        forbidden = TerminalError(errors.AUTHORIZATION_FAILED, "may not read it")
+        player.compute.fails = {"update_disks": [Later(PASSES, shows=True)], "get_compute_operation": [forbidden]}
+
+        assert player.finish()["status"] == "Completed"
+        assert (player.compute.counts["update_disks"], player.compute.vm.has_failed) == (2, False)
+
     def test_leaves_former_disks_half_detached_which_come_back_before_the_vm_starts(self) -> None:
         player = swapping()
         player.compute.replaces_at_once = False
@@ -665,6 +673,6 @@ def undone(player: Player, done: Json) -> Json:
     return player.finish(player.start(start))
 
 
-@pytest.mark.parametrize("seed", [*range(30), 267, 334, 493, 548, 5106, 5776, 103504])
+@pytest.mark.parametrize("seed", [*range(30), 267, 334, 493, 548, 5106, 5776, 103504, 700181, 700488])
 def test_whatever_goes_wrong_the_vm_ends_swapped_or_as_before_or_a_person_is_told(seed: int) -> None:
     play(seed)

@@ -37,6 +37,9 @@ HISTORIES = "tests/replay/histories"
 NEED_THIS_VERSION = {
     *("0005_watched", "0005_watching", "0007_watched_in_turn"),
     *("0006_member", "0006_record", "0006_recovery_begins", "0006_recovery_is_cancelled"),
+    *("0008_swap_approved", "0008_swap_tagged", "0008_swap_went_back", "0008_swapped", "0008_undone"),
+    *("0009_disks_attached", "0009_template_deployed", "0009_vm_begun", "0009_vm_by_template"),
+    *("0009_vm_made", "0009_vm_not_made"),
 }
 """What an earlier version cannot go on with: ``docs/operating.md`` says to drain before it is brought back."""
 FORWARD, BACK, BESIDE = "an earlier version before", "an earlier version after", "both at once"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain.times import parse_request_time
 from domain.wire import as_object, as_text
+from tests.chaos.swap_checks import SLACK, swap_of, swap_violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ def violations(stage: Stage) -> list[Violation]:
         Violation("too early", stage.plan_of(call.restore_id).number, _words(call)) for call in stage.service.early
     ]
     found += [Violation("another host", -1, host) for host in stage.service.strangers]
+    found += [Violation(*each) for each in swap_violations(stage)]
     found += [Violation("overlap", *each) for each in _overlaps(stage)]
     found += [Violation("crowded", *each) for each in _crowds(stage)]
     return found
@@ -79,17 +81,30 @@ def _of_one(stage: Stage, outcome: Outcome, jobs: list[Job]) -> Iterator[tuple[s
         yield "not released", f"still holds vm-{outcome.plan.vm}"
     if outcome.holds_slot:
         yield "not released", f"still holds a slot at the vault of vm-{outcome.plan.vm}"
-    yield from _agreement(document, jobs[0] if jobs else None, stage.service.world.now())
+    job = jobs[0] if jobs else None
+    if outcome.restore.accepted.undo_of is not None:
+        if job is not None:
+            yield "doubled", f"an undo has job {job.job_id}"
+    elif job is None or not _came_to_swap(outcome, document, job, stage.service.world.now()):
+        yield from _agreement(document, job, stage.service.world.now())
     yield from _publication(outcome, document)
 
 
 def _late_by(outcome: Outcome, document: Json) -> timedelta:
     ended: datetime = parse_request_time(document["completedTime"])
     restore = outcome.restore
-    bound = restore.deadline + _SLACK
-    if restore.request.needs_approval:
+    swaps = restore.request.then_swap_disks is not None
+    bound = restore.deadline + _SLACK + (SLACK if swaps else timedelta())
+    if restore.request.needs_approval or restore.request.needs_approval_of_swap:
         bound += restore.request.approval_timeout
     return ended - bound
+
+
+def _came_to_swap(outcome: Outcome, document: Json, job: Job, now: datetime) -> bool:
+    """Whether the job went well and the document names it, so that what it says is about the swap of the disks."""
+    wants_it = outcome.restore.request.then_swap_disks is not None
+    has_begun = bool(swap_of(document)) or "not touched" in str(document.get("error"))
+    return wants_it and has_begun and job.status(now) in GOOD and document["jobId"] == job.job_id
 
 
 def _agreement(document: Json, job: Job | None, now: datetime) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from domain.restore.polling import Limits
 from domain.restore.state import restore_id_for
+from domain.restore.undo import undo_id
+from domain.wire import as_object
+from tests.chaos.swap_plans import (
+    COMPUTE_FAULTS,
+    SWAP_CANCELLED,
+    UNDONE,
+    compute_faults,
+    swap_members,
+    with_compute_switches,
+)
 from tests.support.azure import TARGET_GROUP, VAULT_ID, a_restore, an_alert_start, vm_id
 
 if TYPE_CHECKING:
@@ -123,10 +133,17 @@ ALL_FAULTS: Final = (
     *PEOPLE,
     *APPROVALS,
     *ENDS,
+    *COMPUTE_FAULTS,
+    SWAP_CANCELLED,
+    UNDONE,
     RIVAL,
     RESTART,
 )
+MILD: Final = frozenset({*CALL_FAULTS, *DELIVERIES, *ENGINE, *TRIGGER_FAULTS}) - {"trigger_refused"}
+"""What an exact restore survives."""
 RESTORES_PER_VAULT: Final = 25
+UNDO_NUMBERS: Final = 4_000_000
+"""The number of an undo is that of its restore, and this."""
 _NETWORK: Final = TARGET_GROUP.replace("restored-rg", "net-rg/providers/Microsoft.Network/virtualNetworks/isolated")
 
 
@@ -167,6 +184,16 @@ class Plan:
     def vm_id(self) -> str:
         """The VM's resource id."""
         return vm_id(self.vm)
+
+    @property
+    def swaps(self) -> bool:
+        """Whether the restored disks are to be put into the VM."""
+        return "thenSwapDisks" in self.members
+
+    @property
+    def asks_before_swap(self) -> bool:
+        """Whether a person is asked when the disks are restored."""
+        return as_object(self.members.get("approval")).get("before") == "Swap"
 
     def has(self, fault: str) -> bool:
         """Whether this fault was drawn for the restore."""
@@ -258,6 +285,15 @@ def draw(number: int, random: Random) -> Plan:
     if random.random() < 0.2:
         faults.add(random.choice(APPROVALS))
         members["approval"] = {"required": True, "timeout": random.choice(("PT10M", "PT2H"))}
+    more_after_s: dict[str, float] = {}
+    if "thenSwapDisks" in members:
+        if random.random() < 0.8:  # else few would come so far that they swap
+            faults, switches = faults & MILD | faults & {*APPROVALS, *ENDS}, {"jobSeconds": switches["jobSeconds"]}
+        more_after_s = {SWAP_CANCELLED: random.uniform(0, 40), UNDONE: random.uniform(0, 3600)}
+        faults |= compute_faults(random) | ({UNDONE} if random.random() < 0.4 else set())
+        switches = with_compute_switches(switches, faults)
+        if "approval" in members and random.random() < 0.7:
+            members["approval"]["before"] = "Swap"
     return Plan(
         number=number,
         random=random,
@@ -268,9 +304,26 @@ def draw(number: int, random: Random) -> Plan:
         members=members,
         switches=switches,
         faults=frozenset(faults),
-        after_s={fault: log_uniform(random, 1, 2 * 3600) for fault in (*PEOPLE, *APPROVALS, *SERVICE_FAULTS)},
+        after_s={fault: log_uniform(random, 1, 2 * 3600) for fault in (*PEOPLE, *APPROVALS, *SERVICE_FAULTS)}
+        | more_after_s,
         trigger_strikes=random.choice((1, 1, 2)),
         publish_failures=random.choice((1, 3, 20)),
+    )
+
+
+def an_undo_of(plan: Plan, restore_id: str) -> Plan:
+    """Draw the undo of a restore that has swapped disks."""
+    random = Random(f"{plan.after_s[UNDONE]}/{plan.number}/undo")
+    faults = {fault for fault in (*CALL_FAULTS, *DELIVERIES) if random.random() < 0.15}
+    faults |= {fault for fault in ENGINE if random.random() < 0.3} | compute_faults(random)
+    return replace(
+        a_calm_plan(UNDO_NUMBERS + plan.number, plan.vm),
+        random=random,
+        limits=plan.limits,
+        own_id=undo_id(restore_id, 1),
+        faults=frozenset(faults),
+        switches=with_compute_switches({}, faults),
+        after_s={SWAP_CANCELLED: random.uniform(0, 40)},
     )
 
 
@@ -307,4 +360,6 @@ def _members(random: Random, number: int) -> Json:
             "virtualNetworkId": _NETWORK,
             "subnetId": f"{_NETWORK}/subnets/default",
         }
+    elif kind < 0.6:
+        members |= swap_members(random, number)
     return members

@@ -12,13 +12,14 @@ from tests.chaos.plans import (
     CALL_FAULTS,
     DELIVERIES,
     ENGINE,
+    MILD,
     RIVAL,
-    TRIGGER_FAULTS,
     Plan,
     a_calm_plan,
     draw,
     log_uniform,
 )
+from tests.chaos.swap_plans import COMPUTE_FAULTS, SWAP_CANCELLED, UNDONE
 from tests.support.azure import a_request, vm_id
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 
 PER_RECOVERY: Final = 10_000
 """The numbers of a recovery's restores begin with its own, times this; then come member and attempt."""
-_NOT_OF_MEMBERS: Final = frozenset({*APPROVALS, RIVAL, "start_repeated"})
-_MILD: Final = frozenset({*CALL_FAULTS, *DELIVERIES, *ENGINE, *TRIGGER_FAULTS}) - {"trigger_refused"}
-"""What an exact restore survives."""
+_NOT_OF_MEMBERS: Final = frozenset({*APPROVALS, RIVAL, "start_repeated", *COMPUTE_FAULTS, SWAP_CANCELLED, UNDONE})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +57,7 @@ class DrawnRecovery:
         plan = draw(number, random)
         faults, switches = plan.faults - _NOT_OF_MEMBERS, plan.switches
         if random.random() < 0.75:
-            faults, switches = faults & _MILD, {"jobSeconds": switches["jobSeconds"]}
+            faults, switches = faults & MILD, {"jobSeconds": switches["jobSeconds"]}
         return replace(plan, vm=vm, own_id=restore_id, faults=faults, switches=switches)
 
 

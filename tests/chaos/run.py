@@ -20,6 +20,8 @@ from tests.chaos.recovery_checks import CHECKS as RECOVERY_CHECKS
 from tests.chaos.recovery_checks import recovery_violations
 from tests.chaos.recovery_stage import RecoveryStage
 from tests.chaos.stage import Stage
+from tests.chaos.swap_checks import CHECKS as SWAP_CHECKS
+from tests.chaos.swap_checks import swap_state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -36,6 +38,7 @@ CHECKS: Final = (
     "overlap",
     "crowded",
     "another host",
+    *SWAP_CHECKS,
 )
 _SHOWN: Final = 40
 
@@ -48,6 +51,7 @@ class Report:
     recoveries: Counter[str] | None = None
     restores: int
     outcomes: Counter[str]
+    swaps: Counter[str]
     drawn: Counter[str]
     found: list[Violation]
     calls: int
@@ -63,7 +67,8 @@ class Report:
         """Return the summary."""
         kinds = _table("fault", "drawn", self.drawn)
         ends = [] if self.recoveries is None else [_table("outcome", "recoveries", self.recoveries)]
-        return [kinds, _table("outcome", "restores", self.outcomes), *ends]
+        swaps = [_table("state", "swaps", self.swaps)] if self.swaps else []
+        return [kinds, _table("outcome", "restores", self.outcomes), *swaps, *ends]
 
     def verdict(self) -> str:
         """Return the summary's last lines."""
@@ -73,7 +78,8 @@ class Report:
         faults = f"{self.drawn.total()} faults of {len(self.drawn)} kinds"
         return (
             f"seed {self.seed}: {recoveries}{self.restores} restores, {faults}, "
-            f"{self.calls} calls, {self.jobs} jobs, {self.virtual_h:.0f} h in {self.took_s:.0f} s\n{counts}"
+            f"{self.calls} calls, {self.jobs} jobs, {self.swaps.total()} swaps, "
+            f"{self.virtual_h:.0f} h in {self.took_s:.0f} s\n{counts}"
         )
 
 
@@ -102,12 +108,14 @@ def run_recoveries(seed: int, recoveries: int, **options: int) -> Report:
 def _report(
     seed: int, stage: Stage, plans: Sequence[Plan], began: float, found: list[Violation], *, also: Iterable[Plan] = ()
 ) -> Report:
-    drawn = sum((plan.struck for plan in (*plans, *also)), Counter[str]())
+    undos = [stage.outcomes[undo_id].plan for undo_id in stage.undone]
+    drawn = sum((plan.struck for plan in (*plans, *also, *undos)), Counter[str]())
     drawn[RESTART] += stage.restarts
     return Report(
         seed=seed,
         restores=len(plans),
         outcomes=Counter(_outcome(stage, plan.restore_id) for plan in plans),
+        swaps=Counter(state for state in map(swap_state, stage.outcomes.values()) if state),
         drawn=+drawn,
         found=found,
         calls=stage.service.calls.total(),

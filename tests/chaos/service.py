@@ -41,9 +41,12 @@ from simulator.calls import Answer, Call
 from simulator.clock import SystemClock, Timeline
 from simulator.gateway import answer
 from simulator.providers.backup.jobs import RUNNING
+from simulator.providers.compute.bodies import DISK_TYPE, VM_TYPE
+from simulator.providers.compute.state import DEALLOCATED
 from simulator.scenario import Scenario
 from simulator.world import World
 from tests.chaos.plans import RESTORES_PER_VAULT, log_uniform
+from tests.chaos.swap_plans import data_luns, is_off
 from tests.support.azure import SUBSCRIPTION
 
 if TYPE_CHECKING:
@@ -73,6 +76,24 @@ class EarlyCall:
     """The status of the answer that asked for the wait."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmSeen:
+    """A VM and all disks of the store at a moment: before a restore changed the VM for the first time, or at the end.
+
+    ``disks`` are by their ids in lower case; ``restore_id`` is the restore that is about to change the VM.
+    """
+
+    restore_id: str
+    power: str
+    body: Mapping[str, Any]
+    disks: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def places(self) -> dict[int | None, str]:
+        """The ids of the VM's disks, in lower case, by LUN; ``None`` is the OS disk."""
+        return _places(self.body)
+
+
 class Service(HTTPAdapter):
     """The whole of Azure for one run. ``caller`` is whose activity runs at the moment."""
 
@@ -91,6 +112,30 @@ class Service(HTTPAdapter):
         self._waits: dict[str, dict[str, tuple[datetime, int]]] = {}
         self._deleted: dict[str, datetime] = {}
         self._outside: list[tuple[datetime, str]] = []
+        self.audiences: set[str] = set()
+        self.touched: dict[str, list[VmSeen]] = {}
+        """What the VMs were when a restore began to change them, by their ids in lower case."""
+        self.foreign: dict[str, set[str]] = {}
+        """The disks that somebody else has attached, by the ids of their VMs in lower case."""
+        self.on_touch: Callable[[Plan], object] = lambda _plan: None
+        self._stop_some({plan.vm_id for plan in plans if is_off(plan.vm)})
+        self.first_disks = set(self.seen_disks())
+
+    def _stop_some(self, vms: Iterable[str]) -> None:
+        for vm in vms:
+            self.world.compute.machines[vm.lower()].set_power(DEALLOCATED, self.world.now())
+
+    def seen_disks(self) -> dict[str, Mapping[str, Any]]:
+        """Return all disks by their ids in lower case."""
+        return {str(disk["id"]).lower(): disk for disk in self.world.store.of_type(DISK_TYPE)}
+
+    def see_vm(self, vm_id: str, restore_id: str = "") -> VmSeen:
+        """Return a VM as it is now."""
+        self.world.settle()
+        body = self.world.store.get(vm_id)
+        assert body is not None, f"{vm_id} is gone"
+        power = self.world.compute.machines[vm_id.lower()].power
+        return VmSeen(restore_id=restore_id, power=power, body=body, disks=self.seen_disks())
 
     def client(self) -> BackupClient:
         """Return the app's own client, whose every request comes here."""
@@ -191,13 +236,30 @@ class Service(HTTPAdapter):
         trigger = self._trigger_fault(plan) if is_trigger else None
         if trigger is not None and (given := _instead_of_trigger(trigger, request)) is not None:
             return given
+        self._see_touch(plan, call)
         given = self._broken(plan, call) or answer(self.world, call).answer
+        self._see_foreign(plan)
         self.natural_429s += given.status == 429
         if fault in _LOST_WRITES and not is_trigger and given.status < 300:
             return _lost_write(fault, request)
         if trigger is not None and given.status == 202:
             return _after_trigger(plan, trigger, request)
         return self._after(plan, fault, call, given)
+
+    def _see_touch(self, plan: Plan, call: Call) -> None:
+        """Note what a VM is before a restore changes it for the first time, or before Azure Backup does."""
+        is_change = f"/{VM_TYPE}/".lower() in call.path.lower() and call.method != "GET"
+        in_place = plan.members.get("recoveryType") == "OriginalLocation" and call.path.endswith("/restore")
+        known = self.touched.setdefault(plan.vm_id.lower(), []) if is_change or in_place else []
+        if (is_change or in_place) and (not known or known[-1].restore_id != plan.restore_id):
+            known.append(self.see_vm(plan.vm_id, plan.restore_id))
+            self.on_touch(plan)
+
+    def _see_foreign(self, plan: Plan) -> None:
+        key = plan.vm_id.lower()
+        if key in self.touched:
+            disks = _places(self.world.store.get(key) or {}).values()
+            self.foreign.setdefault(key, set()).update(disk for disk in disks if "/foreign-" in disk)
 
     def _drawn(self, plan: Plan, call: Call) -> str | None:
         """Draw what strikes this call: what struck its address before goes on for a while."""
@@ -298,11 +360,18 @@ class _Credential:
         self._service = service
         self._token: str | None = None
 
-    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+    def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
         """Return the cached token, or a new one at first, unless the identity endpoint is away."""
+        self._service.audiences.update(scopes)
         self._service.ask_identity()
         self._token = self._token or self._service.token()
         return AccessToken(self._token, int(time.time()) + 86_400)
+
+
+def _places(vm: Mapping[str, Any]) -> dict[int | None, str]:
+    profile = vm["properties"]["storageProfile"]
+    data = {disk["lun"]: disk for disk in profile["dataDisks"] if not disk.get("toBeDetached")}
+    return {lun: str(disk["managedDisk"]["id"]).lower() for lun, disk in {None: profile["osDisk"], **data}.items()}
 
 
 def _timeline(clock: Clock) -> Timeline:
@@ -323,6 +392,7 @@ def _scenario(vms: set[int]) -> Scenario:
                     "resourceGroup": "web-rg",
                     "vault": f"vault-{vm // RESTORES_PER_VAULT}",
                     "points": points,
+                    "dataDisks": [{"lun": lun, "sizeGb": 32} for lun in data_luns(vm)],
                 }
                 for vm in sorted(vms)
             ],

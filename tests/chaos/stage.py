@@ -9,13 +9,17 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, override
 
 from activities.restores import RestoreActivities
+from activities.virtual_machines import VirtualMachineActivities
 from domain.answers import Answer
 from domain.codec import pack
 from domain.restore import calls
 from domain.restore.answers import Done, Joined, Published, Running
 from domain.restore.calls import entity_key
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT, SLOT_EVENT
+from domain.restore.parts import Source
+from domain.restore.state import Restore
 from domain.restore.status_events import event_of
+from domain.restore.undo import can_be_undone, undo
 from domain.sealing import sealed
 from domain.times import format_time
 from domain.wire import as_object
@@ -23,8 +27,9 @@ from orchestrations import names
 from orchestrations.entities import ENTITIES
 from orchestrations.restore_vm import restore_vm
 from orchestrations.watch_vault import watch_vault
-from tests.chaos.plans import DELIVERIES, RIVAL, SWITCHES, Plan, a_calm_plan, a_watchers_plan, vault_id
+from tests.chaos.plans import DELIVERIES, RIVAL, SWITCHES, Plan, a_calm_plan, a_watchers_plan, an_undo_of, vault_id
 from tests.chaos.service import Service
+from tests.chaos.swap_plans import COMPUTE_FAULTS, SWAP_CANCELLED, UNDONE
 from tests.support.azure import PostClaims, find_running, join_watch, watcher_of
 from tests.support.hub import START, Hub, StillWaitingError
 
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import Json
-    from domain.restore.state import Restore
+    from tests.chaos.service import VmSeen
 
 _DELIVERY_CHANCE: Final = 0.08
 _TURN_CHANCE: Final = 0.1
@@ -41,8 +46,10 @@ _RUN_AGAIN_AFTER: Final = (timedelta(seconds=0.1), timedelta(seconds=5), timedel
 """At once, after a restart of the engine, after the visibility timeout of an instance that died."""
 _RESTART_EVERY: Final = 500
 _STEPS_PER_RESTORE: Final = 20_000
-_STRUCK_AT_START: Final = frozenset({*SWITCHES, "nobody_answers", RIVAL})
+_STRUCK_AT_START: Final = frozenset({*SWITCHES, *COMPUTE_FAULTS, "nobody_answers", RIVAL})
 """What is set up with the restore and strikes by itself."""
+_COMES_TO_REST: Final = timedelta(hours=1)
+"""What was begun at a VM has ended by then."""
 _LEASES_S: Final = (150.0, 300.0, 600.0)
 """How long a dead worker's activity stays its own: five minutes in Azure Storage's queues."""
 
@@ -152,6 +159,11 @@ class Stage:
         self._watchers = {watcher_of(vault): a_watchers_plan(seed, vm) for vault, vm in vaults.items()}
         self.hub = _Hub(self, orchestrator, limit)
         self.service = Service(self.hub.clock, seed, self.plans)
+        self.service.on_touch = self._vm_touched
+        self.final: dict[str, VmSeen] = {}
+        """What the VMs that restores have changed are in the end, by their ids in lower case."""
+        self.undone: dict[str, str] = {}
+        """The restores that were undone, by the ids of the undos."""
         self.client = self.service.client()
         self.new_process()
 
@@ -184,7 +196,8 @@ class Stage:
         """Replace the process: what only its memory knew is gone."""
         restores = RestoreActivities(self.client, clock=self.hub.clock.now)
         starting = restores.start_restore_with(self.claims.take)
-        self.process = {**restores.by_name(), calls.StartRestore.name: starting}
+        machines = VirtualMachineActivities(self.client, clock=self.hub.clock.now)
+        self.process = {**restores.by_name(), **machines.by_name(), calls.StartRestore.name: starting}
         self.hub.restart_worker()
 
     def plan_of(self, instance_id: str) -> Plan:
@@ -202,6 +215,7 @@ class Stage:
         self._pump()
         for outcome in self.outcomes.values():
             self._close(outcome)
+        self._see_machines()
         self._restore_again()
 
     def lock_holder(self, plan: Plan) -> str | None:
@@ -241,19 +255,59 @@ class Stage:
             if plan.has(fault):
                 self.hub.at(self.hub.clock.now() + timedelta(seconds=plan.after_s[fault]), act)
 
+    def _undo(self, restore: Restore) -> None:
+        """Undo a restore once it has ended, as ``triggers.undoing`` does."""
+        plan, now = self.plan_of(restore.restore_id), self.hub.clock.now()
+        state = self.hub.state(restore.restore_id)
+        if not state.is_over:
+            self.hub.at(now + timedelta(minutes=10), partial(self._undo, restore))
+            return
+        if state.status != "Completed" or not can_be_undone(state.output):
+            return
+        plan.struck[UNDONE] += 1
+        own = an_undo_of(plan, restore.restore_id)
+        request, back = undo(state.output, own.restore_id, now, by="chaos", comment=None)
+        undoing = Restore.undo(
+            request,
+            back,
+            undo_of=restore.restore_id,
+            restore_id=own.restore_id,
+            source=Source.HTTP,
+            created=now,
+            limits=own.limits,
+        )
+        self.service.world.set_faults(own.vm_id, {})
+        self.undone[own.restore_id] = restore.restore_id
+        self.begin(own, undoing)
+        self.hub.start(names.RESTORE_VM, pack(undoing), instance_id=own.restore_id)
+
+    def _vm_touched(self, plan: Plan) -> None:
+        if plan.has(SWAP_CANCELLED):
+            cancel = self._telling(plan.restore_id, SWAP_CANCELLED, CANCEL_EVENT, {"by": "chaos"})
+            self.hub.at(self.hub.clock.now() + timedelta(seconds=plan.after_s[SWAP_CANCELLED]), cancel)
+
+    def _telling(self, restore_id: str, fault: str, event: str, data: Json) -> Callable[[], None]:
+        """Return what sends an event to a restore."""
+        plan = self.plan_of(restore_id)
+
+        def say() -> None:
+            state, now = self.hub.state(restore_id), self.hub.clock.now()
+            is_asked = (state.custom_status or {}).get("approval") is not None
+            if state.status == "Pending":  # as triggers.hub.raise_event
+                self.hub.at(now + timedelta(seconds=1), say)
+            elif not state.is_over and event == DECISION_EVENT and plan.asks_before_swap and not is_asked:
+                self.hub.at(now + timedelta(minutes=1), say)  # a decision is refused until it is asked for
+            elif not state.is_over:
+                plan.struck[fault] += 1
+                told = {**data, "time": format_time(now)}  # as triggers.starting
+                self.hub.raise_event(restore_id, event, told)
+
+        return say
+
     def _people(self, restore: Restore) -> dict[str, Callable[[], object]]:
         plan, outcome = self.plan_of(restore.restore_id), self.outcomes[restore.restore_id]
 
-        def tell(fault: str, event: str, data: Json) -> Callable[[], None]:
-            def say() -> None:
-                if self.hub.state(restore.restore_id).status == "Pending":  # as triggers.hub.raise_event
-                    self.hub.at(self.hub.clock.now() + timedelta(seconds=1), say)
-                elif not self._is_over(restore.restore_id):
-                    plan.struck[fault] += 1
-                    told = {**data, "time": format_time(self.hub.clock.now())}  # as triggers.starting
-                    self.hub.raise_event(restore.restore_id, event, told)
-
-            return say
+        tell = partial(self._telling, restore.restore_id)
 
         def terminate() -> None:
             if not self._is_over(restore.restore_id):
@@ -275,6 +329,7 @@ class Stage:
             "operator_terminates": terminate,
             "operator_suspends": suspend,
             "start_repeated": lambda: self._start_again(restore),
+            UNDONE: lambda: self._undo(restore),
             "vault_deleted": lambda: self.service.delete_vault(plan),
             "job_cancelled_outside": lambda: self.service.cancel_outside(plan, restore.client_request_id),
         }
@@ -303,6 +358,12 @@ class Stage:
         outcome.document = state.output if state.status == "Completed" else None
         outcome.holds_vm = self.lock_holder(outcome.plan) == outcome.restore.restore_id
         outcome.holds_slot = outcome.restore.restore_id in self.slot_holders(outcome.plan.vm)
+
+    def _see_machines(self) -> None:
+        """Let what was begun at the VMs end, and note what they are."""
+        if self.service.touched:
+            self.hub.clock.advance(_COMES_TO_REST)
+        self.final = {vm: self.service.see_vm(vm) for vm in self.service.touched}
 
     def _restore_again(self) -> None:
         """Start a calm restore of each VM whose guard may be held, and of some others."""

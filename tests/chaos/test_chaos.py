@@ -10,10 +10,14 @@ import pytest
 import arm.backup
 import arm.reading
 import arm.session
+from activities.virtual_machines import VirtualMachineActivities
 from arm.backup import BackupClient
 from domain.answers import Answer
+from domain.errors import TerminalError
+from domain.follow_up import swap, swap_report
+from domain.follow_up.swap import Swap
 from domain.restore import outcome, report
-from domain.restore.answers import Grant, Published, SlotGrant
+from domain.restore.answers import Done, Grant, Published, SlotGrant
 from domain.restore.calls import AcquireLock, AcquireSlot, EntityCall
 from domain.restore.parts import LockState, Status
 from orchestrations import entities
@@ -22,6 +26,8 @@ from tests.chaos.plans import ALL_FAULTS, Plan, a_calm_plan, draw_plans
 from tests.chaos.run import main, run
 from tests.chaos.service import Service
 from tests.chaos.stage import Stage
+from tests.chaos.swap_checks import swap_state
+from tests.chaos.swap_plans import UNDONE, data_luns, is_off, with_compute_switches
 from tests.support.hub import START
 
 if TYPE_CHECKING:
@@ -30,18 +36,27 @@ if TYPE_CHECKING:
 
     from durabletask import task
 
+    from domain.azure.virtual_machines import AttachedDisk
     from domain.errors import Json
+    from domain.follow_up.calls import TagDisk
     from domain.restore.parts import Outcome
     from domain.restore.state import Restore
     from domain.restore.steps import Step
 
 OPEN = frozenset({"trigger_500_after"})
 FAILED_JOB: Json = {"jobFailed": {"afterSeconds": 100}}
+VM_WITH_DATA = next(vm for vm in range(100) if data_luns(vm) == (0, 1) and not is_off(vm))
 
 
 def a_plan(number: int = 0, vm: int = 0, **members: Any) -> Plan:
     plan = a_calm_plan(number, vm)
     return replace(plan, **members)
+
+
+def a_swap(*compute_faults: str, **members: Any) -> Plan:
+    """Return a restore that swaps its disks into a running VM with two data disks, and how Compute answers."""
+    switches = with_compute_switches({}, compute_faults)
+    return a_plan(0, VM_WITH_DATA, members={"thenSwapDisks": {}}, switches=switches, **members)
 
 
 def found(*plans: Plan, **options: Any) -> list[Violation]:
@@ -174,6 +189,83 @@ class TestEachCheckCanFail:
         monkeypatch.setattr(arm.backup, "is_usable", _yes)
 
         assert "another host" in checks(a_plan(switches={"wrongHostUrl": True, "slowOperation": {"seconds": 100}}))
+
+    def test_a_token_for_another_audience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        tokens = arm.session.Tokens
+        monkeypatch.setattr(arm.session, "Tokens", lambda _scope, factory: tokens("https://example.org", factory))
+
+        assert checks() == {"another host"}
+
+
+class TestEachCheckOfASwapCanFail:
+    @pytest.mark.parametrize(
+        ("fault", "state"),
+        [
+            ("vm_busy", "Swapped"),
+            ("deallocation_refused", "AsBefore"),
+            ("no_capacity", "Unfinished"),
+            ("disk_attached_beside", "Swapped"),
+        ],
+    )
+    def test_nothing_is_found_where_nothing_is_wrong(self, fault: str, state: str) -> None:
+        stage = Stage(0, [a_swap(fault, faults=frozenset({UNDONE}), after_s={UNDONE: 60.0})])
+        stage.run()
+
+        assert violations(stage) == []
+        states = [swap_state(outcome) for outcome in stage.outcomes.values()]
+        assert states == [state] if state == "AsBefore" else [state, "undo: Swapped"]
+
+    def test_disk_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def only_restored(vm: Any, changes: Any) -> tuple[AttachedDisk, ...]:
+            return (vm.os_disk, *(change.after for change in changes if change.lun is not None))
+
+        monkeypatch.setattr(swap, "arranged", only_restored)
+
+        assert "disk gone" in checks(a_swap("disk_attached_beside", "disks_replaced_at_once"))
+
+    def test_half_swapped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(swap_report, "_state", lambda _swap, *, is_over: "Swapped" if is_over else "Running")
+
+        assert checks(a_swap("deallocation_refused")) >= {"half swapped", "unsaid"}
+
+    def test_unsaid(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(swap_report, "_stuck_error", lambda *_: TerminalError("SwapFailed", "It failed."))
+
+        assert checks(a_swap("no_capacity")) == {"unsaid"}
+
+    def test_a_change_without_a_word(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(swap_report, "_state", lambda _swap, *, is_over: f"{is_over}")
+
+        assert checks(a_swap()) == {"unsaid"}
+
+    def test_not_running(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Swap, "must_run", property(lambda _swap: False))
+
+        assert checks(a_swap()) == {"not running"}
+
+    def test_not_running_on_the_way_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Swap, "must_run", property(lambda _swap: False))
+
+        assert checks(a_swap("update_fails_as_before", "disks_replaced_at_once")) == {"not running"}
+
+    def test_untagged(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(VirtualMachineActivities, "tag_disk", lambda _self, _call: Answer(Done()))
+
+        assert checks(a_swap()) == {"untagged"}
+
+    def test_deleted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def delete(self: Any, call: TagDisk) -> Answer[Done]:
+            self._api._session.call("DELETE", f"{call.disk_id}?api-version=2024-03-02")
+            return Answer(Done())
+
+        monkeypatch.setattr(VirtualMachineActivities, "tag_disk", delete)
+
+        assert checks(a_swap()) == {"deleted"}
+
+    def test_an_undo_with_a_job(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Service, "jobs_of", lambda self, _activity_id: list(self.world.jobs.values())[:1])
+
+        assert checks(a_swap(faults=frozenset({UNDONE}), after_s={UNDONE: 60.0})) == {"doubled"}
 
 
 def _find_nothing(*_: object, **__: object) -> None:

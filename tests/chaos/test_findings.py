@@ -16,6 +16,7 @@ from tests.chaos.checks import violations
 from tests.chaos.plans import a_calm_plan
 from tests.chaos.service import Service
 from tests.chaos.stage import Stage
+from tests.chaos.swap_plans import data_luns, is_off
 from tests.support.azure import LIMITS, Lab, a_restore, throttled
 from tests.support.hub import START
 
@@ -144,6 +145,30 @@ def test_a_wait_that_an_earlier_read_of_the_activity_asked_for_is_kept(monkeypat
     plan.faults |= {"unavailable_503"}
     monkeypatch.setattr("tests.chaos.service._CHANCE", 0.0)
     _let_reads_ask(monkeypatch, "/virtualMachines/vm-0", 90)
+    stage = Stage(0, [plan])
+
+    stage.run()
+
+    assert violations(stage) == []
+
+
+def test_a_wait_that_a_read_of_the_vm_without_its_view_asked_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    _let_reads_ask(monkeypatch, "/virtualMachines/vm-0", 90)
+    stage = Stage(0, [replace(a_calm_plan(0, 0), members={"thenSwapDisks": {}})])
+
+    stage.run()
+
+    assert violations(stage) == []
+
+
+def test_an_update_of_disks_that_failed_is_not_taken_for_done() -> None:
+    vm = next(vm for vm in range(100) if data_luns(vm) and not is_off(vm))
+    preempted = {"code": "OperationPreempted", "count": 1, "actions": ["patch_vm"]}
+    plan = replace(
+        a_calm_plan(0, vm),
+        members={"thenSwapDisks": {"start": False}},
+        switches={"computeFailed": preempted, "replacesDisks": True},
+    )
     stage = Stage(0, [plan])
 
     stage.run()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.azure.permissions import READ_PERMISSIONS, missing_actions
+from domain.azure.resource_ids import same_region
 from domain.azure.restore_constraints import staging_violations
 from domain.errors import RestoreError, TerminalError
 from domain.wire import as_text
@@ -198,7 +199,7 @@ def network_problem(network: Json, regions: Sequence[str | RestoreError]) -> tup
     known = [region for region in regions if not isinstance(region, RestoreError)]
     if location is None:
         return CheckStatus.UNKNOWN, "Its region could not be compared: Azure's answer has none."
-    if not regions or any(_same_region(location, region) for region in known):
+    if not regions or any(same_region(location, region) for region in known):
         return CheckStatus.OK, ""
     if len(known) < len(regions):
         return CheckStatus.UNKNOWN, "Its region could not be compared: the region of a vault could not be read."
@@ -208,10 +209,6 @@ def network_problem(network: Json, regions: Sequence[str | RestoreError]) -> tup
         "that region in virtualNetworkIds."
     )
     return CheckStatus.NOT_ALLOWED, message
-
-
-def _same_region(left: str, right: str) -> bool:
-    return left.replace(" ", "").casefold() == right.replace(" ", "").casefold()
 
 
 def guard_check(

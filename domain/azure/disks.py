@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from domain.azure.resource_ids import same_region
 from domain.times import parse_api_time
 from domain.wire import as_label, as_list, as_name, as_object, as_text
 
@@ -32,7 +33,8 @@ class Disk:
     """One managed disk of a resource group. ``made_by_job`` is its tag: the name or id of the job that created it.
 
     ``os_type`` is ``Linux`` or ``Windows`` for an OS disk. ``security_type`` is such as ``TrustedLaunch``, or ``None``.
-    ``attached_to`` is the id of the VM that has it.
+    ``attached_to`` is the id of the VM that has it. ``zone`` is ``None`` for a disk that is in no zone, or in all of
+    them (``is_zone_redundant``).
     """
 
     name: str
@@ -46,6 +48,7 @@ class Disk:
     os_type: str | None = None
     security_type: str | None = None
     attached_to: str | None = None
+    is_zone_redundant: bool = False
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -64,7 +67,18 @@ class Disk:
             os_type=as_label(properties.get("osType")),
             security_type=as_label(as_object(properties.get("securityProfile")).get("securityType")),
             attached_to=as_name(body.get("managedBy")),
+            is_zone_redundant=(as_text(as_object(body.get("sku")).get("name")) or "").upper().endswith("_ZRS"),
         )
+
+    def is_out_of_reach(self, location: str, zone: str | None) -> bool:
+        """Return whether a VM at this place cannot have the disk: its region or its zone is another one.
+
+        A VM of a zone can have disks of this zone, and a VM of no zone those of no zone; zone-redundant ones fit both.
+        A place that Azure does not say fits.
+        """
+        if self.location is None or not location:
+            return False
+        return not same_region(self.location, location) or (not self.is_zone_redundant and self.zone != zone)
 
     def is_made_by(self, job_id: str) -> bool:
         """Return whether the disk's tag names this job, by its name or by its id."""

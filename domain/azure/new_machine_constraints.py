@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domain.azure.resource_ids import same_region
 from domain.errors import NOT_FOUND, ErrorDetail
 from domain.reading import MISSING_FIELD, NOT_ALLOWED
 from domain.request_schema import ATTACH_DISKS, CREATE_VIRTUAL_MACHINE
@@ -51,7 +52,7 @@ def machine_not_found(vm_id: str) -> ErrorDetail:
 def machine_violations(request: RestoreRequest, item: ProtectedItem, machine: VirtualMachine) -> Iterable[ErrorDetail]:
     """Yield an error for each reason why a VM could not get the restored disks: its region, its zone."""
     target = f"{ATTACH_DISKS}.virtualMachineId"
-    if machine.location and _spaceless(machine.location) != _spaceless(item.region):
+    if machine.location and not same_region(machine.location, item.region):
         message = f"the VM is in {machine.location}, but the disks are restored to {item.region}"
         yield ErrorDetail(code=NOT_ALLOWED, message=message, target=target)
     zones: list[str] = request.body.get("zones", [])
@@ -59,7 +60,3 @@ def machine_violations(request: RestoreRequest, item: ProtectedItem, machine: Vi
         where = "in no zone" if machine.zone is None else f"in zone {machine.zone}"
         message = f"the VM is {where}, and its disks must be, too; zones says where they are restored"
         yield ErrorDetail(code=NOT_ALLOWED, message=message, target="zones")
-
-
-def _spaceless(region: str) -> str:
-    return region.replace(" ", "").casefold()

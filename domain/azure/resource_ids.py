@@ -135,3 +135,8 @@ def same_id(left: str, right: str) -> bool:
     """Return whether two ids name the same resource; case and trailing slashes make no difference."""
     # casefold would take Straße and Strasse for the same name; to Azure they are two resource groups.
     return left.rstrip("/").lower() == right.rstrip("/").lower()
+
+
+def same_region(left: str, right: str) -> bool:
+    """Return whether two names of regions, such as ``West Europe`` and ``westeurope``, mean the same one."""
+    return left.replace(" ", "").casefold() == right.replace(" ", "").casefold()

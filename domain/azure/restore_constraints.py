@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from domain.azure.resource_ids import same_id
+from domain.azure.resource_ids import same_id, same_region
 from domain.errors import AUTHORIZATION_FAILED, ErrorDetail, Json
 from domain.reading import MISSING_FIELD, NOT_ALLOWED
 from domain.request_schema import ALTERNATE_LOCATION, RESTORE_DISKS, TARGETS
@@ -170,9 +170,9 @@ def vault_violations(request: RestoreRequest, vault: Mapping[str, Any], source_i
 
 def staging_violations(account: Mapping[str, Any], *, region: str, target: str) -> Iterable[ErrorDetail]:
     """Yield an error for each reason why a vault in ``region`` cannot use the staging account that ``target`` names."""
-    location = (as_text(account.get("location")) or region).replace(" ", "").casefold()
+    location = as_text(account.get("location")) or region
     sku = as_text(as_object(account.get("sku")).get("name")) or ""
-    if location != region.replace(" ", "").casefold():
+    if not same_region(location, region):
         yield _violation(target, f"the staging account is in {location}; it must be in the vault's region, {region}")
     if "ZRS" in sku.upper():
         yield _violation(target, f"the staging account is zone-redundant ({sku}); choose one that is not")

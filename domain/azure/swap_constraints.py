@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.azure.permissions import missing_actions
+from domain.azure.resource_ids import same_region
 from domain.azure.restore_constraints import crosses_subscriptions
 from domain.errors import AUTHORIZATION_FAILED, NOT_FOUND, ErrorDetail
 from domain.reading import NOT_ALLOWED
@@ -78,7 +79,7 @@ def _os_violations(request: RestoreRequest, point: RecoveryPoint, machine: Virtu
 
 
 def _place_violations(request: RestoreRequest, item: ProtectedItem, machine: VirtualMachine) -> Iterable[ErrorDetail]:
-    if machine.location and _spaceless(machine.location) != _spaceless(item.region):
+    if machine.location and not same_region(machine.location, item.region):
         message = f"the VM is in {machine.location}, but its disks are restored to {item.region}; {_WITHOUT_SWAP}"
         yield _violation(SWAP_DISKS, message)
     zones: list[str] = request.body.get("zones", [])
@@ -119,10 +120,6 @@ def _wish(request: RestoreRequest) -> Mapping[str, Any]:
 
 def _same(left: str, right: str) -> bool:
     return left.casefold() == right.casefold()
-
-
-def _spaceless(region: str) -> str:
-    return region.replace(" ", "").casefold()
 
 
 def _violation(target: str, message: str) -> ErrorDetail:

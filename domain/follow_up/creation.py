@@ -234,7 +234,7 @@ def _make(work: Creation, os_disk: Disk) -> ActivityCall:
         os_type=os_disk.os_type or "",
         interface_id=work.interface_id,
         data_disks=work.places,
-        zone=os_disk.zone,
+        zone=os_disk.zone or own.zone,
         security_type=os_disk.security_type,
         license_type=own.license_type,
         availability_set_id=own.availability_set_id,
@@ -310,7 +310,7 @@ def _problem_of_own_way(own: OwnSettings, os_disk: Disk) -> str | None:
         return "The disks are those of a confidential VM; give template true, which has its settings."
     if os_disk.location is None or os_disk.os_type is None:
         return f"Azure does not say where the disk {os_disk.name} is, or which operating system it has."
-    if own.zone is not None and own.zone != os_disk.zone:
+    if own.zone is not None and own.zone != os_disk.zone and not os_disk.is_zone_redundant:
         where = "in no zone" if os_disk.zone is None else f"in zone {os_disk.zone}"
         return f"The disks are {where}, and a VM in zone {own.zone} cannot have them."
     return None

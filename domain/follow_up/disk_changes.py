@@ -82,6 +82,31 @@ def wanted_disks(disks: Sequence[Disk], *, luns: Sequence[int] | None, data_disk
     )
 
 
+def unusable_disk(vm: VirtualMachine, wanted: Iterable[WantedDisk], disks: Iterable[Disk]) -> str | None:
+    """Return why the VM cannot have one of the restored disks, and how a person goes on; ``None`` if it can have all.
+
+    Azure would refuse such a disk only when the VM is deallocated already.
+    """
+    ids = [place.disk.disk_id for place in wanted if place.disk is not None]
+    for disk in disks:
+        if disk.disk_id is None or not any(same_id(disk.disk_id, wanted_id) for wanted_id in ids):
+            continue
+        if disk.attached_to is not None and not same_id(disk.attached_to, vm.vm_id):
+            return f"{disk.attached_to} has the restored disk {disk.name}. Detach it there, and swap the disks by hand."
+        if disk.is_out_of_reach(vm.location, vm.zone):
+            return (
+                f"The restored disk {disk.name} is in {_place(disk.location, disk.zone)}, and the VM in "
+                f"{_place(vm.location, vm.zone)}, so the VM cannot have it. Copy the disks there (a snapshot of each, "
+                f"and a disk of that), and swap the copies by hand; or restore again with zones "
+                f'["{vm.zone or "NoZone"}"], if the vault can.'
+            )
+    return None
+
+
+def _place(location: str | None, zone: str | None) -> str:
+    return f"{location} in no zone" if zone is None else f"{location} in zone {zone}"
+
+
 def _unclear(why: str) -> TerminalError:
     return TerminalError(
         SWAP_FAILED,

@@ -10,7 +10,7 @@ from domain.errors import ATTACHMENT_FAILED, CREATION_FAILED, Json, TerminalErro
 from domain.follow_up.attachment import Attachment
 from domain.follow_up.creation import Creation, OwnSettings, TemplateSource
 from domain.follow_up.creation_calls import DiskPlace
-from domain.follow_up.disk_changes import wanted_disks
+from domain.follow_up.disk_changes import SWAP_FAILED, unusable_disk, wanted_disks
 from domain.follow_up.swap import Swap
 from domain.request_schema import ATTACH_DISKS, CREATE_VIRTUAL_MACHINE, SWAP_DISKS
 from domain.times import format_time
@@ -45,6 +45,10 @@ def _swap(restore: Restore, restored: Restored, asked: Json) -> Swap:
     wanted = wanted_disks(
         restored.disks, luns=restore.request.disk_luns, data_disks_only=asked.get("dataDisksOnly", False)
     )
+    machine = restored.tracked.prepared.machine
+    problem = None if machine is None else unusable_disk(machine, wanted, restored.disks)
+    if problem is not None:
+        raise TerminalError(SWAP_FAILED, f"The disks were restored, but not swapped: {problem}")
     return Swap(
         vm_id=restore.source_resource_id or "",
         wanted=wanted,

@@ -44,6 +44,27 @@ class TestReading:
         assert (disk.os_type, disk.security_type) == ("Windows", "TrustedLaunch")
 
     @pytest.mark.parametrize(
+        ("disk", "zone", "is_out_of_reach"),
+        [
+            ({"location": "West Europe"}, None, False),
+            ({"location": "westeurope", "zone": "1"}, "1", False),
+            ({"location": "westeurope", "zone": "1"}, "2", True),
+            ({"location": "westeurope", "zone": "1"}, None, True),
+            ({"location": "westeurope"}, "1", True),
+            ({"location": "westeurope", "is_zone_redundant": True}, "1", False),
+            ({"location": "northeurope", "is_zone_redundant": True}, None, True),
+            ({}, "1", False),  # Azure does not say where it is
+        ],
+    )
+    def test_the_vms_that_can_have_it(self, disk: dict[str, Any], zone: str | None, is_out_of_reach: bool) -> None:
+        assert a_disk(**disk).is_out_of_reach("westeurope", zone) is is_out_of_reach
+        assert not a_disk(**disk).is_out_of_reach("", zone)
+
+    @pytest.mark.parametrize(("sku", "is_redundant"), [("Premium_ZRS", True), ("Premium_LRS", False), (None, False)])
+    def test_its_redundancy(self, sku: str | None, is_redundant: bool) -> None:
+        assert Disk.from_api({"sku": {"name": sku}}).is_zone_redundant is is_redundant
+
+    @pytest.mark.parametrize(
         ("tag", "is_made"),
         [("job-1", True), ("JOB-1", True), ("/vaults/v/backupJobs/job-1/", True), ("job-2", False), (None, False)],
     )

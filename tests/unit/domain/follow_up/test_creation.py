@@ -326,6 +326,16 @@ class TestWhatIsCheckedBefore:
 
         assert player.azure.calls["get_virtual_machine"] == 1
 
+    def test_zone_redundant_disks_fit_every_zone(self) -> None:
+        player, cloud = creating(zone="1", request={"zones": ["1"]})
+        player.azure.points = [a_point(recoveryPointTierDetails=[{"type": "HardenedRP", "status": "Valid"}])]
+        cloud.disks[OS_DISK] = replace(cloud.disks[OS_DISK], is_zone_redundant=True)
+
+        shown = player.finish()
+
+        (machine,) = [argument for _, name, argument in cloud.calls if name == "put_virtual_machine"]
+        assert (shown["status"], machine.zone) == ("Completed", "1")
+
     def test_a_zone_that_the_disks_are_not_in_is_refused(self) -> None:
         player, cloud = creating(zone="1", request={"zones": ["1"]})
         player.azure.points = [a_point(recoveryPointTierDetails=[{"type": "HardenedRP", "status": "Valid"}])]

@@ -19,7 +19,7 @@ from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.parts import Source
 from domain.restore.state import Restore
 from domain.restore.undo import undo, undo_id
-from tests.support.azure import LIMITS, VM_ID, a_restore, an_alert_start
+from tests.support.azure import LIMITS, VM_ID, a_restore, an_alert_start, disks_of
 from tests.support.compute import Later, attached, disk_id
 from tests.support.player import Player
 from tests.support.swap_world import play
@@ -31,6 +31,7 @@ REFUSED: Final = TerminalError(errors.RESTORE_REFUSED, "Azure refused the reques
 PASSES: Final = TerminalError("InternalExecutionError", "try again")
 GONE: Final = TerminalError("DiskBlobNotFound", "gone")
 BUSY: Final = TransientError(errors.MACHINE_BUSY, "another operation runs")
+GROUP: Final = VM_ID.partition("/providers/")[0]
 CHANGES: Final = ("deallocate_virtual_machine", "update_disks", "start_virtual_machine")
 
 
@@ -238,6 +239,58 @@ def restored(what: str, *, is_os: bool = False) -> Disk:
     name = f"web01-{what}-20261123-081000"
     created = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
     return Disk(name=name, is_os_disk=is_os, disk_id=disk_id(name), created=created)
+
+
+class TestPlaces:
+    """Where the restored disks are, and who has them: known before the VM is touched."""
+
+    def restored(self, player: Player, **members: Any) -> list[Disk]:
+        disks = [replace(disk, location="westeurope") for disk in disks_of("job-1", GROUP)]
+        player.azure.disks = [disks[0], replace(disks[1], **members)]
+        return player.azure.disks
+
+    @pytest.mark.parametrize(
+        ("members", "words"),
+        [
+            ({"zone": "2"}, ["is in westeurope in zone 2, and the VM in westeurope in no zone", 'zones ["NoZone"]']),
+            ({"location": "northeurope"}, ["is in northeurope in no zone"]),
+            ({"attached_to": f"{VM_ID}-other"}, [f"{VM_ID}-other has the restored disk web01-datadisk-000"]),
+        ],
+    )
+    @pytest.mark.parametrize("approval", [None, {"required": True, "before": "Swap"}])
+    def test_disks_that_the_vm_cannot_have_leave_it_alone(
+        self, approval: Json | None, members: Json, words: list[str]
+    ) -> None:
+        player = swapping(approval=approval)
+        self.restored(player, **members)
+
+        shown = player.finish()
+
+        assert (shown["status"], shown["error"]["code"]) == ("Failed", "SwapFailed")
+        assert all(word in shown["error"]["message"] for word in [*words, "The VM was not touched."])
+        assert "approval" not in shown
+        assert player.compute.made == []
+
+    def test_disks_that_are_not_swapped_may_be_anywhere(self) -> None:
+        player = swapping(thenSwapDisks={"dataDisksOnly": True})
+        disks = self.restored(player)
+        player.azure.disks = [replace(disks[0], zone="2", attached_to=f"{VM_ID}-other"), disks[1]]
+
+        assert player.finish()["status"] == "Completed"
+
+    def test_zone_redundant_disks_fit_a_vm_of_any_zone(self) -> None:
+        player = swapping()
+        player.azure.machine = {**player.azure.machine, "zones": ["1"]}
+        disks = self.restored(player)
+        player.azure.disks = [replace(disk, is_zone_redundant=True) for disk in disks]
+
+        assert player.finish()["status"] == "Completed"
+
+    def test_a_disk_that_the_vm_has_already_is_no_reason_to_stop(self) -> None:
+        player = swapping()
+        self.restored(player, attached_to=VM_ID.upper())
+
+        assert player.finish()["status"] == "Completed"
 
 
 class TestLuns:

@@ -24,7 +24,7 @@ from domain.preflight import PreflightCheck, PreflightStatus
 from domain.principal import Authenticator, Right
 from domain.recovery.parts import GroupStatus, MemberStatus, RecoveryStatus
 from domain.request_schema import ALTERNATE_LOCATION, ORIGINAL_LOCATION, RESTORE_DISKS
-from domain.restore.parts import Decision, Phase, PhaseWait, RefusedWhen, Source, Status, WaitReason
+from domain.restore.parts import Before, Decision, Phase, PhaseWait, RefusedWhen, Source, Status, WaitReason
 
 type Uri = str
 type MemberCounts = dict[str, int]
@@ -35,6 +35,10 @@ class ApprovalDocument:
     """The approval of a restore by a person. What is not known yet is `null`."""
 
     required: bool
+    before: Before = field(
+        default=Before.TRIGGER,
+        metadata={"description": "What waits for this approval: `Swap`, or, if it is absent, the trigger."},
+    )
     timeout: timedelta
     reason: str
     distinct: bool = field(metadata={"description": "Whether the person in `requestedBy` must not approve."})
@@ -150,7 +154,7 @@ class StatusLinks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusDocument:
-    """One restore. `approval`, `cancellation` and `refused` are present only if they apply."""
+    """One restore. `approval`, `firstApproval`, `cancellation` and `refused` are present only if they apply."""
 
     id: str
     status: Status
@@ -174,7 +178,13 @@ class StatusDocument:
     waiting: WaitingDocument | None = field(
         metadata={"description": "`null` while the restore works, polls at its own interval, or has ended."}
     )
-    approval: ApprovalDocument | None = None
+    approval: ApprovalDocument | None = field(
+        default=None, metadata={"description": "The approval that is awaited now, or was decided last."}
+    )
+    first_approval: ApprovalDocument | None = field(
+        default=None,
+        metadata={"description": "The approval before the trigger, once `approval` is that of the swap."},
+    )
     cancellation: CancellationDocument | None = None
     refused: RefusedWhen | None = field(
         default=None, metadata={"description": "When admission control refused the start; absent if it did not."}

@@ -19,7 +19,8 @@ from domain.api_types import ErrorAnswer
 from domain.codec import as_json
 from domain.errors import InvalidRequestError, RestoreError, TransientError
 from domain.people import is_named
-from domain.reading import INVALID_VALUE, Problems, an_object, prose, strict_json
+from domain.reading import INVALID_VALUE, Problems, an_object, one_of, prose, strict_json
+from domain.request_schema import BEFORE_SWAP, BEFORE_TRIGGER
 from domain.restore.document import links_of
 from triggers.starting import now
 
@@ -52,7 +53,10 @@ NAMED_PERSON: Final = replace(
     schema={**prose.schema, "pattern": rf"{prose.schema['pattern']}[\s\S]*\S"},
 )
 CANCELLATION: Final = an_object({"by": prose, "comment": prose})
-DECISION: Final = an_object({"by": NAMED_PERSON, "comment": prose}, needed=("by",))
+WHICH_DECISION: Final = one_of(BEFORE_TRIGGER, BEFORE_SWAP).described(
+    "Which decision this is, if the restore asks for two (`approval.before`). Left out: the one that it waits for."
+)
+DECISION: Final = an_object({"by": NAMED_PERSON, "comment": prose, "before": WHICH_DECISION}, needed=("by",))
 _FIRST_ROUTE: Final = re.compile(r"/(restores|recoveries|recovery-plans|alert-decisions)(?=/|$)")
 _BAD_GATEWAY: Final = 502  # Azure refused the app's call, which is not the caller's fault
 

@@ -9,9 +9,9 @@ from domain.errors import TerminalError, TransientError
 from domain.people import same_person
 from domain.restore.document import has_expired
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
-from domain.restore.parts import Decision, Phase, Status
+from domain.restore.parts import Before, Decision, Phase, Status
 from domain.times import format_time
-from domain.wire import as_text
+from domain.wire import as_object, as_text
 from triggers.hub import answer_deadline, polls, raise_event
 from triggers.restore_states import find_restore, get_document, no_such_restore
 from triggers.starting import now
@@ -47,22 +47,24 @@ async def cancel_restore(client: df.DurableFunctionsClient, restore_id: str, per
 async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, decision: Decision, person: Json) -> Json:
     """Send a person's decision to a restore that needs one, even before it waits for it; return its status document.
 
-    ``person`` is ``{"by", "comment"?}``. If the same person sends the same decision again, it is answered as before,
-    even after the restore has gone on or has ended. Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when
-    no decision is needed, another was faster, or the person must not approve.
+    ``person`` is ``{"by", "comment"?, "before"?}``; without ``before`` it is about what the restore waits before now.
+    If the same person sends the same decision again, it is answered as before, even after the restore has gone on or
+    has ended. Raises ``TerminalError`` ``NotFound``, or ``RequestConflict`` when no decision is needed, another was
+    faster, the person must not approve, or it is not clear which of two decisions is meant.
     """
     document = await _existing(client, restore_id)
-    if not _is_decided(document):
+    before = person.get("before") or _awaited(document, decision, person)
+    if not _is_decided(document, before):
         document = await _unfinished(client, restore_id, "decide")
-        _check_waiting(document)
+        _check_waiting(document, before)
         await _check_approver(client, document, decision, person)
-        data = {**person, "decision": str(decision), "time": format_time(now())}
+        data = {**person, "before": before, "decision": str(decision), "time": format_time(now())}
         await _send(client, restore_id, DECISION_EVENT, data)
-        document = await _until_shown(client, restore_id, _is_decided) or document
-    if not _is_decided(document):
+        document = await _until_shown(client, restore_id, lambda shown: _is_decided(shown, before)) or document
+    made = _approval(document, before)
+    if made is None or made["decision"] is None:
         _check_reached(document, "decision")
         return document
-    made: Json = document["approval"]
     if made["decision"] != str(decision) or not same_person(made["by"], as_text(person.get("by"))):
         who = made["by"] or "nobody"
         message = f"Restore {restore_id} was decided before: {made['decision']} at {made['time']} by {who}."
@@ -70,17 +72,42 @@ async def decide_restore(client: df.DurableFunctionsClient, restore_id: str, dec
     return document
 
 
-def _check_waiting(document: Json) -> None:
-    """Raise ``RequestConflict`` if the restore needs no decision, or the time for it is over."""
+def _awaited(document: Json, decision: Decision, person: Json) -> str:
+    """Return what the restore waits before, or what was decided last.
+
+    Raises ``RequestConflict`` for an approval that may be the repetition of an earlier one, by the same person.
+    """
+    approval: Json = document.get("approval") or {}
+    first: Json = document.get("firstApproval") or {}
+    may_be_repeated = bool(first) and decision is Decision.APPROVED and not _is_decided(document, Before.SWAP)
+    if may_be_repeated and same_person(first["by"], as_text(person.get("by"))):
+        message = (
+            f"Restore {document['id']} asks for two decisions, and {first['by']} has approved it before its trigger. "
+            f'Say which one this is: "before": "{Before.TRIGGER}" or "{Before.SWAP}".'
+        )
+        raise TerminalError(errors.REQUEST_CONFLICT, message)
+    return _before(approval)
+
+
+def _before(approval: Json) -> str:
+    return approval.get("before", str(Before.TRIGGER))
+
+
+def _approval(document: Json, before: str) -> Json | None:
+    """Return the approval that the restore needs before this; ``None`` if it does not, or not yet."""
+    approvals: list[Json | None] = [document.get("approval"), document.get("firstApproval")]
+    return next((found for found in approvals if found is not None and _before(found) == before), None)
+
+
+def _check_waiting(document: Json, before: str) -> None:
+    """Raise ``RequestConflict`` if the restore needs no decision before this, or the time for it is over."""
     restore_id = document["id"]
     if _is_cancelled(document):
         message = f"Restore {restore_id} waits for no decision: it is being cancelled."
         raise TerminalError(errors.REQUEST_CONFLICT, message)
-    approval: Json | None = document.get("approval")
+    approval = _approval(document, before)
     if approval is None:
-        reason = "no approval is needed for it"
-        if document["status"] == str(Status.AWAITING_APPROVAL):
-            reason = "it waits for the vault's Resource Guard, which is opened in Azure"
+        reason = _why_nothing_is_asked(document, before)
         raise TerminalError(errors.REQUEST_CONFLICT, f"Restore {restore_id} waits for no decision: {reason}.")
     if has_expired(approval, now()):
         message = (
@@ -88,6 +115,17 @@ def _check_waiting(document: Json) -> None:
             "request again, with a new requestId."
         )
         raise TerminalError(errors.REQUEST_CONFLICT, message)
+
+
+def _why_nothing_is_asked(document: Json, before: str) -> str:
+    asked, wanted = document.get("approval"), as_object(as_object(document.get("request")).get("approval"))
+    if asked is None and document["status"] == str(Status.AWAITING_APPROVAL):
+        return "it waits for the vault's Resource Guard, which is opened in Azure"
+    if wanted.get("before") == Before.SWAP and (asked is None or before == Before.SWAP):
+        return "it will ask before its swap, when its disks are restored"
+    if asked is not None or before == Before.SWAP:
+        return f"none is asked for before its {before.lower()}"
+    return "no approval is needed for it"
 
 
 async def _check_approver(client: df.DurableFunctionsClient, document: Json, decision: Decision, person: Json) -> None:
@@ -133,8 +171,8 @@ def _is_cancelled(document: Json) -> bool:
     return document.get("cancellation") is not None
 
 
-def _is_decided(document: Json) -> bool:
-    approval: Json | None = document.get("approval")
+def _is_decided(document: Json, before: str) -> bool:
+    approval = _approval(document, before)
     return approval is not None and approval["decision"] is not None
 
 

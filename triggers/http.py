@@ -89,12 +89,15 @@ class RestoresApi:
 
     @answering
     async def approve_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """202 with the status document; 404, 409 when it waits for no decision. Body: ``{"by", "comment"?}``."""
+        """202 with the status document; 404, 409 when it waits for no decision.
+
+        Body: ``{"by", "comment"?, "before"?}``; ``before`` names one of the two decisions that a restore may ask for.
+        """
         return await _decide(req, client, Decision.APPROVED)
 
     @answering
     async def reject_restore(self, req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        """202 with the status document; 404, 409 when it waits for no decision. Body: ``{"by", "comment"?}``."""
+        """202 with the status document; 404, 409 when it waits for no decision. Body: as for an approval."""
         return await _decide(req, client, Decision.REJECTED)
 
     @answering

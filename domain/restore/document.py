@@ -90,7 +90,7 @@ def status_of(restore: Restore) -> Status:
 def document(restore: Restore, now: datetime, next_poll: datetime | None = None) -> Json:
     """Return the status document. ``links`` are relative; the HTTP API makes them absolute.
 
-    ``approval``, ``cancellation`` and ``refused`` are present only if they apply.
+    ``approval``, ``firstApproval``, ``cancellation`` and ``refused`` are present only if they apply.
     """
     body, outcome, item, prepared = restore.request.body, restore.outcome, restore.item, restore.prepared
     stage = _tracked(restore.stage)
@@ -116,6 +116,7 @@ def document(restore: Restore, now: datetime, next_poll: datetime | None = None)
         next_poll_time=None if outcome else next_poll,
         waiting=waiting_for(restore, next_poll),
         approval=_approval(restore, restore.approval),
+        first_approval=_approval(restore, restore.first_approval),
         cancellation=_cancellation(restore.cancellation),
         refused=outcome.refused if outcome else None,
         result=outcome.result if outcome else None,
@@ -219,6 +220,7 @@ def _approval(restore: Restore, approval: Approval | None) -> ApprovalDocument |
         return None
     return ApprovalDocument(
         required=True,
+        before=approval.before,
         timeout=restore.request.approval_timeout,
         reason=approval.reason,
         distinct=restore.request.needs_other_approver,

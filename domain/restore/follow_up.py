@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from domain import errors
 from domain.azure.jobs import JobStatus
@@ -12,7 +12,7 @@ from domain.follow_up import work
 from domain.follow_up.swap import Swap
 from domain.restore import outcome
 from domain.restore.backoff import retry_interval_s
-from domain.restore.parts import Approval, Status
+from domain.restore.parts import Status
 from domain.restore.stages import AwaitingMaintenance, FollowingUp, Restored
 from domain.restore.steps import Wait, when_due
 from domain.restore.works import kind_wanted, work_of
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from domain.restore.calls import ActivityCall
     from domain.restore.state import Restore
     from domain.restore.steps import Step
-
-_MAINTENANCE: Final = "The disks are restored. A person must approve that the VM is deallocated while they are swapped."
-
 
 # How it begins
 
@@ -58,7 +55,7 @@ def begun(restore: Restore, restored: Restored, now: datetime) -> Restore:
     # The disks may be deleted while the restore waits, so they are looked for again.
     checked = replace(begun_work, unchecked=tuple(place.disk.disk_id for place in begun_work.wanted if place.disk))
     waiting = restore.with_stage(AwaitingMaintenance(restored=restored, work=checked, since=now), now)
-    return replace(waiting, approval=Approval(reason=_MAINTENANCE, expires=waiting.waits_for_person_until))
+    return waiting.with_swap_approval_asked()
 
 
 def not_done(restore: Restore, restored: Restored, error: RestoreError, now: datetime) -> Restore:

@@ -155,7 +155,7 @@ def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
     """Return the restore after an event: a person's cancellation or decision, a slot, or news of its job.
 
     Only the first cancellation and the first decision count; an event with invalid data changes nothing, nor does an
-    approval by a person who must not give it.
+    approval by a person who must not give it, nor a decision about something else than what is asked now.
     """
     message = as_object(data)
     if restore.outcome is not None:
@@ -169,7 +169,11 @@ def hear(restore: Restore, event: str, data: object, now: datetime) -> Restore:
         cancelled = replace(restore, cancellation=Cancellation(by=by, comment=comment, time=now), backoff=backoff)
         return withdraw.after_withdrawal(cancelled, now)
     word = message.get("decision")
-    if event != DECISION_EVENT or not restore.awaits_decision or word not in list(Decision):
+    if (
+        event != DECISION_EVENT
+        or not restore.awaits_decision_before(message.get("before"))
+        or word not in list(Decision)
+    ):
         return restore
     if word == Decision.APPROVED and not restore.request.may_be_approved_by(by):
         return restore

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from domain.errors import Json, RestoreWarning
+from domain.request_schema import BEFORE_SWAP, BEFORE_TRIGGER
 from domain.requests import RestoreRequest
 from domain.restore.answers import Refusal
 from domain.restore.polling import Limits
@@ -231,11 +232,19 @@ class Decision(StrEnum):
     TIMED_OUT = "TimedOut"
 
 
+class Before(StrEnum):
+    """What a restore does as soon as a person has approved it."""
+
+    TRIGGER = BEFORE_TRIGGER
+    SWAP = BEFORE_SWAP
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """A person's approval, where one is needed. ``expires`` is known once the restore waits for it."""
 
     reason: str
+    before: Before = Before.TRIGGER
     expires: datetime | None = None
     decision: Decision | None = None
     by: str | None = None

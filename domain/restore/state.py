@@ -22,6 +22,7 @@ from domain.restore.parts import (
     Admission,
     AlertStart,
     Approval,
+    Before,
     Cancellation,
     Clock,
     ItemBusy,
@@ -57,6 +58,9 @@ from domain.warning_codes import WarningCode
 _NAMESPACE: Final = uuid.UUID("5d0f3c1e-6a0b-5d0c-9c55-0b6e3a8f4a21")
 _MAX_WARNINGS: Final = 50
 
+SWAP_REASON: Final = "The disks are restored. A person must approve that the VM is deallocated while they are swapped."
+"""Why a person is asked before a swap."""
+
 ADMISSION_PATIENCE_S: Final = 5.0
 """How long a caller waits for admission control; a later refusal is reported by the results queue."""
 
@@ -73,7 +77,11 @@ def client_request_id_for(restore_id: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
-    """The state of one restore: see this module's description."""
+    """The state of one restore: see this module's description.
+
+    ``approval`` is the one that is awaited now, or was decided last; ``first_approval`` the one before the trigger,
+    once another one is asked for. ``swap_approval`` will be asked for before the swap.
+    """
 
     accepted: Accepted
     clock: Clock
@@ -90,6 +98,8 @@ class Restore:
     outcome: Outcome | None = None
     events: StatusEvents = field(default_factory=StatusEvents)
     timeline: Timeline | None = None  # restores of earlier versions have none
+    first_approval: Approval | None = None
+    swap_approval: Approval | None = None
 
     @classmethod
     def accept(
@@ -130,6 +140,8 @@ class Restore:
             slot=Slot(state=SlotState.WANTED if needs_slot else SlotState.NOT_NEEDED),
             timeline=Timeline(),
         )
+        if request.needs_approval_of_swap and not request.is_plan:
+            restore = replace(restore, swap_approval=Approval(reason=SWAP_REASON, before=Before.SWAP))
         reason = alert.approval_reason if alert is not None else None
         if (reason or request.needs_approval) and not request.is_plan:
             return restore.with_approval(reason or "The request asks for an approval.")
@@ -226,6 +238,11 @@ class Restore:
         """Whether an approval is needed that nobody has given or refused yet."""
         return self.approval is not None and self.approval.decision is None
 
+    def awaits_decision_before(self, before: object) -> bool:
+        """Return whether the approval that nobody has given or refused yet is the one before this; ``None``: any."""
+        is_meant = self.approval is not None and (before is None or before == self.approval.before)
+        return self.awaits_decision and is_meant
+
     @property
     def waits_for_person_until(self) -> datetime | None:
         """Until when the restore waits for a person; ``None`` if it does not wait for one."""
@@ -288,6 +305,12 @@ class Restore:
             return self.with_warning(code, message)
         notes = (*self.outcome.notes, RestoreWarning(code=code, message=message))
         return replace(self, outcome=replace(self.outcome, notes=notes))
+
+    def with_swap_approval_asked(self) -> Self:
+        """Return the restore, which waits from now on for the approval of its swap."""
+        asked = self.swap_approval or Approval(reason=SWAP_REASON)  # a recorded restore may have none yet
+        asked = replace(asked, expires=self.waits_for_person_until)
+        return replace(self, approval=asked, first_approval=self.approval, swap_approval=None)
 
     def with_approval(self, reason: str) -> Self:
         """Return the restore, which needs an approval before it is triggered; an earlier reason for one is kept."""

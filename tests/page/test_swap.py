@@ -54,7 +54,9 @@ def swapped(**members: Any) -> Json:
 
 def waiting(**members: Any) -> Json:
     """Return the document of a restore whose disks are made, and whose swap a person must approve."""
-    return that_waits(jobId="job-1", request={**REQUEST, "approval": {"required": True, "before": "Swap"}}) | members
+    approval = {"before": "Swap", "reason": "The disks are restored.", "expires": None, "decision": None}
+    asked = {**REQUEST, "approval": {"required": True, "before": "Swap"}}
+    return that_waits(jobId="job-1", request=asked, approval=approval) | members
 
 
 def test_a_swap_is_planned_approved_when_the_disks_are_there_and_undone(operator: Operator) -> None:
@@ -152,6 +154,22 @@ def test_who_approves_a_swap_reads_that_the_vm_goes_down_and_who_rejects_it_that
         page.get_by_role("button", name=name).click()
         person.sees(page.get_by_role("dialog").get_by_text("web-01 is not touched. The restored disks stay."))
         page.get_by_role("button", name="Go back").click()
+
+
+@pytest.mark.parametrize("command", ["Approve", "Reject"])
+def test_a_restore_that_asks_twice_shows_the_first_decision_and_is_told_which_one_comes(
+    answers: Answers, command: str
+) -> None:
+    first = {"reason": "storm", "expires": TIME, "decision": "Approved", "by": "Bob", "comment": "go", "time": TIME}
+    person = show(answers, waiting(firstApproval=first))
+    answers.give(f"restores/{RESTORE_ID}/{command.lower()}", waiting())
+
+    expect(person.page.locator("dt", has_text="Approval of the restore")).to_have_count(1)
+    expect(person.page.locator("dd", has_text="Approved by Bob at")).to_have_count(1)
+    person.page.get_by_role("button", name=command).click()
+    person.confirms("Approve the swap" if command == "Approve" else "Reject", "users are told")
+
+    assert answers.posts() == [{"before": "Swap", "by": "Ada", "comment": "users are told"}]
 
 
 def test_an_undo_says_which_disks_come_back(answers: Answers) -> None:

@@ -99,6 +99,7 @@ const COMMANDS = {
     consequences: (restore, name) =>
       awaitsSwap(restore) ? swapConsequences(restore.request, name) : consequencesOf(restore.request, name),
     isDangerous: (restore) => restore.request?.target?.replacesDisks,
+    body: whichDecision,
   },
   reject: {
     text: "Reject",
@@ -108,6 +109,7 @@ const COMMANDS = {
       awaitsSwap(restore)
         ? cancelSwapConsequences(restore, name)
         : ["Nothing is restored. This restore ends as rejected."],
+    body: whichDecision,
   },
   cancel: {
     text: "Cancel",
@@ -128,22 +130,29 @@ const COMMANDS = {
   },
 };
 
+/** Returns which of two decisions a person sees before them: a restore may ask before its trigger and its swap. */
+function whichDecision(restore) {
+  return { before: restore.approval?.before ?? "Trigger" };
+}
+
 function actions(restore, name, refresh) {
-  const buttons = Object.entries(COMMANDS).map(([command, { text, right, button, consequences, isDangerous, done }]) =>
-    commandButton({
-      command,
-      text,
-      right,
-      links: restore.links,
-      done: done ?? refresh,
-      question: {
-        title: `${text} the restore of ${name}`,
-        consequences: consequences(restore, name),
-        button: button(restore),
-        path: `restores/${restore.id}/${command}`,
-        isDangerous: isDangerous?.(restore),
-      },
-    }),
+  const buttons = Object.entries(COMMANDS).map(
+    ([command, { text, right, button, consequences, isDangerous, body, done }]) =>
+      commandButton({
+        command,
+        text,
+        right,
+        links: restore.links,
+        done: done ?? refresh,
+        question: {
+          title: `${text} the restore of ${name}`,
+          consequences: consequences(restore, name),
+          button: button(restore),
+          path: `restores/${restore.id}/${command}`,
+          body: body?.(restore),
+          isDangerous: isDangerous?.(restore),
+        },
+      }),
   );
   return h("div", { class: "actions" }, buttons);
 }
@@ -185,7 +194,11 @@ function overview(restore) {
     ["Next look at Azure", !restore.waiting && time(restore.nextPollTime)],
     ["Started by", startedBy(restore)],
     ["Reason", restore.reason],
-    ["Approval", restore.approval?.decision && approvalText(restore.approval)],
+    ["Approval of the restore", approvalText(restore.firstApproval)],
+    [
+      restore.approval?.before === "Swap" ? "Approval of the swap" : "Approval",
+      restore.approval?.decision && approvalText(restore.approval),
+    ],
     ["Cancelled", givenBy(restore.cancellation)],
     [
       "Recovery",

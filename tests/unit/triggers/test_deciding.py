@@ -15,13 +15,22 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from domain.azure.protected_items import ProtectedItem
 from domain.codec import pack
 from domain.errors import TerminalError, TransientError
+from domain.follow_up.swap import Swap
 from domain.restore.document import document
 from domain.restore.outcome import cancelled
-from domain.restore.parts import Cancellation, Decision, Outcome, Status
-from domain.restore.stages import AwaitingApproval, AwaitingResourceGuard, Prepared, Triggering
+from domain.restore.parts import Approval, Cancellation, Decision, Outcome, Status
+from domain.restore.stages import (
+    AwaitingApproval,
+    AwaitingMaintenance,
+    AwaitingResourceGuard,
+    Prepared,
+    Restored,
+    TrackingJob,
+    Triggering,
+)
 from tests.support.azure import CONTAINER, ITEM, VAULT_ID, VM_ID, a_point, a_restore
 from tests.support.hub import START
-from tests.unit.domain.restore.states import tracking_job
+from tests.unit.domain.restore.states import JOB, tracking_job
 from tests.unit.triggers.states import a_state
 from triggers import deciding
 
@@ -71,9 +80,12 @@ class HubWithRestore:
         self.sent.append((name, data))
 
 
-def decide(hub: HubWithRestore, decision: Decision = Decision.APPROVED, by: str = "ada") -> Json:
+def decide(
+    hub: HubWithRestore, decision: Decision = Decision.APPROVED, by: str = "ada", before: str | None = None
+) -> Json:
     client = cast("df.DurableFunctionsClient", hub)
-    return asyncio.run(deciding.decide_restore(client, "r", decision, {"by": by}))
+    person = {"by": by} if before is None else {"by": by, "before": before}
+    return asyncio.run(deciding.decide_restore(client, "r", decision, person))
 
 
 def cancel(hub: HubWithRestore, by: str = "ada") -> Json:
@@ -165,6 +177,95 @@ class TestDeciding:
             hub = HubWithRestore(document(DISTINCT, START), decided(decision, by), restore=DISTINCT)
 
             assert decide(hub, decision, by)["approval"]["by"] == by
+
+
+class TestTwoDecisions:
+    """The trigger of the restore is approved by ada; its swap waits, unless ``swap`` says otherwise."""
+
+    WAITS = AwaitingMaintenance(
+        restored=Restored(tracked=TrackingJob(prepared=PREPARED, triggered=START, job_id="j"), job=JOB, disks=()),
+        work=Swap(vm_id=VM_ID, wanted=()),
+        since=START,
+    )
+
+    def document(self, swap: Decision | None = None, by: str | None = None) -> Json:
+        swap_only = a_restore(
+            thenSwapDisks={}, targetResourceGroupId=None, approval={"required": True, "before": "Swap"}
+        )
+        first = replace(Approval(reason="storm"), decision=Decision.APPROVED, by="ada", time=START)
+        asked = replace(swap_only, stage=self.WAITS, approval=first).with_swap_approval_asked()
+        assert asked.approval is not None
+        decided = replace(asked.approval, decision=swap, by=by, time=START if swap else None)
+        return document(replace(asked, approval=decided), START)
+
+    @pytest.mark.parametrize("decision", list(Decision)[:2])
+    def test_the_first_one_again_gets_the_same_answer_and_decides_nothing_about_the_swap(
+        self, decision: Decision
+    ) -> None:
+        hub = HubWithRestore(self.document())
+
+        if decision is Decision.APPROVED:
+            assert decide(hub, decision, before="Trigger") == self.document()
+        else:
+            with pytest.raises(TerminalError, match=r"decided before: Approved .* by ada"):
+                decide(hub, decision, before="Trigger")
+        assert hub.sent == []
+
+    def test_an_approval_that_may_be_the_first_one_again_must_say_which_it_is(self) -> None:
+        hub = HubWithRestore(self.document())
+
+        with pytest.raises(TerminalError, match='"before": "Trigger" or "Swap"') as caught:
+            decide(hub, by=" ADA")
+        assert (caught.value.code, hub.sent) == ("RequestConflict", [])
+
+    @pytest.mark.parametrize(
+        ("decision", "by", "before"),
+        [
+            (Decision.APPROVED, "ada", "Swap"),
+            (Decision.APPROVED, "bo", None),
+            (Decision.REJECTED, "ada", None),
+            (Decision.REJECTED, "bo", "Swap"),
+        ],
+    )
+    def test_any_other_is_about_the_swap_and_sent_with_its_name(
+        self, decision: Decision, by: str, before: str | None
+    ) -> None:
+        hub = HubWithRestore(self.document(), self.document(decision, by))
+
+        answer = decide(hub, decision, by, before)
+
+        assert (answer["approval"]["decision"], answer["approval"]["by"]) == (decision, by)
+        assert [(data["decision"], data["before"]) for _, data in hub.sent] == [(decision, "Swap")]
+
+    def test_the_swaps_again_gets_the_same_answer(self) -> None:
+        shown = self.document(Decision.APPROVED, "ada")
+
+        assert decide(HubWithRestore(shown)) == decide(HubWithRestore(shown), before="Swap") == shown
+
+    def test_the_answer_waits_for_the_decision_that_was_sent(self) -> None:
+        trigger = document(WAITING, START)
+        hub = HubWithRestore(trigger, self.document())  # it asks for the swap's by the time it is read again
+
+        assert decide(hub)["approval"]["before"] == "Swap"
+        assert [data["before"] for _, data in hub.sent] == ["Trigger"]
+
+    @pytest.mark.parametrize("before", [None, "Swap"])
+    def test_one_that_comes_before_the_disks_are_there_is_a_conflict_that_says_so(self, before: str | None) -> None:
+        asks = a_restore(thenSwapDisks={}, targetResourceGroupId=None, approval={"required": True, "before": "Swap"})
+        hub = HubWithRestore(document(asks, START))
+
+        with pytest.raises(TerminalError, match="it will ask before its swap, when its disks are restored"):
+            decide(hub, before=before)
+        assert hub.sent == []
+
+    @pytest.mark.parametrize("before", ["Trigger", "Swap"])
+    def test_one_that_is_not_asked_for_is_a_conflict_that_names_it(self, before: str) -> None:
+        swap_only = {name: member for name, member in self.document().items() if name != "firstApproval"}
+        hub = HubWithRestore(swap_only if before == "Trigger" else document(WAITING, START))
+
+        with pytest.raises(TerminalError, match=f"none is asked for before its {before.lower()}"):
+            decide(hub, before=before)
+        assert hub.sent == []
 
 
 class TestCancelling:

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
-from tests.support.azure import (
-    LIMITS,
-    a_restore,
-)
+from tests.support.azure import LIMITS, a_restore, an_alert_start
 from tests.support.hub import START
 from tests.support.player import Player
 
@@ -62,7 +59,18 @@ def test_approved_it_goes_on_at_once_and_the_decision_stays_in_sight(player: Pla
     assert player.receivers.published == [done]
 
 
-@pytest.mark.parametrize("junk", [None, {}, "yes", {"decision": "TimedOutish"}, {"decision": None}, [1]])
+@pytest.mark.parametrize(
+    "junk",
+    [
+        None,
+        {},
+        "yes",
+        {"decision": "TimedOutish"},
+        {"decision": None},
+        [1],
+        {"decision": "Approved", "before": ["Swap"]},
+    ],
+)
 def test_what_is_no_decision_leaves_the_wait_for_one_open(player: Player, junk: object) -> None:
     restore_id = waiting(player)
 
@@ -220,3 +228,69 @@ def test_without_an_approval_nobody_is_waited_for() -> None:
 
     assert done["status"] == "Completed"
     assert "approval" not in done
+
+
+class TestOneThatAsksTwice:
+    """Before its trigger, because of the alert that started it, and before its swap, as its request says."""
+
+    @pytest.fixture
+    def asked(self, player: Player) -> str:
+        """Return the id of a restore whose trigger is approved, and whose swap waits."""
+        restore = a_restore(
+            started_by="alert",
+            alert=an_alert_start(approval_reason="Resource Health does not say enough."),
+            thenSwapDisks={},
+            targetResourceGroupId=None,
+            approval={"required": True, "before": "Swap"},
+        )
+        restore_id = player.start(restore)
+        first = player.reach(restore_id, "AwaitingApproval")["approval"]
+        assert ("before" in first, first["reason"]) == (False, "Resource Health does not say enough.")
+        player.say(DECISION_EVENT, ADA, restore_id)
+        player.run_until(lambda: player.document(restore_id)["phase"] == "TrackingJob")
+        assert "firstApproval" not in player.document(restore_id)
+        player.reach(restore_id, "AwaitingApproval")
+        return restore_id
+
+    def test_says_which_decision_it_waits_for_and_keeps_the_first(self, player: Player, asked: str) -> None:
+        document = player.document(asked)
+
+        assert (document["approval"]["before"], document["approval"]["decision"]) == ("Swap", None)
+        assert document["approval"]["reason"].startswith("The disks are restored.")
+        assert document["firstApproval"]["reason"] == "Resource Health does not say enough."
+        assert (document["firstApproval"]["by"], "before" in document["firstApproval"]) == ("ada", False)
+
+    def test_has_both_decisions_in_its_result(self, player: Player, asked: str) -> None:
+        player.say(DECISION_EVENT, {"decision": "Approved", "by": "bo", "before": "Swap"}, asked)
+        done = player.finish(asked)
+
+        assert (done["status"], done["result"]["swap"]["state"]) == ("Completed", "Swapped")
+        assert (done["firstApproval"]["by"], done["approval"]["by"]) == ("ada", "bo")
+
+    def test_takes_a_late_decision_about_its_trigger_for_none_about_its_swap(self, player: Player, asked: str) -> None:
+        for decision in ("Approved", "Rejected"):
+            player.say(DECISION_EVENT, {"decision": decision, "by": "bo", "before": "Trigger"}, asked)
+        player.run_until(timedelta(minutes=1))
+        waiting_still = player.document(asked)
+
+        assert (waiting_still["status"], waiting_still["approval"]["decision"]) == ("AwaitingApproval", None)
+        assert player.compute.made == []
+
+    def test_that_rejects_the_swap_keeps_what_was_approved(self, player: Player, asked: str) -> None:
+        player.say(DECISION_EVENT, {"decision": "Rejected", "by": "bo"}, asked)
+        done = player.finish(asked)
+
+        assert (done["status"], done["approval"]["decision"]) == ("Rejected", "Rejected")
+        assert done["firstApproval"]["decision"] == "Approved"
+        assert "rejected by bo" in done["error"]["message"]
+
+
+def test_one_that_asks_before_its_swap_only_says_so(player: Player) -> None:
+    approval = {"required": True, "before": "Swap"}
+    restore_id = player.start(a_restore(thenSwapDisks={}, targetResourceGroupId=None, approval=approval))
+    assert "approval" not in player.document(restore_id)
+
+    document = player.reach(restore_id, "AwaitingApproval")
+
+    assert (document["approval"]["before"], document["approval"]["expires"]) == ("Swap", document["nextPollTime"])
+    assert "firstApproval" not in document

@@ -56,7 +56,10 @@ MEMBERS = (
     *("reason", "startedBy", "request", "recoveryPoint", "operationId", "jobId", "vaultId", "createdTime"),
     *("lastUpdatedTime", "completedTime", "nextPollTime", "waiting", "result", "error", "warnings", "links"),
 )
-OPTIONAL = {"approval", "cancellation", "refused", "phases", "recoveryId", "swap", "undoOf"}
+OPTIONAL = {
+    *("approval", "firstApproval", "cancellation", "refused", "phases", "recoveryId", "undoOf"),
+    *("swap", "createdVirtualMachine", "attachment"),
+}
 """Members that are there only where they say something."""
 
 
@@ -402,6 +405,7 @@ class TestCustomStatus:
             tracking_job(requestId="r" * 80, requestedBy=letter * 2048, reason=letter * 2048),
             warnings=tuple(RestoreWarning(code=letter * 200, message=f"{index}{letter * 1000}") for index in range(50)),
             approval=Approval(reason=letter * 2000, by=letter * 2000, comment=letter * 2000),
+            first_approval=Approval(reason=letter * 2000, by=letter * 2000, comment=letter * 2000),
             cancellation=Cancellation(by=letter * 2000, comment=letter * 2000),
             outcome=Outcome(status=Status.FAILED, completed=NOW, error=error, result=result),
         )

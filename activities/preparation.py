@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from activities.follow_up_checks import FollowUpChecks
 from domain import errors
 from domain.answers import Answer
-from domain.azure import new_machine_constraints, swap_constraints
 from domain.azure import restore_constraints as constraints
 from domain.azure.point_search import PointSearch
 from domain.azure.protected_items import soft_deleted_error
@@ -16,7 +16,6 @@ from domain.errors import ErrorDetail, RestoreWarning, TerminalError, TransientE
 from domain.restore.answers import AcceptedOperation, NoPointForPlan, Preparation, StillReading
 from domain.restore.request_body import restore_body
 from domain.warning_codes import WarningCode
-from domain.wire import as_object
 from queries.soft_deletion import explained_error, find_soft_deletion
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from domain.azure.protected_items import ProtectedItem
     from domain.azure.recovery_points import RecoveryPoint
-    from domain.azure.virtual_machines import VirtualMachine
     from domain.requests import RestoreRequest
     from domain.restore.answers import Prepared
     from domain.restore.calls import PrepareRestore
@@ -47,8 +45,7 @@ class RestorePreparation:
         self._clock = clock
         self._began = clock()
         self._warnings: list[RestoreWarning] = []
-        self._machine: VirtualMachine | None = None
-        self._source_size: str | None = None
+        self._follow_up = FollowUpChecks(api, call.request, call.item, before_call=self._check_time, warn=self._warn)
 
     def prepare(self) -> Answer[Prepared]:
         """Return the chosen point and what was found; the answer's wait is for the first poll of the validation.
@@ -97,8 +94,8 @@ class RestorePreparation:
             candidates=candidates,
             candidates_cut=cut,
             warnings=tuple(self._warnings),
-            machine=self._machine,
-            source_size=self._source_size,
+            machine=self._follow_up.machine,
+            source_size=self._follow_up.source_size,
         )
         return Answer(found, retry_after_s)
 
@@ -184,76 +181,12 @@ class RestorePreparation:
             violations += self._staging_violations(request, item)
         self._check_time()
         problem = "Azure Backup does not allow this restore" if violations else _cannot_be_used(request)
-        if request.then_swap_disks is not None:
-            violations += self._swap_violations(point)
-        elif request.has_follow_up:
-            violations += self._follow_up_violations(point)
+        if request.has_follow_up:
+            violations += self._follow_up.violations(point)
         if violations:
             first = violations[0]
             message = f"{problem}: {first.target}: {first.message}."
             raise TerminalError(errors.VALIDATION_FAILED, message, violations)
-
-    def _swap_violations(self, point: RecoveryPoint) -> list[ErrorDetail]:
-        """Read the VM, what the app may do with it, and its locks; return why the restored disks cannot be swapped in.
-
-        What cannot be read becomes a warning, but for the VM itself.
-        """
-        request, vm_id = self._request, self._item.source_resource_id
-        self._machine = self._find_machine(vm_id)
-        if self._machine is None:
-            return [swap_constraints.vm_not_found(vm_id)]
-        violations = list(swap_constraints.machine_violations(request, point, self._item, self._machine))
-        self._check_time()
-        try:
-            permissions = list(self._api.list_permissions(vm_id))
-            violations += swap_constraints.permission_violations(request, vm_id, permissions)
-        except TerminalError as error:
-            self._warn(WarningCode.SWAP_NOT_CHECKED, f"Whether the app may change the VM is unknown: {error.message}")
-        self._check_time()
-        try:
-            violations += swap_constraints.lock_violations(vm_id, self._api.list_locks(vm_id))
-        except TerminalError as error:
-            self._warn(WarningCode.SWAP_NOT_CHECKED, f"Whether a lock forbids the swap is unknown: {error.message}")
-        return violations
-
-    def _follow_up_violations(self, point: RecoveryPoint) -> list[ErrorDetail]:
-        """Return why the restored disks could not become a new VM, or be attached to another one."""
-        is_creation = self._request.then_create_virtual_machine is not None
-        return [
-            *new_machine_constraints.disk_violations(self._request, point),
-            *(self._creation_violations() if is_creation else self._target_violations()),
-        ]
-
-    def _creation_violations(self) -> list[ErrorDetail]:
-        """Look for a VM with the id of the new one, and read the backed-up VM if the new one gets its size."""
-        request, source_id = self._request, self._item.source_resource_id
-        violations: list[ErrorDetail] = []
-        new_id = request.new_virtual_machine_id or ""
-        if self._find_machine(new_id) is not None:
-            violations.append(new_machine_constraints.name_taken(new_id))
-        self._check_time()
-        if new_machine_constraints.needs_source_size(request):
-            source = self._find_machine(source_id)
-            self._source_size = None if source is None else source.size or None
-            if self._source_size is None:
-                violations.append(new_machine_constraints.size_unknown(source_id))
-        return violations
-
-    def _target_violations(self) -> list[ErrorDetail]:
-        """Read the VM that gets the disks; return why it cannot have them."""
-        vm_id: str = as_object(self._request.then_attach_disks)["virtualMachineId"]
-        machine = self._find_machine(vm_id)
-        if machine is None:
-            return [new_machine_constraints.machine_not_found(vm_id)]
-        return list(new_machine_constraints.machine_violations(self._request, self._item, machine))
-
-    def _find_machine(self, vm_id: str) -> VirtualMachine | None:
-        try:
-            return self._api.get_virtual_machine(vm_id).value
-        except TerminalError as error:
-            if error.code != errors.NOT_FOUND:
-                raise
-            return None
 
     def _staging_violations(self, request: RestoreRequest, item: ProtectedItem) -> list[ErrorDetail]:
         account_id = constraints.staging_account_id(request)
@@ -284,7 +217,7 @@ class RestorePreparation:
     def _start_validation(
         self, point: RecoveryPoint, guard_requests: tuple[str, ...]
     ) -> tuple[AcceptedOperation | None, float | None]:
-        body = restore_body(self._request, self._item, point, guard_requests, self._machine)
+        body = restore_body(self._request, self._item, point, guard_requests, self._follow_up.machine)
         try:
             accepted = self._api.trigger_validation(self._item, point.point_id, body["properties"])
         except TerminalError as error:

@@ -6,7 +6,7 @@ import functools
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeIs
 
 from domain.codec import as_json
 from domain.errors import NO_MATCHING_RECOVERY_POINT, ErrorDetail, Json, TerminalError
@@ -28,6 +28,7 @@ _AS_TIER: Final = {"IASnapshotRP": "InstantRP"}
 _READABLE: Final = frozenset({"Valid", "Rehydrated"})
 _GONE: Final = frozenset({"Disabled", "Deleted"})
 _MAX_TIERS: Final = 20
+_MAX_DISKS: Final = 100  # a VM has 65 at most; histories store their LUNs
 _UNKNOWN: Final = "Unknown"
 _SOFT_DELETED: Final = "it is soft-deleted and must be undeleted first"
 UNDELETE: Final = "(az backup protection undelete; the runbook has the steps), then send the request again."
@@ -87,6 +88,21 @@ def _has_keys(properties: Mapping[str, Any]) -> bool:
     return as_text(secret.get("secretUrl")) is not None or as_text(key.get("keyUrl")) is not None
 
 
+def _disks_of(properties: Mapping[str, Any]) -> tuple[int | None, tuple[int, ...] | None]:
+    """Read how many disks the point holds, and their LUNs; both are ``None`` for a point that holds all disks."""
+    if properties.get("recoveryPointDiskConfiguration") is None:
+        return None, None  # nearly always
+    disks = as_object(properties["recoveryPointDiskConfiguration"])
+    listed = [as_object(disk).get("lun") for disk in as_list(disks.get("includedDiskList"))[:_MAX_DISKS]]
+    luns = tuple(lun for lun in listed if _is_number(lun))
+    count = disks.get("numberOfDisksIncludedInBackup")
+    return count if _is_number(count) else None, luns if luns and len(luns) == len(listed) else None
+
+
+def _is_number(value: object) -> TypeIs[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and -1 <= value <= _MAX_DISKS
+
+
 def _edge_zone(value: object) -> Json | None:
     if value is None:
         return None  # nearly always
@@ -102,7 +118,8 @@ class RecoveryPoint:
     ``encrypted``: with Azure Disk Encryption; the keys are secrets, and are not kept. ``private_access``: whether any
     disk has private network access, ``None`` if the point does not say. ``extended_location`` is the VM's edge zone,
     ``{"name", "type"}``. ``tiers_known``: the service said of each tier whether it has the data. If it did not, a tier
-    that is not in ``tiers`` may have it nevertheless.
+    that is not in ``tiers`` may have it nevertheless. ``disk_count`` is the number of its disks with the OS disk, and
+    ``luns`` are their LUNs, -1 for the OS disk; ``None`` if Azure does not say it (``domain.azure.point_disks``).
     """
 
     point_id: str
@@ -120,6 +137,8 @@ class RecoveryPoint:
     tiers_known: bool = True
     os_type: str | None = None
     security_type: str | None = None
+    disk_count: int | None = None
+    luns: tuple[int, ...] | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -136,6 +155,7 @@ class RecoveryPoint:
             )
         )
         threat = properties.get("threatStatus")
+        disk_count, luns = _disks_of(properties)
         return cls(
             point_id=body["name"],
             time=parse_api_time(properties.get("recoveryPointTime")),
@@ -152,11 +172,20 @@ class RecoveryPoint:
             private_access=as_flag(properties.get("isPrivateAccessEnabledOnAnyDisk")),
             os_type=as_label(properties.get("osType")),
             security_type=as_label(properties.get("securityType")),
+            disk_count=disk_count,
+            luns=luns,
         )
 
     def to_json(self) -> Json:
         """Return the status document's ``recoveryPoint``."""
         return as_json(RecoveryPointSummary.of(self))
+
+    @property
+    def data_disk_count(self) -> int | None:
+        """The number of its data disks, ``None`` if Azure does not say it. The OS disk is in every point."""
+        if self.luns is not None:
+            return sum(lun >= 0 for lun in self.luns)
+        return None if self.disk_count is None else max(self.disk_count - 1, 0)
 
     @property
     def snapshot_only(self) -> bool:

@@ -23,8 +23,15 @@ from domain.follow_up.calls import (
     GetDisks,
     GetVirtualMachine,
 )
-from domain.follow_up.patience import MAX_TIME, UNSHOWN, is_hopeless, look_s, with_trouble, without_trouble
-from domain.follow_up.swap import Trouble
+from domain.follow_up.patience import (
+    MAX_TIME,
+    UNSHOWN,
+    Trouble,
+    is_hopeless,
+    look_s,
+    with_trouble,
+    without_trouble,
+)
 from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:

@@ -119,3 +119,16 @@ FOLLOW_UP_CALLS: Final[tuple[type[ActivityCall], ...]] = (
     TagDisk,
 )
 """All calls of this module."""
+
+
+_TOLD: Final = {
+    GetVirtualMachine.name: "GET virtual machine",
+    DeallocateVirtualMachine.name: "POST deallocate",
+    UpdateDisks.name: "PATCH storageProfile",
+    StartVirtualMachine.name: "POST start",
+}
+
+
+def told(call: str) -> str:
+    """Return a call of a swap as errors name it, by its method and what it is about."""
+    return _TOLD.get(call, call)

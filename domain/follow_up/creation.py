@@ -39,8 +39,15 @@ from domain.follow_up.creation_calls import (
     PutNetworkInterface,
     PutVirtualMachine,
 )
-from domain.follow_up.patience import MAX_TIME, UNSHOWN, is_hopeless, look_s, with_trouble, without_trouble
-from domain.follow_up.swap import Trouble
+from domain.follow_up.patience import (
+    MAX_TIME,
+    UNSHOWN,
+    Trouble,
+    is_hopeless,
+    look_s,
+    with_trouble,
+    without_trouble,
+)
 
 if TYPE_CHECKING:
     from domain.restore.calls import ActivityCall

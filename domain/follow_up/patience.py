@@ -1,24 +1,23 @@
-"""How long the works that only make something new try, and when they look again. Nothing is down meanwhile.
-
-A swap has its own rules, because a VM is down while it runs (``domain.follow_up.swap``).
-"""
+"""How long a work tries what fails again and again, and when it looks again at what changes."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from domain.errors import TransientError
-from domain.follow_up.swap import Trouble
+from domain.errors import Json, TransientError
 
 if TYPE_CHECKING:
     from domain.errors import RestoreError
     from domain.follow_up.attachment import Attachment
     from domain.follow_up.creation import Creation
+    from domain.follow_up.swap import Swap
 
 PATIENCE: Final = timedelta(minutes=30)
 """How long one call may fail in a row for reasons that may pass."""
+MIN_TRIES: Final = 6
+"""How often a call is made at least before it is given up, because one wait that Azure asks for can be that long."""
 MAX_TIME: Final = timedelta(hours=2)
 """How long the whole work may take; Azure's own operations end far earlier."""
 UNSHOWN: Final = timedelta(minutes=2)
@@ -28,23 +27,45 @@ _LOOK_PER_ELAPSED: Final = 0.1
 _MAX_LOOK_S: Final = 30.0
 
 
-def look_s(since: datetime, now: datetime) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What has failed again and again since a time."""
+
+    since: datetime
+    failures: int
+    error: Json
+
+    def is_over(self, now: datetime) -> bool:
+        """Return whether the call need not be made again, although the reason may pass."""
+        return is_over(self.failures, now - self.since)
+
+
+def is_over(failures: int, lasted: timedelta) -> bool:
+    """Return whether a call that has failed so often in a row, and for so long, need not be made again."""
+    return lasted >= MAX_TIME or (lasted >= PATIENCE and failures >= MIN_TRIES)
+
+
+def look_s(since: datetime, now: datetime, *, first_s: float | None = None) -> float:
     """Return how long to wait before the next look at what has been changing since a time, in seconds."""
-    return min(max(_FIRST_LOOK_S, (now - since).total_seconds() * _LOOK_PER_ELAPSED), _MAX_LOOK_S)
+    return min(
+        max(_FIRST_LOOK_S if first_s is None else first_s, (now - since).total_seconds() * _LOOK_PER_ELAPSED),
+        _MAX_LOOK_S,
+    )
 
 
-def with_trouble[W: (Creation, Attachment)](work: W, call: str, error: RestoreError, now: datetime) -> W:
-    """Return the work with one more failure of this call."""
+def with_trouble[W: (Creation, Attachment, Swap)](work: W, call: str, error: RestoreError, now: datetime) -> W:
+    """Return the work with one more failure of this call, which becomes the last one in the order of the troubles."""
     known = work.troubles.get(call)
     trouble = Trouble(
         since=now if known is None else known.since,
         failures=1 if known is None else known.failures + 1,
         error=error.to_json(),
     )
-    return replace(work, troubles={**work.troubles, call: trouble})
+    others = {name: other for name, other in work.troubles.items() if name != call}
+    return replace(work, troubles={**others, call: trouble})
 
 
-def without_trouble[W: (Creation, Attachment)](work: W, call: str) -> W:
+def without_trouble[W: (Creation, Attachment, Swap)](work: W, call: str) -> W:
     """Return the work after this call was answered."""
     if call not in work.troubles:
         return work
@@ -59,5 +80,5 @@ def is_hopeless(work: Creation | Attachment, call: str, error: RestoreError, now
     """
     trouble = work.troubles[call]
     if isinstance(error, TransientError):
-        return now - trouble.since >= PATIENCE
+        return trouble.is_over(now)
     return trouble.failures == 1 or now - trouble.since >= UNSHOWN

@@ -27,6 +27,7 @@ from domain.follow_up.calls import (
     StartVirtualMachine,
     TagDisk,
     UpdateDisks,
+    told,
 )
 from domain.follow_up.disk_changes import (
     DiskChange,
@@ -37,26 +38,19 @@ from domain.follow_up.disk_changes import (
     emptied_first,
     obstacle,
 )
+from domain.follow_up.patience import MAX_TIME, MIN_TRIES, UNSHOWN, Trouble, look_s, with_trouble, without_trouble
 from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from domain.restore.calls import ActivityCall
 
-PATIENCE: Final = timedelta(minutes=30)
-"""How long one change of the VM, or reading it, may fail before it is given up."""
 UPDATE_PATIENCE: Final = timedelta(minutes=10)
 """How long the VM may be down because its disks cannot be replaced; then it gets its former disks."""
 AGENT_PATIENCE: Final = timedelta(minutes=10)
-MAX_WAY: Final = timedelta(hours=2)
-"""How long the swap may take, there or back. Azure's own operations end far earlier."""
 _SETTLES: Final = timedelta(minutes=1)
 """How old a reading of the VM may be at most."""
-_UNSHOWN: Final = timedelta(minutes=2)
-"""How long the VM may not show a change that Azure has accepted, or calls done, before the change is made again."""
 _MAX_TAG_FAILURES: Final = 3
 _FIRST_LOOK_S: Final = 2.0
-_LOOK_PER_ELAPSED: Final = 0.1
-_MAX_LOOK_S: Final = 30.0
 _RUNNING, _DEALLOCATED = "running", "deallocated"
 _DOWN: Final = frozenset({_DEALLOCATED, "deallocating"})
 _OFF: Final = _DOWN | {"stopped", "stopping"}
@@ -92,15 +86,6 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """What has failed again and again since a time."""
-
-    since: datetime
-    failures: int
-    error: Json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
     """When what was seen. ``down`` is when a running VM was told to deallocate."""
 
@@ -116,12 +101,15 @@ class Swap:
 
     ``starts``: the VM runs in the end; ``None``: if it ran before. ``unchecked`` are ids of disks that must exist
     before anything is touched.
-    ``cause`` is why it goes back, ``stuck`` why neither way can be gone to its end. ``untagged`` are the ids of the
-    disks that were replaced and have no tags yet. ``seen`` is the last reading; ``None`` if the VM must be read.
-    ``since`` is when the present way, there or back, began. ``troubles`` are by the names of the calls.
+    ``seen`` is the last reading; ``None`` if the VM must be read. ``since`` is when the present way, there or back,
+    began. ``troubles`` are by the names of the calls.
     ``unsure_until``: a change that failed may have been made nevertheless, and until then the VM may not show it.
+    ``cause`` is why it goes back.
     ``in_two_updates``: Azure does not put a disk in the place of another one in one update, so that the places are
     emptied first.
+    ``stuck`` is why neither way can be gone to its end. Then the VM is read a last time, so that a person is told where
+    it stands. ``has_last_reading``: that was done, or cannot be done.
+    ``untagged`` are the ids of the disks that were replaced and have no tags yet.
     """
 
     kind: ClassVar = "swap"
@@ -143,6 +131,7 @@ class Swap:
     is_cancelled: bool = False
     in_two_updates: bool = False
     stuck: Json | None = None
+    has_last_reading: bool = False
     untagged: tuple[str, ...] = ()
     is_agent_given_up: bool = False
     times: Times = field(default_factory=Times)
@@ -168,6 +157,15 @@ class Swap:
         """Return whether the VM has the disks that it shall have."""
         return all(change.is_made(vm) for change in self.steps)
 
+    def may_lack_disks(self, vm: VirtualMachine) -> bool:
+        """Return whether the VM may not have the disks that it lists, because an update failed and was not repeated.
+
+        If it has run with them it has them, and what failed was something else.
+        """
+        pending = self.pending
+        is_updating = pending is not None and pending.change is Change.UPDATE_DISKS and pending.done is None
+        return vm.has_failed and self.times.running is None and (is_updating or UpdateDisks.name in self.troubles)
+
     @property
     def awaits_agent(self) -> bool:
         """Whether the VM runs with its new disks, and its agent has still to report."""
@@ -187,9 +185,9 @@ class Swap:
 
 def next_call(swap: Swap) -> ActivityCall | None:
     """Return the call that brings the swap on, ``None`` at its end. The caller knows when it may be made."""
-    if swap.stuck is not None:
-        return None
     vm, pending = swap.seen, swap.pending
+    if swap.stuck is not None:
+        return None if swap.has_last_reading else GetVirtualMachine(vm_id=swap.vm_id)
     if swap.unchecked and not swap.goes_back:
         return GetDisks(disk_ids=swap.unchecked)
     if vm is None:
@@ -202,10 +200,7 @@ def next_call(swap: Swap) -> ActivityCall | None:
 
 
 def _change(swap: Swap, vm: VirtualMachine) -> ActivityCall | None:
-    # After an update that failed the VM may list disks that it did not get, until the next one. If it has run with them
-    # it has them, and what failed was something else.
-    is_in_doubt = vm.has_failed and UpdateDisks.name in swap.troubles and swap.times.running is None
-    if is_in_doubt or not swap.is_arranged(vm):
+    if swap.may_lack_disks(vm) or not swap.is_arranged(vm):
         if vm.power != _DEALLOCATED:
             return DeallocateVirtualMachine(vm_id=swap.vm_id)
         return _update(swap, vm)
@@ -248,10 +243,10 @@ def look_again_s(swap: Swap, now: datetime) -> float:
     since = swap.since if swap.pending is None else swap.pending.asked
     if swap.seen is None or since is None:
         return 0.0
-    is_unsure = swap.goes_back and swap.unsure_until is not None
+    is_unsure = (swap.goes_back or swap.stuck is not None) and swap.unsure_until is not None
     if not (swap.pending is not None or swap.seen.is_changing or swap.awaits_agent or is_unsure):
         return 0.0
-    return min(max(_FIRST_LOOK_S, (now - since).total_seconds() * _LOOK_PER_ELAPSED), _MAX_LOOK_S)
+    return look_s(since, now, first_s=_FIRST_LOOK_S)
 
 
 # What answers change
@@ -260,7 +255,7 @@ def look_again_s(swap: Swap, now: datetime) -> float:
 def answered(swap: Swap, call: ActivityCall, value: Any, now: datetime) -> Swap:
     """Return the swap after a call was answered."""
     if isinstance(call, GetVirtualMachine | GetDisks | TagDisk):
-        swap = _without_trouble(swap, call.name)
+        swap = without_trouble(swap, call.name)
     match call, value:
         case GetVirtualMachine(), VirtualMachine():
             return _read(swap, value, now)
@@ -296,16 +291,28 @@ def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
     swap = replace(swap, times=_times_seen(swap, vm, now))
     if swap.awaits_agent and swap.times.running is not None and now - swap.times.running >= AGENT_PATIENCE:
         swap = _without_agent(swap)
-    if swap.since is not None and now - swap.since >= MAX_WAY and not _is_there(swap, vm):
+    if swap.stuck is not None:
+        return _read_last(swap, vm, now)
+    if _is_late(swap, now) and not _is_there(swap, vm):
         return _too_slow(swap, now)
-    pending = swap.pending
-    if pending is None or vm.is_changing:
-        return swap
+    return swap if swap.pending is None or vm.is_changing else _pending_read(swap, swap.pending, vm, now)
+
+
+def _read_last(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
+    """Return a swap that is stuck after a reading of the VM: it goes on if the VM is there after all."""
+    if _is_there(swap, vm):
+        return replace(swap, stuck=None)
+    stays = not vm.is_changing and swap.unsure_until is None
+    return replace(swap, has_last_reading=stays or _is_late(swap, now))
+
+
+def _pending_read(swap: Swap, pending: Pending, vm: VirtualMachine, now: datetime) -> Swap:
+    """Return the swap after a reading of the VM, which does not change any more, while a change was accepted."""
     if _is_shown(swap, pending, vm):
-        return replace(_without_trouble(swap, _NAMES[pending.change]), pending=None)
+        return replace(without_trouble(swap, _NAMES[pending.change]), pending=None)
     if pending.url is not None and pending.done is None:
         return replace(swap, pending=replace(pending, in_doubt=True))
-    if now - (pending.done or pending.asked) < _UNSHOWN:
+    if now - (pending.done or pending.asked) < UNSHOWN:
         return swap
     error = TransientError(errors.SERVICE_UNAVAILABLE, "Azure accepted the change, but the VM does not show it.")
     return _failed_change(swap, pending.change, error, now)
@@ -331,8 +338,8 @@ def _times_seen(swap: Swap, vm: VirtualMachine, now: datetime) -> Times:
     is_up = vm.power == _RUNNING and not vm.is_changing and (pending is None or pending.change is Change.START)
     if swap.was_running and times.down is None and vm.power in _DOWN:
         times = replace(times, down=now)  # the answer to the deallocation was lost
-    is_arranged = swap.changes is not None and swap.is_arranged(vm)
-    if is_arranged and swap.changes and not swap.goes_back and times.disks_replaced is None:
+    is_arranged = swap.changes is not None and swap.is_arranged(vm) and not swap.may_lack_disks(vm)
+    if is_arranged and not vm.is_changing and swap.changes and not swap.goes_back and times.disks_replaced is None:
         times = replace(times, disks_replaced=now)
     if swap.goes_back and not is_up:
         times = replace(times, running=None)  # an older reading had shown it as running
@@ -355,13 +362,30 @@ def _without_agent(swap: Swap) -> Swap:
 
 def _is_there(swap: Swap, vm: VirtualMachine) -> bool:
     """Return whether nothing but the agent and the tags is missing."""
-    return swap.is_arranged(vm) and (not swap.must_run or vm.power == _RUNNING) and not vm.is_changing
+    is_settled = not (vm.is_changing or swap.may_lack_disks(vm))
+    return is_settled and swap.is_arranged(vm) and (not swap.must_run or vm.power == _RUNNING)
+
+
+def _is_late(swap: Swap, now: datetime) -> bool:
+    return swap.since is not None and now - swap.since >= MAX_TIME
 
 
 def _too_slow(swap: Swap, now: datetime) -> Swap:
-    error = TerminalError(errors.DEADLINE_EXCEEDED, "The VM did not come that far within two hours.")
+    error = TerminalError(errors.DEADLINE_EXCEEDED, f"The VM did not come that far within two hours.{_last(swap)}")
     is_swapped = swap.times.disks_replaced is not None
-    return _with_cause(swap, error, now) if not (swap.goes_back or is_swapped) else replace(swap, stuck=error.to_json())
+    if not (swap.goes_back or is_swapped):
+        return _with_cause(swap, error, now)
+    return replace(swap, stuck=error.to_json(), has_last_reading=True)
+
+
+def _last(swap: Swap) -> str:
+    """Return what failed last, as a sentence to add; empty if nothing did."""
+    name = next(reversed(swap.troubles), None)
+    return (
+        ""
+        if name is None
+        else f" {told(name)} failed last: {RestoreError.from_json(swap.troubles[name].error).message}"
+    )
 
 
 def _is_shown(swap: Swap, pending: Pending, vm: VirtualMachine) -> bool:
@@ -371,9 +395,7 @@ def _is_shown(swap: Swap, pending: Pending, vm: VirtualMachine) -> bool:
         case Change.UPDATE_DISKS if pending.only_empties:
             return emptied_first(vm, swap.steps) is None
         case Change.UPDATE_DISKS:
-            # After a failure the VM may list disks that it did not get. The operation knows, if it may be read.
-            may_not_have_them = vm.has_failed and pending.done is None
-            return swap.is_arranged(vm) and not may_not_have_them
+            return swap.is_arranged(vm) and not swap.may_lack_disks(vm)
         case Change.START:
             return vm.power == _RUNNING
 
@@ -389,7 +411,8 @@ def _operation_read(swap: Swap, status: ChangeStatus, now: datetime) -> Swap:
     failure = RestoreError.from_json(status.error)
     passes = any(part in failure.code.lower() for part in _PASSING)
     kind = TransientError if passes else TerminalError
-    return _failed_change(swap, pending.change, kind(failure.code, failure.message, failure.details), now)
+    message = f"Azure accepted it, but its operation failed: {failure.message}"
+    return _failed_change(swap, pending.change, kind(failure.code, message, failure.details), now)
 
 
 def _disks_found(swap: Swap, found: FoundDisks, now: datetime) -> Swap:
@@ -420,21 +443,28 @@ def failed(swap: Swap, call: ActivityCall, error: RestoreError, now: datetime) -
         given_up = isinstance(error, TerminalError)
         pending = replace(swap.pending, in_doubt=False, url=None if given_up else swap.pending.url)
         return replace(swap, pending=pending)
-    swap = _with_trouble(swap, call.name, error, now)
+    swap = with_trouble(swap, call.name, error, now)
     trouble = swap.troubles[call.name]
     if isinstance(call, TagDisk):
         may_pass = isinstance(error, TransientError) and trouble.failures < _MAX_TAG_FAILURES
         return swap if may_pass else _without_tag(swap, call, error)
-    if now - trouble.since < PATIENCE:
-        return swap
     if isinstance(call, GetDisks):
-        return _with_cause(replace(swap, unchecked=()), error, now)
-    return replace(swap, stuck=error.to_json())
+        return _with_cause(replace(swap, unchecked=()), error, now) if trouble.is_over(now) else swap
+    return _reading_failed(swap, call, error, now)
+
+
+def _reading_failed(swap: Swap, call: ActivityCall, error: RestoreError, now: datetime) -> Swap:
+    trouble = swap.troubles[call.name]
+    if swap.stuck is not None:
+        return replace(swap, has_last_reading=trouble.failures >= MIN_TRIES)
+    return (
+        replace(_with_stuck(swap, call.name, error), seen=None, has_last_reading=True) if trouble.is_over(now) else swap
+    )
 
 
 def _without_tag(swap: Swap, call: TagDisk, error: RestoreError) -> Swap:
     message = f"The former disk {call.disk_id} could not be tagged: {error.message}"
-    rest = replace(_without_trouble(swap, call.name), untagged=swap.untagged[1:])
+    rest = replace(without_trouble(swap, call.name), untagged=swap.untagged[1:])
     return _with_warning(rest, WarningCode.DISK_NOT_TAGGED, message)
 
 
@@ -446,16 +476,23 @@ def _failed_change(swap: Swap, change: Change, error: RestoreError, now: datetim
     """
     if change is Change.UPDATE_DISKS and not swap.in_two_updates and _forbids_to_replace(error):
         return replace(swap, in_two_updates=True, seen=None, pending=None)
-    was_accepted = swap.pending is not None  # what fails later may have changed the VM nevertheless
-    swap = replace(_with_trouble(swap, _NAMES[change], error, now), seen=None, pending=None)
-    if was_accepted or isinstance(error, TransientError):
+    call, was_accepted = _NAMES[change], swap.pending is not None
+    swap = replace(with_trouble(swap, call, error, now), seen=None, pending=None)
+    if was_accepted or isinstance(error, TransientError):  # it may have changed the VM nevertheless
         swap = replace(swap, unsure_until=now + _SETTLES)
-    patience = UPDATE_PATIENCE if change is Change.UPDATE_DISKS and not swap.goes_back else PATIENCE
-    is_over = now - swap.troubles[_NAMES[change]].since >= patience
-    must_go_on = swap.goes_back or change is Change.START
+    trouble, must_go_on = swap.troubles[call], swap.goes_back or change is Change.START
+    keeps_waiting = change is Change.UPDATE_DISKS and not swap.goes_back
+    is_over = now - trouble.since >= UPDATE_PATIENCE if keeps_waiting else trouble.is_over(now)
     if not is_over and (must_go_on or isinstance(error, TransientError)):
         return swap
-    return replace(swap, stuck=error.to_json()) if must_go_on else _with_cause(swap, error, now)
+    if must_go_on:
+        return _with_stuck(swap, call, error)
+    return _with_cause(swap, TerminalError(error.code, f"{told(call)}: {error.message}", error.details), now)
+
+
+def _with_stuck(swap: Swap, call: str, error: RestoreError) -> Swap:
+    message = f"{told(call)} failed again and again: {error.message}"
+    return replace(swap, stuck=TerminalError(error.code, message, error.details).to_json())
 
 
 def _forbids_to_replace(error: RestoreError) -> bool:
@@ -468,23 +505,6 @@ def _forbids_to_replace(error: RestoreError) -> bool:
         code == _NOT_CHANGEABLE and any(name in text for name in _IDENTITY_OF_DISK)
         for code, text in [*known, (error.code, error.message)]
     )
-
-
-def _with_trouble(swap: Swap, call: str, error: RestoreError, now: datetime) -> Swap:
-    known = swap.troubles.get(call)
-    trouble = Trouble(
-        since=now if known is None else known.since,
-        failures=1 if known is None else known.failures + 1,
-        error=error.to_json(),
-    )
-    others = {name: other for name, other in swap.troubles.items() if name != call}
-    return replace(swap, troubles={**others, call: trouble})  # the last is the one that a person is told about
-
-
-def _without_trouble(swap: Swap, call: str) -> Swap:
-    if call not in swap.troubles:
-        return swap
-    return replace(swap, troubles={name: known for name, known in swap.troubles.items() if name != call})
 
 
 def _with_cause(swap: Swap, error: RestoreError, now: datetime) -> Swap:

@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from domain import errors
 from domain.azure.virtual_machines import AttachedDisk
 from domain.codec import as_json
 from domain.errors import Json, RestoreError, TerminalError
-from domain.follow_up.calls import (
-    DeallocateVirtualMachine,
-    GetVirtualMachine,
-    StartVirtualMachine,
-    UpdateDisks,
-)
 from domain.follow_up.disk_changes import SWAP_FAILED, WantedDisk, storage_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from domain.azure.virtual_machines import VirtualMachine
+    from domain.follow_up.disk_changes import DiskChange
     from domain.follow_up.swap import Swap
 
 
@@ -149,38 +145,50 @@ def _as_before(swap: Swap) -> str:
     return f"The VM {runs}, with its former disks. The new disks stay beside it."
 
 
-def _stuck_error(swap: Swap, cause: RestoreError, undo: str) -> RestoreError:
-    """Return the error of a swap that could be brought to neither end: which call failed, where the VM stands, why."""
-    name = next(reversed(swap.troubles), None)
-    what = "The swap did not come to its end" if name is None else f"{_CALLS.get(name, name)} failed again and again"
-    has_new = swap.times.disks_replaced is not None
-    disks = "its new disks" if has_new else "its former disks"
+def _stuck_error(swap: Swap, stuck: RestoreError, undo: str) -> RestoreError:
+    """Return the error of a swap that could be brought to neither end: what failed, where the VM stands, what to do."""
     if swap.changes is None:
-        where, advice = "The VM was not touched.", "The new disks stay beside it; attach them by hand."
-    elif has_new and not swap.goes_back:
-        where = f"The VM has {disks}, but it does not run."
-        advice = f"Start it as soon as the reason is mended (az vm start), or {undo}."
-    else:
-        where = f"The VM has most likely {disks}, and may be deallocated.{_lacking(swap)}"
-        advice = (
-            "Look at it in the portal; put the disks of formerStorageProfile back if one is missing, and start it "
-            "(az vm start)."
+        after = "The VM was not touched. The new disks stay beside it; attach them by hand."
+    elif swap.seen is None:
+        after = (
+            f"The VM could not be read since then: {_guess(swap)}. Look at it in the portal; put the disks of "
+            "formerStorageProfile back if one is missing, and start it (az vm start)."
         )
-    message = f"{what} ({swap.vm_id}): {cause.message} {where} {advice}"
-    return TerminalError(SWAP_FAILED, message, cause.details)
+    else:
+        after = _where(swap, swap.seen, undo)
+    return TerminalError(SWAP_FAILED, f"{stuck.message} ({swap.vm_id}) {after}", stuck.details)
 
 
-def _lacking(swap: Swap) -> str:
-    """Return which data disks may have been detached, and not attached again."""
-    luns = [str(change.lun) for change in swap.changes or () if change.lun is not None and change.before is not None]
-    if not (swap.in_two_updates and luns):
-        return ""
-    return f" It may lack the data disk{'s' if len(luns) > 1 else ''} of LUN {', '.join(luns)}."
+def _guess(swap: Swap) -> str:
+    has_new = swap.times.disks_replaced is not None
+    return f"it had its {'new' if has_new else 'former'} disks, and may be deallocated"
 
 
-_CALLS: Final = {
-    GetVirtualMachine.name: "GET",
-    DeallocateVirtualMachine.name: "POST deallocate",
-    UpdateDisks.name: "PATCH storageProfile",
-    StartVirtualMachine.name: "POST start",
-}
+def _where(swap: Swap, vm: VirtualMachine, undo: str) -> str:
+    """Return where the VM stands, and what a person must do."""
+    power = "being changed" if vm.is_changing else vm.power or "in a state that Azure does not say"
+    changes = swap.changes or ()
+    if swap.may_lack_disks(vm):
+        disks = "it may lack disks that it lists, because the last update of them failed"
+    elif all(change.is_made(vm) for change in changes):
+        if not swap.goes_back:
+            return (
+                f"The VM has its new disks and is {power}. Start it as soon as the reason is mended (az vm start), or "
+                f"{undo}."
+            )
+        disks = "it has its new disks"
+    elif all(change.inverse.is_made(vm) for change in changes):
+        return (
+            f"The VM has its former disks and is {power}. Start it as soon as the reason is mended (az vm start). The "
+            "new disks stay beside it."
+        )
+    else:
+        disks = f"it has neither all of its former disks nor all of its new ones{_empty(changes, vm)}"
+    return f"The VM is {power}, and {disks}. Put the disks of formerStorageProfile back, and start it (az vm start)."
+
+
+def _empty(changes: Iterable[DiskChange], vm: VirtualMachine) -> str:
+    """Return which places are empty, to add to a sentence."""
+    taken = {disk.lun for disk in vm.data_disks}
+    luns = [str(change.lun) for change in changes if change.lun is not None and change.lun not in taken]
+    return f": no disk is at LUN {', '.join(luns)}" if luns else ""

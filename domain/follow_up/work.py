@@ -15,7 +15,8 @@ from domain.follow_up.calls import FOLLOW_UP_CALLS, GetVirtualMachine
 from domain.follow_up.creation import Creation
 from domain.follow_up.creation_calls import CREATION_CALLS
 from domain.follow_up.disk_changes import SWAP_FAILED
-from domain.follow_up.swap import Swap, Trouble
+from domain.follow_up.patience import Trouble
+from domain.follow_up.swap import Swap
 from domain.restore.calls import ActivityCall
 from domain.restore.parts import Phase
 

@@ -11,6 +11,7 @@ from domain.azure.disks import difference
 from domain.azure.jobs import OperationStatus
 from domain.azure.resource_ids import RESOURCE_GROUP, ResourceId
 from domain.errors import TerminalError, TransientError
+from domain.follow_up.patience import is_over
 from domain.restore import follow_up, outcome, watching
 from domain.restore.calls import FindJob, GetJob, GetOperation, ListRestoredDisks
 from domain.restore.failure import PATIENCE, retry, retry_or_end
@@ -257,15 +258,16 @@ def disks_failed(restore: Restore, call: ListRestoredDisks, error: RestoreError,
     stage = restore.stage
     if not isinstance(stage, ComparingDisks):
         return restore
-    if isinstance(error, TransientError):
-        retried = retry(restore, call, now)
-        due = retried.backoff.not_before(call.name) or now
-        patience = PATIENCE if follow_up.is_wanted(restore) else _DISKS_PATIENCE
-        if retried.backoff.failing_for(call.name, due) <= patience:
-            return retried
+    retried = retry(restore, call, now)
     if follow_up.is_wanted(restore):
+        # Nothing can go on without the disks, and even a 403 may pass: a role may be granted.
+        if not is_over(retried.backoff.failures(call.name), retried.backoff.failing_for(call.name, now)):
+            return retried
         restored = Restored(tracked=stage.tracked, job=stage.job, disks=())
         return follow_up.not_done(restore, restored, error, now)
+    due = retried.backoff.not_before(call.name) or now
+    if isinstance(error, TransientError) and retried.backoff.failing_for(call.name, due) <= _DISKS_PATIENCE:
+        return retried
     if stage.luns is None:
         code, message = WarningCode.DISKS_NOT_LISTED, f"The restored disks could not be listed: {error.message}"
     else:

@@ -563,6 +563,7 @@ class TestRulesOfTheService:
             ("locked-01", {"restoreDiskLunList": [0]}, "restoreDiskLunList"),
             ("private-01", {}, "targetDiskNetworkAccessSettings"),
             ("locked-01", SAME_ACCESS, "targetDiskNetworkAccessSettings"),
+            ("selective-01", {"restoreDiskLunList": [2], "thenSwapDisks": {}}, "restoreDiskLunList"),
         ],
     )
     def test_what_it_would_refuse_is_named_and_never_sent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,7 @@ from tests.support.player import Player
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from domain.azure.virtual_machines import AttachedDisk
+    from domain.azure.virtual_machines import AttachedDisk, VirtualMachine
     from domain.errors import Json
 
 _RUNNING: Final = "running"
@@ -128,6 +129,7 @@ class _World:
                 "died",
                 TransientError(errors.MACHINE_BUSY, "another operation runs"),
                 TransientError(errors.SERVICE_UNAVAILABLE, "too many requests", retry_after_s=30.0),
+                TransientError(errors.SERVICE_UNAVAILABLE, "too many requests", retry_after_s=2700.0),
                 RuntimeError("the worker died before the call"),
                 Later(TerminalError("InternalExecutionError", "try again")),
                 Later(TerminalError("AllocationFailed", "sold out")),
@@ -177,11 +179,23 @@ def _check(
             assert not was_running or vm.power == _RUNNING, "as before, but it does not run"
         case "Unfinished":
             assert shown["status"] == "Failed"
-            assert "failed again and again" in shown["error"]["message"] or "did not come" in shown["error"]["message"]
-            assert "az vm start" in shown["error"]["message"]
+            message = shown["error"]["message"]
+            assert "failed again and again" in message or "did not come" in message
+            assert "az vm start" in message
+            _check_told(message, vm, new=put_in, former=replaced)
         case state:
             raise AssertionError(f"a swap that is over shows {state}")
     assert {disk_id for disk_id in compute.tags if disk_id not in replaced | put_in} == set()
+
+
+def _check_told(message: str, vm: VirtualMachine, *, new: set[str], former: set[str]) -> None:
+    """Check that the error of a swap which is stuck is true of the VM."""
+    ids = {disk.disk_id for disk in vm.disks}
+    assert "has its new disks" not in message or new <= ids, message
+    assert "has its former disks" not in message or former <= ids, message
+    assert "neither all" not in message or not (new <= ids or former <= ids), message
+    power = re.search(r" is (running|deallocated|stopped)[.,]", message)
+    assert power is None or vm.power == power.group(1), message
 
 
 def _names(disks: tuple[AttachedDisk, ...]) -> set[str]:

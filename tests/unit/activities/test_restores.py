@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -323,6 +323,22 @@ class TestBeforeASwap:
 
         assert error.message.startswith("Azure Backup does not allow this restore: zones")
         assert error.details[-1].code == errors.AUTHORIZATION_FAILED
+
+    @pytest.mark.parametrize(("fails", "is_refused"), [([], True), ([TerminalError(errors.NOT_FOUND, "gone")], False)])
+    def test_a_point_that_only_counts_its_disks_is_read_by_itself(
+        self, activities: RestoreActivities, azure: ScriptedAzure, fails: list[Exception | None], is_refused: bool
+    ) -> None:
+        counts = {"numberOfDisksIncludedInBackup": 2}
+        azure.item_properties = {"extendedProperties": {"diskExclusionProperties": {"diskLunList": [0]}}}
+        azure.points = [a_point(recoveryPointDiskConfiguration=counts)]
+        named = a_point(recoveryPointDiskConfiguration={**counts, "includedDiskList": [{"lun": -1}, {"lun": 0}]})
+        azure.before["get_recovery_point"] = [lambda: azure.points.__setitem__(0, named)]
+        azure.fails["get_recovery_point"] = fails
+
+        with nullcontext() if not is_refused else pytest.raises(TerminalError, match="names LUN 1, but the recovery"):
+            self.check(activities, restoreDiskLunList=[0, 1])
+
+        assert azure.calls["get_recovery_point"] == 1
 
     def test_a_vm_that_is_gone_is_refused(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.fails["get_virtual_machine"] = [TerminalError(errors.NOT_FOUND, "no")]

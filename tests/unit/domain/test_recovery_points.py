@@ -92,6 +92,34 @@ class TestWhatTheServiceSent:
         assert seen.time == datetime(2018, 6, 4, 6, 6, 0, 512108, tzinfo=UTC)
 
 
+class TestDisks:
+    def test_of_an_item_with_selected_ones(self) -> None:
+        counts = {"numberOfDisksIncludedInBackup": 3, "numberOfDisksAttachedToVm": 4}
+        disks = [{"lun": lun, "name": f"disk{lun}"} for lun in (-1, 0, 1)]
+
+        listed = a_point(recoveryPointDiskConfiguration=counts)
+        single = a_point(recoveryPointDiskConfiguration={**counts, "includedDiskList": disks, "excludedDiskList": []})
+
+        assert (listed.disk_count, listed.luns, listed.data_disk_count) == (3, None, 2)
+        assert (single.disk_count, single.luns, single.data_disk_count) == (3, (-1, 0, 1), 2)
+
+    @pytest.mark.parametrize(
+        "disks",
+        [
+            None,
+            {},
+            {"numberOfDisksIncludedInBackup": None, "includedDiskList": None},
+            {"numberOfDisksIncludedInBackup": "3", "includedDiskList": []},
+            {"numberOfDisksIncludedInBackup": True, "includedDiskList": [{"lun": 0}, {"name": "a"}]},
+            {"numberOfDisksIncludedInBackup": -5, "includedDiskList": [{"lun": 10**9}]},
+        ],
+    )
+    def test_that_azure_does_not_say(self, disks: Any) -> None:
+        point = a_point(recoveryPointDiskConfiguration=disks)
+
+        assert (point.disk_count, point.luns, point.data_disk_count) == (None, None, None)
+
+
 class TestTiers:
     @pytest.mark.parametrize(
         ("tiers", "usable", "archived"),

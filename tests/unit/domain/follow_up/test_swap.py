@@ -11,8 +11,9 @@ import pytest
 from domain import errors
 from domain.azure.disks import Disk
 from domain.errors import TerminalError, TransientError
-from domain.follow_up.calls import StartVirtualMachine, UpdateDisks
-from domain.follow_up.swap import Swap, failed
+from domain.follow_up.calls import GetVirtualMachine, StartVirtualMachine, UpdateDisks
+from domain.follow_up.disk_changes import DiskChange
+from domain.follow_up.swap import Change, Pending, Swap, answered, failed, next_call
 from domain.follow_up.swap_report import end_error
 from domain.restore.document import custom_status
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
@@ -32,7 +33,12 @@ PASSES: Final = TerminalError("InternalExecutionError", "try again")
 GONE: Final = TerminalError("DiskBlobNotFound", "gone")
 BUSY: Final = TransientError(errors.MACHINE_BUSY, "another operation runs")
 GROUP: Final = VM_ID.partition("/providers/")[0]
+LONG_WAIT: Final = TransientError(errors.SERVICE_UNAVAILABLE, "too many requests", retry_after_s=2700.0)
 CHANGES: Final = ("deallocate_virtual_machine", "update_disks", "start_virtual_machine")
+
+
+def _at(minutes: int) -> datetime:
+    return datetime(2026, 11, 23, 8, tzinfo=UTC) + timedelta(minutes=minutes)
 
 
 def swapping(**members: Any) -> Player:
@@ -157,6 +163,13 @@ class TestGoesWell:
 
         assert names(player)[0] == "old-os"
         assert names(player)[1] != "old-0"
+
+    @pytest.mark.parametrize("fate", [TerminalError(errors.AUTHORIZATION_FAILED, "no role yet"), LONG_WAIT])
+    def test_restored_disks_that_cannot_be_listed_at_once_are_swapped_later(self, fate: Any) -> None:
+        player = swapping()
+        player.azure.fails["list_disks"] = [fate]
+
+        assert swap_of(player.finish())["state"] == "Swapped"
 
     def test_the_disks_are_restored_beside_the_vm(self) -> None:
         player = swapping()
@@ -360,7 +373,7 @@ class TestDisksThatCannotBeReplacedAtOnce:
         shown = player.finish()
 
         assert (swap_of(shown)["state"], names(player)) == ("Unfinished", ["old-os", "old-1"])
-        assert "may lack the data disk of LUN 0" in shown["error"]["message"]
+        assert "no disk is at LUN 0" in shown["error"]["message"]
 
     def test_a_place_that_a_failed_update_has_left_half_empty_is_emptied_again(self) -> None:
         player = swapping()
@@ -395,6 +408,19 @@ class TestGoesBack:
         assert player.compute.profiles == []
         assert player.compute.vm.power == "running"
         assert shown["result"]["disks"]
+
+    @pytest.mark.parametrize(
+        ("fate", "said"),
+        [
+            (REFUSED, "PATCH storageProfile: Azure refused the request"),
+            (Later(GONE), "PATCH storageProfile: Azure accepted it, but its operation failed: gone"),
+        ],
+    )
+    def test_the_error_names_the_call_that_failed_at_once_or_later(self, fate: Any, said: str) -> None:
+        player = swapping()
+        player.compute.fails = {"update_disks": [fate]}
+
+        assert said in player.finish()["error"]["message"]
 
     @pytest.mark.parametrize("fate", [REFUSED, Later(GONE), Later(GONE, shows=True)])
     def test_after_a_refused_change_of_the_disks_the_vm_runs_with_its_former_ones(self, fate: Any) -> None:
@@ -481,13 +507,74 @@ class TestGetsStuck:
         update = UpdateDisks(vm_id=VM_ID, data_disks=())
         start = StartVirtualMachine(vm_id=VM_ID)
         swap = Swap(vm_id=VM_ID, wanted=(), changes=(), cause=REFUSED.to_json())
-        for call, minutes in ((update, 0), (start, 1), (update, 30)):
-            swap = failed(swap, call, BUSY, datetime(2026, 11, 23, 8, tzinfo=UTC) + timedelta(minutes=minutes))
+        for call, minutes in ((update, 0), (start, 1), *((update, 25 + minute) for minute in range(6))):
+            swap = failed(swap, call, BUSY, _at(minutes))
 
         error = end_error(swap, "undo it")
 
         assert error is not None
         assert "PATCH storageProfile failed again and again" in error.message
+
+    @pytest.mark.parametrize("call", ["start_virtual_machine", "get_virtual_machine"])
+    def test_a_long_wait_that_azure_asks_for_does_not_leave_the_vm_down(self, call: str) -> None:
+        player = swapping()
+        player.compute.before = {
+            "deallocate_virtual_machine": [lambda: player.compute.fails.update({call: [LONG_WAIT] * 2})]
+        }
+
+        assert swap_of(player.finish())["state"] == "Swapped"
+
+    def test_it_is_given_up_after_two_hours_however_long_azure_lets_it_wait(self) -> None:
+        player = swapping()
+        player.compute.fails = {"start_virtual_machine": [LONG_WAIT] * 99}
+
+        shown = player.finish()
+
+        assert swap_of(shown)["state"] == "Unfinished"
+        assert player.compute.counts["start_virtual_machine"] in {3, 4}
+
+    def test_the_vm_is_read_once_more_so_that_the_error_says_where_it_stands(self) -> None:
+        player = swapping()
+        player.compute.fails = {"update_disks": [REFUSED], "start_virtual_machine": [BUSY] * 99}
+
+        shown = player.finish()
+
+        assert player.compute.made[-1][1] == "get_virtual_machine"
+        assert "The VM has its former disks and is deallocated." in shown["error"]["message"]
+
+    def test_the_error_says_so_if_the_vm_cannot_be_read_any_more(self) -> None:
+        reading = GetVirtualMachine(vm_id=VM_ID)
+        swap = Swap(vm_id=VM_ID, wanted=(), changes=(), stuck=REFUSED.to_json())
+        for minute in range(6):
+            assert next_call(swap) == reading
+            swap = failed(swap, reading, BUSY, _at(minute))
+
+        error = end_error(swap, "undo it")
+
+        assert (next_call(swap), error is not None and "could not be read since then" in error.message) == (None, True)
+
+    def test_a_vm_that_somebody_else_starts_in_the_end_is_swapped(self) -> None:
+        swap = Swap(vm_id=VM_ID, wanted=(), changes=(), stuck=REFUSED.to_json())
+
+        after = answered(swap, GetVirtualMachine(vm_id=VM_ID), Player().compute.vm, _at(0))
+
+        assert (end_error(after, "undo it"), next_call(after)) == (None, None)
+
+
+class TestTheTimeWhenTheDisksWereReplaced:
+    @pytest.mark.parametrize(("is_changing", "has_failed"), [(True, False), (False, True)])
+    def test_is_not_known_while_the_update_runs_or_may_have_failed(self, is_changing: bool, has_failed: bool) -> None:
+        vm = Player().compute.vm
+        change = DiskChange(lun=0, before=attached("former", 0), after=attached("old-0", 0))
+        pending = Pending(change=Change.UPDATE_DISKS, asked=_at(0), url="https://management.azure.com/operations/1")
+        swap = Swap(vm_id=VM_ID, wanted=(), changes=(change,), pending=pending, since=_at(0))
+        reading = replace(vm, power="deallocated", is_changing=is_changing, has_failed=has_failed)
+
+        during = answered(swap, GetVirtualMachine(vm_id=VM_ID), reading, _at(1))
+        done = replace(reading, is_changing=False, has_failed=False)
+        after = answered(during, GetVirtualMachine(vm_id=VM_ID), done, _at(2))
+
+        assert (during.times.disks_replaced, after.times.disks_replaced) == (None, _at(2))
 
 
 class TestRunsTwice:

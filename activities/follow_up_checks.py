@@ -1,0 +1,119 @@
+"""What is read and checked before a restore whose disks are to be swapped, attached, or made a new VM of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domain import errors
+from domain.azure import new_machine_constraints, point_disks, swap_constraints
+from domain.errors import ErrorDetail, TerminalError
+from domain.warning_codes import WarningCode
+from domain.wire import as_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from domain.azure.protected_items import ProtectedItem
+    from domain.azure.recovery_points import RecoveryPoint
+    from domain.azure.virtual_machines import VirtualMachine
+    from domain.requests import RestoreRequest
+    from queries.backup_api import BackupApi
+
+
+class FollowUpChecks:
+    """The checks of one request. ``before_call`` may raise ``TransientError``, because time is over.
+
+    After ``violations`` the VM whose disks are swapped is in ``machine``, and the size of the backed-up VM in
+    ``source_size`` if a new one gets the same.
+    """
+
+    def __init__(
+        self,
+        api: BackupApi,
+        request: RestoreRequest,
+        item: ProtectedItem,
+        *,
+        before_call: Callable[[], None],
+        warn: Callable[[WarningCode, str], None],
+    ) -> None:
+        self._api, self._request, self._item = api, request, item
+        self._before_call, self._warn = before_call, warn
+        self.machine: VirtualMachine | None = None
+        self.source_size: str | None = None
+
+    def violations(self, point: RecoveryPoint) -> list[ErrorDetail]:
+        """Return why the restored disks could not be used as the request asks; it reads only what that depends on."""
+        point = self._with_luns(point)
+        self._before_call()
+        found = list(point_disks.disk_violations(self._request, point))
+        if self._request.then_swap_disks is not None:
+            return [*found, *self._swap_violations(point)]
+        is_creation = self._request.then_create_virtual_machine is not None
+        return [
+            *found,
+            *new_machine_constraints.disk_violations(self._request, point),
+            *(self._creation_violations() if is_creation else self._target_violations()),
+        ]
+
+    def _with_luns(self, point: RecoveryPoint) -> RecoveryPoint:
+        """Return the point with the LUNs of its disks, if Azure says them of the single point alone."""
+        if not point_disks.needs_luns(self._request, point):
+            return point
+        try:
+            return self._api.get_recovery_point(self._item, point.point_id)
+        except TerminalError:
+            return point  # the restored disks will show it
+
+    def _swap_violations(self, point: RecoveryPoint) -> list[ErrorDetail]:
+        """Read the VM, what the app may do with it, and its locks; return why the restored disks cannot be swapped in.
+
+        What cannot be read becomes a warning, but for the VM itself.
+        """
+        request, vm_id = self._request, self._item.source_resource_id
+        self.machine = self._find_machine(vm_id)
+        if self.machine is None:
+            return [swap_constraints.vm_not_found(vm_id)]
+        violations = list(swap_constraints.machine_violations(request, point, self._item, self.machine))
+        self._before_call()
+        try:
+            permissions = list(self._api.list_permissions(vm_id))
+            violations += swap_constraints.permission_violations(request, vm_id, permissions)
+        except TerminalError as error:
+            self._warn(WarningCode.SWAP_NOT_CHECKED, f"Whether the app may change the VM is unknown: {error.message}")
+        self._before_call()
+        try:
+            violations += swap_constraints.lock_violations(vm_id, self._api.list_locks(vm_id))
+        except TerminalError as error:
+            self._warn(WarningCode.SWAP_NOT_CHECKED, f"Whether a lock forbids the swap is unknown: {error.message}")
+        return violations
+
+    def _creation_violations(self) -> list[ErrorDetail]:
+        """Look for a VM with the id of the new one, and read the backed-up VM if the new one gets its size."""
+        request, source_id = self._request, self._item.source_resource_id
+        violations: list[ErrorDetail] = []
+        new_id = request.new_virtual_machine_id or ""
+        if self._find_machine(new_id) is not None:
+            violations.append(new_machine_constraints.name_taken(new_id))
+        self._before_call()
+        if new_machine_constraints.needs_source_size(request):
+            source = self._find_machine(source_id)
+            self.source_size = None if source is None else source.size or None
+            if self.source_size is None:
+                violations.append(new_machine_constraints.size_unknown(source_id))
+        return violations
+
+    def _target_violations(self) -> list[ErrorDetail]:
+        """Read the VM that gets the disks; return why it cannot have them."""
+        vm_id: str = as_object(self._request.then_attach_disks)["virtualMachineId"]
+        machine = self._find_machine(vm_id)
+        if machine is None:
+            return [new_machine_constraints.machine_not_found(vm_id)]
+        return list(new_machine_constraints.machine_violations(self._request, self._item, machine))
+
+    def _find_machine(self, vm_id: str) -> VirtualMachine | None:
+        try:
+            return self._api.get_virtual_machine(vm_id).value
+        except TerminalError as error:
+            if error.code != errors.NOT_FOUND:
+                raise
+            return None

@@ -2,62 +2,41 @@
 
 A pure state machine. Every decision comes from a reading of the VM, never from what the swap believes to have done. So
 each step may be made twice, and the worker may die at any moment: the next reading shows where the VM stands. If a
-change is refused before the disks were replaced, the swap goes back: the VM gets what it had, and runs if it ran.
+change is refused before the disks were replaced, the swap goes back: the VM gets what it had, and runs if it ran. Here
+are its state and its next call; what answers and failures make of it is in ``swap_answers``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from domain import errors
-from domain.azure.resource_ids import same_id
 from domain.azure.virtual_machines import AttachedDisk, VirtualMachine
-from domain.errors import Json, RestoreError, RestoreWarning, TerminalError, TransientError
+from domain.errors import Json, RestoreWarning
 from domain.follow_up.calls import (
-    ChangeAccepted,
-    ChangeStatus,
     DeallocateVirtualMachine,
-    FoundDisks,
     GetComputeOperation,
     GetDisks,
     GetVirtualMachine,
     StartVirtualMachine,
     TagDisk,
     UpdateDisks,
-    told,
 )
 from domain.follow_up.disk_changes import (
     DiskChange,
     WantedDisk,
     arranged,
-    attaches,
-    changes_for,
     emptied_first,
-    obstacle,
 )
-from domain.follow_up.patience import MAX_TIME, MIN_TRIES, UNSHOWN, Trouble, look_s, with_trouble, without_trouble
-from domain.warning_codes import WarningCode
+from domain.follow_up.patience import Trouble, look_s
 
 if TYPE_CHECKING:
     from domain.restore.calls import ActivityCall
 
-UPDATE_PATIENCE: Final = timedelta(minutes=10)
-"""How long the VM may be down because its disks cannot be replaced; then it gets its former disks."""
-AGENT_PATIENCE: Final = timedelta(minutes=10)
-_SETTLES: Final = timedelta(minutes=1)
-"""How old a reading of the VM may be at most."""
-_MAX_TAG_FAILURES: Final = 3
 _FIRST_LOOK_S: Final = 2.0
-_RUNNING, _DEALLOCATED = "running", "deallocated"
-_DOWN: Final = frozenset({_DEALLOCATED, "deallocating"})
-_OFF: Final = _DOWN | {"stopped", "stopping"}
-_PASSING: Final = ("internal", "retryable", "conflict", "preempted", "timeout", "timedout", "unavailable", "toomany")
-"""Parts of the codes of operations that failed for a reason that may pass."""
-_NOT_CHANGEABLE: Final = "PropertyChangeNotAllowed"
-_IDENTITY_OF_DISK: Final = ("dataDisk.managedDisk", "dataDisk.name", "dataDisk.createOption")
+RUNNING, DEALLOCATED = "running", "deallocated"
 
 
 class Change(StrEnum):
@@ -180,9 +159,6 @@ class Swap:
         return not (self.goes_back or is_updating or is_swapped or self.times.disks_replaced)
 
 
-# The next call
-
-
 def next_call(swap: Swap) -> ActivityCall | None:
     """Return the call that brings the swap on, ``None`` at its end. The caller knows when it may be made."""
     vm, pending = swap.seen, swap.pending
@@ -201,11 +177,11 @@ def next_call(swap: Swap) -> ActivityCall | None:
 
 def _change(swap: Swap, vm: VirtualMachine) -> ActivityCall | None:
     if swap.may_lack_disks(vm) or not swap.is_arranged(vm):
-        if vm.power != _DEALLOCATED:
+        if vm.power != DEALLOCATED:
             return DeallocateVirtualMachine(vm_id=swap.vm_id)
         return _update(swap, vm)
     ran_already = swap.times.running is not None and not swap.goes_back  # it has stopped by itself
-    if swap.must_run and vm.power != _RUNNING and not ran_already:
+    if swap.must_run and vm.power != RUNNING and not ran_already:
         return StartVirtualMachine(vm_id=swap.vm_id)
     return None
 
@@ -247,287 +223,3 @@ def look_again_s(swap: Swap, now: datetime) -> float:
     if not (swap.pending is not None or swap.seen.is_changing or swap.awaits_agent or is_unsure):
         return 0.0
     return look_s(since, now, first_s=_FIRST_LOOK_S)
-
-
-# What answers change
-
-
-def answered(swap: Swap, call: ActivityCall, value: Any, now: datetime) -> Swap:
-    """Return the swap after a call was answered."""
-    if isinstance(call, GetVirtualMachine | GetDisks | TagDisk):
-        swap = without_trouble(swap, call.name)
-    match call, value:
-        case GetVirtualMachine(), VirtualMachine():
-            return _read(swap, value, now)
-        case GetComputeOperation(), ChangeStatus():
-            return _operation_read(swap, value, now)
-        case GetDisks(), FoundDisks():
-            return _disks_found(swap, value, now)
-        case TagDisk(), _:
-            return replace(swap, untagged=swap.untagged[1:])
-        case _, ChangeAccepted():
-            return _accepted(swap, call, value, now)
-        case _:
-            raise TypeError(f"a swap makes no call {call.name}")
-
-
-def _accepted(swap: Swap, call: ActivityCall, value: ChangeAccepted, now: datetime) -> Swap:
-    change = _CHANGES[type(call)]
-    was_up = swap.seen is not None and swap.seen.power == _RUNNING
-    if change is Change.DEALLOCATE and was_up and swap.times.down is None:
-        swap = replace(swap, times=replace(swap.times, down=now))
-    url = None if value.operation is None else value.operation.url
-    only_empties = isinstance(call, UpdateDisks) and swap.in_two_updates and not attaches(call.data_disks, swap.steps)
-    return replace(swap, pending=Pending(change=change, asked=now, url=url, only_empties=only_empties))
-
-
-def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
-    if swap.changes is None and not vm.is_changing:
-        reason = None if swap.goes_back else obstacle(vm, swap.wanted)
-        swap = _with_plan(swap, vm)
-        swap = swap if reason is None else _with_cause(swap, TerminalError(errors.REQUEST_CONFLICT, reason), now)
-    unsure_until = None if swap.unsure_until is None or now >= swap.unsure_until else swap.unsure_until
-    swap = replace(swap, seen=vm, since=swap.since or now, unsure_until=unsure_until)
-    swap = replace(swap, times=_times_seen(swap, vm, now))
-    if swap.awaits_agent and swap.times.running is not None and now - swap.times.running >= AGENT_PATIENCE:
-        swap = _without_agent(swap)
-    if swap.stuck is not None:
-        return _read_last(swap, vm, now)
-    if _is_late(swap, now) and not _is_there(swap, vm):
-        return _too_slow(swap, now)
-    return swap if swap.pending is None or vm.is_changing else _pending_read(swap, swap.pending, vm, now)
-
-
-def _read_last(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
-    """Return a swap that is stuck after a reading of the VM: it goes on if the VM is there after all."""
-    if _is_there(swap, vm):
-        return replace(swap, stuck=None)
-    stays = not vm.is_changing and swap.unsure_until is None
-    return replace(swap, has_last_reading=stays or _is_late(swap, now))
-
-
-def _pending_read(swap: Swap, pending: Pending, vm: VirtualMachine, now: datetime) -> Swap:
-    """Return the swap after a reading of the VM, which does not change any more, while a change was accepted."""
-    if _is_shown(swap, pending, vm):
-        return replace(without_trouble(swap, _NAMES[pending.change]), pending=None)
-    if pending.url is not None and pending.done is None:
-        return replace(swap, pending=replace(pending, in_doubt=True))
-    if now - (pending.done or pending.asked) < UNSHOWN:
-        return swap
-    error = TransientError(errors.SERVICE_UNAVAILABLE, "Azure accepted the change, but the VM does not show it.")
-    return _failed_change(swap, pending.change, error, now)
-
-
-def _with_plan(swap: Swap, vm: VirtualMachine) -> Swap:
-    changes = changes_for(vm, swap.wanted)
-    replaced = tuple(change.before.disk_id for change in changes if change.before is not None)
-    was_running = vm.power not in _OFF  # one whose power Azure does not say may run, and must not be left deallocated
-    return replace(
-        swap,
-        changes=changes,
-        former=vm.disks,
-        was_running=was_running,
-        expects_agent=vm.is_agent_ready is True or (swap.starts is True and not was_running),
-        untagged=tuple(disk_id for disk_id in replaced if disk_id) if swap.tags else (),
-    )
-
-
-def _times_seen(swap: Swap, vm: VirtualMachine, now: datetime) -> Times:
-    times, pending = swap.times, swap.pending
-    # A reading may be some seconds old: a VM that is being deallocated may still be shown as running.
-    is_up = vm.power == _RUNNING and not vm.is_changing and (pending is None or pending.change is Change.START)
-    if swap.was_running and times.down is None and vm.power in _DOWN:
-        times = replace(times, down=now)  # the answer to the deallocation was lost
-    is_arranged = swap.changes is not None and swap.is_arranged(vm) and not swap.may_lack_disks(vm)
-    if is_arranged and not vm.is_changing and swap.changes and not swap.goes_back and times.disks_replaced is None:
-        times = replace(times, disks_replaced=now)
-    if swap.goes_back and not is_up:
-        times = replace(times, running=None)  # an older reading had shown it as running
-    is_back = swap.goes_back and times.down is not None
-    if is_arranged and is_up and times.running is None and (is_back or not swap.goes_back):
-        times = replace(times, running=now)
-    if times.running is not None and times.agent_ready is None and vm.is_agent_ready and not swap.goes_back:
-        times = replace(times, agent_ready=now)
-    return times
-
-
-def _without_agent(swap: Swap) -> Swap:
-    message = (
-        "The VM runs with its new disks, but its VM agent has not reported within ten minutes. Look at the boot "
-        f"diagnostics of the VM. POST /api/restores/{swap.tags.get('restore-id', '{id}')}/undo puts the former disks "
-        "back."
-    )
-    return _with_warning(replace(swap, is_agent_given_up=True), WarningCode.AGENT_NOT_READY, message)
-
-
-def _is_there(swap: Swap, vm: VirtualMachine) -> bool:
-    """Return whether nothing but the agent and the tags is missing."""
-    is_settled = not (vm.is_changing or swap.may_lack_disks(vm))
-    return is_settled and swap.is_arranged(vm) and (not swap.must_run or vm.power == _RUNNING)
-
-
-def _is_late(swap: Swap, now: datetime) -> bool:
-    return swap.since is not None and now - swap.since >= MAX_TIME
-
-
-def _too_slow(swap: Swap, now: datetime) -> Swap:
-    error = TerminalError(errors.DEADLINE_EXCEEDED, f"The VM did not come that far within two hours.{_last(swap)}")
-    is_swapped = swap.times.disks_replaced is not None
-    if not (swap.goes_back or is_swapped):
-        return _with_cause(swap, error, now)
-    return replace(swap, stuck=error.to_json(), has_last_reading=True)
-
-
-def _last(swap: Swap) -> str:
-    """Return what failed last, as a sentence to add; empty if nothing did."""
-    name = next(reversed(swap.troubles), None)
-    return (
-        ""
-        if name is None
-        else f" {told(name)} failed last: {RestoreError.from_json(swap.troubles[name].error).message}"
-    )
-
-
-def _is_shown(swap: Swap, pending: Pending, vm: VirtualMachine) -> bool:
-    match pending.change:
-        case Change.DEALLOCATE:
-            return vm.power == _DEALLOCATED
-        case Change.UPDATE_DISKS if pending.only_empties:
-            return emptied_first(vm, swap.steps) is None
-        case Change.UPDATE_DISKS:
-            return swap.is_arranged(vm) and not swap.may_lack_disks(vm)
-        case Change.START:
-            return vm.power == _RUNNING
-
-
-def _operation_read(swap: Swap, status: ChangeStatus, now: datetime) -> Swap:
-    pending = swap.pending
-    if pending is None:
-        return swap
-    if status.is_running:
-        return replace(swap, pending=replace(pending, in_doubt=False))
-    if status.error is None:
-        return replace(swap, pending=replace(pending, in_doubt=False, done=pending.done or now))
-    failure = RestoreError.from_json(status.error)
-    passes = any(part in failure.code.lower() for part in _PASSING)
-    kind = TransientError if passes else TerminalError
-    message = f"Azure accepted it, but its operation failed: {failure.message}"
-    return _failed_change(swap, pending.change, kind(failure.code, message, failure.details), now)
-
-
-def _disks_found(swap: Swap, found: FoundDisks, now: datetime) -> Swap:
-    known = {(disk.disk_id or "").lower() for disk in found.disks}
-    missing = [disk_id for disk_id in swap.unchecked if disk_id.lower() not in known]
-    taken = [
-        disk.disk_id or "" for disk in found.disks if disk.attached_to and not same_id(disk.attached_to, swap.vm_id)
-    ]
-    swap = replace(swap, unchecked=())
-    if missing:
-        error = TerminalError(errors.NOT_FOUND, f"These disks do not exist any more: {', '.join(missing)}.")
-        return _with_cause(swap, error, now)
-    if taken:
-        error = TerminalError(errors.REQUEST_CONFLICT, f"Another VM has these disks: {', '.join(taken)}.")
-        return _with_cause(swap, error, now)
-    return swap
-
-
-# What failures change
-
-
-def failed(swap: Swap, call: ActivityCall, error: RestoreError, now: datetime) -> Swap:
-    """Return the swap after a call that failed: to be made again, given up, or on its way back."""
-    if type(call) in _CHANGES:
-        return _failed_change(swap, _CHANGES[type(call)], error, now)
-    if isinstance(call, GetComputeOperation) and swap.pending is not None:
-        # Azure forgets operations, and the VM itself says enough.
-        given_up = isinstance(error, TerminalError)
-        pending = replace(swap.pending, in_doubt=False, url=None if given_up else swap.pending.url)
-        return replace(swap, pending=pending)
-    swap = with_trouble(swap, call.name, error, now)
-    trouble = swap.troubles[call.name]
-    if isinstance(call, TagDisk):
-        may_pass = isinstance(error, TransientError) and trouble.failures < _MAX_TAG_FAILURES
-        return swap if may_pass else _without_tag(swap, call, error)
-    if isinstance(call, GetDisks):
-        return _with_cause(replace(swap, unchecked=()), error, now) if trouble.is_over(now) else swap
-    return _reading_failed(swap, call, error, now)
-
-
-def _reading_failed(swap: Swap, call: ActivityCall, error: RestoreError, now: datetime) -> Swap:
-    trouble = swap.troubles[call.name]
-    if swap.stuck is not None:
-        return replace(swap, has_last_reading=trouble.failures >= MIN_TRIES)
-    return (
-        replace(_with_stuck(swap, call.name, error), seen=None, has_last_reading=True) if trouble.is_over(now) else swap
-    )
-
-
-def _without_tag(swap: Swap, call: TagDisk, error: RestoreError) -> Swap:
-    message = f"The former disk {call.disk_id} could not be tagged: {error.message}"
-    rest = replace(without_trouble(swap, call.name), untagged=swap.untagged[1:])
-    return _with_warning(rest, WarningCode.DISK_NOT_TAGGED, message)
-
-
-def _failed_change(swap: Swap, change: Change, error: RestoreError, now: datetime) -> Swap:
-    """Return the swap after a change that was refused, or whose operation failed. The VM is read before anything else.
-
-    A start is tried again whatever the reason, because the VM is down: capacity may come back, a role may be granted.
-    So is everything on the way back. If Azure refuses to replace a data disk in one update, it is made in two.
-    """
-    if change is Change.UPDATE_DISKS and not swap.in_two_updates and _forbids_to_replace(error):
-        return replace(swap, in_two_updates=True, seen=None, pending=None)
-    call, was_accepted = _NAMES[change], swap.pending is not None
-    swap = replace(with_trouble(swap, call, error, now), seen=None, pending=None)
-    if was_accepted or isinstance(error, TransientError):  # it may have changed the VM nevertheless
-        swap = replace(swap, unsure_until=now + _SETTLES)
-    trouble, must_go_on = swap.troubles[call], swap.goes_back or change is Change.START
-    keeps_waiting = change is Change.UPDATE_DISKS and not swap.goes_back
-    is_over = now - trouble.since >= UPDATE_PATIENCE if keeps_waiting else trouble.is_over(now)
-    if not is_over and (must_go_on or isinstance(error, TransientError)):
-        return swap
-    if must_go_on:
-        return _with_stuck(swap, call, error)
-    return _with_cause(swap, TerminalError(error.code, f"{told(call)}: {error.message}", error.details), now)
-
-
-def _with_stuck(swap: Swap, call: str, error: RestoreError) -> Swap:
-    message = f"{told(call)} failed again and again: {error.message}"
-    return replace(swap, stuck=TerminalError(error.code, message, error.details).to_json())
-
-
-def _forbids_to_replace(error: RestoreError) -> bool:
-    """Return whether Azure refuses to put another disk at the LUN of a data disk in one update.
-
-    So it answers updates that name another disk at a LUN that is taken (azure-sdk-for-java#2925, etcdadm#381).
-    """
-    known = [(detail.code, f"{detail.target} {detail.message}") for detail in error.details]
-    return any(
-        code == _NOT_CHANGEABLE and any(name in text for name in _IDENTITY_OF_DISK)
-        for code, text in [*known, (error.code, error.message)]
-    )
-
-
-def _with_cause(swap: Swap, error: RestoreError, now: datetime) -> Swap:
-    """Return the swap on its way back, because of this error."""
-    return replace(swap, cause=error.to_json(), troubles={}, since=now)
-
-
-def cancelled(swap: Swap, error: RestoreError, now: datetime) -> Swap:
-    """Return the swap on its way back, because a person has cancelled it; see :attr:`Swap.may_go_back`.
-
-    A change may be on its way to Azure at this moment.
-    """
-    swap = replace(swap, is_cancelled=True, unchecked=(), seen=None, unsure_until=now + _SETTLES)
-    return _with_cause(swap, error, now)
-
-
-def _with_warning(swap: Swap, code: WarningCode, message: str) -> Swap:
-    return replace(swap, warnings=(*swap.warnings, RestoreWarning(code=code, message=message)))
-
-
-_CHANGES: Final[dict[type[Any], Change]] = {
-    DeallocateVirtualMachine: Change.DEALLOCATE,
-    UpdateDisks: Change.UPDATE_DISKS,
-    StartVirtualMachine: Change.START,
-}
-_NAMES: Final = {change: kind.name for kind, change in _CHANGES.items()}

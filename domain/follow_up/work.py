@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.errors import ATTACHMENT_FAILED, CREATION_FAILED, RestoreError, RestoreWarning
-from domain.follow_up import attachment, attachment_report, creation, creation_report, swap, swap_report
+from domain.follow_up import attachment, attachment_report, creation, creation_report, swap, swap_answers, swap_report
 from domain.follow_up.attachment import Attachment
 from domain.follow_up.attachment_calls import ATTACHMENT_CALLS
 from domain.follow_up.calls import FOLLOW_UP_CALLS, GetVirtualMachine
@@ -62,12 +62,12 @@ KINDS: Final[Mapping[type[Any], Kind]] = {
         untouched="The VM was not touched.",
         too_late="The disks of the VM were already being replaced, so the swap went on to its end.",
         next_call=swap.next_call,
-        answered=swap.answered,
-        failed=swap.failed,
+        answered=swap_answers.answered,
+        failed=swap_answers.failed,
         look_again_s=swap.look_again_s,
         end_error=swap_report.end_error,
         document=swap_report.document,
-        cancelled=swap.cancelled,
+        cancelled=swap_answers.cancelled,
     ),
     Creation: Kind(
         member="createdVirtualMachine",

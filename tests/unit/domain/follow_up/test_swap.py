@@ -13,7 +13,8 @@ from domain.azure.disks import Disk
 from domain.errors import TerminalError, TransientError
 from domain.follow_up.calls import GetVirtualMachine, StartVirtualMachine, UpdateDisks
 from domain.follow_up.disk_changes import DiskChange
-from domain.follow_up.swap import Change, Pending, Swap, answered, failed, next_call
+from domain.follow_up.swap import Change, Pending, Swap, next_call
+from domain.follow_up.swap_answers import answered, failed
 from domain.follow_up.swap_report import end_error
 from domain.restore.document import custom_status
 from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT

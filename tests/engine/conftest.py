@@ -10,6 +10,7 @@ import pytest
 from scripts import real_engine
 from scripts.stack import connection_to
 from simulator.server import running as simulating
+from tests.engine import made_scene
 from tests.engine.recovery_scene import Recovered, kill_both_then_one_of_two
 from tests.engine.scenes import SCENES, Outcome, Scene, machines_can_be_made
 from tests.engine.stage import HELD, QUICK, SPEED, EngineStage, rules, scenario
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-_BEGUN_FIRST: Final = ("recovered", "long_job", "outcomes", "swaps")
+_BEGUN_FIRST: Final = ("recovered", "long_job", "outcomes", "swaps", "uses")
 logging.getLogger(DEADLOCKS).setLevel(logging.INFO)
 
 
@@ -105,6 +106,15 @@ def swaps(azurite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fu
     """Play the scene of the swaps beside the tests."""
     with ThreadPoolExecutor(1) as thread:
         yield thread.submit(kill_at_every_call_of_a_swap, azurite, tmp_path_factory.mktemp("swaps"))
+
+
+@pytest.fixture(scope="session")
+def uses(
+    azurite: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Future[dict[made_scene.Kill, made_scene.Ended]]]:
+    """Play the scene of new VMs and of attachments beside the tests."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(made_scene.kill_at_every_call_that_uses_disks, azurite, tmp_path_factory.mktemp("uses"))
 
 
 @pytest.fixture(scope="session")

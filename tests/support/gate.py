@@ -34,6 +34,17 @@ _SWAPPING = {
     "starting": ("POST", re.compile(f"{_MACHINE}/start$", re.IGNORECASE)),
     "tagging": ("PATCH", re.compile(f"{_DISK}/providers/Microsoft.Resources/tags/default$", re.IGNORECASE)),
 }
+_INTERFACE, _DEPLOYMENT = r"/networkInterfaces/([a-z0-9]+)-nic", r"/deployments/restore-([^/]+)"
+_MAKING = {
+    "reading interface": ("GET", re.compile(f"{_INTERFACE}$", re.IGNORECASE)),
+    "putting interface": ("PUT", re.compile(f"{_INTERFACE}$", re.IGNORECASE)),
+    "putting": ("PUT", re.compile(f"{_MACHINE}$", re.IGNORECASE)),
+    "reading deployment": ("GET", re.compile(f"{_DEPLOYMENT}$", re.IGNORECASE)),
+    "fetching": ("GET", re.compile(r"^/[a-z0-9]+/([a-z0-9]+)-[0-9a-f]{32}/azuredeploy", re.IGNORECASE)),
+    "deploying": ("PUT", re.compile(f"{_DEPLOYMENT}$", re.IGNORECASE)),
+    "attaching": ("POST", re.compile(f"{_MACHINE}/attachDetachDataDisks$", re.IGNORECASE)),
+    "deleting": ("DELETE", re.compile(f"{_DISK}$", re.IGNORECASE)),
+}
 _OURS = {"connection", "transfer-encoding", "date", "server"}
 
 
@@ -43,11 +54,12 @@ class Gate:
     A request of the other steps (``resolving`` by the VM, ``choosing``, ``validating``, ``looking``, ``following``,
     ``tracking``) stops before it is passed on. A request of a swap stops before (``deallocating sent``) and after
     (``deallocating done``), so do ``checking``, ``reading``, ``updating 1``, ``starting`` and ``tagging``, by the VM,
-    whose name has letters and digits alone. A request whose stop is its end is not passed on.
+    whose name has letters and digits alone. So do the requests that make a VM or attach disks, by the VM's name or, for
+    deployments, by the restore's id. A request whose stop is its end is not passed on.
 
     ``posts`` and ``looks`` count the answered requests that start restores and list jobs, by vault, ``reads`` those of
-    VMs, ``updates`` the requests that change a VM, as they come in. The first post to a vault in ``resets`` meets a
-    reset connection, its body unread.
+    VMs, ``updates`` the requests that change a VM, as they come in; ``passed`` counts the answered requests of all
+    these steps, by step and name. The first post to a vault in ``resets`` meets a reset connection, its body unread.
     """
 
     def __init__(self, upstream: str, stops: Stops) -> None:
@@ -56,6 +68,7 @@ class Gate:
         self.looks: Counter[str] = Counter()
         self.reads: Counter[str] = Counter()
         self.updates: Counter[str] = Counter()
+        self.passed: Counter[tuple[str, str]] = Counter()
         self.resets: set[str] = set()
         self._http = _Server(self)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
@@ -102,8 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self._stop_at_step(path)
         gate.stops.pass_by("post sent", vault)
-        swapping, vm = _step_of_swap(gate, self.command, path)
-        stop = gate.stops.pass_by(f"{swapping} sent", vm)
+        step, whose = _step_after_job(gate, self.command, path)
+        stop = gate.stops.pass_by(f"{step} sent", whose)
         if stop is not None and stop.is_end:
             self._reset()
             return
@@ -119,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             upstream.close()
         gate.posts[vault] += 1
         gate.stops.pass_by("job made", vault)
-        gate.stops.pass_by(f"{swapping} done", vm)
+        gate.stops.pass_by(f"{step} done", whose)
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in _OURS:
@@ -128,8 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
         if look := _JOBS.search(path):
             gate.looks[look[1].lower()] += 1
-        if swapping == "reading":
-            gate.reads[vm] += 1
+        gate.passed[step, whose] += 1
+        if step == "reading":
+            gate.reads[whose] += 1
 
     def _stop_at_step(self, path: str) -> None:
         for step, (method, pattern) in _STEPS.items():
@@ -142,20 +156,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
-    do_GET = do_POST = do_PATCH = _pass_on  # noqa: N815 - the names are http.server's
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _pass_on  # noqa: N815 - the names are http.server's
 
     @override
     def log_message(self, format: str, *args: object) -> None:
         """Keep the tests' output clean."""
 
 
-def _step_of_swap(gate: Gate, method: str, path: str) -> tuple[str, str]:
-    """Return the step of a swap that a request is, and the VM; empty if it is none. Updates are numbered."""
-    for step, (wanted, pattern) in _SWAPPING.items():
+def _step_after_job(gate: Gate, method: str, path: str) -> tuple[str, str]:
+    """Return what a request does with restored disks, and the VM or restore; empty if nothing. Updates are numbered."""
+    for step, (wanted, pattern) in {**_SWAPPING, **_MAKING}.items():
         if method == wanted and (found := pattern.search(path)):
-            vm = found[1].lower()
+            name = found[1].lower()
             if step != "updating":
-                return step, vm
-            gate.updates[vm] += 1
-            return f"updating {gate.updates[vm]}", vm
+                return step, name
+            gate.updates[name] += 1
+            return f"updating {gate.updates[name]}", name
     return "", ""

@@ -10,8 +10,9 @@ _PATIENCE_S = 60.0
 class Stop:
     """One stop for one passer-by."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str, after: int) -> None:
         self._reached, self._free = threading.Event(), threading.Event()
+        self.where, self.after = where, after
         self.is_end = False
 
     def hold(self) -> None:
@@ -21,7 +22,7 @@ class Stop:
 
     def wait(self) -> None:
         """Wait until somebody stands here."""
-        assert self._reached.wait(_PATIENCE_S), "nobody came by"
+        assert self._reached.wait(_PATIENCE_S), f"nobody came by: {self.where}"
 
     def let_go(self) -> None:
         self._free.set()
@@ -39,14 +40,19 @@ class Stops:
         self._lock = threading.Lock()
         self._set: dict[tuple[str, str], Stop] = {}
 
-    def set(self, place: str, name: str) -> Stop:
+    def set(self, place: str, name: str, *, after: int = 0) -> Stop:
+        """Set a stop for the first to come by ``after`` so many others."""
         with self._lock:
-            return self._set.setdefault((place, name), Stop())
+            return self._set.setdefault((place, name), Stop(f"{place} {name}", after))
 
     def pass_by(self, place: str, name: str) -> Stop | None:
         """Stand still if there is a stop; returns it."""
         with self._lock:
-            stop = self._set.pop((place, name), None)
+            stop = self._set.get((place, name))
+            if stop is not None and stop.after:
+                stop.after -= 1
+                return None
+            self._set.pop((place, name), None)
         if stop:
             stop.hold()
         return stop

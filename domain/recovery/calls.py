@@ -118,6 +118,15 @@ class MemberEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemberWait:
+    """The restore of a member waits for a person, or goes on. It is also data of the event ``member``."""
+
+    index: int
+    attempt: int
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedMembers:
     """What the task hub knows of some members: those whose restore has ended, and those that have no restore (yet).
 

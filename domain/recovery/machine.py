@@ -3,7 +3,7 @@
 ``advance`` and ``decide`` are called before each step; the answer goes to ``absorb``, an event to ``hear``. All are
 pure: the same state, answer and time give the same result, so that a step which is run again after a crash is decided
 in the same way. A recovery starts members in batches, hears of each one's end by the event ``member``, and does what
-persons tell it by the event ``command``.
+persons tell it by the event ``command``. By ``member`` it hears, too, that a member waits for a person, or goes on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from domain.codec import unpack
 from domain.errors import RestoreError
 from domain.recovery import admit, calls, commands, members, status_events
-from domain.recovery.calls import MemberEnd
+from domain.recovery.calls import MemberEnd, MemberWait
 from domain.recovery.ending import rejected, retry_or_end
 from domain.recovery.groups import STAYS_OPEN, decided, settled, with_decision
 from domain.recovery.parts import GROUP_LETTERS, GroupStatus
@@ -154,7 +154,7 @@ def _with_prediction(recovery: Recovery, now: datetime) -> Recovery:
 
 
 def hear(recovery: Recovery, event: str, data: object, now: datetime) -> Recovery:
-    """Return the recovery after an event: the end of a member's restore, or a person's command.
+    """Return the recovery after an event: the end or a wait of a member's restore, or a person's command.
 
     An event with invalid data changes nothing, nor does one after the recovery's end.
     """
@@ -164,11 +164,14 @@ def hear(recovery: Recovery, event: str, data: object, now: datetime) -> Recover
         return settled(commands.heard(recovery, data, now), now)
     if event != MEMBER_EVENT:
         return recovery
+    told = as_object(data)
     try:
-        end: MemberEnd = unpack(MemberEnd, as_object(data))
+        news: MemberEnd | MemberWait = unpack(MemberWait if "waits" in told else MemberEnd, told)
     except (KeyError, TypeError, ValueError):
         return recovery
-    return settled(members.ended(recovery, end, now), now)
+    if isinstance(news, MemberWait):
+        return settled(members.wait_heard(recovery, news), now)
+    return settled(members.ended(recovery, news, now), now)
 
 
 def absorb(recovery: Recovery, call: Call, answer: Answer[Any] | RestoreError, now: datetime) -> Recovery:

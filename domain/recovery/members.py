@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from domain.errors import TransientError
-from domain.recovery.calls import CancelMembers, CheckMembers, MemberEnd, StartMembers
+from domain.recovery.calls import CancelMembers, CheckMembers, MemberEnd, MemberRef, StartMembers
 from domain.recovery.parts import (
     ACTIVE,
     GOOD,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from domain.errors import RestoreError
-    from domain.recovery.calls import CheckedMembers, MemberRef, Resolved
+    from domain.recovery.calls import CheckedMembers, MemberWait, Resolved
     from domain.recovery.schedule import Caps
     from domain.recovery.state import Recovery
     from domain.restore.answers import Done
@@ -187,6 +187,18 @@ def call_failed(
 ) -> Recovery:
     """Return the recovery that makes the call again later."""
     return replace(recovery, backoff=recovery.backoff.retry(call.name, now))
+
+
+def wait_heard(recovery: Recovery, news: MemberWait) -> Recovery:
+    """Return the recovery after a member that runs has said that it waits for a person, or that it goes on.
+
+    Should such an event be lost, or come too late, the next check of the member puts it right.
+    """
+    ref = MemberRef(index=news.index, attempt=news.attempt)
+    if not 0 <= news.index < len(recovery.progress.members) or not _is_current(recovery, ref, *UNDER_WAY):
+        return recovery
+    status = MemberStatus.AWAITING_APPROVAL if news.waits else MemberStatus.RUNNING
+    return recovery.with_members(status, [news.index])
 
 
 def ended(recovery: Recovery, end: MemberEnd, _now: datetime) -> Recovery:

@@ -398,7 +398,10 @@ class ReleaseSlot(EntityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TellRecovery(EventCall):
-    """Tell the recovery whose member this restore is how it ended: ``data`` is a packed ``MemberEnd`` and its time."""
+    """Tell the recovery whose member this restore is how it ended, or that it waits for a person.
+
+    ``data`` is a packed ``MemberEnd`` or ``MemberWait``, and its time.
+    """
 
     name: ClassVar = "tell_recovery"
     event: ClassVar = "member"

@@ -98,7 +98,9 @@ _STAGES: Mapping[type[Stage], Callable[[Restore, Any, datetime], Step]] = {
 }
 """The function that decides the next step of each stage."""
 
-_PRIORITY_DECISIONS: Final = (trigger.decide_broken_attempt, withdraw.decide, admit.decide, slots.decide)
+_PRIORITY_DECISIONS: Final = (
+    *(trigger.decide_broken_attempt, withdraw.decide, admit.decide, slots.decide, report.tell_wait),
+)
 """The decisions that come before the stage's own next step, the most urgent first."""
 
 

@@ -1,4 +1,7 @@
-"""After the end: lock and slot are released, a member tells its recovery, and the result and last events are sent."""
+"""After the end: lock and slot are released, a member tells its recovery, and the result and last events are sent.
+
+A member also tells its recovery that it waits for a person, and that it goes on.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from domain.codec import pack
+from domain.recovery.calls import MemberWait
 from domain.recovery.member_end import member_end
 from domain.restore import slots, status_events
 from domain.restore.calls import (
@@ -21,6 +25,7 @@ from domain.restore.document import result_document
 from domain.restore.failure import retry
 from domain.restore.outcome import may_have_started
 from domain.restore.parts import Delivery, LockState, SlotState
+from domain.restore.stages import AwaitingMaintenance
 from domain.restore.steps import Finish, MakeCall, first_due
 from domain.times import format_time
 from domain.warning_codes import WarningCode
@@ -65,6 +70,16 @@ def decide(restore: Restore, outcome: Outcome, now: datetime) -> Step:
     return MakeCall(call=step.call, beside=tuple(others))
 
 
+def tell_wait(restore: Restore, now: datetime) -> Step | None:
+    """Return the step of a member whose recovery does not know yet that it waits for a person, or that it goes on."""
+    member, waits = restore.accepted.member, isinstance(restore.stage, AwaitingMaintenance)
+    if member is None or waits == restore.told_wait:
+        return None
+    news = MemberWait(index=member.index, attempt=member.attempt, waits=waits)
+    data = {**pack(news), "time": format_time(now)}
+    return MakeCall(call=TellRecovery(instance_id=member.recovery_id, data=data))
+
+
 def _next_release(restore: Restore) -> Call | None:
     if restore.slot.to_wake is not None:
         return WakeRestore(restore_id=restore.slot.to_wake)
@@ -87,7 +102,7 @@ def lock_released(restore: Restore, _call: ReleaseLock, _done: Done, _now: datet
 def recovery_told(restore: Restore, _call: TellRecovery, _none: None, _now: datetime) -> Restore:
     """Return the restore whose recovery has been told. Should the event be lost, the recovery looks by itself."""
     if restore.outcome is None:
-        return restore
+        return replace(restore, told_wait=not restore.told_wait)
     return replace(restore, outcome=replace(restore.outcome, told=True))
 
 

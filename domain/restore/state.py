@@ -80,7 +80,8 @@ class Restore:
     """The state of one restore: see this module's description.
 
     ``approval`` is the one that is awaited now, or was decided last; ``first_approval`` the one before the trigger,
-    once another one is asked for. ``swap_approval`` will be asked for before the swap.
+    once another one is asked for. ``swap_approval`` will be asked for before the swap. ``told_wait``: the recovery
+    whose member the restore is knows that it waits for a person.
     """
 
     accepted: Accepted
@@ -100,6 +101,7 @@ class Restore:
     timeline: Timeline | None = None  # restores of earlier versions have none
     first_approval: Approval | None = None
     swap_approval: Approval | None = None
+    told_wait: bool = False
 
     @classmethod
     def accept(

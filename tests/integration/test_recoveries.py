@@ -290,6 +290,7 @@ def test_the_swap_of_a_member_is_approved_by_itself(stage: Stage) -> None:
         return restores[0] if restores else None
 
     restore = eventually(waiting, within_s=30)
+    assert in_status(stage, recovery_id, "AwaitingApproval")["counts"] == {"AwaitingApproval": 1, "Pending": 1}
     assert groups_of(shown(stage, recovery_id))["next"]["status"] == "Pending"
     assert stage.call("POST", restore["links"]["approve"], json={"by": "ada"}).status_code == 202
     assert ended(stage, recovery_id)["counts"] == {"Completed": 2}

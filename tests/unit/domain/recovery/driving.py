@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from domain.answers import Answer
 from domain.codec import pack
 from domain.recovery import calls
-from domain.recovery.calls import CheckedMembers, GroupOutline, MemberEnd, MemberRef, Resolved
+from domain.recovery.calls import CheckedMembers, GroupOutline, MemberEnd, MemberRef, MemberWait, Resolved
 from domain.recovery.custom_status import shown_progress
 from domain.recovery.document import document
 from domain.recovery.machine import COMMAND_EVENT, MEMBER_EVENT, absorb, advance, decide, hear
@@ -159,6 +159,12 @@ class Driven:
 
     def hear_end(self, end: MemberEnd) -> None:
         self.recovery = hear(self.recovery.at(self.now), MEMBER_EVENT, pack(end), self.now)
+
+    def hear_wait(self, index: int, *, waits: bool = True, attempt: int = 1) -> Driven:
+        """Hear from a member that it waits for a person, or that it goes on."""
+        news = pack(MemberWait(index=index, attempt=attempt, waits=waits))
+        self.recovery = hear(self.recovery.at(self.now), MEMBER_EVENT, news, self.now)
+        return self
 
     def command(self, word: str, **members: str) -> Driven:
         self.hear({"id": f"{word} {self.now} {members.get('group')}", "command": word, **members})

@@ -311,6 +311,27 @@ class TestMembersThatWaitForAPerson:
 
         assert (driven.progress.members, driven.document["status"]) == ("RRP", "Running")
 
+    def test_say_so_themselves_and_that_they_go_on(self) -> None:
+        driven = running(a_group(3), max_running=2).passes(minutes=1).hear_wait(0)
+        driven.step()
+        assert (driven.progress.members, driven.document["status"]) == ("ARP", "AwaitingApproval")
+
+        driven.hear_wait(0).hear_wait(0, waits=False)
+        driven.step()
+        assert (driven.progress.members, driven.document["status"]) == ("RRP", "Running")
+
+    @pytest.mark.parametrize("waits", [True, False])
+    def test_are_not_believed_after_their_end_in_another_attempt_or_while_they_are_cancelled(self, waits: bool) -> None:
+        driven = running(a_group(3)).end(0)
+        driven.hear_wait(0, waits=waits).hear_wait(1, waits=waits, attempt=2)
+        for index in (3, -1):  # none of its members
+            driven.hear_wait(index, waits=waits)
+        assert driven.progress.members == "CRR"
+
+        driven.command("cancel").answer()
+        driven.hear_wait(1, waits=waits)
+        assert driven.progress.members == "CLL"
+
     def test_may_end_at_any_moment(self) -> None:
         driven = self.waiting().end(0, status=Status.REJECTED)
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from domain.answers import Answer
 from domain.codec import pack, unpack
 from domain.errors import TerminalError
-from domain.recovery.calls import MemberEnd
+from domain.recovery.calls import MemberEnd, MemberWait
 from domain.recovery.member_end import member_end
 from domain.requests import RestoreRequest
 from domain.restore import outcome
 from domain.restore.answers import Refusal
 from domain.restore.calls import TellRecovery
 from domain.restore.document import document
-from domain.restore.machine import absorb, advance, decide
+from domain.restore.machine import DECISION_EVENT, absorb, advance, decide
 from domain.restore.parts import Admission, LockState, Membership, Slot, SlotState, Source, Status
 from domain.restore.stages import Preparing
 from domain.restore.state import Restore, restore_id_for
 from domain.restore.steps import MakeCall
 from tests.support.azure import LIMITS, a_request, a_restore
 from tests.unit.domain.restore.states import CREATED, ITEM, NOW
+
+if TYPE_CHECKING:
+    from tests.support.player import Player
 
 RECOVERY_ID = "0d2f5b5c-6f0e-5c0b-8d86-0a8f3f7e5a11"
 
@@ -72,6 +78,64 @@ def the_end_of(member: Restore) -> Restore:
     """Return the member with its lock released: the restore has failed."""
     failed = outcome.failed(member, TerminalError("RestoreFailed", "No disk. " * 100), NOW)
     return replace(failed, admission=Admission(lock=LockState.RELEASED))
+
+
+class TestThatAsksBeforeItsSwap:
+    """It tells its recovery that it waits, and that it goes on."""
+
+    @pytest.fixture
+    def asked(self, player: Player) -> str:
+        restore_id = self.start(player, approval={"required": True, "before": "Swap"})
+        player.reach(restore_id, "AwaitingApproval")
+        return restore_id
+
+    def start(self, player: Player, **members: Any) -> str:
+        restore = a_restore(thenSwapDisks={}, targetResourceGroupId=None, **members)
+        membership = Membership(recovery_id=RECOVERY_ID, index=7, attempt=1)
+        accepted = replace(restore.accepted, source=Source.RECOVERY, member=membership)
+        return player.start(replace(restore, accepted=accepted))
+
+    def told(self, player: Player, restore_id: str) -> list[bool | Status]:
+        """Return what the recovery was told: whether the member waits, and how it ended."""
+        made = [call.call for call in player.calls_of("tell_recovery", restore_id)]
+        assert {call.instance_id for call in made if isinstance(call, TellRecovery)} == {RECOVERY_ID}
+        news = [unpack(MemberWait if "waits" in call.data else MemberEnd, call.data) for call in made]  # type: ignore[attr-defined] - as above
+        assert {(each.index, each.attempt) for each in news} == {(7, 1)}
+        return [each.waits if isinstance(each, MemberWait) else each.status for each in news]
+
+    def test_it_tells_that_it_waits_as_soon_as_it_does(self, player: Player, asked: str) -> None:
+        made = player.calls_of("tell_recovery", asked)
+
+        assert self.told(player, asked) == [True]
+        assert made[0].at == player.clock.now()
+        assert unpack(Restore, pack(player.play(asked).restore)) == player.play(asked).restore
+
+    def test_it_tells_that_it_goes_on_before_it_touches_the_vm(self, player: Player, asked: str) -> None:
+        player.say(DECISION_EVENT, {"decision": "Approved", "by": "ada"}, asked)
+        player.run_until(lambda: bool(player.compute.made))
+        assert self.told(player, asked) == [True, False]
+
+        assert player.finish(asked)["status"] == "Completed"
+        assert self.told(player, asked) == [True, False, Status.COMPLETED]
+
+    def test_rejected_it_tells_its_end_alone(self, player: Player, asked: str) -> None:
+        player.say(DECISION_EVENT, {"decision": "Rejected", "by": "ada"}, asked)
+        player.finish(asked)
+
+        assert self.told(player, asked) == [True, Status.REJECTED]
+
+    def test_one_that_asks_nobody_tells_its_end_alone(self, player: Player) -> None:
+        restore_id = self.start(player)
+        player.finish(restore_id)
+
+        assert self.told(player, restore_id) == [Status.COMPLETED]
+
+    def test_another_restore_tells_nobody(self, player: Player) -> None:
+        approval = {"required": True, "before": "Swap"}
+        restore_id = player.start(a_restore(thenSwapDisks={}, targetResourceGroupId=None, approval=approval))
+        player.reach(restore_id, "AwaitingApproval")
+
+        assert player.calls_of("tell_recovery", restore_id) == []
 
 
 class TestTellsItsRecovery:

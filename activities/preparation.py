@@ -45,7 +45,9 @@ class RestorePreparation:
         self._clock = clock
         self._began = clock()
         self._warnings: list[RestoreWarning] = []
-        self._follow_up = FollowUpChecks(api, call.request, call.item, before_call=self._check_time, warn=self._warn)
+        self._follow_up = FollowUpChecks(
+            api, reads, call.request, call.item, before_call=self._check_time, warn=self._warn
+        )
 
     def prepare(self) -> Answer[Prepared]:
         """Return the chosen point and what was found; the answer's wait is for the first poll of the validation.
@@ -96,6 +98,7 @@ class RestorePreparation:
             warnings=tuple(self._warnings),
             machine=self._follow_up.machine,
             source_size=self._follow_up.source_size,
+            data_disk_room=self._follow_up.data_disk_room,
         )
         return Answer(found, retry_after_s)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 from domain.answers import Answer
 from domain.azure.disks import Disk
 from domain.azure.jobs import Job, Operation, OperationStatus
+from domain.azure.machine_sizes import SIZE_TYPE, MachineSize
 from domain.azure.management_locks import ManagementLock
 from domain.azure.permissions import Permission
 from domain.azure.recovery_points import RecoveryPoint
@@ -69,6 +70,7 @@ _STORAGE_ACCOUNT_API_VERSION: Final = "2024-01-01"
 _VIRTUAL_NETWORK_API_VERSION: Final = "2024-05-01"
 _PERMISSIONS_API_VERSION: Final = "2022-04-01"
 _LOCKS_API_VERSION: Final = "2020-05-01"
+_SIZES_API_VERSION: Final = "2021-07-01"
 
 _VM_ITEMS: Final = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
 _VM_RESTORES: Final = "operation eq 'Restore' and backupManagementType eq 'AzureIaasVM'"
@@ -161,6 +163,16 @@ class BackupClient(NewMachineClient):
         path = resource_path(resource_id, "providers", "Microsoft.Authorization", "locks")
         for page, _ in self._pages(path, api_version=_LOCKS_API_VERSION):
             yield from map(ManagementLock.from_api, page)
+
+    def list_machine_sizes(self, subscription: str, location: str) -> Iterator[MachineSize]:
+        """Yield the sizes of VMs of a region, with what a subscription (``/subscriptions/...``) can have of them.
+
+        Azure filters by the region alone, so the disks, snapshots and hosts of the list are left out here.
+        """
+        path = resource_path(subscription, "providers", "Microsoft.Compute", "skus")
+        region = location.replace(" ", "").replace("'", "").lower()
+        for page, _ in self._pages(path, f"location eq '{region}'", api_version=_SIZES_API_VERSION):
+            yield from (MachineSize.from_api(entry) for entry in page if entry.get("resourceType") == SIZE_TYPE)
 
     def get_principal_id(self) -> str | None:
         """Return the object id of the identity that calls Azure, ``None`` if its token does not show it."""

@@ -35,6 +35,7 @@ class WarningCode(StrEnum):
     RESULT_INCOMPLETE = "ResultIncomplete"
     RESULT_NOT_POSTED = "ResultNotPosted"
     RESULT_NOT_PUBLISHED = "ResultNotPublished"
+    SIZE_NOT_CHECKED = "SizeNotChecked"
     SLOT_NOT_RELEASED = "SlotNotReleased"
     SNAPSHOT_ONLY = "SnapshotOnly"
     STAGING_ACCOUNT_NOT_CHECKED = "StagingAccountNotChecked"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain.answers import Answer
 from domain.azure.disks import Disk
+from domain.azure.machine_sizes import MachineSize
 from domain.errors import Json
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class SharedReads:
         self._api = api
         self._accounts = _Answers[Json](_KEPT_FOR, clock)
         self._proxies = _Answers[list[Json]](_KEPT_FOR, clock)
+        self._sizes = _Answers[list[MachineSize]](_KEPT_FOR, clock)
         self._running = _Answers[Answer[dict[str, str | None]]](_RUNNING_JOBS_KEPT_FOR, clock)
         self._disks = _Answers[list[Disk]](_DISKS_KEPT_FOR, clock)
 
@@ -43,6 +45,12 @@ class SharedReads:
     def list_resource_guard_proxies(self, vault_id: str) -> list[Json]:
         """Return the vault's Resource Guard proxies, as they were at most five minutes ago."""
         return self._proxies.get(vault_id, lambda: list(self._api.list_resource_guard_proxies(vault_id)))
+
+    def list_machine_sizes(self, subscription: str, location: str) -> list[MachineSize]:
+        """Return the sizes of VMs of a region, as they were at most five minutes ago."""
+        return self._sizes.get(
+            f"{subscription}/{location}", lambda: list(self._api.list_machine_sizes(subscription, location))
+        )
 
     def running_jobs(self, vault_id: str) -> dict[str, str | None]:
         """Return the running restore jobs of a vault as ``list_running_jobs`` does, at most a minute old."""

@@ -43,6 +43,11 @@ def size_unknown(source_id: str) -> ErrorDetail:
     return ErrorDetail(code=MISSING_FIELD, message=message, target=f"{CREATE_VIRTUAL_MACHINE}.size")
 
 
+def size_refused(problem: str) -> ErrorDetail:
+    """Return the error for a size of which no VM can be made."""
+    return ErrorDetail(code=NOT_ALLOWED, message=problem, target=f"{CREATE_VIRTUAL_MACHINE}.size")
+
+
 def machine_not_found(vm_id: str) -> ErrorDetail:
     """Return the error for a VM that should get disks and does not exist."""
     message = f"Azure does not find {vm_id}; check the id"

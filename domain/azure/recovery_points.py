@@ -120,6 +120,7 @@ class RecoveryPoint:
     ``{"name", "type"}``. ``tiers_known``: the service said of each tier whether it has the data. If it did not, a tier
     that is not in ``tiers`` may have it nevertheless. ``disk_count`` is the number of its disks with the OS disk, and
     ``luns`` are their LUNs, -1 for the OS disk; ``None`` if Azure does not say it (``domain.azure.point_disks``).
+    ``vm_size`` is that of the VM when it was backed up.
     """
 
     point_id: str
@@ -139,6 +140,7 @@ class RecoveryPoint:
     security_type: str | None = None
     disk_count: int | None = None
     luns: tuple[int, ...] | None = None
+    vm_size: str | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -174,6 +176,7 @@ class RecoveryPoint:
             security_type=as_label(properties.get("securityType")),
             disk_count=disk_count,
             luns=luns,
+            vm_size=as_label(properties.get("virtualMachineSize")),
         )
 
     def to_json(self) -> Json:

@@ -63,10 +63,17 @@ class RestoreScopes:
         """The subscriptions of the vaults and of the VMs that the app may read."""
         return _without_duplicates(map(subscription_of, (*self.vault_ids, *self.virtual_machine_scopes)))
 
+    @property
+    def machine_subscriptions(self) -> tuple[str, ...]:
+        """The subscriptions of the VMs that get restored disks, and of the new VMs, which need a network."""
+        new = self.target_resource_group_ids if self.virtual_network_ids else ()
+        return _without_duplicates(map(subscription_of, (*self.in_place_scopes, *new)))
+
     def of_member(self, name: str) -> tuple[str, ...]:
-        """Return the scopes of a member by its name in the setting; ``subscriptions`` is a name, too."""
+        """Return the scopes of a member by its name in the setting; those of ``subscriptions`` are names, too."""
         return {
             "subscriptions": self.subscriptions,
+            "machineSubscriptions": self.machine_subscriptions,
             "vaultIds": self.vault_ids,
             "targetResourceGroupIds": self.target_resource_group_ids,
             "stagingScopes": self.staging_scopes,

@@ -51,7 +51,8 @@ class Preparation:
     ``guard_requests`` are the Resource Guard requests that the trigger must carry. ``validation`` is the service's own
     validation, ``None`` if it is not wanted or not available. ``candidates`` are a plan's verdicts; ``candidates_cut``
     counts those that were left out. ``machine`` is the VM if its disks are to be swapped; ``source_size`` is its size
-    if a new VM of the disks gets the same.
+    if a new VM of the disks gets the same. ``data_disk_room`` is how many more data disks the VM can have that gets
+    the restored ones, if it was read because there may be too many.
     """
 
     kind: ClassVar = "prepared"
@@ -63,6 +64,7 @@ class Preparation:
     warnings: tuple[RestoreWarning, ...] = ()
     machine: VirtualMachine | None = None
     source_size: str | None = None
+    data_disk_room: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,7 @@ def prepared(restore: Restore, _call: PrepareRestore, found: answers.Prepared, n
         candidates=found.candidates,
         machine=found.machine,
         source_size=found.source_size,
+        data_disk_room=found.data_disk_room,
     )
     if stage.is_posted:
         return restore.with_stage(Searching(before=Triggering(prepared=ready), since=now), now)

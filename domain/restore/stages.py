@@ -22,7 +22,8 @@ class Prepared:
     """What the trigger needs: item and point, checked. ``candidates`` are a plan's verdicts, for its result.
 
     ``machine`` is the VM that the restored disks are for, as it was when the restore was prepared. ``source_size`` is
-    the size of the backed-up VM if a new one gets the same.
+    the size of the backed-up VM if a new one gets the same. ``data_disk_room`` is how many more data disks the VM can
+    have that gets the restored ones, if that matters and is known.
     """
 
     item: ProtectedItem
@@ -31,6 +32,7 @@ class Prepared:
     candidates: tuple[Json, ...] = ()
     machine: VirtualMachine | None = None
     source_size: str | None = None
+    data_disk_room: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

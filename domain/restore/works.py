@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domain.azure.data_disk_room import new_places, no_room
 from domain.azure.disks import RestoredDisk
 from domain.azure.restore_constraints import staging_account_id
 from domain.errors import ATTACHMENT_FAILED, CREATION_FAILED, Json, TerminalError
@@ -49,6 +50,8 @@ def _swap(restore: Restore, restored: Restored, asked: Json) -> Swap:
     problem = None if machine is None else unusable_disk(machine, wanted, restored.disks)
     if problem is not None:
         raise TerminalError(SWAP_FAILED, f"The disks were restored, but not swapped: {problem}")
+    if machine is not None:
+        _check_room(restored, len(new_places(machine, (place.lun for place in wanted))), SWAP_FAILED)
     return Swap(
         vm_id=restore.source_resource_id or "",
         wanted=wanted,
@@ -63,17 +66,29 @@ def _creation(restore: Restore, restored: Restored, asked: Json) -> Creation:
     if len(os_disks) != 1:
         message = f"{len(os_disks)} OS disks were restored, and one is needed."
         raise TerminalError(CREATION_FAILED, message)
+    places = tuple(_places(disk for disk in disks if not disk.is_os))
+    _check_room(restored, len(places), CREATION_FAILED)
     is_template = asked.get("template", False)
     return Creation(
         restore_id=restore.restore_id,
         vm_id=restore.request.new_virtual_machine_id or "",
         subnet_id=asked["subnetId"],
         os_disk_id=os_disks[0],
-        places=tuple(_places(disk for disk in disks if not disk.is_os)),
+        places=places,
         starts=asked.get("start", True),
         template=_template(restore, restored) if is_template else None,
         own=None if is_template else _own_settings(restored, asked),
     )
+
+
+def _check_room(restored: Restored, added: int, error_code: str) -> None:
+    """Raise ``TerminalError`` if the VM, by its size, cannot have that many more data disks."""
+    room = restored.tracked.prepared.data_disk_room
+    if room is not None and added > room:
+        message = (
+            f"The disks are restored, but {no_room(room, added)}. Choose a larger size, and use the disks by hand."
+        )
+        raise TerminalError(error_code, message)
 
 
 def _places(disks: Iterable[RestoredDisk]) -> Iterable[DiskPlace]:
@@ -116,6 +131,7 @@ def _own_settings(restored: Restored, asked: Json) -> OwnSettings:
 def _attachment(restored: Restored, asked: Json) -> Attachment:
     disks = [RestoredDisk.of(disk) for disk in restored.disks if disk.disk_id is not None]
     chosen = _chosen(disks, asked.get("luns"))
+    _check_room(restored, len(chosen), ATTACHMENT_FAILED)
     others = tuple(disk.id or "" for disk in disks if disk not in chosen)
     return Attachment(
         vm_id=asked["virtualMachineId"],

@@ -73,17 +73,22 @@ var machines = checked('virtualMachineScopes', scopesFrom(virtualMachineScopes),
   groupType
   machineType
 ])
+var inPlace = checked('inPlaceScopes', scopesFrom(inPlaceScopes), [groupType, machineType])
 var staging = checked('stagingScopes', scopesFrom(stagingScopes), [accountType, groupType])
 
 // By the names that required_permissions.json uses.
 var scopes = {
   subscriptions: scopesFrom(map(concat(vaults, machines), scope => '/subscriptions/${scope.subscriptionId}'))
+  machineSubscriptions: scopesFrom(map(
+    concat(inPlace, empty(virtualNetworkIds) ? [] : targetGroups),
+    scope => '/subscriptions/${scope.subscriptionId}'
+  ))
   vaultIds: vaults
   targetResourceGroupIds: targetGroups
   stagingScopes: empty(staging) ? targetGroups : staging
   virtualNetworkIds: checked('virtualNetworkIds', scopesFrom(virtualNetworkIds), [networkType])
   virtualMachineScopes: machines
-  inPlaceScopes: checked('inPlaceScopes', scopesFrom(inPlaceScopes), [groupType, machineType])
+  inPlaceScopes: inPlace
 }
 
 var features = filter(

@@ -259,6 +259,18 @@ class TestReading:
         assert there["Standard_D4s_v5"].max_data_disk_count == 8
         assert for_vm == set(there)
 
+    def test_what_a_subscription_can_have_in_a_region_says_it_too(self, compute: ComputeManagementClient) -> None:
+        found = {sku.name: sku for sku in compute.resource_skus.list(filter="location eq 'westeurope'")}
+
+        size, disk = found["Standard_D4s_v5"], found["Premium_LRS"]
+        assert (size.resource_type, size.locations, size.family) == (
+            "virtualMachines",
+            ["westeurope"],
+            "standardDSv5Family",
+        )
+        assert {each.name: each.value for each in size.capabilities or []}["MaxDataDiskCount"] == "8"
+        assert (size.restrictions, disk.resource_type) == ([], "disks")
+
     def test_boot_diagnostics_name_two_blobs(self, compute: ComputeManagementClient) -> None:
         found = compute.virtual_machines.retrieve_boot_diagnostics_data(GROUP, VM)
 

@@ -59,6 +59,11 @@ def expected(lists: Mapping[str, list[str]]) -> set[Grant]:
     lists = {name: lists.get(name, []) for name in LISTS}
     scopes = {
         "FindBackups": ["/".join(scope.split("/")[:3]) for scope in lists["vaultIds"] + lists["virtualMachineScopes"]],
+        "ReadSizes": [
+            "/".join(scope.split("/")[:3])
+            for scope in lists["inPlaceScopes"]
+            + (lists["targetResourceGroupIds"] if lists["virtualNetworkIds"] else [])
+        ],
         "ReadVirtualMachines": lists["virtualMachineScopes"],
         "RestoreFromVaults": lists["vaultIds"],
         "CreateDisks": lists["targetResourceGroupIds"],
@@ -157,12 +162,13 @@ def test_each_combination_of_lists_makes_exactly_its_roles(evaluate_many: Callab
     assert made.types() == {DEFINITION, ASSIGNMENT}
 
 
-def test_a_subscription_gets_the_backup_status_alone(evaluate: Callable[..., Deployment]) -> None:
+def test_a_subscription_gets_the_backup_status_and_the_sizes_alone(evaluate: Callable[..., Deployment]) -> None:
     made = grants(evaluate(ROLES, **parameters({**LISTS, "virtualMachineScopes": [WEB, VM]})).resources)
 
-    assert {grant.feature for grant in made if grant.scope in (A, B, C)} == {"FindBackups"}
-    assert next(feature for feature in FEATURES if feature["feature"] == "FindBackups")["actions"] == [
-        "Microsoft.RecoveryServices/locations/backupStatus/action"
+    assert {grant.feature for grant in made if grant.scope in (A, B, C)} == {"FindBackups", "ReadSizes"}
+    assert [feature["actions"] for feature in FEATURES if feature["feature"] in {"FindBackups", "ReadSizes"}] == [
+        ["Microsoft.RecoveryServices/locations/backupStatus/action"],
+        ["Microsoft.Compute/skus/read"],
     ]
 
 

@@ -94,6 +94,7 @@ class TestTheRoute:
         assert problems(report) == []
         assert {check["feature"] for check in report["checks"]} == {
             "FindBackups",
+            "ReadSizes",
             "ReadVirtualMachines",
             "RestoreFromVaults",
             "UseResourceGuards",
@@ -154,11 +155,11 @@ class TestTheCommand:
         assert (good.returncode, good.stderr) == (0, "")
         assert f"Checked by {stage.url} as its own identity (object id {PRINCIPAL_ID})." in good.stdout
         assert "vaults/vault-weu (backup-rg)" in good.stdout
-        assert "Preflight: ok. Checks: 16; ok 16, problems 0, could not be checked 0." in good.stdout
+        assert "Preflight: ok. Checks: 17; ok 17, problems 0, could not be checked 0." in good.stdout
         assert bad.returncode == 1
         assert f"RestoreFromVaults at {VAULT_ID}: missing" in bad.stdout
         assert f"missing: {READ_JOBS}" in bad.stdout
-        assert "ok 15, problems 1" in bad.stdout
+        assert "ok 16, problems 1" in bad.stdout
 
     def test_shows_a_closed_guard_and_does_not_fail(self, stage: Stage) -> None:
         stage.simulator.world.set_guard("vault-guarded", granted=False)
@@ -167,7 +168,7 @@ class TestTheCommand:
 
         assert (done.returncode, done.stderr) == (0, "")
         assert f"UseResourceGuards at {GUARD}: guarded" in done.stdout
-        assert "Preflight: ok. Checks: 16; ok 15, problems 0, could not be checked 0." in done.stdout
+        assert "Preflight: ok. Checks: 17; ok 16, problems 0, could not be checked 0." in done.stdout
         assert "Closed Resource Guards: 1. A person must open them before a restore." in done.stdout
 
     def test_says_in_one_line_what_to_do_when_nobody_is_signed_in(self, stage: Stage) -> None:

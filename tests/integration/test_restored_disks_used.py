@@ -119,6 +119,15 @@ class TestANewVm:
         assert document["jobId"] is None
         assert attached(stage, vm) == before
 
+    def test_a_size_that_the_region_does_not_have_starts_nothing(self, stage: Stage) -> None:
+        asked = {"name": "odd", "subnetId": SUBNET, "size": "Standard_D3_v99"}
+
+        document = used(stage, dryRun=True, thenCreateVirtualMachine=asked)
+
+        assert (document["status"], document["error"]["code"]) == ("Failed", "ValidationFailed")
+        assert document["error"]["details"][0]["target"] == "thenCreateVirtualMachine.size"
+        assert document["warnings"] == []
+
     def test_a_plan_shows_its_calls(self, stage: Stage) -> None:
         document = used(stage, dryRun=True, thenCreateVirtualMachine={"name": "planned", "subnetId": SUBNET})
 

@@ -12,6 +12,7 @@ from domain import errors
 from domain.answers import Accepted, Answer
 from domain.azure.disks import Disk
 from domain.azure.jobs import Job, JobStatus, Operation, OperationStatus
+from domain.azure.machine_sizes import MachineSize
 from domain.azure.permissions import Permission
 from domain.azure.recovery_points import RecoveryPoint
 from domain.azure.resource_graph import GraphPage
@@ -54,6 +55,16 @@ CONTAINER = "IaasVMContainer;iaasvmcontainerv2;web-rg;web-01"
 ITEM = "VM;iaasvmcontainerv2;web-rg;web-01"
 GUARD_REQUEST = (
     f"{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.DataProtection/resourceGuards/guard/requests/default"
+)
+SIZES = tuple(
+    MachineSize(name=name, max_data_disks=count)
+    for name, count in {
+        "Standard_B2s": 4,
+        "Standard_D2s_v5": 4,
+        "Standard_D4s_v5": 8,
+        "Standard_E4s_v5": 8,
+        "Standard_E8s_v5": 16,
+    }.items()
 )
 LIMITS = Limits(job_poll_min_s=15, job_poll_max_s=60, deadline_s=24 * 3600, adoption_window_s=120)
 
@@ -215,6 +226,7 @@ class ScriptedAzure:
     """The VM with its instance view, as Azure Compute writes it."""
     permissions: list[Permission] = field(default_factory=lambda: [Permission(actions=("*",), not_actions=())])
     locks: list[ManagementLock] = field(default_factory=list)
+    sizes: list[MachineSize] = field(default_factory=lambda: [*SIZES])
     vault: Json = field(default_factory=dict)
     staging: Json = field(default_factory=lambda: {"location": "westeurope", "sku": {"name": "Standard_LRS"}})
     item_properties: Json = field(default_factory=dict)
@@ -276,6 +288,11 @@ class ScriptedAzure:
         self._call("list_locks")
         assert same_id(resource_id, VM_ID)
         return self.locks
+
+    def list_machine_sizes(self, subscription: str, location: str) -> Iterable[MachineSize]:
+        self._call("list_machine_sizes")
+        assert (subscription, location) == (SUBSCRIPTION, self.location)
+        return self.sizes
 
     def get_vault_region(self, vault_id: str) -> str:
         self._call("get_vault_region")

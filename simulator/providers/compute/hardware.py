@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from simulator.reading import Node
 
 V1, V2 = "V1", "V2"
+_SIZE_NAME = re.compile(r"Standard_([A-Z]+)(\d+)([a-z]*)(?:_(v\d+))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,34 @@ class Size:
             "memoryInMB": self.memory_mb,
             "maxDataDiskCount": self.data_disks,
         }
+
+    def sku(self, name: str, region: str) -> dict[str, Any]:
+        """Write the size as the list of what a subscription can have, with some of Azure's capabilities."""
+        capabilities = {
+            "MaxResourceVolumeMB": 0,
+            "OSVhdSizeMB": 1_047_552,
+            "vCPUs": self.cores,
+            "HyperVGenerations": ",".join(self.generations),
+            "MemoryGB": self.memory_mb // 1024,
+            "MaxDataDiskCount": self.data_disks,
+        }
+        return {
+            "resourceType": "virtualMachines",
+            "name": name,
+            "tier": "Standard",
+            "size": name.removeprefix("Standard_"),
+            "family": family_of(name),
+            "locations": [region],
+            "locationInfo": [{"location": region, "zones": ["1", "2", "3"], "zoneDetails": []}],
+            "capabilities": [{"name": key, "value": str(value)} for key, value in capabilities.items()],
+            "restrictions": [],
+        }
+
+
+def family_of(name: str) -> str:
+    """Return the family of a size, such as ``standardDSv5Family`` of ``Standard_D2s_v5``; empty for an odd name."""
+    size = _SIZE_NAME.fullmatch(name)
+    return f"standard{size[1]}{size[3].upper()}{size[4] or ''}Family" if size else ""
 
 
 SIZES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.providers.compute import disks, operations, power, run_commands, usages, virtual_machines
+from simulator.providers.compute import disks, operations, power, run_commands, skus, usages, virtual_machines
 from simulator.routing import GROUP, SUBSCRIPTION, RouteTable
 
 _COMPUTE = "/providers/Microsoft.Compute"
@@ -12,6 +12,7 @@ _RUN_COMMAND = _VM + "/runCommands/{command}"
 
 ROUTES: RouteTable = (
     ("GET", SUBSCRIPTION + _COMPUTE + "/locations/{region}/usages", usages.list_usages),
+    ("GET", SUBSCRIPTION + _COMPUTE + "/skus", skus.list_skus),
     ("GET", SUBSCRIPTION + _COMPUTE + "/virtualMachines", virtual_machines.list_vms),
     ("GET", GROUP + _COMPUTE + "/virtualMachines", virtual_machines.list_vms),
     ("GET", _VM, virtual_machines.get_vm),

@@ -17,6 +17,7 @@ from domain import errors
 from domain.answers import Answer
 from domain.azure import restore_constraints
 from domain.azure.jobs import OperationStatus
+from domain.azure.machine_sizes import MachineSize
 from domain.azure.management_locks import ManagementLock
 from domain.azure.point_search import SearchProgress
 from domain.azure.protected_items import ProtectedItem
@@ -373,6 +374,114 @@ class TestBeforeASwap:
         azure.fails[call] = [TransientError(errors.SERVICE_UNAVAILABLE, "throttled")]
 
         assert isinstance(_failure(lambda: self.check(activities)), TransientError)
+
+
+class TestRoomForDisks:
+    """How many data disks the VM can have is read only where the restore may add some."""
+
+    FULL: ClassVar[list[MachineSize]] = [MachineSize(name="standard_d2S_v5", max_data_disks=2)]
+    OTHER_VM: ClassVar[str] = f"{VM_ID}-other"
+    NEW: ClassVar[Json] = {
+        "name": "web-02",
+        "subnetId": f"{TARGET_GROUP}/providers/Microsoft.Network/virtualNetworks/n/subnets/s",
+    }
+
+    def holding(self, azure: ScriptedAzure, *luns: int) -> None:
+        tiers = [{"type": "HardenedRP", "status": "Valid"}]
+        disks = {"includedDiskList": [{"lun": lun} for lun in luns]}
+        azure.points = [a_point(recoveryPointTierDetails=tiers, recoveryPointDiskConfiguration=disks)]
+
+    def swap(self, activities: RestoreActivities) -> Preparation:
+        return prepared(activities, a_request(thenSwapDisks={}))
+
+    def attach(self, activities: RestoreActivities, azure: ScriptedAzure) -> Preparation:
+        azure.other_machines[self.OTHER_VM] = {**azure.machine, "id": self.OTHER_VM}
+        return prepared(activities, a_request(thenAttachDisks={"virtualMachineId": self.OTHER_VM}))
+
+    def create(self, activities: RestoreActivities, request: Json | None = None, **members: Any) -> Preparation:
+        return prepared(activities, a_request(thenCreateVirtualMachine={**self.NEW, **members}, **(request or {})))
+
+    def test_a_swap_by_a_point_of_another_size_of_the_vm(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.points = [a_point(virtualMachineSize="Standard_D4s_v5")]
+
+        found = self.swap(activities)
+
+        assert (found.data_disk_room, azure.calls["list_machine_sizes"]) == (3, 1)
+        assert unpack(Preparation, json.loads(json.dumps(pack(found)))) == found
+
+    def test_a_swap_that_would_add_too_many_is_refused(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.sizes = self.FULL
+        self.holding(azure, -1, 0, 1, 2)
+
+        error = _failure(lambda: self.swap(activities))
+
+        assert (error.details[0].target, "room for 1 more" in error.message) == ("thenSwapDisks", True)
+
+    def test_disks_for_another_vm(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.sizes = self.FULL
+        assert self.attach(activities, azure).data_disk_room == 1
+
+        self.holding(azure, -1, 0, 1)
+
+        assert _failure(lambda: self.attach(activities, azure)).details[0].target == "thenAttachDisks"
+
+    @pytest.mark.parametrize(
+        ("sizes", "words"),
+        [
+            (FULL, "room for 2 more data disks, and it would get 3"),
+            ([MachineSize(name="Standard_D4s_v5")], "Azure has no VM size Standard_D2s_v5 in westeurope"),
+            ([replace(FULL[0], refused_zones=("1",))], "in zone 1"),
+        ],
+    )
+    @pytest.mark.parametrize("given", [{"size": "Standard_D2s_v5"}, {}])
+    def test_a_new_vm_whose_size_does_not_fit_is_refused(
+        self, activities: RestoreActivities, azure: ScriptedAzure, given: Json, sizes: list[MachineSize], words: str
+    ) -> None:
+        azure.sizes = sizes
+        self.holding(azure, -1, 0, 1, 2)
+
+        error = _failure(lambda: self.create(activities, {"zones": ["1"]}, zone="1", **given))
+
+        assert error.details[0].target == "thenCreateVirtualMachine.size"
+        assert words in error.message
+
+    def test_a_new_vm_by_the_template_has_a_size_already(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        assert self.create(activities, template=True).data_disk_room is None
+        assert azure.calls["list_machine_sizes"] == 0
+
+    def test_the_sizes_are_read_once_for_many_restores(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        assert [self.create(activities).data_disk_room for _ in range(2)] == [4, 4]
+        assert azure.calls["list_machine_sizes"] == 1
+
+    @pytest.mark.parametrize(
+        "error", [TerminalError(errors.AUTHORIZATION_FAILED, "no role"), throttled(None)], ids=["no role", "throttled"]
+    )
+    def test_sizes_that_cannot_be_read_are_a_warning(
+        self, activities: RestoreActivities, azure: ScriptedAzure, error: RestoreError
+    ) -> None:
+        azure.fails["list_machine_sizes"] = [error, error]
+
+        found = [self.create(activities), self.attach(activities, azure)]
+
+        assert [warning.code for each in found for warning in each.warnings] == ["SizeNotChecked"] * 2
+        assert [each.data_disk_room for each in found] == [None, None]
+
+    @pytest.mark.parametrize("sizes", [[], [MachineSize(name="other")], [MachineSize(name="Standard_D2s_v5")]])
+    def test_a_vm_of_a_size_of_which_azure_says_nothing_is_not_refused(
+        self, activities: RestoreActivities, azure: ScriptedAzure, sizes: list[MachineSize]
+    ) -> None:
+        azure.sizes = sizes
+        self.holding(azure, -1, 0, 1, 2)
+
+        assert self.attach(activities, azure).data_disk_room is None
 
 
 class TestCheckRestore:

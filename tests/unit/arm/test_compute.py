@@ -403,6 +403,26 @@ class TestDisks:
         assert client.merge_tags(f"{DISKS}/os", {}) is None  # accepted, to be done later
 
 
+def test_the_sizes_of_a_region_are_listed_without_what_else_compute_has(
+    server: ArmServer, client: BackupClient
+) -> None:
+    size = {
+        "resourceType": "virtualMachines",
+        "name": "a",
+        "capabilities": [{"name": "MaxDataDiskCount", "value": "4"}],
+    }
+    server.answers(
+        Say(body={"value": [{"resourceType": "disks", "name": "b"}, size], "nextLink": f"{server.url}/next?page=2"}),
+        Say(body={"value": [{}, {"resourceType": "virtualMachines", "name": "c"}]}),
+    )
+
+    found = list(client.list_machine_sizes("/subscriptions/s", "West Europe"))
+
+    assert [(entry.name, entry.max_data_disks) for entry in found] == [("a", 4), ("c", None)]
+    query = "api-version=2021-07-01&%24filter=location%20eq%20%27westeurope%27"
+    assert server.requests[0].target == f"/subscriptions/s/providers/Microsoft.Compute/skus?{query}"
+
+
 def test_the_locks_of_a_vm_are_listed_to_the_last_page(server: ArmServer, client: BackupClient) -> None:
     def lock(scope: str, level: str) -> dict[str, Any]:
         return {"id": f"{scope}/providers/Microsoft.Authorization/locks/l", "name": "l", "properties": {"level": level}}

@@ -43,9 +43,10 @@ NEW_MACHINE = PutVirtualMachine(
 )
 VERBS = {"GET": "read", "PATCH": "write", "PUT": "write", "DELETE": "delete"}
 
-# What a feature is granted at: a member of RESTORE_SCOPES, or the subscriptions of the vaults and VMs.
+# What a feature is granted at: a member of RESTORE_SCOPES, or subscriptions of vaults and VMs.
 SCOPES = {
     "subscriptions",
+    "machineSubscriptions",
     "vaultIds",
     "targetResourceGroupIds",
     "stagingScopes",
@@ -56,6 +57,7 @@ SCOPES = {
 # The features that make each call of the client.
 CALLERS = {
     "get_backup_status": ["FindBackups"],
+    "list_machine_sizes": ["ReadSizes"],
     "get_virtual_machine_region": ["ReadVirtualMachines", "ReplaceDisks"],
     # The disks of a restore are in its target resource group, those that are replaced in place in the VM's.
     "list_disks": ["CreateDisks", "ReplaceDisks"],
@@ -170,6 +172,7 @@ def calls(url: str) -> Iterable[tuple[str, Callable[[BackupClient], object]]]:
     yield "get_disk", lambda api: api.get_disk(DISK)
     yield "merge_tags", lambda api: api.merge_tags(DISK, {"t": "v"})
     yield "list_locks", lambda api: list(api.list_locks(VM))
+    yield "list_machine_sizes", lambda api: list(api.list_machine_sizes("/subscriptions/s", "westeurope"))
     yield "get_deployment", lambda api: api.get_deployment(GROUP, "d")
     yield "put_deployment", lambda api: api.put_deployment(GROUP, "d", {})
     for resource_id in (VM, INTERFACE, ADDRESS):

@@ -101,6 +101,7 @@ class TestFeatures:
         ]
         assert needed(virtualMachineScopes=[VM_ID], inPlaceScopes=[VM_ID]) == [
             ("FindBackups", SUBSCRIPTION),
+            ("ReadSizes", SUBSCRIPTION),
             ("ReadVirtualMachines", VM_ID),
             ("ReplaceDisks", VM_ID),
             ("SwapDisks", VM_ID),
@@ -113,6 +114,7 @@ class TestFeatures:
         assert ("CreateVirtualMachines", TARGET_GROUP) in with_network
         assert ("JoinNetworks", NETWORK) in with_network
         assert ("CreateVirtualMachinesFromDisks", TARGET_GROUP) in with_network
+        assert ("ReadSizes", SUBSCRIPTION) in with_network
         without = dict(needed(targetResourceGroupIds=[TARGET_GROUP]))
         assert not {"CreateVirtualMachines", "CreateVirtualMachinesFromDisks"} & without.keys()
 
@@ -134,7 +136,7 @@ class TestFeatures:
 
     def test_every_feature_has_a_scope_that_the_setting_knows(self) -> None:
         assert all(isinstance(feature, Feature) for feature in required_permissions())
-        assert [RestoreScopes().of_member(feature.scope) for feature in required_permissions()] == [()] * 12
+        assert [RestoreScopes().of_member(feature.scope) for feature in required_permissions()] == [()] * 13
 
 
 class TestResourceGuards:

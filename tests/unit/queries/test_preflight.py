@@ -128,6 +128,7 @@ def test_all_is_ok_and_nothing_is_read_twice(azure: Azure) -> None:
     assert (found.status, found.principal_id, found.message) == ("ok", "object-1", None)
     assert [(check.feature, check.scope) for check in found.checks] == [
         ("FindBackups", SUBSCRIPTION),
+        ("ReadSizes", SUBSCRIPTION),
         ("ReadVirtualMachines", SUBSCRIPTION),
         ("RestoreFromVaults", VAULT_ID),
         ("CreateDisks", TARGET_GROUP),
@@ -501,7 +502,7 @@ def test_when_time_is_over_the_rest_is_unknown_and_says_so(azure: Azure) -> None
     found = run_preflight(azure, RestoreScopes.from_json(EVERYTHING), lambda: next(seconds))
 
     assert found.status == "incomplete"
-    assert {check.status for check in found.checks[:2]} == {CheckStatus.OK}  # both need the same list
-    assert {check.status for check in found.checks[2:]} == {CheckStatus.UNKNOWN}
+    assert {check.status for check in found.checks[:3]} == {CheckStatus.OK}  # they need the same list
+    assert {check.status for check in found.checks[3:]} == {CheckStatus.UNKNOWN}
     assert "The preflight ends after 90 s" in found.checks[-2].message
     assert len(azure.made) < 4

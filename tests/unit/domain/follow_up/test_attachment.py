@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from domain import errors
+from domain.azure.machine_sizes import MachineSize
 from domain.errors import TerminalError, TransientError
 from domain.restore.machine import CANCEL_EVENT
 from tests.support.azure import a_restore
@@ -37,6 +38,17 @@ def attaching(*, request: Json | None = None, **members: Any) -> tuple[Player, M
 
 def attachment_of(shown: Json) -> Json:
     return shown["result"]["attachment"]
+
+
+def test_without_room_for_the_disks_nothing_is_attached_or_deleted() -> None:
+    player, cloud = attaching(deleteOthers=True)
+    player.azure.sizes = [MachineSize(name="Standard_D2s_v5", max_data_disks=1)]
+
+    shown = player.finish()
+
+    assert (shown["status"], shown["error"]["code"]) == ("Failed", "AttachmentFailed")
+    assert "has room for 0 more data disks, and it would get 1" in shown["error"]["message"]
+    assert cloud.writes() == []
 
 
 class TestGoesWell:

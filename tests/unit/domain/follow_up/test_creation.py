@@ -11,6 +11,7 @@ import pytest
 from domain import errors
 from domain.azure.deployments import MadeResource
 from domain.azure.jobs import JobStatus
+from domain.azure.machine_sizes import MachineSize
 from domain.errors import TerminalError, TransientError
 from domain.restore.machine import CANCEL_EVENT
 from tests.support.azure import a_point, a_restore
@@ -301,6 +302,16 @@ class TestWhatIsThereAlready:
 
 
 class TestWhatIsCheckedBefore:
+    def test_a_size_without_room_for_the_disks_makes_nothing(self) -> None:
+        player, cloud = creating()
+        player.azure.sizes = [MachineSize(name="Standard_D2s_v5", max_data_disks=0)]
+
+        shown = player.finish()
+
+        assert shown["error"]["code"] == "CreationFailed"
+        assert "has room for 0 more data disks, and it would get 1" in shown["error"]["message"]
+        assert cloud.writes() == []
+
     def test_the_size_is_that_of_the_backed_up_vm(self) -> None:
         player, cloud = creating()
         player.azure.machine["properties"]["hardwareProfile"]["vmSize"] = "Standard_E8s_v5"

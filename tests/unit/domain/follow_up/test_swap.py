@@ -10,6 +10,7 @@ import pytest
 
 from domain import errors
 from domain.azure.disks import Disk
+from domain.azure.machine_sizes import MachineSize
 from domain.errors import TerminalError, TransientError
 from domain.follow_up.calls import GetVirtualMachine, StartVirtualMachine, UpdateDisks
 from domain.follow_up.disk_changes import DiskChange
@@ -21,7 +22,7 @@ from domain.restore.machine import CANCEL_EVENT, DECISION_EVENT
 from domain.restore.parts import Source
 from domain.restore.state import Restore
 from domain.restore.undo import undo, undo_id
-from tests.support.azure import LIMITS, VM_ID, a_restore, an_alert_start, disks_of
+from tests.support.azure import LIMITS, VM_ID, a_point, a_restore, an_alert_start, disks_of
 from tests.support.compute import Later, attached, disk_id
 from tests.support.player import Player
 from tests.support.swap_world import play
@@ -305,6 +306,20 @@ class TestPlaces:
         self.restored(player, attached_to=VM_ID.upper())
 
         assert player.finish()["status"] == "Completed"
+
+
+def test_more_data_disks_than_the_vm_has_room_for_leave_it_alone() -> None:
+    player = swapping()
+    player.azure.points = [a_point(virtualMachineSize="Standard_D8s_v5")]  # it was larger when it was backed up
+    player.azure.sizes = [MachineSize(name="Standard_D2s_v5", max_data_disks=1)]
+    player.azure.machine["properties"]["storageProfile"]["dataDisks"][0]["lun"] = 5
+
+    shown = player.finish()
+
+    assert (shown["status"], shown["error"]["code"]) == ("Failed", "SwapFailed")
+    assert "has room for 0 more data disks, and it would get 1" in shown["error"]["message"]
+    assert "The VM was not touched." in shown["error"]["message"]
+    assert player.compute.made == []
 
 
 class TestLuns:

@@ -81,6 +81,8 @@ class FollowUpChecks:
         if self.machine is None:
             return [swap_constraints.vm_not_found(vm_id)]
         violations = list(swap_constraints.machine_violations(request, point, self._item, self.machine))
+        if (warning := swap_constraints.warning_of_scale_set(self.machine)) is not None:
+            self._warn(WarningCode.SCALE_SET_MEMBER, warning)
         self._before_call()
         try:
             permissions = list(self._api.list_permissions(vm_id))

@@ -35,6 +35,7 @@ class WarningCode(StrEnum):
     RESULT_INCOMPLETE = "ResultIncomplete"
     RESULT_NOT_POSTED = "ResultNotPosted"
     RESULT_NOT_PUBLISHED = "ResultNotPublished"
+    SCALE_SET_MEMBER = "ScaleSetMember"
     SIZE_NOT_CHECKED = "SizeNotChecked"
     SLOT_NOT_RELEASED = "SlotNotReleased"
     SNAPSHOT_ONLY = "SnapshotOnly"

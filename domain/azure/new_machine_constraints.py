@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from domain.azure.resource_ids import same_region
+from domain.azure.swap_constraints import HIBERNATED
 from domain.errors import NOT_FOUND, ErrorDetail
 from domain.reading import MISSING_FIELD, NOT_ALLOWED
 from domain.request_schema import ATTACH_DISKS, CREATE_VIRTUAL_MACHINE
@@ -55,11 +56,13 @@ def machine_not_found(vm_id: str) -> ErrorDetail:
 
 
 def machine_violations(request: RestoreRequest, item: ProtectedItem, machine: VirtualMachine) -> Iterable[ErrorDetail]:
-    """Yield an error for each reason why a VM could not get the restored disks: its region, its zone."""
+    """Yield an error for each reason why a VM could not get the restored disks as it is: its region, zone, state."""
     target = f"{ATTACH_DISKS}.virtualMachineId"
     if machine.location and not same_region(machine.location, item.region):
         message = f"the VM is in {machine.location}, but the disks are restored to {item.region}"
         yield ErrorDetail(code=NOT_ALLOWED, message=message, target=target)
+    if machine.is_hibernated:
+        yield ErrorDetail(code=NOT_ALLOWED, message=HIBERNATED, target=target)
     zones: list[str] = request.body.get("zones", [])
     if zones and zones != [machine.zone or "NoZone"]:
         where = "in no zone" if machine.zone is None else f"in zone {machine.zone}"

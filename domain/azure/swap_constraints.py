@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 _WITHOUT_SWAP: Final = f"leave {SWAP_DISKS} out to get the disks alone"
 _VM_ACTIONS: Final = "Microsoft.Compute/virtualMachines/"
+HIBERNATED: Final = (
+    "the VM is hibernated, and Azure attaches and detaches no disks of such; start it, or start it and deallocate it "
+    "without hibernation"
+)
+"""The message for a VM that cannot get disks as it is now. Source: Microsoft's documentation of hibernation."""
 _NO_SECURITY: Final = frozenset({"none", "standard"})
 
 
@@ -55,6 +60,8 @@ def machine_violations(
         )
     if not machine.is_os_disk_ephemeral and not all(disk.disk_id for disk in machine.disks):
         yield _violation(SWAP_DISKS, "the VM has unmanaged disks; convert them to managed disks first")
+    if machine.is_hibernated:
+        yield _violation(SWAP_DISKS, f"{HIBERNATED}; {_WITHOUT_SWAP}")
     if not point.managed and point.snapshot_only:
         message = "its unmanaged disks can become managed ones only from the vault tier; choose a point that is there"
         yield _violation("recoveryPoint", message)
@@ -90,6 +97,21 @@ def _place_violations(request: RestoreRequest, item: ProtectedItem, machine: Vir
     if "targetResourceGroupId" in request.body and crosses_subscriptions(request, machine.vm_id):
         message = "a VM can have disks of its own subscription alone; choose a resource group there"
         yield _violation("targetResourceGroupId", message)
+
+
+def warning_of_scale_set(machine: VirtualMachine) -> str | None:
+    """Return what a person should do first if a scale set has the VM; ``None`` if none has.
+
+    A scale set with automatic repairs deletes an instance whose application does not answer, and makes a new one, ten
+    minutes after a change of its state by default. Microsoft does not say that it spares those that are deallocated.
+    """
+    if machine.scale_set_id is None:
+        return None
+    return (
+        f"The scale set {machine.scale_set_id} has the VM. If it repairs or scales its instances automatically, it may "
+        "replace or delete the VM while it is deallocated. Suspend that until the restore has ended (az vmss "
+        "set-orchestration-service-state --service-name AutomaticRepairs --action Suspend)."
+    )
 
 
 def permission_violations(

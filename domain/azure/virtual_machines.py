@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _POWER: Final = "powerstate/"
+_HIBERNATED: Final = "hibernationstate/hibernated"
 _CHANGING: Final = frozenset({"creating", "updating", "deleting", "migrating"})
 _CHANGING_POWER: Final = frozenset({"starting", "stopping", "deallocating"})
 _FAILED: Final = "failed"
@@ -74,6 +75,8 @@ class VirtualMachine:
     ``has_failed``: the last change of the VM has failed. ``restore_id`` is its tag: the restore that made it.
     ``detaching`` are the disks that Azure lists as ``toBeDetached``, which are not among ``data_disks``: it takes them
     away. If the update that detaches them fails, they may stay so until the next one.
+    ``is_hibernated``: it is deallocated with its memory on the OS disk. ``scale_set_id``: the flexible scale set that
+    has it.
     """
 
     vm_id: str
@@ -96,6 +99,8 @@ class VirtualMachine:
     has_failed: bool = False
     restore_id: str | None = None
     detaching: tuple[AttachedDisk, ...] = ()
+    is_hibernated: bool = False
+    scale_set_id: str | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -127,6 +132,8 @@ class VirtualMachine:
             security_type=as_text(as_object(properties.get("securityProfile")).get("securityType")),
             has_failed=provisioning == _FAILED,
             restore_id=restore_tag(body),
+            is_hibernated=_HIBERNATED in _codes(view),
+            scale_set_id=as_name(as_object(properties.get("virtualMachineScaleSet")).get("id")),
         )
 
     @property
@@ -154,8 +161,11 @@ def _data_create_options(profile: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _power(view: Mapping[str, Any]) -> str | None:
-    codes = [(as_text(as_object(status).get("code")) or "").lower() for status in as_list(view.get("statuses"))]
-    return next((code.removeprefix(_POWER) for code in codes if code.startswith(_POWER)), None)
+    return next((code.removeprefix(_POWER) for code in _codes(view) if code.startswith(_POWER)), None)
+
+
+def _codes(view: Mapping[str, Any]) -> list[str]:
+    return [(as_text(as_object(status).get("code")) or "").lower() for status in as_list(view.get("statuses"))]
 
 
 def _is_agent_ready(view: Mapping[str, Any]) -> bool | None:

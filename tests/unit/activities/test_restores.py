@@ -303,6 +303,13 @@ class TestBeforeASwap:
         assert prepared(activities, a_request()).machine is None
         assert azure.calls.keys().isdisjoint(self.READS)
 
+    def test_a_vm_of_a_scale_set_is_a_warning(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        azure.machine["properties"]["virtualMachineScaleSet"] = {"id": "/scale-set"}
+
+        (warning,) = self.check(activities).warnings
+
+        assert (warning.code, "/scale-set" in warning.message) == ("ScaleSetMember", True)
+
     def test_all_that_forbids_the_swap_is_named(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
         azure.machine = {**azure.machine, "location": "northeurope"}
         azure.permissions = []
@@ -410,6 +417,15 @@ class TestRoomForDisks:
 
         assert (found.data_disk_room, azure.calls["list_machine_sizes"]) == (3, 1)
         assert unpack(Preparation, json.loads(json.dumps(pack(found)))) == found
+
+    def test_a_hibernated_vm_gets_no_disks(self, activities: RestoreActivities, azure: ScriptedAzure) -> None:
+        states = ["PowerState/deallocated", "HibernationState/Hibernated"]
+        azure.machine["properties"]["instanceView"] = {"statuses": [{"code": code} for code in states]}
+
+        errors_found = [_failure(lambda: self.attach(activities, azure)), _failure(lambda: self.swap(activities))]
+
+        assert ["the VM is hibernated" in error.message for error in errors_found] == [True, True]
+        assert azure.calls["list_machine_sizes"] == 0
 
     def test_a_swap_that_would_add_too_many_is_refused(
         self, activities: RestoreActivities, azure: ScriptedAzure

@@ -10,7 +10,13 @@ import pytest
 from domain.azure.management_locks import ManagementLock
 from domain.azure.permissions import Permission
 from domain.azure.protected_items import ProtectedItem
-from domain.azure.swap_constraints import lock_violations, machine_violations, permission_violations, vm_not_found
+from domain.azure.swap_constraints import (
+    lock_violations,
+    machine_violations,
+    permission_violations,
+    vm_not_found,
+    warning_of_scale_set,
+)
 from domain.azure.virtual_machines import VirtualMachine
 from domain.requests import RestoreRequest
 from tests.support.azure import CONTAINER, ITEM, VAULT_ID, VM_ID, a_machine, a_point, a_request
@@ -56,6 +62,7 @@ def test_an_ordinary_vm_has_no_violations() -> None:
         ({"os_disk": replace(MACHINE.os_disk, disk_id="")}, "unmanaged"),
         ({"data_disks": (replace(MACHINE.data_disks[0], disk_id=""),)}, "unmanaged"),
         ({"location": "northeurope"}, "northeurope"),
+        ({"is_hibernated": True, "power": "deallocated"}, "hibernated"),
     ],
 )
 def test_a_vm_whose_disks_azure_does_not_swap_is_refused(machine: dict[str, Any], words: str) -> None:
@@ -197,6 +204,14 @@ def test_each_read_only_lock_on_the_vm_or_above_is_named() -> None:
         f"the ReadOnly lock keep on {GROUP}",
         f"the ReadOnly lock own on {VM_ID}",
     ]
+
+
+def test_only_a_vm_of_a_scale_set_is_warned_of() -> None:
+    found = warning_of_scale_set(replace(MACHINE, scale_set_id="/scale-set"))
+
+    assert found is not None
+    assert "The scale set /scale-set has the VM." in found
+    assert warning_of_scale_set(MACHINE) is None
 
 
 def test_a_vm_that_is_gone_is_named() -> None:

@@ -21,6 +21,14 @@ export function attachmentConsequences(request, vmName) {
   ];
 }
 
+/** Returns sentences that say how a new VM is made of restored disks; none for another kind of restore. */
+export function newMachineConsequences({ thenCreateVirtualMachine: asked }) {
+  return [
+    asked?.template && "It gets a public IP address.",
+    asked?.start === false && "It is stopped as soon as it runs.",
+  ].filter(Boolean);
+}
+
 /** Returns what is seen of the new VM of a restore; null if there is none. */
 export function newMachinePart(restore) {
   const made = restore.result?.createdVirtualMachine ?? restore.createdVirtualMachine;

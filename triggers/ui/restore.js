@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { commandButton } from "./commands.js";
-import { attachmentConsequences, attachmentPart, newMachinePart, usesDisks } from "./disks.js";
+import { attachmentConsequences, attachmentPart, newMachineConsequences, newMachinePart, usesDisks } from "./disks.js";
 import { facts, h, json, show, table } from "./dom.js";
 import { between, groupOf, isoDuration, nameOf, resource, time } from "./format.js";
 import {
@@ -78,6 +78,7 @@ export function consequencesOf(request, vmName) {
   if (target.virtualMachineId)
     return [
       `A new VM, ${nameOf(target.virtualMachineId)}, is made from the backup of ${vmName}. ${vmName} itself is not changed.`,
+      ...newMachineConsequences(request),
     ];
   const group = nameOf(target.resourceGroupId);
   return [

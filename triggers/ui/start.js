@@ -4,6 +4,7 @@ import { ApiError, get, post } from "./api.js";
 import { confirmCommand } from "./dialog.js";
 import { h, show, table } from "./dom.js";
 import { Attempt, untilEnded } from "./dry_run.js";
+import { BOXES, DECIDING, followUpFields, followUpMembers, followUpOf } from "./follow_up.js";
 import { nameOf, time } from "./format.js";
 import { badge, problem, say, warnings } from "./parts.js";
 import { consequencesOf, planPart } from "./restore.js";
@@ -20,12 +21,6 @@ const FIELDS = {
     "subnetId",
   ],
   OriginalLocation: ["storageAccountId"],
-};
-const CHOICES = {
-  thenSwapDisks: "Then swap the disks into the VM",
-  dataDisksOnly: "Only its data disks",
-  leaveStopped: "Do not start it afterwards",
-  approveSwap: "A person approves the swap, when the disks are restored",
 };
 const LABELS = {
   storageAccountId: "Staging account (resource id)",
@@ -99,20 +94,19 @@ export function startView({ main, query }) {
       });
     }
     function read(filled) {
-      // A box that is not ticked is not in the data of a form.
-      const off = Object.fromEntries(Object.keys(CHOICES).map((name) => [name, ""]));
+      const off = Object.fromEntries(BOXES.map((name) => [name, ""]));
       Object.assign(form, off, Object.fromEntries(new FormData(filled)));
     }
     function edit(event) {
       edits += 1;
       read(event.currentTarget);
-      const needsOtherFields = ["recoveryType", "thenSwapDisks"].includes(event.target.name);
+      const needsOtherFields = ["recoveryType", ...DECIDING].includes(event.target.name);
       if (!planned && !needsOtherFields) return;
       planned = null; // what could be started is no longer what the form says
       render();
     }
     const fields = FIELDS[form.recoveryType].map((name) => {
-      const isOptional = name === "targetResourceGroupId" && swaps(form);
+      const isOptional = name === "targetResourceGroupId" && followUpOf(form) === "thenSwapDisks";
       const placeholder = isOptional ? "that of the VM" : null;
       const input = h("input", { name, required: !isOptional, placeholder, value: form[name] ?? "" });
       return h("label", { "data-key": name }, LABELS[name], input);
@@ -127,7 +121,7 @@ export function startView({ main, query }) {
       pointsPart(),
       h("label", {}, "Kind", h("select", { name: "recoveryType" }, kinds)),
       fields,
-      form.recoveryType === "RestoreDisks" && choicesPart(),
+      form.recoveryType === "RestoreDisks" && followUpFields(form),
       h(
         "label",
         {},
@@ -144,23 +138,6 @@ export function startView({ main, query }) {
         "div",
         { class: "actions" },
         h("button", { type: "submit", disabled: attempt.isBusy }, attempt.isBusy ? "Planning…" : "Plan (dry run)"),
-      ),
-    );
-  }
-
-  function choicesPart() {
-    const shown = Object.entries(CHOICES).filter(([name]) => name === "thenSwapDisks" || swaps(form));
-    return h(
-      "fieldset",
-      { "data-key": "choices" },
-      h("legend", {}, "After the restore"),
-      shown.map(([name, text]) =>
-        h(
-          "label",
-          { class: "choice", "data-key": name },
-          h("input", { type: "checkbox", name, value: "yes", checked: Boolean(form[name]) }),
-          text,
-        ),
       ),
     );
   }
@@ -249,19 +226,6 @@ export function startView({ main, query }) {
   };
 }
 
-function swaps(form) {
-  return form.recoveryType === "RestoreDisks" && Boolean(form.thenSwapDisks);
-}
-
-/** Returns the members of the request that swap the disks into the VM. */
-function swapOf(form) {
-  if (!swaps(form)) return {};
-  return {
-    thenSwapDisks: { ...(form.dataDisksOnly && { dataDisksOnly: true }), ...(form.leaveStopped && { start: false }) },
-    ...(form.approveSwap && { approval: { required: true, before: "Swap" } }),
-  };
-}
-
 /** Returns the request that the form describes. Raises ApiError if the members given as JSON are no object. */
 function requestOf(form) {
   let more = {};
@@ -277,7 +241,7 @@ function requestOf(form) {
     sourceResourceId: form.sourceResourceId,
     recoveryType: form.recoveryType,
     ...Object.fromEntries(fields),
-    ...swapOf(form),
+    ...followUpMembers(form),
     ...requestedBy(),
     reason: form.reason.trim(),
     ...more,

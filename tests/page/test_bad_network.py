@@ -114,7 +114,7 @@ def test_a_double_click_sends_a_command_once(person: Operator, answers: Answers)
     dialog.get_by_role("button", name="Approve and restore").dblclick()
 
     expect(dialog).to_have_count(0)
-    assert answers.posts() == [{"by": "Ada", "comment": "yes"}]
+    assert answers.posts() == [{"before": "Trigger", "by": "Ada", "comment": "yes"}]
 
 
 def test_a_command_under_way_cannot_be_left_as_if_it_were_not(person: Operator, answers: Answers) -> None:

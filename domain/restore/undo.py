@@ -8,7 +8,7 @@ from domain import errors
 from domain.errors import TerminalError
 from domain.follow_up.swap import Swap
 from domain.follow_up.swap_report import SwapState, undo_of
-from domain.request_schema import ORIGINAL_LOCATION
+from domain.request_schema import ORIGINAL_LOCATION, SWAP_DISKS
 from domain.requests import RestoreRequest
 from domain.restore.state import restore_id_for
 from domain.times import format_time
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from domain.errors import Json
 
 _CAN_BE_UNDONE: Final = frozenset({SwapState.SWAPPED, SwapState.UNFINISHED})
-_NOT_REPEATED: Final = frozenset({"requestId", "approval", "dryRun", "requestedBy", "reason", "target"})
+_REPEATED: Final = ("recoveryType", SWAP_DISKS)
+"""The members of the first request that say something of an undo, too. It restores nothing from a recovery point."""
 
 
 def undo_id(restore_id: str, attempt: int) -> str:
@@ -49,7 +50,7 @@ def undo(
     if not can_be_undone(shown):
         raise TerminalError(errors.REQUEST_CONFLICT, _why_not(shown))
     swapped: Json = shown["result"]["swap"]
-    asked = {name: value for name, value in shown["request"].items() if name not in _NOT_REPEATED}
+    asked = {name: shown["request"][name] for name in _REPEATED if name in shown["request"]}
     body = {"sourceResourceId": swapped["virtualMachineId"], **asked, "reason": comment or f"Undo of {shown['id']}."}
     request = RestoreRequest({**body, "requestedBy": by} if by else body)
     wanted = undo_of(swapped)

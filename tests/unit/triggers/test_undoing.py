@@ -20,7 +20,7 @@ from domain.restore.parts import Outcome, Status
 from domain.restore.stages import FollowingUp
 from domain.restore.undo import undo_id
 from orchestrations.names import HOLD_LIST_ENTRY, RESTORE_VM
-from tests.support.azure import LIMITS, VM_ID, a_restore
+from tests.support.azure import LIMITS, VAULT_ID, VM_ID, a_restore
 from tests.support.compute import disk_id
 from tests.support.hub import START
 from tests.unit.triggers.states import a_state
@@ -42,7 +42,13 @@ SWAP: Final = {
     "disks": [{"lun": None, "formerDiskId": disk_id("old-os"), "diskId": disk_id("new-os")}],
     "formerStorageProfile": PROFILE,
 }
-SWAPPED: Final = a_restore(thenSwapDisks={}, requestedBy="bob")
+SWAPPED: Final = a_restore(
+    thenSwapDisks={},
+    requestedBy="bob",
+    vaultId=VAULT_ID,
+    recoveryPoint={"tiers": ["InstantRP"]},
+    approval={"required": True, "before": "Swap"},
+)
 
 
 def ended(restore: Restore, status: Status = Status.COMPLETED, result: Json | None = None) -> Json:
@@ -130,6 +136,22 @@ def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestTheFirstUndo:
+    @pytest.mark.parametrize("comment", [{}, {"comment": "it was the wrong point"}])
+    def test_says_what_it_is_and_nothing_of_a_restore_from_a_recovery_point(self, comment: dict[str, str]) -> None:
+        shown = document(ask(_Hub(), **comment).restore, START)
+
+        reason = comment.get("comment", f"Undo of {SWAPPED.restore_id}.")
+        assert (shown["undoOf"], shown["requestedBy"], shown["reason"]) == (SWAPPED.restore_id, "ada", reason)
+        assert shown["request"] == {
+            "sourceResourceId": VM_ID,
+            "recoveryType": "RestoreDisks",
+            "thenSwapDisks": {},
+            "requestedBy": "ada",
+            "reason": reason,
+            "target": {"virtualMachineId": VM_ID, "replacesDisks": True},
+        }
+        assert (shown["vaultId"], shown["recoveryPoint"]) == (None, None)
+
     def test_is_a_restore_of_its_own_that_puts_the_former_disk_back(self) -> None:
         hub = _Hub()
 
@@ -145,6 +167,7 @@ class TestTheFirstUndo:
         )
         assert isinstance(restore.stage, FollowingUp)
         assert isinstance(restore.stage.work, Swap)
+        assert restore.approval is None
         [place] = restore.stage.work.wanted
         assert place.disk is not None
         assert place.disk.disk_id == disk_id("old-os")

@@ -145,6 +145,17 @@ class Swap:
         is_updating = pending is not None and pending.change is Change.UPDATE_DISKS and pending.done is None
         return vm.has_failed and self.times.running is None and (is_updating or UpdateDisks.name in self.troubles)
 
+    def is_up(self, vm: VirtualMachine) -> bool:
+        """Return whether the VM runs with the disks that it was started with, although Azure may still change it.
+
+        Azure shows a VM that was started as changing until its extensions have reported: up to 90 minutes, if one does
+        not (azure-cli#14841, azure-xplat-cli#3389). Nothing else that is called running while it changes is believed: a
+        reading may be some seconds old, and the VM may be about to be deallocated.
+        """
+        is_starting = self.pending is not None and self.pending.change is Change.START
+        has_run = self.times.running is not None
+        return vm.power == RUNNING and not self.goes_back and self.is_arranged(vm) and (is_starting or has_run)
+
     @property
     def awaits_agent(self) -> bool:
         """Whether the VM runs with its new disks, and its agent has still to report."""
@@ -170,7 +181,7 @@ def next_call(swap: Swap) -> ActivityCall | None:
         return GetVirtualMachine(vm_id=swap.vm_id)
     if pending is not None and pending.in_doubt and pending.url is not None:
         return GetComputeOperation(url=pending.url)
-    if pending is not None or vm.is_changing:
+    if pending is not None or (vm.is_changing and not swap.is_up(vm)):
         return GetVirtualMachine(vm_id=swap.vm_id)
     return _change(swap, vm) or _after_change(swap)
 

@@ -99,7 +99,8 @@ def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
         return _read_last(swap, vm, now)
     if _is_late(swap, now) and not _is_there(swap, vm):
         return _too_slow(swap, now)
-    return swap if swap.pending is None or vm.is_changing else _pending_read(swap, swap.pending, vm, now)
+    is_changing = vm.is_changing and not swap.is_up(vm)
+    return swap if swap.pending is None or is_changing else _pending_read(swap, swap.pending, vm, now)
 
 
 def _read_last(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
@@ -139,7 +140,8 @@ def _with_plan(swap: Swap, vm: VirtualMachine) -> Swap:
 def _times_seen(swap: Swap, vm: VirtualMachine, now: datetime) -> Times:
     times, pending = swap.times, swap.pending
     # A reading may be some seconds old: a VM that is being deallocated may still be shown as running.
-    is_up = vm.power == RUNNING and not vm.is_changing and (pending is None or pending.change is Change.START)
+    is_settled = not vm.is_changing and (pending is None or pending.change is Change.START)
+    is_up = vm.power == RUNNING and (is_settled or swap.is_up(vm))
     if swap.was_running and times.down is None and vm.power in _DOWN:
         times = replace(times, down=now)  # the answer to the deallocation was lost
     is_arranged = swap.changes is not None and swap.is_arranged(vm) and not swap.may_lack_disks(vm)
@@ -166,7 +168,7 @@ def _without_agent(swap: Swap) -> Swap:
 
 def _is_there(swap: Swap, vm: VirtualMachine) -> bool:
     """Return whether nothing but the agent and the tags is missing."""
-    is_settled = not (vm.is_changing or swap.may_lack_disks(vm))
+    is_settled = (not vm.is_changing or swap.is_up(vm)) and not swap.may_lack_disks(vm)
     return is_settled and swap.is_arranged(vm) and (not swap.must_run or vm.power == RUNNING)
 
 

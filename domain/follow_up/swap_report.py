@@ -12,6 +12,7 @@ from domain.azure.virtual_machines import AttachedDisk
 from domain.codec import as_json
 from domain.errors import Json, RestoreError, TerminalError
 from domain.follow_up.disk_changes import SWAP_FAILED, WantedDisk, storage_profile
+from domain.follow_up.swap import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,6 +179,11 @@ def _where(swap: Swap, vm: VirtualMachine, undo: str) -> str:
             )
         disks = "it has its new disks"
     elif all(change.inverse.is_made(vm) for change in changes):
+        if vm.power == RUNNING and vm.is_changing:
+            return (
+                "The VM has its former disks and runs, but Azure does not end its start: look at its extensions. The "
+                "new disks stay beside it."
+            )
         return (
             f"The VM has its former disks and is {power}. Start it as soon as the reason is mended (az vm start). The "
             "new disks stay beside it."

@@ -91,6 +91,8 @@ class ScriptedCompute:
     retry_after_s: float | None = None
     lags_s: float = 0.0
     has_agent: bool = True
+    extensions_take: timedelta = timedelta()
+    """How long a VM that runs again is shown as changing, until its extensions have reported."""
     replaces_at_once: bool = True
     """Whether an update may name another disk at a LUN that is taken."""
     profiles: list[tuple[AttachedDisk, ...]] = field(default_factory=list[tuple[AttachedDisk, ...]])
@@ -150,7 +152,8 @@ class ScriptedCompute:
         since = self._running_since
         is_reporting = self.has_agent and (since is None or now - since >= AGENT_AFTER)
         agent = None if self.vm.power != "running" else is_reporting
-        seen = replace(self.vm, is_changing=self._operation is not None, is_agent_ready=agent)
+        is_starting = since is not None and now - since < self.extensions_take
+        seen = replace(self.vm, is_changing=self._operation is not None or is_starting, is_agent_ready=agent)
         self._shown = now, seen
         return seen
 

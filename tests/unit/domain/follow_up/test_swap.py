@@ -150,6 +150,25 @@ class TestGoesWell:
         assert [warning["code"] for warning in shown["warnings"]] == ["AgentNotReady"]
         assert swap_of(shown)["state"] == "Swapped"
 
+    def test_a_vm_that_runs_is_not_waited_for_until_its_extensions_have_reported(self) -> None:
+        player = swapping()
+        player.compute.extensions_take = timedelta(minutes=90)
+
+        swap = swap_of(player.finish())
+
+        assert swap["state"] == "Swapped"
+        assert swap["downtime"] in {f"PT{seconds}S" for seconds in range(30, 60)}
+        assert player.clock.elapsed < timedelta(hours=1)
+
+    def test_a_vm_that_runs_with_its_new_disks_is_never_called_unfinished(self) -> None:
+        player = swapping()
+        player.compute.extensions_take = timedelta(hours=5)
+        player.compute.before = {"deallocate_virtual_machine": [lambda: setattr(player.compute, "has_agent", False)]}
+
+        shown = player.finish()
+
+        assert (shown["status"], swap_of(shown)["state"]) == ("CompletedWithWarnings", "Swapped")
+
     def test_with_start_false_the_vm_stays_deallocated(self) -> None:
         player = swapping(thenSwapDisks={"start": False})
 
@@ -557,6 +576,16 @@ class TestGetsStuck:
 
         assert player.compute.made[-1][1] == "get_virtual_machine"
         assert "The VM has its former disks and is deallocated." in shown["error"]["message"]
+
+    def test_nobody_is_told_to_start_a_vm_that_runs(self) -> None:
+        player = swapping()
+        player.compute.fails = {"update_disks": [REFUSED]}
+        player.compute.extensions_take = timedelta(hours=5)
+
+        message = player.finish()["error"]["message"]
+
+        assert "The VM has its former disks and runs" in message
+        assert "az vm start" not in message
 
     def test_the_error_says_so_if_the_vm_cannot_be_read_any_more(self) -> None:
         reading = GetVirtualMachine(vm_id=VM_ID)

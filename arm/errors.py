@@ -86,6 +86,14 @@ def _is_lock(details: Sequence[ErrorDetail]) -> bool:
     return details[0].code == "ScopeLocked"
 
 
+def _is_policy(details: Sequence[ErrorDetail]) -> bool:
+    return any(detail.code == "RequestDisallowedByPolicy" for detail in details)
+
+
+def _is_deny_assignment(details: Sequence[ErrorDetail]) -> bool:
+    return details[0].code == "DenyAssignmentAuthorizationFailed"
+
+
 def _is_missing_permission(details: Sequence[ErrorDetail]) -> bool:
     return details[0].code in {"AuthorizationFailed", "LinkedAuthorizationFailed"}
 
@@ -138,6 +146,31 @@ _TABLE: Final = (
         fits=_may_be_item_busy,
         needs_wait=True,
         of_calls=_changes_compute,
+    ),
+    _Row(
+        {403},
+        TerminalError,
+        RESTORE_REFUSED,
+        "An Azure Policy forbids it (see details, which name the assignment); no role of the app helps. Exempt the "
+        "resource or its resource group from that assignment, or make it comply.",
+        fits=_is_policy,
+    ),
+    _Row(
+        {403},
+        TerminalError,
+        AUTHORIZATION_FAILED,
+        "A deny assignment forbids it (see details), such as one of a deployment stack, a blueprint or a managed "
+        "application; no role of the app helps. Whoever owns that must let the app's identity through.",
+        fits=_is_deny_assignment,
+    ),
+    _Row(
+        {409},
+        TerminalError,
+        RESTORE_REFUSED,
+        "A management lock forbids to delete the disk (see details). Remove the lock from it, from its resource group or "
+        "from its subscription, and delete it by hand; the lock can be set again afterwards.",
+        fits=_is_lock,
+        of_calls=_deletes_disk,
     ),
     _Row(
         {409},

@@ -240,6 +240,26 @@ class TestAChangeOfAVm:
         assert words in error.message
         assert error.details[0].code == service_code
 
+    @pytest.mark.parametrize("call", [*CALLS, ("PUT", INTERFACE_PATH), ("POST", "/subscriptions/s/x")])
+    @pytest.mark.parametrize(
+        ("service_code", "words"),
+        [("RequestDisallowedByPolicy", "An Azure Policy"), ("DenyAssignmentAuthorizationFailed", "A deny assignment")],
+    )
+    def test_that_no_role_would_allow_asks_for_no_role(
+        self, service_code: str, words: str, call: tuple[str, str]
+    ) -> None:
+        error = self.error(403, service_code, call)
+
+        assert type(error) is TerminalError
+        assert words in error.message
+        assert "Contributor" not in error.message
+
+    def test_a_lock_that_forbids_only_deletion_is_not_called_read_only(self) -> None:
+        error = self.error(409, "ScopeLocked", ("DELETE", f"{GROUP_PATH}/providers/Microsoft.Compute/disks/d1"))
+
+        assert "forbids to delete the disk" in error.message
+        assert "ReadOnly" not in error.message
+
     @pytest.mark.parametrize(
         ("call", "role"),
         [
@@ -272,7 +292,8 @@ class TestAChangeOfAVm:
             (("POST", "/subscriptions/s/providers/Microsoft.RecoveryServices/x"), 409, "Conflict", "RestoreRefused"),
             (("POST", "/subscriptions/s/providers/Microsoft.RecoveryServices/x"), 412, "X", "RestoreRefused"),
             (("PATCH", VM_PATH), 429, "OperationNotAllowed", "ServiceUnavailable"),
-            (("PATCH", VM_PATH), 403, "RequestDisallowedByPolicy", "AuthorizationFailed"),
+            (("PATCH", VM_PATH), 403, "RequestDisallowedByPolicy", "RestoreRefused"),
+            (("PATCH", VM_PATH), 403, "DenyAssignmentAuthorizationFailed", "AuthorizationFailed"),
         ],
     )
     def test_has_its_own_meaning_alone(self, call: tuple[str, str], status: int, service_code: str, code: str) -> None:

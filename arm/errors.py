@@ -167,8 +167,8 @@ _TABLE: Final = (
         {409},
         TerminalError,
         RESTORE_REFUSED,
-        "A management lock forbids to delete the disk (see details). Remove the lock from it, from its resource group or "
-        "from its subscription, and delete it by hand; the lock can be set again afterwards.",
+        "A management lock forbids to delete the disk (see details). Remove the lock from it, from its resource group "
+        "or from its subscription, and delete it by hand; the lock can be set again afterwards.",
         fits=_is_lock,
         of_calls=_deletes_disk,
     ),

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _GONE_AFTER: Final = timedelta(minutes=10)
 """How long a disk may still be there after its deletion was accepted."""
+_OF_GUEST: Final = ("vmextension", "vmagent")
+"""How the codes of failures begin that are about the extensions and the agent of a VM, which every change waits for."""
 _LOOKS: Final = (GetVirtualMachine, GetComputeOperation, GetDisks)
 
 
@@ -60,6 +62,8 @@ class Attachment:
 
     ``seen`` is the last reading of the VM, ``None`` if it must be read. ``undeleted`` are those of the others that are
     still to be deleted, ``going`` is the one whose deletion Azure has accepted, at the time ``going_since``.
+    ``refusal`` is why Azure has refused the disks; the VM is read before that is believed, because an earlier delivery
+    of the same call may have attached them.
     """
 
     kind: ClassVar = "attachment"
@@ -77,15 +81,34 @@ class Attachment:
     going_since: datetime | None = None
     deleted: tuple[str, ...] = ()
     troubles: dict[str, Trouble] = field(default_factory=dict[str, Trouble])
+    refusal: Json | None = None
     stuck: Json | None = None
     is_cancelled: bool = False
     warnings: tuple[RestoreWarning, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The disks that the VM does not have yet, as far as it was read."""
+        """The disks that the VM does not have yet, as far as it was read.
+
+        Azure also lists disks whose attachment has failed (azuredisk-csi-driver#780), so none that this attachment has
+        asked for is believed while the VM is in a failed state.
+        """
+        has_asked = self.asked is not None or AttachDisks.name in self.troubles
+        if self.seen is not None and self.seen.has_failed and has_asked:
+            return self.disk_ids
+        return self.unlisted
+
+    @property
+    def unlisted(self) -> tuple[str, ...]:
+        """The disks that the VM does not list."""
         have = {disk.disk_id.lower() for disk in self.seen.disks} if self.seen is not None else set[str]()
         return tuple(disk_id for disk_id in self.disk_ids if disk_id.lower() not in have)
+
+    @property
+    def may_be_attached(self) -> bool:
+        """Whether Azure may have accepted the disks without an answer that arrived."""
+        trouble = self.troubles.get(AttachDisks.name)
+        return trouble is not None and RestoreError.from_json(trouble.error).code != errors.MACHINE_BUSY
 
     @property
     def may_go_back(self) -> bool:
@@ -134,7 +157,7 @@ def answered(work: Attachment, call: ActivityCall, value: Any, now: datetime) ->
             url = None if value.operation is None else value.operation.url
             work = replace(work, asked=AttachAsked(at=now, url=url), seen=None, waits_since=now)
         case GetComputeOperation(), ChangeStatus():
-            work = _operation_read(work, value)
+            work = _operation_read(work, value, now)
         case DeleteDisk(), DiskDeletion():
             return _deletion_answered(work, call, value, now)
         case GetDisks(), FoundDisks():
@@ -153,22 +176,25 @@ def _machine_read(work: Attachment, vm: VirtualMachine, now: datetime) -> Attach
         return replace(work, attached=now, asked=None, waits_since=None)
     asked = work.asked
     if asked is None:
-        return work
+        return work if work.refusal is None else replace(work, stuck=work.refusal)
     if asked.url is not None:
         return replace(work, asked=replace(asked, in_doubt=True))
     if now - asked.at < UNSHOWN:
         return work
-    error = TransientError(errors.SERVICE_UNAVAILABLE, "Azure accepted the disks, but the VM does not show them.")
+    problem = "shows a failure" if vm.has_failed else "does not show them"
+    error = TransientError(errors.SERVICE_UNAVAILABLE, f"Azure accepted the disks, but the VM {problem}.")
     return _again(work, error, now)
 
 
-def _operation_read(work: Attachment, status: ChangeStatus) -> Attachment:
+def _operation_read(work: Attachment, status: ChangeStatus, now: datetime) -> Attachment:
     asked = work.asked
     if asked is None or status.is_running:
         return work if asked is None else replace(work, asked=replace(asked, in_doubt=False))
-    if status.error is None:
+    failure = None if status.error is None else RestoreError.from_json(status.error)
+    if not work.unlisted and (failure is None or failure.code.lower().startswith(_OF_GUEST)):
+        return replace(work, attached=now, asked=None, waits_since=None)
+    if failure is None:
         return replace(work, asked=replace(asked, in_doubt=False, url=None))
-    failure = RestoreError.from_json(status.error)
     if is_machine_busy(failure.code):  # another operation has ended this one
         return replace(work, asked=None, seen=None)
     return replace(work, stuck=TerminalError(failure.code, failure.message, failure.details).to_json())
@@ -221,13 +247,13 @@ def failed(work: Attachment, call: ActivityCall, error: RestoreError, now: datet
         return _within_time(work, now)
     if work.attached is not None and work.undeleted:
         return without_trouble(_not_deleted(work, work.undeleted[0], error.message), call.name)
-    return replace(work, stuck=error.to_json())
+    return replace(work, stuck=work.refusal or error.to_json())
 
 
 def _again(work: Attachment, error: RestoreError, now: datetime) -> Attachment:
-    """Return the work after an attachment that failed: given up, or made again if the next reading says so."""
+    """Return the work after an attachment that failed: given up, or made again, if the next reading says so."""
     work = with_trouble(replace(work, asked=None, seen=None, waits_since=None), AttachDisks.name, error, now)
-    return replace(work, stuck=error.to_json()) if is_hopeless(work, AttachDisks.name, error, now) else work
+    return replace(work, refusal=error.to_json()) if is_hopeless(work, AttachDisks.name, error, now) else work
 
 
 def cancelled(work: Attachment, error: RestoreError, _now: datetime) -> Attachment:

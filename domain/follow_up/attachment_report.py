@@ -73,7 +73,10 @@ def end_error(work: Attachment, _undo: str) -> RestoreError | None:
         return None
     cause = RestoreError.from_json(work.stuck)
     if work.is_cancelled:
-        return RestoreError(errors.RESTORE_CANCELLED, f"{cause.message} The disks are restored; none was attached.")
+        attached = "none was attached"
+        if work.may_be_attached:
+            attached = f"whether Azure attaches them to {work.vm_id} is not known, so look at that VM"
+        return RestoreError(errors.RESTORE_CANCELLED, f"{cause.message} The disks are restored; {attached}.")
     message = (
         f"The restored disks are not attached to {work.vm_id}: {cause.message} They stay where they were restored, and "
         "none was deleted. Look at the VM, and attach them by hand (az vm disk attach)."

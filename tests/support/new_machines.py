@@ -348,6 +348,9 @@ class MemoryCloud:
         def end() -> None:
             if error is None:
                 finish()
+            elif fate.shows:
+                finish()
+                self.vms[resource_id] = replace(self.vms[resource_id], has_failed=True)
             elif fail is not None:
                 fail(error)
             elif resource_id in self.vms:

@@ -198,6 +198,38 @@ class TestWhatGoesWrong:
         assert attachment_of(shown)["state"] == "NotAttached"
         assert (cloud.writes(), OS_DISK in cloud.disks) == (["attach_disks"], True)
 
+    def test_a_refusal_of_disks_that_an_earlier_delivery_has_attached_is_not_believed(self) -> None:
+        player, cloud = attaching()
+        with_disk = a_vm(RECOVERY_VM, f"{DISKS}/recovery-os", (7, DATA_DISK))
+        cloud.before["attach_disks"] = [lambda: cloud.vms.update({RECOVERY_VM: with_disk})]
+        cloud.fails = {"attach_disks": [TerminalError("ConflictingUserInput", "already attached")]}
+
+        shown = player.finish()
+
+        assert (shown["status"], attachment_of(shown)["state"]) == ("Completed", "Attached")
+
+    @pytest.mark.parametrize(("code", "status"), [("AttachFailed", "Failed"), ("VMExtensionHandlerX", "Completed")])
+    def test_disks_that_azure_lists_although_their_attachment_failed_are_not_attached(
+        self, code: str, status: str
+    ) -> None:
+        player, cloud = attaching(deleteOthers=True)
+        cloud.fails = {"attach_disks": [Later(TerminalError(code, "It went wrong."), shows=True)]}
+
+        shown = player.finish()
+
+        assert shown["status"] == status
+        assert (OS_DISK in cloud.disks) is (status == "Failed")
+
+    def test_after_a_lost_answer_disks_of_a_failed_vm_are_attached_again(self) -> None:
+        player, cloud = attaching()
+        failed = replace(a_vm(RECOVERY_VM, f"{DISKS}/recovery-os", (0, DATA_DISK)), has_failed=True)
+        cloud.before["attach_disks"] = [lambda: cloud.vms.update({RECOVERY_VM: failed})]
+        cloud.fails = {"attach_disks": [TransientError(errors.SERVICE_UNAVAILABLE, "no answer")]}
+
+        player.finish()
+
+        assert cloud.writes()[:2] == ["attach_disks", "attach_disks"]
+
     def test_an_operation_that_fails_says_why(self) -> None:
         player, cloud = attaching(deleteOthers=True)
         cloud.fails = {"attach_disks": [Later(TerminalError("AttachFailed", "The disk is broken."))]}
@@ -275,6 +307,18 @@ class TestCancelling:
 
         assert (shown["status"], cloud.writes()) == ("Cancelled", [])
         assert "none was attached" in shown["error"]["message"]
+
+    def test_after_a_lost_answer_nobody_is_told_that_none_was_attached(self) -> None:
+        player, cloud = attaching()
+        cloud.fails = {"attach_disks": ["lost"]}
+        cloud.lags_s = 60.0
+        cloud.before["get_virtual_machine"] = [dict, lambda: player.say(CANCEL_EVENT, {"by": "ada"})]
+
+        shown = player.finish()
+
+        assert shown["status"] == "Cancelled"
+        assert "none was attached" not in shown["error"]["message"]
+        assert RECOVERY_VM in shown["error"]["message"]
 
     def test_while_disks_are_attached_comes_too_late(self) -> None:
         player, cloud = attaching()

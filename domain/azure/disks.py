@@ -34,7 +34,7 @@ class Disk:
 
     ``os_type`` is ``Linux`` or ``Windows`` for an OS disk. ``security_type`` is such as ``TrustedLaunch``, or ``None``.
     ``attached_to`` is the id of the VM that has it. ``zone`` is ``None`` for a disk that is in no zone, or in all of
-    them (``is_zone_redundant``).
+    them (``is_zone_redundant``). ``generation`` is ``V1`` or ``V2`` for an OS disk, if Azure says it.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Disk:
     security_type: str | None = None
     attached_to: str | None = None
     is_zone_redundant: bool = False
+    generation: str | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -68,6 +69,7 @@ class Disk:
             security_type=as_label(as_object(properties.get("securityProfile")).get("securityType")),
             attached_to=as_name(body.get("managedBy")),
             is_zone_redundant=(as_text(as_object(body.get("sku")).get("name")) or "").upper().endswith("_ZRS"),
+            generation=as_label(properties.get("hyperVGeneration")),
         )
 
     def is_out_of_reach(self, location: str, zone: str | None) -> bool:

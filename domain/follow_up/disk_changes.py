@@ -100,6 +100,26 @@ def unusable_disk(vm: VirtualMachine, wanted: Iterable[WantedDisk], disks: Itera
                 f"and a disk of that), and swap the copies by hand; or restore again with zones "
                 f'["{vm.zone or "NoZone"}"], if the vault can.'
             )
+        difference = _difference_of_kind(vm, disk) if disk.is_os_disk else None
+        if difference is not None:
+            return (
+                f"The restored OS disk {disk.name} is {difference}, so Azure does not swap it. "
+                "Swap data disks only (dataDisksOnly), or make a new VM of the disks (thenCreateVirtualMachine)."
+            )
+    return None
+
+
+def _difference_of_kind(vm: VirtualMachine, disk: Disk) -> str | None:
+    """Return how an OS disk differs from those of which the VM can start, ``None`` if Azure shows no difference.
+
+    Azure refuses both (SupportArticles-docs#214, azure-sdk-for-python#30479). A disk that does not say it may fit.
+    """
+    if disk.generation is not None and vm.generation is not None and disk.generation.lower() != vm.generation.lower():
+        return f"of generation {disk.generation}, and the VM of generation {vm.generation}"
+    kind, own = (disk.security_type or "").lower(), (vm.security_type or "Standard").lower()
+    # The type of a confidential disk also says what is encrypted, and that of the VM does not.
+    if kind and kind != "standard" and not kind.startswith(own):
+        return f"of security type {disk.security_type}, and the VM of {vm.security_type or 'Standard'}"
     return None
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from domain import errors
+from domain.azure.machine_busy import is_machine_busy
 from domain.azure.resource_ids import same_id
 from domain.azure.virtual_machines import VirtualMachine
 from domain.errors import RestoreError, RestoreWarning, TerminalError, TransientError
@@ -46,6 +47,8 @@ _DOWN: Final = frozenset({DEALLOCATED, "deallocating"})
 _OFF: Final = _DOWN | {"stopped", "stopping"}
 _PASSING: Final = ("internal", "retryable", "conflict", "preempted", "timeout", "timedout", "unavailable", "toomany")
 """Parts of the codes of operations that failed for a reason that may pass."""
+_TAKEN: Final = "conflictinguserinput"
+"""Another VM has the disk (aks-engine#1146), which does not pass."""
 _NOT_CHANGEABLE: Final = "PropertyChangeNotAllowed"
 _IDENTITY_OF_DISK: Final = ("dataDisk.managedDisk", "dataDisk.name", "dataDisk.createOption")
 _CHANGES: Final[dict[type[Any], Change]] = {
@@ -215,10 +218,15 @@ def _operation_read(swap: Swap, status: ChangeStatus, now: datetime) -> Swap:
     if status.error is None:
         return replace(swap, pending=replace(pending, in_doubt=False, done=pending.done or now))
     failure = RestoreError.from_json(status.error)
-    passes = any(part in failure.code.lower() for part in _PASSING)
-    kind = TransientError if passes else TerminalError
+    kind = TransientError if _may_pass(failure.code) else TerminalError
     message = f"Azure accepted it, but its operation failed: {failure.message}"
     return _failed_change(swap, pending.change, kind(failure.code, message, failure.details), now)
+
+
+def _may_pass(code: str) -> bool:
+    """Return whether an operation that failed with this code may succeed later."""
+    is_taken = code.lower() == _TAKEN
+    return is_machine_busy(code) or (not is_taken and any(part in code.lower() for part in _PASSING))
 
 
 def _disks_found(swap: Swap, found: FoundDisks, now: datetime) -> Swap:

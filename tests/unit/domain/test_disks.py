@@ -35,13 +35,17 @@ class TestReading:
             "location": "westeurope",
             "zones": ["2"],
             "managedBy": "/vm",
-            "properties": {"osType": "Windows", "securityProfile": {"securityType": "TrustedLaunch"}},
+            "properties": {
+                "osType": "Windows",
+                "securityProfile": {"securityType": "TrustedLaunch"},
+                "hyperVGeneration": "V2",
+            },
         }
 
         disk = Disk.from_api(body)
 
         assert (disk.location, disk.zone, disk.attached_to) == ("westeurope", "2", "/vm")
-        assert (disk.os_type, disk.security_type) == ("Windows", "TrustedLaunch")
+        assert (disk.os_type, disk.security_type, disk.generation) == ("Windows", "TrustedLaunch", "V2")
 
     @pytest.mark.parametrize(
         ("disk", "zone", "is_out_of_reach"),

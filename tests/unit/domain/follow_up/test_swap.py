@@ -250,6 +250,17 @@ class TestAnUpdateThatFails:
         assert names(player) == ["old-os", "old-0", "old-1"]
         assert changes(player) == [*CHANGES[:2], *CHANGES[1:2] * 2, CHANGES[2]]
 
+    @pytest.mark.parametrize(
+        ("code", "state", "tries"),
+        [("AttachDiskWhileBeingDetached", "Swapped", 2), ("ConflictingUserInput", "AsBefore", 1)],
+    )
+    def test_is_made_again_only_if_its_reason_passes(self, code: str, state: str, tries: int) -> None:
+        player = swapping()
+        player.compute.fails = {"update_disks": [Later(TerminalError(code, "a disk is not free"))]}
+
+        assert swap_of(player.finish())["state"] == state
+        assert player.compute.counts["update_disks"] == tries
+
 
 class TestManyDisks:
     def test_the_status_of_a_running_swap_says_how_far_it_is(self) -> None:
@@ -304,6 +315,42 @@ class TestPlaces:
         assert all(word in shown["error"]["message"] for word in [*words, "The VM was not touched."])
         assert "approval" not in shown
         assert player.compute.made == []
+
+    @pytest.mark.parametrize(
+        ("members", "words"),
+        [
+            ({"generation": "V1"}, "of generation V1, and the VM of generation V2"),
+            ({"security_type": "TrustedLaunch"}, "of security type TrustedLaunch, and the VM of Standard"),
+        ],
+    )
+    def test_an_os_disk_that_the_vm_cannot_start_from_leaves_it_alone(self, members: Json, words: str) -> None:
+        player = swapping()
+        player.azure.machine["properties"]["instanceView"]["hyperVGeneration"] = "V2"
+        os_disk, data_disk = self.restored(player)
+        player.azure.disks = [replace(os_disk, **members), data_disk]
+
+        shown = player.finish()
+
+        assert (shown["status"], shown["error"]["code"]) == ("Failed", "SwapFailed")
+        assert words in shown["error"]["message"]
+        assert player.compute.made == []
+
+    @pytest.mark.parametrize(
+        ("disk_type", "vm_type"),
+        [
+            (None, "TrustedLaunch"),
+            ("trustedLaunch", "TrustedLaunch"),
+            ("Standard", None),
+            ("ConfidentialVM_DiskEncryptedWithPlatformKey", "ConfidentialVM"),
+        ],
+    )
+    def test_an_os_disk_that_may_fit_is_swapped(self, disk_type: str | None, vm_type: str | None) -> None:
+        player = swapping()
+        player.azure.machine["properties"]["securityProfile"] = {"securityType": vm_type}
+        os_disk, data_disk = self.restored(player)
+        player.azure.disks = [replace(os_disk, security_type=disk_type), data_disk]
+
+        assert player.finish()["status"] == "Completed"
 
     def test_disks_that_are_not_swapped_may_be_anywhere(self) -> None:
         player = swapping(thenSwapDisks={"dataDisksOnly": True})

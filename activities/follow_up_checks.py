@@ -8,6 +8,7 @@ from domain import errors
 from domain.azure import data_disk_room, new_machine_constraints, point_disks, swap_constraints
 from domain.azure.machine_sizes import problem_of_size, size_named
 from domain.azure.resource_ids import subscription_of
+from domain.azure.restore_constraints import staging_account_id
 from domain.errors import ErrorDetail, RestoreError, TerminalError
 from domain.warning_codes import WarningCode
 from domain.wire import as_object
@@ -111,7 +112,21 @@ class FollowUpChecks:
             self.source_size = None if source is None else source.size or None
             if self.source_size is None:
                 violations.append(new_machine_constraints.size_unknown(source_id))
+        if as_object(request.then_create_virtual_machine).get("template", False):
+            violations += self._template_violations()
         return violations or self._size_violations(point)
+
+    def _template_violations(self) -> list[ErrorDetail]:
+        """Read what the app may do at the staging account; return why it could not read the template there."""
+        self._before_call()
+        account_id = staging_account_id(self._request)
+        try:
+            permissions = list(self._api.list_permissions(account_id))
+        except TerminalError as error:
+            message = f"Whether the app may read the template of the VM there is unknown: {error.message}"
+            self._warn(WarningCode.STAGING_ACCOUNT_NOT_CHECKED, message)
+            return []
+        return list(new_machine_constraints.template_violations(account_id, permissions))
 
     def _size_violations(self, point: RecoveryPoint) -> list[ErrorDetail]:
         """Return why no VM of the size of the new one can be made, or why it cannot have all data disks."""

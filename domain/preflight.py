@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from domain import errors
-from domain.azure.permissions import READ_PERMISSIONS, missing_actions
+from domain.azure.permissions import READ_PERMISSIONS, missing_actions, missing_data_actions
 from domain.azure.resource_ids import same_region
 from domain.azure.restore_constraints import staging_violations
 from domain.errors import RestoreError, TerminalError
@@ -26,7 +26,8 @@ USE_RESOURCE_GUARDS: Final = "UseResourceGuards"
 NOTHING_TO_CHECK: Final = (
     "RESTORE_SCOPES names no scopes, so there is nothing to check. Set it to a JSON object such as "
     '{"vaultIds": ["/subscriptions/.../vaults/NAME"], "targetResourceGroupIds": ["/subscriptions/.../resourceGroups/'
-    'NAME"]}; further members are stagingScopes, virtualNetworkIds, virtualMachineScopes and inPlaceScopes.'
+    'NAME"]}; further members are stagingScopes, virtualNetworkIds, virtualMachineScopes, inPlaceScopes and '
+    "readsTemplates."
 )
 _MAX_NAMED: Final = 5
 
@@ -89,7 +90,15 @@ def feature_check(feature: Feature, scope: str, permissions: Sequence[Permission
     """Return whether the permissions at a scope are enough for a feature there."""
     role = f"the custom role of this feature (its name begins with Azure VM Restore {feature.name})"
     advice = f"{feature.purpose} This needs more permissions: assign {role}, or another role with the missing actions,"
-    return permission_check(feature.name, scope, feature.actions, permissions, purpose=feature.purpose, advice=advice)
+    return permission_check(
+        feature.name,
+        scope,
+        feature.actions,
+        permissions,
+        data_actions=feature.data_actions,
+        purpose=feature.purpose,
+        advice=advice,
+    )
 
 
 def permission_check(
@@ -98,6 +107,7 @@ def permission_check(
     actions: Sequence[str],
     permissions: Sequence[Permission] | RestoreError,
     *,
+    data_actions: Sequence[str] = (),
     purpose: str,
     advice: str,
 ) -> PreflightCheck:
@@ -111,7 +121,7 @@ def permission_check(
             )
             return replace(check, status=CheckStatus.MISSING, missing_actions=(READ_PERMISSIONS,), message=message)
         return check.with_finding(*read_problem(scope, permissions))
-    missing = missing_actions(actions, permissions)
+    missing = (*missing_actions(actions, permissions), *missing_data_actions(data_actions, permissions))
     if not missing:
         return check
     message = f"{advice} to the app's identity at {scope}. A new role takes some minutes to work."

@@ -29,6 +29,9 @@ param virtualMachineScopes string[] = []
 @description('Resource groups or VMs whose disks may be replaced (OriginalLocation) or swapped (thenSwapDisks), or that get restored disks (thenAttachDisks).')
 param inPlaceScopes string[] = []
 
+@description('Lets the app read the template that Azure Backup leaves in a staging account for a new VM (thenCreateVirtualMachine.template), and with it all blobs of the staging scopes.')
+param readsTemplates bool = false
+
 @description('Assigns all roles of the app. Set it to false if the deployer may not do that at every scope: the output roleCommands then has commands for somebody who may.')
 param assignRoles bool = true
 
@@ -190,14 +193,17 @@ module app 'modules/app.bicep' = {
         AzureWebJobsStorage__tableServiceUri: storage.outputs.tableEndpoint
         // The most that the Python worker accepts; docs/engine.md says why.
         PYTHON_THREADPOOL_THREAD_COUNT: '32'
-        RESTORE_SCOPES: string({
-          vaultIds: vaultIds
-          targetResourceGroupIds: targetResourceGroupIds
-          stagingScopes: stagingScopes
-          virtualNetworkIds: virtualNetworkIds
-          virtualMachineScopes: virtualMachineScopes
-          inPlaceScopes: inPlaceScopes
-        })
+        RESTORE_SCOPES: string(union(
+          {
+            vaultIds: vaultIds
+            targetResourceGroupIds: targetResourceGroupIds
+            stagingScopes: stagingScopes
+            virtualNetworkIds: virtualNetworkIds
+            virtualMachineScopes: virtualMachineScopes
+            inPlaceScopes: inPlaceScopes
+          },
+          readsTemplates ? { readsTemplates: true } : {}
+        ))
       },
       acceptsRestores
         ? {}
@@ -235,6 +241,7 @@ module roles 'roles/roles.bicep' = {
     virtualNetworkIds: virtualNetworkIds
     virtualMachineScopes: virtualMachineScopes
     inPlaceScopes: inPlaceScopes
+    readsTemplates: readsTemplates
     ownAssignments: concat(
       storage.outputs.roleAssignments,
       monitoring.outputs.roleAssignments,

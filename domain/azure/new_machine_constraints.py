@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domain.azure.permissions import READ_BLOBS, missing_data_actions
 from domain.azure.resource_ids import same_region
 from domain.azure.swap_constraints import HIBERNATED
-from domain.errors import NOT_FOUND, ErrorDetail
+from domain.errors import AUTHORIZATION_FAILED, NOT_FOUND, ErrorDetail
 from domain.reading import MISSING_FIELD, NOT_ALLOWED
 from domain.request_schema import ATTACH_DISKS, CREATE_VIRTUAL_MACHINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from domain.azure.permissions import Permission
     from domain.azure.protected_items import ProtectedItem
     from domain.azure.recovery_points import RecoveryPoint
     from domain.azure.virtual_machines import VirtualMachine
@@ -42,6 +44,17 @@ def size_unknown(source_id: str) -> ErrorDetail:
     """Return the error for a backed-up VM that is gone, so that its size is not known."""
     message = f"is needed, because Azure does not find {source_id}, whose size the new VM would get"
     return ErrorDetail(code=MISSING_FIELD, message=message, target=f"{CREATE_VIRTUAL_MACHINE}.size")
+
+
+def template_violations(account_id: str, permissions: Sequence[Permission]) -> Iterable[ErrorDetail]:
+    """Yield an error if the permissions at the staging account are not enough to read the template of the job."""
+    if missing_data_actions([READ_BLOBS], permissions):
+        message = (
+            f"the app's identity may not read blobs of {account_id}, where the template will be: give it the role "
+            "Storage Blob Data Reader there, or ReadTemplates (docs/deploying.md, Roles). A new role takes some "
+            "minutes to work"
+        )
+        yield ErrorDetail(code=AUTHORIZATION_FAILED, message=message, target=f"{CREATE_VIRTUAL_MACHINE}.template")
 
 
 def size_refused(problem: str) -> ErrorDetail:

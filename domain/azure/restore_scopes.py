@@ -19,7 +19,7 @@ from domain.azure.resource_ids import (
     subscription_of,
 )
 from domain.errors import InvalidRequestError
-from domain.reading import INVALID_VALUE, Problems, Reader, an_object, resource_id
+from domain.reading import INVALID_VALUE, Problems, Reader, an_object, boolean, resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class RestoreScopes:
     """The members of the setting, each without duplicates; ids are in their original case.
 
-    ``staging_scopes`` are the target resource groups if the setting names none.
+    ``staging_scopes`` are the target resource groups if the setting names none. ``reads_templates``: new VMs are made
+    by the template that a job leaves in its staging account.
     """
 
     vault_ids: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class RestoreScopes:
     virtual_network_ids: tuple[str, ...] = ()
     virtual_machine_scopes: tuple[str, ...] = ()
     in_place_scopes: tuple[str, ...] = ()
+    reads_templates: bool = False
 
     @classmethod
     def from_json(cls, value: object) -> Self:
@@ -56,6 +58,7 @@ class RestoreScopes:
             virtual_network_ids=given.get("virtualNetworkIds", ()),
             virtual_machine_scopes=given.get("virtualMachineScopes", ()),
             in_place_scopes=given.get("inPlaceScopes", ()),
+            reads_templates=given.get("readsTemplates", False),
         )
 
     @property
@@ -113,5 +116,6 @@ _SCOPES: Final = an_object(
         "virtualNetworkIds": _ids(VIRTUAL_NETWORK),
         "virtualMachineScopes": _ids(SUBSCRIPTION, RESOURCE_GROUP, VIRTUAL_MACHINE),
         "inPlaceScopes": _ids(RESOURCE_GROUP, VIRTUAL_MACHINE),
+        "readsTemplates": boolean,
     }
 )

@@ -29,6 +29,9 @@ param virtualMachineScopes string[]
 @description('Resource groups or VMs whose disks may be replaced (OriginalLocation) or swapped (thenSwapDisks), or that get restored disks (thenAttachDisks).')
 param inPlaceScopes string[]
 
+@description('Whether the app reads blobs of the staging scopes: the templates of new VMs.')
+param readsTemplates bool
+
 @description('Assignments of built-in roles that the app needs for its own resources, for roleCommands.')
 param ownAssignments { name: string, scope: string, roleId: string }[]
 
@@ -96,7 +99,7 @@ var features = filter(
   feature =>
     startsWith(feature.feature, 'CreateVirtualMachines')
       ? !empty(virtualNetworkIds)
-      : (feature.feature != 'DeleteDisks' || !empty(inPlaceScopes))
+      : (feature.feature != 'DeleteDisks' || !empty(inPlaceScopes)) && (feature.feature != 'ReadTemplates' || readsTemplates)
 )
 
 // What every role grants besides: GET /api/preflight reads what the identity may do at a scope. Microsoft lists this
@@ -118,7 +121,12 @@ var grants = flatten(map(
           roleName: 'Azure VM Restore ${feature.feature} ${environmentName} ${substring(uniqueString(scope.subscriptionId, owner), 0, 6)}'
           description: feature.purpose
           type: 'CustomRole'
-          permissions: [{ actions: concat([ownPermissions], feature.actions), notActions: [] }]
+          permissions: [
+            union(
+              { actions: concat([ownPermissions], feature.actions), notActions: [] },
+              contains(feature, 'dataActions') ? { dataActions: feature.dataActions } : {}
+            )
+          ]
           assignableScopes: ['/subscriptions/${scope.subscriptionId}']
         }
       }

@@ -51,8 +51,10 @@ def denied(arm: Caller, scope: str) -> list[str]:
 
 @pytest.mark.parametrize("scope", [SUBSCRIPTION, TARGET_GROUP, VAULT, STAGING, VNET, vm_id("web-01")])
 def test_everything_is_allowed_at_first_in_entries_on_several_pages(arm: Caller, scope: str) -> None:
+    blobs = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"]
     assert permissions(arm, scope) == [
-        {"actions": [actions], "notActions": [], "dataActions": [], "notDataActions": []} for actions in ("*/read", "*")
+        {"actions": [actions], "notActions": [], "dataActions": data, "notDataActions": []}
+        for actions, data in (("*/read", []), ("*", blobs))
     ]
 
 

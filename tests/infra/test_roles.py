@@ -91,7 +91,10 @@ def grants(resources: Iterable[Json], environment: str = "test") -> set[Grant]:
         properties = definition["properties"]
         feature = next(feature for feature in FEATURES if f" {feature['feature']} " in properties["roleName"])
         assert properties["roleName"].startswith(f"Azure VM Restore {feature['feature']} {environment} ")
-        assert properties["permissions"] == [{"actions": [OWN_PERMISSIONS, *feature["actions"]], "notActions": []}]
+        data = {"dataActions": feature["dataActions"]} if "dataActions" in feature else {}
+        assert properties["permissions"] == [
+            {"actions": [OWN_PERMISSIONS, *feature["actions"]], "notActions": [], **data}
+        ]
         assert properties["assignableScopes"] == [definition["id"].partition("/providers/")[0]]
         assert properties["description"] == feature["purpose"]
         features[definition["id"]] = feature["feature"]
@@ -112,7 +115,13 @@ def grants(resources: Iterable[Json], environment: str = "test") -> set[Grant]:
 def parameters(lists: Mapping[str, list[str]], **others: Any) -> Json:
     """Return the parameters of roles.bicep."""
     empty: Json = {name: [] for name in LISTS}
-    given: Json = {"environmentName": "test", "principalId": "p-1", "assignRoles": True, "ownAssignments": []}
+    given: Json = {
+        "environmentName": "test",
+        "principalId": "p-1",
+        "readsTemplates": False,
+        "assignRoles": True,
+        "ownAssignments": [],
+    }
     return {**given, **empty, **lists, **others}
 
 
@@ -135,6 +144,7 @@ def evaluate_many(evaluate: Callable[..., Deployment], tmp_path: Path) -> Callab
                 principalId: set.principalId
                 assignRoles: set.assignRoles
                 ownAssignments: set.ownAssignments
+                readsTemplates: set.readsTemplates
                 {"".join(f"{name}: set.{name}\n" for name in LISTS)}
               }}
             }}]
@@ -170,6 +180,14 @@ def test_a_subscription_gets_the_backup_status_and_the_sizes_alone(evaluate: Cal
         ["Microsoft.RecoveryServices/locations/backupStatus/action"],
         ["Microsoft.Compute/skus/read"],
     ]
+
+
+def test_blobs_of_the_staging_scopes_are_read_only_where_that_is_asked_for(
+    evaluate: Callable[..., Deployment],
+) -> None:
+    with_templates = grants(evaluate(ROLES, **parameters(LISTS, readsTemplates=True)).resources)
+
+    assert with_templates - expected(LISTS) == {Grant("ReadTemplates", ACCOUNT), Grant("ReadTemplates", STAGING)}
 
 
 def test_ids_may_be_in_any_case_repeated_and_end_with_slashes(evaluate: Callable[..., Deployment]) -> None:

@@ -438,3 +438,7 @@ def test_the_app_has_its_scopes_as_a_setting(evaluate: Callable[..., Deployment]
         **given,
         "stagingScopes": given["targetResourceGroupIds"],
     }
+    assert json.loads(app_settings(evaluate(**given, readsTemplates=True))["RESTORE_SCOPES"]) == {
+        **given,
+        "readsTemplates": True,
+    }

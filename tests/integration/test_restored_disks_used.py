@@ -128,6 +128,17 @@ class TestANewVm:
         assert document["error"]["details"][0]["target"] == "thenCreateVirtualMachine.size"
         assert document["warnings"] == []
 
+    def test_a_template_that_the_app_may_not_read_starts_nothing(self, stage: Stage) -> None:
+        blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+        stage.simulator.world.deny(STORAGE_ID, [blobs])
+        asked = {"name": "unread", "subnetId": SUBNET, "template": True}
+
+        document = used(stage, dryRun=True, thenCreateVirtualMachine=asked)
+
+        stage.simulator.world.deny(STORAGE_ID, [])
+        assert (document["status"], document["error"]["details"][0]["code"]) == ("Failed", "AuthorizationFailed")
+        assert "Storage Blob Data Reader" in document["error"]["message"]
+
     def test_a_plan_shows_its_calls(self, stage: Stage) -> None:
         document = used(stage, dryRun=True, thenCreateVirtualMachine={"name": "planned", "subnetId": SUBNET})
 

@@ -281,7 +281,7 @@ class ScriptedAzure:
 
     def list_permissions(self, scope: str) -> Iterable[Permission]:
         self._call("list_permissions")
-        assert same_id(scope, VM_ID)
+        assert same_id(scope, VM_ID) or scope == STORAGE_ID
         return self.permissions
 
     def list_locks(self, resource_id: str) -> Iterable[ManagementLock]:

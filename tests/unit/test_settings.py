@@ -271,6 +271,7 @@ class TestRestoreScopes:
             virtualNetworkIds=[self.NETWORK],
             virtualMachineScopes=[self.OTHER, self.GROUP, self.VM],
             inPlaceScopes=[self.GROUP, self.VM],
+            readsTemplates=True,
         ) == RestoreScopes(
             vault_ids=(self.VAULT,),
             target_resource_group_ids=(self.GROUP,),
@@ -278,6 +279,7 @@ class TestRestoreScopes:
             virtual_network_ids=(self.NETWORK,),
             virtual_machine_scopes=(self.OTHER, self.GROUP, self.VM),
             in_place_scopes=(self.GROUP, self.VM),
+            reads_templates=True,
         )
 
     def test_ids_are_trimmed_and_come_once_whatever_their_case(self) -> None:

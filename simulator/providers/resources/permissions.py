@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from simulator.addresses import Address
     from simulator.world import World
 
+READ_BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
 _READ_ACCOUNT = "Microsoft.Storage/storageAccounts/read"
 _USE_GUARD = "Microsoft.DataProtection/resourceGuards/triggerRestoreRequests/read"
 
@@ -23,10 +24,22 @@ def list_permissions(world: World, call: Call) -> Answer:
     scope = scope_of(call)
     denied = sorted({*world.denied_actions(scope), *_own_denials(world, call)})
 
+    data = [] if _keeps_blobs(world, call) else [READ_BLOBS]
+
     def write(actions: str) -> dict[str, Any]:
-        return {"actions": [actions], "notActions": denied, "dataActions": [], "notDataActions": []}
+        of_data = data if actions == "*" else []
+        not_data = denied if of_data else []
+        return {"actions": [actions], "notActions": denied, "dataActions": of_data, "notDataActions": not_data}
 
     return Answer(body=page(call, ["*/read", "*"], world.scenario.settings.page_permissions, write))
+
+
+def _keeps_blobs(world: World, call: Call) -> bool:
+    """Return whether the caller has no role for the data of the storage account whose permissions are asked for."""
+    if _type_of(call) != "microsoft.storage/storageaccounts":
+        return False
+    account = world.storage_account(call.params["subscription"], call.params["group"], call.params["name"])
+    return account is not None and not account.blob_reader
 
 
 def check_permission(world: World, call: Call, address: Address) -> None:

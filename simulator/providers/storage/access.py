@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from simulator.providers.resources.permissions import is_denied
+from simulator.providers.resources.permissions import READ_BLOBS, is_denied
 from simulator.providers.storage import errors
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _VERSION = re.compile(r"20\d\d-[01]\d-[0-3]\d")
 _FIRST_WITH_TOKENS = "2017-11-09"
-_BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers"
+_LIST_CONTAINERS = "Microsoft.Storage/storageAccounts/blobServices/containers/read"
 
 
 def check_access(world: World, call: Call, account: StorageAccount, container: str) -> None:
@@ -26,7 +26,7 @@ def check_access(world: World, call: Call, account: StorageAccount, container: s
     _check_authentication(world, call, account, version)
     if account.firewall:
         raise errors.network_not_allowed()
-    action = f"{_BLOBS}/blobs/read" if container else f"{_BLOBS}/read"
+    action = READ_BLOBS if container else _LIST_CONTAINERS
     scope = f"{account.resource_id}/blobServices/default/containers/{container}"
     if not account.blob_reader or is_denied(world, action, scope):
         raise errors.no_permission()

@@ -19,6 +19,7 @@ from domain.azure import restore_constraints
 from domain.azure.jobs import OperationStatus
 from domain.azure.machine_sizes import MachineSize
 from domain.azure.management_locks import ManagementLock
+from domain.azure.permissions import READ_BLOBS, Permission
 from domain.azure.point_search import SearchProgress
 from domain.azure.protected_items import ProtectedItem
 from domain.azure.validation import Validation
@@ -470,6 +471,38 @@ class TestRoomForDisks:
     ) -> None:
         assert self.create(activities, template=True).data_disk_room is None
         assert azure.calls["list_machine_sizes"] == 0
+
+    @pytest.mark.parametrize(("data_actions", "is_refused"), [((), True), ((READ_BLOBS,), False), (None, False)])
+    def test_a_template_that_the_app_could_not_read_is_refused(
+        self,
+        activities: RestoreActivities,
+        azure: ScriptedAzure,
+        data_actions: tuple[str, ...] | None,
+        is_refused: bool,
+    ) -> None:
+        azure.permissions = [Permission(actions=("*",), not_actions=(), data_actions=data_actions)]
+
+        self.create(activities)  # without the template no blob is read
+        assert azure.calls["list_permissions"] == 0
+        if not is_refused:
+            assert self.create(activities, template=True).warnings == ()
+            return
+        error = _failure(lambda: self.create(activities, template=True))
+
+        assert (error.details[0].code, error.details[0].target) == (
+            errors.AUTHORIZATION_FAILED,
+            "thenCreateVirtualMachine.template",
+        )
+        assert f"{STORAGE_ID}, where the template will be: give it the role Storage Blob Data Reader" in error.message
+
+    def test_permissions_at_the_staging_account_that_cannot_be_read_are_a_warning(
+        self, activities: RestoreActivities, azure: ScriptedAzure
+    ) -> None:
+        azure.fails["list_permissions"] = [TerminalError(errors.AUTHORIZATION_FAILED, "no role")]
+
+        (warning,) = self.create(activities, template=True).warnings
+
+        assert (warning.code, "no role" in warning.message) == ("StagingAccountNotChecked", True)
 
     def test_the_sizes_are_read_once_for_many_restores(
         self, activities: RestoreActivities, azure: ScriptedAzure

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.azure.permissions import (
+    READ_BLOBS,
     Feature,
     Permission,
     guard_permission,
     matches,
     missing_actions,
+    missing_data_actions,
     needed_features,
 )
 from domain.azure.restore_scopes import RestoreScopes
@@ -28,6 +30,33 @@ PATTERNS = st.text("aAb/.*", max_size=12)
 
 def entry(*actions: str, without: tuple[str, ...] = ()) -> Permission:
     return Permission.from_api({"actions": list(actions), "notActions": list(without)})
+
+
+class TestDataActions:
+    """Who may read blobs: that is no action of Azure Resource Manager, so not even an owner has it by that role."""
+
+    OWNER: ClassVar[dict[str, Any]] = {"actions": ["*"], "dataActions": []}
+    READER: ClassVar[dict[str, Any]] = {"actions": [], "dataActions": [READ_BLOBS]}
+
+    @pytest.mark.parametrize(
+        ("entries", "is_missing"),
+        [
+            ([OWNER, READER], False),
+            ([{"dataActions": ["Microsoft.Storage/*"]}], False),
+            ([OWNER], True),
+            ([{**READER, "notDataActions": [READ_BLOBS]}], True),
+            ([{**READER, "notDataActions": READ_BLOBS}], True),  # cannot be read
+            ([{**READER, "notActions": ["*"]}], False),
+            ([{"actions": [READ_BLOBS], "dataActions": []}], True),
+            ([{"actions": ["*"]}], False),  # Azure says nothing of data actions
+            ([{"actions": ["*"]}, OWNER], True),
+            ([], True),
+        ],
+    )
+    def test_are_looked_for_beside_the_others(self, entries: list[dict[str, Any]], is_missing: bool) -> None:
+        missing = missing_data_actions([READ_BLOBS], [Permission.from_api(entry) for entry in entries])
+
+        assert missing == ((READ_BLOBS,) if is_missing else ())
 
 
 class TestPatterns:
@@ -118,6 +147,11 @@ class TestFeatures:
         without = dict(needed(targetResourceGroupIds=[TARGET_GROUP]))
         assert not {"CreateVirtualMachines", "CreateVirtualMachinesFromDisks"} & without.keys()
 
+    def test_templates_are_read_only_where_the_setting_says_so(self) -> None:
+        assert ("ReadTemplates", TARGET_GROUP) in needed(targetResourceGroupIds=[TARGET_GROUP], readsTemplates=True)
+        for others in ({}, {"readsTemplates": False}):
+            assert "ReadTemplates" not in dict(needed(targetResourceGroupIds=[TARGET_GROUP], **others))
+
     def test_disks_are_deleted_only_where_others_are_attached(self) -> None:
         both = needed(targetResourceGroupIds=[TARGET_GROUP], inPlaceScopes=[VM_ID])
 
@@ -136,7 +170,7 @@ class TestFeatures:
 
     def test_every_feature_has_a_scope_that_the_setting_knows(self) -> None:
         assert all(isinstance(feature, Feature) for feature in required_permissions())
-        assert [RestoreScopes().of_member(feature.scope) for feature in required_permissions()] == [()] * 13
+        assert [RestoreScopes().of_member(feature.scope) for feature in required_permissions()] == [()] * 14
 
 
 class TestResourceGuards:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, override
 import pytest
 
 from domain import errors
-from domain.azure.permissions import READ_PERMISSIONS, Permission
+from domain.azure.permissions import READ_BLOBS, READ_PERMISSIONS, Permission
 from domain.azure.restore_scopes import RestoreScopes
 from domain.errors import ErrorDetail, RestoreError, TerminalError, TransientError
 from domain.preflight import CheckStatus
@@ -157,7 +157,9 @@ def test_without_scopes_it_says_how_to_set_them(azure: Azure) -> None:
     assert azure.made == {}
 
 
-@pytest.mark.parametrize("feature", required_permissions(), ids=lambda feature: feature.name)
+@pytest.mark.parametrize(
+    "feature", [feature for feature in required_permissions() if feature.actions], ids=lambda feature: feature.name
+)
 def test_each_missing_action_of_each_feature_is_named_with_the_role(azure: Azure, feature: Any) -> None:
     scope = RestoreScopes.from_json(EVERYTHING).of_member(feature.scope)[0]
     azure.allowed[scope] = [Permission(actions=("*",), not_actions=feature.actions[-1:])]
@@ -170,6 +172,20 @@ def test_each_missing_action_of_each_feature_is_named_with_the_role(azure: Azure
     assert scope in check.message
     assert f"Azure VM Restore {feature.name}" in check.message
     assert feature.purpose in check.message
+
+
+@pytest.mark.parametrize("has_role", [True, False])
+def test_a_missing_data_action_is_named_like_any_other(azure: Azure, has_role: bool) -> None:
+    blobs = (READ_BLOBS,) if has_role else ()
+    azure.allowed[STORAGE_ID] = [Permission(actions=("*",), not_actions=(), data_actions=blobs)]
+    scopes = RestoreScopes.from_json({**EVERYTHING, "readsTemplates": True})
+
+    found = run_preflight(azure, scopes, lambda: 0.0)
+
+    check = next(check for check in found.checks if check.feature == "ReadTemplates")
+    assert (check.scope, check.status) == (STORAGE_ID, CheckStatus.OK if has_role else CheckStatus.MISSING)
+    assert check.missing_actions == (() if has_role else (READ_BLOBS,))
+    assert has_role or "Azure VM Restore ReadTemplates" in check.message
 
 
 def test_an_identity_without_any_role_cannot_even_list_its_permissions(azure: Azure) -> None:

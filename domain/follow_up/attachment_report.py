@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from domain import errors
 from domain.codec import as_json
@@ -14,6 +14,8 @@ from domain.errors import RestoreError, TerminalError
 if TYPE_CHECKING:
     from domain.errors import Json
     from domain.follow_up.attachment import Attachment
+
+_NOT_OFFERED: Final = "attach detach data disks api"
 
 
 class AttachmentState(StrEnum):
@@ -77,8 +79,25 @@ def end_error(work: Attachment, _undo: str) -> RestoreError | None:
         if work.may_be_attached:
             attached = f"whether Azure attaches them to {work.vm_id} is not known, so look at that VM"
         return RestoreError(errors.RESTORE_CANCELLED, f"{cause.message} The disks are restored; {attached}.")
+    if _is_call_not_offered(cause):
+        message = (
+            "The restored disks are not attached: Azure does not offer the call for it (attachDetachDataDisks) to the "
+            f"subscription or in the region of {work.vm_id}; Microsoft's support can enable it. They stay where they "
+            "were restored, and none was deleted. Attach them one by one with az vm disk attach --name, which makes "
+            "another call."
+        )
+        return TerminalError(errors.ATTACHMENT_FAILED, message, cause.details)
     message = (
         f"The restored disks are not attached to {work.vm_id}: {cause.message} They stay where they were restored, and "
         "none was deleted. Look at the VM, and attach them by hand (az vm disk attach)."
     )
     return TerminalError(errors.ATTACHMENT_FAILED, message, cause.details)
+
+
+def _is_call_not_offered(cause: RestoreError) -> bool:
+    """Return whether the subscription or the region has not got the call: Azure says it in words alone.
+
+    "The subscription is not enabled for using the attach detach data disks API." (azure-rest-api-specs#27476)
+    """
+    text = " ".join([cause.message, *(detail.message for detail in cause.details)])
+    return _NOT_OFFERED in text.casefold()

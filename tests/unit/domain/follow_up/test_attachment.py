@@ -10,7 +10,7 @@ import pytest
 
 from domain import errors
 from domain.azure.machine_sizes import MachineSize
-from domain.errors import TerminalError, TransientError
+from domain.errors import ErrorDetail, TerminalError, TransientError
 from domain.restore.machine import CANCEL_EVENT
 from tests.support.azure import a_restore
 from tests.support.compute import Later
@@ -296,6 +296,27 @@ class TestWhatGoesWrong:
 
         assert "still there" in shown["warnings"][0]["message"]
         assert attachment_of(shown)["others"] == [OS_DISK]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The subscription is not enabled for using the attach detach data disks API.",
+        "The attach detach data disks API is not enabled for the region.",
+    ],
+)
+def test_a_subscription_without_the_call_is_told_another_way(said: str) -> None:
+    player, cloud = attaching(deleteOthers=True)
+    refusal = ErrorDetail(code="OperationNotAllowed", message=said)
+    cloud.fails = {"attach_disks": [TerminalError(errors.RESTORE_REFUSED, "Azure refused the request.", [refusal])]}
+
+    shown = player.finish()
+
+    assert (shown["status"], shown["error"]["code"]) == ("Failed", "AttachmentFailed")
+    assert "az vm disk attach --name" in shown["error"]["message"]
+    assert RECOVERY_VM in shown["error"]["message"]
+    assert shown["error"]["details"][0]["message"] == said
+    assert OS_DISK in cloud.disks
 
 
 class TestCancelling:

@@ -127,7 +127,7 @@ class VirtualMachine:
             is_changing=provisioning in _CHANGING or power in _CHANGING_POWER,
             is_agent_ready=_is_agent_ready(view),
             is_os_disk_ephemeral=bool(as_object(os_disk.get("diffDiskSettings"))),
-            has_guest_encryption=as_flag(as_object(os_disk.get("encryptionSettings")).get("enabled")) or False,
+            has_guest_encryption=_has_guest_encryption(os_disk, view),
             generation=as_text(view.get("hyperVGeneration")),
             security_type=as_text(as_object(properties.get("securityProfile")).get("securityType")),
             has_failed=provisioning == _FAILED,
@@ -158,6 +158,18 @@ def _data_create_options(profile: Mapping[str, Any]) -> dict[str, str]:
         for disk_id, option in options.items()
         if disk_id is not None and option is not None and option.lower() != _ATTACH.lower()
     }
+
+
+def _has_guest_encryption(os_disk: Mapping[str, Any], view: Mapping[str, Any]) -> bool:
+    """Return whether Azure Disk Encryption is on.
+
+    Its newer form, without an application of Entra ID, need not show in the VM's model; then the instance view of the
+    disks has it (``DiskInstanceView.encryptionSettings``).
+    """
+    shown = [
+        entry for disk in as_list(view.get("disks")) for entry in as_list(as_object(disk).get("encryptionSettings"))
+    ]
+    return any(as_flag(as_object(entry).get("enabled")) for entry in (os_disk.get("encryptionSettings"), *shown))
 
 
 def _power(view: Mapping[str, Any]) -> str | None:

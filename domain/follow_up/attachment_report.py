@@ -87,9 +87,14 @@ def end_error(work: Attachment, _undo: str) -> RestoreError | None:
             "another call."
         )
         return TerminalError(errors.ATTACHMENT_FAILED, message, cause.details)
+    advice = "Look at the VM, and attach them by hand (az vm disk attach)."
+    if work.seen is not None and not work.unlisted:
+        advice = (
+            "The VM lists them, but does not have them: detach them there (az vm disk detach), and attach them again."
+        )
     message = (
         f"The restored disks are not attached to {work.vm_id}: {cause.message} They stay where they were restored, and "
-        "none was deleted. Look at the VM, and attach them by hand (az vm disk attach)."
+        f"none was deleted. {advice}"
     )
     return TerminalError(errors.ATTACHMENT_FAILED, message, cause.details)
 

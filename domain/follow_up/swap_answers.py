@@ -97,7 +97,7 @@ def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
     swap = replace(swap, seen=vm, since=swap.since or now, unsure_until=unsure_until)
     swap = replace(swap, times=_times_seen(swap, vm, now))
     if swap.awaits_agent and swap.times.running is not None and now - swap.times.running >= AGENT_PATIENCE:
-        swap = _without_agent(swap)
+        swap = _without_agent(swap, vm)
     if swap.stuck is not None:
         return _read_last(swap, vm, now)
     if _is_late(swap, now) and not _is_there(swap, vm):
@@ -160,12 +160,19 @@ def _times_seen(swap: Swap, vm: VirtualMachine, now: datetime) -> Times:
     return times
 
 
-def _without_agent(swap: Swap) -> Swap:
+def _without_agent(swap: Swap, vm: VirtualMachine) -> Swap:
+    undo = f"POST /api/restores/{swap.tags.get('restore-id', '{id}')}/undo puts the former disks back."
     message = (
         "The VM runs with its new disks, but its VM agent has not reported within ten minutes. Look at the boot "
-        f"diagnostics of the VM. POST /api/restores/{swap.tags.get('restore-id', '{id}')}/undo puts the former disks "
-        "back."
+        f"diagnostics of the VM. {undo}"
     )
+    if vm.power in _OFF:
+        message = (
+            f"The VM ran with its new disks, but it is {vm.power} by now, and its VM agent has not reported. Its "
+            "activity log says who stopped it, such as an automatic shutdown or the eviction of a Spot VM. Start it "
+            "(az vm start). "
+            f"{undo}"
+        )
     return _with_warning(replace(swap, is_agent_given_up=True), WarningCode.AGENT_NOT_READY, message)
 
 

@@ -219,6 +219,7 @@ class TestWhatGoesWrong:
 
         assert shown["status"] == status
         assert (OS_DISK in cloud.disks) is (status == "Failed")
+        assert ("az vm disk detach" in str(shown.get("error"))) is (status == "Failed")
 
     def test_after_a_lost_answer_disks_of_a_failed_vm_are_attached_again(self) -> None:
         player, cloud = attaching()

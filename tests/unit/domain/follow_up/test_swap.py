@@ -150,6 +150,19 @@ class TestGoesWell:
         assert [warning["code"] for warning in shown["warnings"]] == ["AgentNotReady"]
         assert swap_of(shown)["state"] == "Swapped"
 
+    def test_a_vm_that_was_stopped_before_its_agent_reported_is_not_said_to_run(self) -> None:
+        player = swapping()
+        player.compute.before = {
+            "tag_disk": [lambda: setattr(player.compute, "vm", replace(player.compute.vm, power="deallocated"))]
+        }
+
+        shown = player.finish()
+
+        assert shown["status"] == "CompletedWithWarnings"
+        message = shown["warnings"][0]["message"]
+        assert "it is deallocated by now" in message
+        assert "The VM runs" not in message
+
     def test_a_vm_that_runs_is_not_waited_for_until_its_extensions_have_reported(self) -> None:
         player = swapping()
         player.compute.extensions_take = timedelta(minutes=90)

@@ -170,7 +170,8 @@ def hear(recovery: Recovery, event: str, data: object, now: datetime) -> Recover
     except (KeyError, TypeError, ValueError):
         return recovery
     if isinstance(news, MemberWait):
-        return settled(members.wait_heard(recovery, news), now)
+        # Noted here, because nothing but an event to be sent may follow from it, and that must not wait for the check.
+        return status_events.with_change_noted(settled(members.wait_heard(recovery, news), now), now)
     return settled(members.ended(recovery, news, now), now)
 
 

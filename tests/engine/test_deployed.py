@@ -40,6 +40,7 @@ NEED_THIS_VERSION = {
     *("0008_swap_approved", "0008_swap_tagged", "0008_swap_went_back", "0008_swapped", "0008_undone"),
     *("0009_disks_attached", "0009_template_deployed", "0009_vm_begun", "0009_vm_by_template"),
     *("0009_vm_made", "0009_vm_not_made"),
+    *("0010_approved_twice", "0010_asked_twice", "0010_member_waits", "0010_recovery_is_told"),
 }
 """What an earlier version cannot go on with: ``docs/operating.md`` says to drain before it is brought back."""
 FORWARD, BACK, BESIDE = "an earlier version before", "an earlier version after", "both at once"

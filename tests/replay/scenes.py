@@ -29,6 +29,7 @@ from tests.support.azure import (
     GUARD_CLOSED,
     LIMITS,
     TARGET_GROUP,
+    VM_ID,
     Lab,
     a_point,
     a_restore,
@@ -40,7 +41,7 @@ from tests.support.azure import (
 from tests.support.compute import Later, ScriptedCompute
 from tests.support.hub import Hub
 from tests.support.new_machines import RECOVERY_VM, SUBNET, MemoryCloud
-from tests.support.recovery_lab import RECOVERY, Group, RecoveryLab
+from tests.support.recovery_lab import RECOVERY, Group, RecoveryLab, a_roster
 from tests.support.replay import dump, record
 
 if TYPE_CHECKING:
@@ -308,6 +309,18 @@ def _swapped(lab: SwapLab) -> Restore:
     return restore
 
 
+def _asked_twice(lab: SwapLab) -> Restore:
+    alert = an_alert_start(approval_reason="Resource Health does not say enough.")
+    restore = _a_swap(lab, started_by="alert", alert=alert, approval={"required": True, "before": "Swap"})
+    lab.start(restore)
+    for before, by in (("Trigger", "ada"), ("Swap", "bo")):
+        lab.reach(restore.restore_id, "AwaitingApproval")
+        decision = {"decision": "Approved", "by": by, "before": before}
+        lab.hub.raise_event(restore.restore_id, DECISION_EVENT, decision)
+        lab.reach(restore.restore_id, "Running")
+    return restore
+
+
 def _swap_went_back(lab: SwapLab) -> Restore:
     lab.compute.fails["update_disks"] = [Later(TerminalError("DiskBlobNotFound", "The disk is gone."))]
     return _a_swap(lab)
@@ -372,6 +385,8 @@ SWAPS: Mapping[str, tuple[Callable[[SwapLab], Restore], int]] = {
     "0008_swap_tagged": (_swapped, 2),
     "0008_swap_went_back": (_swap_went_back, 1),
     "0008_undone": (_undone, 0),
+    "0010_asked_twice": (_asked_twice, 0),
+    "0010_approved_twice": (_asked_twice, 1),
 }
 """A swap has several histories: what happens, and which of them is kept."""
 
@@ -455,6 +470,32 @@ def _a_member() -> Recorded:
     return record(lab.hub, member_restore_id(RECOVERY, 0, 1))
 
 
+class SwapRecoveryLab(RecoveryLab):
+    """A lab with recoveries, and one VM with disks that can be swapped."""
+
+    @override
+    def more_activities(self) -> dict[str, Callable[..., Any]]:
+        others = super().more_activities()
+        swaps = ScriptedCompute(clock=self.azure.clock).activities()
+        return others | {kind.name: sealed(kind, activity, self.azure.clock.now) for kind, activity in swaps.items()}
+
+
+def _member_waits(instance_id: str) -> Recorded:
+    """Return the history of a recovery, or of its member, whose swap a person must approve."""
+    lab = SwapRecoveryLab()
+    lab.azure.job_takes = timedelta(seconds=74)
+    asked = {"thenSwapDisks": {}, "approval": {"required": True, "before": "Swap"}}
+    roster = a_roster((Group(count=1),))
+    templates, members = ({**roster.templates[0], **asked},), (replace(roster.members[0], vm_id=VM_ID),)
+    lab.start_recovery_of(replace(roster, templates=templates, members=members))
+    lab.reach_status("AwaitingApproval")
+    member_id = member_restore_id(RECOVERY, 0, 1)
+    lab.hub.raise_event(member_id, DECISION_EVENT, {"decision": "Approved", "by": "ada", "before": "Swap"})
+    lab.reach_status("Completed")
+    lab.hub.finish(member_id)
+    return record(lab.hub, instance_id, generation=0)
+
+
 def _recovery_begins() -> Recorded:
     """Return the first history of a recovery whose first group lives through two checks before the second begins."""
     lab = RecoveryLab()
@@ -485,6 +526,8 @@ RECORDINGS: Mapping[str, Callable[[], Recorded]] = {
     "0006_record": _a_record,
     "0006_member": _a_member,
     "0006_recovery_begins": _recovery_begins,
+    "0010_member_waits": partial(_member_waits, member_restore_id(RECOVERY, 0, 1)),
+    "0010_recovery_is_told": partial(_member_waits, RECOVERY),
     "0006_recovery_is_cancelled": _recovery_is_cancelled,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ from durabletask.task import NonDeterminismError
 
 from domain.follow_up import attachment_calls, creation_calls, patience, swap
 from domain.follow_up import calls as follow_up_calls
-from domain.restore import backoff, calls, report, track
+from domain.recovery import members
+from domain.restore import backoff, calls, machine, report, track
+from domain.restore.state import Restore
 from domain.watch import calls as watch_calls
 from domain.watch import machine as watch_machine
 from orchestrations import names, post_claim, record, restore_vm, run_recovery, watch_vault
@@ -156,6 +159,22 @@ class TestABreakIsSeen:
 
         assert len(concerned) > 1
         assert [path.stem for path in concerned if goes_the_way_it_went(read(path))] == []
+
+    def test_a_wait_before_a_swap_that_is_not_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(machine, "_PRIORITY_DECISIONS", machine._PRIORITY_DECISIONS[:-1])
+
+        assert [path.stem for path in RECORDED if not goes_the_way_it_went(read(path))] == ["0010_member_waits"]
+
+    def test_a_wait_before_a_swap_that_is_not_heard(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(members, "wait_heard", lambda recovery, _news: recovery)
+
+        assert [path.stem for path in RECORDED if not goes_the_way_it_went(read(path))] == ["0010_recovery_is_told"]
+
+    def test_a_first_decision_that_is_not_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = Restore.with_swap_approval_asked
+        monkeypatch.setattr(Restore, "with_swap_approval_asked", lambda self: replace(asked(self), first_approval=None))
+
+        assert [path.stem for path in RECORDED if not goes_the_way_it_went(read(path))] == ["0010_asked_twice"]
 
     def test_a_claim_that_ends_sooner(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(post_claim, "CLAIMED_FOR", post_claim.CLAIMED_FOR / 2)

@@ -192,7 +192,10 @@ class RecoveryLab(Lab):
 
     def start_recovery(self, *groups: Group, max_running: int | None = None, **members: Any) -> str:
         """Freeze a list of members and start their recovery; returns its id."""
-        roster = a_roster(groups, max_running=max_running)
+        return self.start_recovery_of(a_roster(groups, max_running=max_running), **members)
+
+    def start_recovery_of(self, roster: Roster, **members: Any) -> str:
+        """Start a recovery with this frozen list of members; returns its id."""
         self.hub.start(names.HOLD_RECORD, roster.to_json(), instance_id=record_id_of_members(RECOVERY))
         return self.hub.start(names.RUN_RECOVERY, pack(a_recovery(roster, **members)), instance_id=RECOVERY)
 

@@ -7,7 +7,7 @@ import pytest
 from domain.errors import AUTHORIZATION_FAILED, SERVICE_UNAVAILABLE, TerminalError, TransientError
 from domain.recovery import calls
 from domain.recovery.calls import MemberEnd, MemberRef, StillChoosing
-from domain.recovery.machine import MEMBER_EVENT, hear
+from domain.recovery.machine import MEMBER_EVENT, decide, hear
 from domain.recovery.parts import MemberStatus
 from domain.restore.parts import Status
 from domain.restore.steps import Wait
@@ -319,6 +319,19 @@ class TestMembersThatWaitForAPerson:
         driven.hear_wait(0).hear_wait(0, waits=False)
         driven.step()
         assert (driven.progress.members, driven.document["status"]) == ("RRP", "Running")
+
+    def test_have_it_told_at_once(self) -> None:
+        driven = running(a_group(1))
+        for waits in (True, False):
+            waiting = driven.step()
+            assert isinstance(waiting, Wait)
+
+            driven.hear_wait(0, waits=waits)
+
+            assert decide(driven.recovery, driven.now) != waiting  # otherwise the wait would go on
+            driven.step()
+        published = [call for call in driven.made if isinstance(call, calls.PublishRecoveryEvents)]
+        assert [change.status for call in published for change in call.changes][-2:] == ["AwaitingApproval", "Running"]
 
     @pytest.mark.parametrize("waits", [True, False])
     def test_are_not_believed_after_their_end_in_another_attempt_or_while_they_are_cancelled(self, waits: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from activities.virtual_machines import change_accepted
 from domain.answers import Answer
-from domain.errors import RESTORE_REFUSED, TerminalError
+from domain.errors import RESTORE_REFUSED, ErrorDetail, TerminalError
 from domain.follow_up import attachment_calls, creation_calls
 from domain.follow_up.attachment_calls import DiskDeletion
 from domain.follow_up.calls import ChangeAccepted
@@ -119,7 +119,8 @@ class NewMachineActivities:
             return False
         if found.restore_id != restore_id:
             message = f"{resource_id} exists already, and this restore has not made it, so it is not changed."
-            raise TerminalError(RESTORE_REFUSED, message)
+            detail = ErrorDetail(code=creation_calls.EXISTS_ALREADY, message=message, target=resource_id)
+            raise TerminalError(RESTORE_REFUSED, message, [detail])
         return True
 
 

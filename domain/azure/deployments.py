@@ -26,8 +26,9 @@ _MAX_RESOURCES: Final = 50
 class Deployment:
     """One deployment to a resource group.
 
-    ``made`` are the ids of what a deployment that has succeeded made (``outputResources``). ``error`` is ARM's inner
-    error object of one that failed or was cancelled.
+    ``made`` are the ids of what a deployment that has succeeded made (``outputResources``); of any other, those of what
+    it may have made: the resources that depend on each other (``dependencies``), because Azure lists no others then.
+    ``error`` is ARM's inner error object of one that failed or was cancelled.
     """
 
     is_running: bool
@@ -39,11 +40,18 @@ class Deployment:
         """Read a ``DeploymentExtended``; a state that is not known counts as running, as the deadline caps it."""
         properties = as_object(body.get("properties"))
         state = (as_text(properties.get("provisioningState")) or "running").lower()
-        listed = [as_name(as_object(entry).get("id")) for entry in as_list(properties.get("outputResources"))]
-        made = tuple(resource_id for resource_id in listed[:_MAX_RESOURCES] if resource_id is not None)
+        listed = as_list(properties.get("outputResources")) or ([] if state == _SUCCEEDED else _needed(properties))
+        names = [as_name(as_object(entry).get("id")) for entry in listed]
+        made = tuple(dict.fromkeys(name for name in names if name is not None))[:_MAX_RESOURCES]
         if state in _FAILED:
             return cls(is_running=False, made=made, error=_error(properties, state))
         return cls(is_running=state != _SUCCEEDED, made=made)
+
+
+def _needed(properties: Mapping[str, Any]) -> list[object]:
+    """Return the resources of the template that need others, and those that they need."""
+    dependencies = [as_object(entry) for entry in as_list(properties.get("dependencies"))]
+    return [each for entry in dependencies for each in (entry, *as_list(entry.get("dependsOn")))]
 
 
 def _error(properties: Mapping[str, Any], state: str) -> Json:

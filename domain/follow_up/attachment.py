@@ -243,7 +243,8 @@ def failed(work: Attachment, call: ActivityCall, error: RestoreError, now: datet
     if isinstance(call, AttachDisks):
         return _within_time(_again(work, error, now), now)
     work = with_trouble(work, call.name, error, now)
-    if not is_hopeless(work, call.name, error, now):
+    is_early = work.asked is not None and now - work.troubles[call.name].since < UNSHOWN
+    if is_early or not is_hopeless(work, call.name, error, now):
         return _within_time(work, now)
     if work.attached is not None and work.undeleted:
         return without_trouble(_not_deleted(work, work.undeleted[0], error.message), call.name)

@@ -87,15 +87,16 @@ def end_error(work: Attachment, _undo: str) -> RestoreError | None:
             "another call."
         )
         return TerminalError(errors.ATTACHMENT_FAILED, message, cause.details)
+    was_sent = work.refusal is None and (work.asked is not None or work.may_be_attached)
+    is_unknown = was_sent and (work.seen is None or work.seen.is_changing)
     advice = "Look at the VM, and attach them by hand (az vm disk attach)."
-    if work.seen is not None and not work.unlisted:
+    if work.seen is not None and not work.unlisted and not is_unknown:
         advice = (
             "The VM lists them, but does not have them: detach them there (az vm disk detach), and attach them again."
         )
-    message = (
-        f"The restored disks are not attached to {work.vm_id}: {cause.message} They stay where they were restored, and "
-        f"none was deleted. {advice}"
-    )
+    what = "It is not known whether the restored disks are" if is_unknown else "The restored disks are not"
+    where = f"They stay where they were restored, and none was deleted. {advice}"
+    message = f"{what} attached to {work.vm_id}: {cause.message} {where}"
     return TerminalError(errors.ATTACHMENT_FAILED, message, cause.details)
 
 

@@ -29,6 +29,7 @@ from domain.follow_up.calls import (
     StartVirtualMachine,
 )
 from domain.follow_up.creation_calls import (
+    EXISTS_ALREADY,
     Deployed,
     DeployTemplate,
     DiskPlace,
@@ -296,6 +297,11 @@ def _with_made(work: Creation, *resource_ids: str) -> Creation:
     return replace(work, made=(*work.made, *new))
 
 
+def _without_made(work: Creation, *others: str) -> Creation:
+    """Return the work without what a call may have made, but somebody else did, so that nobody deletes that."""
+    return replace(work, made=tuple(known for known in work.made if not any(same_id(known, other) for other in others)))
+
+
 def _disks_read(work: Creation, found: FoundDisks) -> Creation:
     disks = {(disk.disk_id or "").lower(): disk for disk in found.disks}
     missing = [disk_id for disk_id in work.disk_ids if disk_id.lower() not in disks]
@@ -329,7 +335,7 @@ def _deployment_read(work: Creation, found: FoundDeployment, now: datetime) -> C
     if deployment is None:
         return work
     if deployment.is_running:
-        return _with_made(work, work.vm_id)
+        return _with_made(work, work.vm_id, *deployment.made)
     work = _with_made(work, *deployment.made)
     if deployment.error is None:
         return replace(work, is_deployed=True, waits_since=None)
@@ -344,7 +350,7 @@ def _interface_read(work: Creation, found: FoundResource, now: datetime) -> Crea
     if resource is None:
         return work
     if not _is_ours(work, resource):
-        return _stuck(work, errors.RESTORE_REFUSED, _others(work.interface_id))
+        return _stuck(_without_made(work, work.interface_id), errors.RESTORE_REFUSED, _others(work.interface_id))
     work = _with_made(work, work.interface_id)
     if resource.has_failed:
         return _stuck(work, errors.RESTORE_REFUSED, f"Azure did not make the interface {work.interface_id}.")
@@ -361,7 +367,7 @@ def _others(resource_id: str) -> str:
 
 def _machine_read(work: Creation, vm: VirtualMachine, now: datetime) -> Creation:
     if not _is_ours(work, vm):
-        return _stuck(work, errors.RESTORE_REFUSED, _others(work.vm_id))
+        return _stuck(_without_made(work, work.vm_id), errors.RESTORE_REFUSED, _others(work.vm_id))
     waits_since = work.waits_since or now if vm.is_changing or work.asked is not None else None
     work = replace(_with_made(work, work.vm_id), seen=vm, is_missing=False, was_there=True, waits_since=waits_since)
     if vm.power == _RUNNING and not vm.is_changing and work.running is None:
@@ -442,6 +448,9 @@ def _stuck(work: Creation, code: str, message: str, details: tuple[ErrorDetail, 
 def failed(work: Creation, call: ActivityCall, error: RestoreError, now: datetime) -> Creation:
     """Return the work after a call that failed: to be made again, after another reading, or given up."""
     work = replace(work, since=work.since or now)
+    others = [detail.target for detail in error.details if detail.code == EXISTS_ALREADY and detail.target is not None]
+    if others:
+        return replace(_without_made(work, *others), stuck=error.to_json())
     if isinstance(call, GetVirtualMachine) and error.code == errors.NOT_FOUND:
         return _within_time(_machine_missing(without_trouble(work, call.name), now), now)
     if isinstance(call, GetComputeOperation) and not isinstance(error, TransientError):
@@ -450,7 +459,8 @@ def failed(work: Creation, call: ActivityCall, error: RestoreError, now: datetim
         return replace(work, asked=asked)
     if isinstance(call, _LOOKS):
         work = with_trouble(work, call.name, error, now)
-        is_over = is_hopeless(work, call.name, error, now)
+        is_early = bool(work.made) and now - work.troubles[call.name].since < UNSHOWN
+        is_over = not is_early and is_hopeless(work, call.name, error, now)
         return replace(work, stuck=error.to_json()) if is_over else _within_time(work, now)
     return _within_time(_again(work, call.name, error, now), now)
 

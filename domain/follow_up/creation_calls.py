@@ -13,6 +13,9 @@ from domain.azure.deployments import Deployment, MadeResource
 from domain.follow_up.calls import ChangeAccepted
 from domain.restore.calls import ActivityCall
 
+EXISTS_ALREADY: Final = "ExistsAlready"
+"""The code of an error's detail whose target exists, and was not made by this restore."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundDeployment:

@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
+from domain.follow_up.work import KINDS
 from domain.times import parse_request_time
 from domain.wire import as_object, as_text
+from tests.chaos.made_checks import SLACK as SLACK_OF_USE
+from tests.chaos.made_checks import use_of, use_violations
 from tests.chaos.swap_checks import SLACK, swap_of, swap_violations
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ def violations(stage: Stage) -> list[Violation]:
     ]
     found += [Violation("another host", -1, host) for host in stage.service.strangers]
     found += [Violation(*each) for each in swap_violations(stage)]
+    found += [Violation(*each) for each in use_violations(stage)]
     found += [Violation("overlap", *each) for each in _overlaps(stage)]
     found += [Violation("crowded", *each) for each in _crowds(stage)]
     return found
@@ -85,7 +89,7 @@ def _of_one(stage: Stage, outcome: Outcome, jobs: list[Job]) -> Iterator[tuple[s
     if outcome.restore.accepted.undo_of is not None:
         if job is not None:
             yield "doubled", f"an undo has job {job.job_id}"
-    elif job is None or not _came_to_swap(outcome, document, job, stage.service.world.now()):
+    elif job is None or not _came_to_work(outcome, document, job, stage.service.world.now()):
         yield from _agreement(document, job, stage.service.world.now())
     yield from _publication(outcome, document)
 
@@ -94,16 +98,19 @@ def _late_by(outcome: Outcome, document: Json) -> timedelta:
     ended: datetime = parse_request_time(document["completedTime"])
     restore = outcome.restore
     swaps = restore.request.then_swap_disks is not None
-    bound = restore.deadline + _SLACK + (SLACK if swaps else timedelta())
+    slack = SLACK if swaps else SLACK_OF_USE if outcome.plan.uses_disks else timedelta()
+    bound = restore.deadline + _SLACK + slack
     if restore.request.needs_approval or restore.request.needs_approval_of_swap:
         bound += restore.request.approval_timeout
     return ended - bound
 
 
-def _came_to_swap(outcome: Outcome, document: Json, job: Job, now: datetime) -> bool:
-    """Whether the job went well and the document names it, so that what it says is about the swap of the disks."""
-    wants_it = outcome.restore.request.then_swap_disks is not None
-    has_begun = bool(swap_of(document)) or "not touched" in str(document.get("error"))
+def _came_to_work(outcome: Outcome, document: Json, job: Job, now: datetime) -> bool:
+    """Whether the job went well and the document names it, so that what it says is about the use of the disks."""
+    wants_it = outcome.restore.request.has_follow_up
+    said = str(document.get("error")).lower()
+    is_untouched = any(kind.untouched.lower() in said for kind in KINDS.values())
+    has_begun = bool(swap_of(document) or use_of(document)) or is_untouched
     return wants_it and has_begun and job.status(now) in GOOD and document["jobId"] == job.job_id
 
 

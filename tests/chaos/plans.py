@@ -16,6 +16,16 @@ from domain.restore.polling import Limits
 from domain.restore.state import restore_id_for
 from domain.restore.undo import undo_id
 from domain.wire import as_object
+from tests.chaos.made_plans import (
+    ATTACHED,
+    CANCELLED,
+    CREATED,
+    NAME_TAKEN,
+    USE_FAULTS,
+    job_switches,
+    use_faults,
+    use_members,
+)
 from tests.chaos.swap_plans import (
     COMPUTE_FAULTS,
     SWAP_CANCELLED,
@@ -136,6 +146,9 @@ ALL_FAULTS: Final = (
     *COMPUTE_FAULTS,
     SWAP_CANCELLED,
     UNDONE,
+    *USE_FAULTS,
+    NAME_TAKEN,
+    CANCELLED,
     RIVAL,
     RESTART,
 )
@@ -189,6 +202,11 @@ class Plan:
     def swaps(self) -> bool:
         """Whether the restored disks are to be put into the VM."""
         return "thenSwapDisks" in self.members
+
+    @property
+    def uses_disks(self) -> bool:
+        """Whether a new VM is to be made of the restored disks, or another VM is to get them."""
+        return CREATED in self.members or ATTACHED in self.members
 
     @property
     def asks_before_swap(self) -> bool:
@@ -294,6 +312,12 @@ def draw(number: int, random: Random) -> Plan:
         switches = with_compute_switches(switches, faults)
         if "approval" in members and random.random() < 0.7:
             members["approval"]["before"] = "Swap"
+    if CREATED in members or ATTACHED in members:
+        if random.random() < 0.8:
+            faults, switches = faults & MILD | faults & {*APPROVALS, *ENDS}, {"jobSeconds": switches["jobSeconds"]}
+        more_after_s = {CANCELLED: random.uniform(0, 60), NAME_TAKEN: random.uniform(0, 2 * switches["jobSeconds"])}
+        faults |= use_faults(random)
+        switches |= job_switches(faults)
     return Plan(
         number=number,
         random=random,
@@ -362,4 +386,6 @@ def _members(random: Random, number: int) -> Json:
         }
     elif kind < 0.6:
         members |= swap_members(random, number)
+    elif kind < 0.8:
+        members |= use_members(random, number)
     return members

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.restore.state import restore_id_for
+from tests.chaos.made_plans import CANCELLED, NAME_TAKEN, USE_FAULTS
 from tests.chaos.plans import (
     APPROVALS,
     CALL_FAULTS,
@@ -27,7 +28,19 @@ if TYPE_CHECKING:
 
 PER_RECOVERY: Final = 10_000
 """The numbers of a recovery's restores begin with its own, times this; then come member and attempt."""
-_NOT_OF_MEMBERS: Final = frozenset({*APPROVALS, RIVAL, "start_repeated", *COMPUTE_FAULTS, SWAP_CANCELLED, UNDONE})
+_NOT_OF_MEMBERS: Final = frozenset(
+    {
+        *APPROVALS,
+        RIVAL,
+        "start_repeated",
+        *COMPUTE_FAULTS,
+        SWAP_CANCELLED,
+        UNDONE,
+        *USE_FAULTS,
+        NAME_TAKEN,
+        CANCELLED,
+    }
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +71,8 @@ class DrawnRecovery:
         faults, switches = plan.faults - _NOT_OF_MEMBERS, plan.switches
         if random.random() < 0.75:
             faults, switches = faults & MILD, {"jobSeconds": switches["jobSeconds"]}
-        return replace(plan, vm=vm, own_id=restore_id, faults=faults, switches=switches)
+        # What is asked for stands in the recovery's own body.
+        return replace(plan, vm=vm, own_id=restore_id, faults=faults, switches=switches, members={})
 
 
 def draw_recoveries(seed: int, count: int, members: int = 40) -> list[DrawnRecovery]:

@@ -15,6 +15,8 @@ from rich.table import Table
 
 from domain.wire import as_object
 from tests.chaos.checks import Violation, violations
+from tests.chaos.made_checks import CHECKS as USE_CHECKS
+from tests.chaos.made_checks import use_state
 from tests.chaos.plans import ALL_FAULTS, RESTART, Plan, draw_plans
 from tests.chaos.recovery_checks import CHECKS as RECOVERY_CHECKS
 from tests.chaos.recovery_checks import recovery_violations
@@ -39,6 +41,7 @@ CHECKS: Final = (
     "crowded",
     "another host",
     *SWAP_CHECKS,
+    *USE_CHECKS,
 )
 _SHOWN: Final = 40
 
@@ -52,6 +55,7 @@ class Report:
     restores: int
     outcomes: Counter[str]
     swaps: Counter[str]
+    uses: Counter[str]
     drawn: Counter[str]
     found: list[Violation]
     calls: int
@@ -68,7 +72,8 @@ class Report:
         kinds = _table("fault", "drawn", self.drawn)
         ends = [] if self.recoveries is None else [_table("outcome", "recoveries", self.recoveries)]
         swaps = [_table("state", "swaps", self.swaps)] if self.swaps else []
-        return [kinds, _table("outcome", "restores", self.outcomes), *swaps, *ends]
+        uses = [_table("state", "new VMs and attachments", self.uses)] if self.uses else []
+        return [kinds, _table("outcome", "restores", self.outcomes), *swaps, *uses, *ends]
 
     def verdict(self) -> str:
         """Return the summary's last lines."""
@@ -79,6 +84,7 @@ class Report:
         return (
             f"seed {self.seed}: {recoveries}{self.restores} restores, {faults}, "
             f"{self.calls} calls, {self.jobs} jobs, {self.swaps.total()} swaps, "
+            f"{self.uses.total()} new VMs and attachments, "
             f"{self.virtual_h:.0f} h in {self.took_s:.0f} s\n{counts}"
         )
 
@@ -116,6 +122,7 @@ def _report(
         restores=len(plans),
         outcomes=Counter(_outcome(stage, plan.restore_id) for plan in plans),
         swaps=Counter(state for state in map(swap_state, stage.outcomes.values()) if state),
+        uses=Counter(state for state in map(use_state, stage.outcomes.values()) if state),
         drawn=+drawn,
         found=found,
         calls=stage.service.calls.total(),

@@ -10,7 +10,7 @@ import json
 import socket
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
@@ -35,16 +35,21 @@ from urllib3.exceptions import (
 )
 
 from arm.backup import BackupClient
+from arm.blobs import BlobReader
 from arm.session import ArmSession
 from domain.wire import as_object
 from simulator.calls import Answer, Call
 from simulator.clock import SystemClock, Timeline
+from simulator.errors import ArmError
 from simulator.gateway import answer
 from simulator.providers.backup.jobs import RUNNING
 from simulator.providers.compute.bodies import DISK_TYPE, VM_TYPE
+from simulator.providers.compute.machines import put_virtual_machine
 from simulator.providers.compute.state import DEALLOCATED
+from simulator.providers.network.interfaces import put_interface
 from simulator.scenario import Scenario
 from simulator.world import World
+from tests.chaos.made_plans import ATTACHED, CREATED, NAME_TAKEN, network, new_vm, rescue_vm, target_group
 from tests.chaos.plans import RESTORES_PER_VAULT, log_uniform
 from tests.chaos.swap_plans import data_luns, is_off
 from tests.support.azure import SUBSCRIPTION
@@ -52,11 +57,20 @@ from tests.support.azure import SUBSCRIPTION
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
+    from domain.errors import Json
     from simulator.providers.backup.jobs import Job
     from tests.chaos.plans import Plan
     from tests.support.hub import Clock
 
 HOST: Final = "management.azure.com"
+BLOB_HOST: Final = "stagingweu.blob.core.windows.net"
+SEEN_TYPES: Final = (
+    VM_TYPE,
+    DISK_TYPE,
+    "Microsoft.Network/networkInterfaces",
+    "Microsoft.Network/publicIPAddresses",
+    "Microsoft.Resources/deployments",
+)
 _CHANCE: Final = 0.06
 _LONGEST_WAIT_S: Final = 45 * 60
 _TOLERANCE: Final = timedelta(milliseconds=1)
@@ -74,6 +88,19 @@ class EarlyCall:
     allowed: datetime
     told_by: int
     """The status of the answer that asked for the wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """A DELETE that has reached Azure: who asked for it, and what was there, ``None`` if nothing was.
+
+    ``other_vm`` are the ids, in lower case, of the disks that the VM has to which the restore's disks are attached.
+    """
+
+    plan: Plan
+    path: str
+    body: Mapping[str, Any] | None
+    other_vm: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +127,8 @@ class Service(HTTPAdapter):
     def __init__(self, clock: Clock, seed: int, plans: Iterable[Plan]) -> None:
         super().__init__()
         self.clock = clock
-        self.world = World(_scenario({plan.vm for plan in plans}), _timeline(clock))
+        plans = list(plans)
+        self.world = World(_scenario(plans), _timeline(clock))
         self.world.random = Random(seed)
         self.early: list[EarlyCall] = []
         self.strangers: list[str] = []
@@ -118,8 +146,16 @@ class Service(HTTPAdapter):
         self.foreign: dict[str, set[str]] = {}
         """The disks that somebody else has attached, by the ids of their VMs in lower case."""
         self.on_touch: Callable[[Plan], object] = lambda _plan: None
+        self.deletions: list[Deletion] = []
+        self.deployed: Counter[str] = Counter()
+        """How often a deployment was accepted, by its path in lower case."""
+        self.taken: set[str] = set()
+        """What somebody else has made under the names of restores, by ids in lower case."""
+        self.used: set[str] = set()
+        """The restores that have begun to use their disks for a new VM or an attachment."""
         self._stop_some({plan.vm_id for plan in plans if is_off(plan.vm)})
         self.first_disks = set(self.seen_disks())
+        self.first_resources = self.see_resources()
 
     def _stop_some(self, vms: Iterable[str]) -> None:
         for vm in vms:
@@ -140,9 +176,11 @@ class Service(HTTPAdapter):
     def client(self) -> BackupClient:
         """Return the app's own client, whose every request comes here."""
         session = ArmSession(f"https://{HOST}", lambda: _Credential(self), clock=self.clock.now)
+        blobs = BlobReader(f"https://{HOST}", lambda: _Credential(self), clock=self.clock.now)
         for scheme in ("https://", "http://"):
             session._http.mount(scheme, self)  # pyright: ignore[reportPrivateUsage]
-        return BackupClient(session, api_version="2025-08-01")
+            blobs._http.mount(scheme, self)  # pyright: ignore[reportPrivateUsage]
+        return BackupClient(session, api_version="2025-08-01", blobs=blobs)
 
     @contextmanager
     def calling(self, plan: Plan, *, counts: bool) -> Generator[None]:
@@ -177,22 +215,55 @@ class Service(HTTPAdapter):
         if self._caller is not None and self._caller.strikes("identity_away", _CHANCE):
             raise ServiceRequestError("Failed to establish a new connection")
 
-    def token(self) -> str:
+    def token(self, scope: str) -> str:
         """Give out a token."""
-        return self.world.tokens.issue("https://management.azure.com").text
+        return self.world.tokens.issue(scope.removesuffix("/.default")).text
+
+    def see_resources(self) -> dict[str, Mapping[str, Any]]:
+        """Return all VMs, interfaces, addresses, disks and deployments by their ids in lower case."""
+        self.world.settle()
+        return {str(body["id"]).lower(): body for kind in SEEN_TYPES for body in self.world.store.of_type(kind)}
+
+    def take_name(self, plan: Plan) -> None:
+        """Let somebody else make the interface or the VM that a restore is about to make, unless it is there."""
+        vm = new_vm(plan.number)
+        suffix = f"-nic-new-{plan.number}" if plan.members[CREATED].get("template") else "-nic"
+        names = vm.rpartition("/")[2], plan.random.random() < 0.5
+        interface = network(plan.number).rpartition("/virtualNetworks/")[0] + f"/networkInterfaces/{names[0]}{suffix}"
+        takes_vm = names[1]
+        wanted = vm if takes_vm else interface
+        if self.world.store.get(wanted) is not None:
+            return
+        nic = f"{interface}-of-others" if takes_vm else interface
+        put_interface(self.world, nic, _interface_of_others(plan.number))
+        self.taken.add(nic.lower())
+        plan.struck[NAME_TAKEN] += 1
+        if takes_vm:
+            disk = f"{target_group(plan.number)}/providers/{DISK_TYPE}/of-others"
+            model = next(
+                iter(self.world.store.of_type(DISK_TYPE, below=rescue_vm(plan.number).partition("/providers/")[0]))
+            )
+            free = {**model["properties"], "diskState": "Unattached"}
+            copied = {name: value for name, value in model.items() if name != "managedBy"}
+            self.world.store.put({**copied, "id": disk, "name": "of-others", "properties": free})
+            with suppress(ArmError):  # the faults of the group may refuse it
+                put_virtual_machine(self.world, vm, _vm_of_others(disk, nic))
+                self.taken.add(vm.lower())
 
     @override
     def send(self, request: requests.PreparedRequest, *_args: Any, **_options: Any) -> requests.Response:
         """Answer one request of the app, or fail as the network does."""
         assert self._caller is not None, "somebody calls outside of an activity"
         url = urlsplit(request.url or "")
-        if url.hostname != HOST or url.scheme != "https":
+        if url.hostname not in {HOST, BLOB_HOST} or url.scheme != "https":
             self.strangers.append(f"{url.scheme}://{url.hostname}")
             raise _no_such_name(request)
         place = _place(request)
         self._check(place)
         try:
             given = self._answer(self._caller, request, _call(request))
+            if given.dropped:
+                raise _dropped(request)
         except requests.RequestException as error:
             self._tell(f"{place}: {type(error).__name__}")
             raise
@@ -237,8 +308,11 @@ class Service(HTTPAdapter):
         if trigger is not None and (given := _instead_of_trigger(trigger, request)) is not None:
             return given
         self._see_touch(plan, call)
+        self._see_use(plan, call)
         given = self._broken(plan, call) or answer(self.world, call).answer
         self._see_foreign(plan)
+        if call.method == "PUT" and "/deployments/" in call.path and given.status < 300:
+            self.deployed[call.path.lower()] += 1
         self.natural_429s += given.status == 429
         if fault in _LOST_WRITES and not is_trigger and given.status < 300:
             return _lost_write(fault, request)
@@ -248,11 +322,23 @@ class Service(HTTPAdapter):
 
     def _see_touch(self, plan: Plan, call: Call) -> None:
         """Note what a VM is before a restore changes it for the first time, or before Azure Backup does."""
-        is_change = f"/{VM_TYPE}/".lower() in call.path.lower() and call.method != "GET"
+        is_change = f"{call.path}/".lower().startswith(f"{plan.vm_id}/".lower()) and call.method != "GET"
         in_place = plan.members.get("recoveryType") == "OriginalLocation" and call.path.endswith("/restore")
         known = self.touched.setdefault(plan.vm_id.lower(), []) if is_change or in_place else []
         if (is_change or in_place) and (not known or known[-1].restore_id != plan.restore_id):
             known.append(self.see_vm(plan.vm_id, plan.restore_id))
+            self.on_touch(plan)
+
+    def _see_use(self, plan: Plan, call: Call) -> None:
+        """Note that a restore begins to use its disks, and what it deletes."""
+        if call.method == "DELETE":
+            other = self.world.store.get(rescue_vm(plan.number)) if ATTACHED in plan.members else None
+            held = frozenset() if other is None else frozenset(_places(other).values())
+            seen = self.world.store.get(call.path)
+            self.deletions.append(Deletion(plan=plan, path=call.path, body=seen, other_vm=held))
+        is_change = call.method == "PUT" or call.path.endswith("/attachDetachDataDisks")
+        if plan.uses_disks and is_change and plan.restore_id not in self.used:
+            self.used.add(plan.restore_id)
             self.on_touch(plan)
 
     def _see_foreign(self, plan: Plan) -> None:
@@ -364,7 +450,7 @@ class _Credential:
         """Return the cached token, or a new one at first, unless the identity endpoint is away."""
         self._service.audiences.update(scopes)
         self._service.ask_identity()
-        self._token = self._token or self._service.token()
+        self._token = self._token or self._service.token(scopes[0])
         return AccessToken(self._token, int(time.time()) + 86_400)
 
 
@@ -378,7 +464,30 @@ def _timeline(clock: Clock) -> Timeline:
     return Timeline(simulated=clock, real=clock, wall=SystemClock(), speed=1.0)
 
 
-def _scenario(vms: set[int]) -> Scenario:
+def _interface_of_others(number: int) -> Json:
+    subnet = {"id": f"{network(number)}/subnets/default"}
+    return {
+        "location": "westeurope",
+        "properties": {"ipConfigurations": [{"name": "of-others", "properties": {"subnet": subnet}}]},
+    }
+
+
+def _vm_of_others(disk: str, nic: str) -> Json:
+    return {
+        "location": "westeurope",
+        "properties": {
+            "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
+            "storageProfile": {"osDisk": {"createOption": "Attach", "managedDisk": {"id": disk}}},
+            "networkProfile": {"networkInterfaces": [{"id": nic}]},
+        },
+    }
+
+
+def _scenario(plans: list[Plan]) -> Scenario:
+    vms = {plan.vm for plan in plans}
+    using = sorted({plan.number for plan in plans if plan.uses_disks})
+    rescuing = sorted({rescue_vm(number).rpartition("/")[2] for number in using})
+    place = {"location": "westeurope"}
     vaults = sorted({vm // RESTORES_PER_VAULT for vm in vms})
     points = [{"ageHours": age, "tiers": {"InstantRP": "Valid", "HardenedRP": "Valid"}} for age in (2, 26)]
     return Scenario.from_dict(
@@ -386,15 +495,19 @@ def _scenario(vms: set[int]) -> Scenario:
             "subscriptionId": SUBSCRIPTION.rpartition("/")[2],
             "vaults": [{"name": f"vault-{n}", "resourceGroup": "backup-rg", "region": "westeurope"} for n in vaults],
             "storageAccounts": [{"name": "stagingweu", "resourceGroup": "backup-rg", "location": "westeurope"}],
+            "virtualNetworks": [{"name": "vnet", "resourceGroup": f"made-{number}", **place} for number in using],
             "vms": [
-                {
-                    "name": f"vm-{vm}",
-                    "resourceGroup": "web-rg",
-                    "vault": f"vault-{vm // RESTORES_PER_VAULT}",
-                    "points": points,
-                    "dataDisks": [{"lun": lun, "sizeGb": 32} for lun in data_luns(vm)],
-                }
-                for vm in sorted(vms)
+                *({"name": name, "resourceGroup": "rescue-rg", **place} for name in rescuing),
+                *(
+                    {
+                        "name": f"vm-{vm}",
+                        "resourceGroup": "web-rg",
+                        "vault": f"vault-{vm // RESTORES_PER_VAULT}",
+                        "points": points,
+                        "dataDisks": [{"lun": lun, "sizeGb": 32} for lun in data_luns(vm)],
+                    }
+                    for vm in sorted(vms)
+                ),
             ],
             "settings": {"pageSizes": {"jobs": 15}},
         }
@@ -403,7 +516,7 @@ def _scenario(vms: set[int]) -> Scenario:
 
 def _call(request: requests.PreparedRequest) -> Call:
     url = urlsplit(request.url or "")
-    headers = {name.lower(): str(value) for name, value in request.headers.items()}
+    headers = {name.lower(): str(value) for name, value in request.headers.items()} | {"host": url.hostname or ""}
     body = json.loads(request.body) if request.body else None
     query = {name.lower(): value for name, value in parse_qsl(url.query, keep_blank_values=True)}
     return Call(

@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, override
 
+from activities.new_machines import NewMachineActivities
 from activities.restores import RestoreActivities
 from activities.virtual_machines import VirtualMachineActivities
 from domain.answers import Answer
@@ -27,6 +28,7 @@ from orchestrations import names
 from orchestrations.entities import ENTITIES
 from orchestrations.restore_vm import restore_vm
 from orchestrations.watch_vault import watch_vault
+from tests.chaos.made_plans import CANCELLED, CREATED, NAME_TAKEN, USE_FAULTS, rescue_vm, target_group, use_switches
 from tests.chaos.plans import DELIVERIES, RIVAL, SWITCHES, Plan, a_calm_plan, a_watchers_plan, an_undo_of, vault_id
 from tests.chaos.service import Service
 from tests.chaos.swap_plans import COMPUTE_FAULTS, SWAP_CANCELLED, UNDONE
@@ -46,7 +48,7 @@ _RUN_AGAIN_AFTER: Final = (timedelta(seconds=0.1), timedelta(seconds=5), timedel
 """At once, after a restart of the engine, after the visibility timeout of an instance that died."""
 _RESTART_EVERY: Final = 500
 _STEPS_PER_RESTORE: Final = 20_000
-_STRUCK_AT_START: Final = frozenset({*SWITCHES, *COMPUTE_FAULTS, "nobody_answers", RIVAL})
+_STRUCK_AT_START: Final = frozenset({*SWITCHES, *COMPUTE_FAULTS, *USE_FAULTS, "nobody_answers", RIVAL})
 """What is set up with the restore and strikes by itself."""
 _COMES_TO_REST: Final = timedelta(hours=1)
 """What was begun at a VM has ended by then."""
@@ -162,6 +164,9 @@ class Stage:
         self.service.on_touch = self._vm_touched
         self.final: dict[str, VmSeen] = {}
         """What the VMs that restores have changed are in the end, by their ids in lower case."""
+        self.in_the_end: dict[str, Mapping[str, Any]] = {}
+        """Everything that restores can make, by ids in lower case, when they have all ended."""
+        self.power_in_the_end: dict[str, str] = {}
         self.undone: dict[str, str] = {}
         """The restores that were undone, by the ids of the undos."""
         self.client = self.service.client()
@@ -197,7 +202,8 @@ class Stage:
         restores = RestoreActivities(self.client, clock=self.hub.clock.now)
         starting = restores.start_restore_with(self.claims.take)
         machines = VirtualMachineActivities(self.client, clock=self.hub.clock.now)
-        self.process = {**restores.by_name(), **machines.by_name(), calls.StartRestore.name: starting}
+        made = NewMachineActivities(self.client, clock=self.hub.clock.now)
+        self.process = {**restores.by_name(), **machines.by_name(), **made.by_name(), calls.StartRestore.name: starting}
         self.hub.restart_worker()
 
     def plan_of(self, instance_id: str) -> Plan:
@@ -249,6 +255,9 @@ class Stage:
         self.outcomes[restore.restore_id] = Outcome(plan, restore)
         if plan.switches:
             self.service.world.set_faults(plan.vm_id, plan.switches)
+        if plan.uses_disks:
+            for scope in (target_group(plan.number), rescue_vm(plan.number)):
+                self.service.world.set_faults(scope, use_switches(plan.faults))
         plan.struck.update(each for each in plan.faults if each in _STRUCK_AT_START)
         self._away[restore.restore_id] = plan.publish_failures
         for fault, act in self._people(restore).items():
@@ -282,9 +291,10 @@ class Stage:
         self.hub.start(names.RESTORE_VM, pack(undoing), instance_id=own.restore_id)
 
     def _vm_touched(self, plan: Plan) -> None:
-        if plan.has(SWAP_CANCELLED):
-            cancel = self._telling(plan.restore_id, SWAP_CANCELLED, CANCEL_EVENT, {"by": "chaos"})
-            self.hub.at(self.hub.clock.now() + timedelta(seconds=plan.after_s[SWAP_CANCELLED]), cancel)
+        for fault in (SWAP_CANCELLED, CANCELLED):
+            if plan.has(fault):
+                cancel = self._telling(plan.restore_id, fault, CANCEL_EVENT, {"by": "chaos"})
+                self.hub.at(self.hub.clock.now() + timedelta(seconds=plan.after_s[fault]), cancel)
 
     def _telling(self, restore_id: str, fault: str, event: str, data: Json) -> Callable[[], None]:
         """Return what sends an event to a restore."""
@@ -330,6 +340,7 @@ class Stage:
             "operator_suspends": suspend,
             "start_repeated": lambda: self._start_again(restore),
             UNDONE: lambda: self._undo(restore),
+            **({NAME_TAKEN: lambda: self.service.take_name(plan)} if CREATED in plan.members else {}),
             "vault_deleted": lambda: self.service.delete_vault(plan),
             "job_cancelled_outside": lambda: self.service.cancel_outside(plan, restore.client_request_id),
         }
@@ -361,8 +372,11 @@ class Stage:
 
     def _see_machines(self) -> None:
         """Let what was begun at the VMs end, and note what they are."""
-        if self.service.touched:
+        if self.service.touched or self.service.used:
             self.hub.clock.advance(_COMES_TO_REST)
+        self.in_the_end = self.service.see_resources()
+        machines = self.service.world.compute.machines
+        self.power_in_the_end = {vm: machine.power for vm, machine in machines.items()}
         self.final = {vm: self.service.see_vm(vm) for vm in self.service.touched}
 
     def _restore_again(self) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from domain.wire import as_object
+from tests.chaos.made_plans import ATTACHED
 from tests.chaos.swap_plans import data_luns
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ CHECKS: Final = ("disk gone", "half swapped", "unsaid", "not running", "untagged
 SLACK: Final = timedelta(hours=5)
 """So much later than its deadline a restore may end that swaps disks: two hours there, two back, and Azure's waits."""
 _ARM: Final = "https://management.azure.com/.default"
+_STORAGE: Final = "https://storage.azure.com/.default"
 _CALLS: Final = ("GET", "POST deallocate", "PATCH storageProfile", "POST start", "The swap did not come to its end")
 _ADVICE: Final = ("az vm start", "Attach the disks by hand", "attach them by hand")
 _GOOD: Final = frozenset({"Completed", "CompletedWithWarnings"})
@@ -67,7 +69,9 @@ def swap_violations(stage: Stage) -> Iterator[tuple[str, int, str]]:
         elif swap_of(outcome.document).get("state") == "Swapped" and swap_of(outcome.document)["disks"]:
             yield "unsaid", outcome.plan.number, "Swapped, but the VM was never changed"
     yield from (("deleted", -1, disk) for disk in sorted(_deleted(stage)))
-    yield from (("another host", -1, f"a token for {each}") for each in sorted(stage.service.audiences - {_ARM}))
+    yield from (
+        ("another host", -1, f"a token for {each}") for each in sorted(stage.service.audiences - {_ARM, _STORAGE})
+    )
 
 
 def _of(stage: Stage, outcome: Outcome) -> _Swapped | None:
@@ -177,4 +181,6 @@ def _deleted(stage: Stage) -> set[str]:
         places = swap_of(outcome.document).get("disks", ())
         known |= {disk.lower() for place in places for disk in (place["diskId"], place["formerDiskId"]) if disk}
     gone = known - stage.service.seen_disks().keys()
-    return gone | ({"a DELETE"} if stage.service.calls["DELETE"] else set())
+    allowed = {each.path.lower() for each in stage.service.deletions if ATTACHED in each.plan.members}
+    others = any(ATTACHED not in each.plan.members for each in stage.service.deletions)
+    return gone - allowed | ({"a DELETE"} if others else set())

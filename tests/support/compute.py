@@ -284,7 +284,11 @@ def _left(before: VirtualMachine, after: VirtualMachine) -> tuple[AttachedDisk, 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The error with which an accepted operation ends. ``shows``: the VM has what was asked for nevertheless."""
+    """The error with which an accepted operation ends. ``shows``: the VM has what was asked for nevertheless.
+
+    ``is_lost``: the answer that accepts the operation does not arrive, as far as ``MemoryCloud`` is concerned.
+    """
 
     error: TerminalError
     shows: bool = False
+    is_lost: bool = False

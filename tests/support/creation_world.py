@@ -127,7 +127,8 @@ def _fate(dice: random.Random, name: str) -> Any:
         RuntimeError("the worker died before the call"),
     ]
     if name in WRITES:
-        fates += [Later(TerminalError("AllocationFailed", "sold out")), Later(TerminalError("OperationPreempted", "m"))]
+        sold_out, preempted = TerminalError("AllocationFailed", "sold out"), TerminalError("OperationPreempted", "m")
+        fates += [Later(sold_out), Later(sold_out, is_lost=True), Later(preempted)]
     if dice.random() < 0.2:
         fates.append(TerminalError(errors.RESTORE_REFUSED, "Azure refused the request (see details)."))
     return dice.choice(fates)
@@ -145,15 +146,17 @@ def _check_creation(shown: Json, done: Json | None, cloud: MemoryCloud, asked: J
     assert {OS_DISK, DATA_DISK} <= cloud.disks.keys(), "a restored disk was deleted"
     vm = cloud.vms.get(NEW_VM)
     ours = vm if vm is not None and vm.restore_id == RESTORE else None
-    interface = cloud.others.get(INTERFACE)
+    others = {resource_id for resource_id, made in cloud.others.items() if made.restore_id == RESTORE}
     if done is None:
+        assert not others, "an interface or an address was made without a word"
         assert ours is None, "a VM was made without a word"
         return
     if ours is not None:
         assert NEW_VM in done["outputResources"], "a VM that was made is not listed"
         assert {disk.disk_id for disk in ours.disks} == {OS_DISK, DATA_DISK}
-    if interface is not None and interface.restore_id == RESTORE:
-        assert INTERFACE in done["outputResources"], "an interface that was made is not listed"
+    assert others <= set(done["outputResources"]), "an interface or an address that was made is not listed"
+    if vm is not None and ours is None:
+        assert NEW_VM not in done["outputResources"], "somebody else's VM is listed"
     if done["state"] == "Created":
         assert shown["status"] in {"Completed", "CompletedWithWarnings"}
         assert ours is not None

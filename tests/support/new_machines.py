@@ -158,7 +158,7 @@ class MemoryCloud:
         return fate
 
     def _answer[T](self, fate: Any, value: T) -> T:
-        if fate == "lost":
+        if fate == "lost" or (isinstance(fate, Later) and fate.is_lost):
             raise TransientError(errors.SERVICE_UNAVAILABLE, "no answer")
         if fate == "died":
             raise RuntimeError("the worker died")
@@ -207,19 +207,24 @@ class MemoryCloud:
             raise TerminalError(errors.RESTORE_REFUSED, "m", [ErrorDetail(code="DeploymentActive", message="m")])
         resources = [(f"{group_id}/providers/{body['type']}/{body['name']}", body) for body in template["resources"]]
         machine = next(body for _, body in resources if body["type"].endswith("virtualMachines"))
-        self.deployments[name] = Deployment(is_running=True)
+        ids = tuple(resource_id for resource_id, _ in resources)
+        self.deployments[name] = Deployment(is_running=True, made=ids)
+
+        def make_others() -> None:
+            for resource_id, body in resources:
+                if body is not machine:
+                    tag = body["tags"][RESTORE_TAG]
+                    self.others[resource_id] = MadeResource(is_changing=False, has_failed=False, restore_id=tag)
 
         def finish() -> None:
-            for resource_id, body in resources:
-                tag = body["tags"][RESTORE_TAG]
-                if body is machine:
-                    self._make_vm(resource_id, machine, tag)
-                else:
-                    self.others[resource_id] = MadeResource(is_changing=False, has_failed=False, restore_id=tag)
-            self.deployments[name] = Deployment(is_running=False, made=tuple(made for made, _ in resources))
+            make_others()
+            vm_id = next(resource_id for resource_id, body in resources if body is machine)
+            self._make_vm(vm_id, machine, machine["tags"][RESTORE_TAG])
+            self.deployments[name] = Deployment(is_running=False, made=ids)
 
         def fail(error: TerminalError) -> None:
-            self.deployments[name] = Deployment(is_running=False, error=error.to_json())
+            make_others()
+            self.deployments[name] = Deployment(is_running=False, made=ids, error=error.to_json())
 
         return self._answer(fate, self._begin("deployment", name, finish, fate, fail=fail))
 

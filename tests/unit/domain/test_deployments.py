@@ -34,6 +34,21 @@ class TestDeployments:
 
         assert made == Deployment(is_running=False, made=("/a", "/b"))
 
+    @pytest.mark.parametrize("state", ["Running", "Failed", "Canceled"])
+    def test_one_that_did_not_succeed_says_what_it_may_have_made(self, state: str) -> None:
+        needs = [
+            {"id": "/vm", "dependsOn": [{"id": "/nic"}, 5, {}]},
+            {"id": "/nic", "dependsOn": [{"id": "/address"}]},
+            "odd",
+        ]
+
+        assert a_deployment(state, dependencies=needs).made == ("/vm", "/nic", "/address")
+
+    def test_one_that_succeeded_made_nothing_but_what_it_says(self) -> None:
+        needs = [{"id": "/vm", "dependsOn": [{"id": "/was/there/before"}]}]
+
+        assert a_deployment("Succeeded", outputResources=[{"id": "/vm"}], dependencies=needs).made == ("/vm",)
+
     @pytest.mark.parametrize("state", ["Failed", "Canceled", "failed"])
     def test_one_that_failed_has_an_error_even_if_azure_names_none(self, state: str) -> None:
         found = a_deployment(state)

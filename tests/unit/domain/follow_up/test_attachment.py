@@ -231,6 +231,21 @@ class TestWhatGoesWrong:
 
         assert cloud.writes()[:2] == ["attach_disks", "attach_disks"]
 
+    def test_a_reading_that_is_forbidden_for_a_while_does_not_end_it(self) -> None:
+        player, cloud = attaching()
+        cloud.fails = {"get_virtual_machine": [None, REFUSED, REFUSED]}
+
+        assert player.finish()["status"] == "Completed"
+
+    def test_a_vm_that_cannot_be_read_any_more_may_have_the_disks(self) -> None:
+        player, cloud = attaching(deleteOthers=True)
+        cloud.fails = {"get_virtual_machine": [None, *[REFUSED] * 200]}
+
+        shown = player.finish()
+
+        assert "It is not known whether the restored disks are attached" in shown["error"]["message"]
+        assert OS_DISK in cloud.disks
+
     def test_an_operation_that_fails_says_why(self) -> None:
         player, cloud = attaching(deleteOthers=True)
         cloud.fails = {"attach_disks": [Later(TerminalError("AttachFailed", "The disk is broken."))]}

@@ -58,6 +58,10 @@ def from_template(**options: Any) -> tuple[Player, MemoryCloud]:
     return creating(bag=bag, template=True, **options)
 
 
+def _make_theirs(cloud: MemoryCloud) -> None:
+    cloud.vms[NEW_VM] = a_vm(NEW_VM, f"{DISKS}/theirs")
+
+
 def made_of(shown: Json) -> Json:
     return shown["result"]["createdVirtualMachine"]
 
@@ -226,6 +230,17 @@ class TestTheTemplate:
         assert "No cores are left." in shown["error"]["message"]
         assert made_of(shown)["state"] == "Unfinished"
 
+    def test_whose_deployment_was_lost_and_fails_lists_all_that_it_made(self) -> None:
+        player, cloud = from_template()
+        no_cores = TerminalError("QuotaExceeded", "No cores are left.")
+        cloud.fails = {"put_deployment": [Later(no_cores, is_lost=True)]}
+
+        made = made_of(player.finish())
+
+        assert made["state"] == "Unfinished"
+        assert set(made["outputResources"]) >= cloud.others.keys()
+        assert len(cloud.others) == 2
+
     def test_with_start_false_the_vm_is_stopped_again(self) -> None:
         player, cloud = from_template(start=False)
 
@@ -263,6 +278,26 @@ class TestWhatIsThereAlready:
         assert made_of(shown)["state"] == "NotCreated"
         assert cloud.vms[NEW_VM] == before
         assert cloud.writes() == []
+
+    def test_what_somebody_made_after_a_call_that_failed_is_not_listed_as_ours(self) -> None:
+        player, cloud = creating()
+        cloud.fails = {"put_virtual_machine": [BUSY]}
+        cloud.before["put_virtual_machine"] = [lambda: _make_theirs(cloud)]
+
+        shown = player.finish()
+
+        assert "this restore has not made it" in shown["error"]["message"]
+        assert made_of(shown)["outputResources"] == [INTERFACE]
+
+    def test_what_somebody_made_after_a_template_that_was_not_read_is_not_listed_as_ours(self) -> None:
+        player, cloud = from_template()
+        cloud.fails = {"read_blob": [THROTTLED]}
+        cloud.before["read_blob"] = [lambda: _make_theirs(cloud)]
+
+        shown = player.finish()
+
+        assert "this restore has not made it" in shown["error"]["message"]
+        assert (made_of(shown)["state"], made_of(shown)["outputResources"]) == ("NotCreated", [])
 
     def test_an_interface_of_somebody_else_is_not_changed(self) -> None:
         player, cloud = creating()
@@ -463,7 +498,7 @@ class TestWhatGoesWrong:
 
     def test_what_may_have_been_made_by_a_lost_call_is_listed(self) -> None:
         player, cloud = creating()
-        cloud.fails = {"put_network_interface": ["lost"], "get_made_resource": [None, None, REFUSED]}
+        cloud.fails = {"put_network_interface": ["lost"], "get_made_resource": [None, None, *[REFUSED] * 200]}
 
         shown = player.finish()
 
@@ -472,11 +507,17 @@ class TestWhatGoesWrong:
 
     def test_the_vm_of_a_template_whose_deployment_was_lost_is_listed(self) -> None:
         player, cloud = from_template()
-        cloud.fails = {"put_deployment": ["lost"], "get_deployment": [None, None, REFUSED]}
+        cloud.fails = {"put_deployment": ["lost"], "get_deployment": [None, None, *[REFUSED] * 200]}
 
         shown = player.finish()
 
         assert (made_of(shown)["state"], made_of(shown)["outputResources"]) == ("Unfinished", [NEW_VM])
+
+    def test_a_reading_that_is_forbidden_for_a_while_does_not_end_what_was_begun(self) -> None:
+        player, cloud = creating()
+        cloud.fails = {"get_made_resource": [None, None, REFUSED, REFUSED]}
+
+        assert player.finish()["status"] == "Completed"
 
     def test_a_vm_that_azure_does_not_show_at_once_is_not_made_again(self) -> None:
         player, cloud = creating()

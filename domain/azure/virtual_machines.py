@@ -21,6 +21,8 @@ _HIBERNATED: Final = "hibernationstate/hibernated"
 _CHANGING: Final = frozenset({"creating", "updating", "deleting", "migrating"})
 _CHANGING_POWER: Final = frozenset({"starting", "stopping", "deallocating"})
 _FAILED: Final = "failed"
+_FAILURE: Final = "provisioningstate/failed/"
+_MAX_FAILURE: Final = 500
 _READY: Final = "ready"
 _ATTACH: Final = "Attach"
 
@@ -72,7 +74,8 @@ class VirtualMachine:
     report of a VM agent. ``os_create_option`` and ``os_type`` are those of the OS disk, which an update must repeat.
     ``data_create_options`` are those of the data disks that were not attached but made with the VM, by their ids in
     lower case: an update must repeat them, too, for each such disk that stays (terraform-provider-azurerm#240).
-    ``has_failed``: the last change of the VM has failed. ``restore_id`` is its tag: the restore that made it.
+    ``has_failed``: the last change of the VM has failed; ``failure`` is Azure's code and text for it, if it says them.
+    ``restore_id`` is its tag: the restore that made it.
     ``detaching`` are the disks that Azure lists as ``toBeDetached``, which are not among ``data_disks``: it takes them
     away. If the update that detaches them fails, they may stay so until the next one.
     ``is_hibernated``: it is deallocated with its memory on the OS disk. ``scale_set_id``: the flexible scale set that
@@ -101,6 +104,7 @@ class VirtualMachine:
     detaching: tuple[AttachedDisk, ...] = ()
     is_hibernated: bool = False
     scale_set_id: str | None = None
+    failure: str | None = None
 
     @classmethod
     def from_api(cls, body: Mapping[str, Any]) -> Self:
@@ -134,6 +138,7 @@ class VirtualMachine:
             restore_id=restore_tag(body),
             is_hibernated=_HIBERNATED in _codes(view),
             scale_set_id=as_name(as_object(properties.get("virtualMachineScaleSet")).get("id")),
+            failure=_failure(view),
         )
 
     @property
@@ -178,6 +183,16 @@ def _power(view: Mapping[str, Any]) -> str | None:
 
 def _codes(view: Mapping[str, Any]) -> list[str]:
     return [(as_text(as_object(status).get("code")) or "").lower() for status in as_list(view.get("statuses"))]
+
+
+def _failure(view: Mapping[str, Any]) -> str | None:
+    """Return the code and the text of the status ``ProvisioningState/failed/<code>``: why a change has failed."""
+    for status in map(as_object, as_list(view.get("statuses"))):
+        code, message = as_text(status.get("code")) or "", as_text(status.get("message"))
+        if code.lower().startswith(_FAILURE):
+            reason = code[len(_FAILURE) :]
+            return (reason if message is None else f"{reason}: {message}")[:_MAX_FAILURE]
+    return None
 
 
 def _is_agent_ready(view: Mapping[str, Any]) -> bool | None:

@@ -181,7 +181,7 @@ def _machine_read(work: Attachment, vm: VirtualMachine, now: datetime) -> Attach
         return replace(work, asked=replace(asked, in_doubt=True))
     if now - asked.at < UNSHOWN:
         return work
-    problem = "shows a failure" if vm.has_failed else "does not show them"
+    problem = f"shows {vm.failure or 'a failure'}" if vm.has_failed else "does not show them"
     error = TransientError(errors.SERVICE_UNAVAILABLE, f"Azure accepted the disks, but the VM {problem}.")
     return _again(work, error, now)
 

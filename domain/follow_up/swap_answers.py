@@ -122,7 +122,10 @@ def _pending_read(swap: Swap, pending: Pending, vm: VirtualMachine, now: datetim
         return replace(swap, pending=replace(pending, in_doubt=True))
     if now - (pending.done or pending.asked) < UNSHOWN:
         return swap
-    error = TransientError(errors.SERVICE_UNAVAILABLE, "Azure accepted the change, but the VM does not show it.")
+    message = "Azure accepted the change, but the VM does not show it."
+    if vm.has_failed and vm.failure is not None:  # whoever may not read operations is told the reason nevertheless
+        message = f"{message} It shows {vm.failure}"
+    error = TransientError(errors.SERVICE_UNAVAILABLE, message)
     return _failed_change(swap, pending.change, error, now)
 
 

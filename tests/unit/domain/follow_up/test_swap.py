@@ -592,6 +592,18 @@ class TestGetsStuck:
         assert f"/api/restores/{shown['id']}/undo" in message
         assert shown["links"]["undo"] == f"/api/restores/{shown['id']}/undo"
 
+    def test_the_reason_is_told_although_the_operation_may_not_be_read(self) -> None:
+        player = swapping()
+        player.compute.vm = replace(player.compute.vm, failure="AllocationFailed: sold out")
+        player.compute.fails = {
+            "start_virtual_machine": [Later(TerminalError("AllocationFailed", "sold out"))] * 99,
+            "get_compute_operation": [TerminalError(errors.AUTHORIZATION_FAILED, "may not read it")] * 99,
+        }
+
+        message = player.finish()["error"]["message"]
+
+        assert "It shows AllocationFailed: sold out" in message
+
     def test_capacity_that_comes_back_in_time_is_used(self) -> None:
         player = swapping()
         player.compute.fails = {"start_virtual_machine": [Later(TerminalError("AllocationFailed", "sold out"))] * 4}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from domain.follow_up import swap
+from domain.follow_up import swap, swap_answers
 from domain.restore import backoff
 from simulator.providers.compute.state import DEALLOCATED, RUNNING
 from simulator.scenario import Scenario
@@ -59,7 +59,7 @@ def stage() -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch:
         # Here a change takes some milliseconds, and a minute of Azure's a tenth of a second.
         patch.setattr(swap, "_FIRST_LOOK_S", 0.05)
-        patch.setattr(swap, "_SETTLES", timedelta(seconds=1))
+        patch.setattr(swap_answers, "_SETTLES", timedelta(seconds=1))
         patch.setattr(backoff, "_FIRST_RETRY_S", 0.5)
         with staged(patch, None, nullcontext, scenario()) as running:
             yield running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -24,7 +25,7 @@ from domain.reading import (
     whole_number,
 )
 from domain.recovery.plans_file import PLAN_NAME
-from domain.request_schema import APPROVAL, BEFORE_SWAP, SWAP_DISKS, swaps_disks
+from domain.request_schema import APPROVAL, BEFORE_SWAP, CREATE_VIRTUAL_MACHINE, SWAP_DISKS, swaps_disks
 from domain.times import parse_duration
 from domain.wire import as_list, as_object
 
@@ -37,6 +38,7 @@ DEFAULT_COOL_DOWN: Final = timedelta(hours=1)
 """How long after the end of a restore of a VM a rule without ``coolDown`` starts none of this VM."""
 _MAX_DURATION: Final = timedelta(days=365)
 _MAX_COUNT: Final = 1_000_000
+_WILDCARD: Final = re.compile(r"[*?\[]")
 
 
 def read_rules(data: object, plans: Collection[str] | None = None) -> AlertRules:
@@ -107,6 +109,7 @@ def _read_rule(value: Any, path: str, problems: Problems) -> Json:
     if isinstance(value, dict):
         _check_action(rule, path, problems)
         _check_approval(rule, path, problems)
+        _check_new_vms(rule, path, problems)
         _check_nulls(cast("Json", value), path, problems)
     return rule
 
@@ -128,6 +131,21 @@ def _check_approval(rule: Json, path: str, problems: Problems) -> None:
     if is_before_swap and not swaps_disks(as_object(rule.get("restore"))):
         message = f"may be {BEFORE_SWAP} only for a restore with {SWAP_DISKS}"
         problems.add(NOT_ALLOWED, f"{path}.approval.before", message)
+
+
+def _check_new_vms(rule: Json, path: str, problems: Problems) -> None:
+    """Check that VMs which a rule makes of restored disks differ, unless the rule is about one VM."""
+    restore, chosen = as_object(rule.get("restore")), as_object(rule.get("match")).get("sourceResourceIds")
+    asked = as_object(restore.get(CREATE_VIRTUAL_MACHINE))
+    is_about_one = len(as_list(chosen)) == 1 and not _WILDCARD.search(str(as_list(chosen)[0]))
+    if not asked or is_about_one or "{vmName}" in str(restore.get("targetResourceGroupId")):
+        return
+    why = "each VM that the rule covers gets a new one, unless match.sourceResourceIds is the id of a single VM"
+    member = next((name for name in ("name", "virtualMachineId") if name in asked), None)
+    if member is not None and "{vmName}" not in str(asked[member]):
+        target = f"{path}.restore.{CREATE_VIRTUAL_MACHINE}.{member}"
+        if not problems.exist_at(target):
+            problems.add(INVALID_VALUE, target, f"must contain {{vmName}}: {why}")
 
 
 def _check_nulls(rule: Json, path: str, problems: Problems) -> None:

@@ -153,18 +153,22 @@ def circle_of(after: Mapping[str, Iterable[str]]) -> list[str] | None:
 def taken_targets(members: Iterable[tuple[Group, str]]) -> list[tuple[str, str, str]]:
     """Return members whose restores would use the same names: the first VM's id, the second's, and what both use.
 
-    A new virtual machine has the name that its request gives it. Restored disks are named after their VM and the
-    second in which their job started, so two VMs of one name must not be restored to one resource group.
+    A new virtual machine has the name that its request gives it, also one that is made of the restored disks. Restored
+    disks are named after their VM and the second in which their job started, so two VMs of one name must not be
+    restored to one resource group.
     """
-    first_with: dict[tuple[str, str], str] = {}
+    first_with: dict[tuple[str, str, str], str] = {}
     taken: list[tuple[str, str, str]] = []
     for group, vm_id in members:
         request = group.request_for(vm_id)
-        target_group, new_vm = request.target_group, request.body.get("targetVirtualMachineId")
+        target_group = request.target_group
         if target_group is None:
             continue
-        name: str = vm_values(vm_id)["vmName"] if new_vm is None else new_vm.rpartition("/")[2]
-        first = first_with.setdefault((target_group.lower(), name.lower()), vm_id)
-        if first != vm_id:
-            taken.append((first, vm_id, f"{target_group}: {name}"))
+        clone: str | None = request.body.get("targetVirtualMachineId")
+        new_vm = clone or request.new_virtual_machine_id
+        names = {"disks": None if clone is not None else vm_values(vm_id)["vmName"], "vm": new_vm}
+        for kind, name in ((kind, name.rpartition("/")[2]) for kind, name in names.items() if name is not None):
+            first = first_with.setdefault((target_group.lower(), kind, name.lower()), vm_id)
+            if first != vm_id and (first, vm_id) not in {each[:2] for each in taken}:
+                taken.append((first, vm_id, f"{target_group}: {name}"))
     return taken

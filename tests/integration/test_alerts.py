@@ -43,6 +43,18 @@ RULES = {
         {"name": "never empty", "match": {"sourceResourceIds": ["*/empty-*"]}, "deny": True},
         {"name": "in place", "match": {"alertRules": ["disk-*"]}, "restore": IN_PLACE},
         {"name": "swap", "match": {"alertRules": ["swap"]}, "restore": {**RESTORE, "thenSwapDisks": {}}},
+        {
+            "name": "new VM",
+            "match": {"alertRules": ["new"]},
+            "restore": {
+                **RESTORE,
+                "thenCreateVirtualMachine": {
+                    "name": "{vmName}-{firedDate}",
+                    "subnetId": f"{RESTORE['targetResourceGroupId']}/providers/Microsoft.Network/virtualNetworks/"
+                    "restored-vnet/subnets/default",
+                },
+            },
+        },
         {"name": "once an hour", "match": {"alertRules": ["rare"]}, "restore": RESTORE, "maxPerHour": 1},
         {
             "name": "ask",
@@ -122,6 +134,15 @@ class TestStarted:
         assert stage.call("POST", f"{link}/approve", json={"by": "ada"}).status_code == 202
         done = stage.finished(decision["restoreId"])
         assert (done["status"], done["result"]["swap"]["state"]) == ("Completed", "Swapped")
+
+    def test_a_new_vm_is_made_of_the_disks_and_no_person_is_asked(self, stage: Stage) -> None:
+        [decision] = decide(stage, an_alert("a1", alertRule="new"))
+
+        assert (decision["decision"], decision["rule"]) == ("Started", "new VM")
+        done = stage.finished(decision["restoreId"])
+        created = done["result"]["createdVirtualMachine"]
+        assert (done["status"], created["state"]) == ("Completed", "Created")
+        assert created["id"].endswith("/virtualMachines/web-01-2026-11-24")
 
     def test_every_vm_of_an_alert_gets_its_own_decision(self, stage: Stage) -> None:
         vms = [vm_id("web-01"), vm_id("empty-01"), vm_id("sql-01", "sql-rg"), vm_id("web-02")]

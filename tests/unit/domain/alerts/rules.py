@@ -32,6 +32,16 @@ DISKS: Json = {
     "targetResourceGroupId": "/subscriptions/{subscriptionId}/resourceGroups/restored-{resourceGroup}",
 }
 SWAP: Json = {**DISKS, "thenSwapDisks": {}}
+NEW_VM: Json = {
+    **DISKS,
+    "targetResourceGroupId": TARGET_GROUP,
+    "thenCreateVirtualMachine": {"name": "{vmName}-{firedDate}", "subnetId": SUBNET},
+}
+ATTACH: Json = {
+    **DISKS,
+    "targetResourceGroupId": TARGET_GROUP,
+    "thenAttachDisks": {"virtualMachineId": f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/rescue"},
+}
 IN_PLACE: Json = {"recoveryType": "OriginalLocation", "storageAccountId": STORAGE_ID}
 CLONE: Json = {
     "recoveryType": "AlternateLocation",

@@ -24,14 +24,17 @@ from domain.alerts.kinds import AlertKind
 from domain.alerts.payload import Alert, read_alert
 from domain.alerts.rules_file import read_rules
 from domain.errors import InvalidRequestError, Json, TerminalError
+from domain.requests import RestoreRequest
 from tests.support.azure import STORAGE_ID, SUBSCRIPTION, TARGET_GROUP, VAULT_ID, VM_ID
 from tests.support.strategies import BASES, SWIFT
 from tests.unit.domain.alerts.payloads import sample
 from tests.unit.domain.alerts.rules import (
+    ATTACH,
     CLONE,
     DENY,
     DISKS,
     IN_PLACE,
+    NEW_VM,
     NOW,
     PLAN,
     ROOT,
@@ -432,6 +435,25 @@ class TestTheRequest:
 
         assert decision.decision == outcome
         assert body_of(decision).get("approval") == approval
+
+    @pytest.mark.parametrize("restore", [NEW_VM, ATTACH])
+    def test_disks_that_replace_none_are_used_without_a_person(self, restore: Json) -> None:
+        decision = decision_of(a_rule(restore=restore))
+
+        assert decision.decision == "Started"
+        assert "approval" not in body_of(decision)
+
+    def test_the_new_vm_is_named_after_its_vm_and_the_day(self) -> None:
+        body = body_of(decision_of(a_rule(restore=NEW_VM)))
+
+        assert body["thenCreateVirtualMachine"]["name"].startswith("web-01-2026-11-")
+
+    @pytest.mark.parametrize("restore", [NEW_VM, ATTACH])
+    def test_a_rule_may_ask_a_person_before_the_disks_of_such_a_restore_are_restored(self, restore: Json) -> None:
+        decision = decision_of(a_rule(restore=restore, approval={"required": True}))
+
+        assert decision.decision == "AwaitingApproval"
+        assert RestoreRequest.from_json(body_of(decision)).needs_approval
 
     @pytest.mark.parametrize("approval", [None, {}, {"required": False}, {"required": True}])
     def test_a_restore_in_place_always_needs_one(self, approval: Json | None) -> None:

@@ -17,12 +17,14 @@ from domain.alerts.patterns import Pattern
 from domain.alerts.rules_file import read_rules, rules_schema
 from domain.errors import ErrorDetail, InvalidRequestError, Json
 from tests.support.azure import STORAGE_ID, TARGET_GROUP, VAULT_ID, VM_ID
-from tests.support.strategies import NETWORK, THOROUGH, damaged, json_values, objects_of
+from tests.support.strategies import NETWORK, SUBNET, THOROUGH, damaged, json_values, objects_of
 from tests.unit.domain.alerts.rules import (
+    ATTACH,
     CLONE,
     DENY,
     DISKS,
     IN_PLACE,
+    NEW_VM,
     NOW,
     PLAN,
     ROOT,
@@ -52,6 +54,11 @@ def outcome_of(data: Any) -> AlertRules | InvalidRequestError:
         return read_rules(data)
     except InvalidRequestError as error:
         return error
+
+
+def new_vm(**members: Any) -> Json:
+    """Return the template of a rule that makes a VM; ``members`` stand for its name."""
+    return {**NEW_VM, "thenCreateVirtualMachine": {"subnetId": SUBNET, **members}}
 
 
 SCHEMA = Draft202012Validator(rules_schema())
@@ -93,6 +100,15 @@ GOOD: dict[str, Json] = {
     "words on two lines": a_file(template(reason="disk\n\tfull")),
     "half a storm": a_file(storm={"within": "P1D"}),
     "in place": a_file(a_rule(restore=IN_PLACE)),
+    "a new VM for each": a_file(a_rule(restore=NEW_VM)),
+    "a new VM by its id": a_file(
+        a_rule(
+            restore=new_vm(virtualMachineId=f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/{{vmName}}")
+        )
+    ),
+    "a new VM of one VM": a_file(a_rule(restore=new_vm(name="spare"), match={"sourceResourceIds": [VM_ID]})),
+    "a new VM when approved": a_file(a_rule(restore=NEW_VM, approval={"required": True})),
+    "disks for another VM": a_file(a_rule(restore=ATTACH)),
     "swap": a_file(a_rule(restore=SWAP, approval={"before": "Swap"})),
     "swap when approved": a_file(a_rule(restore=SWAP, approval={"before": "Trigger"})),
     "clone": a_file(a_rule(restore=CLONE)),
@@ -231,6 +247,33 @@ BEYOND_A_SCHEMA: list[tuple[Json, str, str, str]] = [
     *(
         (a_file({**rule, "approval": {"before": "Swap"}}), NOT_ALLOWED, "rules[0].approval.before", "thenSwapDisks")
         for rule in (a_rule(), PLAN)
+    ),
+    *(
+        (
+            a_file(a_rule(restore=new_vm(name="spare"), **chosen)),
+            INVALID,
+            "rules[0].restore.thenCreateVirtualMachine.name",
+            "must contain {vmName}: each VM that the rule covers gets a new one",
+        )
+        for chosen in (
+            {},
+            {"match": {"sourceResourceIds": ["*/resourceGroups/web-rg/*"]}},
+            {"match": {"sourceResourceIds": [VM_ID, SQL_VM]}},
+        )
+    ),
+    (
+        a_file(
+            a_rule(restore=new_vm(virtualMachineId=f"{TARGET_GROUP}/providers/Microsoft.Compute/virtualMachines/spare"))
+        ),
+        INVALID,
+        "rules[0].restore.thenCreateVirtualMachine.virtualMachineId",
+        "must contain {vmName}",
+    ),
+    (
+        a_file(a_rule(restore=ATTACH, approval={"before": "Swap"})),
+        NOT_ALLOWED,
+        "rules[0].approval.before",
+        "may be Swap only for a restore with thenSwapDisks",
     ),
     (a_file(a_rule(), a_rule(match={})), INVALID, "rules[1].name", "differ from the name of rules[0]"),
     (a_file(a_rule(), a_rule(name="WEB Tier")), INVALID, "rules[1].name", "differ from the name of rules[0]"),

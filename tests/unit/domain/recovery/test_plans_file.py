@@ -109,6 +109,14 @@ def test_a_selection_has_vaults_patterns_tags_and_exceptions() -> None:
 SWAP = {**RESTORE, "thenSwapDisks": {}, "targetResourceGroupId": None}
 LONG_TARGET = "/subscriptions/{subscriptionId}/resourceGroups/x-{resourceGroup}-{vmName}"
 GROUP_RESTORE = {"targetResourceGroupId": f"{SUBSCRIPTION}/resourceGroups/one"}
+NEW_VM_OF_DISKS = {
+    **RESTORE,
+    **GROUP_RESTORE,
+    "thenCreateVirtualMachine": {
+        "name": "copy",
+        "subnetId": f"{GROUP_RESTORE['targetResourceGroupId']}/providers/Microsoft.Network/virtualNetworks/n/subnets/s",
+    },
+}
 NEW_VM = {
     **RESTORE,
     "recoveryType": "AlternateLocation",
@@ -226,6 +234,18 @@ NEW_VM = {
             ],
         ),
         (
+            [a_plan(a_group("a", vm("web-01")), a_group("b", vm("web-02")), restore=NEW_VM_OF_DISKS)],
+            [
+                (
+                    "plans[0].groups",
+                    (
+                        f"restore {vm('web-01')} and {vm('web-02')} under one name to "
+                        f"{SUBSCRIPTION}/resourceGroups/one: copy: give one of them another target"
+                    ),
+                )
+            ],
+        ),
+        (
             [a_plan(a_group("a", vm("web-01")), a_group("b", vm("web-02")), restore=NEW_VM)],
             [
                 (
@@ -252,6 +272,23 @@ def test_each_member_of_a_group_may_wait_for_a_person_before_its_swap() -> None:
     assert first.approval_timeout == timedelta(minutes=30)
     assert (second.needs_approval_of_swap, second.needs_approval) == (False, False)
     assert plan.replaces_disks
+
+
+@pytest.mark.parametrize(
+    "restore",
+    [
+        {
+            **NEW_VM_OF_DISKS,
+            "thenCreateVirtualMachine": {**NEW_VM_OF_DISKS["thenCreateVirtualMachine"], "name": "{vmName}-r"},
+        },
+        {**RESTORE, **GROUP_RESTORE, "thenAttachDisks": {"virtualMachineId": vm("rescue"), "deleteOthers": True}},
+    ],
+)
+def test_members_may_become_new_vms_or_disks_of_one_vm_without_a_person(restore: dict[str, Any]) -> None:
+    plan = read(a_plan(a_group("a", vm("web-01"), vm("web-02")), restore=restore))
+
+    assert not plan.replaces_disks
+    assert [plan.groups[0].request_for(vm(name)).needs_approval for name in ("web-01", "web-02")] == [False, False]
 
 
 def test_a_group_whose_virtual_machines_all_belong_to_groups_before_it_is_refused_unless_it_is_optional() -> None:

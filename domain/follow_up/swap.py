@@ -89,6 +89,7 @@ class Swap:
     ``stuck`` is why neither way can be gone to its end. Then the VM is read a last time, so that a person is told where
     it stands. ``has_last_reading``: that was done, or cannot be done.
     ``untagged`` are the ids of the disks that were replaced and have no tags yet.
+    ``has_started``: on the way back the VM was seen to run after Azure had accepted its start, and not changed since.
     """
 
     kind: ClassVar = "swap"
@@ -115,6 +116,7 @@ class Swap:
     is_agent_given_up: bool = False
     times: Times = field(default_factory=Times)
     warnings: tuple[RestoreWarning, ...] = ()
+    has_started: bool = False
 
     @property
     def goes_back(self) -> bool:
@@ -152,9 +154,9 @@ class Swap:
         not (azure-cli#14841, azure-xplat-cli#3389). Nothing else that is called running while it changes is believed: a
         reading may be some seconds old, and the VM may be about to be deallocated.
         """
-        is_starting = self.pending is not None and self.pending.change is Change.START
-        has_run = self.times.running is not None
-        return vm.power == RUNNING and not self.goes_back and self.is_arranged(vm) and (is_starting or has_run)
+        is_started = self.has_started or (self.pending is not None and self.pending.change is Change.START)
+        has_new = not self.goes_back and (self.times.running or self.times.disks_replaced) is not None
+        return vm.power == RUNNING and self.is_arranged(vm) and (is_started or has_new)
 
     @property
     def awaits_agent(self) -> bool:

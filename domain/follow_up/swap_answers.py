@@ -85,7 +85,8 @@ def _accepted(swap: Swap, call: ActivityCall, value: ChangeAccepted, now: dateti
         swap = replace(swap, times=replace(swap.times, down=now))
     url = None if value.operation is None else value.operation.url
     only_empties = isinstance(call, UpdateDisks) and swap.in_two_updates and not attaches(call.data_disks, swap.steps)
-    return replace(swap, pending=Pending(change=change, asked=now, url=url, only_empties=only_empties))
+    pending = Pending(change=change, asked=now, url=url, only_empties=only_empties)
+    return replace(swap, pending=pending, has_started=False)
 
 
 def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
@@ -117,7 +118,8 @@ def _read_last(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
 def _pending_read(swap: Swap, pending: Pending, vm: VirtualMachine, now: datetime) -> Swap:
     """Return the swap after a reading of the VM, which does not change any more, while a change was accepted."""
     if _is_shown(swap, pending, vm):
-        return replace(without_trouble(swap, _NAMES[pending.change]), pending=None)
+        has_started = swap.goes_back and pending.change is Change.START
+        return replace(without_trouble(swap, _NAMES[pending.change]), pending=None, has_started=has_started)
     if pending.url is not None and pending.done is None:
         return replace(swap, pending=replace(pending, in_doubt=True))
     if now - (pending.done or pending.asked) < UNSHOWN:
@@ -330,7 +332,7 @@ def _forbids_to_replace(error: RestoreError) -> bool:
 
 def _with_cause(swap: Swap, error: RestoreError, now: datetime) -> Swap:
     """Return the swap on its way back, because of this error."""
-    return replace(swap, cause=error.to_json(), troubles={}, since=now)
+    return replace(swap, cause=error.to_json(), troubles={}, since=now, has_started=False)
 
 
 def cancelled(swap: Swap, error: RestoreError, now: datetime) -> Swap:

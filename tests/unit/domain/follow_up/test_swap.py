@@ -173,6 +173,22 @@ class TestGoesWell:
         assert swap["downtime"] in {f"PT{seconds}S" for seconds in range(30, 60)}
         assert player.clock.elapsed < timedelta(hours=1)
 
+    def test_a_start_whose_answer_was_lost_is_not_waited_for_either(self) -> None:
+        player = swapping()
+        player.compute.fails = {"start_virtual_machine": ["lost"]}
+        player.compute.extensions_take = timedelta(hours=5)
+
+        assert swap_of(player.finish())["state"] == "Swapped"
+        assert player.clock.elapsed < timedelta(hours=1)
+
+    def test_a_vm_that_runs_as_before_is_not_waited_for_until_its_extensions_have_reported(self) -> None:
+        player = swapping()
+        player.compute.fails = {"update_disks": [REFUSED]}
+        player.compute.extensions_take = timedelta(hours=5)
+
+        assert swap_of(player.finish())["state"] == "AsBefore"
+        assert player.clock.elapsed < timedelta(hours=1)
+
     def test_a_vm_that_runs_with_its_new_disks_is_never_called_unfinished(self) -> None:
         player = swapping()
         player.compute.extensions_take = timedelta(hours=5)
@@ -651,7 +667,7 @@ class TestGetsStuck:
 
     def test_nobody_is_told_to_start_a_vm_that_runs(self) -> None:
         player = swapping()
-        player.compute.fails = {"update_disks": [REFUSED]}
+        player.compute.fails = {"update_disks": [REFUSED], "start_virtual_machine": ["lost"]}
         player.compute.extensions_take = timedelta(hours=5)
 
         message = player.finish()["error"]["message"]

@@ -169,9 +169,15 @@ def _where(swap: Swap, vm: VirtualMachine, undo: str) -> str:
     """Return where the VM stands, and what a person must do."""
     power = "being changed" if vm.is_changing else vm.power or "in a state that Azure does not say"
     changes = swap.changes or ()
+    is_starting = vm.is_changing and vm.power in {RUNNING, "starting"}  # nobody must start it once more
     if swap.may_lack_disks(vm):
         disks = "it may lack disks that it lists, because the last update of them failed"
     elif all(change.is_made(vm) for change in changes):
+        if not swap.goes_back and is_starting:
+            return (
+                f"The VM has its new disks and is {vm.power}, but Azure does not end its start: look at its "
+                f"extensions, or {undo}."
+            )
         if not swap.goes_back:
             return (
                 f"The VM has its new disks and is {power}. Start it as soon as the reason is mended (az vm start), or "
@@ -179,10 +185,10 @@ def _where(swap: Swap, vm: VirtualMachine, undo: str) -> str:
             )
         disks = "it has its new disks"
     elif all(change.inverse.is_made(vm) for change in changes):
-        if vm.power == RUNNING and vm.is_changing:
+        if is_starting:
             return (
-                "The VM has its former disks and runs, but Azure does not end its start: look at its extensions. The "
-                "new disks stay beside it."
+                f"The VM has its former disks and is {vm.power}, but Azure does not end its start: look at its "
+                "extensions. The new disks stay beside it."
             )
         return (
             f"The VM has its former disks and is {power}. Start it as soon as the reason is mended (az vm start). The "

@@ -672,8 +672,20 @@ class TestGetsStuck:
 
         message = player.finish()["error"]["message"]
 
-        assert "The VM has its former disks and runs" in message
+        assert "The VM has its former disks and is running, but Azure does not end its start" in message
         assert "az vm start" not in message
+
+    @pytest.mark.parametrize("cause", [None, REFUSED.to_json()])
+    def test_nobody_is_told_to_start_a_vm_that_starts(self, cause: Json | None) -> None:
+        vm = replace(Player().compute.vm, power="starting", is_changing=True)
+        changes = () if cause is None else (DiskChange(lun=0, before=vm.data_disks[0], after=attached("new", 0)),)
+        swap = Swap(vm_id=VM_ID, wanted=(), changes=changes, stuck=REFUSED.to_json(), cause=cause, seen=vm)
+
+        error = end_error(swap, "undo it")
+
+        assert error is not None
+        assert "does not end its start" in error.message
+        assert "az vm start" not in error.message
 
     def test_the_error_says_so_if_the_vm_cannot_be_read_any_more(self) -> None:
         reading = GetVirtualMachine(vm_id=VM_ID)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from activities.virtual_machines import change_accepted
 from domain.answers import Answer
-from domain.errors import RESTORE_REFUSED, ErrorDetail, TerminalError
+from domain.errors import RESTORE_REFUSED, ErrorDetail, TerminalError, TransientError
 from domain.follow_up import attachment_calls, creation_calls
 from domain.follow_up.attachment_calls import DiskDeletion
 from domain.follow_up.calls import ChangeAccepted
@@ -68,12 +68,16 @@ class NewMachineActivities:
             os_disk_id=call.os_disk_id,
             disk_ids=call.disk_ids,
         )
-        checked = check_template(self._api.read_blob(call.account, call.template_uri), use)
+        try:
+            checked = check_template(self._api.read_blob(call.account, call.template_uri), use)
+            is_there = self._api.get_deployment(use.group_id, call.deployment).value is not None
+            for resource_id in () if is_there else checked.resource_ids:
+                self._is_made(resource_id, call.restore_id)
+        except TransientError as error:
+            raise _before_anything_was_sent(error) from None
         deployed = Deployed(resource_ids=checked.resource_ids)
-        if self._api.get_deployment(use.group_id, call.deployment).value is not None:
+        if is_there:
             return Answer(deployed)
-        for resource_id in checked.resource_ids:
-            self._is_made(resource_id, call.restore_id)
         try:
             accepted = self._api.put_deployment(use.group_id, call.deployment, checked.template)
         except TerminalError as error:
@@ -122,6 +126,11 @@ class NewMachineActivities:
             detail = ErrorDetail(code=creation_calls.EXISTS_ALREADY, message=message, target=resource_id)
             raise TerminalError(RESTORE_REFUSED, message, [detail])
         return True
+
+
+def _before_anything_was_sent(error: TransientError) -> TransientError:
+    detail = ErrorDetail(code=creation_calls.NOTHING_SENT, message="Nothing was deployed by this attempt.")
+    return TransientError(error.code, error.message, [*error.details, detail], retry_after_s=error.retry_after_s)
 
 
 def _refusal_of_deletion(disk: Disk, job_id: str) -> str | None:

@@ -30,6 +30,7 @@ from domain.follow_up.calls import (
 )
 from domain.follow_up.creation_calls import (
     EXISTS_ALREADY,
+    NOTHING_SENT,
     Deployed,
     DeployTemplate,
     DiskPlace,
@@ -451,6 +452,8 @@ def failed(work: Creation, call: ActivityCall, error: RestoreError, now: datetim
     others = [detail.target for detail in error.details if detail.code == EXISTS_ALREADY and detail.target is not None]
     if others:
         return replace(_without_made(work, *others), stuck=error.to_json())
+    if error.code == errors.TEMPLATE_REFUSED:  # and there is no deployment, which was looked for just before
+        return replace(work, made=(), stuck=error.to_json())
     if isinstance(call, GetVirtualMachine) and error.code == errors.NOT_FOUND:
         return _within_time(_machine_missing(without_trouble(work, call.name), now), now)
     if isinstance(call, GetComputeOperation) and not isinstance(error, TransientError):
@@ -468,12 +471,13 @@ def failed(work: Creation, call: ActivityCall, error: RestoreError, now: datetim
 def _again(work: Creation, change: str, error: RestoreError, now: datetime) -> Creation:
     """Return the work after a change that failed: given up, or made again if the next readings say so."""
     work = with_trouble(work, change, error, now)
+    is_refused = isinstance(error, TerminalError) or any(detail.code == NOTHING_SENT for detail in error.details)
+    if not is_refused:
+        work = _with_made(work, {PutNetworkInterface.name: work.interface_id}.get(change, work.vm_id))
     if is_hopeless(work, change, error, now):
         return replace(work, stuck=error.to_json())
     # It is not known whether the change was accepted, so all is read again.
-    fresh = replace(work, deployment=None, interface=None, seen=None, is_missing=False, waits_since=None)
-    made = {PutNetworkInterface.name: work.interface_id}.get(change, work.vm_id)
-    return _with_made(fresh, made)
+    return replace(work, deployment=None, interface=None, seen=None, is_missing=False, waits_since=None)
 
 
 def cancelled(work: Creation, error: RestoreError, _now: datetime) -> Creation:

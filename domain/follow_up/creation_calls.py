@@ -16,6 +16,9 @@ from domain.restore.calls import ActivityCall
 EXISTS_ALREADY: Final = "ExistsAlready"
 """The code of an error's detail whose target exists, and was not made by this restore."""
 
+NOTHING_SENT: Final = "NothingSent"
+"""The code of an error's detail: the call failed before it asked Azure to make anything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundDeployment:

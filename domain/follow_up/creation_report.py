@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from domain import errors
+from domain.azure.deployments import RESTORE_TAG
 from domain.codec import as_json
 from domain.errors import RestoreError, TerminalError
 
@@ -80,5 +81,7 @@ def end_error(work: Creation, _undo: str) -> RestoreError | None:
     where = "Nothing was made of the restored disks."
     if work.made:
         where = "Look at what was made (outputResources), and delete it or bring it to its end by hand."
+        if not work.was_there:
+            where += f" Only what has the tag {RESTORE_TAG} {work.restore_id} was made by this restore."
     message = f"There is no VM {work.vm_id} as it was asked for: {cause.message} {where} The restored disks stay."
     return TerminalError(errors.CREATION_FAILED, message, cause.details)

@@ -299,6 +299,15 @@ class TestWhatIsThereAlready:
         assert "this restore has not made it" in shown["error"]["message"]
         assert (made_of(shown)["state"], made_of(shown)["outputResources"]) == ("NotCreated", [])
 
+    def test_a_template_that_cannot_be_read_made_nothing(self) -> None:
+        player, cloud = from_template()
+        cloud.fails = {"read_blob": [THROTTLED] * 1000}
+        cloud.before["read_blob"] = [dict, lambda: _make_theirs(cloud)]
+
+        shown = player.finish()
+
+        assert (made_of(shown)["state"], made_of(shown)["outputResources"]) == ("NotCreated", [])
+
     def test_an_interface_of_somebody_else_is_not_changed(self) -> None:
         player, cloud = creating()
         cloud.others[INTERFACE] = MadeResource(is_changing=False, has_failed=False, restore_id="another")
@@ -503,7 +512,7 @@ class TestWhatGoesWrong:
         shown = player.finish()
 
         assert made_of(shown)["outputResources"] == [INTERFACE]
-        assert "outputResources" in shown["error"]["message"]
+        assert f"Only what has the tag restore-id {RESTORE} was made by this restore." in shown["error"]["message"]
 
     def test_the_vm_of_a_template_whose_deployment_was_lost_is_listed(self) -> None:
         player, cloud = from_template()

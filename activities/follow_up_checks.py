@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class FollowUpChecks:
-    """The checks of one request. ``before_call`` may raise ``TransientError``, because time is over.
+    """The checks of one request. ``before_call`` raises ``TransientError`` when the time for the checks is over.
 
     After ``violations`` the VM whose disks are swapped is in ``machine``, and the size of the backed-up VM in
     ``source_size`` if a new one gets the same. ``data_disk_room`` is how many more data disks the VM can have, if that
@@ -75,7 +75,7 @@ class FollowUpChecks:
     def _swap_violations(self, point: RecoveryPoint) -> list[ErrorDetail]:
         """Read the VM, what the app may do with it, and its locks; return why the restored disks cannot be swapped in.
 
-        What cannot be read becomes a warning, but for the VM itself.
+        If the permissions or the locks cannot be read, that is a warning. A VM that cannot be read raises its error.
         """
         request, vm_id = self._request, self._item.source_resource_id
         self.machine = self._find_machine(vm_id)

@@ -62,5 +62,5 @@ def room_violation(request: RestoreRequest, room: int, added: int | None) -> Err
 
 
 def no_room(room: int, added: int) -> str:
-    """Return that the VM has no room for its new data disks."""
+    """Return the message that a VM with room for ``room`` more data disks would get ``added``."""
     return f"the size of the VM has room for {room} more data disks, and it would get {added}"

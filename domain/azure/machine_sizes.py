@@ -74,5 +74,8 @@ def problem_of_size(name: str, size: MachineSize | None, *, location: str, zone:
             "choose another one"
         )
     if zone is not None and zone in size.refused_zones:
-        return f"Azure does not let the subscription have the VM size {size.name} in zone {zone} of {location}"
+        return (
+            f"Azure does not let the subscription have the VM size {size.name} in zone {zone} of {location}; "
+            "choose another zone or size"
+        )
     return None

@@ -23,7 +23,7 @@ OS_DISK_LUN: Final = -1
 
 
 def needs_luns(request: RestoreRequest, point: RecoveryPoint) -> bool:
-    """Return whether a single reading of the point would show which of its disks are to be used, and it matters."""
+    """Return whether the disks are to be used, and only a reading of the single point shows their LUNs."""
     return request.has_follow_up and point.disk_count is not None and point.luns is None
 
 
@@ -49,7 +49,7 @@ def _missing(target: str, wanted: Sequence[int], point: RecoveryPoint) -> Iterab
     held = point.luns
     missing = [] if held is None else sorted({lun for lun in wanted if lun != OS_DISK_LUN} - set(held))
     if held is not None and missing:
-        message = f"names LUN {_listed(missing)}, but the recovery point holds the disks of LUN {_listed(held)} alone"
+        message = f"names LUN {_listed(missing)}, but the recovery point holds only the disks of LUN {_listed(held)}"
         yield _violation(target, f"{message} (-1 is the OS disk)")
 
 

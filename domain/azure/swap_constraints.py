@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from domain.azure.virtual_machines import VirtualMachine
     from domain.requests import RestoreRequest
 
-_WITHOUT_SWAP: Final = f"leave {SWAP_DISKS} out to get the disks alone"
+_WITHOUT_SWAP: Final = f"leave out {SWAP_DISKS} to get only the disks"
 _VM_ACTIONS: Final = "Microsoft.Compute/virtualMachines/"
 HIBERNATED: Final = (
-    "the VM is hibernated, and Azure attaches and detaches no disks of such; start it, or start it and deallocate it "
-    "without hibernation"
+    "the VM is hibernated, and Azure neither attaches disks to such a VM nor detaches them; start it, or start it and "
+    "then deallocate it without hibernation"
 )
 """The message for a VM that cannot get disks as it is now. Source: Microsoft's documentation of hibernation."""
 _NO_SECURITY: Final = frozenset({"none", "standard"})
@@ -50,13 +50,13 @@ def machine_violations(
     if machine.is_os_disk_ephemeral:
         yield _violation(
             SWAP_DISKS,
-            f"the VM has an ephemeral OS disk: it cannot be deallocated, nor its disks be swapped; {_WITHOUT_SWAP}",
+            f"the VM has an ephemeral OS disk, which cannot be swapped, and it cannot be deallocated; {_WITHOUT_SWAP}",
         )
     if machine.has_guest_encryption or point.encrypted:
         whose = "VM's disks" if machine.has_guest_encryption else "disks of the recovery point"
         yield _violation(
             SWAP_DISKS,
-            f"the {whose} are encrypted with Azure Disk Encryption, and Azure does not swap such; {_WITHOUT_SWAP}",
+            f"the {whose} are encrypted with Azure Disk Encryption; Azure does not swap such disks; {_WITHOUT_SWAP}",
         )
     if not machine.is_os_disk_ephemeral and not all(disk.disk_id for disk in machine.disks):
         yield _violation(SWAP_DISKS, "the VM has unmanaged disks; convert them to managed disks first")
@@ -95,12 +95,12 @@ def _place_violations(request: RestoreRequest, item: ProtectedItem, machine: Vir
         where = "in no zone" if machine.zone is None else f"in zone {machine.zone}"
         yield _violation("zones", f"the VM is {where}, and its disks must be, too; leave zones out, or give {own}")
     if "targetResourceGroupId" in request.body and crosses_subscriptions(request, machine.vm_id):
-        message = "a VM can have disks of its own subscription alone; choose a resource group there"
+        message = "a VM can have only disks of its own subscription; choose a resource group there"
         yield _violation("targetResourceGroupId", message)
 
 
 def warning_of_scale_set(machine: VirtualMachine) -> str | None:
-    """Return what a person should do first if a scale set has the VM; ``None`` if none has.
+    """Return the warning for a VM that belongs to a scale set; ``None`` if it belongs to none.
 
     A scale set with automatic repairs deletes an instance whose application does not answer, and makes a new one, ten
     minutes after a change of its state by default. Microsoft does not say that it spares those that are deallocated.
@@ -108,9 +108,9 @@ def warning_of_scale_set(machine: VirtualMachine) -> str | None:
     if machine.scale_set_id is None:
         return None
     return (
-        f"The scale set {machine.scale_set_id} has the VM. If it repairs or scales its instances automatically, it may "
-        "replace or delete the VM while it is deallocated. Suspend that until the restore has ended (az vmss "
-        "set-orchestration-service-state --service-name AutomaticRepairs --action Suspend)."
+        f"The VM belongs to the scale set {machine.scale_set_id}. If that repairs or scales its instances "
+        "automatically, it may replace or delete the VM while it is deallocated. Suspend that until the restore has "
+        "ended (az vmss set-orchestration-service-state --service-name AutomaticRepairs --action Suspend)."
     )
 
 
@@ -129,10 +129,13 @@ def permission_violations(
 
 
 def lock_violations(vm_id: str, locks: Iterable[ManagementLock]) -> Iterable[ErrorDetail]:
-    """Yield an error for each lock that forbids to change a VM."""
+    """Yield an error for each lock that forbids changes of a VM."""
     for lock in locks:
         if lock.forbids_changes_of(vm_id):
-            message = f"the ReadOnly lock {lock.name} on {lock.scope} forbids to change the VM; remove it until then"
+            message = (
+                f"the ReadOnly lock {lock.name} on {lock.scope} forbids changes of the VM; remove it, and set it again "
+                "after the swap"
+            )
             yield _violation(SWAP_DISKS, message)
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _GONE_AFTER: Final = timedelta(minutes=10)
 """How long a disk may still be there after its deletion was accepted."""
 _OF_GUEST: Final = ("vmextension", "vmagent")
-"""How the codes of failures begin that are about the extensions and the agent of a VM, which every change waits for."""
+"""Beginnings, in lower case, of error codes about a VM's extensions and agent: such a change did arrive at the VM."""
 _LOOKS: Final = (GetVirtualMachine, GetComputeOperation, GetDisks)
 
 
@@ -48,7 +48,8 @@ _LOOKS: Final = (GetVirtualMachine, GetComputeOperation, GetDisks)
 class AttachAsked:
     """An attachment that Azure has accepted at the time ``at``, and the VM does not show yet.
 
-    ``url`` is the address of its operation. ``in_doubt``: the VM neither changes nor has the disks, so it is asked.
+    ``url`` is the address of its operation. ``in_doubt``: the VM neither changes nor has the disks, so the operation is
+    polled.
     """
 
     at: datetime
@@ -58,12 +59,17 @@ class AttachAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """One attachment. ``disk_ids`` are attached; ``others`` are the restored disks that nobody asked for.
+    """One attachment to the VM ``vm_id`` of the disks ``disk_ids``, which the Azure Backup job ``job_id`` has restored.
 
-    ``seen`` is the last reading of the VM, ``None`` if it must be read. ``undeleted`` are those of the others that are
-    still to be deleted, ``going`` is the one whose deletion Azure has accepted, at the time ``going_since``.
-    ``refusal`` is why Azure has refused the disks; the VM is read before that is believed, because an earlier delivery
-    of the same call may have attached them.
+    ``others`` are the restored disks that are not to be attached. ``undeleted`` are those of them that are still to be
+    deleted, ``going`` is the one whose deletion Azure has accepted, at the time ``going_since``, ``deleted`` those that
+    are gone.
+
+    ``seen`` is the last reading of the VM, ``None`` if it must be read. ``since`` is when the work began,
+    ``waits_since`` since when Azure is changing what is read, ``attached`` when all disks were seen at the VM.
+    ``troubles`` are by the names of the calls. ``refusal`` is why Azure has refused the disks; the VM is read before
+    that is believed, because an earlier delivery of the same call may have attached them. ``stuck`` is why it ended
+    without all disks. Both are errors as JSON.
     """
 
     kind: ClassVar = "attachment"
@@ -106,7 +112,7 @@ class Attachment:
 
     @property
     def may_be_attached(self) -> bool:
-        """Whether Azure may have accepted the disks without an answer that arrived."""
+        """Whether Azure may have accepted the disks although its answer was lost."""
         trouble = self.troubles.get(AttachDisks.name)
         return trouble is not None and RestoreError.from_json(trouble.error).code != errors.MACHINE_BUSY
 
@@ -142,7 +148,7 @@ def polled(work: Attachment) -> str:
 
 
 def look_again_s(work: Attachment, now: datetime) -> float:
-    """Return how long to wait before the next look, in seconds; 0 if that must not wait."""
+    """Return how long to wait before the next reading, in seconds; 0 if that must not wait."""
     waits = isinstance(next_call(work), GetVirtualMachine | GetDisks)
     return look_s(work.waits_since, now) if waits and work.waits_since is not None else 0.0
 
@@ -207,7 +213,7 @@ def _deletion_answered(work: Attachment, call: DeleteDisk, value: DiskDeletion, 
 
 
 def _disk_looked_for(work: Attachment, found: FoundDisks, now: datetime) -> Attachment:
-    """Return the work after a look for the disk that should be gone."""
+    """Return the work after a reading of the disk that should be gone."""
     disk_id, since = work.going or "", work.going_since or now
     if not found.disks:
         return replace(_without_disk(work), deleted=(*work.deleted, disk_id))

@@ -21,7 +21,7 @@ class AttachDisks(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskDeletion:
-    """What became of a disk that should be deleted: ``refusal`` says why it was not, ``None`` if it is gone or goes."""
+    """What became of a disk that should be deleted: ``refusal`` is why it stays, ``None`` if it is gone or goes."""
 
     refusal: str | None = None
 

@@ -28,7 +28,7 @@ class AttachmentState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachedPlace:
-    """A restored disk, and the LUN at which the virtual machine has it; `null` as long as it has not."""
+    """A restored disk, and the LUN at which the virtual machine has it; `null` as long as it does not have it."""
 
     disk_id: str
     lun: int | None
@@ -50,12 +50,12 @@ class AttachmentDocument:
 
 def document(work: Attachment, *, is_over: bool) -> Json:
     """Return the attachment as callers see it."""
-    have = {} if work.seen is None else {disk.disk_id.lower(): disk.lun for disk in work.seen.disks}
+    luns = {} if work.seen is None else {disk.disk_id.lower(): disk.lun for disk in work.seen.disks}
     return as_json(
         AttachmentDocument(
             virtual_machine_id=work.vm_id,
             state=_state(work, is_over=is_over),
-            disks=tuple(AttachedPlace(disk_id=disk_id, lun=have.get(disk_id.lower())) for disk_id in work.disk_ids),
+            disks=tuple(AttachedPlace(disk_id=disk_id, lun=luns.get(disk_id.lower())) for disk_id in work.disk_ids),
             others=tuple(disk_id for disk_id in work.others if disk_id not in work.deleted),
             deleted=work.deleted,
             attached_time=work.attached,
@@ -92,7 +92,7 @@ def end_error(work: Attachment, _undo: str) -> RestoreError | None:
     advice = "Look at the VM, and attach them by hand (az vm disk attach)."
     if work.seen is not None and not work.unlisted and not is_unknown:
         advice = (
-            "The VM lists them, but does not have them: detach them there (az vm disk detach), and attach them again."
+            "The VM lists them, but they may not be attached: detach them (az vm disk detach), and attach them again."
         )
     what = "It is not known whether the restored disks are" if is_unknown else "The restored disks are not"
     where = f"They stay where they were restored, and none was deleted. {advice}"
@@ -101,7 +101,7 @@ def end_error(work: Attachment, _undo: str) -> RestoreError | None:
 
 
 def _is_call_not_offered(cause: RestoreError) -> bool:
-    """Return whether the subscription or the region has not got the call: Azure says it in words alone.
+    """Return whether Azure does not offer the call to the subscription or in the region. It says so in words only.
 
     "The subscription is not enabled for using the attach detach data disks API." (azure-rest-api-specs#27476)
     """

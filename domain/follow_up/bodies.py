@@ -46,7 +46,7 @@ def attach_body(disk_ids: Iterable[str]) -> Json:
 
 
 def machine_body(call: PutVirtualMachine) -> Json:
-    """Return a VM of disks that are attached as they are."""
+    """Return a VM whose disks exist already and are attached unchanged."""
     properties: Json = {
         "hardwareProfile": {"vmSize": call.size},
         "storageProfile": {
@@ -60,7 +60,7 @@ def machine_body(call: PutVirtualMachine) -> Json:
         "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
     }
     if call.security_type is not None:
-        # Without these settings Azure starts a VM of trusted launch with neither.
+        # Without these settings Azure starts a Trusted Launch VM with neither secure boot nor vTPM.
         uefi = {"uefiSettings": {"secureBootEnabled": True, "vTpmEnabled": True}}
         is_trusted = call.security_type == _TRUSTED_LAUNCH
         properties["securityProfile"] = {"securityType": call.security_type, **(uefi if is_trusted else {})}

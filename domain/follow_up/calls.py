@@ -56,9 +56,9 @@ class DeallocateVirtualMachine(ActivityCall):
 class UpdateDisks(ActivityCall):
     """Give a VM these disks, in one PATCH: a data disk that is not named is detached.
 
-    ``os_disk`` is ``None`` to leave it as it is; ``os_create_option`` and ``os_type`` repeat what the VM has, because
-    they cannot be changed; so do ``data_create_options``, which are the VM's. ``etag`` is the VM's when the disks were
-    chosen: if the VM has changed since, Azure refuses.
+    ``os_disk`` is ``None`` to leave it as it is. ``os_create_option``, ``os_type`` and ``data_create_options`` (by disk
+    ids in lower case; ``Attach`` for the others) repeat what the VM has, because they cannot be changed. ``etag`` is
+    that of the reading from which the disks were chosen: if the VM has changed since, Azure refuses the PATCH.
     """
 
     name: ClassVar = "update_disks"
@@ -121,7 +121,7 @@ FOLLOW_UP_CALLS: Final[tuple[type[ActivityCall], ...]] = (
 """All calls of this module."""
 
 
-_TOLD: Final = {
+_LABELS: Final = {
     GetVirtualMachine.name: "GET virtual machine",
     DeallocateVirtualMachine.name: "POST deallocate",
     UpdateDisks.name: "PATCH storageProfile",
@@ -129,6 +129,6 @@ _TOLD: Final = {
 }
 
 
-def told(call: str) -> str:
-    """Return a call of a swap as errors name it, by its method and what it is about."""
-    return _TOLD.get(call, call)
+def call_label(name: str) -> str:
+    """Return how error messages name a call of a swap, such as ``POST start`` for ``start_virtual_machine``."""
+    return _LABELS.get(name, name)

@@ -1,6 +1,6 @@
 """The calls to Azure that make a VM of restored disks, as activities. Histories store the names: add, never rename.
 
-Each of them looks first whether what it would make is there already. What another restore, or somebody else, has made
+Each call that makes something first reads whether it exists already. What another restore, or somebody else, has made
 is never changed: the call fails instead.
 """
 
@@ -22,7 +22,7 @@ NOTHING_SENT: Final = "NothingSent"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundDeployment:
-    """A deployment, ``None`` if there is none of its name."""
+    """A deployment, ``None`` if none has its name."""
 
     deployment: Deployment | None = None
 
@@ -53,9 +53,9 @@ class GetDeployment(ActivityCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployTemplate(ActivityCall):
-    """Read the template that the job wrote, check it, and deploy what is left of it as the deployment of this name.
+    """Read the template that the job wrote, check it, and deploy the checked one under the name ``deployment``.
 
-    ``account`` is the staging account of the request; ``template_uri`` is what the job says.
+    ``account`` is the name of the staging account of the request; ``template_uri`` is the address that the job gives.
     """
 
     name: ClassVar = "deploy_template"

@@ -78,10 +78,10 @@ def end_error(work: Creation, _undo: str) -> RestoreError | None:
         return RestoreError(errors.RESTORE_CANCELLED, message)
     if cause.code == errors.TEMPLATE_REFUSED:
         return TerminalError(cause.code, cause.message, cause.details)
-    where = "Nothing was made of the restored disks."
+    advice = "Nothing was made of the restored disks."
     if work.made:
-        where = "Look at what was made (outputResources), and delete it or bring it to its end by hand."
+        advice = "Look at what was made (outputResources), and delete it or bring it to its end by hand."
         if not work.was_there:
-            where += f" Only what has the tag {RESTORE_TAG} {work.restore_id} was made by this restore."
-    message = f"There is no VM {work.vm_id} as it was asked for: {cause.message} {where} The restored disks stay."
+            advice += f" Only what has the tag {RESTORE_TAG} {work.restore_id} was made by this restore."
+    message = f"There is no VM {work.vm_id} as it was asked for: {cause.message} {advice} The restored disks stay."
     return TerminalError(errors.CREATION_FAILED, message, cause.details)

@@ -24,9 +24,9 @@ SWAP_FAILED = "SwapFailed"
 class WantedDisk:
     """What shall be at one place of a VM. ``lun`` is ``None`` for the OS disk.
 
-    Without a ``disk`` the place becomes empty, if the disk ``removes`` is there. A disk without options gets those of
-    the disk that it replaces. ``removes`` is the id of the only disk that may give its place up: empty if the place
-    must be empty, ``None`` if any disk may.
+    ``disk`` is the disk that shall be there; one without options gets those of the disk that it replaces. ``removes``
+    is the id of the only disk that may be taken away from there: empty if the place must be empty, ``None`` if any
+    disk may. Without a ``disk`` the place becomes empty if the disk ``removes`` is there; another disk stays.
     """
 
     lun: int | None
@@ -36,7 +36,7 @@ class WantedDisk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskChange:
-    """What happens at one place of a VM: the disk before, and the disk after; ``None`` where there is none."""
+    """What happens at one place of a VM: the disk before, and the disk after; ``None`` for an empty place."""
 
     lun: int | None
     before: AttachedDisk | None = None
@@ -48,7 +48,7 @@ class DiskChange:
         return DiskChange(lun=self.lun, before=self.after, after=self.before)
 
     def is_made(self, vm: VirtualMachine) -> bool:
-        """Return whether the VM's storage profile has it."""
+        """Return whether the VM's storage profile shows the disk after, and no longer the one before."""
         present = _disk_at(vm, self.lun)
         if self.after is None:
             return present is None or (self.before is not None and not present.is_same_disk(self.before))
@@ -58,15 +58,15 @@ class DiskChange:
 def wanted_disks(disks: Sequence[Disk], *, luns: Sequence[int] | None, data_disks_only: bool) -> tuple[WantedDisk, ...]:
     """Return which restored disk shall be at which place: each where the disk was that it is a copy of.
 
-    ``luns`` are the disks that were asked for (-1 is the OS disk), ``None`` for all. Raises ``TerminalError`` if that
-    cannot be told for each of them.
+    ``luns`` are the disks that were asked for (-1 is the OS disk), ``None`` for all. Raises ``TerminalError``
+    ``SwapFailed`` if the place of one of them is not certain, or none is left.
     """
     shown = [RestoredDisk.of(disk) for disk in disks]
     os_disks = [disk for disk in shown if disk.is_os]
     wants_os = not data_disks_only and (luns is None or -1 in luns)
     data = [disk for disk in shown if not disk.is_os and (luns is None or disk.lun is None or disk.lun in luns)]
     places = [disk.lun for disk in data]
-    # Two: disks of another restore are among them, or a data disk that was an OS disk once, whose LUN is not known.
+    # With two OS disks, one is of another restore, or is a data disk that was an OS disk once; its LUN is not known.
     if (wants_os and not os_disks) or len(os_disks) > 1:
         raise _unclear(f"{len(os_disks)} OS disks were restored, and one is needed")
     if None in places or len(set(places)) < len(places):
@@ -98,7 +98,7 @@ def unusable_disk(vm: VirtualMachine, wanted: Iterable[WantedDisk], disks: Itera
                 f"The restored disk {disk.name} is in {_place(disk.location, disk.zone)}, and the VM in "
                 f"{_place(vm.location, vm.zone)}, so the VM cannot have it. Copy the disks there (a snapshot of each, "
                 f"and a disk of that), and swap the copies by hand; or restore again with zones "
-                f'["{vm.zone or "NoZone"}"], if the vault can.'
+                f'["{vm.zone or "NoZone"}"], if the vault allows it.'
             )
         difference = _difference_of_kind(vm, disk) if disk.is_os_disk else None
         if difference is not None:
@@ -110,9 +110,9 @@ def unusable_disk(vm: VirtualMachine, wanted: Iterable[WantedDisk], disks: Itera
 
 
 def _difference_of_kind(vm: VirtualMachine, disk: Disk) -> str | None:
-    """Return how an OS disk differs from those of which the VM can start, ``None`` if Azure shows no difference.
+    """Return the generation or security type by which an OS disk does not fit the VM, ``None`` if none is known.
 
-    Azure refuses both (SupportArticles-docs#214, azure-sdk-for-python#30479). A disk that does not say it may fit.
+    Azure refuses both (SupportArticles-docs#214, azure-sdk-for-python#30479). A disk that does not say them may fit.
     """
     if disk.generation is not None and vm.generation is not None and disk.generation.lower() != vm.generation.lower():
         return f"of generation {disk.generation}, and the VM of generation {vm.generation}"
@@ -152,13 +152,13 @@ def changes_for(vm: VirtualMachine, wanted: Iterable[WantedDisk]) -> tuple[DiskC
 
 
 def obstacle(vm: VirtualMachine, wanted: Iterable[WantedDisk]) -> str | None:
-    """Return why the wanted disks must not be put into the VM as it is now, ``None`` if nothing speaks against it."""
+    """Return why the wanted disks must not be put into the VM as it is now, ``None`` if they may."""
     places = [place for place in wanted if place.disk is not None]
     strangers = [f"{disk.disk_id} {_at(disk.lun)}" for disk in (_stranger(vm, place) for place in places) if disk]
     if strangers:
         return (
-            f"The VM has other disks there than the swap had put in: {', '.join(strangers)}. If a later restore put "
-            "them there, undo that first."
+            f"The VM has other disks at these places than the swap put there: {', '.join(strangers)}. If a later "
+            "restore put them there, undo that first."
         )
     moved = [
         f"{disk.disk_id} {_at(disk.lun)}"
@@ -213,7 +213,7 @@ def arranged(vm: VirtualMachine, changes: Iterable[DiskChange]) -> tuple[Attache
 def emptied_first(vm: VirtualMachine, changes: Iterable[DiskChange]) -> tuple[AttachedDisk, ...] | None:
     """Return the VM's disks without the data disks that give their place to others, the OS disk first.
 
-    ``None`` if there are none such, and none that an update which failed has left half detached.
+    ``None`` if no data disk has to give its place, and no failed update has left one half detached.
     """
     coming: dict[int | None, AttachedDisk | None] = {
         change.lun: change.after for change in changes if change.lun is not None and not change.is_made(vm)
@@ -228,7 +228,7 @@ def _gives_place(disk: AttachedDisk, coming: AttachedDisk | None) -> bool:
 
 
 def attaches(disks: Iterable[AttachedDisk], changes: Iterable[DiskChange]) -> bool:
-    """Return whether these data disks have those that the changes bring, or the changes bring none."""
+    """Return whether all data disks that the changes bring are among these disks."""
     known = list(disks)
     brought = [change.after for change in changes if change.lun is not None and change.after is not None]
     return all(any(disk.is_same_disk(wanted) for disk in known) for wanted in brought)

@@ -1,4 +1,4 @@
-"""How long a work tries what fails again and again, and when it looks again at what changes."""
+"""How long a call that fails is repeated, and how soon something that Azure is changing is read again."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from domain.follow_up.swap import Swap
 
 PATIENCE: Final = timedelta(minutes=30)
-"""How long one call may fail in a row for reasons that may pass."""
+"""How long one call may fail in a row with transient errors."""
 MIN_TRIES: Final = 6
-"""How often a call is made at least before it is given up, because one wait that Azure asks for can be that long."""
+"""How often a call is made at least before it is given up: a single ``Retry-After`` can be as long as ``PATIENCE``."""
 MAX_TIME: Final = timedelta(hours=2)
-"""How long the whole work may take; Azure's own operations end far earlier."""
+"""How long a work may take, and a swap each way, there and back. Azure's own operations end far earlier."""
 UNSHOWN: Final = timedelta(minutes=2)
 """How long Azure may not show a change that it has accepted, before the change is made again."""
 _FIRST_LOOK_S: Final = 5.0
@@ -29,24 +29,27 @@ _MAX_LOOK_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """What has failed again and again since a time."""
+    """A call that has failed ``failures`` times in a row since ``since``; ``error`` is its last error as JSON."""
 
     since: datetime
     failures: int
     error: Json
 
     def is_over(self, now: datetime) -> bool:
-        """Return whether the call need not be made again, although the reason may pass."""
+        """Return whether the call is given up, although its errors are transient."""
         return is_over(self.failures, now - self.since)
 
 
 def is_over(failures: int, lasted: timedelta) -> bool:
-    """Return whether a call that has failed so often in a row, and for so long, need not be made again."""
+    """Return whether a call is given up that has failed so often in a row, and for so long."""
     return lasted >= MAX_TIME or (lasted >= PATIENCE and failures >= MIN_TRIES)
 
 
 def look_s(since: datetime, now: datetime, *, first_s: float | None = None) -> float:
-    """Return how long to wait before the next look at what has been changing since a time, in seconds."""
+    """Return how long to wait before what has been changing since a time is read again, in seconds.
+
+    A tenth of the time that has passed: at least ``first_s`` (5 s by default), at most 30 s.
+    """
     return min(
         max(_FIRST_LOOK_S if first_s is None else first_s, (now - since).total_seconds() * _LOOK_PER_ELAPSED),
         _MAX_LOOK_S,
@@ -54,7 +57,7 @@ def look_s(since: datetime, now: datetime, *, first_s: float | None = None) -> f
 
 
 def with_trouble[W: (Creation, Attachment, Swap)](work: W, call: str, error: RestoreError, now: datetime) -> W:
-    """Return the work with one more failure of this call, which becomes the last one in the order of the troubles."""
+    """Return the work with one more failure of this call, which is moved to the end of the troubles."""
     known = work.troubles.get(call)
     trouble = Trouble(
         since=now if known is None else known.since,
@@ -73,7 +76,7 @@ def without_trouble[W: (Creation, Attachment, Swap)](work: W, call: str) -> W:
 
 
 def is_hopeless(work: Creation | Attachment, call: str, error: RestoreError, now: datetime) -> bool:
-    """Return whether the call need not be made again after this failure, which has been noted.
+    """Return whether the call is given up after this failure, which is in the troubles already.
 
     Azure may refuse a change because an earlier call, whose answer was lost, has made it already, and a reading may be
     some seconds old. So a refusal after another failure is believed only after a while.

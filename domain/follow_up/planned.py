@@ -57,7 +57,7 @@ def planned_follow_up(
 
 
 def _creation(request: RestoreRequest, asked: Json, source_size: str | None) -> Iterator[PlannedCall]:
-    """Yield the calls that make a new VM. Values in braces are known when the disks are restored."""
+    """Yield the calls that make a new VM. Values in braces are known only when the disks are restored."""
     vm_id, group_id = request.new_virtual_machine_id or "", request.target_group or ""
     if asked.get("template", False):
         path = f"{group_id}/providers/Microsoft.Resources/deployments/restore-{{id}}"

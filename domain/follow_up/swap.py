@@ -2,8 +2,9 @@
 
 A pure state machine. Every decision comes from a reading of the VM, never from what the swap believes to have done. So
 each step may be made twice, and the worker may die at any moment: the next reading shows where the VM stands. If a
-change is refused before the disks were replaced, the swap goes back: the VM gets what it had, and runs if it ran. Here
-are its state and its next call; what answers and failures make of it is in ``swap_answers``.
+change is refused before the disks were replaced, the swap goes back: the VM gets what it had, and runs if it ran.
+
+Here are the state of a swap and its next call. ``swap_answers`` says how answers and failures change the state.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Pending:
     """A change that Azure has accepted at the time ``asked``, and the VM does not show yet.
 
     ``url`` is the address of its operation. ``in_doubt``: the VM neither changes nor has changed, so the operation is
-    asked. ``done`` is when the operation was first seen to have succeeded. ``only_empties``: the update only detaches
+    polled. ``done`` is when the operation was first seen to have succeeded. ``only_empties``: the update only detaches
     the disks that are replaced; see ``Swap.in_two_updates``.
     """
 
@@ -66,7 +67,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """When what was seen. ``down`` is when a running VM was told to deallocate."""
+    """When each was first seen. ``down`` is when Azure accepted that a running VM is deallocated."""
 
     down: datetime | None = None
     disks_replaced: datetime | None = None
@@ -76,20 +77,25 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swap:
-    """One swap. ``changes`` and ``former`` are known once the VM has been read for the first time.
+    """One swap of the disks of the VM ``vm_id``.
 
-    ``starts``: the VM runs in the end; ``None``: if it ran before. ``unchecked`` are ids of disks that must exist
-    before anything is touched.
-    ``seen`` is the last reading; ``None`` if the VM must be read. ``since`` is when the present way, there or back,
-    began. ``troubles`` are by the names of the calls.
-    ``unsure_until``: a change that failed may have been made nevertheless, and until then the VM may not show it.
-    ``cause`` is why it goes back.
-    ``in_two_updates``: Azure does not put a disk in the place of another one in one update, so that the places are
-    emptied first.
-    ``stuck`` is why neither way can be gone to its end. Then the VM is read a last time, so that a person is told where
-    it stands. ``has_last_reading``: that was done, or cannot be done.
-    ``untagged`` are the ids of the disks that were replaced and have no tags yet.
-    ``has_started``: on the way back the VM was seen to run after Azure had accepted its start, and not changed since.
+    What is wanted: ``wanted`` are the disks and their places. ``starts``: whether the VM runs in the end; ``None`` if
+    it runs only if it ran before. ``tags`` are those that the replaced disks get. ``unchecked`` are ids of disks that
+    must exist, and belong to no other VM, before anything is changed.
+
+    What the first reading of the VM gives: ``changes`` (``None`` before it), ``former`` (all disks of the VM),
+    ``was_running``, ``expects_agent``, and ``untagged``: the ids of the replaced disks that have no tags yet.
+
+    Where it stands: ``seen`` is the last reading, ``None`` if the VM must be read. ``pending`` is the change that Azure
+    has accepted and the VM does not show yet. ``since`` is when the present way, there or back, began. ``troubles`` are
+    by the names of the calls. ``unsure_until``: a change that failed may have been made nevertheless, and until then a
+    reading may not show it. ``in_two_updates``: Azure does not replace a data disk in one update, so the places are
+    emptied first. ``cause`` is why the swap goes back. ``has_started``: on the way back the VM was seen to run after
+    Azure had accepted its start, and was not changed since.
+
+    How it ends: ``stuck`` is why it came to its end neither there nor back. Then the VM is read a last time, so that
+    the error says where the VM stands; ``has_last_reading``: that was done, or cannot be done. ``cause`` and ``stuck``
+    are errors as JSON.
     """
 
     kind: ClassVar = "swap"
@@ -120,12 +126,12 @@ class Swap:
 
     @property
     def goes_back(self) -> bool:
-        """Whether the VM shall get what it had."""
+        """Whether the swap is on its way back: the VM gets what it had."""
         return self.cause is not None
 
     @property
     def steps(self) -> tuple[DiskChange, ...]:
-        """The changes on the way on which the swap is."""
+        """The changes to make: those of the swap, or, on its way back, their inverse."""
         changes = self.changes or ()
         return tuple(change.inverse for change in changes) if self.goes_back else changes
 
@@ -135,7 +141,7 @@ class Swap:
         return self.was_running if self.goes_back or self.starts is None else self.starts
 
     def is_arranged(self, vm: VirtualMachine) -> bool:
-        """Return whether the VM has the disks that it shall have."""
+        """Return whether the VM has the disks that it shall have, there or back."""
         return all(change.is_made(vm) for change in self.steps)
 
     def may_lack_disks(self, vm: VirtualMachine) -> bool:
@@ -151,8 +157,8 @@ class Swap:
         """Return whether the VM runs with the disks that it was started with, although Azure may still change it.
 
         Azure shows a VM that was started as changing until its extensions have reported: up to 90 minutes, if one does
-        not (azure-cli#14841, azure-xplat-cli#3389). Nothing else that is called running while it changes is believed: a
-        reading may be some seconds old, and the VM may be about to be deallocated.
+        not (azure-cli#14841, azure-xplat-cli#3389). During any other change ``running`` is not believed: a reading may
+        be some seconds old, and the VM may be about to be deallocated.
         """
         is_started = self.has_started or (self.pending is not None and self.pending.change is Change.START)
         has_new = not self.goes_back and (self.times.running or self.times.disks_replaced) is not None

@@ -1,4 +1,4 @@
-"""What answers and failures make of a swap: where the VM stands, what is tried again, and when the swap goes back."""
+"""How answers and failures change the state of a swap: what is tried again, and when the swap goes back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from domain.follow_up.calls import (
     StartVirtualMachine,
     TagDisk,
     UpdateDisks,
-    told,
+    call_label,
 )
 from domain.follow_up.disk_changes import (
     attaches,
@@ -40,15 +40,25 @@ if TYPE_CHECKING:
 UPDATE_PATIENCE: Final = timedelta(minutes=10)
 """How long the VM may be down because its disks cannot be replaced; then it gets its former disks."""
 AGENT_PATIENCE: Final = timedelta(minutes=10)
-_SETTLES: Final = timedelta(minutes=1)
+"""How long the swap waits for the VM agent after the VM was first seen to run."""
+_MAX_READING_AGE: Final = timedelta(minutes=1)
 """How old a reading of the VM may be at most."""
 _MAX_TAG_FAILURES: Final = 3
 _DOWN: Final = frozenset({DEALLOCATED, "deallocating"})
 _OFF: Final = _DOWN | {"stopped", "stopping"}
-_PASSING: Final = ("internal", "retryable", "conflict", "preempted", "timeout", "timedout", "unavailable", "toomany")
-"""Parts of the codes of operations that failed for a reason that may pass."""
+_TRANSIENT_PARTS: Final = (
+    "internal",
+    "retryable",
+    "conflict",
+    "preempted",
+    "timeout",
+    "timedout",
+    "unavailable",
+    "toomany",
+)
+"""Parts, in lower case, of the error codes of operations that may succeed later."""
 _TAKEN: Final = "conflictinguserinput"
-"""Another VM has the disk (aks-engine#1146), which does not pass."""
+"""Another VM has the disk (aks-engine#1146). Although it is a conflict, it is terminal."""
 _NOT_CHANGEABLE: Final = "PropertyChangeNotAllowed"
 _IDENTITY_OF_DISK: Final = ("dataDisk.managedDisk", "dataDisk.name", "dataDisk.createOption")
 _CHANGES: Final[dict[type[Any], Change]] = {
@@ -56,7 +66,7 @@ _CHANGES: Final[dict[type[Any], Change]] = {
     UpdateDisks: Change.UPDATE_DISKS,
     StartVirtualMachine: Change.START,
 }
-_NAMES: Final = {change: kind.name for kind, change in _CHANGES.items()}
+_CALL_NAMES: Final = {change: kind.name for kind, change in _CHANGES.items()}
 
 
 def answered(swap: Swap, call: ActivityCall, value: Any, now: datetime) -> Swap:
@@ -101,25 +111,25 @@ def _read(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
         swap = _without_agent(swap, vm)
     if swap.stuck is not None:
         return _read_last(swap, vm, now)
-    if _is_late(swap, now) and not _is_there(swap, vm):
+    if _is_late(swap, now) and not _is_as_wanted(swap, vm):
         return _too_slow(swap, now)
     is_changing = vm.is_changing and not swap.is_up(vm)
     return swap if swap.pending is None or is_changing else _pending_read(swap, swap.pending, vm, now)
 
 
 def _read_last(swap: Swap, vm: VirtualMachine, now: datetime) -> Swap:
-    """Return a swap that is stuck after a reading of the VM: it goes on if the VM is there after all."""
-    if _is_there(swap, vm):
+    """Return a stuck swap after a reading of the VM: it goes on if the VM is as wanted after all."""
+    if _is_as_wanted(swap, vm):
         return replace(swap, stuck=None)
     stays = not vm.is_changing and swap.unsure_until is None
     return replace(swap, has_last_reading=stays or _is_late(swap, now))
 
 
 def _pending_read(swap: Swap, pending: Pending, vm: VirtualMachine, now: datetime) -> Swap:
-    """Return the swap after a reading of the VM, which does not change any more, while a change was accepted."""
+    """Return the swap after a reading that shows no change in progress, although Azure has accepted ``pending``."""
     if _is_shown(swap, pending, vm):
         has_started = swap.goes_back and pending.change is Change.START
-        return replace(without_trouble(swap, _NAMES[pending.change]), pending=None, has_started=has_started)
+        return replace(without_trouble(swap, _CALL_NAMES[pending.change]), pending=None, has_started=has_started)
     if pending.url is not None and pending.done is None:
         return replace(swap, pending=replace(pending, in_doubt=True))
     if now - (pending.done or pending.asked) < UNSHOWN:
@@ -181,8 +191,8 @@ def _without_agent(swap: Swap, vm: VirtualMachine) -> Swap:
     return _with_warning(replace(swap, is_agent_given_up=True), WarningCode.AGENT_NOT_READY, message)
 
 
-def _is_there(swap: Swap, vm: VirtualMachine) -> bool:
-    """Return whether nothing but the agent and the tags is missing."""
+def _is_as_wanted(swap: Swap, vm: VirtualMachine) -> bool:
+    """Return whether the VM has its disks, and runs if it must; its agent and the tags may be missing."""
     is_settled = (not vm.is_changing or swap.is_up(vm)) and not swap.may_lack_disks(vm)
     return is_settled and swap.is_arranged(vm) and (not swap.must_run or vm.power == RUNNING)
 
@@ -192,20 +202,22 @@ def _is_late(swap: Swap, now: datetime) -> bool:
 
 
 def _too_slow(swap: Swap, now: datetime) -> Swap:
-    error = TerminalError(errors.DEADLINE_EXCEEDED, f"The VM did not come that far within two hours.{_last(swap)}")
+    what = "taken back" if swap.goes_back else "done"
+    message = f"The swap was not {what} within two hours.{_last_failure(swap)}"
+    error = TerminalError(errors.DEADLINE_EXCEEDED, message)
     is_swapped = swap.times.disks_replaced is not None
     if not (swap.goes_back or is_swapped):
         return _with_cause(swap, error, now)
     return replace(swap, stuck=error.to_json(), has_last_reading=True)
 
 
-def _last(swap: Swap) -> str:
-    """Return what failed last, as a sentence to add; empty if nothing did."""
+def _last_failure(swap: Swap) -> str:
+    """Return which call failed last, as a sentence with a space before it; empty if none did."""
     name = next(reversed(swap.troubles), None)
     return (
         ""
         if name is None
-        else f" {told(name)} failed last: {RestoreError.from_json(swap.troubles[name].error).message}"
+        else f" {call_label(name)} failed last: {RestoreError.from_json(swap.troubles[name].error).message}"
     )
 
 
@@ -230,15 +242,15 @@ def _operation_read(swap: Swap, status: ChangeStatus, now: datetime) -> Swap:
     if status.error is None:
         return replace(swap, pending=replace(pending, in_doubt=False, done=pending.done or now))
     failure = RestoreError.from_json(status.error)
-    kind = TransientError if _may_pass(failure.code) else TerminalError
+    kind = TransientError if _is_transient(failure.code) else TerminalError
     message = f"Azure accepted it, but its operation failed: {failure.message}"
     return _failed_change(swap, pending.change, kind(failure.code, message, failure.details), now)
 
 
-def _may_pass(code: str) -> bool:
+def _is_transient(code: str) -> bool:
     """Return whether an operation that failed with this code may succeed later."""
     is_taken = code.lower() == _TAKEN
-    return is_machine_busy(code) or (not is_taken and any(part in code.lower() for part in _PASSING))
+    return is_machine_busy(code) or (not is_taken and any(part in code.lower() for part in _TRANSIENT_PARTS))
 
 
 def _disks_found(swap: Swap, found: FoundDisks, now: datetime) -> Swap:
@@ -294,15 +306,15 @@ def _without_tag(swap: Swap, call: TagDisk, error: RestoreError) -> Swap:
 def _failed_change(swap: Swap, change: Change, error: RestoreError, now: datetime) -> Swap:
     """Return the swap after a change that was refused, or whose operation failed. The VM is read before anything else.
 
-    A start is tried again whatever the reason, because the VM is down: capacity may come back, a role may be granted.
-    So is everything on the way back. If Azure refuses to replace a data disk in one update, it is made in two.
+    A start is tried again whatever the error is, because the VM is down: capacity may come back, a role may be granted.
+    So is everything on the way back. If Azure refuses to replace a data disk in one update, two updates are made.
     """
     if change is Change.UPDATE_DISKS and not swap.in_two_updates and _forbids_to_replace(error):
         return replace(swap, in_two_updates=True, seen=None, pending=None)
-    call, was_accepted = _NAMES[change], swap.pending is not None
+    call, was_accepted = _CALL_NAMES[change], swap.pending is not None
     swap = replace(with_trouble(swap, call, error, now), seen=None, pending=None)
     if was_accepted or isinstance(error, TransientError):  # it may have changed the VM nevertheless
-        swap = replace(swap, unsure_until=now + _SETTLES)
+        swap = replace(swap, unsure_until=now + _MAX_READING_AGE)
     trouble, must_go_on = swap.troubles[call], swap.goes_back or change is Change.START
     keeps_waiting = change is Change.UPDATE_DISKS and not swap.goes_back
     is_over = now - trouble.since >= UPDATE_PATIENCE if keeps_waiting else trouble.is_over(now)
@@ -310,18 +322,19 @@ def _failed_change(swap: Swap, change: Change, error: RestoreError, now: datetim
         return swap
     if must_go_on:
         return _with_stuck(swap, call, error)
-    return _with_cause(swap, TerminalError(error.code, f"{told(call)}: {error.message}", error.details), now)
+    return _with_cause(swap, TerminalError(error.code, f"{call_label(call)}: {error.message}", error.details), now)
 
 
 def _with_stuck(swap: Swap, call: str, error: RestoreError) -> Swap:
-    message = f"{told(call)} failed again and again: {error.message}"
+    message = f"{call_label(call)} failed again and again: {error.message}"
     return replace(swap, stuck=TerminalError(error.code, message, error.details).to_json())
 
 
 def _forbids_to_replace(error: RestoreError) -> bool:
     """Return whether Azure refuses to put another disk at the LUN of a data disk in one update.
 
-    So it answers updates that name another disk at a LUN that is taken (azure-sdk-for-java#2925, etcdadm#381).
+    It gives these answers to updates that name another disk at a LUN that is taken (azure-sdk-for-java#2925,
+    etcdadm#381).
     """
     known = [(detail.code, f"{detail.target} {detail.message}") for detail in error.details]
     return any(
@@ -338,9 +351,9 @@ def _with_cause(swap: Swap, error: RestoreError, now: datetime) -> Swap:
 def cancelled(swap: Swap, error: RestoreError, now: datetime) -> Swap:
     """Return the swap on its way back, because a person has cancelled it; see :attr:`Swap.may_go_back`.
 
-    A change may be on its way to Azure at this moment.
+    A change may be on its way to Azure at this moment, so the VM is read until a reading is young enough.
     """
-    swap = replace(swap, is_cancelled=True, unchecked=(), seen=None, unsure_until=now + _SETTLES)
+    swap = replace(swap, is_cancelled=True, unchecked=(), seen=None, unsure_until=now + _MAX_READING_AGE)
     return _with_cause(swap, error, now)
 
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class SwapState(StrEnum):
     """What became of the VM.
 
-    ``UNFINISHED``: neither its new nor its former disks run as wanted; the error says what a person must do.
+    ``RUNNING``: the swap goes on. ``UNFINISHED``: the VM is neither as wanted nor as before; the error says where it
+    stands, and what a person must do.
     """
 
     RUNNING = "Running"
@@ -147,32 +148,36 @@ def _as_before(swap: Swap) -> str:
 
 
 def _stuck_error(swap: Swap, stuck: RestoreError, undo: str) -> RestoreError:
-    """Return the error of a swap that could be brought to neither end: what failed, where the VM stands, what to do."""
+    """Return the error of an unfinished swap: what failed, where the VM stands, and what a person must do."""
     if swap.changes is None:
         after = "The VM was not touched. The new disks stay beside it; attach them by hand."
     elif swap.seen is None:
         after = (
-            f"The VM could not be read since then: {_guess(swap)}. Look at it in the portal; put the disks of "
-            "formerStorageProfile back if one is missing, and start it (az vm start)."
+            f"The VM could not be read since then: {_last_known(swap)}. Look at it in the portal. If it has all its "
+            f"disks, start it (az vm start). If not, {undo}, or attach those of formerStorageProfile by hand, and "
+            "start it."
         )
     else:
-        after = _where(swap, swap.seen, undo)
+        after = _advice(swap, swap.seen, undo)
     return TerminalError(SWAP_FAILED, f"{stuck.message} ({swap.vm_id}) {after}", stuck.details)
 
 
-def _guess(swap: Swap) -> str:
+def _last_known(swap: Swap) -> str:
     has_new = swap.times.disks_replaced is not None
     return f"it had its {'new' if has_new else 'former'} disks, and may be deallocated"
 
 
-def _where(swap: Swap, vm: VirtualMachine, undo: str) -> str:
+def _advice(swap: Swap, vm: VirtualMachine, undo: str) -> str:
     """Return where the VM stands, and what a person must do."""
     power = "being changed" if vm.is_changing else vm.power or "in a state that Azure does not say"
     changes = swap.changes or ()
     is_starting = vm.is_changing and vm.power in {RUNNING, "starting"}  # nobody must start it once more
     if swap.may_lack_disks(vm):
-        disks = "it may lack disks that it lists, because the last update of them failed"
-    elif all(change.is_made(vm) for change in changes):
+        return (
+            f"The VM is {power}, and it may lack disks that it lists, because the last update of them failed. Put the "
+            "disks of formerStorageProfile back by hand, and start it (az vm start)."
+        )
+    if all(change.is_made(vm) for change in changes):
         if not swap.goes_back and is_starting:
             return (
                 f"The VM has its new disks and is {vm.power}, but Azure does not end its start: look at its "
@@ -195,12 +200,15 @@ def _where(swap: Swap, vm: VirtualMachine, undo: str) -> str:
             "new disks stay beside it."
         )
     else:
-        disks = f"it has neither all of its former disks nor all of its new ones{_empty(changes, vm)}"
-    return f"The VM is {power}, and {disks}. Put the disks of formerStorageProfile back, and start it (az vm start)."
+        disks = f"it has neither all of its former disks nor all of its new ones{_empty_places(changes, vm)}"
+    return (
+        f"The VM is {power}, and {disks}. As soon as the reason is mended, {undo}, or attach those of "
+        "formerStorageProfile by hand; then start it if it does not run (az vm start)."
+    )
 
 
-def _empty(changes: Iterable[DiskChange], vm: VirtualMachine) -> str:
-    """Return which places are empty, to add to a sentence."""
+def _empty_places(changes: Iterable[DiskChange], vm: VirtualMachine) -> str:
+    """Return which LUNs have no disk, to add to a sentence; empty if none is without."""
     taken = {disk.lun for disk in vm.data_disks}
     luns = [str(change.lun) for change in changes if change.lun is not None and change.lun not in taken]
     return f": no disk is at LUN {', '.join(luns)}" if luns else ""

@@ -6,7 +6,7 @@ is refused by name. The new template makes one VM, its network interfaces and it
 group; the VM has disks of this restore alone, and its interfaces are in the subnet that was asked for. It has no
 identity, no script and no extension, and changes no resource but these.
 
-What was not found anywhere is the text of such a template. Its parameters are known from a deployment of 2020:
+No example of such a template was found. Its parameters are known from a deployment of 2020:
 ``virtualMachineName``, ``virtualNetwork``, ``virtualNetworkResourceGroup``, ``subnet``, ``osDiskName``,
 ``networkInterfacePrefixName``, ``publicIpAddressName``. All are names, not ids.
 """
@@ -95,7 +95,7 @@ class CheckedTemplate:
 
 
 class _RefusedError(ValueError):
-    """A template is not allowed; the message begins with the place in it."""
+    """A template is not allowed; the message goes on after "The template ... is not deployed, because it"."""
 
 
 def check_template(content: bytes, use: TemplateUse) -> CheckedTemplate:

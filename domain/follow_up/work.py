@@ -32,11 +32,11 @@ type Work = Swap | Creation | Attachment
 class Kind:
     """The functions of one kind of work; each is pure and takes the work first.
 
-    ``next_call`` returns ``None`` at the end. ``look_again_s`` says how long to wait before the call ``polled`` is made
-    again, given the time; 0 if that need not wait. ``end_error`` returns why the work did not end as wanted, given how
-    a person can undo it. ``document`` returns what callers see, under the name ``member`` in the result. ``cancelled``
-    is for a work that may go back; ``too_late`` says why another one goes on, and ``untouched`` what is as it was if
-    the work never began.
+    ``next_call`` returns ``None`` at the end. ``look_again_s`` says how many seconds to wait before the call ``polled``
+    is made again, given the time; 0 if that need not wait. ``end_error`` returns why the work did not end as wanted,
+    given how a person can undo it. ``document`` returns what callers see, under the name ``member`` in the result.
+    ``cancelled`` is for a work whose ``may_go_back`` is true; ``too_late`` is the message for another one, which goes
+    on. ``untouched`` is the message for a work that never began.
     """
 
     member: str
@@ -100,10 +100,7 @@ KINDS: Final[Mapping[type[Any], Kind]] = {
         polled=attachment.polled,
     ),
 }
-
-
-"""The functions of each work, by its type."""
-
+"""The functions of each kind of work, by its type."""
 
 WORK_CALLS: Final[tuple[type[ActivityCall], ...]] = (*FOLLOW_UP_CALLS, *CREATION_CALLS, *ATTACHMENT_CALLS)
 """Every call of any work."""

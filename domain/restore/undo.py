@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CAN_BE_UNDONE: Final = frozenset({SwapState.SWAPPED, SwapState.UNFINISHED})
 _REPEATED: Final = ("recoveryType", SWAP_DISKS)
-"""The members of the first request that say something of an undo, too. It restores nothing from a recovery point."""
+"""The members of the first request that its undo repeats; the others are about the restore from a recovery point."""
 
 
 def undo_id(restore_id: str, attempt: int) -> str:

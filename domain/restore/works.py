@@ -1,4 +1,4 @@
-"""What a request asks to be done with the restored disks, as a work that can begin."""
+"""From a request and its restored disks to the work that uses them: a swap, a new VM, or an attachment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def kind_wanted(restore: Restore) -> type[Work]:
 
 
 def work_of(restore: Restore, restored: Restored) -> Work:
-    """Return the work with the disks of this restore; raises ``TerminalError`` if it cannot begin with them."""
+    """Return the work with the disks of this restore.
+
+    Raises ``TerminalError`` with the error code of that work if the disks cannot be used as the request asks.
+    """
     request = restore.request
     if request.then_create_virtual_machine is not None:
         return _creation(restore, restored, request.then_create_virtual_machine)
@@ -153,7 +156,7 @@ def _chosen(disks: Sequence[RestoredDisk], luns: Sequence[int] | None) -> list[R
     for lun in luns:
         found = [disk for disk in disks if (disk.is_os if lun == -1 else disk.lun == lun)]
         if len(found) != 1:
-            what = "the OS disk" if lun == -1 else f"a disk of LUN {lun}"
-            raise TerminalError(ATTACHMENT_FAILED, f"It cannot be told which restored disk is {what}.")
+            what = "the OS disk" if lun == -1 else f"that of LUN {lun}"
+            raise TerminalError(ATTACHMENT_FAILED, f"The names of the restored disks do not say which one is {what}.")
         chosen += found
     return chosen

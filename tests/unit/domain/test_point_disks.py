@@ -64,7 +64,7 @@ def test_disks_that_the_point_does_not_hold_are_named(members: Json, target: str
     ((where, message),) = found(holding(-1, 0, 1), **members)
 
     assert where == target
-    assert message.startswith("names LUN 2, 7, but the recovery point holds the disks of LUN -1, 0, 1 alone")
+    assert message.startswith("names LUN 2, 7, but the recovery point holds only the disks of LUN -1, 0, 1")
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_managed_disks_are_restored_to_the_vms_subscription() -> None:
     ((target, message),) = found(request(targetResourceGroupId=ELSEWHERE))
 
     assert target == "targetResourceGroupId"
-    assert "its own subscription alone" in message
+    assert "only disks of its own subscription" in message
 
 
 def test_without_a_target_group_the_disks_go_beside_the_vm() -> None:
@@ -210,7 +210,7 @@ def test_only_a_vm_of_a_scale_set_is_warned_of() -> None:
     found = warning_of_scale_set(replace(MACHINE, scale_set_id="/scale-set"))
 
     assert found is not None
-    assert "The scale set /scale-set has the VM." in found
+    assert "The VM belongs to the scale set /scale-set." in found
     assert warning_of_scale_set(MACHINE) is None
 
 

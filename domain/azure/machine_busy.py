@@ -31,6 +31,17 @@ _BUSY: Final = frozenset(
 )
 
 
+_OF_GUEST: Final = ("vmextension", "vmagent")
+
+
+def is_of_guest(code: str) -> bool:
+    """Return whether a code of Azure Compute is about the extensions or the agent in a VM, and not about the VM itself.
+
+    Azure ends a change of a VM only when they have reported, and calls it failed if one of them fails.
+    """
+    return code.casefold().startswith(_OF_GUEST)
+
+
 def is_machine_busy(code: str) -> bool:
     """Return whether a code of Azure Compute says that another operation changes the VM or the disk."""
     return code.casefold() in _BUSY

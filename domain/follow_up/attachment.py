@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from domain import errors
-from domain.azure.machine_busy import is_machine_busy
+from domain.azure.machine_busy import is_machine_busy, is_of_guest
 from domain.azure.virtual_machines import VirtualMachine
 from domain.errors import Json, RestoreError, RestoreWarning, TerminalError, TransientError
 from domain.follow_up.attachment_calls import AttachDisks, DeleteDisk, DiskDeletion
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 _GONE_AFTER: Final = timedelta(minutes=10)
 """How long a disk may still be there after its deletion was accepted."""
-_OF_GUEST: Final = ("vmextension", "vmagent")
-"""Beginnings, in lower case, of error codes about a VM's extensions and agent: such a change did arrive at the VM."""
 _LOOKS: Final = (GetVirtualMachine, GetComputeOperation, GetDisks)
 
 
@@ -197,7 +195,7 @@ def _operation_read(work: Attachment, status: ChangeStatus, now: datetime) -> At
     if asked is None or status.is_running:
         return work if asked is None else replace(work, asked=replace(asked, in_doubt=False))
     failure = None if status.error is None else RestoreError.from_json(status.error)
-    if not work.unlisted and (failure is None or failure.code.lower().startswith(_OF_GUEST)):
+    if not work.unlisted and (failure is None or is_of_guest(failure.code)):
         return replace(work, attached=now, asked=None, waits_since=None)
     if failure is None:
         return replace(work, asked=replace(asked, in_doubt=False, url=None))

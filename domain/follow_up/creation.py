@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from domain import errors
 from domain.azure.deployments import MadeResource
 from domain.azure.disks import Disk
-from domain.azure.machine_busy import is_machine_busy
+from domain.azure.machine_busy import is_machine_busy, is_of_guest
 from domain.azure.resource_ids import same_id
 from domain.azure.virtual_machines import VirtualMachine
 from domain.errors import ErrorDetail, Json, RestoreError, RestoreWarning, TerminalError, TransientError
@@ -50,6 +50,7 @@ from domain.follow_up.patience import (
     with_trouble,
     without_trouble,
 )
+from domain.warning_codes import WarningCode
 
 if TYPE_CHECKING:
     from domain.restore.calls import ActivityCall
@@ -390,13 +391,30 @@ def _in_doubt(work: Creation, asked: Asked, now: datetime) -> Creation:
     if now - asked.at < UNSHOWN:
         return work
     if work.seen is not None and work.seen.has_failed:
-        return _failed_machine(work)
+        failure = work.seen.failure or ""
+        return _up_without_guest(work, failure) if _has_power(work) and is_of_guest(failure) else _failed_machine(work)
     error = TransientError(errors.SERVICE_UNAVAILABLE, "Azure accepted the change, but does not show it.")
     return _again(replace(work, asked=None), asked.change, error, now)
 
 
+def _has_power(work: Creation) -> bool:
+    """Return whether the VM runs, or is deallocated, as it was asked to, whatever Azure says of what runs in it."""
+    if work.asked is None or work.seen is None or work.seen.is_changing:
+        return False
+    return work.seen.power == (_DEALLOCATED if work.asked.change == DeallocateVirtualMachine.name else _RUNNING)
+
+
+def _up_without_guest(work: Creation, failure: str) -> Creation:
+    message = f"The VM was made, but its agent or one of its extensions has failed: {failure}"
+    warning = RestoreWarning(code=WarningCode.AGENT_NOT_READY, message=message)
+    return replace(work, asked=None, waits_since=None, warnings=(*work.warnings, warning))
+
+
 def _failed_machine(work: Creation) -> Creation:
-    message = "Azure did not bring the VM to its end, and does not say why here; its activity log does."
+    why = "does not say why here; its activity log does."
+    if work.seen is not None and work.seen.failure is not None:
+        why = f"says: {work.seen.failure}"
+    message = f"Azure did not bring the VM to its end, and {why}"
     return _stuck(work, errors.RESTORE_FAILED, message)
 
 
@@ -424,11 +442,15 @@ def _operation_read(work: Creation, status: ChangeStatus) -> Creation:
     asked = work.asked
     if asked is None or status.is_running:
         return work if asked is None else replace(work, asked=replace(asked, in_doubt=False))
+    if status.error is None and _has_power(work):  # what has failed came after it, such as an extension of a policy
+        return replace(work, asked=None, waits_since=None)
     if status.error is None:
         return replace(work, asked=replace(asked, in_doubt=False, url=None))
     failure = RestoreError.from_json(status.error)
     if is_machine_busy(failure.code):  # another operation has ended this one
         return replace(work, asked=None, seen=None)
+    if _has_power(work) and is_of_guest(failure.code):
+        return _up_without_guest(work, f"{failure.code}: {failure.message}")
     return _stuck(work, failure.code, failure.message, failure.details)
 
 

@@ -355,7 +355,9 @@ class MemoryCloud:
                 finish()
             elif fate.shows:
                 finish()
-                self.vms[resource_id] = replace(self.vms[resource_id], has_failed=True)
+                self.vms[resource_id] = replace(
+                    self.vms[resource_id], has_failed=True, failure=f"{error.code}: {error.message}"
+                )
             elif fail is not None:
                 fail(error)
             elif resource_id in self.vms:

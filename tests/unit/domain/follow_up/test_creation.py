@@ -494,6 +494,17 @@ class TestWhatGoesWrong:
         assert made_of(shown)["state"] == "Unfinished"
         assert made_of(shown)["outputResources"] == [INTERFACE, NEW_VM]
 
+    @pytest.mark.parametrize("operation", [[], [TerminalError(errors.AUTHORIZATION_FAILED, "may not read it")]])
+    def test_a_vm_that_runs_without_an_extension_is_made(self, operation: list[Exception]) -> None:
+        player, cloud = creating()
+        failure = TerminalError("VMExtensionProvisioningError", "The extension of a policy has failed.")
+        cloud.fails = {"put_virtual_machine": [Later(failure, shows=True)], "get_compute_operation": operation}
+
+        shown = player.finish()
+
+        assert (shown["status"], made_of(shown)["state"]) == ("CompletedWithWarnings", "Created")
+        assert "The extension of a policy has failed." in shown["warnings"][0]["message"]
+
     def test_a_vm_whose_creation_failed_without_an_operation_to_ask(self) -> None:
         player, cloud = creating()
         cloud.fails = {

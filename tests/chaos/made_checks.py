@@ -83,6 +83,11 @@ class _Used:
     def message(self) -> str:
         return as_object(self.document.get("error")).get("message") or ""
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the restore was cancelled while its job ended, so that nothing was done with its disks."""
+        return any(warning["code"] == "CancelledTooLate" for warning in self.document["warnings"])
+
     def warns_of(self, disk_id: str) -> bool:
         return any(disk_id in str(warning["message"]).lower() for warning in self.document["warnings"])
 
@@ -118,7 +123,7 @@ def _of_creation(made: _Created) -> Iterator[tuple[str, str]]:
         yield from _when_created(made)
     elif state is not None and (status not in _BAD or not made.message):
         yield "untrue", f"{status}, though the VM is {state}: {made.message}"
-    elif state is None and status in _GOOD:
+    elif state is None and status in _GOOD and not made.is_cancelled:
         yield "not made", f"{status} without a word of the VM"
     if state == "NotCreated" and made.listed:
         yield "untrue", f"NotCreated, and it lists {sorted(made.listed)}"
@@ -183,7 +188,7 @@ def _of_attachment(used: _Attached) -> Iterator[tuple[str, str]]:
         yield from _when_attached(used)
     elif used.gone:
         yield "untrue", f"{sorted(used.gone)} are gone, though the disks are {state}"
-    elif state is None and (used.held or status in _GOOD):
+    elif state is None and (used.held or (status in _GOOD and not used.is_cancelled)):
         yield "untrue", f"{status}, and {sorted(used.held)} were attached without a word"
     elif state is not None and (status not in _BAD or not used.message):
         yield "untrue", f"{status}, though the disks are {state}: {used.message}"

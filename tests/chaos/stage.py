@@ -28,7 +28,16 @@ from orchestrations import names
 from orchestrations.entities import ENTITIES
 from orchestrations.restore_vm import restore_vm
 from orchestrations.watch_vault import watch_vault
-from tests.chaos.made_plans import CANCELLED, CREATED, NAME_TAKEN, USE_FAULTS, rescue_vm, target_group, use_switches
+from tests.chaos.made_plans import (
+    ATTACHED,
+    CANCELLED,
+    CREATED,
+    NAME_TAKEN,
+    USE_FAULTS,
+    rescue_vm,
+    target_group,
+    use_switches,
+)
 from tests.chaos.plans import DELIVERIES, RIVAL, SWITCHES, Plan, a_calm_plan, a_watchers_plan, an_undo_of, vault_id
 from tests.chaos.service import Service
 from tests.chaos.swap_plans import COMPUTE_FAULTS, SWAP_CANCELLED, UNDONE
@@ -256,7 +265,8 @@ class Stage:
         if plan.switches:
             self.service.world.set_faults(plan.vm_id, plan.switches)
         if plan.uses_disks:
-            for scope in (target_group(plan.number), rescue_vm(plan.number)):
+            other = (rescue_vm(plan.number),) if ATTACHED in plan.members else ()
+            for scope in (target_group(plan.number), *other):
                 self.service.world.set_faults(scope, use_switches(plan.faults))
         plan.struck.update(each for each in plan.faults if each in _STRUCK_AT_START)
         self._away[restore.restore_id] = plan.publish_failures

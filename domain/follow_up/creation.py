@@ -104,7 +104,9 @@ class Creation:
     ``places`` are the data disks. ``os_disk`` is the OS disk as it was read; ``seen`` the last reading of the VM,
     ``is_missing`` if it showed that there is none. ``deployment`` and ``interface`` are the last readings of those.
     What is ``None`` must be read. ``asked`` is what the VM does not show yet, ``waits_since`` since when something is
-    being made. ``made`` are the ids of what exists, or may exist. ``stuck`` is why it ended without the VM.
+    being made. ``made`` are the ids of what exists, or may exist. ``refusal`` is why a change is not asked for again;
+    all is read before that is believed, because an earlier delivery of the change may have arrived. ``stuck`` is why it
+    ended without the VM.
     """
 
     kind: ClassVar = "creation"
@@ -129,6 +131,7 @@ class Creation:
     running: datetime | None = None
     made: tuple[str, ...] = ()
     troubles: dict[str, Trouble] = field(default_factory=dict[str, Trouble])
+    refusal: Json | None = None
     stuck: Json | None = None
     is_cancelled: bool = False
     warnings: tuple[RestoreWarning, ...] = ()
@@ -455,8 +458,12 @@ def _operation_read(work: Creation, status: ChangeStatus) -> Creation:
 
 
 def _within_time(work: Creation, now: datetime) -> Creation:
+    call = next_call(work)
+    is_change = call is not None and not isinstance(call, _LOOKS)
+    if is_change and work.refusal is not None and call.name in work.troubles:
+        return replace(work, stuck=work.refusal)
     is_over = work.since is not None and now - work.since >= MAX_TIME
-    if not is_over or next_call(work) is None:
+    if not is_over or call is None:
         return work
     return _stuck(work, errors.DEADLINE_EXCEEDED, "The VM was not there within two hours.")
 
@@ -486,7 +493,7 @@ def failed(work: Creation, call: ActivityCall, error: RestoreError, now: datetim
         work = with_trouble(work, call.name, error, now)
         is_early = bool(work.made) and now - work.troubles[call.name].since < UNSHOWN
         is_over = not is_early and is_hopeless(work, call.name, error, now)
-        return replace(work, stuck=error.to_json()) if is_over else _within_time(work, now)
+        return replace(work, stuck=work.refusal or error.to_json()) if is_over else _within_time(work, now)
     return _within_time(_again(work, call.name, error, now), now)
 
 
@@ -497,7 +504,9 @@ def _again(work: Creation, change: str, error: RestoreError, now: datetime) -> C
     if not is_refused:
         work = _with_made(work, {PutNetworkInterface.name: work.interface_id}.get(change, work.vm_id))
     if is_hopeless(work, change, error, now):
-        return replace(work, stuck=error.to_json())
+        if is_refused and work.troubles[change].failures == 1:
+            return replace(work, stuck=error.to_json())
+        work = replace(work, refusal=error.to_json())
     # It is not known whether the change was accepted, so all is read again.
     return replace(work, deployment=None, interface=None, seen=None, is_missing=False, waits_since=None)
 

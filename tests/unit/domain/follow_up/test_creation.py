@@ -472,6 +472,16 @@ class TestWhatGoesWrong:
 
         assert (shown["status"], made_of(shown)["state"]) == ("Completed", "Created")
 
+    @pytest.mark.parametrize("name", [*OWN, "put_deployment"])
+    def test_an_answer_that_is_lost_after_half_an_hour_of_failures_is_not_taken_for_one_more(self, name: str) -> None:
+        player, cloud = from_template() if name == "put_deployment" else creating()
+        cloud.fails = {name: [*[DIED] * 11, "died"]}
+
+        shown = player.finish()
+
+        assert (shown["status"], made_of(shown)["state"]) == ("Completed", "Created")
+        assert cloud.writes().count(name) == 12
+
     @pytest.mark.parametrize("name", OWN)
     def test_a_refusal_ends_it_at_once(self, name: str) -> None:
         player, cloud = creating()

@@ -459,8 +459,8 @@ def _operation_read(work: Creation, status: ChangeStatus) -> Creation:
 
 def _within_time(work: Creation, now: datetime) -> Creation:
     call = next_call(work)
-    is_change = call is not None and not isinstance(call, _LOOKS)
-    if is_change and work.refusal is not None and call.name in work.troubles:
+    failed_before = call is not None and not isinstance(call, _LOOKS) and call.name in work.troubles
+    if failed_before and work.refusal is not None:
         return replace(work, stuck=work.refusal)
     is_over = work.since is not None and now - work.since >= MAX_TIME
     if not is_over or call is None:

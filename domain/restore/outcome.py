@@ -214,6 +214,8 @@ def ended_by_job(restore: Restore, job: Job, now: datetime, disks: Sequence[Disk
     if restore.cancellation is not None and job.status is not JobStatus.CANCELLED:
         by = _attribution(restore.cancellation)
         message = f"The restore was to be cancelled{by}, but its job ended as {job.status}."
+        if restore.request.has_follow_up:
+            message += " Nothing was done with its disks."
         restore = restore.with_warning(WarningCode.CANCELLED_TOO_LATE, message)
     restore, result = with_result(restore, job, disks)
     if not job.status.is_good:

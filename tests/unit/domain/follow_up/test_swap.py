@@ -584,6 +584,16 @@ class TestGoesBack:
         assert (shown["status"], shown["error"]["code"]) == ("Cancelled", "RestoreCancelled")
         assert (player.compute.vm.power, names(player)) == ("running", ["old-os", "old-0", "old-1"])
 
+    def test_a_cancellation_while_the_job_ends_leaves_the_vm_alone_and_says_so(self) -> None:
+        player = swapping()
+        player.azure.before["get_job"] = [lambda: player.say(CANCEL_EVENT, {"by": "ada"})]
+        player.azure.fails["cancel_job"] = [REFUSED] * 9
+
+        shown = player.finish()
+
+        assert (shown["status"], changes(player)) == ("Completed", [])
+        assert "Nothing was done with its disks." in shown["warnings"][-1]["message"]
+
     def test_a_cancellation_while_the_disks_are_replaced_is_too_late(self) -> None:
         player = swapping()
         player.compute.before = {"start_virtual_machine": [lambda: player.say(CANCEL_EVENT, {"by": "ada"})]}

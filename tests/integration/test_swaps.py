@@ -59,7 +59,7 @@ def stage() -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as patch:
         # Here a change takes some milliseconds, and a minute of Azure's a tenth of a second.
         patch.setattr(swap, "_FIRST_LOOK_S", 0.05)
-        patch.setattr(swap_answers, "_SETTLES", timedelta(seconds=1))
+        patch.setattr(swap_answers, "_MAX_READING_AGE", timedelta(seconds=1))
         patch.setattr(backoff, "_FIRST_RETRY_S", 0.5)
         with staged(patch, None, nullcontext, scenario()) as running:
             yield running

@@ -709,7 +709,7 @@ def test_permissions_are_read_at_any_scope_page_by_page(server: ArmServer, clien
     found = list(client.list_permissions("/subscriptions/s"))
 
     assert found == [
-        Permission(actions=("*/read",), not_actions=("a/read",)),
+        Permission(actions=("*/read",), not_actions=("a/read",), data_actions=("d",)),
         Permission(actions=("*",), not_actions=()),
     ]
     path = "/subscriptions/s/providers/Microsoft.Authorization/permissions"

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-_BEGUN_FIRST: Final = ("recovered", "long_job", "outcomes", "swaps", "uses")
+_BEGUN_FIRST: Final = ("recovered", "long_job", "outcomes")
+_BEGUN_LAST: Final = ("swaps", "uses")
+"""These hold many restores at once, each for a limited time, so nothing else runs beside them."""
 logging.getLogger(DEADLOCKS).setLevel(logging.INFO)
 
 
@@ -37,8 +39,15 @@ def pytest_sessionstart() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what mostly waits to the end: it goes on beside all the others."""
-    items.sort(key=lambda item: any(name in _BEGUN_FIRST for name in _fixtures_of(item)))
+    """Leave what mostly waits to the end, because it goes on beside the others; what must be alone comes after it."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """Return when a test runs: 0 for first, 1 for those that wait for a scene, then those with a scene of their own."""
+    names = _fixtures_of(item)
+    own = [2 + place for place, name in enumerate(_BEGUN_LAST) if name in names]
+    return own[0] if own else int(any(name in _BEGUN_FIRST for name in names))
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +112,7 @@ def recovered(azurite: str) -> Iterator[Future[Recovered]]:
 
 @pytest.fixture(scope="session")
 def swaps(azurite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[dict[Kill, Ended]]]:
-    """Play the scene of the swaps beside the tests."""
+    """Play the scene of the swaps, when all other tests have ended."""
     with ThreadPoolExecutor(1) as thread:
         yield thread.submit(kill_at_every_call_of_a_swap, azurite, tmp_path_factory.mktemp("swaps"))
 
@@ -112,7 +121,7 @@ def swaps(azurite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fu
 def uses(
     azurite: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Future[dict[made_scene.Kill, made_scene.Ended]]]:
-    """Play the scene of new VMs and of attachments beside the tests."""
+    """Play the scene of new VMs and of attachments, when all other tests have ended."""
     with ThreadPoolExecutor(1) as thread:
         yield thread.submit(made_scene.kill_at_every_call_that_uses_disks, azurite, tmp_path_factory.mktemp("uses"))
 

@@ -181,7 +181,7 @@ def _check(
         case "Unfinished":
             assert shown["status"] == "Failed"
             message = shown["error"]["message"]
-            assert "failed again and again" in message or "did not come" in message
+            assert "failed again and again" in message or "within two hours" in message
             assert "az vm start" in message or "does not end its start" in message
             _check_told(message, vm, new=put_in, former=replaced)
         case state:

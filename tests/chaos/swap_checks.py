@@ -22,8 +22,8 @@ SLACK: Final = timedelta(hours=5)
 """So much later than its deadline a restore may end that swaps disks: two hours there, two back, and Azure's waits."""
 _ARM: Final = "https://management.azure.com/.default"
 _STORAGE: Final = "https://storage.azure.com/.default"
-_CALLS: Final = ("GET", "POST deallocate", "PATCH storageProfile", "POST start", "The swap did not come to its end")
-_ADVICE: Final = ("az vm start", "Attach the disks by hand", "attach them by hand")
+_CALLS: Final = ("GET", "POST deallocate", "PATCH storageProfile", "POST start", "within two hours")
+_ADVICE: Final = ("az vm start", "look at its extensions", "Attach the disks by hand", "attach them by hand")
 _GOOD: Final = frozenset({"Completed", "CompletedWithWarnings"})
 _BACK: Final = frozenset({"Failed", "Cancelled"})
 

@@ -80,6 +80,7 @@ class _World:
         before, self.restore_id = self.compute.vm, ""
         self._script()
         self.compute.profiles.clear()
+        self.compute.tags.clear()  # those of the swap were checked
         new_id, now = undo_id(done["id"], 1), self.player.clock.now()
         request, back = undo(done, new_id, now, by="ada", comment=None)
         restore = Restore.undo(
